@@ -1,0 +1,1 @@
+"""The `rheo` command."""

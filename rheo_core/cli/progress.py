@@ -1,0 +1,199 @@
+"""What the user sees of running downloads, on standard error."""
+
+import logging
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rheo_core.domain.text import printable
+from rheo_core.events import (
+    DownloadEvent,
+    DownloadFailedEvent,
+    DownloadProgressEvent,
+    DownloadRetryingEvent,
+    DownloadStartedEvent,
+    DownloadValidatingEvent,
+)
+
+from .outcome import ENDS, Tally, describe, format_size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Reporter(ABC):
+    """Shows events. Enter it before the first one.
+
+    Args:
+        names: What to call each download, by id.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def show(self, event: DownloadEvent) -> None:
+        """Tell of `event`, or not."""
+
+    @abstractmethod
+    def say(self, line: str) -> None:
+        """Show a line of text, which may come from anywhere."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the terminal as it was. Calling it again does nothing."""
+
+    def name(self, event: DownloadEvent) -> str:
+        """What to call the download of `event`."""
+        return self._names.get(event.download_id, event.download_id[:8])
+
+
+class PlainReporter(Reporter):
+    """A line for each thing worth one; with `quiet` only failures are."""
+
+    def __init__(self, names: Mapping[str, str], *, quiet: bool = False) -> None:
+        super().__init__(names)
+        self._quiet = quiet
+
+    def show(self, event: DownloadEvent) -> None:
+        line = describe(event, self.name(event))
+        if line and (isinstance(event, DownloadFailedEvent) or not self._quiet):
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        with suppress(OSError):  # nobody reads it; the downloads go on
+            print(printable(line), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """There is nothing to restore."""
+
+
+class LiveReporter(Reporter):
+    """A bar for all, a bar for each running download, and a line above for each that ended."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__(names)
+        self._progress = _make_progress()
+        self._bars: dict[str, TaskID] = {}
+        self._speeds: dict[str, float] = {}
+        self._tally = Tally()
+        self._total = self._add_bar("total", len(names))
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def close(self) -> None:
+        self._progress.stop()
+
+    def show(self, event: DownloadEvent) -> None:
+        self._tally.add(event)
+        if isinstance(event, ENDS):
+            self._drop_bar(event.download_id)
+        elif isinstance(event, DownloadStartedEvent):
+            self._update_bar(event, total=event.total_bytes)
+        elif isinstance(event, DownloadProgressEvent):
+            self._show_progress(event)
+        elif isinstance(event, DownloadValidatingEvent):
+            self._update_bar(event, speed="verifying", left="")
+        elif isinstance(event, DownloadRetryingEvent):
+            self._drop_bar(event.download_id)
+        line = describe(event, self.name(event))
+        if line:
+            self.say(line)
+        self._show_total()
+
+    def say(self, line: str) -> None:
+        from rich.text import Text
+
+        with suppress(OSError):
+            self._progress.console.print(Text(printable(line)), soft_wrap=True)
+
+    def _show_progress(self, event: DownloadProgressEvent) -> None:
+        done, total = event.bytes_downloaded, event.total_bytes
+        amount = format_size(done) if total is None else f"{format_size(done)}/{format_size(total)}"
+        speed, left = "", ""
+        if event.speed is not None:
+            self._speeds[event.download_id] = event.speed.current_speed_bps
+            speed = f"{format_size(event.speed.current_speed_bps)}/s"
+            if event.speed.eta_seconds is not None:
+                left = _format_seconds(event.speed.eta_seconds)
+        self._update_bar(event, completed=done, total=total, amount=amount, speed=speed, left=left)
+
+    def _add_bar(self, name: str, total: int | None) -> "TaskID":
+        name = printable(name)
+        return self._progress.add_task("", total=total, name=name, amount="", speed="", left="")
+
+    def _update_bar(self, event: DownloadEvent, **changes: object) -> None:
+        bar = self._bars.get(event.download_id)
+        if bar is None:
+            bar = self._add_bar(self.name(event), None)
+            self._bars[event.download_id] = bar
+        self._progress.update(bar, **changes)  # type: ignore[arg-type]  # fields of ours
+
+    def _drop_bar(self, download_id: str) -> None:
+        self._speeds.pop(download_id, None)
+        bar = self._bars.pop(download_id, None)
+        if bar is not None:
+            self._progress.remove_task(bar)
+
+    def _show_total(self) -> None:
+        ended = self._tally.ended
+        self._progress.update(
+            self._total,
+            completed=ended,
+            amount=f"{ended} of {len(self._names)}",
+            speed=f"{format_size(sum(self._speeds.values()))}/s",
+        )
+
+
+def _format_seconds(seconds: float) -> str:
+    minutes, rest = divmod(int(min(seconds, 359_999)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _make_progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    def column(field: str, table_column: Column) -> TextColumn:
+        # Names are data: with markup on, a name such as `[/]` would end the program.
+        return TextColumn(f"{{task.fields[{field}]}}", markup=False, table_column=table_column)
+
+    return Progress(
+        column("name", Column(ratio=3, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=None, table_column=Column(ratio=2)),
+        column("amount", Column(no_wrap=True, justify="right", min_width=17)),
+        column("speed", Column(no_wrap=True, justify="right", min_width=10)),
+        column("left", Column(no_wrap=True, justify="right", min_width=7)),
+        console=Console(stderr=True, highlight=False),
+        expand=True,
+        transient=True,
+    )
+
+
+class LogLines(logging.Handler):
+    """Sends log records where the other lines go, so that they do not tear the bars."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._reporter.say(f"{record.levelname.lower():<9} {record.getMessage()}")

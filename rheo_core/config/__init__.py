@@ -1,0 +1,14 @@
+"""Settings: the TOML file, RHEO_* variables, flags."""
+
+from .settings import LogLevel, Settings, build_settings
+from .store import LoadedSettings, load_settings, save_settings, settings_path
+
+__all__ = [
+    "LoadedSettings",
+    "LogLevel",
+    "Settings",
+    "build_settings",
+    "load_settings",
+    "save_settings",
+    "settings_path",
+]

@@ -1,0 +1,87 @@
+"""Values that are not acceptable, told in one sentence each."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from annotated_types import Ge, Gt, Le
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from rheo_core.domain.text import printable
+
+from .settings import Settings
+
+_LONGEST_VALUE = 60
+
+
+def explain(
+    error: ValidationError, names: Mapping[str, str] | None = None
+) -> dict[tuple[str, ...], str]:
+    """For each value that is not acceptable a sentence, without its full stop.
+
+    Args:
+        error: What making `Settings` raised.
+        names: How the user calls a setting, where that is not its name; such as a flag.
+
+    Returns:
+        Sentences by where the value is: `("timeout",)`, or `("keys", "quit")` within a table.
+    """
+    sentences: dict[tuple[str, ...], str] = {}
+    for details in error.errors(include_url=False):
+        path = tuple(str(part) for part in details["loc"][:2])
+        if path and path[0] != "keys":
+            path = path[:1]  # what follows names a branch of the type, not a place
+        shown = ".".join(((names or {}).get(path[0], path[0]), *path[1:])) if path else ""
+        sentences.setdefault(path, _sentence(shown, path[0] if path else "", details))
+    return sentences
+
+
+def _sentence(shown: str, name: str, details: ErrorDetails) -> str:
+    shown = printable(shown)
+    if details["type"] == "extra_forbidden":
+        close = get_close_matches(name, Settings.model_fields, n=1)
+        return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
+    message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
+    value = _shorten(details["input"])
+    return f"{shown} = {value} is not acceptable: it {message}{_limits(name, message)}"
+
+
+def _shorten(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else printable(repr(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _limits(name: str, message: str) -> str:
+    """The range of a number, where the message does not tell all of it."""
+    field = Settings.model_fields.get(name)
+    low = high = None
+    for limit in field.metadata if field else ():
+        if isinstance(limit, Ge):
+            low = limit.ge
+        elif isinstance(limit, Le):
+            high = limit.le
+        elif isinstance(limit, Gt):
+            return "" if "greater" in message else f", above {limit.gt}"
+    if low is None or high is None:
+        return ""
+    return f" ({low} to {high})"
+
+
+def line_of(text: str, path: tuple[str, ...]) -> int | None:
+    """The line of a TOML text where the key `path` is set, counted from 1; None if not found.
+
+    tomllib keeps no positions. This looks at the lines alone, which is enough for a file with
+    one key a line.
+    """
+    *table, key = path
+    here: list[str] = []
+    wanted = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+\s*[\"']?([^\]\"']*?)[\"']?\s*\]", line):
+            here = [header[1]]
+            if here == [key] and not table:
+                return number
+        elif here == table and wanted.match(line):
+            return number
+    return None

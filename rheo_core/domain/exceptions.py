@@ -1,0 +1,187 @@
+"""Every error the engine raises.
+
+RheoError
+├── DownloadManagerError
+│   ├── ManagerNotInitialisedError, PendingDownloadsError
+│   ├── DownloadError
+│   │   ├── FileExistsError
+│   │   ├── HttpStatusError, ProtocolError, TooManyRedirectsError
+│   │   ├── ConnectionFailedError, CertificateError, DownloadTimeoutError, IncompleteError
+│   │   ├── DestinationError ── DiskFullError
+│   │   └── FileValidationError ── FileAccessError, HashMismatchError
+│   ├── WorkerError, WorkerPoolError ── WorkerPoolAlreadyStartedError
+│   ├── QueueError ── ProcessQueueError
+│   └── ValidationError, RetryError
+└── InfrastructureError ── HttpClientError ── ClientNotInitialisedError
+"""
+
+from pathlib import Path
+
+
+class RheoError(Exception):
+    """Base of every error of this library."""
+
+
+class DownloadManagerError(RheoError):
+    """Base of the errors of running downloads."""
+
+
+class InfrastructureError(RheoError):
+    """Base of the errors of what the engine stands on."""
+
+
+class HttpClientError(InfrastructureError):
+    """Base of the HTTP client's errors."""
+
+
+class ClientNotInitialisedError(HttpClientError):
+    """The client was used before `open()` or after `close()`."""
+
+
+class ManagerNotInitialisedError(DownloadManagerError):
+    """The manager was used before `open()` or after `close()`."""
+
+
+class PendingDownloadsError(DownloadManagerError):
+    """The manager's `async with` block was left while downloads were pending."""
+
+    def __init__(self, pending_count: int) -> None:
+        self.pending_count = pending_count
+        super().__init__(
+            f"left the DownloadManager with {pending_count} pending download(s), now stopped; "
+            "call wait_until_complete() first, or close() to stop them on purpose"
+        )
+
+
+class DownloadError(DownloadManagerError):
+    """Base of what can go wrong with one download."""
+
+
+class FileExistsError(DownloadError):
+    """The destination exists and the strategy is ERROR."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"file already exists: {path}")
+
+
+class HttpStatusError(DownloadError):
+    """The server's final reply is not a success."""
+
+    def __init__(self, status: int, reason: str = "", *, retry_after: float | None = None) -> None:
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after  # seconds, as the server asked
+        super().__init__(f"HTTP {status} {reason}".rstrip())
+
+
+class ProtocolError(DownloadError):
+    """The server's reply contradicts itself or the request."""
+
+
+class IncompleteError(DownloadError):
+    """The connection ended before all bytes had come."""
+
+    def __init__(self, received: int, expected: int) -> None:
+        self.received = received
+        self.expected = expected
+        super().__init__(f"connection ended at {received} of {expected} bytes")
+
+
+class ConnectionFailedError(DownloadError):
+    """There is no connection to the server, or it was lost."""
+
+    def __init__(self, host: str, problem: str) -> None:
+        self.host = host
+        self.problem = problem
+        super().__init__(f"{host}: {problem}")
+
+
+class CertificateError(DownloadError):
+    """The server's certificate is not to be trusted."""
+
+    def __init__(self, host: str, problem: str) -> None:
+        self.host = host
+        self.problem = problem
+        super().__init__(f"{host}: certificate refused: {problem}")
+
+
+class DownloadTimeoutError(DownloadError):
+    """Nothing came for too long, or the whole took too long."""
+
+    def __init__(self, what: str, seconds: float | None) -> None:
+        self.seconds = seconds
+        super().__init__(f"{what} for {seconds:g} s" if seconds else f"{what}: timed out")
+
+
+class TooManyRedirectsError(DownloadError):
+    """The server sends from one address to the next."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(f"more than {count} redirects")
+
+
+class DestinationError(DownloadError):
+    """The destination cannot be written."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"cannot write {path}: {problem}")
+
+
+class DiskFullError(DestinationError):
+    """There is no room for the file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "disk full")
+
+
+class FileValidationError(DownloadError):
+    """Base of what can go wrong while checking a file."""
+
+
+class FileAccessError(FileValidationError):
+    """The file to check cannot be read."""
+
+
+class HashMismatchError(FileValidationError):
+    """The file's digest is not the expected one."""
+
+    def __init__(self, *, expected_hash: str, calculated_hash: str | None, file_path: Path) -> None:
+        self.expected_hash = expected_hash
+        self.calculated_hash = calculated_hash
+        self.file_path = file_path
+        got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
+        super().__init__(
+            f"hash mismatch for {file_path.name}: expected {expected_hash[:16]}…, got {got}"
+        )
+
+
+class WorkerError(DownloadManagerError):
+    """Base of worker errors."""
+
+
+class WorkerPoolError(DownloadManagerError):
+    """Base of worker pool errors."""
+
+
+class WorkerPoolAlreadyStartedError(WorkerPoolError):
+    """The pool was started twice."""
+
+
+class QueueError(DownloadManagerError):
+    """Base of queue errors."""
+
+
+class ProcessQueueError(QueueError):
+    """The queue was asked for something it cannot do."""
+
+
+class ValidationError(DownloadManagerError):
+    """A value given by the user is not acceptable."""
+
+
+class RetryError(DownloadManagerError):
+    """The retry loop ended without a result or an error."""

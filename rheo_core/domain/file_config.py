@@ -1,0 +1,133 @@
+"""What the user asked for: a URL, a destination, options."""
+
+import hashlib
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, ClassVar
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, field_validator
+
+from .filenames import filename_from_url, sanitise_filename
+from .hash_validation import HashConfig
+from .text import printable
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class FileExistsStrategy(StrEnum):
+    """What to do when the destination exists."""
+
+    SKIP = "skip"
+    ERROR = "error"
+    OVERWRITE = "overwrite"
+    RENAME = "rename"
+
+
+def normalise_url(value: object) -> str:
+    """A http(s) URL with scheme and host in lower case and the default port left out.
+
+    Path and query stay byte for byte as given: signed links break at the least change.
+
+    Raises:
+        ValueError: in one sentence, naming what is not acceptable.
+    """
+    url = str(value).strip()
+    if not url:
+        raise ValueError("URL is empty")
+    shown = printable(url) if len(url) <= 200 else f"{printable(url[:200])}…"
+    if any(character.isspace() or ord(character) < 32 for character in url):
+        raise ValueError(f"URL {shown!r} contains white space or control characters")
+    try:
+        parts = urlsplit(url)
+        netloc = _normalise_netloc(parts)
+    except ValueError as error:
+        raise ValueError(f"URL {shown!r} is not valid: {error}") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
+        raise ValueError(f"URL {shown!r} has {scheme}; http and https are supported")
+    if not parts.hostname:
+        raise ValueError(f"URL {shown!r} has no host")
+    return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, parts.fragment))
+
+
+def _normalise_netloc(parts: SplitResult) -> str:
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    elif not host.isascii():
+        host = host.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+    port = parts.port  # raises ValueError unless 0-65535
+    if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
+        host = f"{host}:{port}"
+    return f"{userinfo}{at}{host}"
+
+
+class FileConfig(BaseModel):
+    """One thing to download. Immutable; equal requests have equal ids."""
+
+    model_config = ConfigDict(frozen=True)
+
+    DOWNLOAD_ID_LENGTH: ClassVar[int] = 16
+    """Hexadecimal characters of `id`; 64 bits."""
+
+    url: Annotated[str, BeforeValidator(normalise_url)] = Field(
+        description="http or https URL to download from"
+    )
+    type: str | None = Field(default=None, description="MIME type of the file")
+    description: str | None = Field(default=None, description="What the file is, for people")
+    priority: int = Field(default=1, ge=1, description="Higher goes first")
+    size_human: str | None = Field(default=None, description="Size estimate, for people")
+    size_bytes: int | None = Field(default=None, ge=0, description="Exact size, bytes")
+    filename: str | None = Field(default=None, description="Name to save under")
+    destination_subdir: str | None = Field(
+        default=None, description="Folder below the download folder; relative, without '..'"
+    )
+    hash_config: HashConfig | None = Field(default=None, description="Checksum to check")
+    timeout: float | None = Field(
+        default=None, gt=0, description="Limit for each attempt in all, seconds; None: no limit"
+    )
+    file_exists_strategy: FileExistsStrategy | None = Field(
+        default=None, description="What to do when the file exists; None: the manager's"
+    )
+
+    @field_validator("destination_subdir")
+    @classmethod
+    def _check_subdir(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        shown = printable(value)
+        if value.strip() in {"", "."}:
+            raise ValueError(f"destination_subdir {shown!r} names no folder")
+        # Both flavours on every system: a list may be written on one and read on another.
+        for path in (PurePosixPath(value), PureWindowsPath(value)):
+            if path.is_absolute() or path.drive or path.root:
+                raise ValueError(f"destination_subdir {shown!r} must be relative")
+            if ".." in path.parts:
+                raise ValueError(f"destination_subdir {shown!r} must not contain '..'")
+        if "\x00" in value:
+            raise ValueError(f"destination_subdir {shown!r} must not contain NUL")
+        return value
+
+    def get_destination_filename(self) -> str:
+        """The name asked for, else the one the URL suggests; safe as one path component.
+
+        The final reply may suggest a better one (Content-Disposition) where none was asked for.
+        """
+        if self.filename:
+            return sanitise_filename(self.filename)
+        return filename_from_url(self.url)
+
+    def get_destination_path(self, base_dir: Path) -> Path:
+        """Where the file goes below `base_dir`, going by what is known before the transfer."""
+        return base_dir / (self.destination_subdir or "") / self.get_destination_filename()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def id(self) -> str:
+        """16 hexadecimal characters: the same URL to the same place has the same id, always."""
+        relative = PurePosixPath(self.destination_subdir or "") / self.get_destination_filename()
+        identity = f"{self.url}::{relative}".encode(errors="surrogateescape")
+        return hashlib.sha256(identity).hexdigest()[: self.DOWNLOAD_ID_LENGTH]

@@ -1,0 +1,70 @@
+"""One safe path component from any text.
+
+Why not a library: the ones at hand clean characters, but do not keep the extension when they
+cut at 255 *bytes*, do not drop bidi controls, and leave dot-files and device names reachable
+(see docs/decisions/0003-file-names.md).
+"""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from .text import printable
+
+MAX_NAME_BYTES = 255
+"""What ext4, APFS and NTFS allow for one component."""
+
+RESERVED_SUFFIX_BYTES = len(".part.state.new")
+"""Room kept for the names of our own files beside the finished one."""
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00]')
+_WINDOWS_DEVICE = re.compile(
+    r"(?i)^(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))"
+)
+_SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
+_LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
+
+
+def sanitise_filename(text: str, fallback: str = "download") -> str:
+    """One path component made of `text`, never empty.
+
+    No separators, control, bidi or zero-width characters, no leading dot (hidden files), no
+    trailing dot or space and no device names (Windows), at most 255 bytes of UTF-8 with the
+    room for `.part` files; cut on a character boundary with the extension kept.
+    """
+    name = _FORBIDDEN.sub("_", printable(text).replace("\ufffd", "_"))
+    name = " ".join(name.split()).lstrip(". ").rstrip(". ")
+    name = _SHELL_FOLDER.sub("_", name)
+    name = _WINDOWS_DEVICE.sub(r"\1_", name)
+    if name.lower() == "desktop.ini":
+        name += "_"
+    return shorten_filename(name) or fallback
+
+
+def shorten_filename(name: str, limit: int = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES) -> str:
+    """`name` cut to `limit` bytes of UTF-8 on a character boundary, its extension kept."""
+    if len(name.encode()) <= limit:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    tail = f".{extension}" if dot and len(extension.encode()) <= _LONGEST_EXTENSION else ""
+    head = (stem if tail else name).encode()[: limit - len(tail.encode())]
+    return head.decode(errors="ignore").rstrip(". ") + tail
+
+
+def number_filename(name: str, number: int) -> str:
+    """`name (2).ext` for `name.ext`; what the RENAME strategy tries in turn."""
+    stem, dot, extension = name.rpartition(".")
+    if stem.endswith(".tar"):
+        stem, extension = stem.removesuffix(".tar"), f"tar.{extension}"
+    mark = f" ({number})"
+    if not dot or not stem:
+        return shorten_filename(name, MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - len(mark)) + mark
+    return shorten_filename(f"{stem}{mark}.{extension}")
+
+
+def filename_from_url(url: str) -> str:
+    """The name a URL suggests: its path's last segment, decoded, else its host."""
+    parts = urlsplit(url)
+    path = parts.path.replace("\\", "/")
+    last = unquote(path.rpartition("/")[2], errors="replace")
+    host = sanitise_filename(parts.hostname or "")
+    return sanitise_filename(last, fallback=host)

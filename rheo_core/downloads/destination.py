@@ -1,0 +1,87 @@
+"""Where a file may go: what to do when it exists, and one download a path at a time."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from rheo_core.domain.exceptions import FileExistsError
+from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.filenames import number_filename
+from rheo_core.infrastructure.disk import DiskThreads
+
+
+class DestinationResolver:
+    """Applies the file-exists strategy."""
+
+    def __init__(
+        self,
+        default_strategy: FileExistsStrategy = FileExistsStrategy.SKIP,
+        disk: DiskThreads | None = None,
+    ) -> None:
+        self.default_strategy = default_strategy
+        self._disk = disk or DiskThreads(1)
+
+    async def resolve(
+        self, path: Path, strategy_override: FileExistsStrategy | None = None
+    ) -> Path | None:
+        """The path to download to: `path`, a numbered one (RENAME), or None (SKIP).
+
+        Raises:
+            FileExistsError: it exists and the strategy is ERROR.
+        """
+        if not await self._disk.run(os.path.lexists, path):
+            return path
+        match strategy_override or self.default_strategy:
+            case FileExistsStrategy.SKIP:
+                return None
+            case FileExistsStrategy.ERROR:
+                raise FileExistsError(path)
+            case FileExistsStrategy.OVERWRITE:
+                return path
+            case FileExistsStrategy.RENAME:
+                return await self._disk.run(_first_free, path)
+
+
+class PathLocks:
+    """Gives each path, with the names of its part and state files, to one holder at a time."""
+
+    def __init__(self) -> None:
+        self._held: Counter[Path] = Counter()
+        self._released = asyncio.Event()
+
+    async def acquire(self, path: Path) -> None:
+        """Take the path; wait while another holds it."""
+        while not self.try_acquire(path):
+            self._released.clear()
+            await self._released.wait()
+
+    def try_acquire(self, path: Path) -> bool:
+        """Take the path if nobody holds it."""
+        names = _names_of(path)
+        if any(name in self._held for name in names):
+            return False
+        self._held.update(names)
+        return True
+
+    def release(self, path: Path) -> None:
+        """Give the path back."""
+        for name in _names_of(path):
+            del self._held[name]
+        self._released.set()
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """`name (1).ext`, `name (2).ext` and so on."""
+    return (path.with_name(number_filename(path.name, number)) for number in count(1))
+
+
+def _first_free(path: Path) -> Path:
+    return next(candidate for candidate in numbered(path) if not os.path.lexists(candidate))
+
+
+def _names_of(path: Path) -> tuple[Path, Path, Path]:
+    part = path.with_name(f"{path.name}.part")
+    return path, part, part.with_name(f"{part.name}.state")

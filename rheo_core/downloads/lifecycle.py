@@ -1,0 +1,169 @@
+"""Every change of a download's state: the record first, then the event."""
+
+import logging
+import time
+from pathlib import Path
+
+from rheo_core.domain.cancellation import CancelledFrom
+from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.events import (
+    BaseEmitter,
+    DownloadCancelledEvent,
+    DownloadCompletedEvent,
+    DownloadEvent,
+    DownloadFailedEvent,
+    DownloadPausedEvent,
+    DownloadPriorityChangedEvent,
+    DownloadQueuedEvent,
+    DownloadRemovedEvent,
+    DownloadResumedEvent,
+    DownloadRetryingEvent,
+    DownloadSkippedEvent,
+    DownloadStartedEvent,
+    DownloadValidatingEvent,
+    ErrorInfo,
+)
+from rheo_core.tracking import BaseTracker, DownloadRecord
+
+_log = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """Tells the tracker and the listeners, in this order, what became of a download."""
+
+    def __init__(self, tracker: BaseTracker, emitter: BaseEmitter) -> None:
+        self._tracker = tracker
+        self._emitter = emitter
+
+    def queued(self, record: DownloadRecord) -> None:
+        """It waits for a slot."""
+        self._change(record, DownloadStatus.QUEUED)
+        self._publish(record, DownloadQueuedEvent, priority=record.priority)
+
+    def connecting(self, record: DownloadRecord, max_attempts: int) -> None:
+        """It has a slot; an attempt begins."""
+        record.begin_attempt()
+        record.retry_at = None
+        record.max_attempts = max_attempts
+        self._change(record, DownloadStatus.PENDING)
+
+    def started(self, record: DownloadRecord) -> None:
+        """Bytes will follow. The event is sent once, whatever the attempts."""
+        self._change(record, DownloadStatus.IN_PROGRESS)
+        if not record.announced:
+            record.announced = True
+            self._publish(record, DownloadStartedEvent, total_bytes=record.total_bytes)
+
+    def waits(self, record: DownloadRecord, reason: str) -> None:
+        """It holds a slot and cannot go on, for this reason; "" when it can."""
+        record.reason = reason
+        self._tracker.touch(record)
+
+    def verifying(self, record: DownloadRecord) -> None:
+        """Its hash is being checked."""
+        assert record.config.hash_config is not None
+        self._change(record, DownloadStatus.VERIFYING)
+        self._publish(
+            record, DownloadValidatingEvent, algorithm=record.config.hash_config.algorithm
+        )
+
+    def completed(self, record: DownloadRecord) -> None:
+        """The file is under its final name."""
+        record.end_attempt()
+        record.error = None
+        self._end(record, DownloadStatus.COMPLETED)
+        self._publish(
+            record,
+            DownloadCompletedEvent,
+            destination_path=str(record.destination),
+            total_bytes=record.bytes_downloaded,
+            elapsed_seconds=record.elapsed,
+            average_speed_bps=record.average_speed_bps or 0.0,
+            validation=record.validation,
+        )
+
+    def skipped(self, record: DownloadRecord, path: Path) -> None:
+        """The file was there already."""
+        record.end_attempt()
+        record.destination = path
+        record.name = path.name
+        self._end(record, DownloadStatus.SKIPPED, "file exists")
+        self._publish(
+            record, DownloadSkippedEvent, reason="file_exists", destination_path=str(path)
+        )
+
+    def failed(self, record: DownloadRecord, error: Exception) -> None:
+        """No further attempt will be made."""
+        info = self._note_error(record, error)
+        self._end(record, DownloadStatus.FAILED)
+        self._publish(record, DownloadFailedEvent, error=info, validation=record.validation)
+
+    def retrying(
+        self, record: DownloadRecord, error: Exception, delay: float, max_retries: int
+    ) -> None:
+        """The next attempt follows after `delay` seconds."""
+        info = self._note_error(record, error)
+        record.retry_at = time.time() + delay
+        self._change(record, DownloadStatus.RETRYING)
+        self._publish(
+            record,
+            DownloadRetryingEvent,
+            retry=record.failures,
+            max_retries=max(max_retries, record.failures),
+            delay_seconds=delay,
+            error=info,
+        )
+
+    def cancelled(self, record: DownloadRecord, was: CancelledFrom) -> None:
+        """The user does not want it any more."""
+        record.bytes_downloaded = 0
+        self._end(record, DownloadStatus.CANCELLED)
+        self._publish(record, DownloadCancelledEvent, cancelled_from=was)
+
+    def paused(self, record: DownloadRecord) -> None:
+        """The user wants it later."""
+        record.retry_at = None
+        self._change(record, DownloadStatus.PAUSED)
+        self._publish(record, DownloadPausedEvent)
+
+    def resumed(self, record: DownloadRecord) -> None:
+        """It waits for a slot again."""
+        self._change(record, DownloadStatus.QUEUED)
+        self._publish(record, DownloadResumedEvent)
+
+    def waits_again(self, record: DownloadRecord) -> None:
+        """Its wait for another attempt is over, or it was stopped and keeps its place."""
+        record.retry_at = None
+        self._change(record, DownloadStatus.QUEUED)
+
+    def priority_changed(self, record: DownloadRecord) -> None:
+        """It has another priority."""
+        self._tracker.touch(record)
+        self._publish(record, DownloadPriorityChangedEvent, priority=record.priority)
+
+    def removed(self, record: DownloadRecord) -> None:
+        """It is no longer in the list."""
+        self._tracker.remove(record.id)
+        self._publish(record, DownloadRemovedEvent)
+
+    def _note_error(self, record: DownloadRecord, error: Exception) -> ErrorInfo:
+        record.end_attempt()
+        info = ErrorInfo.from_exception(error)
+        record.error = info.message
+        _log.info("%s: attempt %d failed: %s", record.id, record.attempt, info.message)
+        return info
+
+    def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:
+        record.reason = ""
+        self._tracker.touch(record, status)
+
+    def _end(self, record: DownloadRecord, status: DownloadStatus, reason: str = "") -> None:
+        record.finished_at = time.time()
+        record.retry_at = None
+        record.reason = reason
+        self._tracker.touch(record, status)
+
+    def _publish(self, record: DownloadRecord, kind: type[DownloadEvent], **facts: object) -> None:
+        if self._emitter.has_listeners(kind.model_fields["event_type"].default):
+            values = {"download_id": record.id, "url": record.config.url, **facts}
+            self._emitter.publish(kind.model_validate(values))

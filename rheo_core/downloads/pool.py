@@ -1,0 +1,138 @@
+"""WorkerPool: slots; a download that waits for its next attempt holds none."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
+from rheo_core.domain.file_config import FileConfig
+
+from .queue import PriorityDownloadQueue
+
+_log = logging.getLogger(__name__)
+
+Attempt = Callable[[FileConfig], Awaitable[float | None]]
+"""Make one attempt; return the seconds to wait before another, None when there is none."""
+
+Requeue = Callable[[FileConfig], None]
+"""Put a download whose wait is over back into the queue."""
+
+
+class WorkerPool:
+    """Takes downloads from the queue whenever a slot is free and runs one attempt of each."""
+
+    def __init__(
+        self, queue: PriorityDownloadQueue, attempt: Attempt, requeue: Requeue, slots: int
+    ) -> None:
+        self._queue = queue
+        self._attempt = attempt
+        self._requeue = requeue
+        self._slots = slots
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._slot_free = asyncio.Event()
+        self._dispatcher: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to take downloads.
+
+        Raises:
+            WorkerPoolAlreadyStartedError: it runs already.
+        """
+        if self._dispatcher is not None:
+            raise WorkerPoolAlreadyStartedError("the worker pool is already running")
+        self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
+
+    async def close(self, *, wait_for_current: bool = False) -> None:
+        """Take no more; stop the running attempts, or wait for them."""
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
+            await asyncio.wait({self._dispatcher})
+            self._dispatcher = None
+        for download_id in tuple(self._waiting):
+            self._forget_timer(download_id)
+        tasks = tuple(self._running.values())
+        if not wait_for_current:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    @property
+    def slots(self) -> int:
+        """Downloads that may run at once."""
+        return self._slots
+
+    @slots.setter
+    def slots(self, count: int) -> None:
+        """More start at once; fewer take effect as running ones end."""
+        self._slots = count
+        self._note_slots()
+
+    async def stop(self, download_id: str) -> bool:
+        """End a running or waiting download; return once it has let go of its file.
+
+        Returns False where it neither runs nor waits.
+        """
+        if self._forget_timer(download_id):
+            return True
+        task = self._running.get(download_id)
+        if task is None:
+            return False
+        task.cancel()
+        await asyncio.wait({task})
+        return True
+
+    def skip_wait(self, config: FileConfig) -> bool:
+        """Let a download that waits for its next attempt go back to the queue at once."""
+        if not self._forget_timer(config.id):
+            return False
+        self._requeue(config)
+        return True
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._note_slots()
+            await self._slot_free.wait()
+            config = await self._queue.get_next()
+            if len(self._running) >= self._slots:  # fewer slots since the wait began
+                self._requeue(config)
+                continue
+            self._run(config)
+
+    def _run(self, config: FileConfig) -> None:
+        task = asyncio.get_running_loop().create_task(self._run_attempt(config))
+        self._running[config.id] = task
+        task.add_done_callback(lambda _: self._leave(config.id))
+
+    async def _run_attempt(self, config: FileConfig) -> None:
+        delay = await self._attempt(config)
+        if delay is not None:
+            loop = asyncio.get_running_loop()
+            self._waiting[config.id] = loop.call_later(delay, self._wake, config)
+
+    def _wake(self, config: FileConfig) -> None:
+        if self._waiting.pop(config.id, None) is not None:
+            self._requeue(config)
+
+    def _leave(self, download_id: str) -> None:
+        task = self._running.pop(download_id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("attempt of %s ended with a bug", download_id, exc_info=error)
+        if download_id not in self._waiting:
+            self._queue.task_done(download_id)
+        self._note_slots()
+
+    def _forget_timer(self, download_id: str) -> bool:
+        timer = self._waiting.pop(download_id, None)
+        if timer is None:
+            return False
+        timer.cancel()
+        self._queue.task_done(download_id)
+        return True
+
+    def _note_slots(self) -> None:
+        if len(self._running) < self._slots:
+            self._slot_free.set()
+        else:
+            self._slot_free.clear()

@@ -1,0 +1,42 @@
+"""Progress events: sampled, not pushed, so that the hot path only counts."""
+
+import asyncio
+
+from rheo_core.events import BaseEmitter, DownloadEventType, DownloadProgressEvent
+from rheo_core.tracking import BaseTracker, DownloadRecord
+
+_INTERVAL = 0.1
+"""Seconds between samples: the ten progress events a second that there may be."""
+
+
+class ProgressReporter:
+    """Looks at every running download ten times a second."""
+
+    def __init__(self, tracker: BaseTracker, emitter: BaseEmitter) -> None:
+        self._tracker = tracker
+        self._emitter = emitter
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            for record in self._tracker.active():
+                self.report(record)
+
+    def report(self, record: DownloadRecord, *, last: bool = False) -> None:
+        """Take the speed; tell readers and listeners where bytes came (or for the last time)."""
+        was_moving = record.metrics is not None and record.metrics.average_speed_bps > 0
+        fresh = record.sample()
+        if fresh or was_moving or last:
+            self._tracker.touch(record)
+        if (fresh or last) and self._emitter.has_listeners(DownloadEventType.PROGRESS):
+            self._emitter.publish(
+                DownloadProgressEvent(
+                    download_id=record.id,
+                    url=record.config.url,
+                    chunk_size=fresh,
+                    bytes_downloaded=record.bytes_downloaded,
+                    total_bytes=record.total_bytes,
+                    speed=record.metrics,
+                )
+            )

@@ -1,0 +1,72 @@
+"""Hashing a finished file in a thread."""
+
+import asyncio
+import hashlib
+import threading
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from rheo_core.domain.exceptions import FileAccessError
+from rheo_core.domain.hash_validation import HashConfig, ValidationResult
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.disk import DiskThreads
+
+
+class BaseFileValidator(ABC):
+    """Compares a file with its expected checksum."""
+
+    @abstractmethod
+    async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
+        """Hash the file; the result tells whether it is as expected.
+
+        Raises:
+            FileAccessError: it cannot be read.
+        """
+
+
+class FileValidator(BaseFileValidator):
+    """Reads the file in a disk thread; a cancellation stops the reading at once."""
+
+    def __init__(self, *, chunk_size: int = 1 << 20, disk: DiskThreads | None = None) -> None:
+        self._chunk_size = chunk_size
+        self._disk = disk or DiskThreads(1)
+
+    async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
+        stop = threading.Event()
+        started = time.perf_counter()
+        hashing = self._disk.submit(self._hash, file_path, config.algorithm.value, stop)
+        try:
+            calculated = await asyncio.shield(hashing)
+        except asyncio.CancelledError:
+            stop.set()
+            await asyncio.wait({hashing})
+            raise
+        except OSError as error:
+            problem = printable(error.strerror or str(error)).lower()
+            raise FileAccessError(f"cannot read {file_path} to check it: {problem}") from error
+        return ValidationResult(
+            algorithm=config.algorithm,
+            expected_hash=config.expected_hash,
+            calculated_hash=calculated,
+            duration_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _hash(self, path: Path, algorithm: str, stop: threading.Event) -> str:
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+        buffer = memoryview(bytearray(self._chunk_size))
+        with path.open("rb", buffering=0) as file:
+            while (count := file.readinto(buffer)) and not stop.is_set():
+                digest.update(buffer[:count])
+        return digest.hexdigest()
+
+
+class NullFileValidator(BaseFileValidator):
+    """Believes every file."""
+
+    async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
+        return ValidationResult(
+            algorithm=config.algorithm,
+            expected_hash=config.expected_hash,
+            calculated_hash=config.expected_hash,
+        )

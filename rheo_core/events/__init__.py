@@ -1,0 +1,56 @@
+"""Typed events, the emitter, Subscription."""
+
+from .base import BaseEmitter, EventHandler, EventType, Handler
+from .emitter import EventEmitter
+from .models import (
+    BaseEvent,
+    CancelledFrom,
+    DownloadCancelledEvent,
+    DownloadCompletedEvent,
+    DownloadEvent,
+    DownloadEventType,
+    DownloadFailedEvent,
+    DownloadPausedEvent,
+    DownloadPriorityChangedEvent,
+    DownloadProgressEvent,
+    DownloadQueuedEvent,
+    DownloadRemovedEvent,
+    DownloadResumedEvent,
+    DownloadRetryingEvent,
+    DownloadSkippedEvent,
+    DownloadStartedEvent,
+    DownloadValidatingEvent,
+    ErrorInfo,
+    ValidationResult,
+)
+from .null import NullEmitter
+from .subscription import Subscription
+
+__all__ = [
+    "BaseEmitter",
+    "BaseEvent",
+    "CancelledFrom",
+    "DownloadCancelledEvent",
+    "DownloadCompletedEvent",
+    "DownloadEvent",
+    "DownloadEventType",
+    "DownloadFailedEvent",
+    "DownloadPausedEvent",
+    "DownloadPriorityChangedEvent",
+    "DownloadProgressEvent",
+    "DownloadQueuedEvent",
+    "DownloadRemovedEvent",
+    "DownloadResumedEvent",
+    "DownloadRetryingEvent",
+    "DownloadSkippedEvent",
+    "DownloadStartedEvent",
+    "DownloadValidatingEvent",
+    "ErrorInfo",
+    "EventEmitter",
+    "EventHandler",
+    "EventType",
+    "Handler",
+    "NullEmitter",
+    "Subscription",
+    "ValidationResult",
+]

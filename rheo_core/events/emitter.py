@@ -1,0 +1,121 @@
+"""EventEmitter: handlers called in order, none of which can hold up a transfer."""
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any
+
+from .base import BaseEmitter, EventHandler, EventType
+from .models.download import DownloadEvent, DownloadEventType
+
+_log = logging.getLogger(__name__)
+_ANY = "*"
+_MOST_WAITING_PROGRESS = 64
+"""Behind a handler with more events waiting than this, progress events are dropped."""
+
+
+class _Listener:
+    """One handler with the events that wait for it.
+
+    A plain function is called at once. A coroutine function gets its events one after the
+    other in a task of its own, so that a slow one delays nobody else.
+    """
+
+    def __init__(self, handler: EventHandler) -> None:
+        self.handler = handler
+        self._waiting: deque[Any] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def send(self, event: Any) -> None:
+        if self._task is not None:
+            crowded = len(self._waiting) >= _MOST_WAITING_PROGRESS
+            if not (crowded and _is_progress(event)):
+                self._waiting.append(event)
+            return
+        pending = self._call(event)
+        if pending is not None:
+            self._task = asyncio.get_running_loop().create_task(self._run(pending))
+
+    def _call(self, event: Any) -> Awaitable[None] | None:
+        try:
+            result = self.handler(event)
+        except Exception:
+            self._report()
+            return None
+        return result if inspect.isawaitable(result) else None
+
+    async def _run(self, pending: Awaitable[None] | None) -> None:
+        try:
+            while True:
+                if pending is not None:
+                    try:
+                        await pending
+                    except Exception:
+                        self._report()
+                if not self._waiting:
+                    return
+                pending = self._call(self._waiting.popleft())
+        finally:
+            self._task = None
+
+    def _report(self) -> None:
+        _log.exception("event handler %r failed", self.handler)
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        return self._task
+
+
+class EventEmitter(BaseEmitter):
+    """The emitter the engine uses unless given another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listeners: dict[str, list[_Listener]] = {}
+
+    def on(self, event_type: EventType, handler: EventHandler) -> None:
+        self._listeners.setdefault(str(event_type), []).append(_Listener(handler))
+
+    def off(self, event_type: EventType, handler: EventHandler) -> None:
+        listeners = self._listeners.get(str(event_type), [])
+        for listener in listeners:
+            if listener.handler == handler:
+                listeners.remove(listener)
+                return
+
+    def has_listeners(self, event_type: EventType) -> bool:
+        return bool(self._listeners.get(str(event_type)) or self._listeners.get(_ANY))
+
+    async def emit(self, event_type: EventType, event_data: Any) -> None:
+        """Send and wait until every handler has caught up."""
+        self._send(str(event_type), event_data)
+        await self.drain()
+
+    def publish(self, event: DownloadEvent) -> None:
+        self._send(event.event_type, event)
+
+    def _send(self, event_type: str, event: Any) -> None:
+        keys = (event_type,) if event_type == _ANY else (event_type, _ANY)
+        for key in keys:
+            for listener in tuple(self._listeners.get(key, ())):
+                listener.send(event)
+
+    async def drain(self) -> None:
+        """Wait until everything sent has been handled.
+
+        A handler that drains does not wait for itself.
+        """
+        current = asyncio.current_task()
+        while tasks := {
+            listener.task
+            for listeners in self._listeners.values()
+            for listener in listeners
+            if listener.task is not None and listener.task is not current
+        }:
+            await asyncio.wait(tasks)
+
+
+def _is_progress(event: Any) -> bool:
+    return getattr(event, "event_type", None) == DownloadEventType.PROGRESS

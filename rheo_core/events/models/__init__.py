@@ -1,0 +1,46 @@
+"""Typed events."""
+
+from rheo_core.domain.cancellation import CancelledFrom
+from rheo_core.domain.hash_validation import ValidationResult
+
+from .base import BaseEvent
+from .download import (
+    DownloadCancelledEvent,
+    DownloadCompletedEvent,
+    DownloadEvent,
+    DownloadEventType,
+    DownloadFailedEvent,
+    DownloadPausedEvent,
+    DownloadPriorityChangedEvent,
+    DownloadProgressEvent,
+    DownloadQueuedEvent,
+    DownloadRemovedEvent,
+    DownloadResumedEvent,
+    DownloadRetryingEvent,
+    DownloadSkippedEvent,
+    DownloadStartedEvent,
+    DownloadValidatingEvent,
+)
+from .error_info import ErrorInfo
+
+__all__ = [
+    "BaseEvent",
+    "CancelledFrom",
+    "DownloadCancelledEvent",
+    "DownloadCompletedEvent",
+    "DownloadEvent",
+    "DownloadEventType",
+    "DownloadFailedEvent",
+    "DownloadPausedEvent",
+    "DownloadPriorityChangedEvent",
+    "DownloadProgressEvent",
+    "DownloadQueuedEvent",
+    "DownloadRemovedEvent",
+    "DownloadResumedEvent",
+    "DownloadRetryingEvent",
+    "DownloadSkippedEvent",
+    "DownloadStartedEvent",
+    "DownloadValidatingEvent",
+    "ErrorInfo",
+    "ValidationResult",
+]

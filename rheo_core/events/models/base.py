@@ -1,0 +1,17 @@
+"""What every event carries."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class BaseEvent(BaseModel):
+    """Something that happened; immutable."""
+
+    model_config = ConfigDict(frozen=True)
+
+    occurred_at: datetime = Field(default_factory=_now, description="When it happened (UTC)")

@@ -1,0 +1,25 @@
+"""An emitter that sends nothing."""
+
+from typing import Any
+
+from .base import BaseEmitter, EventHandler, EventType
+from .models.download import DownloadEvent
+
+
+class NullEmitter(BaseEmitter):
+    """For an engine that nobody listens to."""
+
+    def on(self, event_type: EventType, handler: EventHandler) -> None:
+        """Do nothing."""
+
+    def off(self, event_type: EventType, handler: EventHandler) -> None:
+        """Do nothing."""
+
+    async def emit(self, event_type: EventType, event_data: Any) -> None:
+        """Do nothing."""
+
+    def publish(self, event: DownloadEvent) -> None:
+        """Do nothing."""
+
+    def has_listeners(self, event_type: EventType) -> bool:
+        return False

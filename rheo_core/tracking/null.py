@@ -1,0 +1,24 @@
+"""A tracker that tells nothing."""
+
+from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
+
+from .record import DownloadRecord
+from .tracker import DownloadTracker
+
+
+class NullTracker(DownloadTracker):
+    """Knows running downloads, because the engine must; tells nothing, forgets the ended."""
+
+    def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
+        super().touch(record, status)
+        if record.status.is_terminal:
+            self._forget(record.id)
+
+    def get_download_info(self, download_id: str) -> DownloadInfo | None:
+        return None
+
+    def get_stats(self) -> DownloadStats:
+        return DownloadStats()
+
+    def snapshot(self, since: int = 0) -> Snapshot:
+        return Snapshot(revision=0, downloads=(), removed=(), stats=DownloadStats())

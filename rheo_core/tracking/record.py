@@ -1,0 +1,136 @@
+"""All that is known of one download."""
+
+import time
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStatus
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.hash_validation import ValidationResult
+from rheo_core.domain.speed import SpeedCalculator, SpeedMetrics
+from rheo_core.domain.text import printable, redact_url
+
+Rank = int | Fraction
+"""Place among the downloads of one priority; lower goes first."""
+
+
+@dataclass(slots=True, eq=False)
+class DownloadRecord:
+    """Mutable; the engine writes it, `BaseTracker.touch` tells readers that it changed.
+
+    The transfer only adds to `bytes_downloaded`; it waits for nobody. Times are seconds since
+    the epoch, but `_busy_since`, which is monotonic.
+    """
+
+    config: FileConfig
+    id: str
+    name: str
+    priority: int
+    rank: Rank = 0
+    status: DownloadStatus = DownloadStatus.QUEUED
+    reason: str = ""
+    bytes_downloaded: int = 0
+    total_bytes: int | None = None
+    attempt: int = 0
+    max_attempts: int = 1
+    failures: int = 0  # failed attempts since bytes last came
+    retry_at: float | None = None
+    added_at: float = field(default_factory=time.time)
+    started_at: float | None = None
+    finished_at: float | None = None
+    destination: Path | None = None
+    error: str | None = None
+    validation: ValidationResult | None = None
+    announced: bool = False  # the started event has been sent
+    keep_partial: bool = True  # whether bytes outlive the end of an attempt
+    elapsed: float = 0.0  # seconds spent in ended attempts
+    revision: int = 0
+    sampled_bytes: int = 0
+    transferred: int = 0  # bytes that came over the network, repeated ones included
+    metrics: SpeedMetrics | None = None
+    _calculator: SpeedCalculator | None = None
+    _busy_since: float | None = None
+
+    @classmethod
+    def of(cls, config: FileConfig) -> "DownloadRecord":
+        """A fresh record of a download that was asked for."""
+        return cls(
+            config=config,
+            id=config.id,
+            name=config.get_destination_filename(),
+            priority=config.priority,
+            total_bytes=config.size_bytes,
+        )
+
+    def begin_attempt(self) -> None:
+        """Start the clock of one attempt."""
+        self.attempt += 1
+        self._busy_since = time.monotonic()
+        self.started_at = self.started_at or time.time()
+        self._calculator = SpeedCalculator()
+        self.metrics = None
+        self.sampled_bytes = self.bytes_downloaded
+
+    def end_attempt(self) -> None:
+        """Stop the clock."""
+        if self._busy_since is not None:
+            self.elapsed += time.monotonic() - self._busy_since
+        self._busy_since = None
+        self._calculator = None
+        self.metrics = None
+
+    def sample(self) -> int:
+        """Take the speed now; return the bytes since the last sample."""
+        fresh = max(self.bytes_downloaded - self.sampled_bytes, 0)
+        self.sampled_bytes = self.bytes_downloaded
+        if self._calculator is not None:
+            self.metrics = self._calculator.record_chunk(
+                fresh, self.bytes_downloaded, self.total_bytes, time.monotonic()
+            )
+        return fresh
+
+    @property
+    def average_speed_bps(self) -> float | None:
+        """Bytes over the network per second of all attempts, None before any came."""
+        return self.transferred / self.elapsed if self.elapsed > 0 else None
+
+    def info(self) -> DownloadInfo:
+        """A copy for users of the library."""
+        return DownloadInfo(
+            id=self.id,
+            url=self.config.url,
+            status=self.status,
+            bytes_downloaded=self.bytes_downloaded,
+            total_bytes=self.total_bytes,
+            error=self.error,
+            average_speed_bps=self.average_speed_bps if self.status.is_terminal else None,
+            destination_path=str(self.destination) if self.destination else None,
+            validation=self.validation,
+        )
+
+    def snapshot(self) -> DownloadSnapshot:
+        """A frozen copy for the screen."""
+        return DownloadSnapshot(
+            id=self.id,
+            url=redact_url(self.config.url),
+            name=printable(self.name),
+            status=self.status,
+            reason=self.reason,
+            priority=self.priority,
+            order=(-self.priority, float(self.rank)),
+            bytes_downloaded=self.bytes_downloaded,
+            total_bytes=self.total_bytes,
+            speed_bps=self.metrics.average_speed_bps if self.metrics else 0.0,
+            eta_seconds=self.metrics.eta_seconds if self.metrics else None,
+            attempt=self.attempt,
+            max_attempts=self.max_attempts,
+            retry_at=self.retry_at,
+            added_at=self.added_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            average_speed_bps=self.average_speed_bps,
+            destination=printable(str(self.destination)) if self.destination else "",
+            error=self.error,
+            validation=self.validation,
+        )

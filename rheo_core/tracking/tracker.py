@@ -1,0 +1,151 @@
+"""DownloadTracker: records, revisions and snapshots; every answer costs what changed."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.speed import SpeedMetrics
+
+from .base import BaseTracker
+from .record import DownloadRecord
+
+_MOST_REMOVED = 10_000
+"""Removed downloads that are remembered, for undo and for slow readers."""
+
+
+class DownloadTracker(BaseTracker):
+    """What is known of every download, in memory."""
+
+    def __init__(self) -> None:
+        self._revision = 0
+        self._records: dict[str, DownloadRecord] = {}
+        self._by_change: dict[str, DownloadRecord] = {}  # the latest change last
+        self._active: dict[str, DownloadRecord] = {}
+        self._removed: dict[str, tuple[int, DownloadRecord]] = {}  # the latest last
+        self._complete_since = 0  # removals up to this revision may be forgotten
+        self._counts: Counter[DownloadStatus] = Counter()
+        self._completed_bytes = 0
+
+    def add(self, record: DownloadRecord) -> None:
+        self._forget(record.id)
+        self._removed.pop(record.id, None)
+        self._records[record.id] = record
+        self._count(record, +1)
+        self._mark(record)
+
+    def get(self, download_id: str) -> DownloadRecord | None:
+        return self._records.get(download_id)
+
+    def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
+        if self._records.get(record.id) is not record:
+            return  # removed meanwhile
+        if status is not None and status is not record.status:
+            self._count(record, -1)
+            record.status = status
+            self._count(record, +1)
+        self._mark(record)
+
+    def remove(self, download_id: str) -> DownloadRecord | None:
+        record = self._forget(download_id)
+        if record is None:
+            return None
+        self._revision += 1
+        self._removed[download_id] = (self._revision, record)
+        if len(self._removed) > _MOST_REMOVED:
+            oldest = next(iter(self._removed))
+            self._complete_since, _ = self._removed.pop(oldest)
+        return record
+
+    def restore(self, download_id: str) -> DownloadRecord | None:
+        if download_id in self._records or download_id not in self._removed:
+            return None
+        _, record = self._removed[download_id]
+        self.add(record)
+        return record
+
+    def active(self) -> Iterator[DownloadRecord]:
+        return iter(tuple(self._active.values()))
+
+    def records(self) -> Iterator[DownloadRecord]:
+        return iter(self._records.values())
+
+    def get_download_info(self, download_id: str) -> DownloadInfo | None:
+        record = self._records.get(download_id)
+        return record.info() if record else None
+
+    def get_all_downloads(self) -> dict[str, DownloadInfo]:
+        """A copy of every download, by id."""
+        return {id_: record.info() for id_, record in self._records.items()}
+
+    def get_active_downloads(self) -> dict[str, DownloadInfo]:
+        """A copy of every download that holds a slot, by id."""
+        return {id_: record.info() for id_, record in self._active.items()}
+
+    def get_speed_metrics(self, download_id: str) -> SpeedMetrics | None:
+        """The speed of a running download, None for others."""
+        record = self._records.get(download_id)
+        return record.metrics if record else None
+
+    def get_stats(self) -> DownloadStats:
+        counts = self._counts
+        return DownloadStats(
+            total=len(self._records),
+            queued=counts[DownloadStatus.QUEUED] + counts[DownloadStatus.RETRYING],
+            in_progress=len(self._active),
+            completed=counts[DownloadStatus.COMPLETED],
+            failed=counts[DownloadStatus.FAILED],
+            cancelled=counts[DownloadStatus.CANCELLED],
+            skipped=counts[DownloadStatus.SKIPPED],
+            paused=counts[DownloadStatus.PAUSED],
+            completed_bytes=self._completed_bytes,
+        )
+
+    def snapshot(self, since: int = 0) -> Snapshot:
+        reset = since < self._complete_since or since <= 0
+        changed = self._records.values() if reset else self._changed_after(since)
+        return Snapshot(
+            revision=self._revision,
+            downloads=tuple(record.snapshot() for record in changed),
+            removed=() if reset else tuple(self._removed_after(since)),
+            stats=self.get_stats(),
+            speed_bps=sum(
+                record.metrics.average_speed_bps
+                for record in self._active.values()
+                if record.metrics is not None
+            ),
+            reset=reset,
+        )
+
+    def _changed_after(self, since: int) -> Iterator[DownloadRecord]:
+        for record in reversed(self._by_change.values()):
+            if record.revision <= since:
+                return
+            yield record
+
+    def _removed_after(self, since: int) -> Iterator[str]:
+        for download_id, (revision, _) in reversed(self._removed.items()):
+            if revision <= since:
+                return
+            yield download_id
+
+    def _mark(self, record: DownloadRecord) -> None:
+        self._revision += 1
+        record.revision = self._revision
+        self._by_change.pop(record.id, None)
+        self._by_change[record.id] = record
+
+    def _forget(self, download_id: str) -> DownloadRecord | None:
+        record = self._records.pop(download_id, None)
+        if record is not None:
+            self._count(record, -1)
+            self._by_change.pop(download_id, None)
+        return record
+
+    def _count(self, record: DownloadRecord, by: int) -> None:
+        self._counts[record.status] += by
+        if record.status is DownloadStatus.COMPLETED:
+            self._completed_bytes += by * record.bytes_downloaded
+        if record.status.is_active and by > 0:
+            self._active[record.id] = record
+        else:
+            self._active.pop(record.id, None)

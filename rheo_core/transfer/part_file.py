@@ -1,0 +1,195 @@
+"""`NAME.part` and `NAME.part.state`: the bytes so far, and what is known of them.
+
+Every function here blocks; the engine calls them in its disk threads.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.files import rename_without_clobbering, sync_folder, write_atomically
+
+from .plan import Validator
+
+_STATE_VERSION = 1
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """What the state file holds. Its bytes were on the disk before it was written."""
+
+    offset: int  # bytes from the start of the file that are there
+    total: int | None
+    validator: Validator
+
+
+_NOTHING = PartState(0, None, Validator())
+
+
+class PartFile:
+    """The file while it is not whole. One owner at a time, which the caller sees to."""
+
+    def __init__(self, destination: Path) -> None:
+        self.destination = destination
+        self.path = destination.with_name(f"{destination.name}.part")
+        self.state_path = destination.with_name(f"{destination.name}.part.state")
+        self.state = _NOTHING
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """Create it, or take up what an earlier attempt left.
+
+        `state` tells afterwards what can be relied on; offset 0 means nothing.
+
+        Raises:
+            DestinationError: it cannot be written, or is no regular file.
+        """
+        with _named_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags, 0o666)
+            try:
+                self.state = self._take_up(os.fstat(descriptor))
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
+
+    def _take_up(self, found: os.stat_result) -> PartState:
+        """What of the bytes found can be relied on."""
+        if not stat.S_ISREG(found.st_mode):
+            raise DestinationError(self.path, "not a regular file")
+        if found.st_size and not os.path.lexists(self.state_path):
+            raise DestinationError(self.path, "exists and was not begun by this program")
+        state = self._read_state()
+        return state if state is not None and state.offset <= found.st_size else _NOTHING
+
+    def begin(self, total: int | None, validator: Validator) -> None:
+        """Start over: the bytes to come are those of this version from offset 0."""
+        self.state = PartState(0, total, validator)
+        with _named_errors(self.path):
+            # The state comes first: a part file with bytes and no state is somebody else's.
+            self.state_path.write_bytes(_encode_state(self.state))
+            os.ftruncate(self._fd, 0)
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Write all of `data` at `offset`."""
+        with _named_errors(self.path):
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(self._fd, view, offset)
+                view = view[written:]
+                offset += written
+
+    def checkpoint(self, offset: int) -> None:
+        """Make the bytes up to `offset` durable, then the state that says so."""
+        state = PartState(offset, self.state.total, self.state.validator)
+        with _named_errors(self.path):
+            os.fdatasync(self._fd)
+            write_atomically(self.state_path, _encode_state(state))
+        self.state = state
+
+    def commit(self, size: int, *, overwrite: bool) -> None:
+        """Give the finished file its name, durably.
+
+        Raises:
+            FileExistsError: the name was taken meanwhile; the part file stays.
+        """
+        with _named_errors(self.destination):
+            os.ftruncate(self._fd, size)
+            os.fsync(self._fd)
+            try:
+                if overwrite:
+                    _refuse_special(self.destination)
+                    self.path.replace(self.destination)
+                else:
+                    rename_without_clobbering(self.path, self.destination)
+            except OSError as error:
+                if error.errno == errno.EEXIST:
+                    raise FileExistsError(self.destination) from None
+                raise
+            with suppress(FileNotFoundError):
+                self.state_path.unlink()
+            sync_folder(self.destination.parent)
+            self._close()
+
+    def release(self, *, keep: bool) -> None:
+        """Let go of the file; what another attempt can go on from stays if `keep`."""
+        if self._descriptor is None:
+            return
+        if keep and self.state.offset > 0:
+            self._close()
+        else:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove both files, if they are ours."""
+        if self._descriptor is None and not os.path.lexists(self.state_path):
+            return
+        self._close()
+        for path in (self.path, self.state_path):
+            with suppress(OSError):
+                path.unlink()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    @property
+    def _fd(self) -> int:
+        assert self._descriptor is not None, "the part file is not open"
+        return self._descriptor
+
+    def _read_state(self) -> PartState | None:
+        try:
+            return _decode_state(self.state_path.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _encode_state(state: PartState) -> bytes:
+    body = json.dumps(asdict(state), separators=(",", ":"))
+    checksum = hashlib.sha256(body.encode()).hexdigest()
+    return json.dumps({"version": _STATE_VERSION, "sha256": checksum, "state": body}).encode()
+
+
+def _decode_state(data: bytes) -> PartState:
+    """Raises ValueError, KeyError or TypeError for what we did not write."""
+    envelope = json.loads(data)
+    body = envelope["state"]
+    if envelope["version"] != _STATE_VERSION:
+        raise ValueError(f"state version {envelope['version']} is not {_STATE_VERSION}")
+    if hashlib.sha256(body.encode()).hexdigest() != envelope["sha256"]:
+        raise ValueError("the state's checksum is wrong")
+    values = json.loads(body)
+    return PartState(values["offset"], values["total"], Validator(**values["validator"]))
+
+
+def _refuse_special(path: Path) -> None:
+    """Overwriting means a regular file: not a folder, a device or where a link points."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise DestinationError(path, "exists and is not a regular file")
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Turn OSError into DestinationError with the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise DiskFullError(path) from error
+        if error.errno == errno.ELOOP:
+            raise DestinationError(path, "is a symbolic link") from error
+        raise DestinationError(path, printable(error.strerror or str(error)).lower()) from error

@@ -1,0 +1,148 @@
+"""A reply's head -> what may be done with its body (RFC 9110, sections 8.8, 14 and 15)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
+from rheo_core.domain.text import printable
+
+from .naming import filename_from_disposition
+
+_CONTENT_RANGE = re.compile(r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII)
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+_STRONG_AFTER_SECONDS = 60
+"""RFC 9110 8.8.2.2 wants Date later than Last-Modified by enough to rule out a second change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """What tells one version of a file from another; strong ones only."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def if_range(self) -> str | None:
+        """The value for If-Range; None where nothing strong is known."""
+        return self.etag or self.last_modified
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> "Validator":
+        """The strong validators of a reply."""
+        etag = headers.get("ETag", "").strip()
+        modified = headers.get("Last-Modified", "").strip()
+        return cls(
+            etag=etag if _STRONG_ETAG.fullmatch(etag) else None,
+            last_modified=modified if _is_strong_date(modified, headers.get("Date", "")) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a reply brings."""
+
+    start: int  # offset of the body's first byte in the file
+    total: int | None  # size of the whole file, bytes
+    validator: Validator
+    name: str | None  # as Content-Disposition suggests it, made safe
+    partial: bool  # a 206
+
+    @property
+    def length(self) -> int | None:
+        """Bytes this reply brings, None if unknown."""
+        return None if self.total is None else self.total - self.start
+
+
+class RangeRefusedError(ProtocolError):
+    """The reply does not continue what is on disk: begin again without a range."""
+
+
+def read_plan(
+    status: int, reason: str, headers: Mapping[str, str], content_length: int | None, offset: int
+) -> Plan:
+    """Judge a reply to a request for everything from `offset` on.
+
+    Args:
+        status: of the reply.
+        reason: its phrase; may be hostile.
+        headers: of the reply, names in any case.
+        content_length: of the body as it comes; None where it is not known.
+        offset: where the asked range began; 0 where no range was asked for.
+
+    Raises:
+        HttpStatusError: the status is no success.
+        RangeRefusedError: the range asked for was not given.
+        ProtocolError: the reply contradicts itself.
+    """
+    validator = Validator.of(headers)
+    name = filename_from_disposition(headers.get("Content-Disposition", ""))
+    if status == HTTPStatus.OK:
+        return Plan(0, content_length, validator, name, partial=False)
+    if status == HTTPStatus.PARTIAL_CONTENT:
+        return _read_partial(headers, content_length, offset, validator, name)
+    refusals = (
+        HTTPStatus.NOT_MODIFIED,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    )
+    if offset and status in refusals:
+        raise RangeRefusedError(f"the server answered {status} to a range request")
+    if 200 <= status < 300:
+        raise ProtocolError(f"the server answered {status}, which brings no file")
+    raise HttpStatusError(
+        status, printable(reason), retry_after=_retry_after(headers.get("Retry-After", ""))
+    )
+
+
+def _read_partial(
+    headers: Mapping[str, str],
+    content_length: int | None,
+    offset: int,
+    validator: Validator,
+    name: str | None,
+) -> Plan:
+    if not offset:
+        raise ProtocolError("the server sent a part (206) although the whole was asked for")
+    content_range = headers.get("Content-Range", "")
+    match = _CONTENT_RANGE.fullmatch(content_range.strip())
+    if match is None:
+        raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not valid")
+    start, end = int(match[1]), int(match[2])
+    total = None if match[3] == "*" else int(match[3])
+    if end < start or (total is not None and end >= total):
+        raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not possible")
+    if start != offset:
+        raise RangeRefusedError(f"the server sent bytes from {start}, {offset} was asked for")
+    if content_length is not None and content_length != end - start + 1:
+        raise RangeRefusedError("Content-Range and Content-Length disagree")
+    return Plan(start, total, validator, name, partial=True)
+
+
+def _is_strong_date(modified: str, date: str) -> bool:
+    changed, sent = _parse_date(modified), _parse_date(date)
+    if changed is None or sent is None:
+        return False
+    return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
+
+
+def _parse_date(value: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return parsed if parsed.tzinfo else None
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds (RFC 9110 10.2.3); None where absent or senseless."""
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:10])
+    moment = _parse_date(text)
+    if moment is None:
+        return None
+    return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)

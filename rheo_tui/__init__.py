@@ -1,0 +1,1 @@
+"""The full-screen app: shows and steers downloads through `DownloadService`."""

@@ -1,0 +1,247 @@
+"""The one registry of actions: bindings, footer, help and palette come from it.
+
+An action that makes no sense now stays on its key and says why: see `Action.disabled`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from textual.binding import Binding
+from textual.keys import format_key
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decides whether an action makes sense."""
+
+    targets: tuple[DownloadSnapshot, ...] = ()  # marked rows shown, else the current row
+    current: DownloadSnapshot | None = None
+    total: int = 0
+    failed: int = 0
+    can_undo: bool = False
+    by_queue_order: bool = True
+    speed_limit: int | None = None  # bytes/s
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something the user can do.
+
+    `keys` is comma-separated, in Textual's names; `disabled` gives the reason why not now, or "".
+    """
+
+    id: str
+    keys: str
+    title: str
+    group: str
+    help: str
+    label: str = ""  # in the footer; empty: not shown there
+    disabled: Callable[[Context], str] = field(default=lambda _: "")
+
+
+SPEED_LIMITS = (
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    50_000_000,
+    None,
+)
+"""Steps of the speed limit in bytes/s, slowest first; None is off."""
+
+_RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
+
+
+def _state(row: DownloadSnapshot) -> str:
+    names = {DownloadStatus.COMPLETED: "completed", DownloadStatus.SKIPPED: "skipped"}
+    return names.get(row.status, row.status.value)
+
+
+def _needs(
+    fits: Callable[[DownloadSnapshot], bool], one: Callable[[DownloadSnapshot], str], many: str
+) -> Callable[[Context], str]:
+    """Disabled unless some target fits; `one` words the reason for a single row."""
+
+    def reason(context: Context) -> str:
+        if not context.targets:
+            return "nothing selected"
+        if any(fits(row) for row in context.targets):
+            return ""
+        return one(context.targets[0]) if len(context.targets) == 1 else many
+
+    return reason
+
+
+def can_pause(row: DownloadSnapshot) -> bool:
+    """Whether `pause` would change `row`."""
+    return not row.status.is_terminal and row.status is not DownloadStatus.PAUSED
+
+
+def can_retry(row: DownloadSnapshot) -> bool:
+    """Whether `row` ended without a file."""
+    return row.status in _RETRYABLE
+
+
+def can_move(row: DownloadSnapshot) -> bool:
+    """Whether `row` has a place in the queue."""
+    return row.status is DownloadStatus.QUEUED
+
+
+def _already(row: DownloadSnapshot) -> str:
+    return f"already {_state(row)}"
+
+
+_not_ended = _needs(
+    lambda row: not row.status.is_terminal, _already, "all marked downloads have ended"
+)
+_any_target = _needs(lambda _: True, _already, "")
+_retry = _needs(
+    can_retry,
+    lambda row: (
+        _already(row) if row.status.is_terminal else f"it has not failed; it is {_state(row)}"
+    ),
+    "no marked download has failed",
+)
+_queued = _needs(
+    can_move,
+    lambda row: f"only queued downloads have a place; this one is {_state(row)}",
+    "no marked download is queued",
+)
+
+
+def _move(context: Context) -> str:
+    if context.targets and not context.by_queue_order:
+        return "the list is not in queue order; choose it with the sort key first"
+    return _queued(context)
+
+
+def _some(context: Context) -> str:
+    return "" if context.total else "the list is empty"
+
+
+def _current(context: Context) -> str:
+    return "" if context.current else "nothing selected"
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("add", "a", "Add links", "Links", "Paste or type links, one a line.", "add"),
+    Action(
+        "pause", "p", "Pause or resume", "Downloads",
+        "Stop and keep the bytes, or go on.", "pause", _not_ended,
+    ),
+    Action(
+        "cancel", "c", "Cancel", "Downloads",
+        "Stop and drop the partial file.", "cancel", _not_ended,
+    ),
+    Action("retry", "r", "Retry", "Downloads", "Queue it again.", "retry", _retry),
+    Action(
+        "retry_failed", "R", "Retry all failed", "Downloads", "Queue every failed one again.",
+        disabled=lambda context: "" if context.failed else "nothing has failed",
+    ),
+    Action(
+        "remove", "x", "Remove from the list", "Downloads",
+        "Files that are complete stay on the disk.", "remove", _any_target,
+    ),
+    Action(
+        "priority_up", "plus", "Raise the priority", "Queue",
+        "Higher goes first.", disabled=_not_ended,
+    ),
+    Action(
+        "priority_down", "minus", "Lower the priority", "Queue",
+        "1 is the lowest.", disabled=_not_ended,
+    ),
+    Action("move_up", "K", "Move up in the queue", "Queue", "One place earlier.", disabled=_move),
+    Action("move_down", "J", "Move down in the queue", "Queue", "One place later.", disabled=_move),
+    Action(
+        "limit_down", "[", "Lower the speed limit", "Queue",
+        "For all downloads together, at once.",
+        disabled=lambda context: (
+            "already the lowest limit" if context.speed_limit == SPEED_LIMITS[0] else ""
+        ),
+    ),
+    Action(
+        "limit_up", "]", "Raise the speed limit", "Queue",
+        "Above the highest step there is no limit.",
+        disabled=lambda context: (
+            "there is no speed limit" if context.speed_limit is None else ""
+        ),
+    ),
+    Action("filter", "/", "Filter", "List", "Show names and links that contain a text.", "filter"),
+    Action("sort", "s", "Sort", "List", "By any column; again turns it round.", "sort", _some),
+    Action(
+        "mark", "space", "Mark", "List", "Keys act on the marked downloads.", "mark", _current
+    ),
+    Action(
+        "mark_all", "*", "Mark all shown, or invert", "List", "Marked ones lose the mark.",
+        disabled=_some,
+    ),
+    Action(
+        "clear", "escape", "Clear filter or marks", "List", "The filter first, then the marks."
+    ),
+    Action(
+        "details", "enter", "Details", "View", "All that is known of the current download.",
+        "details", _current,
+    ),
+    Action("log", "l", "Log", "View", "Show or hide what happened.", "log"),
+    Action(
+        "undo", "u", "Undo the last remove", "Downloads", "Put removed downloads back.", "undo",
+        lambda context: "" if context.can_undo else "nothing was removed",
+    ),
+    Action("load", "o", "Load a list", "Links", "Read links from a file.", "load"),
+    Action(
+        "copy", "y", "Copy the link", "View", "Through the terminal; secrets are left out.",
+        disabled=_current,
+    ),
+    Action("folder", "f", "Open the folder", "View", "Where the file is or will be."),
+    Action("cursor_up", "up,k", "Up", "Move", "One row up."),
+    Action("cursor_down", "down,j", "Down", "Move", "One row down."),
+    Action("page_up", "pageup", "Page up", "Move", "One screen up."),
+    Action("page_down", "pagedown", "Page down", "Move", "One screen down."),
+    Action("first", "home,g", "First", "Move", "To the first row."),
+    Action("last", "end,G", "Last", "Move", "To the last row."),
+    Action("settings", "comma", "Settings", "App", "Folder, parallel downloads, retries."),
+    Action("command", ":", "Command line", "App", "Such as :cancel 3fa9 or :limit 2M."),
+    Action("palette", "ctrl+p", "Palette", "App", "Find any of these by name."),
+    Action("help", "?", "Help", "App", "These keys.", "help"),
+    Action("quit", "q", "Quit", "App", "Bytes that are there are kept.", "quit"),
+)  # fmt: skip
+BY_ID = {action.id: action for action in ACTIONS}
+
+
+def bindings() -> list[Binding]:
+    """One binding an action; the id lets users choose other keys."""
+    return [
+        Binding(action.keys, f"run('{action.id}')", action.title, show=False, id=action.id)
+        for action in ACTIONS
+    ]
+
+
+def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
+    """The keys of `action` as a person reads them."""
+    keys = keymap.get(action.id, action.keys).split(",")
+    return [_key_name(key.strip()) for key in keys]
+
+
+def _key_name(key: str) -> str:
+    return {"enter": "Enter", "escape": "Esc", "ctrl+p": "^p"}.get(key, format_key(key))
+
+
+def unknown_actions(keymap: Mapping[str, str]) -> list[str]:
+    """Names in the user's keys that are no action."""
+    return [name for name in keymap if name not in BY_ID]
+
+
+def limit_step(current: int | None, up: bool) -> int | None:
+    """The speed limit next to `current`, in bytes/s; None is off."""
+    numbers = [step for step in SPEED_LIMITS if step is not None]
+    if up:
+        higher = [step for step in numbers if current is not None and step > current]
+        return higher[0] if higher else None
+    lower = [step for step in numbers if current is None or step < current]
+    return lower[-1] if lower else numbers[0]

@@ -1,0 +1,137 @@
+"""RheoApp: start, stop, screens. Wiring only."""
+
+import signal
+from asyncio import get_running_loop
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import ClassVar
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+from rheo_core.domain import FileConfig
+
+from .actions import unknown_actions
+from .screens.add import AddScreen
+from .screens.main import MainScreen
+from .screens.quit import QuitScreen
+from .service import DownloadService
+from .themes import DARK, FALLBACKS, THEMES
+
+
+class RheoApp(App[None]):
+    """The app over a service, which it starts and closes.
+
+    Args:
+        service: the door to the engine.
+        configs: downloads to queue at the start.
+        notices: sentences to show at the start, such as problems with the settings file.
+    """
+
+    TITLE = "rheo"
+    CSS_PATH = "styles.tcss"
+    ENABLE_COMMAND_PALETTE = False  # the palette is an action of the main screen
+    NOTIFICATION_TIMEOUT = 4
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "quit", show=False, priority=True),
+        Binding("ctrl+c", "help_quit", show=False, system=True),
+    ]
+
+    def __init__(
+        self,
+        service: DownloadService,
+        configs: Sequence[FileConfig] = (),
+        notices: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._service = service
+        self._notices = list(notices)
+        self._quitting = False
+        self._clashes: set[str] = set()
+        self.main = MainScreen(service, configs)
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours that the stylesheet needs and Textual's own themes lack."""
+        return FALLBACKS
+
+    def on_mount(self) -> None:
+        """Put the settings in force and show the main screen."""
+        settings = self._service.settings
+        known = settings.theme in self.available_themes
+        self.theme = settings.theme if known else DARK.name
+        if not known:
+            self._notices.append(f"There is no theme “{settings.theme}”; {DARK.name} is used.")
+        if unknown := unknown_actions(settings.keys):
+            self._notices.append(f"Keys are set for unknown actions: {', '.join(unknown)}.")
+        self.set_keymap(settings.keys)
+        self.push_screen(self.main)
+        for notice in self._notices:
+            self.notify(notice, severity="warning", markup=False, timeout=8)
+        self._quit_on_signals()
+
+    def _quit_on_signals(self) -> None:
+        if self.is_headless:
+            return
+        # A closed terminal or a plain kill must not cost the bytes that are there.
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            with suppress(NotImplementedError):
+                get_running_loop().add_signal_handler(name, self._close_and_exit)
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """Tell once which action lost its key to the user's choice."""
+        for binding in clashed_bindings:
+            if binding.id and binding.id not in self._clashes:
+                self._clashes.add(binding.id)
+                text = f"The key of “{binding.description}” is taken by another action."
+                self.notify(text, severity="warning", markup=False)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A paste that no input kept opens the box for links with all of it."""
+        text = "\n".join(event.text.splitlines())
+        if not text.strip():
+            return
+        if isinstance(self.screen, AddScreen):
+            self.screen.insert(text)
+        else:
+            self.main.open_add(text)
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C copies in inputs; elsewhere it tells how to quit."""
+        self.notify("Press q to quit.", markup=False)
+
+    async def action_quit(self) -> None:
+        """Quit; ask first while something runs. A second time while closing: at once."""
+        if self._quitting:
+            self.exit()
+            return
+        if isinstance(self.screen, QuitScreen):
+            return
+        latest = self.main.link.latest
+        running = latest.stats.in_progress if latest else 0
+        if running:
+            self.push_screen(QuitScreen(running), self._answered)
+        else:
+            self._close_and_exit()
+
+    def _answered(self, quit_now: bool | None) -> None:
+        if quit_now:
+            self._close_and_exit()
+
+    def _close_and_exit(self) -> None:
+        if not self._quitting:
+            self._quitting = True
+            self.notify("Stopping downloads…", markup=False)
+            self.run_worker(self._close(), exit_on_error=False)
+
+    async def _close(self) -> None:
+        # Leaving cancels all workers, so the engine must be closed before.
+        await self.main.link.close()
+        self.exit()
+
+    async def on_unmount(self) -> None:
+        """Whatever ended the app, the engine is closed in order."""
+        await self.main.link.close()

@@ -1,0 +1,108 @@
+"""The columns of the table: what they show, how they sort, which fit into a width."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rheo_core.domain import DownloadSnapshot
+
+from .formatting import fraction_done
+from .statuses import SORT_RANK
+
+SortKey = float | str | tuple[int, float] | None
+GAP = 1
+_NARROWEST_NAME = 19
+_NAME_BEFORE_STATUS_GROWS = 32
+_WIDEST_STATUS = 44
+_WIDEST_BAR = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `width` 0 takes what the others leave."""
+
+    id: str
+    title: str
+    width: int
+    right: bool = False  # aligned to the right edge
+    descending_first: bool = False  # the first click shows the largest first
+    volatile: bool = False  # its order changes while bytes flow
+    long_title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedColumn:
+    """A column at its place in a layout, in cells."""
+
+    column: Column
+    x: int
+    width: int
+
+
+COLUMNS = {
+    column.id: column
+    for column in (
+        Column("mark", "", 1),
+        Column("name", "Name", 0),
+        Column("size", "Size", 8, right=True, descending_first=True),
+        Column("progress", "Progress", 12, descending_first=True, volatile=True),
+        Column("speed", "Speed", 10, right=True, descending_first=True, volatile=True),
+        Column("eta", "ETA", 6, right=True, volatile=True),
+        Column("priority", "Pri", 4, right=True, descending_first=True, long_title="Priority"),
+        Column("status", "Status", 24),
+        Column("id", "ID", 8),
+    )
+}
+QUEUE_ORDER = Column("queue", "Queue order", 0)
+SORTABLE = (QUEUE_ORDER, *(column for column in COLUMNS.values() if column.id != "mark"))
+
+# The first of these goes first when the screen is too narrow for all.
+_DROPPED_FIRST = ("id", "priority", "size", "eta", "speed", "progress")
+
+_KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {
+    "queue": lambda row: row.order,
+    "name": lambda row: row.name.casefold(),
+    "size": lambda row: row.total_bytes,
+    "progress": lambda row: fraction_done(row.bytes_downloaded, row.total_bytes),
+    "speed": lambda row: row.speed_bps or None,
+    "eta": lambda row: row.eta_seconds,
+    "priority": lambda row: row.priority,
+    "status": lambda row: SORT_RANK[row.status],
+    "id": lambda row: row.id,
+}
+
+
+def sort_key(column_id: str) -> Callable[[DownloadSnapshot], SortKey]:
+    """What rows are compared by; None where there is no value (such rows come last)."""
+    return _KEYS[column_id]
+
+
+@lru_cache(maxsize=64)
+def layout(width: int) -> tuple[PlacedColumn, ...]:
+    """The columns that fit into `width` cells, left to right; the name takes the rest."""
+    widths = {column.id: column.width for column in COLUMNS.values()}
+    for dropped in _DROPPED_FIRST:
+        if _room_for_name(widths, width) >= _NARROWEST_NAME:
+            break
+        del widths[dropped]
+    spare = _room_for_name(widths, width) - _NAME_BEFORE_STATUS_GROWS
+    if spare > 0:
+        more = min(spare // 2, _WIDEST_STATUS - widths["status"])
+        widths["status"] += more
+        if "progress" in widths:
+            widths["progress"] += min((spare - more) // 4, _WIDEST_BAR - widths["progress"])
+    widths["name"] = max(_room_for_name(widths, width), 1)
+    return _place(widths)
+
+
+def _room_for_name(widths: dict[str, int], width: int) -> int:
+    return width - sum(widths.values()) + widths["name"] - GAP * (len(widths) - 1)
+
+
+def _place(widths: dict[str, int]) -> tuple[PlacedColumn, ...]:
+    placed: list[PlacedColumn] = []
+    x = 0
+    for column_id, width in widths.items():
+        placed.append(PlacedColumn(COLUMNS[column_id], x, width))
+        x += width + GAP
+    return tuple(placed)

@@ -1,0 +1,71 @@
+"""What the command line understands: text -> a command, or one sentence on what is wrong."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .formatting import parse_rate
+
+ID_VERBS = ("cancel", "pause", "resume", "retry", "remove")
+_ALL = (*ID_VERBS, "add", "limit", "quit")
+_NAMED_AT_MOST = 3
+
+
+class CommandError(ValueError):
+    """One sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that can be run; only what its verb needs is set."""
+
+    verb: str
+    download_id: str = ""
+    text: str = ""
+    rate: int | None = None  # bytes/s; None: no limit
+
+
+def parse_command(line: str, ids: Iterable[str]) -> Command:
+    """The command in `line`; `ids` are those of all downloads in the list.
+
+    Raises:
+        CommandError: it is not understood.
+    """
+    verb, _, argument = line.strip().removeprefix(":").partition(" ")
+    argument = argument.strip()
+    if verb not in _ALL:
+        raise CommandError(f"“{verb}” is no command; there are {', '.join(_ALL)}.")
+    if verb in ID_VERBS:
+        return Command(verb, download_id=find_id(verb, argument, ids))
+    if verb == "quit":
+        if argument:
+            raise CommandError(f"quit takes nothing after it, not “{argument}”.")
+        return Command(verb)
+    if not argument:
+        example = "add https://example.org/file.iso" if verb == "add" else "limit 2M"
+        raise CommandError(f"{verb} needs something after it, such as “{example}”.")
+    if verb == "add":
+        return Command(verb, text=argument)
+    try:
+        return Command(verb, rate=parse_rate(argument))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def find_id(verb: str, prefix: str, ids: Iterable[str]) -> str:
+    """The only id that starts with `prefix`.
+
+    Raises:
+        CommandError: none does, or several do.
+    """
+    if not prefix:
+        raise CommandError(f"{verb} needs the start of an ID, such as “{verb} 3fa9”.")
+    found = [download_id for download_id in ids if download_id.startswith(prefix.lower())]
+    if not found:
+        raise CommandError(f"No download has an ID that starts with “{prefix}”.")
+    if len(found) > 1:
+        named = ", ".join(download_id[:8] for download_id in found[:_NAMED_AT_MOST])
+        more = ", …" if len(found) > _NAMED_AT_MOST else ""
+        raise CommandError(
+            f"“{prefix}” fits {len(found):,} downloads ({named}{more}); give more of the ID."
+        )
+    return found[0]

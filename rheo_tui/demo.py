@@ -1,0 +1,222 @@
+"""A small web server on the loopback interface with files worth looking at.
+
+It lets anyone try the app without a network: several sizes and speeds, and one of each thing
+that goes wrong in real life. Bodies are computed from path and offset, so that nothing is stored
+and tests know every byte.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, Self
+from urllib.parse import quote
+
+from aiohttp import web
+
+from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig
+
+KB = 1000
+MB = 1000 * KB
+
+_BLOCK_SIZE = 256 * 1024
+_PIECE_SIZE = 64 * 1024  # bytes given to the socket at once
+_PIECES_PER_SECOND = 10  # of a throttled reply; more would only cost CPU
+_CLOSE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFile:
+    """A file the server has, and how it behaves."""
+
+    path: str  # decoded, with the leading slash
+    size: int  # bytes
+    speed: int | None = None  # bytes/s of one connection; None: as fast as it goes
+    priority: int = 1
+    checksum: Literal["right", "wrong"] | None = None  # what `configs` asks for
+    failures: int = 0  # requests answered with 503 before it works
+    has_length: bool = True  # False: chunked, without ranges
+    missing: bool = False  # 404
+    offered_name: str | None = None  # in Content-Disposition
+
+    @property
+    def etag(self) -> str:
+        """Its strong validator."""
+        return f'"{hashlib.sha256(f"{self.path}:{self.size}".encode()).hexdigest()[:16]}"'
+
+
+DEMO_FILES = (
+    DemoFile("/iso/debian-13.2.0-amd64-netinst.iso", 60 * MB, 3 * MB, priority=5),
+    DemoFile("/data/sentinel-2-tiles.parquet", 8 * MB, 2 * MB, priority=5, failures=2),
+    DemoFile("/apps/blender-5.0-linux-x64.tar.xz", 24 * MB, 1200 * KB, 4, checksum="right"),
+    DemoFile("/notes/README.md", 42 * KB, priority=4),
+    DemoFile("/media/lecture-07-graph-algorithms.mp4", 18 * MB, 900 * KB, priority=3),
+    DemoFile("/archive/report-2019.pdf", 0, missing=True, priority=3),
+    DemoFile("/export/measurements.csv", 6 * MB, 600 * KB, priority=3, has_length=False),
+    DemoFile("/firmware/router-1.9.2.bin", 3 * MB, 1500 * KB, priority=2, checksum="wrong"),
+    DemoFile("/get/4711", 2400 * KB, 800 * KB, 2, offered_name="annual-report-2025.pdf"),
+    DemoFile("/maps/東京-地下鉄路線図.zip", 5 * MB, 1 * MB, priority=2),
+    DemoFile("/src/linux-6.18.tar.xz", 16 * MB, priority=1),
+    DemoFile("/podcast/112-how-disks-lie.mp3", 9 * MB, 400 * KB, priority=1),
+    DemoFile("/photos/IMG_2041.jpg", 4200 * KB, 2 * MB, priority=1),
+)
+
+
+class DemoServer:
+    """Serves `files` on 127.0.0.1, on a port the system chooses, inside its `async with` block.
+
+    Args:
+        files: What it has; the default takes about 40 seconds with three downloads at a time.
+        throttled: Whether the files' speeds are kept; tests have no time for them.
+    """
+
+    def __init__(self, files: Sequence[DemoFile] = DEMO_FILES, *, throttled: bool = True) -> None:
+        self._files = {file.path: file for file in files}
+        self._throttled = throttled
+        self._blocks: dict[str, bytes] = {}
+        self._asked: Counter[str] = Counter()
+        self._closing = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self._origin = ""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self._origin = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def url(self, path: str) -> str:
+        """Where the file `path` is, percent-encoded; valid inside the block only."""
+        return self._origin + quote(path)
+
+    def configs(self) -> list[FileConfig]:
+        """What to add to a manager to fetch every file."""
+        return [
+            FileConfig(
+                url=self.url(file.path),
+                priority=file.priority,
+                hash_config=self._hash_config(file),
+            )
+            for file in self._files.values()
+        ]
+
+    def sha256(self, path: str) -> str:
+        """The hexadecimal SHA-256 of the file `path`."""
+        digest = hashlib.sha256()
+        file = self._files[path]
+        for piece in self._body(file, 0, file.size):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def _hash_config(self, file: DemoFile) -> HashConfig | None:
+        if file.checksum is None:
+            return None
+        digest = self.sha256(file.path)
+        if file.checksum == "wrong":
+            digest = digest[::-1]
+        return HashConfig(algorithm=HashAlgorithm.SHA256, expected_hash=digest)
+
+    def _body(self, file: DemoFile, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `stop`, in pieces.
+
+        One block per file, repeated; its first bytes tell the repetition, so that bytes saved at
+        a wrong offset change the hash.
+        """
+        block = self._blocks.get(file.path)
+        if block is None:
+            block = hashlib.shake_128(file.path.encode()).digest(_BLOCK_SIZE)
+            self._blocks[file.path] = block
+        while start < stop:
+            number, offset = divmod(start, _BLOCK_SIZE)
+            end = min(offset + _PIECE_SIZE, _BLOCK_SIZE, offset + stop - start)
+            head = number.to_bytes(8, "big")[offset:end]
+            yield head + block[offset + len(head) : end]
+            start += end - offset
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        file = self._files.get(request.path)
+        if file is None or file.missing:
+            return web.Response(status=404, text="There is no such file.\n")
+        if request.method == "GET":
+            self._asked[file.path] += 1
+            if self._asked[file.path] <= file.failures:
+                return web.Response(status=503, text="Too busy, come back soon.\n")
+        part = _wanted_part(request, file)
+        if part is not None and not part:
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
+        response = _head(file, part)
+        with suppress(ConnectionError):  # the client went: a cancelled download, no error
+            await response.prepare(request)
+            if request.method == "GET":
+                await self._send(response, file, part)
+        if self._closing.is_set() and request.transport is not None:
+            # Not a clean end: a chunked body cut short must not look like a whole one.
+            request.transport.abort()
+        return response
+
+    async def _send(self, response: web.StreamResponse, file: DemoFile, part: range | None) -> None:
+        """Send the body, or some of it where the server is closing."""
+        start, stop = (part.start, part.stop) if part else (0, file.size)
+        loop = asyncio.get_running_loop()
+        began, sent, due = loop.time(), 0, 0
+        speed = file.speed if self._throttled else None
+        for piece in self._body(file, start, stop):
+            await response.write(piece)
+            sent += len(piece)
+            if self._closing.is_set():
+                return
+            if speed is not None and sent >= due:
+                due = sent + speed // _PIECES_PER_SECOND
+                await self._pause(began + sent / speed - loop.time())
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not longer than the server lives."""
+        if seconds > 0:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._closing.wait()
+            except TimeoutError:
+                return
+
+
+def _wanted_part(request: web.Request, file: DemoFile) -> range | None:
+    """The bytes a valid Range header asks for; None for the whole file."""
+    if "Range" not in request.headers or not file.has_length:
+        return None
+    if request.headers.get("If-Range", file.etag) != file.etag:
+        return None
+    try:
+        return range(*request.http_range.indices(file.size))
+    except ValueError:
+        return None  # a malformed Range counts as none (RFC 9110, 14.2)
+
+
+def _head(file: DemoFile, part: range | None) -> web.StreamResponse:
+    """The reply's status and headers."""
+    response = web.StreamResponse()
+    response.content_type = "application/octet-stream"
+    if file.offered_name:
+        name = quote(file.offered_name)
+        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    if not file.has_length:
+        response.enable_chunked_encoding()
+        return response
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["ETag"] = file.etag
+    response.content_length = file.size
+    if part:
+        response.set_status(206)
+        response.content_length = len(part)
+        response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"
+    return response

@@ -1,0 +1,84 @@
+"""Keeping the main screen and the engine together: start, poll, listen, never fall over."""
+
+from collections.abc import Awaitable, Callable
+
+from rheo_core.domain import Snapshot
+from rheo_core.domain.text import printable
+
+from .log_book import LogBook, log_line
+from .service import DownloadService
+
+Notice = Callable[[str, bool], None]
+"""Tells the user a sentence; True for an error."""
+
+
+class EngineLink:
+    """What the screen knows of the service's state.
+
+    The engine's own errors become a notice and a log line; the app goes on.
+    """
+
+    def __init__(self, service: DownloadService, book: LogBook, notice: Notice) -> None:
+        self.service = service
+        self.ready = False
+        self.latest: Snapshot | None = None
+        self._book = book
+        self._notice = notice
+        self._poll_failed = False
+        self._closed = False
+
+    async def start(self) -> None:
+        """Open the engine."""
+
+        async def start() -> None:
+            await self.service.start()
+            self.ready = True
+
+        await self.guard(start(), "The engine did not start")
+
+    async def close(self) -> None:
+        """Close the engine, once."""
+        if not self._closed:
+            self._closed = True
+            self.ready = False
+            await self.guard(self.service.close(), "The engine did not close well")
+
+    async def listen(self, name_of: Callable[[str], str]) -> None:
+        """Write a log line for each event until the engine closes."""
+
+        async def lines() -> None:
+            async for event in self.service.events():
+                self._book.write(log_line(event, name_of(event.download_id)))
+
+        await self.guard(lines(), "The log stopped")
+
+    def poll(self) -> Snapshot | None:
+        """What changed since the last call; None for nothing."""
+        if not self.ready:
+            return None
+        since = self.latest.revision if self.latest else 0
+        try:
+            snapshot = self.service.snapshot(since)
+        except Exception as error:
+            if not self._poll_failed:
+                self._poll_failed = True
+                self.report("The list cannot be brought up to date", error)
+            return None
+        self._poll_failed = False
+        if self.latest is not None and snapshot.revision == since and not snapshot.reset:
+            return None
+        self.latest = snapshot
+        return snapshot
+
+    async def guard(self, work: Awaitable[None], what: str) -> None:
+        """Await `work`; what it raises is told as "`what`: reason"."""
+        try:
+            await work
+        except Exception as error:
+            self.report(what, error)
+
+    def report(self, what: str, error: Exception) -> None:
+        """A notice and a log line."""
+        reason = printable(str(error)).rstrip(".") or type(error).__name__
+        self._book.note(f"{what}: {reason}.", "bad")
+        self._notice(f"{what}: {reason}.", True)

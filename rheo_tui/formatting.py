@@ -1,0 +1,151 @@
+"""Sizes, speeds, times and texts as they appear on the screen; widths are terminal cells."""
+
+import math
+import re
+from datetime import datetime
+
+from rich.cells import cell_len, set_cell_size
+from rich.filesize import decimal
+
+_ELLIPSIS = "…"
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_SPARKS = "▁▂▃▄▅▆▇█"
+_LONGEST_KEPT_EXTENSION = 10
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?", re.IGNORECASE)
+_RATE_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def size_text(size: float | None) -> str:
+    """Bytes in decimal units, at most 8 cells: `1.2 MB`; empty when unknown."""
+    if size is None:
+        return ""
+    return f"{int(size)} B" if size < 1000 else decimal(int(size))
+
+
+def speed_text(bytes_per_second: float) -> str:
+    """Speed in decimal units: `1.2 MB/s`; empty when nothing moves."""
+    return f"{size_text(bytes_per_second)}/s" if bytes_per_second >= 1 else ""
+
+
+def limit_text(bytes_per_second: int | None) -> str:
+    """A speed limit as a person says it: `500 kB/s`, or `off`."""
+    if bytes_per_second is None:
+        return "off"
+    return f"{size_text(bytes_per_second).replace('.0 ', ' ')}/s"
+
+
+def parse_rate(text: str) -> int | None:
+    """Bytes a second from `500K`, `5M` or `1.5 MB/s`; None from `off` or `0`.
+
+    Raises:
+        ValueError: in one sentence, naming the value and what is allowed.
+    """
+    if text.strip().lower() in {"off", "none", "0"}:
+        return None
+    match = _RATE.fullmatch(text.strip())
+    rate = float(match[1]) * _RATE_UNITS[match[2].lower()] if match else 0.0
+    if rate < 1:
+        raise ValueError(f"Rate {text!r} is not a speed such as 500K, 5M or off.")
+    return int(rate)
+
+
+def duration_text(seconds: float | None) -> str:
+    """A length of time in at most 6 cells: `42 s`, `12:03`, `1h02m`, `3d04h`."""
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    whole = math.ceil(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours == 0:
+        return f"{minute}:{second:02}"
+    days, hour = divmod(hours, 24)
+    if days == 0:
+        return f"{hour}h{minute:02}m"
+    return f"{days}d{hour:02}h" if days < 100 else f"{min(days, 9999)} d"
+
+
+def clock_text(timestamp: float | None) -> str:
+    """Local date and time of seconds since the epoch; empty when None."""
+    if timestamp is None:
+        return ""
+    return datetime.fromtimestamp(timestamp).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def fraction_done(done: int, total: int | None) -> float | None:
+    """0.0 to 1.0, or None while the size is unknown."""
+    if total is None:
+        return None
+    return 1.0 if total <= 0 else min(done / total, 1.0)
+
+
+def percent_text(fraction: float) -> str:
+    """Four cells; 100 % only when really all is there."""
+    return f"{math.floor(fraction * 100):3d}%"
+
+
+def bar_text(fraction: float, width: int) -> str:
+    """A bar of `width` cells in steps of an eighth of a cell."""
+    eighths = round(max(0.0, min(fraction, 1.0)) * width * 8)
+    full, part = divmod(eighths, 8)
+    filled = "█" * full + (_EIGHTHS[part] if part else "")
+    return filled.ljust(width)
+
+
+def sparkline_text(values: list[float], width: int) -> str:
+    """The last `width` values as little columns, the highest of them full height."""
+    shown = values[-width:]
+    top = max(shown, default=0.0)
+    if top <= 0:
+        return " " * width
+    steps = len(_SPARKS) - 1
+    line = "".join(_SPARKS[round(value / top * steps)] for value in shown)
+    return line.rjust(width)
+
+
+def fit(text: str, width: int) -> str:
+    """`text` in exactly `width` cells, cut at the end with an ellipsis, padded with spaces."""
+    if text.isascii():
+        if len(text) <= width:
+            return text.ljust(width)
+    elif cell_len(text) <= width:
+        return set_cell_size(text, width)
+    if width <= 1:
+        return _ELLIPSIS[:width]
+    return set_cell_size(set_cell_size(text, width - 1).rstrip() + _ELLIPSIS, width)
+
+
+def fit_right(text: str, width: int) -> str:
+    """Like `fit`, with the text at the right edge."""
+    return " " * (width - cell_len(text)) + text if cell_len(text) <= width else fit(text, width)
+
+
+def fit_middle(text: str, width: int) -> str:
+    """`text` in exactly `width` cells, cut in the middle so that the extension stays."""
+    if (len(text) if text.isascii() else cell_len(text)) <= width or width < 8:
+        return fit(text, width)
+    extension = text[text.rfind(".") :] if "." in text else ""
+    tail_width = (width - 1) // 3
+    if len(extension) <= _LONGEST_KEPT_EXTENSION:
+        tail_width = max(tail_width, cell_len(extension))
+    tail = _last_cells(text, min(tail_width, width - 3))
+    # Half of a wide character at the cut becomes a blank, which belongs at the end.
+    head = set_cell_size(text, width - 1 - cell_len(tail)).rstrip()
+    return set_cell_size(head + _ELLIPSIS + tail, width)
+
+
+def _last_cells(text: str, width: int) -> str:
+    start = len(text)
+    used = 0
+    while start > 0:
+        used += cell_len(text[start - 1])
+        if used > width:
+            break
+        start -= 1
+    return text[start:]
+
+
+def count_text(count: int, noun: str = "download") -> str:
+    """`1 download`, `2 downloads`, `10,000 downloads`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,187 @@
+"""The door to an engine in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from rheo_core.config.settings import Settings
+from rheo_core.config.store import save_settings
+from rheo_core.domain import DownloadSnapshot, FileConfig, RetryConfig, Snapshot
+from rheo_core.downloads import BaseRetryHandler, DownloadManager, RetryHandler
+from rheo_core.events import DownloadEvent, DownloadProgressEvent
+from rheo_core.inputs import Entry, read_entries, read_entries_file
+
+
+class LocalService:
+    """Implements `DownloadService` over a `DownloadManager`.
+
+    Args:
+        settings: the settings in force.
+        save: whether changed settings are kept in the settings file.
+    """
+
+    def __init__(self, settings: Settings, *, save: bool = True) -> None:
+        self._settings = settings
+        self._save = save
+        self._retries = _Retries(settings)
+        self._manager = DownloadManager(
+            max_concurrent=settings.max_concurrent,
+            download_dir=settings.download_dir,
+            file_exists_strategy=settings.file_exists_strategy,
+            retry_handler=self._retries,
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            stall_timeout=settings.stall_timeout,
+            speed_limit_bps=settings.speed_limit,
+            chunk_size=settings.chunk_size,
+        )
+        self._rows: dict[str, DownloadSnapshot] = {}
+        self._revision = 0
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    async def start(self) -> None:
+        """Open the engine.
+
+        Raises:
+            OSError: the download folder cannot be made.
+        """
+        await asyncio.to_thread(self._settings.download_dir.mkdir, parents=True, exist_ok=True)
+        await self._manager.open()
+
+    async def close(self) -> None:
+        """Stop running downloads, keep their bytes, release everything."""
+        await self._manager.close()
+
+    def snapshot(self, since: int = 0) -> Snapshot:
+        """What changed after revision `since`."""
+        return self._manager.snapshot(since)
+
+    async def events(self) -> AsyncIterator[DownloadEvent]:
+        """Every event but progress, until the engine closes."""
+        async for event in self._manager.events():
+            if not isinstance(event, DownloadProgressEvent):
+                yield event
+
+    def check(self, text: str) -> list[Entry]:
+        """A verdict on each line of `text`."""
+        return list(read_entries(text.splitlines(), self._known()))
+
+    async def check_file(self, path: Path) -> list[Entry]:
+        """A verdict on each line of a list file."""
+        return await read_entries_file(path, self._known())
+
+    async def add(self, configs: Sequence[FileConfig]) -> None:
+        """Queue downloads, with what the settings say about existing files now."""
+        strategy = self._settings.file_exists_strategy
+        await self._manager.add(
+            [
+                config
+                if config.file_exists_strategy
+                else config.model_copy(update={"file_exists_strategy": strategy})
+                for config in configs
+            ]
+        )
+
+    async def pause(self, ids: Sequence[str]) -> None:
+        """Pause those that have not ended."""
+        await asyncio.gather(*map(self._manager.pause, ids))
+
+    async def resume(self, ids: Sequence[str]) -> None:
+        """Put paused ones back into the queue."""
+        for download_id in ids:
+            await self._manager.resume(download_id)
+
+    async def cancel(self, ids: Sequence[str]) -> None:
+        """Cancel those that have not ended."""
+        await asyncio.gather(*map(self._manager.cancel, ids))
+
+    async def retry(self, ids: Sequence[str]) -> None:
+        """Queue failed, cancelled and skipped ones again."""
+        for download_id in ids:
+            await self._manager.retry(download_id)
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Take them off the list."""
+        await asyncio.gather(*map(self._manager.remove, ids))
+
+    async def restore(self, ids: Sequence[str]) -> None:
+        """Undo `remove`."""
+        for download_id in ids:
+            await self._manager.restore(download_id)
+
+    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+        """Add `by` to the priority of each, 1 at the least."""
+        rows = self._rows_now()
+        for row in (rows[download_id] for download_id in ids if download_id in rows):
+            await self._manager.set_priority(row.id, max(1, row.priority + by))
+
+    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
+        """Move a queued one."""
+        await self._manager.move(download_id, to=where)
+
+    async def change_settings(self, settings: Settings) -> None:
+        """Put in force what the engine can change while it runs, and keep all of it."""
+        changed = {
+            name
+            for name in type(settings).model_fields
+            if getattr(settings, name) != getattr(self._settings, name)
+        }
+        self._settings = settings
+        self._retries.use(settings)
+        self._manager.set_limits(max_concurrent=settings.max_concurrent)
+        if self._save and changed:
+            await asyncio.to_thread(save_settings, settings, only=changed)
+
+    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+        """Limit all downloads together, at once; None lifts the limit."""
+        self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
+
+    def _rows_now(self) -> dict[str, DownloadSnapshot]:
+        """All rows, brought up to date at the cost of what changed."""
+        snapshot = self._manager.snapshot(self._revision)
+        if snapshot.reset:
+            self._rows.clear()
+        self._revision = snapshot.revision
+        for download_id in snapshot.removed:
+            self._rows.pop(download_id, None)
+        self._rows |= {row.id: row for row in snapshot.downloads}
+        return self._rows
+
+    def _known(self) -> set[str]:
+        """Ids of what waits or runs; what has ended may be added again."""
+        return {row.id for row in self._rows_now().values() if not row.status.is_terminal}
+
+
+class _Retries(BaseRetryHandler):
+    """Retries as the settings say now; they may change while downloads run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._handler = _retry_handler(settings)
+
+    @property
+    def max_retries(self) -> int:
+        """Attempts there may be after the first one."""
+        return self._handler.max_retries
+
+    def next_delay(self, error: Exception, failures: int) -> float | None:
+        """Seconds to wait before the next attempt; None to give up."""
+        return self._handler.next_delay(error, failures)
+
+    def use(self, settings: Settings) -> None:
+        """Decide by these settings from now on."""
+        self._handler = _retry_handler(settings)
+
+
+def _retry_handler(settings: Settings) -> RetryHandler:
+    return RetryHandler(
+        RetryConfig(
+            max_retries=settings.max_retries,
+            base_delay=settings.retry_base_delay,
+            max_delay=settings.retry_max_delay,
+        )
+    )

@@ -1,0 +1,137 @@
+"""Add links: a box for many lines, with a verdict on each as one types."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.timer import Timer
+from textual.widgets import Static, TextArea
+
+from rheo_core.inputs import Entry, Verdict
+
+from ..formatting import count_text
+from ..service import DownloadService
+from ..widgets.verdicts import VerdictList
+
+_PAUSE_BEFORE_CHECK = 0.1
+
+
+class LinksArea(TextArea):
+    """A text box where Enter means done and Ctrl+J begins a new line."""
+
+    @dataclass
+    class Submitted(Message):
+        """Enter was pressed."""
+
+    def on_key(self, event: events.Key) -> None:
+        """Take Enter and Ctrl+J from the ordinary text box."""
+        if event.key not in {"enter", "ctrl+j"}:
+            return
+        event.stop()
+        event.prevent_default()
+        if event.key == "enter":
+            self.post_message(self.Submitted())
+        else:
+            self.insert("\n")
+
+
+class AddScreen(ModalScreen[int]):
+    """Queues the good lines; the others stay in the box. Gives how many were queued."""
+
+    BINDINGS: ClassVar = [("escape", "leave", "Close")]
+
+    def __init__(self, service: DownloadService, text: str = "") -> None:
+        super().__init__()
+        self._service = service
+        self._text = text
+        self._added = 0
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """The box, the verdicts, the keys."""
+        with Vertical(classes="dialog dialog-wide") as dialog:
+            dialog.border_title = "Add links"
+            yield LinksArea(self._text, id="links", show_line_numbers=True, tab_behavior="focus")
+            yield VerdictList()
+            yield Static("Enter adds  ·  Ctrl+J new line  ·  Esc closes", classes="dialog-keys")
+
+    def on_mount(self) -> None:
+        """Check what was pasted."""
+        links = self.query_one(LinksArea)
+        links.move_cursor(links.document.end)
+        self._check()
+
+    def insert(self, text: str) -> None:
+        """Take a paste that went elsewhere."""
+        links = self.query_one(LinksArea)
+        links.insert(text)
+        links.focus()
+
+    @on(TextArea.Changed)
+    def _changed(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(_PAUSE_BEFORE_CHECK, self._check)
+
+    def _check(self) -> list[Entry]:
+        text = self.query_one(LinksArea).text
+        entries = self._service.check(text) if text.strip() else []
+        nothing = "Links, one a line." if not text.strip() else "Nothing to add in these lines."
+        self.query_one(VerdictList).show(entries, nothing)
+        return entries
+
+    @on(LinksArea.Submitted)
+    async def _submit(self) -> None:
+        entries = self._check()
+        good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
+        if good:
+            await self._service.add(good)
+            self._added += len(good)
+        left = [entry for entry in entries if entry.verdict is Verdict.INVALID]
+        if entries and not left:
+            self._tell(entries)
+            self.dismiss(self._added)
+            return
+        if not entries:
+            self.app.notify("There is nothing to add yet.", severity="warning", markup=False)
+            return
+        self._tell(entries)
+        self._keep(entries)
+
+    def _tell(self, entries: list[Entry]) -> None:
+        good = sum(entry.verdict is Verdict.OK for entry in entries)
+        parts = [f"Added {count_text(good)}."] if good else []
+        for kind, words in (
+            (Verdict.DUPLICATE, "already in the list"),
+            (Verdict.INVALID, "not acceptable; they stay in the box"),
+        ):
+            lines = [str(entry.line) for entry in entries if entry.verdict is kind]
+            if lines:
+                shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
+                parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
+        bad = any(entry.verdict is Verdict.INVALID for entry in entries)
+        severity = "warning" if bad else "information"
+        self.app.notify(" ".join(parts), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    def _keep(self, entries: list[Entry]) -> None:
+        """Leave in the box only the lines of invalid entries, and what belongs to them."""
+        links = self.query_one(LinksArea)
+        lines = links.text.splitlines()
+        ends = [entry.line - 1 for entry in entries[1:]] + [len(lines)]
+        kept = [
+            line
+            for entry, end in zip(entries, ends, strict=True)
+            if entry.verdict is Verdict.INVALID
+            for line in lines[entry.line - 1 : end]
+        ]
+        links.load_text("\n".join(kept))
+        links.move_cursor(links.document.end)
+        self._check()
+
+    def action_leave(self) -> None:
+        """Close; what is still in the box goes."""
+        self.dismiss(self._added)

@@ -1,0 +1,350 @@
+"""The main screen: table, details, log; sends each key to what carries it out."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.command import CommandPalette
+from textual.containers import Container
+from textual.screen import Screen
+
+from rheo_core.config.settings import Settings
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain.text import printable
+
+from ..actions import BY_ID, Context, bindings
+from ..columns import QUEUE_ORDER, Column
+from ..commands import Command, CommandError, parse_command
+from ..engine_link import EngineLink
+from ..filters import parse_filter
+from ..folders import folder_of, open_folder
+from ..listing import Listing
+from ..log_book import LogBook
+from ..palette import ActionProvider
+from ..service import DownloadService
+from ..verbs import Verbs
+from ..widgets.command_line import CommandLine
+from ..widgets.details import DetailsPane
+from ..widgets.filter_bar import FilterBar
+from ..widgets.footer import KeyFooter
+from ..widgets.log_pane import LogPane
+from ..widgets.table import DownloadTable
+from ..widgets.totals import TotalsHeader
+from .add import AddScreen
+from .help import HelpScreen
+from .load import LoadScreen
+from .settings import SettingsScreen
+from .sort import SortScreen
+
+_POLL_SECONDS = 0.2
+
+
+class MainScreen(Screen[None]):
+    """Shows the list and steers it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-high")]  # noqa: RUF012
+
+    def __init__(self, service: DownloadService, configs: Sequence[FileConfig] = ()) -> None:
+        super().__init__()
+        self.keymap = dict(service.settings.keys)
+        self.book = LogBook()
+        self.listing = Listing()
+        self.link = EngineLink(service, self.book, self._notice)
+        self._service = service
+        self._configs = configs
+        self._verbs = Verbs(service)
+        self._here: dict[str, Callable[[], object]] = {
+            "add": lambda: self.open_add(""),
+            "load": lambda: self.app.push_screen(LoadScreen(service)),
+            "limit_down": lambda: self._step_limit(up=False),
+            "limit_up": lambda: self._step_limit(up=True),
+            "mark": self._mark,
+            "mark_all": self._mark_all,
+            "filter": lambda: self.query_one(FilterBar).open(),
+            "sort": lambda: self.app.push_screen(SortScreen(self.listing.sort), self._sort_by),
+            "clear": self._clear,
+            "details": self._toggle_details,
+            "log": self._toggle_log,
+            "copy": self._copy,
+            "folder": self._open_folder,
+            "settings": self._open_settings,
+            "command": self._open_command_line,
+            "palette": self._open_palette,
+            "help": lambda: self.app.push_screen(HelpScreen(self.keymap)),
+            "quit": lambda: self.app.run_action("quit"),
+        }
+
+    def compose(self) -> ComposeResult:
+        """Header, filter, table beside or above details, log, footer."""
+        yield TotalsHeader(id="totals")
+        yield FilterBar(id="filter")
+        with Container(id="body"):
+            yield DownloadTable(self.listing, id="table")
+            yield DetailsPane(id="details")
+        yield LogPane(self.book, id="log")
+        yield CommandLine(id="command")
+        yield KeyFooter(self.keymap, id="footer")
+
+    def on_mount(self) -> None:
+        """Open the engine and begin to poll."""
+        self.query_one(LogPane).display = self._service.settings.show_log
+        self.query_one(DownloadTable).focus()
+        self._show_context()
+        self._run_engine()
+        self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
+        # Countdowns in the details go on without news from the engine.
+        self.set_interval(1.0, self._show_details)
+
+    @work(exit_on_error=False)
+    async def _run_engine(self) -> None:
+        await self.link.start()
+        if self.link.ready:
+            self._listen()
+            if self._configs:
+                await self.link.guard(self._service.add(self._configs), "Cannot add")
+
+    @work(exit_on_error=False)
+    async def _listen(self) -> None:
+        await self.link.listen(self._name_of)
+
+    def _name_of(self, download_id: str) -> str:
+        row = self.listing.rows.get(download_id)
+        return row.name if row else ""
+
+    # What is shown
+
+    def refresh_from_engine(self) -> None:
+        """Pull what changed; nothing is repainted when nothing did."""
+        self.query_one(LogPane).update_lines()
+        snapshot = self.link.poll()
+        if snapshot is None:
+            return
+        self.query_one(DownloadTable).apply(snapshot)
+        self.query_one(TotalsHeader).apply(snapshot, len(self.listing.marked))
+        self._show_count()
+        self._show_context()
+        self._show_details()
+
+    def context(self) -> Context:
+        """What decides which actions make sense now."""
+        latest = self.link.latest
+        current = self.query_one(DownloadTable).current
+        marked = tuple(self.listing.marked_shown())
+        return Context(
+            targets=marked or ((current,) if current else ()),
+            current=current,
+            total=len(self.listing.shown),
+            failed=latest.stats.failed if latest else 0,
+            can_undo=self._verbs.can_undo,
+            by_queue_order=self.listing.sort.column is QUEUE_ORDER,
+            speed_limit=latest.speed_limit_bps if latest else None,
+        )
+
+    def _show_context(self) -> None:
+        self.query_one(KeyFooter).show(self.context())
+
+    def _show_details(self) -> None:
+        details = self.query_one(DetailsPane)
+        if details.display:
+            table = self.query_one(DownloadTable)
+            row = table.current
+            lines = self.book.of(row.id) if row else []
+            details.show(row, table.status_of(row) if row else "", lines)
+
+    def _show_count(self) -> None:
+        bar = self.query_one(FilterBar)
+        if bar.display:
+            bar.show_count(len(self.listing.shown), len(self.listing.rows))
+
+    def _notice(self, text: str, error: bool = False) -> None:
+        # One at a time: a held key must not fill the screen with the same sentence.
+        self.app.clear_notifications()
+        self.app.notify(printable(text), severity="error" if error else "information", markup=False)
+
+    # Actions
+
+    def action_run(self, action_id: str) -> None:
+        """Run the action, or say why it makes no sense now."""
+        action = BY_ID[action_id]
+        context = self.context()
+        if reason := action.disabled(context):
+            self._notice(f"{action.title}: {reason}.")
+        elif action_id in self._here:
+            self.call_later(self._here[action_id])
+        elif action_id in self._verbs.by_action:
+            targets = context.targets
+            if action_id == "retry_failed":
+                rows = self.listing.rows.values()
+                targets = tuple(row for row in rows if row.status is DownloadStatus.FAILED)
+            self._act(action_id, targets)
+        else:
+            self.query_one(DownloadTable).go(action_id)
+
+    @work(exit_on_error=False)
+    async def _act(self, action_id: str, targets: Sequence[DownloadSnapshot]) -> None:
+        title = BY_ID[action_id].title
+
+        async def act() -> None:
+            if told := await self._verbs.by_action[action_id](targets):
+                self._notice(told)
+
+        await self.link.guard(act(), f"{title} did not work")
+        self.refresh_from_engine()
+        self._show_context()
+
+    def open_add(self, text: str) -> None:
+        """Open the box for links with `text` in it."""
+        self.app.push_screen(AddScreen(self._service, text))
+
+    def _step_limit(self, *, up: bool) -> None:
+        current = self.link.latest.speed_limit_bps if self.link.latest else None
+        self._notice(self._verbs.step_limit(current, up=up))
+        self.refresh_from_engine()
+
+    def _mark(self) -> None:
+        table = self.query_one(DownloadTable)
+        if table.current:
+            self.listing.toggle_mark(table.current.id)
+            table.cursor += 1
+            self._marks_changed()
+
+    def _mark_all(self) -> None:
+        self.listing.invert_marks()
+        self._marks_changed()
+
+    @on(DownloadTable.Marked)
+    def _marks_changed(self) -> None:
+        self.query_one(DownloadTable).refresh()
+        if self.link.latest:
+            self.query_one(TotalsHeader).apply(self.link.latest, len(self.listing.marked))
+        self._show_context()
+
+    def _clear(self) -> None:
+        if self.query_one(FilterBar).display:
+            self._filter_cleared()
+        elif self.listing.marked:
+            self.listing.marked.clear()
+            self._marks_changed()
+
+    def _toggle_details(self) -> None:
+        details = self.query_one(DetailsPane)
+        details.display = not details.display
+        self._show_details()
+
+    def _toggle_log(self) -> None:
+        log = self.query_one(LogPane)
+        log.display = not log.display
+        log.update_lines()
+
+    def _copy(self) -> None:
+        row = self.query_one(DownloadTable).current
+        if row:
+            self.app.copy_to_clipboard(row.url)
+            self._notice("Link copied.")
+
+    def _open_folder(self) -> None:
+        row = self.query_one(DownloadTable).current
+        fallback = self._service.settings.download_dir
+        folder = folder_of(row.destination if row else "", fallback)
+        problem = open_folder(folder)
+        self._notice(problem or f"Opening {folder}.", bool(problem))
+
+    def _open_palette(self) -> None:
+        self.app.push_screen(
+            CommandPalette(providers=[ActionProvider], placeholder="What do you want to do?")
+        )
+
+    # Sorting and filtering
+
+    @on(DownloadTable.SortRequested)
+    def _sort_requested(self, event: DownloadTable.SortRequested) -> None:
+        self._sort_by(event.column)
+
+    def _sort_by(self, column: Column | None) -> None:
+        if column is not None:
+            self.listing.sort = self.listing.sort.towards(column)
+            self.query_one(DownloadTable).rebuild()
+            self._show_context()
+
+    @on(FilterBar.Changed)
+    def _filter_changed(self, event: FilterBar.Changed) -> None:
+        self._filter_by(event.text)
+
+    @on(FilterBar.Done)
+    def _filter_done(self) -> None:
+        self.query_one(DownloadTable).focus()
+
+    @on(FilterBar.Cleared)
+    def _filter_cleared(self) -> None:
+        self.query_one(FilterBar).close()
+        self._filter_by("")
+        self.query_one(DownloadTable).focus()
+
+    def _filter_by(self, text: str) -> None:
+        self.listing.filter = parse_filter(text)
+        self.query_one(DownloadTable).rebuild()
+        self._show_count()
+        self._show_context()
+
+    # From the widgets
+
+    @on(DownloadTable.CursorMoved)
+    def _cursor_moved(self) -> None:
+        self._show_context()
+        self._show_details()
+
+    @on(DownloadTable.Activated)
+    def _activated(self) -> None:
+        self.action_run("details")
+
+    @on(KeyFooter.Clicked)
+    def _footer_clicked(self, event: KeyFooter.Clicked) -> None:
+        self.action_run(event.action_id)
+
+    # Settings and the command line
+
+    def _open_settings(self) -> None:
+        self.app.push_screen(SettingsScreen(self._service.settings), self._save_settings)
+
+    async def _save_settings(self, settings: Settings | None) -> None:
+        if settings is not None:
+            self.app.theme = settings.theme
+            saved = self._service.change_settings(settings)
+            await self.link.guard(saved, "The settings are in force, but cannot be kept")
+            self.refresh_from_engine()
+
+    def _open_command_line(self) -> None:
+        self.query_one(KeyFooter).display = False
+        self.query_one(CommandLine).open()
+
+    @on(CommandLine.Left)
+    def _command_line_left(self) -> None:
+        self.query_one(KeyFooter).display = True
+        self.query_one(DownloadTable).focus()
+
+    @on(CommandLine.Entered)
+    def _command_entered(self, event: CommandLine.Entered) -> None:
+        try:
+            command = parse_command(event.text, self.listing.rows)
+        except CommandError as error:
+            self._notice(str(error), error=True)
+            return
+        self.query_one(CommandLine).close()
+        self._run_command(command)
+
+    @work(exit_on_error=False)
+    async def _run_command(self, command: Command) -> None:
+        if command.verb == "quit":
+            await self.app.run_action("quit")
+            return
+
+        async def act() -> None:
+            if told := await self._verbs.run_command(command, self.listing.rows):
+                self._notice(told)
+
+        await self.link.guard(act(), f"{command.verb} did not work")
+        self.refresh_from_engine()

@@ -1,0 +1,44 @@
+"""The question before quitting while something runs."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from ..formatting import count_text
+
+
+class QuitScreen(ModalScreen[bool]):
+    """Gives whether to quit."""
+
+    BINDINGS: ClassVar = [
+        ("y,enter,q", "answer(True)", "Quit"),
+        ("n,escape", "answer(False)", "Stay"),
+    ]
+
+    def __init__(self, running: int) -> None:
+        super().__init__()
+        self._count = running
+
+    def compose(self) -> ComposeResult:
+        """What happens, and the two answers."""
+        verb = "is" if self._count == 1 else "are"
+        with Vertical(classes="dialog dialog-small") as dialog:
+            dialog.border_title = "Quit?"
+            yield Static(
+                f"{count_text(self._count)} {verb} running. Quitting stops them; their bytes "
+                "are kept and they go on next time the same links are added.",
+                markup=False,
+            )
+            yield Static("y quit  ·  n stay", classes="dialog-keys")
+
+    def action_answer(self, quit_now: bool) -> None:
+        """Close with the answer."""
+        self.dismiss(quit_now)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A paste is no answer, and there is a question to answer first."""
+        event.stop()

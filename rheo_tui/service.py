@@ -1,0 +1,82 @@
+"""The only door to rheo_core: what the screens may ask for.
+
+`DownloadService` is what screens and widgets know; `LocalService` (in `local_service.py`) answers
+from an engine in this process. A daemon or a remote engine can stand behind the same door later.
+What crosses are frozen values.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from rheo_core.config.settings import Settings
+from rheo_core.domain import FileConfig, Snapshot
+from rheo_core.events import DownloadEvent
+from rheo_core.inputs import Entry
+
+
+class DownloadService(Protocol):
+    """Every call returns soon; no call raises for a download's own failure."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    async def start(self) -> None:
+        """Open the engine."""
+
+    async def close(self) -> None:
+        """Stop running downloads, keep their bytes, release everything."""
+
+    def snapshot(self, since: int = 0) -> Snapshot:
+        """What changed after revision `since`; cheap when nothing did."""
+
+    def events(self) -> AsyncIterator[DownloadEvent]:
+        """Every event from now on, until the engine closes; progress events left out."""
+
+    def check(self, text: str) -> list[Entry]:
+        """A verdict on each line of a pasted text; nothing is queued."""
+
+    async def check_file(self, path: Path) -> list[Entry]:
+        """The same for a list file.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+
+    async def add(self, configs: Sequence[FileConfig]) -> None:
+        """Queue these downloads."""
+
+    async def pause(self, ids: Sequence[str]) -> None:
+        """Pause those that have not ended; their bytes are kept."""
+
+    async def resume(self, ids: Sequence[str]) -> None:
+        """Put paused ones back into the queue."""
+
+    async def cancel(self, ids: Sequence[str]) -> None:
+        """Cancel those that have not ended; their partial data goes."""
+
+    async def retry(self, ids: Sequence[str]) -> None:
+        """Queue failed, cancelled and skipped ones again."""
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Take them off the list (cancelling those still running); finished files stay."""
+
+    async def restore(self, ids: Sequence[str]) -> None:
+        """Undo `remove`."""
+
+    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+        """Add `by` to the priority of each (1 at the least)."""
+
+    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
+        """Move a queued one by one place, or to an end of the queue."""
+
+    async def change_settings(self, settings: Settings) -> None:
+        """Put these settings in force and keep them in the settings file.
+
+        Raises:
+            OSError: they are in force, but the file cannot be written.
+        """
+
+    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+        """Limit all downloads together, at once; None lifts the limit."""

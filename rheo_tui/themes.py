@@ -1,0 +1,73 @@
+"""The app's own colours; Textual's ansi themes serve terminals with 16 colours."""
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="rheo-dark",
+    primary="#6cb0f0",
+    secondary="#8fa3bf",
+    accent="#7fd1c7",
+    success="#86c98a",
+    warning="#e3b565",
+    error="#ee7b80",
+    foreground="#d3d9e3",
+    background="#12151b",
+    surface="#171b23",
+    panel="#1e2430",
+    dark=True,
+    variables={
+        "track": "#2a3242",
+        "done-bar": "#3f6147",
+        "cursor-row": "#26354c",
+        "cursor-row-blurred": "#1e2735",
+        "quiet": "#8a94a6",
+        "footer-key-foreground": "#6cb0f0",
+        "border": "#3a465c",
+        "scrollbar": "#333e52",
+        "scrollbar-hover": "#42506a",
+        "scrollbar-active": "#6cb0f0",
+        "scrollbar-background": "#12151b",
+        "scrollbar-background-hover": "#12151b",
+        "scrollbar-background-active": "#12151b",
+    },
+)
+LIGHT = Theme(
+    name="rheo-light",
+    primary="#1f5fa8",
+    secondary="#53657d",
+    accent="#0b6e66",
+    success="#256b31",
+    warning="#875a06",
+    error="#b02a2a",
+    foreground="#252b36",
+    background="#fbfbf9",
+    surface="#f3f3ef",
+    panel="#e9e9e3",
+    dark=False,
+    variables={
+        "track": "#d8d9d3",
+        "done-bar": "#a3c9a8",
+        "cursor-row": "#cfe0f5",
+        "cursor-row-blurred": "#e2e8ef",
+        "quiet": "#616a78",
+        "footer-key-foreground": "#1f5fa8",
+        "border": "#b6bcc6",
+        "scrollbar": "#c3c8d0",
+        "scrollbar-hover": "#a5adb9",
+        "scrollbar-active": "#1f5fa8",
+        "scrollbar-background": "#fbfbf9",
+        "scrollbar-background-hover": "#fbfbf9",
+        "scrollbar-background-active": "#fbfbf9",
+    },
+)
+THEMES = (DARK, LIGHT)
+NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
+
+# Variables that the stylesheet uses and that Textual's own themes do not have.
+FALLBACKS = {
+    "track": "ansi_bright_black",
+    "done-bar": "ansi_green",
+    "cursor-row": "ansi_blue",
+    "cursor-row-blurred": "ansi_bright_black",
+    "quiet": "ansi_default",
+}

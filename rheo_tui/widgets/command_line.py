@@ -1,0 +1,57 @@
+"""The command line that `:` opens in place of the footer."""
+
+from dataclasses import dataclass
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from .inputs import LineInput
+
+
+class CommandLine(Horizontal):
+    """Hidden until opened; closes when a command was accepted or on Esc."""
+
+    @dataclass
+    class Entered(Message):
+        """Enter was pressed."""
+
+        text: str
+
+    class Left(Message):
+        """The command line was closed."""
+
+    def compose(self) -> ComposeResult:
+        """A colon and the text."""
+        yield Static(":", id="command-sign")
+        yield LineInput(
+            placeholder="cancel, pause, resume, retry or remove ID · add URL · limit RATE · quit",
+            id="command-text",
+            compact=True,
+        )
+
+    def open(self) -> None:
+        """Show an empty line and type into it."""
+        self.query_one(LineInput).value = ""
+        self.display = True
+        self.query_one(LineInput).focus()
+
+    def close(self) -> None:
+        """Hide."""
+        self.display = False
+        self.post_message(self.Left())
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value.strip():
+            self.post_message(self.Entered(event.value))
+        else:
+            self.close()
+
+    @on(LineInput.Left)
+    def _left(self, event: LineInput.Left) -> None:
+        event.stop()
+        self.close()

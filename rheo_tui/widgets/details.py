@@ -1,0 +1,134 @@
+"""The details pane: everything known of the current download."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain.text import printable
+
+from ..formatting import (
+    clock_text,
+    duration_text,
+    fraction_done,
+    percent_text,
+    size_text,
+    speed_text,
+)
+from ..log_book import LogLine
+
+_LABEL_WIDTH = 9
+
+
+class DetailsPane(VerticalScroll, can_focus=False):
+    """Hidden until opened; repaints only when what it shows changed."""
+
+    COMPONENT_CLASSES: ClassVar = {
+        "details--label",
+        "details--bad",
+        "details--good",
+        "details--title",
+    }
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._seen: object = None
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(id="details-text", markup=False)
+
+    def show(self, row: DownloadSnapshot | None, status: str, lines: list[LogLine]) -> None:
+        """Show `row` with its state in words and its own log lines, oldest first."""
+        seen = (row, status, len(lines))
+        if seen == self._seen:
+            return
+        previous = self._seen
+        self._seen = seen
+        text = self.query_one("#details-text", Static)
+        text.update(self._table(row, status, lines) if row else "Nothing selected.")
+        if not isinstance(previous, tuple) or row is None or previous[0] is None:
+            return
+        if previous[0].id != row.id:
+            self.scroll_home(animate=False)
+
+    def notify_style_update(self) -> None:
+        """Another theme: the text carries its colours."""
+        super().notify_style_update()
+        self._seen = None
+
+    def _table(self, row: DownloadSnapshot, status: str, lines: list[LogLine]) -> Table:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=_LABEL_WIDTH, no_wrap=True)
+        table.add_column(overflow="fold")
+        label = self.get_component_rich_style("details--label", partial=True)
+        for name, value in self._facts(row, status):
+            table.add_row(Text(name, label), value)
+        for at, line in enumerate(reversed(lines)):
+            clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
+            table.add_row(Text("Log" if at == 0 else "", label), Text(f"{clock} {line.text}"))
+        return table
+
+    def _facts(self, row: DownloadSnapshot, status: str) -> Iterator[tuple[str, Text]]:
+        style = self.get_component_rich_style
+        yield "Name", Text(printable(row.name), style("details--title", partial=True))
+        yield "Status", Text(printable(status))
+        if row.error:
+            yield "Error", Text(printable(row.error), style("details--bad", partial=True))
+        yield "Size", Text(_size(row))
+        if speed := _speed(row):
+            yield "Speed", Text(speed)
+        yield "URL", Text(printable(row.url))
+        if row.destination:
+            yield "File", Text(printable(row.destination))
+        if row.attempt:
+            yield "Attempt", Text(f"{row.attempt} of {row.max_attempts}")
+        yield "Priority", Text(str(row.priority))
+        yield from self._hashes(row)
+        yield from _times(row)
+        yield "ID", Text(row.id)
+
+    def _hashes(self, row: DownloadSnapshot) -> Iterator[tuple[str, Text]]:
+        check = row.validation
+        if check is None:
+            return
+        name = "details--good" if check.is_valid else "details--bad"
+        style = self.get_component_rich_style(name, partial=True)
+        verdict = "matches" if check.is_valid else "does not match"
+        yield "Hash", Text(f"{check.algorithm.value} {verdict}", style)
+        yield "Expected", Text(printable(check.expected_hash))
+        yield "Actual", Text(printable(check.calculated_hash), style)
+
+
+def _size(row: DownloadSnapshot) -> str:
+    done = size_text(row.bytes_downloaded)
+    if row.total_bytes is None:
+        return f"{done} of an unknown size" if row.bytes_downloaded else "unknown"
+    fraction = fraction_done(row.bytes_downloaded, row.total_bytes) or 0.0
+    exact = f"{row.total_bytes:,} bytes"
+    return f"{done} of {size_text(row.total_bytes)} ({exact}), {percent_text(fraction).strip()}"
+
+
+def _speed(row: DownloadSnapshot) -> str:
+    if row.status.is_active:
+        left = duration_text(row.eta_seconds)
+        return speed_text(row.speed_bps) + (f", {left} left" if left else "")
+    if row.average_speed_bps:
+        return f"{speed_text(row.average_speed_bps)} on average"
+    return ""
+
+
+def _times(row: DownloadSnapshot) -> Iterator[tuple[str, Text]]:
+    for name, moment in (
+        ("Added", row.added_at or None),
+        ("Started", row.started_at),
+        ("Finished", row.finished_at),
+    ):
+        if moment is not None:
+            yield name, Text(clock_text(moment))

@@ -1,0 +1,24 @@
+"""One-line inputs that do not swallow a pasted list."""
+
+from textual import events
+from textual.message import Message
+from textual.widgets import Input
+
+
+class LineInput(Input):
+    """An input that hands pastes of several lines, or of links, to the app."""
+
+    class Left(Message):
+        """Escape was pressed."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Keep what is one plain line; Textual's own input would drop the other lines."""
+        if "://" in event.text or len(event.text.splitlines()) > 1:
+            event.prevent_default()
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape leaves."""
+        if event.key == "escape":
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Left())

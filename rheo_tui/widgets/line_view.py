@@ -1,0 +1,51 @@
+"""A scrolling view of ready-made lines; draws only those that are seen."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+
+class LineView(ScrollView, can_focus=False):
+    """Shows texts, one a line, cut at the right edge. Markup is never parsed."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lines: Sequence[Text] = ()
+        self._follows = False
+
+    def on_resize(self) -> None:
+        """A view at its end stays there."""
+        if self._follows:
+            self.scroll_end(animate=False, immediate=True)
+
+    def show(self, lines: Sequence[Text], *, to_end: bool = False) -> None:
+        """Replace all lines; `to_end` scrolls to the last if the last was in sight."""
+        at_end = self.scroll_offset.y >= len(self._lines) - self.size.height
+        self._lines = lines
+        self.virtual_size = Size(1, len(lines))
+        self.refresh()
+        self._follows = to_end and at_end
+        if self._follows:
+            # The new height is known only after the next layout.
+            self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
+
+    @property
+    def plain_lines(self) -> list[str]:
+        """The texts without style."""
+        return [line.plain for line in self._lines]
+
+    def render_line(self, y: int) -> Strip:
+        """One line in the widget's own style."""
+        width = self.scrollable_content_region.width
+        index = self.scroll_offset.y + y
+        base = self.rich_style
+        if index >= len(self._lines):
+            return Strip.blank(width, base)
+        text = self._lines[index].copy()
+        text.truncate(width, overflow="ellipsis")
+        segments = list(text.render(self.app.console))
+        strip = Strip([segment for segment in segments if segment.text])
+        return Strip(list(strip.apply_style(base))).adjust_cell_length(width, base)

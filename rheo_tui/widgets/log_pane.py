@@ -1,0 +1,50 @@
+"""The log pane: the last things that happened, newest at the bottom."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from rich.text import Text
+
+from ..log_book import LogBook, LogLine
+from .line_view import LineView
+
+
+class LogPane(LineView):
+    """Shows a `LogBook`; asks it for news when told to."""
+
+    COMPONENT_CLASSES: ClassVar = {
+        "log--time",
+        "log--info",
+        "log--good",
+        "log--warning",
+        "log--bad",
+        "log--name",
+    }
+
+    def __init__(self, book: LogBook, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._book = book
+        self._seen = 0
+
+    def update_lines(self) -> None:
+        """Show new lines, if there are any and the pane is to be seen."""
+        if self.display and self._seen != self._book.written:
+            self._seen = self._book.written
+            self.show([self._text(line) for line in self._book.lines], to_end=True)
+
+    def notify_style_update(self) -> None:
+        """Another theme: the lines carry its colours."""
+        super().notify_style_update()
+        self._seen = 0
+
+    def _text(self, line: LogLine) -> Text:
+        style = self.get_component_rich_style
+        text = Text(no_wrap=True, end="")
+        clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
+        text.append(f"{clock} ", style("log--time", partial=True))
+        if line.download_id:
+            text.append(f"{line.download_id[:8]} ", style("log--time", partial=True))
+        text.append(line.text, style(f"log--{line.level}", partial=True))
+        if line.name:
+            text.append(f"  {line.name}", style("log--name", partial=True))
+        return text

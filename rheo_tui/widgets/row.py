@@ -1,0 +1,154 @@
+"""One row of the table as a strip: cells in a layout, styles by state."""
+
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.text import printable
+
+from ..columns import GAP, PlacedColumn
+from ..formatting import (
+    bar_text,
+    duration_text,
+    fit,
+    fit_middle,
+    fit_right,
+    fraction_done,
+    percent_text,
+    size_text,
+    speed_text,
+)
+from ..listing import Sort
+from ..statuses import LOOKS
+
+_PERCENT_WIDTH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RowStyles:
+    """The styles of a theme, each with a background of its own."""
+
+    base: Style
+    header: Style
+    cursor: Style  # added to the whole row
+    mark: Style
+    quiet: Style
+    track: Style
+    done_bar: Style
+    by_status: dict[str, Style]
+
+
+class RowPainter:
+    """Draws rows with one set of styles."""
+
+    def __init__(self, styles: RowStyles) -> None:
+        self._styles = styles
+
+    def paint(
+        self,
+        row: DownloadSnapshot,
+        columns: tuple[PlacedColumn, ...],
+        *,
+        marked: bool,
+        cursor: bool,
+        status: str,
+    ) -> Strip:
+        """The strip of `row`; `status` is its state and reason in words."""
+        segments: list[Segment] = []
+        for place in columns:
+            if segments:
+                segments.append(Segment(" " * GAP, self._styles.base))
+            segments += self._cell(row, place, marked, status)
+        return Strip(self._under_cursor(segments) if cursor else segments)
+
+    def _under_cursor(self, segments: list[Segment]) -> list[Segment]:
+        track = self._styles.track.bgcolor
+        return [
+            segment
+            if segment.style and segment.style.bgcolor == track
+            else Segment(segment.text, (segment.style or self._styles.base) + self._styles.cursor)
+            for segment in segments
+        ]
+
+    def _cell(
+        self, row: DownloadSnapshot, place: PlacedColumn, marked: bool, status: str
+    ) -> list[Segment]:
+        styles, width = self._styles, place.width
+        look = LOOKS[row.status]
+        colour = styles.by_status[look.style]
+        match place.column.id:
+            case "mark":
+                return [Segment("▌" if marked else " ", styles.mark)]
+            case "name":
+                style = styles.mark if marked else self._name_style(row)
+                return [Segment(fit_middle(printable(row.name), width), style)]
+            case "progress":
+                return self._progress(row, width, colour)
+            case "status":
+                words = fit(printable(status), width - 2)
+                return [Segment(f"{look.glyph} {words}", colour)]
+        text = self._plain_text(row, place.column.id)
+        style = styles.quiet if place.column.id in {"id", "priority"} else styles.base
+        align = fit_right if place.column.right else fit
+        return [Segment(align(text, width), style)]
+
+    def _name_style(self, row: DownloadSnapshot) -> Style:
+        faint = {DownloadStatus.SKIPPED, DownloadStatus.CANCELLED}
+        return self._styles.quiet if row.status in faint else self._styles.base
+
+    def _plain_text(self, row: DownloadSnapshot, column_id: str) -> str:
+        match column_id:
+            case "size":
+                return size_text(row.total_bytes)
+            case "speed":
+                return speed_text(row.speed_bps) if row.status.is_active else ""
+            case "eta":
+                return duration_text(row.eta_seconds) if row.status.is_active else ""
+            case "priority":
+                return str(row.priority)
+            case _:
+                return row.id[:8]
+
+    def _progress(self, row: DownloadSnapshot, width: int, colour: Style) -> list[Segment]:
+        fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
+        if row.status is DownloadStatus.COMPLETED:
+            fraction = 1.0
+        if fraction is None or (fraction == 0.0 and not row.status.is_active):
+            so_far = size_text(row.bytes_downloaded) if row.bytes_downloaded else ""
+            return [Segment(fit_right(so_far, width), self._styles.quiet)]
+        bar = bar_text(fraction, width - _PERCENT_WIDTH)
+        percent = fit_right(percent_text(fraction), _PERCENT_WIDTH)
+        style = self._styles.base if row.status.is_active else self._styles.quiet
+        if row.status is DownloadStatus.COMPLETED:
+            colour = self._styles.done_bar  # many full bars in full colour would shout
+        return [
+            Segment(bar, Style(color=colour.color, bgcolor=self._styles.track.bgcolor)),
+            Segment(percent, style),
+        ]
+
+
+def header_line(
+    columns: tuple[PlacedColumn, ...], sort: Sort, width: int, styles: RowStyles
+) -> Strip:
+    """The titles, with an arrow at the column that rows are sorted by."""
+    arrow = "▼" if sort.descending else "▲"
+    cells = []
+    for place in columns:
+        title = place.column.title
+        if place.column is sort.column:
+            title = f"{arrow} {title}" if place.column.right else f"{title} {arrow}"
+        align = fit_right if place.column.right else fit
+        cells.append(align(title, place.width))
+    line = Strip([Segment((" " * GAP).join(cells), styles.header)])
+    return line.adjust_cell_length(width, styles.header)
+
+
+def hint_line(lines: tuple[str, ...], y: int, height: int, width: int, styles: RowStyles) -> Strip:
+    """Line `y` of a hint in the middle of `height` lines; its first line stands out."""
+    at = y - max(0, (height - len(lines)) // 2)
+    text = fit(lines[at], width).strip() if 0 <= at < len(lines) else ""
+    style = styles.base if at == 0 else styles.quiet
+    return Strip([Segment(text.center(width), style)])

@@ -1,0 +1,81 @@
+"""Running the command as users do: in a process of its own, with a home of its own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_COMMAND = (sys.executable, "-c", "from rheo_core.cli.main import app; app(prog_name='rheo')")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run left."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of the command, here and in processes."""
+    for name in os.environ:
+        if name.upper().startswith("RHEO_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    return dict(os.environ)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the files go."""
+    return tmp_path / "out"
+
+
+Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+Run = Callable[..., Awaitable[Finished]]
+
+
+@pytest.fixture
+def command() -> tuple[str, ...]:
+    """What stands for `rheo` in a shell."""
+    return _COMMAND
+
+
+@pytest.fixture
+def start(environment: dict[str, str], command: tuple[str, ...]) -> Start:
+    """Starts `rheo` with these arguments."""
+
+    async def start(*arguments: object, **options: object) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            *map(str, arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            **options,  # type: ignore[arg-type]
+        )
+
+    return start
+
+
+@pytest.fixture
+def rheo(start: Start) -> Run:
+    """Runs `rheo` with these arguments to its end."""
+
+    async def run(*arguments: object, stdin: bytes = b"", **options: object) -> Finished:
+        process = await start(*arguments, **options)
+        async with asyncio.timeout(60):
+            out, err = await process.communicate(stdin)
+        assert b"Traceback" not in err, err.decode()
+        return Finished(process.returncode, out.decode(), err.decode())
+
+    return run

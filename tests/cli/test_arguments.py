@@ -1,0 +1,99 @@
+"""What is asked for wrongly is told in one sentence, with the right exit code."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from rheo_core import __version__
+from rheo_core.cli.main import app
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+def run(*arguments: object, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
+
+
+def test_version() -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"rheo {__version__}\n")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_names_every_option(flag: str) -> None:
+    text = run("download", flag).stdout
+    for option in (
+        "--input-file", "--output", "--filename", "--hash", "--workers", "--limit-rate",
+        "--retries", "--exists", "--json", "--quiet",
+    ):  # fmt: skip
+        assert option in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 2, "no URL given"),
+        (("ftp://x/y",), 1, "argument 1: URL 'ftp://x/y' has scheme 'ftp'"),
+        (("",), 1, "argument 1"),
+        (("http://x", "-w", "99"), 2, "--workers = 99"),
+        (("http://x", "-w", "many"), 2, "--workers"),
+        (("http://x", "--retries", "-1"), 2, "--retries = -1"),
+        (("http://x", "--limit-rate", "fast"), 2, "500K"),
+        (("http://x", "--exists", "maybe"), 2, "rename"),
+        (("http://x", "http://y", "--filename", "z"), 2, "exactly one URL"),
+        (("http://x", "http://y", "--hash", "md5:12"), 2, "exactly one URL"),
+        (("http://x", "--hash", "md5:12"), 1, "32 are needed"),
+        (("http://x", "--hash", "nothing"), 1, "ALGORITHM:HEX"),
+        (("http://x", "--hash", "crc:12"), 1, "unknown"),
+        (("-i", "missing.txt"), 1, "cannot read the list missing.txt: No such file"),
+        (("-i", "/"), 1, "cannot read the list /: Is a directory"),
+        (("-i", "a\x00b"), 1, "cannot read the list"),
+        (("http://x", "-o", "/dev/null/x"), 4, "cannot make the folder /dev/null/x"),
+        (("http://x", "--no-such-option"), 2, "--no-such-option"),
+    ],
+)
+def test_one_sentence(arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = run("download", *arguments)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_list_without_a_url(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("# nothing\n\n")
+    result = run("download", "-i", path)
+    assert (result.exit_code, result.stderr) == (1, f"rheo: {path}: there is no URL in it\n")
+
+
+def test_lines_of_a_bad_list_are_named() -> None:
+    result = run("download", "-i", "-", stdin=b"\xef\xbb\xbf# mine\r\nftp://x\r\nhttp://\xff y\n")
+    assert result.exit_code == 1
+    first, second = result.stderr.splitlines()
+    assert first.startswith("rheo: standard input, line 2: ")
+    assert second.startswith("rheo: standard input, line 3: ")
+
+
+def test_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHEO_TIMEOUT", "soon")
+    result = run("download", "http://x")
+    assert result.exit_code == 2
+    assert "RHEO_TIMEOUT = 'soon'" in result.stderr
+
+
+def test_bad_settings_file_is_told_and_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "rheo" / "settings.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("max_concurrent = 99\n")
+    result = run("download", "ftp://x")
+    assert f"{path}, line 1: max_concurrent = 99" in result.stderr
+    assert result.exit_code == 1
+    assert "settings.toml" not in run("download", "-q", "ftp://x").stderr
+
+
+def test_messages_hold_no_terminal_codes() -> None:
+    result = run("download", "http://\x1b[31mx/", "-i", "\x1b[2Jmissing")
+    assert "\x1b" not in result.stderr

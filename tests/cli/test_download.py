@@ -1,0 +1,288 @@
+"""`rheo download` against a real server, in a process of its own."""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from rheo_core.events import DownloadEventType
+from rheo_tui.demo import MB, DemoFile, DemoServer
+
+Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+Run = Callable[..., Awaitable[Any]]
+
+SMALL = DemoFile("/a small.bin", 300_001)
+NAMED = DemoFile("/get/1", 70_000, offered_name="better.bin")
+CHUNKED = DemoFile("/chunked.csv", 150_000, has_length=False)
+BUSY = DemoFile("/busy.bin", 10_000, failures=2)
+GONE = DemoFile("/gone.bin", 0, missing=True)
+MARKUP = DemoFile("/[/red]{x}.bin", 5 * MB, speed=10 * MB)
+SLOW = DemoFile("/slow.bin", 3 * MB, speed=2 * MB)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DemoServer]:
+    files = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, SLOW]
+    async with DemoServer(files) as running:
+        yield running
+
+
+def is_whole(path: Path, server: DemoServer, file: DemoFile) -> bool:
+    return hashlib.sha256(path.read_bytes()).hexdigest() == server.sha256(file.path)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+
+async def test_several(server: DemoServer, rheo: Run, folder: Path) -> None:
+    urls = [server.url(file.path) for file in (SMALL, NAMED, CHUNKED)]
+    result = await rheo("download", *urls, "-o", folder)
+    assert result.code == 0, result.err
+    assert result.out == ""
+    *lines, summary = result.err.splitlines()
+    assert sorted(line.split(" (")[0] for line in lines) == [
+        "done      a small.bin",
+        "done      better.bin",
+        "done      chunked.csv",
+    ]
+    assert summary.startswith("3 completed; 520.0 kB in ")
+    assert names_in(folder) == [
+        "a small.bin",
+        "better.bin",
+        "chunked.csv",
+    ]
+    assert is_whole(folder / "a small.bin", server, SMALL)
+    assert is_whole(folder / "better.bin", server, NAMED)
+    assert is_whole(folder / "chunked.csv", server, CHUNKED)
+
+
+async def test_options_before_the_command(server: DemoServer, rheo: Run, folder: Path) -> None:
+    result = await rheo("-d", folder, "-w", 1, "download", server.url(SMALL.path), "-q")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert is_whole(folder / "a small.bin", server, SMALL)
+
+
+async def test_json(server: DemoServer, rheo: Run, folder: Path) -> None:
+    urls = [server.url(file.path) for file in (SMALL, GONE)]
+    result = await rheo("download", *urls, "-o", folder, "--json")
+    assert result.code == 1
+    events = [json.loads(line) for line in result.out.splitlines()]
+    kinds = [event["event_type"] for event in events if event["url"] == urls[0]]
+    assert kinds[0] == DownloadEventType.QUEUED
+    assert kinds[1] == DownloadEventType.STARTED
+    assert set(kinds[2:-1]) == {DownloadEventType.PROGRESS}
+    assert kinds[-1] == DownloadEventType.COMPLETED
+    kinds = [event["event_type"] for event in events if event["url"] == urls[1]]
+    assert kinds == [DownloadEventType.QUEUED, DownloadEventType.FAILED]
+
+
+async def test_failed_and_retried(server: DemoServer, rheo: Run, folder: Path) -> None:
+    urls = [server.url(file.path) for file in (BUSY, GONE)]
+    result = await rheo("download", *urls, "-o", folder)
+    assert result.code == 1
+    assert result.err.count("retrying  busy.bin") == 2
+    assert "done      busy.bin" in result.err
+    assert "failed    gone.bin: " in result.err
+    assert "404" in result.err
+    assert names_in(folder) == ["busy.bin"]
+
+
+async def test_retries_are_counted(server: DemoServer, rheo: Run, folder: Path) -> None:
+    result = await rheo("download", server.url(BUSY.path), "-o", folder, "--retries", 0)
+    assert result.code == 1
+    assert "retrying" not in result.err
+    assert names_in(folder) == []
+
+
+async def test_hash(server: DemoServer, rheo: Run, folder: Path) -> None:
+    url, digest = server.url(SMALL.path), server.sha256(SMALL.path)
+    wrong = await rheo("download", url, "-o", folder, "--hash", f"sha256:{digest[::-1]}")
+    assert wrong.code == 1
+    assert "hash mismatch" in wrong.err
+    assert not (folder / "a small.bin").exists()
+    right = await rheo(
+        "download", url, "-o", folder, "--hash", f"sha256:{digest}", "--filename", "mine.bin"
+    )
+    assert right.code == 0
+    assert "done      mine.bin" in right.err
+    assert "hash verified" in right.err
+    assert is_whole(folder / "mine.bin", server, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "code", "names"),
+    [
+        ("skip", 0, ["a small.bin"]),
+        ("error", 1, ["a small.bin"]),
+        ("overwrite", 0, ["a small.bin"]),
+        ("rename", 0, ["a small (1).bin", "a small.bin"]),
+    ],
+)
+async def test_existing_file(
+    server: DemoServer, rheo: Run, folder: Path, strategy: str, code: int, names: list[str]
+) -> None:
+    put(folder / "a small.bin", b"mine")
+    result = await rheo("download", server.url(SMALL.path), "-o", folder, "--exists", strategy)
+    assert result.code == code, result.err
+    assert names_in(folder) == names
+    assert ((folder / "a small.bin").read_bytes() == b"mine") == (strategy != "overwrite")
+
+
+async def test_list_with_bad_lines(server: DemoServer, rheo: Run, folder: Path) -> None:
+    small = server.url(SMALL.path)
+    text = f"# mine\n{small}\nftp://x\n{server.url(NAMED.path)}\n{small}\n"
+    result = await rheo("download", "-i", "-", "-o", folder, stdin=text.encode())
+    assert result.code == 1
+    assert "standard input, line 3: " in result.err
+    assert "standard input, line 5: already in the list, line 2" in result.err
+    assert names_in(folder) == ["a small.bin", "better.bin"]
+
+
+async def test_disk_refuses(server: DemoServer, rheo: Run, folder: Path) -> None:
+    def limit_file_size() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    url = server.url(SMALL.path)
+    result = await rheo("download", url, "-o", folder, preexec_fn=limit_file_size)
+    assert result.code == 4, result.err
+    assert not (folder / "a small.bin").exists()
+
+
+async def until_progress(process: asyncio.subprocess.Process) -> None:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        event = json.loads(line)
+        if event["event_type"] == DownloadEventType.PROGRESS and event["bytes_downloaded"] > 0:
+            return
+    pytest.fail("it ended without progress")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_interrupted_and_resumed(
+    server: DemoServer, start: Start, rheo: Run, folder: Path, number: signal.Signals
+) -> None:
+    arguments = ("download", server.url(SLOW.path), "-o", folder, "--json")
+    process = await start(*arguments)
+    await until_progress(process)
+    process.send_signal(number)
+    async with asyncio.timeout(10):
+        _, err = await process.communicate()
+    assert process.returncode == 130
+    assert "run the same command again" in err.decode()
+    assert "Traceback" not in err.decode()
+    assert not (folder / "slow.bin").exists()
+    kept = (folder / "slow.bin.part").stat().st_size
+    assert kept > 0
+    again = await rheo(*arguments)
+    assert again.code == 0
+    assert is_whole(folder / "slow.bin", server, SLOW)
+    assert names_in(folder) == ["slow.bin"]
+    counts = [json.loads(line).get("bytes_downloaded", 0) for line in again.out.splitlines()]
+    assert min(count for count in counts if count) > 0
+
+
+async def test_reader_of_json_goes_away(server: DemoServer, start: Start, folder: Path) -> None:
+    process = await start("download", server.url(SLOW.path), "-o", folder, "--json")
+    await until_progress(process)
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        err = await process.stderr.read()
+        assert await process.wait() == 0, err.decode()
+    assert "Error" not in err.decode()
+    assert is_whole(folder / "slow.bin", server, SLOW)
+
+
+async def test_reader_of_json_is_stuck(
+    server: DemoServer, command: tuple[str, ...], environment: dict[str, str], folder: Path
+) -> None:
+    """The downloads go on; an interrupt ends the command although nobody reads."""
+    files = [SMALL, SLOW, NAMED, CHUNKED, MARKUP]
+    unread, full = os.pipe()
+    fcntl.fcntl(full, fcntl.F_SETPIPE_SZ, 4096)
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *(
+            "download",
+            *(server.url(file.path) for file in files),
+            "--json",
+            "-o",
+            folder,
+            "-w",
+            "9",
+        ),
+        stdout=full,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    os.close(full)
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        for _ in files:
+            assert (await process.stderr.readline()).startswith(b"done")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+    os.close(unread)
+
+
+def watch_in_terminal(
+    command: list[str], environment: dict[str, str], interrupt_at: str | None = None
+) -> tuple[int, str]:
+    child = pexpect.spawn(
+        command[0],
+        command[1:],
+        env=environment | {"TERM": "xterm-256color"},
+        dimensions=(24, 100),
+        encoding="utf-8",
+        timeout=30,
+    )
+    shown = ""
+    if interrupt_at is not None:
+        child.expect_exact(interrupt_at)
+        shown = child.before
+        child.sendintr()
+    shown += child.read()
+    child.close()
+    return child.exitstatus, shown
+
+
+async def test_bars_on_a_terminal(
+    server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    urls = [server.url(file.path) for file in (MARKUP, SMALL, GONE)]
+    line = [*command, "download", *urls, "-o", os.fspath(folder)]
+    code, shown = await asyncio.to_thread(watch_in_terminal, line, environment)
+    assert code == 1
+    assert "/5.0 MB" in shown
+    assert "of 3" in shown
+    assert "━" in shown
+    assert "done      a small.bin" in shown
+    assert "failed    gone.bin" in shown
+    assert "Traceback" not in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
+
+
+async def test_ctrl_c_leaves_the_terminal_as_it_was(
+    server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    line = [*command, "download", server.url(SLOW.path), "-o", os.fspath(folder)]
+    code, shown = await asyncio.to_thread(watch_in_terminal, line, environment, "/3.0 MB")
+    assert code == 130
+    assert "run the same command again" in shown
+    assert "Traceback" not in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")

@@ -1,0 +1,160 @@
+"""Events into lines, counts and exit codes."""
+
+import sys
+
+import pytest
+
+from rheo_core.cli.options import ExitCode
+from rheo_core.cli.outcome import Tally, describe
+from rheo_core.cli.progress import LiveReporter, PlainReporter
+from rheo_core.domain import (
+    CancelledFrom,
+    DestinationError,
+    DiskFullError,
+    HashAlgorithm,
+    SpeedMetrics,
+    ValidationResult,
+)
+from rheo_core.events import (
+    DownloadCancelledEvent,
+    DownloadCompletedEvent,
+    DownloadEvent,
+    DownloadFailedEvent,
+    DownloadProgressEvent,
+    DownloadQueuedEvent,
+    DownloadRetryingEvent,
+    DownloadSkippedEvent,
+    DownloadStartedEvent,
+    DownloadValidatingEvent,
+    ErrorInfo,
+)
+
+WHICH = {"download_id": "0123456789abcdef", "url": "http://x/"}
+HASH = ValidationResult(
+    algorithm=HashAlgorithm.MD5, expected_hash="a" * 32, calculated_hash="a" * 32
+)
+QUEUED = DownloadQueuedEvent(**WHICH, priority=1)
+STARTED = DownloadStartedEvent(**WHICH, total_bytes=100)
+SPEED = SpeedMetrics(
+    current_speed_bps=10.0, average_speed_bps=5.0, eta_seconds=4000.0, elapsed_seconds=1.0
+)
+PROGRESS = DownloadProgressEvent(**WHICH, bytes_downloaded=50, total_bytes=100, speed=SPEED)
+VALIDATING = DownloadValidatingEvent(**WHICH, algorithm=HashAlgorithm.MD5)
+COMPLETED = DownloadCompletedEvent(
+    **WHICH, destination_path="/d/better.bin", total_bytes=2_500_000, average_speed_bps=1000.0
+)
+SKIPPED = DownloadSkippedEvent(**WHICH, reason="file_exists")
+CANCELLED = DownloadCancelledEvent(**WHICH, cancelled_from=CancelledFrom.QUEUED)
+RETRYING = DownloadRetryingEvent(
+    **WHICH,
+    retry=2,
+    max_retries=5,
+    delay_seconds=1.5,
+    error=ErrorInfo(exc_type="x.HttpStatusError", message="HTTP 503"),
+)
+
+
+def failed(kind: str = "rheo_core.domain.exceptions.HttpStatusError") -> DownloadFailedEvent:
+    return DownloadFailedEvent(**WHICH, error=ErrorInfo(exc_type=kind, message="HTTP 404"))
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (COMPLETED, "done      better.bin (2.5 MB, 1.0 kB/s)"),
+        (
+            COMPLETED.model_copy(update={"validation": HASH}),
+            "done      better.bin (2.5 MB, 1.0 kB/s, hash verified)",
+        ),
+        (failed(), "failed    a.bin: HTTP 404"),
+        (SKIPPED, "skipped   a.bin: file exists"),
+        (CANCELLED, "cancelled a.bin"),
+        (RETRYING, "retrying  a.bin in 1.5 s (retry 2 of 5): HTTP 503"),
+        (QUEUED, None),
+        (PROGRESS, None),
+    ],
+)
+def test_lines(event: DownloadEvent, line: str | None) -> None:
+    assert describe(event, "a.bin") == line
+
+
+def name_of(kind: type[Exception]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ([], ExitCode.DONE),
+        ([COMPLETED, SKIPPED, RETRYING], ExitCode.DONE),
+        ([COMPLETED, failed()], ExitCode.FAILED),
+        ([CANCELLED], ExitCode.FAILED),
+        ([failed(), failed(name_of(DiskFullError)), COMPLETED], ExitCode.DISK),
+        ([failed(name_of(DestinationError))], ExitCode.DISK),
+    ],
+)
+def test_exit_code(events: list[DownloadEvent], code: ExitCode) -> None:
+    tally = Tally()
+    for event in events:
+        tally.add(event)
+    assert tally.exit_code == code
+    assert tally.ended == sum(event is not RETRYING for event in events)
+
+
+def test_summary() -> None:
+    tally = Tally()
+    for event in (COMPLETED, COMPLETED, failed(), SKIPPED):
+        tally.add(event)
+    assert tally.summary().startswith("2 completed, 1 failed, 1 skipped; 5.0 MB in ")
+
+
+ALL = [QUEUED, STARTED, PROGRESS, RETRYING, PROGRESS, VALIDATING, COMPLETED, failed(), SKIPPED]
+
+
+def test_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainReporter({WHICH["download_id"]: "a.bin"}) as reporter:
+        for event in ALL:
+            reporter.show(event)
+    words = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
+    assert words == ["retrying", "done", "failed", "skipped"]
+
+
+def test_quiet_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainReporter({}, quiet=True) as reporter:
+        for event in ALL:
+            reporter.show(event)
+    assert capsys.readouterr().err == "failed    01234567: HTTP 404\n"
+
+
+HOSTILE = "[/red][bold]x\x1b[31m{0}\u202e[/"
+
+
+def test_live_survives_hostile_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the captured stream for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    with LiveReporter({WHICH["download_id"]: HOSTILE, "b": "b", "c": "c"}) as reporter:
+        for event in ALL[:6]:
+            reporter.show(event)
+        reporter._progress.refresh()
+        for event in ALL[6:]:
+            reporter.show(event)
+    shown = capsys.readouterr().err
+    assert "x\x1b[31m" not in shown
+    assert "\u202e" not in shown
+    assert "[/red][bold]x\ufffd[31m{0}[/" in shown
+    assert "verifying" in shown
+    assert "3 of 3" in shown
+
+
+def test_nobody_reads_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+        flush = write
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    PlainReporter({}).show(failed())

@@ -1,0 +1,215 @@
+"""The settings file: nothing bad in it is lost, hidden or obeyed."""
+
+import stat
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as options
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rheo_core.config import Settings, build_settings, load_settings, save_settings, settings_path
+from rheo_core.config.problems import line_of
+from rheo_core.infrastructure.files import write_atomically
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def copies(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("settings.toml.bad-*"))
+
+
+def test_place(tmp_path: Path) -> None:
+    assert settings_path() == tmp_path / "config" / "rheo" / "settings.toml"
+
+
+def test_no_file_is_no_problem(path: Path) -> None:
+    loaded = load_settings(path)
+    assert loaded.settings == Settings()
+    assert loaded.problems == ()
+    assert list(path.parent.glob("settings*")) == []
+
+
+def test_precedence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("max_concurrent = 4\nmax_retries = 4\ntheme = 'four'\n")
+    monkeypatch.setenv("RHEO_MAX_RETRIES", "5")
+    monkeypatch.setenv("RHEO_MAX_CONCURRENT", "5")
+    settings = load_settings(path, max_concurrent=6, theme=None).settings
+    assert (settings.max_concurrent, settings.max_retries, settings.theme) == (6, 5, "four")
+
+
+def test_bad_override_raises(path: Path) -> None:
+    with pytest.raises(ValidationError):
+        load_settings(path, max_concurrent=0)
+
+
+def test_saved_is_read_back(path: Path, tmp_path: Path) -> None:
+    settings = build_settings(
+        download_dir=tmp_path, speed_limit="5M", keys={"quit": "ctrl+q"}, show_log=False, timeout=9
+    )
+    save_settings(settings, path)
+    loaded = load_settings(path)
+    assert loaded.settings == settings
+    assert loaded.problems == ()
+
+
+def test_only_what_differs_is_written(path: Path) -> None:
+    save_settings(build_settings(max_concurrent=5, max_retries=5), path)
+    assert tomllib.loads(path.read_text()) == {"max_concurrent": 5}
+
+
+def test_only_the_named_are_written(path: Path) -> None:
+    path.write_text("max_concurrent = 5\nmax_retries = 9\n")
+    settings = load_settings(path, theme="from-a-flag", max_concurrent=3, max_retries=8).settings
+    save_settings(settings, path, only=["max_concurrent"])
+    assert tomllib.loads(path.read_text()) == {"max_retries": 9}
+
+
+def test_saved_for_the_user_alone(tmp_path: Path) -> None:
+    save_settings(build_settings(theme="x"))
+    path = settings_path()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [file.name for file in path.parent.iterdir()] == ["settings.toml"]
+
+
+def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("")
+    path.symlink_to(real)
+    save_settings(build_settings(theme="x"), path)
+    assert path.is_symlink()
+    assert real.read_text() == 'theme = "x"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "parts"),
+    [
+        ("\nmax_concurrent = 99\n", 2, ("max_concurrent = 99", "1 to 64")),
+        ("theme='x'\nmax_retries = true\n", 2, ("max_retries = true",)),
+        ("file_exists_strategy = 'maybe'\n", 1, ("'maybe'", "'skip'", "'rename'")),
+        ("speed_limit = 'fast'\n", 1, ("'fast'", "500K")),
+        ("theme = ''\n", 1, ("theme = ''", "at least 1 character")),
+        ("download_dir = '/x'\nmax_concurent = 2\n", 2, ("did you mean max_concurrent?",)),
+        ("[keys]\na = 'b'\nquit = 3\n", 3, ("keys.quit = 3",)),
+        ("[network]\na = 'b'\n", 1, ("network is not a setting.",)),
+        ('log_level = "L\\u001b[31m"', 1, ("'CRITICAL'",)),
+    ],
+)
+def test_bad_value_is_told_and_left_out(
+    path: Path, content: str, line: int, parts: tuple[str, ...]
+) -> None:
+    path.write_text(content)
+    loaded = load_settings(path)
+    problem = loaded.problems[-1]
+    assert problem.startswith(f"{path}, line {line}: ")
+    assert all(part in problem for part in parts)
+    assert problem.isprintable()
+    assert loaded.environment_problems == ()
+    assert path.read_text() == content
+    assert [copy.read_text() for copy in copies(path)] == [content]
+
+
+def test_the_good_rest_is_used(path: Path) -> None:
+    path.write_text("max_concurrent = 99\nmax_retries = 9\n[keys]\nquit = 3\npause = 'p'\n")
+    loaded = load_settings(path)
+    assert len(loaded.problems) == 2
+    assert loaded.settings == build_settings(max_retries=9, keys={"pause": "p"})
+
+
+@pytest.mark.parametrize(
+    "content", [b"a = \n", b"theme = '\xff'\n", b"\x00", b"a = " + b"[" * 100_000]
+)
+def test_broken_file_means_defaults(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    loaded = load_settings(path)
+    assert loaded.settings == Settings()
+    assert len(loaded.problems) == 1
+    assert str(path) in loaded.problems[0]
+    assert path.read_bytes() == content
+
+
+def test_copied_aside_once(path: Path) -> None:
+    path.write_text("broken")
+    for _ in range(3):
+        load_settings(path)
+    assert len(copies(path)) == 1
+    assert stat.S_IMODE(copies(path)[0].stat().st_mode) == 0o600
+    save_settings(build_settings(theme="x"), path)
+    assert copies(path)[0].read_text() == "broken"
+    assert load_settings(path).problems == ()
+
+
+def test_unreadable_file(path: Path) -> None:
+    path.mkdir()
+    loaded = load_settings(path)
+    assert loaded.settings == Settings()
+    assert loaded.problems == (f"{path} cannot be read (Is a directory); defaults are used.",)
+
+
+def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("max_concurrent = 4\n")
+    monkeypatch.setenv("RHEO_MAX_CONCURRENT", "many")
+    monkeypatch.setenv("RHEO_TIMEOUT", "-1")
+    monkeypatch.setenv("RHEO_KEYS", "{")
+    monkeypatch.setenv("RHEO_THEME", "")
+    loaded = load_settings(path)
+    assert loaded.settings == build_settings_without_environment(monkeypatch, max_concurrent=4)
+    assert len(loaded.environment_problems) == 3
+    assert loaded.problems == loaded.environment_problems
+    assert "RHEO_MAX_CONCURRENT = 'many'" in loaded.problems[0]
+    assert "1 to 64" in loaded.problems[0]
+
+
+def build_settings_without_environment(
+    monkeypatch: pytest.MonkeyPatch, **values: object
+) -> Settings:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"RHEO_{name.upper()}", raising=False)
+    return build_settings(**values)
+
+
+def test_unwritable_copy_is_no_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("broken")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("rheo_core.config.store.write_atomically", refuse)
+    assert len(load_settings(path).problems) == 1
+
+
+@options(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
+def test_any_file_gives_settings(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    loaded = load_settings(path)
+    assert all(problem.isprintable() for problem in loaded.problems)
+    for copy in copies(path):
+        copy.unlink()
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [(("a",), 1), (("keys",), 2), (("keys", "a"), 3), (("b",), None), (("keys", "b"), None)],
+)
+def test_line_of(place: tuple[str, ...], line: int | None) -> None:
+    assert line_of('"a" = 1\n [keys] # mine\na.b = 2\n[other]\nb = 1', place) == line
+
+
+def test_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("old")
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_text() == "old"
+    assert [file.name for file in path.parent.iterdir() if "settings" in file.name] == [path.name]

@@ -1,0 +1,107 @@
+"""What the engine's tests share."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, RetryConfig
+from rheo_core.downloads import RetryHandler
+from rheo_core.events import DownloadEvent
+from tests.servers.misbehaving import Behaviour, Exchange
+
+ENDINGS = {"download.completed", "download.failed", "download.skipped", "download.cancelled"}
+
+
+def quick_retries(count: int = 3) -> RetryHandler:
+    """Retries that hardly wait."""
+    return RetryHandler(RetryConfig(max_retries=count, base_delay=0.01, max_delay=0.02))
+
+
+class Journal:
+    """Every event of a manager, in order."""
+
+    def __init__(self, manager: DownloadManager) -> None:
+        self.events: list[DownloadEvent] = []
+        manager.on("*", self.events.append)
+
+    def names(self, download_id: str | None = None, *, progress: bool = False) -> list[str]:
+        return [
+            event.event_type.removeprefix("download.")
+            for event in self.events
+            if download_id in (None, event.download_id)
+            and (progress or event.event_type != "download.progress")
+        ]
+
+    def last(self, name: str) -> Any:
+        return [e for e in self.events if e.event_type == f"download.{name}"][-1]
+
+    def endings(self) -> dict[str, int]:
+        """How many terminal events each download had."""
+        counts: dict[str, int] = {}
+        for event in self.events:
+            if event.event_type in ENDINGS:
+                counts[event.download_id] = counts.get(event.download_id, 0) + 1
+        return counts
+
+
+async def fetch(
+    folder: Path, configs: Sequence[FileConfig], **options: Any
+) -> tuple[DownloadManager, Journal]:
+    """Run downloads to their end."""
+    async with DownloadManager(download_dir=folder, **options) as manager:
+        journal = Journal(manager)
+        await manager.add(configs)
+        await manager.wait_until_complete(timeout=30)
+    return manager, journal
+
+
+def status_of(manager: DownloadManager, config: FileConfig) -> DownloadStatus:
+    info = manager.get_download_info(config.id)
+    assert info is not None
+    return info.status
+
+
+def error_of(manager: DownloadManager, config: FileConfig) -> str:
+    info = manager.get_download_info(config.id)
+    assert info is not None
+    return info.error or ""
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Gate:
+    """A behaviour that sends a first piece of the body and the rest when told to."""
+
+    def __init__(self, body: bytes, first: int, **headers: object) -> None:
+        self.opened = asyncio.Event()
+        self.reached = asyncio.Event()
+        self._body, self._first, self._headers = body, first, headers
+
+    async def __call__(self, exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is not None:
+            await exchange.serve(self._body, **self._headers)
+            return
+        await exchange.head(Content_Length=len(self._body), **self._headers)
+        await exchange.send(self._body[: self._first])
+        self.reached.set()
+        await self.opened.wait()
+        await exchange.send(self._body[self._first :])
+
+
+def serving(body: bytes, **headers: object) -> Behaviour:
+    """A behaviour that answers as a good server does."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.serve(body, **headers)
+
+    return behave

@@ -1,0 +1,311 @@
+"""Whole downloads against a real server: bytes, names, files, events."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashConfig
+from tests.core.engine import (
+    Gate,
+    Journal,
+    error_of,
+    fetch,
+    names_in,
+    quick_retries,
+    serving,
+    sha256,
+    status_of,
+)
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+BODY = body_of(3_000_000)
+
+
+async def test_a_file_arrives_whole_and_alone(server: MisbehavingServer, tmp_path: Path) -> None:
+    config = FileConfig(url=server.on("/a/file.bin", serving(BODY)))
+    manager, journal = await fetch(tmp_path, [config])
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert names_in(tmp_path) == ["file.bin"]
+    assert journal.names() == ["queued", "started", "completed"]
+    assert "progress" in journal.names(progress=True)
+    completed = journal.last("completed")
+    assert completed.destination_path == str(tmp_path / "file.bin")
+    assert completed.total_bytes == len(BODY)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+
+
+async def test_the_request_asks_for_the_bytes_as_they_are(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    target = "/x%2Fy/a%7Cb?sig=%2B%2f=&e=1~'()"
+    await fetch(tmp_path, [FileConfig(url=server.on(target, serving(b"signed")))])
+    (request,) = server.requests
+    assert request.target == target
+    assert request.headers["accept-encoding"] == "identity"
+    assert "range" not in request.headers
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1_048_577])
+async def test_every_size(server: MisbehavingServer, tmp_path: Path, size: int) -> None:
+    body = body_of(size)
+    manager, journal = await fetch(tmp_path, [FileConfig(url=server.on("/f", serving(body)))])
+    assert (tmp_path / "f").read_bytes() == body
+    assert journal.names()[-1] == "completed"
+    assert manager.stats.completed_bytes == size
+
+
+async def test_a_chunked_body_without_a_length(server: MisbehavingServer, tmp_path: Path) -> None:
+    async def chunked(exchange: Exchange) -> None:
+        await exchange.head(Transfer_Encoding="chunked")
+        for start in range(0, len(BODY), 70_000):
+            piece = BODY[start : start + 70_000]
+            await exchange.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await exchange.send(b"0\r\n\r\n")
+
+    manager, journal = await fetch(tmp_path, [FileConfig(url=server.on("/f", chunked))])
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert journal.events[1].total_bytes is None  # type: ignore[attr-defined]
+    assert manager.stats.completed == 1
+
+
+async def test_right_and_wrong_hash(server: MisbehavingServer, tmp_path: Path) -> None:
+    def config(name: str, digest: str) -> FileConfig:
+        return FileConfig(
+            url=server.on(f"/{name}", serving(BODY)),
+            hash_config=HashConfig(algorithm="sha256", expected_hash=digest),
+        )
+
+    good, bad = config("good", sha256(BODY)), config("bad", "0" * 64)
+    manager, journal = await fetch(tmp_path, [good, bad])
+    assert journal.names(good.id) == ["queued", "started", "validating", "completed"]
+    assert journal.names(bad.id) == ["queued", "started", "validating", "failed"]
+    assert names_in(tmp_path) == ["good"]
+    assert "hash mismatch" in error_of(manager, bad)
+    validation = journal.last("failed").validation
+    assert validation.calculated_hash == sha256(BODY) and not validation.is_valid
+
+
+async def test_a_body_cut_short_is_never_a_file(server: MisbehavingServer, tmp_path: Path) -> None:
+    async def cut(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=len(BODY))
+        await exchange.send(BODY[:1_000_000])
+        await exchange.close()
+
+    config = FileConfig(url=server.on("/f", cut))
+    manager, journal = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    assert error_of(manager, config) == "connection ended at 1000000 of 3000000 bytes"
+    assert names_in(tmp_path) == []  # no validator: nothing could go on from it
+    assert journal.last("failed").error.exc_type.endswith("IncompleteError")
+
+
+async def test_retry_goes_on_where_the_connection_broke(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    async def cut_once(exchange: Exchange) -> None:
+        if exchange.number > 1:
+            return await exchange.serve(BODY, ETag='"v1"')
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:1_000_000])
+        return await exchange.close()
+
+    config = FileConfig(url=server.on("/f", cut_once))
+    _, journal = await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert names_in(tmp_path) == ["f"]
+    assert journal.names() == ["queued", "started", "retrying", "completed"]
+    second = server.requests[1].headers
+    assert second["range"] == "bytes=1000000-"
+    assert second["if-range"] == '"v1"'
+
+
+async def test_a_changed_file_is_begun_again(server: MisbehavingServer, tmp_path: Path) -> None:
+    newer = body_of(len(BODY), "newer")
+
+    async def changes(exchange: Exchange) -> None:
+        if exchange.number > 1:
+            return await exchange.serve(newer, ETag='"v2"')
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:1_000_000])
+        return await exchange.close()
+
+    config = FileConfig(url=server.on("/f", changes))
+    await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert (tmp_path / "f").read_bytes() == newer
+    assert len(server.requests) == 2
+
+
+async def test_what_one_process_began_the_next_one_ends(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 2_000_000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", gate))
+    with pytest.raises(RuntimeError, match="crash"):
+        async with DownloadManager(download_dir=tmp_path) as manager:
+            await manager.add([config])
+            await gate.reached.wait()
+            while manager.snapshot().downloads[0].bytes_downloaded < 2_000_000:
+                await asyncio.sleep(0)
+            raise RuntimeError("crash")
+    assert names_in(tmp_path) == ["f.part", "f.part.state"]
+    await fetch(tmp_path, [config])
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert names_in(tmp_path) == ["f"]
+    assert server.requests[1].headers["range"] == "bytes=2000000-"
+
+
+async def test_names_come_from_the_reply(server: MisbehavingServer, tmp_path: Path) -> None:
+    header = "attachment; filename=\"plain.pdf\"; filename*=UTF-8''%e2%82%ac%20rates.pdf"
+    url = server.on("/get?id=1", serving(b"x", Content_Disposition=header))
+    manager, _ = await fetch(tmp_path, [FileConfig(url=url)])
+    assert names_in(tmp_path) == ["€ rates.pdf"]
+    assert manager.snapshot().downloads[0].name == "€ rates.pdf"
+
+
+async def test_a_name_asked_for_wins(server: MisbehavingServer, tmp_path: Path) -> None:
+    url = server.on("/get", serving(b"x", Content_Disposition='attachment; filename="b.txt"'))
+    await fetch(tmp_path, [FileConfig(url=url, filename="mine.txt", destination_subdir="a/b")])
+    assert names_in(tmp_path) == ["a", "a/b", "a/b/mine.txt"]
+
+
+HOSTILE = [
+    "../../escape.txt",
+    "..\\..\\escape.txt",
+    "/etc/passwd",
+    ".bashrc",
+    "[/b][bold]name.txt",
+    "\x1b[31mred\x1b[0m.txt",
+    "evil\u202etxt.exe",
+    "a\x00b.txt",
+    "con.txt",
+    "..",
+    "x" * 400 + ".tar.gz",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_hostile_names_stay_in_the_folder(
+    server: MisbehavingServer, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "inside"
+
+    async def hostile(exchange: Exchange) -> None:
+        # Raw control characters in a header end the exchange, rightly; encoded they come through.
+        plain = f'filename="{name}"' if name.isprintable() else ""
+        encoded = f"filename*=UTF-8''{quote(name, safe='')}"
+        await exchange.head(Content_Disposition=f"attachment; {plain or encoded}", Content_Length=4)
+        await exchange.send(b"data")
+
+    config = FileConfig(url=server.on("/download", hostile), filename=None)
+    manager, journal = await fetch(folder, [config, FileConfig(url=config.url, filename=name)])
+    files = list(folder.rglob("*"))
+    assert files, journal.names()
+    for path in files:
+        assert path.parent == folder
+        assert path.is_file() and not path.name.startswith(".")
+        assert path.name.isprintable() and len(path.name.encode()) <= 255
+    assert [path.name for path in tmp_path.iterdir()] == ["inside"]
+    for row in manager.snapshot().downloads:
+        assert row.name.isprintable() and row.destination.isprintable()
+        assert row.error is None or row.error.isprintable()
+
+
+async def test_strategies(server: MisbehavingServer, tmp_path: Path) -> None:
+    expected = {
+        FileExistsStrategy.SKIP: ("skipped", {"f.txt": b"old"}),
+        FileExistsStrategy.ERROR: ("failed", {"f.txt": b"old"}),
+        FileExistsStrategy.OVERWRITE: ("completed", {"f.txt": b"new"}),
+        FileExistsStrategy.RENAME: ("completed", {"f.txt": b"old", "f (1).txt": b"new"}),
+    }
+    url = server.on("/f.txt", serving(b"new"))
+    for strategy, (ending, files) in expected.items():
+        folder = tmp_path / strategy
+        folder.mkdir()
+        (folder / "f.txt").write_bytes(b"old")
+        requests = len(server.requests)
+        _, journal = await fetch(folder, [FileConfig(url=url)], file_exists_strategy=strategy)
+        assert journal.names()[-1] == ending, strategy
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+        asks = strategy in (FileExistsStrategy.OVERWRITE, FileExistsStrategy.RENAME)
+        assert len(server.requests) - requests == asks
+
+
+async def test_the_strategy_of_the_download_wins(server: MisbehavingServer, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+    config = FileConfig(url=server.on("/f", serving(b"new")), file_exists_strategy="overwrite")
+    await fetch(tmp_path, [config], file_exists_strategy=FileExistsStrategy.ERROR)
+    assert (tmp_path / "f").read_bytes() == b"new"
+
+
+async def test_two_downloads_of_one_name_never_write_it_at_once(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 1_000_000)
+    first = FileConfig(url=server.on("/1/same.bin", gate))
+    second = FileConfig(url=server.on("/2/same.bin", serving(b"second")))
+    renamed = FileConfig(
+        url=server.on("/3/same.bin", serving(b"third")), file_exists_strategy="rename"
+    )
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        journal = Journal(manager)
+        await manager.add([first])
+        await gate.reached.wait()
+        await manager.add([second, renamed])
+        while status_of(manager, renamed) is not DownloadStatus.COMPLETED:
+            await asyncio.sleep(0)
+        row = next(r for r in manager.snapshot().downloads if r.id == second.id)
+        assert row.reason == "another download writes this file"
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+    assert journal.names(second.id)[-1] == "skipped"
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
+        "same.bin": BODY,
+        "same (1).bin": b"third",
+    }
+
+
+async def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 10)
+    configs = [
+        FileConfig(url=server.on("/f", gate)),
+        FileConfig(url=server.on("/g", gate), file_exists_strategy="rename"),
+    ]
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add(configs)
+        await server.wait_for_requests(2)
+        (tmp_path / "f").write_bytes(b"theirs")
+        (tmp_path / "g").write_bytes(b"theirs")
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+    assert status_of(manager, configs[0]) is DownloadStatus.FAILED
+    assert error_of(manager, configs[0]) == f"file already exists: {tmp_path / 'f'}"
+    assert (tmp_path / "f").read_bytes() == b"theirs"
+    assert (tmp_path / "g").read_bytes() == b"theirs"
+    assert (tmp_path / "g (1)").read_bytes() == BODY
+
+
+async def test_somebody_elses_part_file_is_left_alone(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "f.part").write_bytes(b"mine")
+    config = FileConfig(url=server.on("/f", serving(b"data")))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete()
+        assert "was not begun by this program" in error_of(manager, config)
+        await manager.remove(config.id)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"f.part": b"mine"}
+
+
+async def test_a_folder_that_cannot_be_written(server: MisbehavingServer, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    config = FileConfig(url=server.on("/f", serving(b"data")))
+    manager, journal = await fetch(blocked, [config], retry_handler=quick_retries())
+    assert error_of(manager, config).startswith(f"cannot write {blocked / 'f.part'}: ")
+    assert journal.names() == ["queued", "failed"]

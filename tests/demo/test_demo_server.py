@@ -1,0 +1,172 @@
+"""The demo server: right bytes, right ranges, quick to close, nothing but the loopback."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from rheo_tui.demo import DEMO_FILES, MB, DemoFile, DemoServer
+
+PLAIN = DemoFile("/a file.bin", 700_001)
+EMPTY = DemoFile("/empty.bin", 0)
+CHUNKED = DemoFile("/chunked.csv", 300_000, has_length=False)
+BUSY = DemoFile("/busy.bin", 10, failures=2)
+GONE = DemoFile("/gone.bin", 0, missing=True)
+NAMED = DemoFile("/get/1", 5, offered_name="jährlich.pdf")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DemoServer]:
+    async with DemoServer([PLAIN, EMPTY, CHUNKED, BUSY, GONE, NAMED]) as running:
+        yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("file", [PLAIN, EMPTY, CHUNKED, NAMED], ids=lambda file: file.path)
+async def test_whole_file(
+    server: DemoServer, session: aiohttp.ClientSession, file: DemoFile
+) -> None:
+    async with session.get(server.url(file.path)) as reply:
+        body = await reply.read()
+    assert reply.status == 200
+    assert len(body) == file.size
+    assert hashlib.sha256(body).hexdigest() == server.sha256(file.path)
+    assert (reply.content_length is None) == (not file.has_length)
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=0-", 0, 700_001),
+        ("bytes=5-262149", 5, 262_150),
+        ("bytes=262144-", 262_144, 700_001),
+        ("bytes=700000-900000", 700_000, 700_001),
+        ("bytes=-10", 699_991, 700_001),
+    ],
+)
+async def test_ranges(
+    server: DemoServer, session: aiohttp.ClientSession, asked: str, start: int, stop: int
+) -> None:
+    async with session.get(server.url(PLAIN.path)) as reply:
+        whole = await reply.read()
+    headers = {"Range": asked, "If-Range": reply.headers["ETag"]}
+    async with session.get(server.url(PLAIN.path), headers=headers) as reply:
+        assert reply.status == 206
+        assert reply.headers["Content-Range"] == f"bytes {start}-{stop - 1}/700001"
+        assert await reply.read() == whole[start:stop]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Range": "bytes=700001-"}, 416),
+        ({"Range": "bytes=9-3"}, 200),
+        ({"Range": "lines=1-2"}, 200),
+        ({"Range": "bytes=1-2", "If-Range": '"another"'}, 200),
+    ],
+)
+async def test_ranges_that_are_not_served(
+    server: DemoServer, session: aiohttp.ClientSession, headers: dict[str, str], status: int
+) -> None:
+    async with session.get(server.url(PLAIN.path), headers=headers) as reply:
+        assert reply.status == status
+        if status == 416:
+            assert reply.headers["Content-Range"] == "bytes */700001"
+
+
+async def test_no_ranges_without_a_length(
+    server: DemoServer, session: aiohttp.ClientSession
+) -> None:
+    async with session.get(server.url(CHUNKED.path), headers={"Range": "bytes=5-"}) as reply:
+        assert reply.status == 200
+        assert len(await reply.read()) == CHUNKED.size
+
+
+async def test_busy_twice_then_works(server: DemoServer, session: aiohttp.ClientSession) -> None:
+    statuses = []
+    for method in ("GET", "HEAD", "GET", "GET", "GET"):
+        async with session.request(method, server.url(BUSY.path)) as reply:
+            statuses.append((method, reply.status))
+    assert statuses == [("GET", 503), ("HEAD", 200), ("GET", 503), ("GET", 200), ("GET", 200)]
+
+
+@pytest.mark.parametrize("path", ["/gone.bin", "/never-heard-of"])
+async def test_missing(server: DemoServer, session: aiohttp.ClientSession, path: str) -> None:
+    async with session.get(server.url(path)) as reply:
+        assert reply.status == 404
+
+
+async def test_offered_name(server: DemoServer, session: aiohttp.ClientSession) -> None:
+    async with session.head(server.url(NAMED.path)) as reply:
+        assert reply.content_disposition is not None
+        assert reply.content_disposition.filename == "jährlich.pdf"
+
+
+async def test_speed_is_kept(session: aiohttp.ClientSession) -> None:
+    file = DemoFile("/paced.bin", 400_000, speed=1_000_000)
+    async with DemoServer([file]) as server:
+        began = time.monotonic()
+        async with session.get(server.url(file.path)) as reply:
+            await reply.read()
+    assert 0.25 < time.monotonic() - began < 2
+
+
+async def test_quiet_when_a_client_goes(
+    session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    left, kept = DemoFile("/left.bin", 9 * MB, 1 * MB), DemoFile("/kept.bin", 500_000, 1 * MB)
+    async with DemoServer([left, kept]) as server:
+        async with session.get(server.url(left.path)) as reply:
+            await reply.content.readany()
+        async with session.get(server.url(kept.path)) as reply:  # takes five of its writes
+            await reply.read()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+async def test_closes_at_once_and_cuts_what_runs(
+    session: aiohttp.ClientSession, has_length: bool
+) -> None:
+    file = DemoFile("/slow.bin", 50 * MB, speed=100_000, has_length=has_length)
+    async with DemoServer([file]) as server:
+        reply = await session.get(server.url(file.path))
+        await reply.content.readany()
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
+    with pytest.raises(aiohttp.ClientError):
+        await reply.read()
+
+
+async def test_closes_at_once_when_a_client_does_not_read() -> None:
+    file = DemoFile("/big.bin", 50 * MB)
+    async with DemoServer([file]) as server:
+        address = server.url("").removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(address[0], int(address[1]), limit=1024)
+        writer.write(b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+        await writer.drain()
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
+    writer.transport.abort()
+
+
+async def test_the_demo_shows_every_case() -> None:
+    async with DemoServer() as server:
+        configs = server.configs()
+        hashes = [config.hash_config for config in configs if config.hash_config is not None]
+        right = server.sha256("/apps/blender-5.0-linux-x64.tar.xz")
+    assert len(configs) == len({config.id for config in configs}) == len(DEMO_FILES) >= 12
+    assert all(config.url.startswith("http://127.0.0.1:") for config in configs)
+    assert len(hashes) == 2
+    assert [checked.expected_hash == right for checked in hashes] == [True, False]
+    assert len({config.priority for config in configs}) > 2
+    slot_seconds = sum(file.size / file.speed for file in DEMO_FILES if file.speed)
+    assert 30 <= slot_seconds / 3 <= 60

@@ -1,0 +1,134 @@
+"""Lists of URLs: a verdict on each line, whatever the lines hold."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core.domain import FileConfig
+from rheo_core.inputs import Entry, Verdict, read_entries, read_entries_file
+
+LIST = """\
+\ufeff# my list
+https://example.org/a.iso
+
+   https://example.org/b.iso\t
+HTTPS://EXAMPLE.org:443/a.iso
+ftp://example.org/c
+example.org/d
+http:///nohost
+http://example.org/with space
+http://example.org:99999/
+https://example.org/known
+"""
+
+
+def known() -> set[str]:
+    return {FileConfig(url="https://example.org/known").id}
+
+
+def test_verdicts() -> None:
+    entries = list(read_entries(LIST.splitlines(keepends=True), known()))
+    assert [(entry.line, entry.verdict) for entry in entries] == [
+        (2, Verdict.OK),
+        (4, Verdict.OK),
+        (5, Verdict.DUPLICATE),
+        (6, Verdict.INVALID),
+        (7, Verdict.INVALID),
+        (8, Verdict.INVALID),
+        (9, Verdict.INVALID),
+        (10, Verdict.INVALID),
+        (11, Verdict.DUPLICATE),
+    ]
+    problems = {entry.line: entry.problem for entry in entries}
+    assert problems[2] == ""
+    assert problems[5] == "already in the list, line 2"
+    assert "scheme 'ftp'" in problems[6]
+    assert "no scheme" in problems[7]
+    assert "no host" in problems[8]
+    assert "white space" in problems[9]
+    assert "not valid" in problems[10]
+    assert problems[11] == "already queued"
+    assert not any("Value error" in problem for problem in problems.values())
+
+
+def test_configs_come_with_all_but_invalid_entries() -> None:
+    for entry in read_entries(LIST.splitlines(), known()):
+        assert (entry.config is None) == (entry.verdict is Verdict.INVALID)
+
+
+def test_one_line_at_a_time() -> None:
+    def endless():
+        number = 0
+        while True:
+            number += 1
+            yield f"https://example.org/{number}"
+
+    entries = read_entries(endless())
+    assert [next(entries).line for _ in range(3)] == [1, 2, 3]
+
+
+def test_text_is_printable_and_not_endless() -> None:
+    (entry,) = read_entries(["http://x/\x1b[31m\u202e" + "y" * 10_000])
+    assert entry.text.isprintable()
+    assert entry.problem.isprintable()
+    assert len(entry.text) < 1000
+
+
+def test_lone_surrogates() -> None:
+    (entry,) = read_entries(["http://x/\ud800"])
+    assert entry.verdict is Verdict.INVALID
+    assert "Unicode" in entry.problem
+
+
+LINE = st.one_of(
+    st.text(alphabet=st.characters(codec=None)),
+    st.text(alphabet=st.characters(codec=None)).map("http://".__add__),
+    st.text(alphabet="ab:/@[]%#?.\ud800é ").map("http://".__add__),
+    st.from_regex(r"https?://[^/]{0,20}(:[0-9]{0,6})?(/.{0,10}){0,3}"),
+)
+
+
+@given(st.lists(LINE))
+def test_no_text_raises(lines: list[str]) -> None:
+    for entry in read_entries(lines):
+        assert entry.text.isprintable()
+        assert (entry.problem == "") == (entry.verdict is Verdict.OK)
+        assert entry.problem.isprintable()
+
+
+async def test_file(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(LIST.replace("\n", "\r\n").encode() + b"http://x/\xff\xfe\n")
+    entries = await read_entries_file(path, known())
+    assert entries[:-1] == list(read_entries(LIST.splitlines(), known()))
+    assert entries[-1].line == 12
+
+
+async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"https://example.org/{number}\n" for number in range(20_000)))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    entries = await read_entries_file(path)
+    counting.cancel()
+    assert [entry.line for entry in entries] == list(range(1, 20_001))
+    assert turns > 5
+
+
+async def test_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        await read_entries_file(tmp_path / "missing")
+
+
+def test_entries_are_values() -> None:
+    assert Entry(1, "x", Verdict.OK) == Entry(1, "x", Verdict.OK)

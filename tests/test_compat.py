@@ -1,0 +1,854 @@
+"""Programs written for rheopy 0.7 run after a change of the import name.
+
+Each is put together as the documentation of that library tells its users to, against a real
+local server. The tables at the end hold the names, fields and attributes that may not go away.
+"""
+
+import asyncio
+import hashlib
+import inspect
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from rheo_core import (
+    DownloadInfo,
+    DownloadManager,
+    DownloadStats,
+    DownloadStatus,
+    DownloadTracker,
+    EventEmitter,
+    FileConfig,
+    NullTracker,
+    PriorityDownloadQueue,
+)
+from rheo_core import domain as domain_package
+from rheo_core.domain import (
+    CancelledFrom,
+    CancelResult,
+    FileExistsStrategy,
+    HashAlgorithm,
+    HashConfig,
+    RetryConfig,
+    RetryPolicy,
+    ValidationResult,
+    exceptions,
+)
+from rheo_core.domain.exceptions import (
+    ClientNotInitialisedError,
+    HashMismatchError,
+    ManagerNotInitialisedError,
+    PendingDownloadsError,
+)
+from rheo_core.domain.speed import SpeedCalculator, SpeedMetrics
+from rheo_core.downloads import (
+    DestinationResolver,
+    DownloadWorker,
+    ErrorCategoriser,
+    FileValidator,
+    NullFileValidator,
+    NullRetryHandler,
+    RetryHandler,
+)
+from rheo_core.events import (
+    DownloadCancelledEvent,
+    DownloadCompletedEvent,
+    DownloadEvent,
+    DownloadEventType,
+    DownloadFailedEvent,
+    DownloadProgressEvent,
+    DownloadRetryingEvent,
+    ErrorInfo,
+    NullEmitter,
+    Subscription,
+    models,
+)
+from rheo_core.infrastructure.http import (
+    AiohttpClient,
+    create_secure_connector,
+    create_ssl_context,
+)
+from rheo_tui.demo import MB, DemoFile, DemoServer
+
+SMALL = DemoFile("/small.bin", 300_001)
+OTHER = DemoFile("/other.pdf", 50_000)
+BUSY = DemoFile("/busy.bin", 10_000, failures=2)
+GONE = DemoFile("/gone.bin", 0, missing=True)
+SLOW = DemoFile("/slow.bin", 50 * MB, speed=200_000)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DemoServer]:
+    async with DemoServer([SMALL, OTHER, BUSY, GONE, SLOW]) as running:
+        yield running
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# Programs
+
+
+async def test_quick_start(server: DemoServer, tmp_path: Path) -> None:
+    files = [
+        FileConfig(url=server.url(SMALL.path), priority=1),
+        FileConfig(url=server.url(OTHER.path), priority=2),
+    ]
+    async with DownloadManager(download_dir=tmp_path / "downloads", max_concurrent=3) as manager:
+        await manager.add(files)
+        await manager.wait_until_complete()
+
+    for file, demo in zip(files, (SMALL, OTHER), strict=True):
+        path = file.get_destination_path(tmp_path / "downloads")
+        assert sha256(path) == server.sha256(demo.path)
+
+
+async def test_several_batches_one_manager(server: DemoServer, tmp_path: Path) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.wait_until_complete(timeout=30)
+        await manager.add([FileConfig(url=server.url(OTHER.path))])
+        await manager.wait_until_complete(timeout=30)
+        assert (manager.stats.total, manager.stats.completed) == (2, 2)
+        assert manager.stats.completed_bytes == SMALL.size + OTHER.size
+
+
+async def test_opened_and_closed_by_hand(server: DemoServer, tmp_path: Path) -> None:
+    manager = DownloadManager(download_dir=tmp_path)
+    assert not manager.is_active
+    await manager.open()
+    try:
+        assert manager.is_active
+        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.wait_until_complete()
+    finally:
+        await manager.close(wait_for_current=True)
+    assert not manager.is_active
+    await manager.close()
+    assert sha256(tmp_path / "small.bin") == server.sha256(SMALL.path)
+
+
+async def test_client_is_there_only_while_open() -> None:
+    manager = DownloadManager()
+    with pytest.raises(ManagerNotInitialisedError):
+        _ = manager.client
+    async with manager:
+        assert isinstance(manager.client, AiohttpClient)
+    with pytest.raises(ManagerNotInitialisedError):
+        _ = manager.client
+
+
+async def test_events(server: DemoServer, tmp_path: Path) -> None:
+    completed: list[DownloadCompletedEvent] = []
+    every: list[DownloadEvent] = []
+    failed: list[DownloadFailedEvent] = []
+
+    def on_completed(event: DownloadCompletedEvent) -> None:
+        completed.append(event)
+
+    async def on_any(event: DownloadEvent) -> None:
+        every.append(event)
+
+    file = FileConfig(url=server.url(SMALL.path), priority=7)
+    gone = FileConfig(url=server.url(GONE.path))
+    async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
+        subscription = manager.on(DownloadEventType.COMPLETED, on_completed)
+        manager.on("*", on_any)
+        manager.on("download.failed", failed.append)
+        await manager.add([file, gone])
+        await manager.wait_until_complete()
+
+        assert isinstance(subscription, Subscription)
+        assert subscription.is_active
+        subscription.unsubscribe()
+        subscription.unsubscribe()
+        assert not subscription.is_active
+        await manager.add([FileConfig(url=server.url(OTHER.path))])
+        await manager.wait_until_complete()
+
+    assert [event.download_id for event in completed] == [file.id]
+    [event] = completed
+    assert event.url == file.url
+    assert event.destination_path == str(tmp_path / "small.bin")
+    assert event.total_bytes == SMALL.size
+    assert event.elapsed_seconds > 0
+    assert event.average_speed_bps > 0
+    assert event.validation is None
+    assert event.occurred_at.tzinfo is UTC
+
+    mine = [event.event_type for event in every if event.download_id == file.id]
+    assert mine[:2] == ["download.queued", "download.started"]
+    assert set(mine[2:-1]) == {"download.progress"}
+    assert mine[-1] == "download.completed"
+    last = [event for event in every if isinstance(event, DownloadProgressEvent)][0:]
+    assert last[-1].progress_percent == 100.0
+
+    assert [event.download_id for event in failed] == [gone.id]
+    assert isinstance(failed[0].error, ErrorInfo)
+    assert "404" in failed[0].error.message
+    theirs = [event.event_type for event in every if event.download_id == gone.id]
+    assert theirs == ["download.queued", "download.failed"]
+
+
+async def test_cancellation(server: DemoServer, tmp_path: Path) -> None:
+    slow = FileConfig(url=server.url(SLOW.path))
+    queued = FileConfig(url=server.url(SMALL.path))
+    cancelled: list[DownloadCancelledEvent] = []
+    running = asyncio.Event()
+    async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
+        manager.on(DownloadEventType.CANCELLED, cancelled.append)
+        manager.on(DownloadEventType.PROGRESS, lambda event: running.set())
+        await manager.add([slow, queued])
+        await running.wait()
+
+        assert await manager.cancel(queued.id) == CancelResult.CANCELLED
+        assert await manager.cancel(slow.id) == CancelResult.CANCELLED
+        assert await manager.cancel(slow.id) == CancelResult.ALREADY_TERMINAL
+        assert await manager.cancel("0" * 16) == CancelResult.NOT_FOUND
+        await manager.wait_until_complete()
+
+        info = manager.get_download_info(slow.id)
+        assert info is not None
+        assert info.status == DownloadStatus.CANCELLED
+        assert manager.stats.cancelled == 2
+    assert [(event.download_id, event.cancelled_from) for event in cancelled] == [
+        (queued.id, CancelledFrom.QUEUED),
+        (slow.id, CancelledFrom.IN_PROGRESS),
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_passing_hash(server: DemoServer, tmp_path: Path) -> None:
+    file = FileConfig(
+        url=server.url(SMALL.path),
+        hash_config=HashConfig(
+            algorithm=HashAlgorithm.SHA256, expected_hash=server.sha256(SMALL.path).upper()
+        ),
+    )
+    seen: list[str] = []
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        manager.on(DownloadEventType.VALIDATING, lambda event: seen.append(event.algorithm))
+        await manager.add([file])
+        await manager.wait_until_complete()
+        info = manager.get_download_info(file.id)
+    assert seen == [HashAlgorithm.SHA256]
+    assert info is not None
+    assert info.status is DownloadStatus.COMPLETED
+    assert info.validation is not None
+    assert info.validation.is_valid
+    assert info.validation.calculated_hash == server.sha256(SMALL.path)
+
+
+async def test_failing_hash(server: DemoServer, tmp_path: Path) -> None:
+    checksum = HashConfig.from_checksum_string(f"sha256:{'a' * 64}")
+    file = FileConfig(url=server.url(SMALL.path), hash_config=checksum)
+    failed: list[DownloadFailedEvent] = []
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        manager.on(DownloadEventType.FAILED, failed.append)
+        await manager.add([file])
+        await manager.wait_until_complete()
+        info = manager.get_download_info(file.id)
+    assert info is not None
+    assert info.status is DownloadStatus.FAILED
+    assert info.validation is not None
+    assert not info.validation.is_valid
+    [event] = failed
+    assert event.error.exc_type.endswith(HashMismatchError.__name__)
+    assert event.validation == info.validation
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_retries(server: DemoServer, tmp_path: Path) -> None:
+    handler = RetryHandler(RetryConfig(max_retries=3, base_delay=0.01, jitter=False))
+    file = FileConfig(url=server.url(BUSY.path))
+    retrying: list[DownloadRetryingEvent] = []
+    async with DownloadManager(download_dir=tmp_path, retry_handler=handler) as manager:
+        manager.on(DownloadEventType.RETRYING, retrying.append)
+        await manager.add([file])
+        await manager.wait_until_complete()
+    assert [(event.retry, event.max_retries) for event in retrying] == [(1, 3), (2, 3)]
+    assert [event.delay_seconds for event in retrying] == [0.01, 0.02]
+    assert all("503" in event.error.message for event in retrying)
+    assert sha256(tmp_path / "busy.bin") == server.sha256(BUSY.path)
+
+
+async def test_no_retries_without_a_handler(server: DemoServer, tmp_path: Path) -> None:
+    file = FileConfig(url=server.url(BUSY.path))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([file])
+        await manager.wait_until_complete()
+        info = manager.get_download_info(file.id)
+    assert info is not None
+    assert info.status is DownloadStatus.FAILED
+
+
+async def test_custom_retry_policy() -> None:
+    policy = RetryPolicy(
+        transient_status_codes=frozenset({418}), permanent_status_codes=frozenset()
+    )
+    handler = RetryHandler(RetryConfig(policy=policy), categoriser=ErrorCategoriser(policy))
+    error = exceptions.HttpStatusError(418)
+    assert handler.categoriser.is_transient(error)
+    assert not handler.categoriser.is_transient(exceptions.HttpStatusError(503))
+
+
+async def test_execute_with_retry() -> None:
+    handler = RetryHandler(RetryConfig(max_retries=2, base_delay=0.001))
+    calls: list[int] = []
+
+    async def operation() -> str:
+        calls.append(len(calls))
+        if len(calls) < 3:
+            raise TimeoutError
+        return "there"
+
+    assert await handler.execute_with_retry(operation, "http://x/", "0" * 16) == "there"
+    assert len(calls) == 3
+    calls.clear()
+    with pytest.raises(TimeoutError):
+        await handler.execute_with_retry(operation, "http://x/", "0" * 16, max_retries=1)
+    assert len(calls) == 2
+    calls.clear()
+    with pytest.raises(TimeoutError):
+        await NullRetryHandler().execute_with_retry(operation, "http://x/", "0" * 16)
+    assert len(calls) == 1
+
+
+async def test_tracker_injection(server: DemoServer, tmp_path: Path) -> None:
+    tracker = DownloadTracker()
+    file = FileConfig(url=server.url(SMALL.path))
+    async with DownloadManager(download_dir=tmp_path, tracker=tracker) as manager:
+        assert manager.tracker is tracker
+        await manager.add([file])
+        await manager.wait_until_complete()
+    info = tracker.get_download_info(file.id)
+    assert info is not None
+    assert info.is_terminal()
+    assert info.get_progress() == 1.0
+    assert info.bytes_downloaded == info.total_bytes == SMALL.size
+    assert info.average_speed_bps is not None
+    assert info.destination_path == str(tmp_path / "small.bin")
+    assert list(tracker.get_all_downloads()) == [file.id]
+    assert tracker.get_active_downloads() == {}
+    assert tracker.get_speed_metrics(file.id) is None
+    assert tracker.get_stats().completed == 1
+
+
+async def test_null_tracker(server: DemoServer, tmp_path: Path) -> None:
+    file = FileConfig(url=server.url(SMALL.path))
+    async with DownloadManager(download_dir=tmp_path, tracker=NullTracker()) as manager:
+        await manager.add([file])
+        await manager.wait_until_complete()
+        assert manager.get_download_info(file.id) is None
+        assert manager.stats.total == 0
+    assert sha256(tmp_path / "small.bin") == server.sha256(SMALL.path)
+
+
+async def test_null_emitter(server: DemoServer, tmp_path: Path) -> None:
+    async with DownloadManager(download_dir=tmp_path, emitter=NullEmitter()) as manager:
+        manager.on("*", lambda event: pytest.fail("nothing is sent"))
+        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.wait_until_complete()
+        assert manager.stats.completed == 1
+
+
+async def test_shared_emitter_and_queue(server: DemoServer, tmp_path: Path) -> None:
+    emitter, queue, seen = EventEmitter(), PriorityDownloadQueue(), []
+    emitter.on(DownloadEventType.COMPLETED, seen.append)
+    file = FileConfig(url=server.url(SMALL.path))
+    await queue.add([file])
+    assert (queue.size(), queue.is_empty(), queue.pending_count) == (1, False, 1)
+    async with DownloadManager(download_dir=tmp_path, emitter=emitter, queue=queue) as manager:
+        await manager.wait_until_complete()
+    assert [event.download_id for event in seen] == [file.id]
+    assert (queue.size(), queue.is_empty(), queue.pending_count) == (0, True, 0)
+
+
+async def test_leaving_with_work_pending(server: DemoServer, tmp_path: Path) -> None:
+    files = [FileConfig(url=server.url(path)) for path in (SLOW.path, SMALL.path)]
+    with pytest.raises(PendingDownloadsError) as caught:
+        async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
+            await manager.add(files)
+    assert caught.value.pending_count == 2
+    assert not manager.is_active
+
+
+async def test_leaving_with_an_error_of_ones_own(server: DemoServer, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with DownloadManager(download_dir=tmp_path) as manager:
+            await manager.add([FileConfig(url=server.url(SLOW.path))])
+            raise ZeroDivisionError
+
+
+async def test_closing_on_purpose_is_no_error(server: DemoServer, tmp_path: Path) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([FileConfig(url=server.url(SLOW.path))])
+        await manager.close()
+
+
+async def test_waiting_may_time_out(server: DemoServer, tmp_path: Path) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([FileConfig(url=server.url(SLOW.path))])
+        with pytest.raises(TimeoutError):
+            await manager.wait_until_complete(timeout=0.01)
+        await manager.close()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "status", "content"),
+    [
+        (FileExistsStrategy.SKIP, DownloadStatus.SKIPPED, b"mine"),
+        (FileExistsStrategy.ERROR, DownloadStatus.FAILED, b"mine"),
+        (FileExistsStrategy.OVERWRITE, DownloadStatus.COMPLETED, None),
+    ],
+)
+@pytest.mark.parametrize("of_the_file", [True, False], ids=["file", "manager"])
+async def test_file_exists_strategy(
+    server: DemoServer,
+    tmp_path: Path,
+    strategy: FileExistsStrategy,
+    status: DownloadStatus,
+    content: bytes | None,
+    of_the_file: bool,
+) -> None:
+    path = tmp_path / "small.bin"
+    path.write_bytes(b"mine")
+    other = (
+        FileExistsStrategy.ERROR if strategy is FileExistsStrategy.SKIP else FileExistsStrategy.SKIP
+    )
+    file = FileConfig(
+        url=server.url(SMALL.path), file_exists_strategy=strategy if of_the_file else None
+    )
+    async with DownloadManager(
+        download_dir=tmp_path, file_exists_strategy=other if of_the_file else strategy
+    ) as manager:
+        await manager.add([file])
+        await manager.wait_until_complete()
+        info = manager.get_download_info(file.id)
+    assert info is not None
+    assert info.status is status
+    if content is None:
+        assert sha256(path) == server.sha256(SMALL.path)
+    else:
+        assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_strategy_rename(server: DemoServer, tmp_path: Path) -> None:
+    (tmp_path / "small.bin").write_bytes(b"mine")
+    strategy = FileExistsStrategy.RENAME
+    async with DownloadManager(download_dir=tmp_path, file_exists_strategy=strategy) as manager:
+        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.wait_until_complete()
+    assert (tmp_path / "small.bin").read_bytes() == b"mine"
+    assert sha256(tmp_path / "small (1).bin") == server.sha256(SMALL.path)
+
+
+async def test_custom_client(server: DemoServer, tmp_path: Path) -> None:
+    connector = create_secure_connector(ssl=create_ssl_context(), limit_per_host=2)
+    async with AiohttpClient(connector=connector) as client:
+        async with DownloadManager(client=client, download_dir=tmp_path) as manager:
+            assert manager.client is client
+            await manager.add([FileConfig(url=server.url(SMALL.path))])
+            await manager.wait_until_complete()
+        assert not client.closed  # whoever opened it closes it
+    assert client.closed
+    await connector.close()
+    assert sha256(tmp_path / "small.bin") == server.sha256(SMALL.path)
+
+
+async def test_client_must_be_open() -> None:
+    with pytest.raises(ClientNotInitialisedError):
+        AiohttpClient().get("http://127.0.0.1/")
+
+
+async def test_id_still_pending_is_dropped(
+    server: DemoServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = FileConfig(url=server.url(SMALL.path))
+    with caplog.at_level(logging.WARNING):
+        async with DownloadManager(download_dir=tmp_path) as manager:
+            await manager.add([file, file])
+            await manager.wait_until_complete()
+            assert manager.stats.total == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_subfolder_and_name(server: DemoServer, tmp_path: Path) -> None:
+    file = FileConfig(
+        url=server.url(SMALL.path), filename="mine.bin", destination_subdir="some/where"
+    )
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([file])
+        await manager.wait_until_complete()
+    assert file.get_destination_path(tmp_path) == tmp_path / "some" / "where" / "mine.bin"
+    assert sha256(tmp_path / "some" / "where" / "mine.bin") == server.sha256(SMALL.path)
+
+
+async def test_file_validator(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    good = HashConfig(algorithm=HashAlgorithm.MD5, expected_hash=hashlib.md5(b"abc").hexdigest())
+    bad = HashConfig(algorithm=HashAlgorithm.MD5, expected_hash="0" * 32)
+    assert (await FileValidator().validate(path, good)).is_valid
+    assert not (await FileValidator().validate(path, bad)).is_valid
+    assert (await NullFileValidator().validate(path, bad)).is_valid
+
+
+async def test_destination_resolver(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.touch()
+    resolver = DestinationResolver(default_strategy=FileExistsStrategy.OVERWRITE)
+    assert await resolver.resolve(path) == path
+    assert await resolver.resolve(path, strategy_override=FileExistsStrategy.SKIP) is None
+    with pytest.raises(exceptions.FileExistsError) as caught:
+        await resolver.resolve(path, FileExistsStrategy.ERROR)
+    assert caught.value.path == path
+
+
+async def test_worker_needs_only_a_client() -> None:
+    async with AiohttpClient() as client:
+        assert isinstance(DownloadWorker(client), DownloadWorker)
+
+
+# Names
+
+_EXCEPTIONS = (
+    "RheoError DownloadManagerError ManagerNotInitialisedError PendingDownloadsError "
+    "DownloadError FileExistsError FileValidationError FileAccessError HashMismatchError "
+    "WorkerError WorkerPoolError WorkerPoolAlreadyStartedError QueueError ProcessQueueError "
+    "ValidationError RetryError InfrastructureError HttpClientError ClientNotInitialisedError"
+)
+_EVENTS = (
+    "DownloadEventType DownloadEvent DownloadQueuedEvent DownloadStartedEvent "
+    "DownloadProgressEvent DownloadCompletedEvent DownloadFailedEvent DownloadSkippedEvent "
+    "DownloadCancelledEvent DownloadRetryingEvent DownloadValidatingEvent ErrorInfo BaseEvent "
+    "EventType Handler EventHandler ValidationResult CancelledFrom"
+)
+_RETRY = "BaseRetryHandler RetryHandler NullRetryHandler ErrorCategoriser"
+_VALIDATION = "BaseFileValidator FileValidator NullFileValidator"
+
+NAMES = {
+    "rheo_core": (
+        "DownloadManager FileConfig DownloadInfo DownloadStatus DownloadStats DownloadTracker "
+        "NullTracker PriorityDownloadQueue DownloadWorker EventEmitter __version__"
+    ),
+    "rheo_core.domain": (
+        "FileConfig FileExistsStrategy CancelResult CancelledFrom DownloadInfo DownloadStatus "
+        "DownloadStats HashAlgorithm HashConfig ValidationResult ErrorCategory RetryConfig "
+        f"RetryPolicy {_EXCEPTIONS}"
+    ),
+    "rheo_core.domain.cancellation": "CancelResult CancelledFrom",
+    "rheo_core.domain.downloads": "DownloadInfo DownloadStatus DownloadStats",
+    "rheo_core.domain.file_config": "FileConfig FileExistsStrategy",
+    "rheo_core.domain.hash_validation": "HashAlgorithm HashConfig ValidationResult",
+    "rheo_core.domain.retry": "ErrorCategory RetryConfig RetryPolicy",
+    "rheo_core.domain.speed": "SpeedMetrics SpeedCalculator",
+    "rheo_core.domain.exceptions": _EXCEPTIONS,
+    "rheo_core.downloads": (
+        "DownloadManager DownloadWorker PriorityDownloadQueue DestinationResolver "
+        f"{_RETRY} {_VALIDATION}"
+    ),
+    "rheo_core.downloads.retry": _RETRY,
+    "rheo_core.downloads.validation": _VALIDATION,
+    "rheo_core.events": f"BaseEmitter EventEmitter NullEmitter Subscription {_EVENTS}",
+    "rheo_core.events.models": _EVENTS,
+    "rheo_core.tracking": "BaseTracker DownloadTracker NullTracker",
+    "rheo_core.infrastructure.http": (
+        "BaseHttpClient AiohttpClient create_ssl_context create_secure_connector"
+    ),
+    "rheo_core.config.settings": "Settings build_settings",
+    "rheo_core.cli.main": "app",
+}
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_names(module: str) -> None:
+    imported = import_module(module)
+    assert [name for name in NAMES[module].split() if not hasattr(imported, name)] == []
+
+
+@pytest.mark.parametrize("module", [name for name in NAMES if "settings" not in name])
+def test_names_are_declared(module: str) -> None:
+    imported = import_module(module)
+    declared = set(getattr(imported, "__all__", dir(imported)))
+    assert [name for name in NAMES[module].split() if name not in declared] == []
+
+
+# Values
+
+
+def test_enumerations() -> None:
+    assert {str(value) for value in FileExistsStrategy} == {"skip", "error", "overwrite", "rename"}
+    assert [str(value) for value in CancelResult] == ["cancelled", "not_found", "already_terminal"]
+    assert [str(value) for value in CancelledFrom] == ["queued", "in_progress"]
+    assert {str(value) for value in DownloadStatus} == {
+        *("queued", "pending", "in_progress", "completed", "failed", "skipped", "cancelled"),
+        *("paused", "retrying", "verifying"),
+    }
+    ended = {"completed", "failed", "skipped", "cancelled"}
+    assert DownloadStatus.terminal_states() == ended
+    assert {status for status in DownloadStatus if status.is_terminal} == ended
+    lengths = {str(value): value.hex_length for value in HashAlgorithm}
+    assert lengths == {
+        **{"md5": 32, "sha256": 64, "sha512": 128},
+        **{"sha1": 40, "sha384": 96, "blake2b": 128},
+    }
+
+
+def test_terminal_states_is_the_callers_own() -> None:
+    DownloadStatus.terminal_states().clear()
+    assert DownloadStatus.COMPLETED.is_terminal
+
+
+FIELDS: dict[type[BaseModel], str] = {
+    FileConfig: (
+        "url type description priority size_human size_bytes filename destination_subdir "
+        "hash_config timeout file_exists_strategy"
+    ),
+    DownloadInfo: (
+        "id url status bytes_downloaded total_bytes error average_speed_bps destination_path "
+        "validation"
+    ),
+    DownloadStats: (
+        "total queued in_progress completed failed cancelled completed_bytes skipped paused"
+    ),
+    HashConfig: "algorithm expected_hash",
+    ValidationResult: "algorithm expected_hash calculated_hash duration_ms",
+    RetryPolicy: "transient_status_codes permanent_status_codes retry_unknown_errors",
+    RetryConfig: "max_retries base_delay max_delay exponential_base jitter policy",
+    SpeedMetrics: "current_speed_bps average_speed_bps eta_seconds elapsed_seconds",
+    ErrorInfo: "exc_type message traceback",
+}
+
+
+@pytest.mark.parametrize("model", FIELDS, ids=lambda model: model.__name__)
+def test_fields(model: type[BaseModel]) -> None:
+    assert list(model.model_fields) == FIELDS[model].split()
+
+
+def test_defaults() -> None:
+    file = FileConfig(url="http://example.com/a.zip")
+    assert (file.priority, file.file_exists_strategy) == (1, None)
+    assert file.get_destination_filename() == "a.zip"
+    retry = RetryConfig()
+    assert (retry.max_retries, retry.base_delay, retry.max_delay) == (3, 1.0, 60.0)
+    assert (retry.exponential_base, retry.jitter) == (2.0, True)
+    assert retry.policy.transient_status_codes == {408, 429, 500, 502, 503, 504}
+    assert retry.policy.permanent_status_codes == {400, 401, 403, 404, 405, 410}
+    assert not retry.policy.retry_unknown_errors
+    signature = inspect.signature(SpeedCalculator)
+    assert signature.parameters["window_seconds"].default == 5.0
+    record = inspect.signature(SpeedCalculator.record_chunk)
+    assert list(record.parameters)[1:] == [
+        *("chunk_bytes", "bytes_downloaded", "total_bytes", "current_time")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "done", "total", "progress"),
+    [
+        (DownloadStatus.IN_PROGRESS, 25, 100, 0.25),
+        (DownloadStatus.IN_PROGRESS, 25, None, 0.0),
+        (DownloadStatus.IN_PROGRESS, 0, 0, 0.0),
+        (DownloadStatus.IN_PROGRESS, 120, 100, 1.0),
+        (DownloadStatus.COMPLETED, 0, 0, 1.0),
+        (DownloadStatus.COMPLETED, 25, None, 1.0),
+        (DownloadStatus.FAILED, 25, 100, 0.25),
+    ],
+)
+def test_get_progress(
+    status: DownloadStatus, done: int, total: int | None, progress: float
+) -> None:
+    info = DownloadInfo(
+        id="1", url="http://a/", status=status, bytes_downloaded=done, total_bytes=total
+    )
+    assert info.get_progress() == progress
+    assert info.is_terminal() == status.is_terminal
+
+
+# Events
+
+EVENTS: dict[str, str] = {
+    "queued": "priority",
+    "started": "total_bytes",
+    "progress": "chunk_size bytes_downloaded total_bytes speed progress_percent",
+    "completed": "destination_path total_bytes elapsed_seconds average_speed_bps validation",
+    "failed": "error validation",
+    "skipped": "reason destination_path",
+    "cancelled": "cancelled_from",
+    "retrying": "retry max_retries delay_seconds error",
+    "validating": "algorithm",
+    "paused": "",
+    "resumed": "",
+    "priority_changed": "priority",
+    "removed": "",
+}
+_NEEDED: dict[str, dict[str, Any]] = {
+    "queued": {"priority": 1},
+    "failed": {"error": ErrorInfo(exc_type="E", message="m")},
+    "skipped": {"reason": "file_exists"},
+    "cancelled": {"cancelled_from": CancelledFrom.QUEUED},
+    "retrying": {"retry": 1, "max_retries": 3, "error": ErrorInfo(exc_type="E", message="m")},
+    "validating": {"algorithm": HashAlgorithm.MD5},
+    "priority_changed": {"priority": 2},
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_event(name: str) -> None:
+    class_name = f"Download{name.title().replace('_', '')}Event"
+    kind: type[DownloadEvent] = getattr(models, class_name)
+    event = kind(download_id="1", url="http://a/", **_NEEDED.get(name, {}))
+    common = {"occurred_at", "download_id", "url", "event_type"}
+    assert set(event.model_dump()) == {*common, *EVENTS[name].split()}
+    assert event.event_type == f"download.{name}" == DownloadEventType(event.event_type)
+    assert event.occurred_at.tzinfo is UTC
+    with pytest.raises(ValidationError, match="frozen"):
+        event.url = "http://b/"
+
+
+def test_event_types() -> None:
+    assert {str(value) for value in DownloadEventType} == {f"download.{name}" for name in EVENTS}
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "percent"), [(1, 4, 25.0), (1, None, None), (0, 0, 100.0), (9, 4, 100.0)]
+)
+def test_progress_percent(done: int, total: int | None, percent: float | None) -> None:
+    event = DownloadProgressEvent(
+        download_id="1", url="http://a/", bytes_downloaded=done, total_bytes=total
+    )
+    assert event.progress_percent == percent
+
+
+def test_error_info() -> None:
+    try:
+        raise exceptions.HttpStatusError(404, "Not\x1b[31m Found")
+    except exceptions.RheoError as error:
+        info = ErrorInfo.from_exception(error)
+        full = ErrorInfo.from_exception(error, include_traceback=True)
+    assert info.exc_type == "rheo_core.domain.exceptions.HttpStatusError"
+    assert "404" in info.message
+    assert "\x1b" not in info.message
+    assert info.traceback is None
+    assert full.traceback is not None
+    assert "test_error_info" in full.traceback
+    assert ErrorInfo.from_exception(TimeoutError()).message == "TimeoutError"
+
+
+# Exceptions
+
+TREE = {
+    "DownloadManagerError": "RheoError",
+    "InfrastructureError": "RheoError",
+    "HttpClientError": "InfrastructureError",
+    "ClientNotInitialisedError": "HttpClientError",
+    "ManagerNotInitialisedError": "DownloadManagerError",
+    "PendingDownloadsError": "DownloadManagerError",
+    "DownloadError": "DownloadManagerError",
+    "FileExistsError": "DownloadError",
+    "FileValidationError": "DownloadError",
+    "FileAccessError": "FileValidationError",
+    "HashMismatchError": "FileValidationError",
+    "WorkerError": "DownloadManagerError",
+    "WorkerPoolError": "DownloadManagerError",
+    "WorkerPoolAlreadyStartedError": "WorkerPoolError",
+    "QueueError": "DownloadManagerError",
+    "ProcessQueueError": "QueueError",
+    "ValidationError": "DownloadManagerError",
+    "RetryError": "DownloadManagerError",
+}
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_exception_tree(name: str) -> None:
+    assert getattr(exceptions, name).__base__ is getattr(exceptions, TREE[name])
+
+
+def test_all_errors_are_ours_and_exported() -> None:
+    own = {
+        name: value
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert all(issubclass(value, exceptions.RheoError) for value in own.values())
+    assert [name for name in own if getattr(domain_package, name, None) is not own[name]] == []
+
+
+def test_exceptions_carry_their_facts() -> None:
+    assert PendingDownloadsError(3).pending_count == 3
+    assert "3" in str(PendingDownloadsError(pending_count=3))
+    assert exceptions.FileExistsError(Path("a/b")).path == Path("a/b")
+    mismatch = HashMismatchError(
+        expected_hash="a" * 64, calculated_hash="b" * 64, file_path=Path("a/b")
+    )
+    assert mismatch.expected_hash == "a" * 64
+    assert mismatch.calculated_hash == "b" * 64
+    assert mismatch.file_path == Path("a/b")
+    status = exceptions.HttpStatusError(503, "Busy", retry_after=2.0)
+    assert (status.status, status.reason, status.retry_after) == (503, "Busy", 2.0)
+    incomplete = exceptions.IncompleteError(3, 10)
+    assert (incomplete.received, incomplete.expected) == (3, 10)
+    assert exceptions.DiskFullError(Path("a")).path == Path("a")
+    assert exceptions.TooManyRedirectsError(10).count == 10
+
+
+# The manager
+
+
+def test_manager_arguments() -> None:
+    parameters = inspect.signature(DownloadManager).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    assert (
+        defaults.items()
+        >= {
+            "client": None,
+            "queue": None,
+            "tracker": None,
+            "timeout": None,
+            "max_concurrent": 3,
+            "download_dir": Path(),
+            "file_exists_strategy": FileExistsStrategy.SKIP,
+            "emitter": None,
+            "retry_handler": None,
+        }.items()
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "open",
+        "close",
+        "is_active",
+        "add",
+        "wait_until_complete",
+        "cancel",
+        "on",
+        "get_download_info",
+        "stats",
+        "tracker",
+        "client",
+        "pause",
+        "resume",
+        "retry",
+        "remove",
+        "set_priority",
+        "move",
+        "pause_all",
+        "resume_all",
+        "set_limits",
+        "snapshot",
+        "events",
+    ],
+)
+def test_manager_members(name: str) -> None:
+    assert hasattr(DownloadManager, name)

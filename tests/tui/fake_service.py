@@ -1,0 +1,273 @@
+"""A little simulation behind the app's door: revisions, slots, speeds; time moves on request."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Container, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from rheo_core.config.settings import Settings, build_settings
+from rheo_core.domain import (
+    CancelledFrom,
+    DownloadSnapshot,
+    DownloadStats,
+    DownloadStatus,
+    FileConfig,
+    Snapshot,
+)
+from rheo_core.domain.text import printable, redact_url
+from rheo_core.events import (
+    DownloadCancelledEvent,
+    DownloadCompletedEvent,
+    DownloadEvent,
+    DownloadFailedEvent,
+    DownloadPausedEvent,
+    DownloadQueuedEvent,
+    DownloadRemovedEvent,
+    DownloadResumedEvent,
+    DownloadStartedEvent,
+    ErrorInfo,
+)
+from rheo_core.inputs import Entry, read_entries
+
+SPEED = 1_000_000.0
+
+
+class FakeService:
+    """Implements `DownloadService`. Nothing moves but by `advance` and by what is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings: Settings = build_settings(**{"show_log": False, **settings})
+        self.rows: dict[str, DownloadSnapshot] = {}
+        self.calls: list[tuple[str, Any]] = []
+        self.started = False
+        self.closed = False
+        self.fail_with: Exception | None = None  # raised by the next call
+        self.snapshots_asked = 0
+        self._limit = self.settings.speed_limit
+        self._revision = 1
+        self._changed: dict[str, int] = {}
+        self._gone: dict[str, int] = {}
+        self._removed: dict[str, DownloadSnapshot] = {}
+        self._queues: list[asyncio.Queue[DownloadEvent | None]] = []
+        self._sequence = 0
+
+    # The door
+
+    async def start(self) -> None:
+        self._record("start")
+        self.started = True
+
+    async def close(self) -> None:
+        self._record("close")
+        self.closed = True
+        for queue in self._queues:
+            queue.put_nowait(None)
+
+    def snapshot(self, since: int = 0) -> Snapshot:
+        self.snapshots_asked += 1
+        changed = [self.rows[row] for row, at in self._changed.items() if at > since]
+        return Snapshot(
+            revision=self._revision,
+            downloads=tuple(changed),
+            removed=tuple(row for row, at in self._gone.items() if at > since),
+            stats=self._stats(),
+            speed_bps=sum(row.speed_bps for row in self.rows.values()),
+            slots=self.settings.max_concurrent,
+            speed_limit_bps=self._limit,
+        )
+
+    async def events(self) -> AsyncIterator[DownloadEvent]:
+        queue: asyncio.Queue[DownloadEvent | None] = asyncio.Queue()
+        self._queues.append(queue)
+        while (event := await queue.get()) is not None:
+            yield event
+
+    def check(self, text: str) -> list[Entry]:
+        return list(read_entries(text.splitlines(), self._known()))
+
+    async def check_file(self, path: Path) -> list[Entry]:
+        text = await asyncio.to_thread(path.read_text, "utf-8")
+        return self.check(text)
+
+    async def add(self, configs: Sequence[FileConfig]) -> None:
+        self._record("add", [config.url for config in configs])
+        for config in configs:
+            self._sequence += 1
+            self.put(
+                DownloadSnapshot(
+                    id=config.id,
+                    url=redact_url(config.url),
+                    name=printable(config.get_destination_filename()),
+                    status=DownloadStatus.QUEUED,
+                    reason="",
+                    priority=config.priority,
+                    order=(-config.priority, self._sequence),
+                    total_bytes=config.size_bytes,
+                    max_attempts=self.settings.max_retries + 1,
+                    added_at=time.time(),
+                    destination=str(self.settings.download_dir / config.get_destination_filename()),
+                )
+            )
+            self._emit(DownloadQueuedEvent, config.id, priority=config.priority)
+
+    async def pause(self, ids: Sequence[str]) -> None:
+        self._record("pause", list(ids))
+        for row in ids:
+            self.change(row, status=DownloadStatus.PAUSED, speed_bps=0.0, eta_seconds=None)
+            self._emit(DownloadPausedEvent, row)
+
+    async def resume(self, ids: Sequence[str]) -> None:
+        self._record("resume", list(ids))
+        for row in ids:
+            self.change(row, status=DownloadStatus.QUEUED)
+            self._emit(DownloadResumedEvent, row)
+
+    async def cancel(self, ids: Sequence[str]) -> None:
+        self._record("cancel", list(ids))
+        for row in ids:
+            self.change(row, status=DownloadStatus.CANCELLED, speed_bps=0.0, eta_seconds=None)
+            self._emit(DownloadCancelledEvent, row, cancelled_from=CancelledFrom.QUEUED)
+
+    async def retry(self, ids: Sequence[str]) -> None:
+        self._record("retry", list(ids))
+        for row in ids:
+            self.change(row, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0)
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        self._record("remove", list(ids))
+        self._revision += 1
+        for row in ids:
+            self._emit(DownloadRemovedEvent, row)
+            self._removed[row] = self.rows.pop(row)
+            del self._changed[row]
+            self._gone[row] = self._revision
+
+    async def restore(self, ids: Sequence[str]) -> None:
+        self._record("restore", list(ids))
+        for row in ids:
+            self.put(self._removed.pop(row))
+
+    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+        self._record("change_priority", (list(ids), by))
+        for row in ids:
+            priority = max(1, self.rows[row].priority + by)
+            order = (-priority, self.rows[row].order[1])
+            self.change(row, priority=priority, order=order)
+
+    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
+        self._record("move", (download_id, where))
+        queue = sorted(
+            (row for row in self.rows.values() if row.status is DownloadStatus.QUEUED),
+            key=lambda row: row.order,
+        )
+        at = next(index for index, row in enumerate(queue) if row.id == download_id)
+        other = at - 1 if where == "up" else at + 1
+        if 0 <= other < len(queue):
+            mine, theirs = queue[at].order, queue[other].order
+            self.change(download_id, order=theirs)
+            self.change(queue[other].id, order=mine)
+
+    async def change_settings(self, settings: Settings) -> None:
+        self._record("change_settings", settings)
+        self.settings = settings
+        self._revision += 1
+
+    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+        self._record("set_speed_limit", bytes_per_second)
+        self._limit = bytes_per_second
+        self._revision += 1
+
+    # The simulation
+
+    def put(self, row: DownloadSnapshot) -> None:
+        """Make `row` known, as a change of its own."""
+        self._revision += 1
+        self.rows[row.id] = row
+        self._changed[row.id] = self._revision
+        self._gone.pop(row.id, None)
+
+    def change(self, download_id: str, **values: Any) -> None:
+        """Change fields of a row, as a change of its own."""
+        self.put(replace(self.rows[download_id], **values))
+
+    def advance(self, seconds: float) -> None:
+        """Fill slots from the queue and let running downloads get on."""
+        running = [row for row in self.rows.values() if row.status.is_active]
+        waiting = sorted(
+            (row for row in self.rows.values() if row.status is DownloadStatus.QUEUED),
+            key=lambda row: row.order,
+        )
+        for row in waiting[: max(0, self.settings.max_concurrent - len(running))]:
+            total = row.total_bytes or 10_000_000
+            self.change(
+                row.id,
+                status=DownloadStatus.IN_PROGRESS,
+                attempt=1,
+                started_at=time.time(),
+                total_bytes=total,
+            )
+            self._emit(DownloadStartedEvent, row.id, total_bytes=total)
+        for row in [row for row in self.rows.values() if row.status is DownloadStatus.IN_PROGRESS]:
+            self._progress(row, seconds)
+
+    def _progress(self, row: DownloadSnapshot, seconds: float) -> None:
+        total = row.total_bytes or 0
+        done = min(total, row.bytes_downloaded + int(SPEED * seconds))
+        if done < total:
+            left = (total - done) / SPEED
+            self.change(row.id, bytes_downloaded=done, speed_bps=SPEED, eta_seconds=left)
+            return
+        self.change(
+            row.id,
+            bytes_downloaded=done,
+            status=DownloadStatus.COMPLETED,
+            speed_bps=0.0,
+            eta_seconds=None,
+            finished_at=time.time(),
+            average_speed_bps=SPEED,
+        )
+        self._emit(
+            DownloadCompletedEvent, row.id, total_bytes=total, elapsed_seconds=total / SPEED,
+            average_speed_bps=SPEED,
+        )  # fmt: skip
+
+    def fail(self, download_id: str, error: str) -> None:
+        """Let a download fail for good."""
+        self.change(
+            download_id, status=DownloadStatus.FAILED, error=error, reason=error, speed_bps=0.0
+        )
+        info = ErrorInfo(exc_type="Error", message=printable(error))
+        self._emit(DownloadFailedEvent, download_id, error=info)
+
+    def _known(self) -> Container[str]:
+        return self.rows.keys()
+
+    def _emit(self, kind: Callable[..., DownloadEvent], download_id: str, **facts: Any) -> None:
+        row = self.rows[download_id]
+        for queue in self._queues:
+            queue.put_nowait(kind(download_id=download_id, url=row.url, **facts))
+
+    def _record(self, name: str, value: Any = None) -> None:
+        error, self.fail_with = self.fail_with, None
+        if error is not None:
+            raise error
+        self.calls.append((name, value))
+
+    def _stats(self) -> DownloadStats:
+        states = [row.status for row in self.rows.values()]
+
+        def count(*wanted: DownloadStatus) -> int:
+            return sum(states.count(status) for status in wanted)
+
+        return DownloadStats(
+            total=len(states),
+            queued=count(DownloadStatus.QUEUED, DownloadStatus.RETRYING),
+            in_progress=sum(status.is_active for status in states),
+            completed=count(DownloadStatus.COMPLETED),
+            failed=count(DownloadStatus.FAILED),
+            cancelled=count(DownloadStatus.CANCELLED),
+            skipped=count(DownloadStatus.SKIPPED),
+            paused=count(DownloadStatus.PAUSED),
+        )
