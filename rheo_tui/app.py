@@ -1,9 +1,12 @@
 """RheoApp: start, stop, screens. Wiring only."""
 
+import os
 import signal
+import sys
 from asyncio import get_running_loop
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import ClassVar
 
 from textual import events
@@ -77,9 +80,24 @@ class RheoApp(App[None]):
         if self.is_headless:
             return
         # A closed terminal or a plain kill must not cost the bytes that are there.
-        for name in (signal.SIGTERM, signal.SIGHUP):
-            with suppress(NotImplementedError):
-                get_running_loop().add_signal_handler(name, self._close_and_exit)
+        loop = get_running_loop()
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGTERM, self._close_and_exit)
+        if not hasattr(signal, "SIGHUP"):
+            return
+        context = copy_context()
+
+        def terminal_gone(*_: object) -> None:
+            # The driver's writer dies of a write to a terminal that is gone, and leaving would
+            # then wait for it for ever. So what is still written goes nowhere, and that before
+            # the driver sees the SIGCONT that comes with a hang-up: hence no loop handler.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in (sys.__stdin__, sys.__stderr__):
+                if stream is not None:
+                    os.dup2(nowhere, stream.fileno())
+            loop.call_soon_threadsafe(self._close_and_exit, context=context)
+
+        signal.signal(signal.SIGHUP, terminal_gone)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         """Tell once which action lost its key to the user's choice."""

@@ -1,8 +1,8 @@
 """Keeping the main screen and the engine together: start, poll, listen, never fall over."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from rheo_core.domain import Snapshot
+from rheo_core.domain import FileConfig, Snapshot
 from rheo_core.domain.text import printable
 
 from .log_book import LogBook, log_line
@@ -70,12 +70,18 @@ class EngineLink:
         self.latest = snapshot
         return snapshot
 
-    async def guard(self, work: Awaitable[None], what: str) -> None:
-        """Await `work`; what it raises is told as "`what`: reason"."""
+    async def add(self, configs: Sequence[FileConfig]) -> bool:
+        """Queue downloads; False, and told, if the engine could not."""
+        return await self.guard(self.service.add(configs), "Cannot add")
+
+    async def guard(self, work: Awaitable[None], what: str) -> bool:
+        """Await `work`; what it raises is told as "`what`: reason". Gives whether all went well."""
         try:
             await work
         except Exception as error:
             self.report(what, error)
+            return False
+        return True
 
     def report(self, what: str, error: Exception) -> None:
         """A notice and a log line."""

@@ -8,7 +8,7 @@ from typing import Literal
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RetryConfig, Snapshot
-from rheo_core.downloads import BaseRetryHandler, DownloadManager, RetryHandler
+from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
 from rheo_core.inputs import Entry, read_entries, read_entries_file
 
@@ -24,17 +24,17 @@ class LocalService:
     def __init__(self, settings: Settings, *, save: bool = True) -> None:
         self._settings = settings
         self._save = save
-        self._retries = _Retries(settings)
         self._manager = DownloadManager(
             max_concurrent=settings.max_concurrent,
             download_dir=settings.download_dir,
             file_exists_strategy=settings.file_exists_strategy,
-            retry_handler=self._retries,
+            retry_handler=_retry_handler(settings),
             timeout=settings.timeout,
             connect_timeout=settings.connect_timeout,
             stall_timeout=settings.stall_timeout,
             speed_limit_bps=settings.speed_limit,
             chunk_size=settings.chunk_size,
+            connections=settings.connections,
         )
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
@@ -76,16 +76,8 @@ class LocalService:
         return await read_entries_file(path, self._known())
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
-        """Queue downloads, with what the settings say about existing files now."""
-        strategy = self._settings.file_exists_strategy
-        await self._manager.add(
-            [
-                config
-                if config.file_exists_strategy
-                else config.model_copy(update={"file_exists_strategy": strategy})
-                for config in configs
-            ]
-        )
+        """Queue downloads."""
+        await self._manager.add(configs)
 
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause those that have not ended."""
@@ -125,15 +117,21 @@ class LocalService:
         await self._manager.move(download_id, to=where)
 
     async def change_settings(self, settings: Settings) -> None:
-        """Put in force what the engine can change while it runs, and keep all of it."""
+        """Put settings in force, for what begins from now on, and keep them."""
         changed = {
             name
             for name in type(settings).model_fields
             if getattr(settings, name) != getattr(self._settings, name)
         }
         self._settings = settings
-        self._retries.use(settings)
-        self._manager.set_limits(max_concurrent=settings.max_concurrent)
+        self._manager.set_limits(
+            max_concurrent=settings.max_concurrent, connections=settings.connections
+        )
+        self._manager.set_defaults(
+            download_dir=settings.download_dir,
+            file_exists_strategy=settings.file_exists_strategy,
+            retry_handler=_retry_handler(settings),
+        )
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
 
@@ -155,26 +153,6 @@ class LocalService:
     def _known(self) -> set[str]:
         """Ids of what waits or runs; what has ended may be added again."""
         return {row.id for row in self._rows_now().values() if not row.status.is_terminal}
-
-
-class _Retries(BaseRetryHandler):
-    """Retries as the settings say now; they may change while downloads run."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._handler = _retry_handler(settings)
-
-    @property
-    def max_retries(self) -> int:
-        """Attempts there may be after the first one."""
-        return self._handler.max_retries
-
-    def next_delay(self, error: Exception, failures: int) -> float | None:
-        """Seconds to wait before the next attempt; None to give up."""
-        return self._handler.next_delay(error, failures)
-
-    def use(self, settings: Settings) -> None:
-        """Decide by these settings from now on."""
-        self._handler = _retry_handler(settings)
 
 
 def _retry_handler(settings: Settings) -> RetryHandler:

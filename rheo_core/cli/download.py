@@ -54,6 +54,10 @@ def download(
         int | None,
         typer.Option("-w", "--workers", metavar="N", help="Downloads that run at the same time."),
     ] = None,
+    connections: Annotated[
+        int | None,
+        typer.Option("-x", "--connections", metavar="N", help="Connections for each download."),
+    ] = None,
     limit_rate: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +91,7 @@ def download(
         quiet=quiet,
         download_dir=output or common.download_dir,
         max_concurrent=common.workers if workers is None else workers,
+        connections=connections,
         max_retries=retries,
         speed_limit=limit_rate,
         file_exists_strategy=exists,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FLAGS = {
     "download_dir": "--output",
+    "connections": "--connections",
     "max_concurrent": "--workers",
     "max_retries": "--retries",
     "speed_limit": "--limit-rate",

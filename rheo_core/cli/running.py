@@ -127,6 +127,7 @@ def _make_manager(settings: Settings) -> "DownloadManager":
         stall_timeout=settings.stall_timeout,
         speed_limit_bps=settings.speed_limit,
         chunk_size=settings.chunk_size,
+        connections=settings.connections,
     )
 
 

@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     max_concurrent: int = Field(
         default=3, ge=1, le=64, description="Downloads that run at the same time"
     )
+    connections: int = Field(
+        default=4, ge=1, le=32, description="Connections for one download, where they help"
+    )
     max_retries: int = Field(
         default=5, ge=0, le=100, description="Attempts after the first one fails"
     )

@@ -114,6 +114,7 @@ class DownloadSnapshot:
     total_bytes: int | None = None
     speed_bps: float = 0.0
     eta_seconds: float | None = None
+    connections: int = 0  # that bring bytes now
     attempt: int = 0  # 1 for the first try
     max_attempts: int = 1
     retry_at: float | None = None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
-from .text import printable
+from .text import printable, redact_url
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -36,7 +36,7 @@ def normalise_url(value: object) -> str:
     url = str(value).strip()
     if not url:
         raise ValueError("URL is empty")
-    shown = printable(url) if len(url) <= 200 else f"{printable(url[:200])}…"
+    shown = redact_url(url if len(url) <= 200 else f"{url[:200]}…")
     if any(character.isspace() or ord(character) < 32 for character in url):
         raise ValueError(f"URL {shown!r} contains white space or control characters")
     try:

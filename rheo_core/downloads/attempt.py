@@ -78,6 +78,7 @@ class Attempt:
             record,
             place,
             lambda: tools.lifecycle.started(record),
+            lambda reason: tools.lifecycle.explain(record, reason),
         )
         return await transfer.run(part)
 
@@ -105,9 +106,9 @@ class Attempt:
             return await self._claim_free(path)
         locks, lifecycle = self._tools.locks, self._tools.lifecycle
         if not locks.try_acquire(path):
-            lifecycle.waits(self._record, "another download writes this file")
+            lifecycle.explain(self._record, "another download writes this file")
             await locks.acquire(path)
-            lifecycle.waits(self._record, "")
+            lifecycle.explain(self._record, "")
         self._stack.callback(locks.release, path)
         return await self._tools.resolver.resolve(path, self._strategy)
 

@@ -54,8 +54,8 @@ class Lifecycle:
             record.announced = True
             self._publish(record, DownloadStartedEvent, total_bytes=record.total_bytes)
 
-    def waits(self, record: DownloadRecord, reason: str) -> None:
-        """It holds a slot and cannot go on, for this reason; "" when it can."""
+    def explain(self, record: DownloadRecord, reason: str) -> None:
+        """Say in a few words why it waits or goes as it goes; "" takes it back."""
         record.reason = reason
         self._tracker.touch(record)
 

@@ -60,6 +60,7 @@ class DownloadManager:
         stall_timeout: patience while no byte comes, seconds.
         speed_limit_bps: for all downloads together, bytes/s; None is no limit.
         chunk_size: bytes collected before they are written to the disk.
+        connections: for one download, where the server gives ranges.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class DownloadManager:
         stall_timeout: float | None = 60.0,
         speed_limit_bps: int | None = None,
         chunk_size: int = 1 << 20,
+        connections: int = 1,
     ) -> None:
         self._client = client or AiohttpClient()
         self._owns_client = client is None
@@ -98,7 +100,9 @@ class DownloadManager:
             retry_handler=retry_handler,
             disk=self._disk,
             limit=self._limit,
-            options=TransferOptions(timeout, connect_timeout, stall_timeout, chunk_size),
+            options=TransferOptions(
+                timeout, connect_timeout, stall_timeout, chunk_size, connections
+            ),
         )
         self._pool = WorkerPool(self._queue, self._worker.attempt, self._requeue, max_concurrent)
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -200,10 +204,14 @@ class DownloadManager:
         self._emitter.on(event_type, handler)
         return Subscription(self._emitter, event_type, handler)
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event from now on, until the manager closes."""
+    def events(self) -> AsyncIterator[DownloadEvent]:
+        """Every event from this call on, until the manager closes."""
         waiting: asyncio.Queue[DownloadEvent] = asyncio.Queue()
-        subscription = self.on("*", waiting.put_nowait)
+        return self._stream(waiting, self.on("*", waiting.put_nowait))
+
+    async def _stream(
+        self, waiting: asyncio.Queue[DownloadEvent], subscription: Subscription
+    ) -> AsyncIterator[DownloadEvent]:
         ended = asyncio.ensure_future(self._ended.wait())
         try:
             while not (ended.done() and waiting.empty()):
@@ -368,13 +376,18 @@ class DownloadManager:
             await self.resume(download_id)
 
     def set_limits(
-        self, *, max_concurrent: int | None = None, speed_limit_bps: int | None = None
+        self,
+        *,
+        max_concurrent: int | None = None,
+        speed_limit_bps: int | None = None,
+        connections: int | None = None,
     ) -> None:
         """Change limits at once, also for what runs; None leaves one as it is.
 
         Args:
             max_concurrent: downloads that run at once.
             speed_limit_bps: for all together, bytes/s; 0 lifts the limit.
+            connections: for one download; holds for attempts that begin.
         """
         if max_concurrent is not None:
             if max_concurrent < 1:
@@ -382,6 +395,26 @@ class DownloadManager:
             self._pool.slots = max_concurrent
         if speed_limit_bps is not None:
             self._limit.rate_bps = speed_limit_bps or None
+        if connections is not None:
+            if connections < 1:
+                raise ValueError(f"connections is {connections}; it must be 1 or more")
+            self._worker.connections = connections
+
+    def set_defaults(
+        self,
+        *,
+        download_dir: Path | None = None,
+        file_exists_strategy: FileExistsStrategy | None = None,
+        retry_handler: BaseRetryHandler | None = None,
+    ) -> None:
+        """Change what holds for attempts from now on; None leaves it as it is.
+
+        A download that has begun stays in the folder it began in.
+        """
+        self._worker.download_dir = download_dir or self._worker.download_dir
+        self._worker.retry_handler = retry_handler or self._worker.retry_handler
+        if file_exists_strategy is not None:
+            self._worker.resolver.default_strategy = file_exists_strategy
 
     # Inside
 

@@ -1,6 +1,7 @@
 """DownloadWorker: runs attempts and decides what follows a failed one."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
@@ -43,6 +44,7 @@ class DownloadWorker:
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
         emitter = emitter or EventEmitter()
+        self.resolver = DestinationResolver(file_exists_strategy, disk)
         self._tools = Tools(
             client=client,
             disk=disk,
@@ -50,10 +52,19 @@ class DownloadWorker:
             options=options or TransferOptions(),
             lifecycle=Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
-            resolver=DestinationResolver(file_exists_strategy, disk),
+            resolver=self.resolver,
             locks=PathLocks(),
             validator=validator or FileValidator(disk=disk),
         )
+
+    @property
+    def connections(self) -> int:
+        """Connections that one download may use; a change holds for attempts that begin."""
+        return self._tools.options.connections
+
+    @connections.setter
+    def connections(self, count: int) -> None:
+        self._tools = replace(self._tools, options=replace(self._tools.options, connections=count))
 
     async def attempt(self, config: FileConfig) -> float | None:
         """Make one attempt; return the seconds to wait before another, None when it has ended.

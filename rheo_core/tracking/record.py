@@ -47,6 +47,7 @@ class DownloadRecord:
     elapsed: float = 0.0  # seconds spent in ended attempts
     revision: int = 0
     sampled_bytes: int = 0
+    connections: int = 0
     transferred: int = 0  # bytes that came over the network, repeated ones included
     metrics: SpeedMetrics | None = None
     _calculator: SpeedCalculator | None = None
@@ -123,6 +124,7 @@ class DownloadRecord:
             total_bytes=self.total_bytes,
             speed_bps=self.metrics.average_speed_bps if self.metrics else 0.0,
             eta_seconds=self.metrics.eta_seconds if self.metrics else None,
+            connections=self.connections,
             attempt=self.attempt,
             max_attempts=self.max_attempts,
             retry_at=self.retry_at,

@@ -2,22 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
-from rheo_core.domain.exceptions import DownloadTimeoutError, IncompleteError
+from rheo_core.domain.exceptions import DownloadTimeoutError
 from rheo_core.infrastructure.disk import DiskThreads, settle
 from rheo_core.tracking.record import DownloadRecord
 
 from .limits import TokenBucket
 from .part_file import PartFile
+from .segments import Segment
 
-_CHECKPOINT_SECONDS = 5.0
-"""Bytes that a crash may cost: those of so many seconds."""
+_LONGEST_BATCH = 1.0
+"""Seconds after which what came is written, be it ever so little."""
 
 _WORTH_TAKING = 1 << 20
 """Bodies of fewer bytes go the ordinary way, which keeps their connection for the next file."""
+
+
+Count = Callable[[int], None]
+"""Told how many bytes came, as soon as they came."""
 
 
 class ParsedBody:
@@ -27,17 +32,17 @@ class ParsedBody:
         self._content = reply.content
         self._chunks: list[bytes] = []
 
-    async def fill(self, capacity: int, record: DownloadRecord) -> memoryview:
+    async def fill(self, capacity: int, count: Count) -> memoryview:
         """Up to `capacity` bytes, or those of a second; empty at the end."""
         collected = 0
-        patience = time.monotonic() + 1.0
+        patience = time.monotonic() + _LONGEST_BATCH
         while collected < capacity and time.monotonic() < patience:
             chunk = await self._content.read(capacity - collected)
             if not chunk:
                 break
             self._chunks.append(chunk)
             collected += len(chunk)
-            record.bytes_downloaded += len(chunk)
+            count(len(chunk))
         return self.rest()
 
     def rest(self) -> memoryview:
@@ -45,6 +50,9 @@ class ParsedBody:
         data = b"".join(self._chunks)
         self._chunks.clear()
         return memoryview(data)
+
+    def close(self) -> None:
+        """Leave the connection to aiohttp."""
 
 
 class TakenBody(asyncio.BufferedProtocol):
@@ -66,7 +74,7 @@ class TakenBody(asyncio.BufferedProtocol):
         self._front, self._back = bytearray(), bytearray()
         self._filled = 0  # bytes in _front
         self._capacity = 0  # bytes _front may take before the reader is asked to wait
-        self._record: DownloadRecord | None = None
+        self._count: Count | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Exception | None = None
         self._is_closed = False
@@ -75,8 +83,8 @@ class TakenBody(asyncio.BufferedProtocol):
         self._transport.pause_reading()
         self._transport.set_protocol(self)
 
-    async def fill(self, capacity: int, record: DownloadRecord) -> memoryview:
-        """`capacity` bytes, or those of some seconds; empty at the end of the connection.
+    async def fill(self, capacity: int, count: Count) -> memoryview:
+        """`capacity` bytes, or those of a second; empty at the end of the connection.
 
         What it returns stays untouched until the next but one call.
 
@@ -85,9 +93,9 @@ class TakenBody(asyncio.BufferedProtocol):
         """
         if self._early:
             early, self._early = self._early, b""
-            record.bytes_downloaded += len(early)
+            count(len(early))
             return memoryview(early)
-        self._record = record
+        self._count = count
         self._capacity = capacity
         if len(self._front) < capacity:
             grown = bytearray(capacity)
@@ -103,6 +111,10 @@ class TakenBody(asyncio.BufferedProtocol):
         self._filled = 0
         return filled
 
+    def close(self) -> None:
+        """Let go of the connection: nobody else can use it."""
+        self._transport.abort()
+
     # What the transport calls
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -113,8 +125,8 @@ class TakenBody(asyncio.BufferedProtocol):
         self._filled += nbytes
         self._missing -= nbytes
         self._active_at = self._loop.time()
-        if self._record is not None:
-            self._record.bytes_downloaded += nbytes
+        if self._count is not None:
+            self._count(nbytes)
         if self._filled >= self._capacity or not self._missing:
             self._transport.pause_reading()
             self._wake()
@@ -138,9 +150,9 @@ class TakenBody(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         while self._filled < self._capacity and self._missing and not self._is_closed:
             now = self._loop.time()
-            if self._filled and now - began >= _CHECKPOINT_SECONDS:
+            if self._filled and now - began >= _LONGEST_BATCH:
                 break
-            patience = _CHECKPOINT_SECONDS
+            patience = _LONGEST_BATCH
             if self._stall_timeout is not None:
                 left = self._active_at + self._stall_timeout - now
                 if left <= 0:
@@ -173,69 +185,74 @@ def body_of(reply: aiohttp.ClientResponse, stall_timeout: float | None) -> Body:
 async def receive(
     body: Body,
     part: PartFile,
+    segment: Segment,
     record: DownloadRecord,
     *,
-    offset: int,
-    end: int | None,
     disk: DiskThreads,
     limits: Sequence[TokenBucket],
     batch_bytes: int,
-) -> int:
-    """Move the body into the part file from `offset` on; return the offset reached.
+) -> None:
+    """Move a body that begins at `segment.received` into the part file.
 
-    Nothing is written at or beyond `end` (None: up to the end of the body). However it ends,
-    all that came is in the file then.
-
-    Raises:
-        IncompleteError: the body ended before `end`.
+    It ends with the body or with the segment, whose end may come nearer meanwhile; nothing is
+    written behind it. However it ends, all that came is in the file then.
     """
-    writer = _Writer(part, disk, offset)
-    next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+    loop = asyncio.get_running_loop()
+    writer = _Writer(part, disk, segment)
+
+    def count(fresh: int) -> None:
+        segment.received += fresh
+        segment.active_at = loop.time()
+        record.bytes_downloaded += fresh
+        record.transferred += fresh
+
     try:
-        while end is None or writer.offset < end:
-            portion = min(batch_bytes, *(limit.portion for limit in limits))
-            batch = await body.fill(portion, record)
+        while segment.end is None or writer.offset < segment.end:
+            batch = await body.fill(min(batch_bytes, *(b.portion for b in limits)), count)
             if not batch:
-                if end is not None:
-                    raise IncompleteError(writer.offset, end)
                 break
-            await writer.write(batch[: None if end is None else end - writer.offset])
-            if time.monotonic() >= next_checkpoint:
-                await writer.finish()
-                await disk.run(part.checkpoint, writer.offset)
-                next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+            await writer.write(batch)
             for limit in limits:
                 await limit.take(len(batch))
-        await writer.finish()
-    except BaseException:
-        rest = body.rest()
-        await writer.write(rest[: None if end is None else end - writer.offset])
-        await writer.finish()
-        raise
     finally:
-        record.transferred += writer.offset - offset
-        record.bytes_downloaded = writer.offset
-    return writer.offset
+        body.close()
+        try:
+            await writer.write(body.rest())
+            await writer.finish()
+        finally:
+            record.bytes_downloaded -= segment.received - segment.written
+            segment.rewind()
 
 
 class _Writer:
     """Writes a batch in a thread while the next one comes."""
 
-    def __init__(self, part: PartFile, disk: DiskThreads, offset: int) -> None:
+    def __init__(self, part: PartFile, disk: DiskThreads, segment: Segment) -> None:
         self._part = part
         self._disk = disk
-        self._writing: asyncio.Future[None] | None = None
-        self.offset = offset  # of the next batch
+        self._segment = segment
+        self._writing: asyncio.Future[int] | None = None
+        self.offset = segment.written  # of the next batch
 
     async def write(self, batch: memoryview) -> None:
         """Start writing, once the write before has ended: two buffers are enough."""
         await self.finish()
+        if self._segment.end is not None:
+            batch = batch[: max(self._segment.end - self.offset, 0)]
         if batch:
-            self._writing = self._disk.submit(self._part.write, self.offset, batch)
+            self._writing = self._disk.submit(
+                self._part.write, self.offset, batch, self._segment.crc
+            )
             self.offset += len(batch)
 
     async def finish(self) -> None:
         """Wait for the last write."""
         writing, self._writing = self._writing, None
-        if writing is not None:
+        if writing is None:
+            return
+        try:
             await settle(writing)
+        finally:
+            if writing.exception() is None:
+                self._segment.crc = writing.result()
+                self._segment.written = self.offset

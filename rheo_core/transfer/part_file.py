@@ -4,13 +4,11 @@ Every function here blocks; the engine calls them in its disk threads.
 """
 
 import errno
-import hashlib
-import json
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
@@ -18,21 +16,11 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import rename_without_clobbering, sync_folder, write_atomically
 
 from .plan import Validator
+from .segments import WrittenRange
+from .state import PartState, decode_state, encode_state
 
-_STATE_VERSION = 1
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@dataclass(frozen=True, slots=True)
-class PartState:
-    """What the state file holds. Its bytes were on the disk before it was written."""
-
-    offset: int  # bytes from the start of the file that are there
-    total: int | None
-    validator: Validator
-
-
-_NOTHING = PartState(0, None, Validator())
+_READ_BYTES = 1 << 20
 
 
 class PartFile:
@@ -42,13 +30,14 @@ class PartFile:
         self.destination = destination
         self.path = destination.with_name(f"{destination.name}.part")
         self.state_path = destination.with_name(f"{destination.name}.part.state")
-        self.state = _NOTHING
+        self.state = PartState()
         self._descriptor: int | None = None
 
     def open(self) -> None:
         """Create it, or take up what an earlier attempt left.
 
-        `state` tells afterwards what can be relied on; offset 0 means nothing.
+        `state` tells afterwards what can be relied on, if anything: every byte that it names
+        has been read back and is as it was written.
 
         Raises:
             DestinationError: it cannot be written, or is no regular file.
@@ -58,44 +47,50 @@ class PartFile:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             descriptor = os.open(self.path, flags, 0o666)
             try:
-                self.state = self._take_up(os.fstat(descriptor))
+                self.state = self._take_up(descriptor)
             except BaseException:
                 os.close(descriptor)
                 raise
             self._descriptor = descriptor
 
-    def _take_up(self, found: os.stat_result) -> PartState:
+    def _take_up(self, descriptor: int) -> PartState:
         """What of the bytes found can be relied on."""
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise DestinationError(self.path, "not a regular file")
         if found.st_size and not os.path.lexists(self.state_path):
             raise DestinationError(self.path, "exists and was not begun by this program")
         state = self._read_state()
-        return state if state is not None and state.offset <= found.st_size else _NOTHING
+        return state if state is not None and self._is_true(state, descriptor) else PartState()
+
+    def _is_true(self, state: PartState, descriptor: int) -> bool:
+        """Whether the bytes are those that were written: nobody cut or changed them since."""
+        return state.can_resume and all(_crc_of(descriptor, p) == p.crc for p in state.written)
 
     def begin(self, total: int | None, validator: Validator) -> None:
         """Start over: the bytes to come are those of this version from offset 0."""
-        self.state = PartState(0, total, validator)
+        self.state = PartState(total, validator)
         with _named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's.
-            self.state_path.write_bytes(_encode_state(self.state))
+            self.state_path.write_bytes(encode_state(self.state))
             os.ftruncate(self._fd, 0)
 
-    def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Write all of `data` at `offset`."""
+    def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
+        """Write all of `data` at `offset`; return the CRC-32 of it, continued from `crc`."""
         with _named_errors(self.path):
             view = memoryview(data)
             while view:
                 written = os.pwrite(self._fd, view, offset)
                 view = view[written:]
                 offset += written
+        return zlib.crc32(data, crc)
 
-    def checkpoint(self, offset: int) -> None:
-        """Make the bytes up to `offset` durable, then the state that says so."""
-        state = PartState(offset, self.state.total, self.state.validator)
+    def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
+        """Make these bytes durable, then the state that says so."""
+        state = PartState(self.state.total, self.state.validator, written)
         with _named_errors(self.path):
             os.fdatasync(self._fd)
-            write_atomically(self.state_path, _encode_state(state))
+            write_atomically(self.state_path, encode_state(state))
         self.state = state
 
     def commit(self, size: int, *, overwrite: bool) -> None:
@@ -126,7 +121,7 @@ class PartFile:
         """Let go of the file; what another attempt can go on from stays if `keep`."""
         if self._descriptor is None:
             return
-        if keep and self.state.offset > 0:
+        if keep and self.state.can_resume:
             self._close()
         else:
             self.discard()
@@ -152,27 +147,21 @@ class PartFile:
 
     def _read_state(self) -> PartState | None:
         try:
-            return _decode_state(self.state_path.read_bytes())
+            return decode_state(self.state_path.read_bytes())
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
 
-def _encode_state(state: PartState) -> bytes:
-    body = json.dumps(asdict(state), separators=(",", ":"))
-    checksum = hashlib.sha256(body.encode()).hexdigest()
-    return json.dumps({"version": _STATE_VERSION, "sha256": checksum, "state": body}).encode()
-
-
-def _decode_state(data: bytes) -> PartState:
-    """Raises ValueError, KeyError or TypeError for what we did not write."""
-    envelope = json.loads(data)
-    body = envelope["state"]
-    if envelope["version"] != _STATE_VERSION:
-        raise ValueError(f"state version {envelope['version']} is not {_STATE_VERSION}")
-    if hashlib.sha256(body.encode()).hexdigest() != envelope["sha256"]:
-        raise ValueError("the state's checksum is wrong")
-    values = json.loads(body)
-    return PartState(values["offset"], values["total"], Validator(**values["validator"]))
+def _crc_of(descriptor: int, piece: WrittenRange) -> int | None:
+    """CRC-32 of what the file holds there; None where it is too short."""
+    crc, offset = 0, piece.start
+    while offset < piece.end:
+        data = os.pread(descriptor, min(_READ_BYTES, piece.end - offset), offset)
+        if not data:
+            return None
+        crc = zlib.crc32(data, crc)
+        offset += len(data)
+    return crc
 
 
 def _refuse_special(path: Path) -> None:

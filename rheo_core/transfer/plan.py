@@ -46,23 +46,27 @@ class Plan:
     """What a reply brings."""
 
     start: int  # offset of the body's first byte in the file
+    end: int | None  # offset behind its last byte
     total: int | None  # size of the whole file, bytes
     validator: Validator
     name: str | None  # as Content-Disposition suggests it, made safe
     partial: bool  # a 206
 
-    @property
-    def length(self) -> int | None:
-        """Bytes this reply brings, None if unknown."""
-        return None if self.total is None else self.total - self.start
-
 
 class RangeRefusedError(ProtocolError):
-    """The reply does not continue what is on disk: begin again without a range."""
+    """The reply does not bring the range that was asked for."""
+
+
+class ChangedError(RangeRefusedError):
+    """The file on the server is another one than the one that was begun."""
 
 
 def read_plan(
-    status: int, reason: str, headers: Mapping[str, str], content_length: int | None, offset: int
+    status: int,
+    reason: str,
+    headers: Mapping[str, str],
+    content_length: int | None,
+    offset: int | None,
 ) -> Plan:
     """Judge a reply to a request for everything from `offset` on.
 
@@ -71,7 +75,7 @@ def read_plan(
         reason: its phrase; may be hostile.
         headers: of the reply, names in any case.
         content_length: of the body as it comes; None where it is not known.
-        offset: where the asked range began; 0 where no range was asked for.
+        offset: where the asked range began; None where no range was asked for.
 
     Raises:
         HttpStatusError: the status is no success.
@@ -81,7 +85,7 @@ def read_plan(
     validator = Validator.of(headers)
     name = filename_from_disposition(headers.get("Content-Disposition", ""))
     if status == HTTPStatus.OK:
-        return Plan(0, content_length, validator, name, partial=False)
+        return Plan(0, content_length, content_length, validator, name, partial=False)
     if status == HTTPStatus.PARTIAL_CONTENT:
         return _read_partial(headers, content_length, offset, validator, name)
     refusals = (
@@ -89,7 +93,7 @@ def read_plan(
         HTTPStatus.PRECONDITION_FAILED,
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     )
-    if offset and status in refusals:
+    if offset is not None and status in refusals:
         raise RangeRefusedError(f"the server answered {status} to a range request")
     if 200 <= status < 300:
         raise ProtocolError(f"the server answered {status}, which brings no file")
@@ -101,11 +105,11 @@ def read_plan(
 def _read_partial(
     headers: Mapping[str, str],
     content_length: int | None,
-    offset: int,
+    offset: int | None,
     validator: Validator,
     name: str | None,
 ) -> Plan:
-    if not offset:
+    if offset is None:
         raise ProtocolError("the server sent a part (206) although the whole was asked for")
     content_range = headers.get("Content-Range", "")
     match = _CONTENT_RANGE.fullmatch(content_range.strip())
@@ -119,7 +123,7 @@ def _read_partial(
         raise RangeRefusedError(f"the server sent bytes from {start}, {offset} was asked for")
     if content_length is not None and content_length != end - start + 1:
         raise RangeRefusedError("Content-Range and Content-Length disagree")
-    return Plan(start, total, validator, name, partial=True)
+    return Plan(start, end + 1, total, validator, name, partial=True)
 
 
 def _is_strong_date(modified: str, date: str) -> bool:
@@ -146,3 +150,18 @@ def _retry_after(value: str) -> float | None:
     if moment is None:
         return None
     return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
+
+
+def check_version(plan: Plan, total: int | None, validator: Validator) -> None:
+    """See that a 206 belongs to the version begun, whatever the server made of If-Range.
+
+    Raises:
+        ChangedError: it does not.
+    """
+    told = plan.validator
+    if validator.etag:
+        same = told.etag == validator.etag
+    else:
+        same = told.last_modified == validator.last_modified
+    if not same or plan.total != total:
+        raise ChangedError("the file on the server is another one than before")

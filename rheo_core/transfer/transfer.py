@@ -1,30 +1,29 @@
-"""One attempt at moving a file: ask, judge the reply, receive."""
+"""One attempt at moving a file: ask, judge the reply, set connections to work."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from rheo_core.domain.exceptions import (
-    DestinationError,
-    DownloadTimeoutError,
-    IncompleteError,
-    ProtocolError,
-)
+from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking.record import DownloadRecord
 
-from .body import Body, body_of, receive
+from .body import Body, body_of
+from .crew import Crew
 from .errors import translated_errors
 from .limits import TokenBucket
-from .part_file import PartFile, PartState
-from .plan import Plan, RangeRefusedError, Validator, read_plan
+from .part_file import PartFile
+from .plan import Plan, RangeRefusedError, Validator, check_version, read_plan
+from .segments import Segment, SegmentMap
+from .state import PartState
 
 _MOST_REDIRECTS = 10
-_MOST_REQUESTS = 4
+_MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
 Place = Callable[[str], Awaitable[PartFile]]
@@ -33,12 +32,13 @@ Place = Callable[[str], Awaitable[PartFile]]
 
 @dataclass(frozen=True, slots=True)
 class TransferOptions:
-    """Limits of patience (seconds, None: endless) and the size of writes (bytes)."""
+    """Limits of patience (seconds, None: endless), size of writes (bytes), connections."""
 
     timeout: float | None = None
     connect_timeout: float | None = 30.0
     stall_timeout: float | None = 60.0
     chunk_size: int = 1 << 20
+    connections: int = 1
 
 
 class Transfer:
@@ -53,18 +53,20 @@ class Transfer:
         record: DownloadRecord,
         place: Place,
         announce: Callable[[], None],
+        explain: Callable[[str], None],
     ) -> None:
+        self.disk = disk
+        self.limits = limits
+        self.options = options
+        self.record = record
         self._client = client
-        self._disk = disk
-        self._limits = limits
-        self._options = options
-        self._record = record
         self._place = place
+        self.explain = explain  # told why it goes as it goes
         self._announce = announce  # called once the reply's head is known to be good
+        self._url = record.config.url
+        self._host = urlsplit(self._url).hostname or self._url
         self._timeouts = aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=options.connect_timeout,
-            sock_read=options.stall_timeout,
+            total=None, sock_connect=options.connect_timeout, sock_read=options.stall_timeout
         )
 
     async def run(self, part: PartFile) -> PartFile:
@@ -76,109 +78,102 @@ class Transfer:
         Raises:
             DownloadError: what came is kept for the next attempt.
         """
-        limit = self._record.config.timeout or self._options.timeout
+        limit = self.record.config.timeout or self.options.timeout
         try:
             async with asyncio.timeout(limit):
-                return await self._run(part)
+                return await self._rounds(part)
         except TimeoutError as error:
             raise DownloadTimeoutError("download not complete", limit) from error
 
-    async def _run(self, part: PartFile) -> PartFile:
-        for _ in range(_MOST_REQUESTS):
-            if part.state.total is not None and part.state.offset == part.state.total:
-                self._record.total_bytes = self._record.bytes_downloaded = part.state.total
+    async def _rounds(self, part: PartFile) -> PartFile:
+        for _ in range(_MOST_ROUNDS):
+            state = part.state
+            if state.total is not None and state.offset == state.total:
+                self.record.total_bytes = self.record.bytes_downloaded = state.total
                 self._announce()
                 return part
-            finished, part = await self._request(part)
-            if finished:
+            try:
+                is_whole, part = await self._round(part)
+            except RangeRefusedError:
+                await self.disk.run(part.begin, None, Validator())
+                continue
+            if is_whole:
                 return part
         raise ProtocolError("the server keeps changing its answer")
 
-    async def _request(self, part: PartFile) -> tuple[bool, PartFile]:
-        """One request; returns whether the file is whole, and its part file."""
-        url = self._record.config.url
-        host = urlsplit(url).hostname or url
-        asked = _resume_headers(part.state)
-        offset = part.state.offset if asked else 0
-        with translated_errors(host, self._timeouts):
+    async def _round(self, part: PartFile) -> tuple[bool, PartFile]:
+        """Ask once and work on the answer; returns whether the file is whole, and its part.
+
+        Raises:
+            RangeRefusedError: only a fresh start can help.
+        """
+        segments = SegmentMap(part.state.total, part.state.written)
+        segment = segments.first()
+        async with self.request(segment, part.state) as (plan, body):
+            if not plan.partial:
+                if plan.name is not None:
+                    part = await self._place(plan.name)
+                    if _continues(plan, part.state):
+                        return False, part
+                await self.disk.run(part.begin, plan.total, plan.validator)
+                segments = SegmentMap(plan.total)
+                segment = segments.first()
+            self._show(plan, segments)
+            await Crew(self, part, segments).run(segment, plan, body)
+        self.record.total_bytes = self.record.bytes_downloaded
+        return True, part
+
+    @asynccontextmanager
+    async def request(self, segment: Segment, state: PartState) -> AsyncIterator[tuple[Plan, Body]]:
+        """Ask for what a segment lacks, or for the whole file where nothing is known of it.
+
+        Raises:
+            ChangedError: the reply brings another version than `state` tells of.
+            RangeRefusedError: it does not bring the range.
+            DownloadError: any other failure.
+        """
+        asked = _range_headers(segment, state)
+        with translated_errors(self._host, self._timeouts):
             async with self._client.get(
-                url,
+                self._url,
                 headers={"Accept": "*/*", "Accept-Encoding": "identity", **asked},
                 timeout=self._timeouts,
                 max_redirects=_MOST_REDIRECTS,
             ) as reply:
-                body = body_of(reply, self._options.stall_timeout)
+                body = body_of(reply, self.options.stall_timeout)
                 try:
                     plan = read_plan(
-                        reply.status, reply.reason or "", reply.headers, _length(reply), offset
+                        reply.status,
+                        reply.reason or "",
+                        reply.headers,
+                        _length(reply),
+                        segment.received if asked else None,
                     )
-                    _check_version(plan, part.state)
-                except RangeRefusedError:
-                    await self._disk.run(part.begin, None, Validator())
-                    return False, part
-                if plan.name is not None and not plan.partial:
-                    part = await self._place(plan.name)
-                    if _continues(plan, part.state):
-                        return False, part
-                await self._receive(body, plan, part)
-                return True, part
+                    if plan.partial:
+                        check_version(plan, state.total, state.validator)
+                    yield plan, body
+                finally:
+                    body.close()
 
-    async def _receive(self, body: Body, plan: Plan, part: PartFile) -> None:
-        record = self._record
-        if not plan.partial:
-            await self._disk.run(part.begin, plan.total, plan.validator)
-        record.bytes_downloaded = record.sampled_bytes = plan.start
+    def _show(self, plan: Plan, segments: SegmentMap) -> None:
+        record = self.record
+        record.bytes_downloaded = record.sampled_bytes = segments.received
         record.total_bytes = plan.total if plan.total is not None else record.config.size_bytes
         self._announce()
-        try:
-            reached = await receive(
-                body,
-                part,
-                record,
-                offset=plan.start,
-                end=plan.total,
-                disk=self._disk,
-                limits=self._limits,
-                batch_bytes=self._options.chunk_size,
-            )
-        except DestinationError:
-            raise  # what came is not on the disk: the last checkpoint stays true
-        except aiohttp.ClientPayloadError as error:
-            await self._keep(part)
-            if plan.total is None:
-                raise
-            raise IncompleteError(record.bytes_downloaded, plan.total) from error
-        except BaseException:
-            await self._keep(part)
-            raise
-        record.total_bytes = reached
-
-    async def _keep(self, part: PartFile) -> None:
-        """Note what came, where another attempt can go on from there."""
-        if part.state.validator.if_range is not None:
-            await self._disk.run(part.checkpoint, self._record.bytes_downloaded)
 
 
-def _resume_headers(state: PartState) -> dict[str, str]:
-    """Ask for the rest only where a strong validator guards it (RFC 9110 13.1.5)."""
-    if state.offset == 0 or state.validator.if_range is None:
+def _range_headers(segment: Segment, state: PartState) -> dict[str, str]:
+    """Ask for a range only where a strong validator guards it (RFC 9110 13.1.5)."""
+    if_range = state.validator.if_range
+    if if_range is None or (segment.received == 0 and segment.end == state.total):
         return {}
-    return {"Range": f"bytes={state.offset}-", "If-Range": state.validator.if_range}
+    last = "" if segment.end in (None, state.total) else str(segment.end - 1)
+    return {"Range": f"bytes={segment.received}-{last}", "If-Range": if_range}
 
 
 def _length(reply: aiohttp.ClientResponse) -> int | None:
     """Bytes of the body, where a header tells (RFC 9112 6.3: chunked coding overrides it)."""
     return None if "Transfer-Encoding" in reply.headers else reply.content_length
-
-
-def _check_version(plan: Plan, state: PartState) -> None:
-    """Whether a part belongs to what is on disk, whatever the server made of If-Range."""
-    if not plan.partial:
-        return
-    known, told = state.validator, plan.validator
-    same = told.etag == known.etag if known.etag else told.last_modified == known.last_modified
-    if not same or plan.total != state.total:
-        raise RangeRefusedError("the file on the server is another one than before")
 
 
 def _continues(plan: Plan, state: PartState) -> bool:

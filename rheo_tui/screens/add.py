@@ -12,10 +12,9 @@ from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
 from rheo_core.inputs import Entry, Verdict
-
-from ..formatting import count_text
-from ..service import DownloadService
-from ..widgets.verdicts import VerdictList
+from rheo_tui.engine_link import EngineLink
+from rheo_tui.formatting import count_text
+from rheo_tui.widgets.verdicts import VerdictList
 
 _PAUSE_BEFORE_CHECK = 0.1
 
@@ -44,9 +43,9 @@ class AddScreen(ModalScreen[int]):
 
     BINDINGS: ClassVar = [("escape", "leave", "Close")]
 
-    def __init__(self, service: DownloadService, text: str = "") -> None:
+    def __init__(self, link: EngineLink, text: str = "") -> None:
         super().__init__()
-        self._service = service
+        self._link = link
         self._text = text
         self._added = 0
         self._timer: Timer | None = None
@@ -79,7 +78,7 @@ class AddScreen(ModalScreen[int]):
 
     def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
-        entries = self._service.check(text) if text.strip() else []
+        entries = self._link.service.check(text) if text.strip() else []
         nothing = "Links, one a line." if not text.strip() else "Nothing to add in these lines."
         self.query_one(VerdictList).show(entries, nothing)
         return entries
@@ -89,7 +88,8 @@ class AddScreen(ModalScreen[int]):
         entries = self._check()
         good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
         if good:
-            await self._service.add(good)
+            if not await self._link.add(good):
+                return
             self._added += len(good)
         left = [entry for entry in entries if entry.verdict is Verdict.INVALID]
         if entries and not left:

@@ -10,7 +10,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..actions import ACTIONS, key_names
+from rheo_tui.actions import ACTIONS, key_names
 
 _INTRO = (
     "Keys act on the marked downloads, or on the current one when none is marked. "

@@ -11,11 +11,10 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
 from rheo_core.inputs import Entry, Verdict
-
-from ..formatting import count_text
-from ..service import DownloadService
-from ..widgets.inputs import LineInput
-from ..widgets.verdicts import VerdictList
+from rheo_tui.engine_link import EngineLink
+from rheo_tui.formatting import count_text
+from rheo_tui.widgets.inputs import LineInput
+from rheo_tui.widgets.verdicts import VerdictList
 
 _HINT = "The path of a text file with links, one a line."
 
@@ -25,9 +24,9 @@ class LoadScreen(ModalScreen[int]):
 
     BINDINGS: ClassVar = [("escape", "leave", "Close")]
 
-    def __init__(self, service: DownloadService) -> None:
+    def __init__(self, link: EngineLink) -> None:
         super().__init__()
-        self._service = service
+        self._link = link
 
     def compose(self) -> ComposeResult:
         """The path, the verdicts, the keys."""
@@ -59,7 +58,7 @@ class LoadScreen(ModalScreen[int]):
             self._show([], _HINT)
             return
         try:
-            entries = await self._service.check_file(_expanded(text))
+            entries = await self._link.service.check_file(_expanded(text))
         except (OSError, RuntimeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             self._show([], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.")
@@ -75,7 +74,8 @@ class LoadScreen(ModalScreen[int]):
                 "There is nothing new to add in this file.", severity="warning", markup=False
             )
             return
-        await self._service.add(good)
+        if not await self._link.add(good):
+            return
         bad = [entry for entry in entries if entry.verdict is Verdict.INVALID]
         told = f"Added {count_text(len(good))}."
         if not bad:

@@ -1,5 +1,6 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -13,25 +14,25 @@ from textual.screen import Screen
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.text import printable
+from rheo_tui.actions import BY_ID, Context, bindings
+from rheo_tui.columns import QUEUE_ORDER, Column
+from rheo_tui.commands import Command, CommandError, parse_command
+from rheo_tui.engine_link import EngineLink
+from rheo_tui.filters import parse_filter
+from rheo_tui.folders import folder_of, open_folder
+from rheo_tui.listing import Listing
+from rheo_tui.log_book import LogBook
+from rheo_tui.palette import ActionProvider
+from rheo_tui.service import DownloadService
+from rheo_tui.verbs import Verbs
+from rheo_tui.widgets.command_line import CommandLine
+from rheo_tui.widgets.details import DetailsPane
+from rheo_tui.widgets.filter_bar import FilterBar
+from rheo_tui.widgets.footer import KeyFooter
+from rheo_tui.widgets.log_pane import LogPane
+from rheo_tui.widgets.table import DownloadTable
+from rheo_tui.widgets.totals import TotalsHeader
 
-from ..actions import BY_ID, Context, bindings
-from ..columns import QUEUE_ORDER, Column
-from ..commands import Command, CommandError, parse_command
-from ..engine_link import EngineLink
-from ..filters import parse_filter
-from ..folders import folder_of, open_folder
-from ..listing import Listing
-from ..log_book import LogBook
-from ..palette import ActionProvider
-from ..service import DownloadService
-from ..verbs import Verbs
-from ..widgets.command_line import CommandLine
-from ..widgets.details import DetailsPane
-from ..widgets.filter_bar import FilterBar
-from ..widgets.footer import KeyFooter
-from ..widgets.log_pane import LogPane
-from ..widgets.table import DownloadTable
-from ..widgets.totals import TotalsHeader
 from .add import AddScreen
 from .help import HelpScreen
 from .load import LoadScreen
@@ -59,7 +60,7 @@ class MainScreen(Screen[None]):
         self._verbs = Verbs(service)
         self._here: dict[str, Callable[[], object]] = {
             "add": lambda: self.open_add(""),
-            "load": lambda: self.app.push_screen(LoadScreen(service)),
+            "load": lambda: self.app.push_screen(LoadScreen(self.link)),
             "limit_down": lambda: self._step_limit(up=False),
             "limit_up": lambda: self._step_limit(up=True),
             "mark": self._mark,
@@ -104,8 +105,9 @@ class MainScreen(Screen[None]):
         await self.link.start()
         if self.link.ready:
             self._listen()
+            await asyncio.sleep(0)  # let it begin, or the first events would be missed
             if self._configs:
-                await self.link.guard(self._service.add(self._configs), "Cannot add")
+                await self.link.add(self._configs)
 
     @work(exit_on_error=False)
     async def _listen(self) -> None:
@@ -198,11 +200,15 @@ class MainScreen(Screen[None]):
 
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
-        self.app.push_screen(AddScreen(self._service, text))
+        self.app.push_screen(AddScreen(self.link, text))
 
-    def _step_limit(self, *, up: bool) -> None:
-        current = self.link.latest.speed_limit_bps if self.link.latest else None
-        self._notice(self._verbs.step_limit(current, up=up))
+    @work(exit_on_error=False)
+    async def _step_limit(self, *, up: bool) -> None:
+        async def act() -> None:
+            current = self.link.latest.speed_limit_bps if self.link.latest else None
+            self._notice(self._verbs.step_limit(current, up=up))
+
+        await self.link.guard(act(), "The speed limit was not changed")
         self.refresh_from_engine()
 
     def _mark(self) -> None:
@@ -313,6 +319,8 @@ class MainScreen(Screen[None]):
     async def _save_settings(self, settings: Settings | None) -> None:
         if settings is not None:
             self.app.theme = settings.theme
+            if settings.download_dir != self._service.settings.download_dir:
+                self._notice("The new folder is used from the next start on.")
             saved = self._service.change_settings(settings)
             await self.link.guard(saved, "The settings are in force, but cannot be kept")
             self.refresh_from_engine()

@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..formatting import count_text
+from rheo_tui.formatting import count_text
 
 
 class QuitScreen(ModalScreen[bool]):

@@ -13,8 +13,7 @@ from textual.widgets import Input, Label, Select, Static
 from rheo_core.config.settings import Settings
 from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.text import printable
-
-from ..themes import NAMES
+from rheo_tui.themes import NAMES
 
 _STRATEGIES = {
     FileExistsStrategy.SKIP: "skip: keep the file that is there",

@@ -8,8 +8,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from ..columns import SORTABLE, Column
-from ..listing import Sort
+from rheo_tui.columns import SORTABLE, Column
+from rheo_tui.listing import Sort
 
 
 class SortScreen(ModalScreen[Column | None]):

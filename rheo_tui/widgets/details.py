@@ -12,8 +12,7 @@ from textual.widgets import Static
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
-
-from ..formatting import (
+from rheo_tui.formatting import (
     clock_text,
     duration_text,
     fraction_done,
@@ -21,13 +20,16 @@ from ..formatting import (
     size_text,
     speed_text,
 )
-from ..log_book import LogLine
+from rheo_tui.log_book import LogLine
 
 _LABEL_WIDTH = 9
 
 
-class DetailsPane(VerticalScroll, can_focus=False):
-    """Hidden until opened; repaints only when what it shows changed."""
+class DetailsPane(VerticalScroll):
+    """Hidden until opened; Tab goes there, and then arrow keys scroll it.
+
+    It repaints only when what it shows changed.
+    """
 
     COMPONENT_CLASSES: ClassVar = {
         "details--label",

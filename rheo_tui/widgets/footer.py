@@ -10,7 +10,7 @@ from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
-from ..actions import ACTIONS, Action, Context, key_names
+from rheo_tui.actions import ACTIONS, Action, Context, key_names
 
 _LAST = ("help", "quit")
 

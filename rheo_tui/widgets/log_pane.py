@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from rich.text import Text
 
-from ..log_book import LogBook, LogLine
+from rheo_tui.log_book import LogBook, LogLine
+
 from .line_view import LineView
 
 
-class LogPane(LineView):
+class LogPane(LineView, can_focus=True):
     """Shows a `LogBook`; asks it for news when told to."""
 
     COMPONENT_CLASSES: ClassVar = {

@@ -8,9 +8,8 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
-
-from ..columns import GAP, PlacedColumn
-from ..formatting import (
+from rheo_tui.columns import GAP, PlacedColumn
+from rheo_tui.formatting import (
     bar_text,
     duration_text,
     fit,
@@ -21,8 +20,8 @@ from ..formatting import (
     size_text,
     speed_text,
 )
-from ..listing import Sort
-from ..statuses import LOOKS
+from rheo_tui.listing import Sort
+from rheo_tui.statuses import LOOKS
 
 _PERCENT_WIDTH = 5
 

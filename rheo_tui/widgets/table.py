@@ -15,10 +15,10 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
+from rheo_tui.columns import GAP, Column, PlacedColumn, layout
+from rheo_tui.listing import Listing
+from rheo_tui.statuses import status_text, waiting_text
 
-from ..columns import GAP, Column, PlacedColumn, layout
-from ..listing import Listing
-from ..statuses import status_text, waiting_text
 from .row import RowPainter, RowStyles, header_line, hint_line
 
 _HEADER_LINES = 1

@@ -7,8 +7,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from rheo_core.domain import Snapshot
-
-from ..formatting import limit_text, sparkline_text, speed_text
+from rheo_tui.formatting import limit_text, sparkline_text, speed_text
 
 _HISTORY = 60
 

@@ -11,8 +11,8 @@ from textual.widgets import Static
 
 from rheo_core.domain.text import printable
 from rheo_core.inputs import Entry, Verdict
+from rheo_tui.formatting import count_text
 
-from ..formatting import count_text
 from .line_view import LineView
 
 _GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.INVALID: "✗"}

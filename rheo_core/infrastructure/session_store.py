@@ -1,0 +1,270 @@
+"""SessionStore: queue and history in one SQLite file.
+
+Why these settings: a write-ahead log with `synchronous = FULL` syncs at every commit, so what was
+saved outlives a loss of power (with NORMAL it outlives only a crash of the program); a transaction
+that could not be written whole leaves the one before it in force. Each save is one transaction, so
+that a thousand downloads cost as many syncs as one.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Self
+
+from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.text import printable
+
+from . import session_files as files
+from . import session_schema as schema
+from .session_lock import SessionLock, SessionLockedError, SessionStoreError
+from .session_schema import StoredDownload
+
+__all__ = [
+    "OpenedSession",
+    "SessionLockedError",
+    "SessionStore",
+    "SessionStoreError",
+    "StoredDownload",
+]
+
+_SETTINGS = (
+    "synchronous = FULL",
+    "fullfsync = ON",  # macOS: fsync alone leaves the data in the drive's cache
+    "secure_delete = ON",  # URLs may hold passwords: what was removed does not linger in the file
+    "cache_size = -16000",  # KiB: a list of 100,000 is written without going over pages twice
+    "journal_size_limit = 4000000",  # bytes kept of the log once it has been copied into the file
+)
+_GREATEST = 2**63 - 1  # what an integer column can hold
+_ENDED = frozenset(map(str, DownloadStatus.terminal_states()))
+_WHEN = "COALESCE(finished_at, added_at)"
+_values = attrgetter(*schema.COLUMNS)
+
+
+class SessionStore:
+    """Every method blocks; threads that call at the same time wait for each other.
+
+    Every method raises `SessionStoreError` where the file cannot be read or written; what it held
+    before is then still there.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, lock: SessionLock | None
+    ) -> None:
+        """Use `open`."""
+        self._path = path
+        self._connection = connection
+        self._lock = lock
+        self._guard = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> "OpenedSession":
+        """Open the session at `path`, or begin one.
+
+        The folder is made (0700) where it is missing; the files are for the user alone (0600). A
+        file that is damaged, empty, foreign or of a newer version is set aside and told of.
+
+        Args:
+            path: the file, such as `session.db`.
+            read_only: take no lock, change nothing, and let another process go on writing.
+
+        Raises:
+            SessionLockedError: another process has it open for writing.
+            SessionStoreError: it can be neither read nor made; `read_only` where it is missing or
+                of no use.
+        """
+        path = path.resolve()  # by whatever name: one session, one lock
+        with _named_errors(path):
+            return cls._open_reading(path) if read_only else cls._open_writing(path)
+
+    @classmethod
+    def _open_writing(cls, path: Path) -> "OpenedSession":
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = SessionLock(path)
+        lock.acquire()
+        try:
+            problems = files.prepare(path)
+            connection = files.connect(path, "rw")
+            try:
+                for setting in _SETTINGS:
+                    connection.execute(f"PRAGMA {setting}")
+                schema.migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        return OpenedSession(cls(path, _prepared(connection), lock), problems)
+
+    @classmethod
+    def _open_reading(cls, path: Path) -> "OpenedSession":
+        fault = files.find_fault(path)
+        connection = files.connect(path, "ro")
+        if fault is None and schema.version_of(connection) < len(schema.MIGRATIONS):
+            fault = "came from an older version of this program"
+        if fault is not None:
+            connection.close()
+            raise SessionStoreError(path, f"cannot be read: it {fault}")
+        return OpenedSession(cls(path, _prepared(connection), None), ())
+
+    def load(self) -> list[StoredDownload]:
+        """Everything, in the order in which the queue runs; ended downloads at their old place."""
+        with self._reading() as connection:
+            rows = list(map(_row, connection.execute(schema.SELECT)))
+        rows.sort(key=_queue_order)
+        return rows
+
+    def save(self, downloads: Iterable[StoredDownload]) -> None:
+        """Write downloads, replacing those of the same id; all of them or none.
+
+        They are on the disk when this returns.
+        """
+        self.write(downloads, ())
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Take downloads out; unknown ids do not matter."""
+        self.write((), ids)
+
+    def write(self, saved: Iterable[StoredDownload], deleted: Iterable[str]) -> None:
+        """Take out `deleted`, then write `saved`, as one change."""
+        with self._writing() as connection:
+            connection.executemany(
+                "DELETE FROM downloads WHERE id = ?", ((id_,) for id_ in deleted)
+            )
+            connection.executemany(schema.UPSERT, map(_parameters, saved))
+
+    def search(self, text: str, limit: int, offset: int = 0) -> list[StoredDownload]:
+        """Ended downloads with `text` in their name or URL, whatever the case; latest first."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"{schema.SELECT} WHERE status IN ({_marks(_ENDED)}) AND "
+                "(instr(fold(name), ?) OR instr(fold(json_extract(config, '$.url')), ?)) "
+                f"ORDER BY {_WHEN} DESC, id LIMIT ? OFFSET ?",
+                (*_ENDED, text.casefold(), text.casefold(), limit, offset),
+            )
+            return list(map(_row, rows))
+
+    def prune(
+        self,
+        older_than: float | None = None,
+        keep: int | None = None,
+        statuses: Collection[str] = _ENDED,
+    ) -> int:
+        """Forget ended downloads; returns how many. Files on disk are not touched.
+
+        Args:
+            older_than: those that ended before this time, seconds since the epoch.
+            keep: all but this many, the latest.
+            statuses: those that ended so.
+
+        Raises:
+            ValueError: `statuses` names one that is not an end.
+        """
+        if not _ENDED.issuperset(statuses):
+            raise ValueError(f"only ended downloads can be pruned, not {sorted(statuses)}")
+        chosen = f"status IN ({_marks(statuses)})"
+        latest = f"SELECT id FROM downloads WHERE {chosen} ORDER BY {_WHEN} DESC, id LIMIT ?"
+        with self._writing() as connection:
+            return connection.execute(
+                f"DELETE FROM downloads WHERE {chosen} AND ({_WHEN} < ? OR id NOT IN ({latest}))",
+                (*statuses, older_than, *statuses, -1 if keep is None else keep),
+            ).rowcount
+
+    def close(self) -> None:
+        """Let go of the file and the lock; nothing happens the second time."""
+        with self._guard, _named_errors(self._path):
+            try:
+                self._connection.close()
+            finally:
+                if self._lock is not None:
+                    self._lock.release()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._guard, _named_errors(self._path):
+            yield self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        with self._guard, _named_errors(self._path):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have ended it already
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A store, and what the user should know of its file, one sentence each."""
+
+    store: SessionStore
+    problems: tuple[str, ...]
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    # A flipped bit in a name is no reason to show no list at all.
+    connection.text_factory = lambda data: data.decode(errors="replace")
+    connection.create_function("fold", 1, _fold, deterministic=True)
+    return connection
+
+
+def _fold(text: str | None) -> str:
+    return (text or "").casefold()
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _parameters(download: StoredDownload) -> Sequence[Any]:
+    values = list(_values(download))
+    values[_DESTINATION] = _encode(download.destination)
+    for index in _INTEGERS:  # servers may claim any size
+        values[index] = values[index] and min(values[index], _GREATEST)
+    return values
+
+
+_DESTINATION = schema.COLUMNS.index("destination")
+_INTEGERS = tuple(map(schema.COLUMNS.index, ("priority", "total_bytes")))
+
+
+def _row(values: Sequence[Any]) -> StoredDownload:
+    row = list(values)
+    row[_DESTINATION] = _decode(row[_DESTINATION])
+    return StoredDownload(*row)
+
+
+def _encode(path: str | None) -> bytes | None:
+    """A path as bytes: what the system calls a path need not be text."""
+    return None if path is None else path.encode(errors="surrogateescape")
+
+
+def _decode(path: bytes | None) -> str | None:
+    return None if path is None else path.decode(errors="surrogateescape")
+
+
+def _queue_order(download: StoredDownload) -> tuple[int, int | Fraction, str]:
+    return -download.priority, Fraction(download.rank), download.id
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Turn what the system and SQLite raise into SessionStoreError, with the path."""
+    try:
+        yield
+    except OSError as error:
+        raise SessionStoreError(path, printable(error.strerror or str(error)).lower()) from error
+    except sqlite3.Error as error:
+        is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+        raise SessionStoreError(path, "disk full" if is_full else printable(str(error))) from error

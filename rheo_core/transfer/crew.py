@@ -1,0 +1,192 @@
+"""The connections of one transfer: who joins, who leaves, what is checkpointed."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    DownloadError,
+    IncompleteError,
+)
+
+from .body import Body, receive
+from .part_file import PartFile
+from .plan import ChangedError, Plan, RangeRefusedError
+from .segments import STALLED_SECONDS, Segment, SegmentMap
+
+if TYPE_CHECKING:
+    from .transfer import Transfer
+
+_CHECKPOINT_SECONDS = 5.0
+"""Bytes that a crash may cost: those of so many seconds."""
+
+_JOIN_AFTER = 0.1
+"""Seconds of transfer that are watched before more connections join."""
+
+_WORTH_SECONDS = 1.0
+"""More connections join where the rest would take longer than this."""
+
+
+class Crew:
+    """Works on the segments of one file with as many connections as help."""
+
+    def __init__(self, transfer: "Transfer", part: PartFile, segments: SegmentMap) -> None:
+        self._transfer = transfer
+        self._part = part
+        self._segments = segments
+        self._tasks: dict[asyncio.Task[None], Segment] = {}
+        self._allowed = transfer.options.connections
+        self._ranges_work: bool | None = None  # None: not tried yet
+        self._last_error: Exception | None = None
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._had = segments.received
+
+    async def run(self, segment: Segment, plan: Plan, body: Body) -> None:
+        """Work until all segments are complete; the first one has its reply already.
+
+        However it ends, what came is in the part file, and in its state where that can be of
+        use to another attempt.
+
+        Raises:
+            RangeRefusedError: only a fresh start can help.
+            DownloadError: the last connection failed.
+        """
+        if plan.partial:
+            self._ranges_work = True
+        self._start(segment, self._receive(segment, plan, body))
+        next_checkpoint = self._began + _CHECKPOINT_SECONDS
+        try:
+            while self._tasks:
+                await asyncio.wait(
+                    self._tasks, timeout=_JOIN_AFTER, return_when=asyncio.FIRST_COMPLETED
+                )
+                self._take_leave()
+                self._recruit()
+                if self._loop.time() >= next_checkpoint:
+                    await self._checkpoint()
+                    next_checkpoint = self._loop.time() + _CHECKPOINT_SECONDS
+            self._check_complete()
+        except DestinationError:
+            await self._stop()
+            raise  # what came is not on the disk: the last checkpoint stays true
+        except BaseException:
+            await self._stop()
+            await self._checkpoint()
+            raise
+        finally:
+            self._transfer.record.connections = 0
+
+    def _start(self, segment: Segment, work: "asyncio._CoroutineLike[None]") -> None:
+        segment.active_at = self._loop.time()
+        self._tasks[self._loop.create_task(work)] = segment
+        self._transfer.record.connections = len(self._tasks)
+
+    async def _receive(self, segment: Segment, plan: Plan, body: Body) -> None:
+        transfer = self._transfer
+        try:
+            await receive(
+                body,
+                self._part,
+                segment,
+                transfer.record,
+                disk=transfer.disk,
+                limits=transfer.limits,
+                batch_bytes=transfer.options.chunk_size,
+            )
+        finally:
+            segment.is_busy = False
+        if plan.end is not None and segment.written < min(plan.end, segment.end or plan.end):
+            raise IncompleteError(segment.written, plan.end)
+        if plan.end is None:
+            segment.end = segment.written
+
+    async def _join(self, segment: Segment) -> None:
+        """Fetch a segment over a connection of its own."""
+        async with self._transfer.request(segment, self._part.state) as (plan, body):
+            if not plan.partial:
+                state = self._part.state
+                if (plan.validator, plan.total) != (state.validator, state.total):
+                    raise ChangedError("the file on the server has changed")
+                raise RangeRefusedError("the server sends the whole file for a range")
+            self._ranges_work = True
+            await self._receive(segment, plan, body)
+
+    def _take_leave(self) -> None:
+        """Look at the connections that have ended."""
+        for task in [task for task in self._tasks if task.done()]:
+            segment = self._tasks.pop(task)
+            segment.is_busy = False
+            error = None if task.cancelled() else task.exception()
+            if error is None:
+                continue
+            if not isinstance(error, DownloadError) or isinstance(
+                error, DestinationError | ChangedError
+            ):
+                raise error
+            self._last_error = error
+            self._allowed = max(len(self._tasks), 1)
+            if isinstance(error, RangeRefusedError):
+                self._ranges_work = False
+                self._transfer.explain("server refuses ranges: 1 connection")
+            self._segments.give_back(segment)
+        self._transfer.record.connections = len(self._tasks)
+
+    def _recruit(self) -> None:
+        """Put more connections to work, where they may help."""
+        if not self._tasks and self._last_error is not None:
+            return  # the last one failed: that is for the next attempt
+        if self._tasks and not self._is_worth_more():
+            return
+        allowed = self._allowed if self._ranges_work else min(self._allowed, 2)
+        while len(self._tasks) < allowed:
+            segment = self._segments.take(self._loop.time())
+            if segment is None:
+                return
+            self._start(segment, self._join(segment))
+            self._release_overtaken()
+
+    def _release_overtaken(self) -> None:
+        """End connections that stalled and whose rest was given to another one."""
+        now = self._loop.time()
+        for task, segment in self._tasks.items():
+            if not segment.missing and now - segment.active_at >= STALLED_SECONDS:
+                task.cancel()
+
+    def _is_worth_more(self) -> bool:
+        if (
+            self._allowed <= 1
+            or self._ranges_work is False
+            or self._segments.total is None
+            or self._part.state.validator.if_range is None
+        ):
+            return False
+        now = self._loop.time()
+        elapsed = now - self._began
+        gained = self._segments.received - self._had
+        if elapsed < _JOIN_AFTER:
+            return False
+        lasts = self._segments.missing * elapsed > gained * _WORTH_SECONDS
+        return lasts or self._segments.has_stalled(now)
+
+    def _check_complete(self) -> None:
+        if self._segments.is_complete:
+            return
+        if self._last_error is not None:
+            raise self._last_error
+        raise IncompleteError(self._segments.received, self._segments.total or 0)
+
+    async def _checkpoint(self) -> None:
+        if self._part.state.validator.if_range is not None:
+            disk = self._transfer.disk
+            await disk.run(self._part.checkpoint, self._segments.written())
+
+    async def _stop(self) -> None:
+        """End every connection and wait until each has let go of the file."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for task in self._tasks:
+            if not task.cancelled():
+                task.exception()  # seen

@@ -1,0 +1,136 @@
+"""Who fetches which bytes. Pure book-keeping: no I/O, no clock of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SMALLEST_PIECE = 1 << 20
+"""Bytes; a piece is not split where its halves would be smaller."""
+
+STALLED_SECONDS = 3.0
+"""A connection that brought nothing for so long loses its piece to one that is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRange:
+    """Bytes of the file that are on the disk, and their CRC-32."""
+
+    start: int
+    end: int  # exclusive
+    crc: int
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """A range of the file fetched by one connection at a time, from its start to its end."""
+
+    start: int
+    end: int | None  # exclusive; None: up to the end of the body
+    received: int  # offset up to which bytes came
+    written: int  # offset up to which they are in the file
+    crc: int = 0  # CRC-32 of start to written
+    is_busy: bool = False
+    active_at: float = 0.0  # when bytes last came; the loop's clock
+
+    @property
+    def missing(self) -> int:
+        """Bytes that have not come; 0 while the end is unknown."""
+        return 0 if self.end is None else max(self.end - self.received, 0)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is in the file."""
+        return self.end is not None and self.written >= self.end
+
+    def rewind(self) -> None:
+        """Forget what came and was not written."""
+        self.received = self.written
+
+
+class SegmentMap:
+    """The segments of one file, in order and without gaps between them."""
+
+    def __init__(self, total: int | None, written: Sequence[WrittenRange] = ()) -> None:
+        self.total = total
+        self._segments: list[Segment] = []
+        starts = sorted(written, key=lambda piece: piece.start)
+        if not starts or starts[0].start > 0:
+            first_end = starts[0].start if starts else total
+            self._segments.append(Segment(0, first_end, 0, 0))
+        ends = [piece.start for piece in starts[1:]] + [total]
+        for piece, end in zip(starts, ends, strict=False):
+            self._segments.append(Segment(piece.start, end, piece.end, piece.end, piece.crc))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole file is there."""
+        return all(segment.is_complete for segment in self._segments)
+
+    @property
+    def received(self) -> int:
+        """Bytes that came, in all."""
+        return sum(segment.received - segment.start for segment in self._segments)
+
+    @property
+    def missing(self) -> int:
+        """Bytes that have not come; 0 while the size is unknown."""
+        return sum(segment.missing for segment in self._segments)
+
+    def has_stalled(self, now: float) -> bool:
+        """Whether a connection has brought nothing for long."""
+        return any(
+            segment.is_busy and segment.missing and now - segment.active_at >= STALLED_SECONDS
+            for segment in self._segments
+        )
+
+    def written(self) -> tuple[WrittenRange, ...]:
+        """What is in the file."""
+        return tuple(
+            WrittenRange(segment.start, segment.written, segment.crc)
+            for segment in self._segments
+            if segment.written > segment.start
+        )
+
+    def first(self) -> Segment:
+        """Take the first segment that lacks something; for the first connection."""
+        incomplete = (piece for piece in self._segments if not piece.is_complete)
+        segment = next(incomplete, self._segments[0])  # an empty file has nothing to lack
+        segment.is_busy = True
+        return segment
+
+    def take(self, now: float) -> Segment | None:
+        """Work for one more connection: what nobody fetches, else half of the largest piece.
+
+        The rest of a stalled connection's piece is taken whole. None where there is nothing
+        worth a connection.
+        """
+        segment = next((s for s in self._segments if s.missing and not s.is_busy), None)
+        if segment is None:
+            largest = max(self._segments, key=lambda piece: piece.missing)
+            stalled = now - largest.active_at >= STALLED_SECONDS
+            if largest.missing < (1 if stalled else 2 * SMALLEST_PIECE):
+                return None
+            segment = self._split(largest, whole=stalled)
+        segment.is_busy = True
+        segment.active_at = now
+        return segment
+
+    def give_back(self, segment: Segment) -> bool:
+        """Undo a `take` that brought nothing: the piece before it goes on to its end.
+
+        False where nobody is there to go on.
+        """
+        segment.is_busy = False
+        index = self._segments.index(segment)
+        before = self._segments[index - 1]
+        if index == 0 or not before.is_busy or segment.written > segment.start:
+            return False
+        before.end = segment.end
+        del self._segments[index]
+        return True
+
+    def _split(self, segment: Segment, *, whole: bool) -> Segment:
+        middle = segment.received if whole else segment.received + segment.missing // 2
+        piece = Segment(middle, segment.end, middle, middle)
+        segment.end = middle
+        self._segments.insert(self._segments.index(segment) + 1, piece)
+        return piece

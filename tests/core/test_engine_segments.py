@@ -1,0 +1,234 @@
+"""Several connections for one download."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
+from rheo_core.transfer import crew, segments
+from tests.core.engine import error_of, fetch, names_in, quick_retries, serving, status_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+BODY = body_of(8_000_000)
+Until = Callable[..., Awaitable[None]]
+
+
+class Trickle:
+    """Answers ranges; a connection stops after `first` bytes until `go_on` is set."""
+
+    def __init__(self, body: bytes = BODY, first: int = 100_000, etag: str = '"v1"') -> None:
+        self.go_on = asyncio.Event()
+        self.body, self.first, self.etag = body, first, etag
+
+    async def __call__(self, exchange: Exchange) -> None:
+        start, end = exchange.request.range_start or 0, exchange.request.range_end
+        end = min(end or len(self.body), len(self.body))
+        if exchange.request.range_start is None:
+            await exchange.head(Content_Length=len(self.body), ETag=self.etag)
+        else:
+            await exchange.head(
+                "206 Partial Content",
+                Content_Range=f"bytes {start}-{end - 1}/{len(self.body)}",
+                Content_Length=end - start,
+                ETag=self.etag,
+            )
+        await exchange.send(self.body[start : min(start + self.first, end)])
+        await self.go_on.wait()
+        await exchange.send(self.body[start + self.first : end])
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More connections join almost at once, whatever they may gain."""
+    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+
+
+async def test_connections_share_the_file(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    slow = Trickle()
+    config = FileConfig(url=server.on("/f", slow))
+    async with DownloadManager(download_dir=tmp_path, connections=4) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].connections == 4)
+        slow.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+        assert manager.snapshot().downloads[0].connections == 0
+        assert manager.stats.completed_bytes == len(BODY)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert names_in(tmp_path) == ["f"]
+    first, *others = server.requests
+    assert "range" not in first.headers
+    assert others and all(request.headers["if-range"] == '"v1"' for request in others)
+    starts = [request.range_start for request in others]
+    assert len(set(starts)) == len(starts)
+
+
+async def test_without_a_strong_validator_there_is_one(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    slow = Trickle(etag='W/"weak"')
+    config = FileConfig(url=server.on("/f", slow))
+    async with DownloadManager(download_dir=tmp_path, connections=4) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= 100_000)
+        slow.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert len(server.requests) == 1
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_a_server_without_ranges_keeps_one_connection(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    slow = Trickle()
+
+    async def ignores_ranges(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+            await exchange.send(BODY)
+        else:
+            await slow(exchange)
+
+    config = FileConfig(url=server.on("/f", ignores_ranges))
+    async with DownloadManager(download_dir=tmp_path, connections=4) as manager:
+        await manager.add([config])
+        await until(
+            lambda: manager.snapshot().downloads[0].reason == "server refuses ranges: 1 connection"
+        )
+        assert manager.snapshot().downloads[0].status is DownloadStatus.IN_PROGRESS
+        slow.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert len(server.requests) == 2
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Busy", "reset", "close"])
+async def test_a_server_that_allows_two_connections(
+    server: MisbehavingServer, tmp_path: Path, until: Until, refusal: str
+) -> None:
+    slow = Trickle()
+    busy = 0
+
+    async def limited(exchange: Exchange) -> None:
+        nonlocal busy
+        if busy >= 2:
+            if refusal == "reset":
+                await exchange.reset()
+            elif refusal == "close":
+                await exchange.close()
+            else:
+                await exchange.head(refusal, Content_Length=0)
+            return
+        busy += 1
+        try:
+            await slow(exchange)
+        finally:
+            busy -= 1
+
+    config = FileConfig(url=server.on("/f", limited))
+    async with DownloadManager(download_dir=tmp_path, connections=6) as manager:
+        await manager.add([config])
+        await until(lambda: len(server.requests) >= 3)
+        slow.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert len(server.requests) < 12
+
+
+async def test_a_file_that_changes_meanwhile_is_never_spliced(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    newer = body_of(len(BODY), "newer")
+    old = Trickle()
+
+    async def changes(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            await old(exchange)
+        else:
+            await exchange.serve(newer, ETag='"v2"')
+
+    await fetch(
+        tmp_path,
+        [FileConfig(url=server.on("/f", changes))],
+        connections=4,
+        retry_handler=quick_retries(),
+    )
+    assert (tmp_path / "f").read_bytes() == newer
+
+
+async def test_a_stalled_connection_is_overtaken(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "STALLED_SECONDS", 0.1)
+    stuck = Trickle()
+
+    async def first_one_stalls(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            await stuck(exchange)
+        else:
+            await exchange.serve(BODY, ETag='"v1"')
+
+    config = FileConfig(url=server.on("/f", first_one_stalls))
+    manager, _ = await fetch(tmp_path, [config], connections=3)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_the_pieces_of_an_interrupted_download_are_kept(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    slow = Trickle(first=600_000)
+    config = FileConfig(url=server.on("/f", slow))
+    async with DownloadManager(download_dir=tmp_path, connections=3) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_800_000)
+        assert await manager.pause(config.id)
+    slow.go_on.set()
+    before = len(server.requests)
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=20)
+    assert (tmp_path / "f").read_bytes() == BODY
+    again = server.requests[before:]
+    asked = sum((request.range_end or len(BODY)) - (request.range_start or 0) for request in again)
+    assert asked == len(BODY) - 1_800_000
+
+
+async def test_a_part_file_that_was_changed_is_begun_again(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    slow = Trickle(first=600_000)
+    config = FileConfig(url=server.on("/f", slow))
+    async with DownloadManager(download_dir=tmp_path, connections=3) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_800_000)
+        assert await manager.pause(config.id)
+        with (tmp_path / "f.part").open("r+b") as part:
+            part.seek(300_000)
+            part.write(b"edited")
+        slow.go_on.set()
+        before = len(server.requests)
+        assert await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=20)
+    assert "range" not in server.requests[before].headers
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_small_or_quick_downloads_stay_with_one(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.1)
+    monkeypatch.setattr(crew, "_WORTH_SECONDS", 1.0)
+    await fetch(
+        tmp_path,
+        [FileConfig(url=server.on(f"/{n}", serving(BODY, ETag='"x"'))) for n in range(4)],
+        connections=8,
+    )
+    assert len(server.requests) == 4

@@ -1,0 +1,178 @@
+"""FileConfig: what is accepted, ids, destinations."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import HttpUrl, ValidationError
+
+from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig
+
+URL = "http://example.com/a/file.zip"
+
+
+@pytest.mark.parametrize(
+    ("given_url", "url"),
+    [
+        (URL, URL),
+        (f"  {URL}\n", URL),
+        ("HTTP://Example.COM/A%2fb?Q=%20", "http://example.com/A%2fb?Q=%20"),
+        ("http://example.com", "http://example.com/"),
+        ("https://example.com:443/x", "https://example.com/x"),
+        ("http://example.com:80/x", "http://example.com/x"),
+        ("http://example.com:443/x", "http://example.com:443/x"),
+        ("http://u:p@EXAMPLE.com/x", "http://u:p@example.com/x"),
+        ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+        ("http://bücher.example/ü", "http://xn--bcher-kva.example/ü"),
+        ("https://example.com/x?sig=a+b/c==&k", "https://example.com/x?sig=a+b/c==&k"),
+    ],
+)
+def test_urls(given_url: str, url: str) -> None:
+    assert FileConfig(url=given_url).url == url
+
+
+def test_url_object() -> None:
+    assert FileConfig(url=HttpUrl(URL)).url == URL  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("", "empty"),
+        ("  ", "empty"),
+        ("example.com/x", "no scheme"),
+        ("ftp://example.com/x", "scheme 'ftp'"),
+        ("file:///etc/passwd", "scheme 'file'"),
+        ("javascript:alert(1)", "scheme 'javascript'"),
+        ("http://", "no host"),
+        ("http:///x", "no host"),
+        ("http://example.com/a b", "white space"),
+        ("http://example.com/\nHost: x", "white space"),
+        ("http://example.com:99999/", "not valid"),
+        ("http://example.com:x/", "not valid"),
+        ("http://[::1/", "not valid"),
+    ],
+)
+def test_refused_urls(url: str, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem) as caught:
+        FileConfig(url=url)
+    assert len(caught.value.errors()) == 1
+
+
+def test_refused_url_is_named_in_printable_text() -> None:
+    with pytest.raises(ValidationError) as caught:
+        FileConfig(url="gopher://x/\u202e\u200b")
+    message = caught.value.errors()[0]["msg"]
+    assert message.isprintable()
+
+
+@given(st.text(st.characters(), max_size=60))
+@example("´")  # a space and an accent to IDNA
+def test_any_text_as_url_is_accepted_or_refused_in_words(text: str) -> None:
+    try:
+        config = FileConfig(url=f"http://{text}")
+    except ValidationError:
+        return
+    again = FileConfig(url=config.url)
+    assert (again.url, again.id) == (config.url, config.id)
+    assert config.get_destination_filename()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"priority": 0},
+        {"priority": -1},
+        {"size_bytes": -1},
+        {"timeout": 0},
+        {"timeout": -1},
+        {"file_exists_strategy": "perhaps"},
+    ],
+)
+def test_refused_values(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        FileConfig(url=URL, **fields)
+
+
+@pytest.mark.parametrize(
+    "subdir",
+    ["", " ", ".", "..", "../a", "a/../b", "a/..", "/a", "//a", "\\a", "a\\..\\b", "C:\\a", "C:a"],
+)
+def test_refused_subdirs(subdir: str) -> None:
+    with pytest.raises(ValidationError, match="destination_subdir"):
+        FileConfig(url=URL, destination_subdir=subdir)
+
+
+def test_nul_in_subdir() -> None:
+    with pytest.raises(ValidationError, match="NUL"):
+        FileConfig(url=URL, destination_subdir="a\x00b")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_any_accepted_subdir_stays_below_the_folder(subdir: str) -> None:
+    try:
+        config = FileConfig(url=URL, destination_subdir=subdir)
+    except ValidationError:
+        return
+    base = Path("/base")
+    path = config.get_destination_path(base)
+    assert path.is_relative_to(base)
+    assert ".." not in path.parts
+
+
+def test_destination() -> None:
+    base = Path("/base")
+    assert FileConfig(url=URL).get_destination_path(base) == base / "file.zip"
+    named = FileConfig(url=URL, filename="../x y.bin", destination_subdir="a/b")
+    assert named.get_destination_filename() == "_x y.bin"
+    assert named.get_destination_path(base) == base / "a" / "b" / "_x y.bin"
+
+
+def test_frozen() -> None:
+    config = FileConfig(url=URL)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.priority = 2
+
+
+def test_id_is_stable() -> None:
+    expected = hashlib.sha256(f"{URL}::file.zip".encode()).hexdigest()[:16]
+    assert FileConfig(url=URL).id == expected == "6c4e4fb5ce275a2e"
+
+
+def test_id_tells_place_from_place() -> None:
+    configs = [
+        FileConfig(url=URL),
+        FileConfig(url=f"{URL}?x"),
+        FileConfig(url=URL, filename="other.zip"),
+        FileConfig(url=URL, destination_subdir="sub"),
+    ]
+    assert len({config.id for config in configs}) == len(configs)
+
+
+def test_id_goes_by_url_and_place_only() -> None:
+    checksum = HashConfig(algorithm=HashAlgorithm.MD5, expected_hash="0" * 32)
+    same = FileConfig(url=URL, filename="file.zip", priority=9, hash_config=checksum, timeout=1)
+    assert same.id == FileConfig(url=URL).id
+    assert FileConfig(url="HTTP://EXAMPLE.com:80/a/file.zip").id == same.id
+
+
+def test_id_of_a_changed_copy_is_its_own() -> None:
+    config = FileConfig(url=URL)
+    first = config.id
+    copy = config.model_copy(update={"filename": "other.zip"})
+    assert copy.id == FileConfig(url=URL, filename="other.zip").id != first
+
+
+def test_equality_does_not_depend_on_who_asked_for_the_id() -> None:
+    asked, fresh = FileConfig(url=URL), FileConfig(url=URL)
+    assert asked.id
+    assert asked == fresh
+    assert hash(asked) == hash(fresh)
+
+
+def test_json_and_back() -> None:
+    config = FileConfig(url=URL, filename="x", destination_subdir="a", priority=3)
+    assert FileConfig.model_validate_json(config.model_dump_json()) == config

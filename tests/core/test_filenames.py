@@ -1,0 +1,169 @@
+"""File names: one safe component from any text."""
+
+import os
+import unicodedata
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rheo_core.domain.filenames import (
+    MAX_NAME_BYTES,
+    filename_from_url,
+    number_filename,
+    sanitise_filename,
+    shorten_filename,
+)
+
+LONGEST_SUFFIX = ".part.state.new"
+
+anything = st.text(st.characters(), max_size=400)  # surrogates included
+pieces = ["\u202e", "\u200b", "\ud800", "con", ".txt", *'ab.~ /\\:*?"<>|\x00\n\t{}-1é€😀']
+hostile = st.lists(st.sampled_from(pieces), max_size=300).map("".join)
+
+
+def assert_safe(name: str) -> None:
+    assert name not in ("", ".", "..")
+    assert not set(name) & set('/\\\x00<>:"|?*')
+    assert len((name + LONGEST_SUFFIX).encode()) <= MAX_NAME_BYTES
+    categories = {unicodedata.category(character) for character in name}
+    assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert not name.startswith((".", " "))
+    assert not name.endswith((".", " "))
+
+
+@given(anything | hostile)
+@example("." * 300)
+@example("a" * 300 + ".")
+@example("a" + "." * 300 + "b")
+@example("\u202egpj.exe")
+@example("con")
+def test_safe_whatever_comes(text: str) -> None:
+    assert_safe(sanitise_filename(text))
+
+
+@given(anything | hostile)
+def test_sanitising_twice_changes_nothing(text: str) -> None:
+    once = sanitise_filename(text)
+    assert sanitise_filename(once) == once
+
+
+@given(anything)
+def test_name_from_any_path(text: str) -> None:
+    path = quote(text, errors="surrogatepass", safe="/")
+    assert_safe(filename_from_url(f"http://example.com/{path}"))
+
+
+@given(st.integers(240, 400), st.sampled_from(["a", "é", "€", "😀"]))
+def test_a_long_name_is_cut_between_characters(count: int, letter: str) -> None:
+    name = sanitise_filename(f"{letter * count}.gz")
+    assert_safe(name)
+    assert set(name.removesuffix(".gz")) == {letter}
+    room = MAX_NAME_BYTES - len(f"{name}{LONGEST_SUFFIX}".encode())
+    assert room < len(letter.encode())
+    assert name.endswith(".gz")
+
+
+def test_short_names_stay() -> None:
+    assert shorten_filename("a.txt") == "a.txt"
+    assert shorten_filename("a" * 240) == "a" * 240
+    assert shorten_filename("a" * 241) == "a" * 240
+    assert shorten_filename("abc.txt", 6) == "ab.txt"
+    long_extension = "a." + "b" * 300
+    assert shorten_filename(long_extension) == long_extension[:240]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("report.pdf", "report.pdf"),
+        ("a/b\\c:d", "a_b_c_d"),
+        ("../../etc/passwd", "_.._etc_passwd"),
+        (".bashrc", "bashrc"),
+        ("...", "download"),
+        ("", "download"),
+        ("   ", "download"),
+        ("name.txt. . ", "name.txt"),
+        ("a \t\n b", "a b"),
+        ("a\u3000b", "a b"),
+        ("con", "con_"),
+        ("CON.txt", "CON_.txt"),
+        ("com1.tar.gz", "com1_.tar.gz"),
+        ("console.txt", "console.txt"),
+        ("desktop.ini", "desktop.ini_"),
+        ("a\u202egpj.exe", "agpj.exe"),
+        ("a\u200bb", "ab"),
+        ("a\x1b[31mb", "a_[31mb"),
+        ("a\x00b", "a_b"),
+        ("\ud800", "_"),
+        ("東京.zip", "東京.zip"),
+        ("50%2F.zip", "50%2F.zip"),
+        ("My Computer.{20D04FE0-3AEA-1069-A2D8-08002B30309D}", None),
+    ],
+)
+def test_examples(text: str, name: str | None) -> None:
+    if name is None:
+        assert ".{" not in sanitise_filename(text)
+    else:
+        assert sanitise_filename(text) == name
+
+
+def test_fallback() -> None:
+    assert sanitise_filename("...", fallback="x") == "x"
+    assert sanitise_filename("...", fallback="") == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://example.com/a/b.zip", "b.zip"),
+        ("http://example.com/a%20b.zip?x=/y.txt#z", "a b.zip"),
+        ("http://example.com/", "example.com"),
+        ("http://example.com/a/", "example.com"),
+        ("http://example.com/..", "example.com"),
+        ("http://example.com/%2e%2e", "example.com"),
+        ("http://example.com/a%2Fb", "a_b"),
+        ("http://example.com/a\\b", "b"),
+        ("http://example.com/%E6%9D%B1%E4%BA%AC.zip", "東京.zip"),
+        ("http://example.com/%ff.zip", "_.zip"),
+        ("http://user:secret@example.com/", "example.com"),
+        ("http://[::1]/", "__1"),
+    ],
+)
+def test_name_from_url(url: str, name: str) -> None:
+    assert filename_from_url(url) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "numbered"),
+    [
+        ("a.txt", "a (1).txt"),
+        ("a.tar.gz", "a (1).tar.gz"),
+        ("a", "a (1)"),
+        ("v1.2.3", "v1.2 (1).3"),
+    ],
+)
+def test_numbered(name: str, numbered: str) -> None:
+    assert number_filename(name, 1) == numbered
+
+
+@given(anything | hostile | st.text("ab.é😀", min_size=200, max_size=300), st.integers(1, 10**6))
+@example("a" * 236 + ".txt", 1)
+@example("é" * 118 + ".txt", 1)
+@example("a" * 231 + ".tar.gz", 12)
+@example("a" * 240, 1)
+@example("a." + "b" * 238, 1)
+def test_numbered_names_are_safe_and_new(text: str, number: int) -> None:
+    name = sanitise_filename(text)
+    first, second = number_filename(name, number), number_filename(name, number + 1)
+    assert_safe(first)
+    assert f"({number})" in first
+    assert len({name, first, second}) == 3
+
+
+def test_the_longest_name_can_be_created(tmp_path: Path) -> None:
+    path = tmp_path / (sanitise_filename("😀" * 300 + ".txt") + LONGEST_SUFFIX)
+    path.touch()
+    assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208

@@ -1,0 +1,133 @@
+"""Files that are whole or not there."""
+
+import builtins
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from rheo_core.infrastructure import files
+from rheo_core.infrastructure.files import rename_without_clobbering, write_atomically
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+@pytest.mark.parametrize("old", [None, b"old and longer"])
+def test_write(tmp_path: Path, mode: int, old: bytes | None) -> None:
+    path = tmp_path / "a"
+    if old is not None:
+        path.write_bytes(old)
+        path.chmod(0o777)
+    previous = os.umask(0o077)
+    try:
+        write_atomically(path, b"new", mode)
+    finally:
+        os.umask(previous)
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_private_unless_told_otherwise(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a", b"")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_what_a_crash_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.new").write_bytes(b"half of something long")
+    write_atomically(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert names_in(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "fchmod"])
+def test_a_failure_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_atomically(tmp_path / "a", b"new")
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "no" / "a", b"new")
+
+
+def test_links_are_replaced_and_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"victim")
+    path = tmp_path / "a"
+    path.symlink_to(victim)
+    write_atomically(path, b"new")
+    assert victim.read_bytes() == b"victim"
+    assert not path.is_symlink()
+    (tmp_path / "b.new").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"):
+        write_atomically(tmp_path / "b", b"new")
+    assert victim.read_bytes() == b"victim"
+
+
+@pytest.fixture(params=["links", "no links"])
+def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hard links and on a file system without."""
+    if request.param == "no links":
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(files.os, "link", refuse)
+
+
+@pytest.mark.usefixtures("links")
+def test_rename(tmp_path: Path) -> None:
+    source = tmp_path / "a"
+    source.write_bytes(b"a")
+    rename_without_clobbering(source, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"a"
+    assert names_in(tmp_path) == ["b"]
+
+
+@pytest.mark.usefixtures("links")
+@pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
+def test_rename_never_clobbers(tmp_path: Path, kind: str) -> None:
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(b"a")
+    match kind:
+        case "file":
+            target.write_bytes(b"b")
+        case "folder":
+            target.mkdir()
+        case _:
+            target.symlink_to("nowhere")
+    with pytest.raises(builtins.FileExistsError):
+        rename_without_clobbering(source, target)
+    assert source.read_bytes() == b"a"
+    assert names_in(tmp_path) == ["a", "b"]
+    assert target.is_symlink() == (kind == "dangling link")
+    if kind == "file":
+        assert target.read_bytes() == b"b"
+
+
+def test_rename_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        rename_without_clobbering(tmp_path / "a", tmp_path / "b")

@@ -1,0 +1,112 @@
+"""Content-Disposition (RFC 6266, RFC 8187) as it comes over the wire."""
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core.domain.filenames import sanitise_filename
+from rheo_core.transfer.naming import filename_from_disposition
+
+CASES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "cases" / "content_disposition.json").read_text(encoding="utf-8")
+)["cases"]
+STRICT = [case for case in CASES if case["class"] == "valid"]
+SETTLED = [case for case in CASES if case["class"] in ("path-in-name", "continuation-optional")]
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("", None),
+        ("attachment", None),
+        ("attachment; filename=a.txt", "a.txt"),
+        ('attachment; filename="a b.txt"', "a b.txt"),
+        ('ATTACHMENT; FILENAME="a.txt"', "a.txt"),
+        (r'attachment; filename="a \"b\".txt"', "a _b_.txt"),
+        ('attachment; filename=";a.txt"', ";a.txt"),
+        ("attachment; filename*=UTF-8''%e2%82%ac%20rates.txt", "€ rates.txt"),
+        ("attachment; filename*=utf-8'en'a.txt; filename=b.txt", "a.txt"),
+        ("attachment; filename=b.txt; filename*=utf-8''a.txt", "a.txt"),
+        ("attachment; filename*=iso-8859-1''%a3%20rates.txt", "£ rates.txt"),
+        ("attachment; filename*=koi8-r''%c1.txt; filename=b.txt", "b.txt"),
+        ("attachment; filename*=utf-8''%ff.txt; filename=b.txt", "b.txt"),
+        ("attachment; filename*=a.txt; filename=b.txt", "b.txt"),
+        ('attachment; filename="../../etc/passwd"', "passwd"),
+        (r'attachment; filename="C:\\dir\\a.txt"', "a.txt"),
+        ('attachment; filename="a%2Fb.txt"', "a%2Fb.txt"),
+        ("attachment; filename*=utf-8''..%2fa.txt", "a.txt"),
+        ('attachment; filename=".."', None),
+        ('attachment; filename=""', None),
+        ('attachment; filename="a/"', None),
+        ("attachment; filename*=utf-8''a%00%0a%1b%e2%80%aeb.txt", "a_ _b.txt"),
+        ('attachment; name="x; filename=b.txt"', None),
+        ('attachment; x="; filename=b.txt"; filename=c.txt', "c.txt"),
+    ],
+)
+def test_basics(header: str, name: str | None) -> None:
+    assert filename_from_disposition(header) == name
+
+
+def as_received(header: str) -> str:
+    """Header text as the HTTP library hands it on: UTF-8, and what is not as surrogates."""
+    return header.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def made_safe(name: str | None) -> str | None:
+    return sanitise_filename(name, fallback="") or None if name else None
+
+
+@pytest.mark.parametrize("case", STRICT, ids=lambda case: case["id"])
+def test_valid_headers_of_public_suites(case: dict[str, Any]) -> None:
+    name = filename_from_disposition(as_received(case["header_latin1"]))
+    accepted = {made_safe(each) for each in (case["strict_rfc6266"], *case["accept_any_of"])}
+    assert name in accepted
+
+
+@pytest.mark.parametrize("case", SETTLED, ids=lambda case: case["id"])
+def test_headers_that_suites_agree_on(case: dict[str, Any]) -> None:
+    name = filename_from_disposition(as_received(case["header_latin1"]))
+    assert name in {made_safe(each) for each in case["accept_any_of"]}
+
+
+def assert_safe(name: str | None) -> None:
+    if name is None:
+        return
+    assert name not in ("", ".", "..")
+    assert not set(name) & set("/\\\x00")
+    assert not name.startswith(".")
+    assert len(f"{name}.part.state.new".encode()) <= 255
+    assert not {unicodedata.category(character) for character in name} & {"Cc", "Cf", "Cs"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+@pytest.mark.parametrize("received", [True, False], ids=["utf-8", "latin-1"])
+def test_every_header_gives_a_safe_name_or_none(case: dict[str, Any], received: bool) -> None:
+    header = case["header_latin1"]
+    assert_safe(filename_from_disposition(as_received(header) if received else header))
+
+
+@given(
+    st.text(st.characters())
+    | st.text(st.characters()).map(lambda text: f'attachment; filename="{text}"')
+    | st.text(st.characters()).map(lambda text: f"attachment; filename*=UTF-8''{text}")
+    | st.lists(
+        st.sampled_from(["filename", "*", "=", '"', ";", "\\", "'", "utf-8''", "%2f", "/", " "])
+    ).map("".join)
+)
+def test_any_header_gives_a_safe_name_or_none(header: str) -> None:
+    assert_safe(filename_from_disposition(header))
+
+
+@pytest.mark.parametrize(
+    "piece", [";", " ", '"', "\\", "filename=", 'filename="', "; filename*=", "%", "';"]
+)
+def test_a_long_header_is_read_in_no_time(piece: str) -> None:
+    """64 KiB is what the HTTP library lets through; quadratic reading would take minutes."""
+    header = f"attachment{piece * (65_536 // len(piece))}"
+    assert_safe(filename_from_disposition(header))

@@ -1,0 +1,490 @@
+"""Part files: what survives, what is refused, and that nothing is clobbered."""
+
+import hashlib
+import json
+import os
+import stat
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
+from rheo_core.transfer import PartFile
+from rheo_core.transfer import part_file as part_file_module
+from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.state import PartState, encode_state
+
+STRONG = Validator('"a"', "Sun, 06 Nov 1994 08:49:37 GMT")
+DATA = bytes(range(200))
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Iterator[PartFile]:
+    part = PartFile(tmp_path / "a.bin")
+    yield part
+    part.release(keep=True)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def written(*pieces: tuple[int, int]) -> tuple[WrittenRange, ...]:
+    """What a checkpoint is told of these pieces of DATA."""
+    return tuple(WrittenRange(a, b, zlib.crc32(DATA[a:b])) for a, b in pieces)
+
+
+FIRST_HALF = written((0, 100))
+
+
+def begun(part: PartFile) -> None:
+    """Leave a part file whose first half a checkpoint has noted."""
+    part.open()
+    part.begin(200, STRONG)
+    part.write(0, DATA[:100])
+    part.checkpoint(FIRST_HALF)
+    part.release(keep=True)
+
+
+def test_names(tmp_path: Path) -> None:
+    part = PartFile(tmp_path / "a.bin")
+    assert part.path == tmp_path / "a.bin.part"
+    assert part.state_path == tmp_path / "a.bin.part.state"
+
+
+def test_the_state_survives(part: PartFile) -> None:
+    begun(part)
+    again = PartFile(part.destination)
+    again.open()
+    assert again.state == PartState(200, STRONG, FIRST_HALF)
+    again.write(100, DATA[100:])
+    again.commit(200, overwrite=False)
+    assert part.destination.read_bytes() == DATA
+    assert names_in(part.destination.parent) == ["a.bin"]
+
+
+def test_a_new_one_has_no_state(part: PartFile) -> None:
+    part.open()
+    assert part.state == PartState()
+
+
+def test_folders_are_made(tmp_path: Path) -> None:
+    part = PartFile(tmp_path / "some" / "where" / "a")
+    part.open()
+    assert part.path.exists()
+    part.discard()
+
+
+def test_bytes_after_the_checkpoint_do_not_count(part: PartFile) -> None:
+    begun(part)
+    with part.path.open("ab") as file:
+        file.write(b"garbage")
+    part.open()
+    assert part.state.offset == 100
+    part.write(100, DATA[100:103])
+    part.commit(103, overwrite=False)
+    assert part.destination.read_bytes() == DATA[:103]
+
+
+def test_a_part_that_is_shorter_than_its_state_is_not_believed(part: PartFile) -> None:
+    begun(part)
+    os.truncate(part.path, 99)
+    part.open()
+    assert part.state.offset == 0
+
+
+@pytest.mark.parametrize("at", [0, 50, 99])
+def test_a_part_that_somebody_changed_is_not_believed(part: PartFile, at: int) -> None:
+    begun(part)
+    with part.path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xff")
+    part.open()
+    assert part.state == PartState()
+
+
+def test_several_pieces(part: PartFile) -> None:
+    part.open()
+    part.begin(200, STRONG)
+    pieces = written((0, 10), (50, 60), (190, 200))
+    for piece in pieces:
+        crc = part.write(piece.start, DATA[piece.start : piece.end])
+        assert crc == piece.crc
+    part.checkpoint(pieces)
+    part.release(keep=True)
+    part.open()
+    assert part.state == PartState(200, STRONG, pieces)
+    assert part.state.offset == 30
+
+
+def test_the_checksum_goes_on_from_write_to_write(part: PartFile) -> None:
+    part.open()
+    crc = part.write(10, DATA[10:50], part.write(0, DATA[:10]))
+    assert crc == zlib.crc32(DATA[:50])
+
+
+def test_without_a_strong_validator_nothing_is_gone_on_from(part: PartFile) -> None:
+    part.open()
+    part.begin(200, Validator())
+    part.write(0, DATA[:100])
+    part.checkpoint(FIRST_HALF)
+    part.release(keep=True)
+    assert names_in(part.path.parent) == []
+
+
+def test_a_part_that_is_gone_is_not_believed(part: PartFile) -> None:
+    begun(part)
+    part.path.unlink()
+    part.open()
+    assert part.state.offset == 0
+
+
+def test_begin_drops_what_was_there(part: PartFile) -> None:
+    begun(part)
+    part.open()
+    part.begin(5, Validator())
+    assert part.path.read_bytes() == b""
+    assert part.state == PartState(5, Validator())
+
+
+# What is not ours
+
+
+def test_a_part_of_somebody_else_is_left_alone(part: PartFile) -> None:
+    part.path.write_bytes(b"theirs")
+    with pytest.raises(DestinationError, match="not begun by this program"):
+        part.open()
+    part.release(keep=False)
+    assert part.path.read_bytes() == b"theirs"
+    assert names_in(part.path.parent) == ["a.bin.part"]
+
+
+def test_discarding_what_was_never_opened_leaves_others_alone(part: PartFile) -> None:
+    part.path.write_bytes(b"theirs")
+    part.discard()
+    assert part.path.read_bytes() == b"theirs"
+
+
+def test_an_empty_part_of_somebody_else_may_be_used(part: PartFile) -> None:
+    part.path.touch()
+    part.open()
+    assert part.state.offset == 0
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "folder"])
+def test_special_files_are_refused_and_stay(part: PartFile, kind: str) -> None:
+    victim = part.path.with_name("victim")
+    victim.write_bytes(b"victim")
+    match kind:
+        case "link":
+            part.path.symlink_to(victim)
+        case "dangling link":
+            part.path.symlink_to("nowhere")
+        case "fifo":
+            os.mkfifo(part.path)
+        case _:
+            part.path.mkdir()
+    with pytest.raises(DestinationError) as caught:
+        part.open()
+    assert caught.value.path == part.path
+    part.release(keep=False)
+    assert victim.read_bytes() == b"victim"
+    assert names_in(part.path.parent) == ["a.bin.part", "victim"]
+
+
+def test_a_state_that_is_a_link_is_not_written_through(part: PartFile) -> None:
+    victim = part.path.with_name("victim")
+    victim.write_bytes(b"victim")
+    part.state_path.symlink_to(victim)
+    try:
+        part.open()
+        part.begin(5, STRONG)
+        part.checkpoint(())
+    except DestinationError:
+        pass
+    assert victim.read_bytes() == b"victim"
+
+
+def test_a_state_that_is_a_fifo_holds_nobody_up(part: PartFile) -> None:
+    os.mkfifo(part.state_path)
+    part.path.write_bytes(b"x")
+    ended = threading.Event()
+
+    def try_it() -> None:
+        try:
+            part.open()
+        except DestinationError:
+            pass
+        finally:
+            ended.set()
+
+    threading.Thread(target=try_it, daemon=True).start()
+    in_time = ended.wait(5)
+    if not in_time:  # let the thread go before the verdict
+        with part.state_path.open("wb"):
+            ended.wait(20)
+    assert in_time
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "garbage", "other version", "flipped byte"])
+def test_a_state_that_is_not_ours_is_not_believed(part: PartFile, kind: str) -> None:
+    begun(part)
+    data = part.state_path.read_bytes()
+    match kind:
+        case "missing":
+            part.path.write_bytes(b"")
+            part.state_path.unlink()
+        case "empty":
+            part.state_path.write_bytes(b"")
+        case "garbage":
+            part.state_path.write_bytes(os.urandom(100))
+        case "other version":
+            envelope = {**json.loads(data), "version": 99}
+            part.state_path.write_text(json.dumps(envelope), encoding="utf-8")
+        case _:
+            part.state_path.write_bytes(data.replace(b"100", b"101", 1))
+    part.open()
+    assert part.state == PartState()
+
+
+_VERSION = json.loads(encode_state(PartState()))["version"]
+
+
+def _signed(body: object) -> bytes:
+    text = json.dumps(body)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps({"version": _VERSION, "sha256": checksum, "state": text}).encode()
+
+
+_VALIDATOR = {"etag": '"a"', "last_modified": None}
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+)
+
+
+_pieces = st.fixed_dictionaries({"start": anything, "end": anything, "crc": anything})
+
+
+def _with(*pieces: dict[str, object], total: object = 9) -> bytes:
+    return _signed({"total": total, "validator": _VALIDATOR, "written": pieces})
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary()
+    | anything.map(lambda value: json.dumps(value).encode())
+    | anything.map(_signed)
+    | st.fixed_dictionaries(
+        {"version": st.just(_VERSION), "sha256": anything, "state": anything}
+    ).map(lambda value: json.dumps(value).encode())
+    | st.fixed_dictionaries(
+        {
+            "total": anything,
+            "validator": st.just(_VALIDATOR) | anything,
+            "written": st.lists(_pieces | anything) | anything,
+        }
+    ).map(_signed)
+)
+@example(b"[" * 100_000)
+@example(json.dumps({"version": _VERSION, "sha256": "", "state": 5}).encode())
+@example(_with({"start": "0", "end": 5, "crc": 0}))
+@example(_with({"start": 0, "end": "5", "crc": 0}))
+@example(_with({"start": -5, "end": 0, "crc": 0}))
+@example(_with({"start": 5, "end": 3, "crc": 0}))
+@example(_with({"start": 0, "end": 0, "crc": 0}, total="9"))
+@example(_with({"start": 0, "end": 5.5, "crc": 0}))
+@example(_with({"start": 0, "end": 10**30, "crc": 0}))
+@example(b"9" * 5000)
+def test_any_bytes_as_state(tmp_path: Path, data: bytes) -> None:
+    part = PartFile(tmp_path / "b.bin")
+    part.path.write_bytes(b"0123456789")
+    part.state_path.write_bytes(data)
+    part.open()
+    state = part.state
+    part.release(keep=True)
+    assert 0 <= state.offset <= 10
+    assert state.total is None or type(state.total) is int
+    assert all(0 <= piece.start <= piece.end <= 10 for piece in state.written)
+
+
+# Committing
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link", "folder"])
+def test_commit_never_clobbers(part: PartFile, kind: str) -> None:
+    part.open()
+    part.begin(3, Validator())
+    part.write(0, b"abc")
+    match kind:
+        case "file":
+            part.destination.write_bytes(b"theirs")
+        case "dangling link":
+            part.destination.symlink_to("nowhere")
+        case _:
+            part.destination.mkdir()
+    with pytest.raises(FileExistsError) as caught:
+        part.commit(3, overwrite=False)
+    assert caught.value.path == part.destination
+    assert part.path.read_bytes() == b"abc"
+    part.destination = part.destination.with_name("b.bin")  # under a free name it works
+    part.commit(3, overwrite=False)
+    assert part.destination.read_bytes() == b"abc"
+    assert names_in(part.destination.parent) == ["a.bin", "b.bin"]
+
+
+def test_commit_overwrites_where_asked(part: PartFile) -> None:
+    part.destination.write_bytes(b"old and long")
+    part.open()
+    part.begin(3, Validator())
+    part.write(0, b"abc")
+    part.commit(3, overwrite=True)
+    assert part.destination.read_bytes() == b"abc"
+    assert names_in(part.destination.parent) == ["a.bin"]
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
+def test_commit_overwrites_regular_files_only(part: PartFile, kind: str) -> None:
+    victim = part.destination.with_name("victim")
+    victim.write_bytes(b"victim")
+    part.open()
+    part.begin(3, Validator())
+    part.write(0, b"abc")
+    match kind:
+        case "link":
+            part.destination.symlink_to(victim)
+        case "folder":
+            part.destination.mkdir()
+        case _:
+            os.mkfifo(part.destination)
+    with pytest.raises(DestinationError, match="not a regular file"):
+        part.commit(3, overwrite=True)
+    assert victim.read_bytes() == b"victim"
+    assert not stat.S_ISREG(part.destination.lstat().st_mode)
+
+
+def test_commit_cuts_what_is_too_much(part: PartFile) -> None:
+    part.open()
+    part.begin(None, Validator())
+    part.write(0, b"abcdef")
+    part.commit(3, overwrite=False)
+    assert part.destination.read_bytes() == b"abc"
+
+
+def test_an_empty_file(part: PartFile) -> None:
+    part.open()
+    part.begin(0, Validator())
+    part.commit(0, overwrite=False)
+    assert part.destination.read_bytes() == b""
+
+
+def test_the_umask_decides_on_the_mode(part: PartFile) -> None:
+    previous = os.umask(0o027)
+    try:
+        part.open()
+        part.begin(0, Validator())
+        part.commit(0, overwrite=False)
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(part.destination.stat().st_mode) == 0o640
+
+
+# Letting go
+
+
+def test_release_keeps_what_can_be_gone_on_from(part: PartFile) -> None:
+    begun(part)
+    assert names_in(part.path.parent) == ["a.bin.part", "a.bin.part.state"]
+    part.open()
+    part.release(keep=False)
+    assert names_in(part.path.parent) == []
+
+
+def test_release_without_a_checkpoint_keeps_nothing(part: PartFile) -> None:
+    part.open()
+    part.begin(10, STRONG)
+    part.write(0, b"abc")
+    part.release(keep=True)
+    assert names_in(part.path.parent) == []
+    part.release(keep=True)
+
+
+def test_discard_of_what_is_not_open(part: PartFile) -> None:
+    begun(part)
+    PartFile(part.destination).discard()
+    assert names_in(part.path.parent) == []
+    PartFile(part.destination).discard()
+
+
+def test_release_after_commit_touches_nothing(part: PartFile) -> None:
+    part.open()
+    part.begin(1, Validator())
+    part.write(0, b"a")
+    part.commit(1, overwrite=False)
+    part.release(keep=False)
+    assert part.destination.read_bytes() == b"a"
+
+
+# Trouble
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(28, DiskFullError), (122, DiskFullError), (5, DestinationError)]
+)
+def test_errors_of_the_disk_have_the_path(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[DestinationError]
+) -> None:
+    part.open()
+    part.begin(10, STRONG)
+
+    def fail(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(part_file_module.os, "pwrite", fail)
+    with pytest.raises(DestinationError) as caught:
+        part.write(0, b"abc")
+    assert type(caught.value) is kind
+    assert caught.value.path == part.path
+
+
+def test_short_writes_are_continued(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+    monkeypatch.setattr(
+        part_file_module.os, "pwrite", lambda fd, data, at: real(fd, bytes(data[:7]), at)
+    )
+    part.open()
+    part.begin(200, STRONG)
+    part.write(0, DATA)
+    part.commit(200, overwrite=False)
+    assert part.destination.read_bytes() == DATA
+
+
+def test_a_checkpoint_that_fails_leaves_the_one_before(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(part)
+    part.open()
+    part.write(100, DATA[100:])
+    with monkeypatch.context() as patch:
+
+        def fail(*_: object) -> None:
+            raise OSError(28, os.strerror(28))
+
+        patch.setattr(part_file_module.os, "fdatasync", fail)
+        with pytest.raises(DiskFullError):
+            part.checkpoint(written((0, 200)))
+    part.release(keep=True)
+    part.open()
+    assert part.state.offset == 100
+
+
+def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(DestinationError):
+        PartFile(tmp_path / "a" / "b").open()

@@ -1,0 +1,257 @@
+"""A reply's head: what may be done with its body."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
+from rheo_core.transfer.plan import Plan, RangeRefusedError, Validator, read_plan
+
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+LATER = "Sun, 06 Nov 1994 08:50:37 GMT"
+SOON = "Sun, 06 Nov 1994 08:50:36 GMT"
+
+
+def plan(
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    length: int | None = None,
+    offset: int | None = None,
+) -> Plan:
+    return read_plan(status, "", CIMultiDict(headers or {}), length, offset)
+
+
+def partial(content_range: str, length: int | None = None, offset: int = 10) -> Plan:
+    return plan(206, {"Content-Range": content_range}, length, offset)
+
+
+def test_whole_file() -> None:
+    headers = {"etag": '"a"', "content-disposition": "attachment; filename=b.txt"}
+    assert plan(200, headers, 100) == Plan(0, 100, 100, Validator('"a"'), "b.txt", partial=False)
+    assert plan() == Plan(0, None, None, Validator(), None, partial=False)
+    assert plan(length=0).end == 0
+
+
+def test_whole_file_although_a_part_was_asked_for() -> None:
+    assert plan(200, {}, 100, offset=10) == Plan(0, 100, 100, Validator(), None, partial=False)
+
+
+@pytest.mark.parametrize("length", [None, 90])
+def test_part(length: int | None) -> None:
+    told = partial("bytes 10-99/100", length)
+    assert told == Plan(10, 100, 100, Validator(), None, partial=True)
+
+
+@pytest.mark.parametrize(
+    ("content_range", "total"),
+    [
+        ("bytes 10-99/100", 100),
+        (" bytes 10-99/100 ", 100),
+        ("bytes  10-99/100", 100),
+        ("Bytes 10-99/100", 100),  # names of range units: in any case (RFC 9110 14.1)
+        ("bytes 10-99/*", None),
+        ("bytes 10-10/11", 11),
+    ],
+)
+def test_good_content_range(content_range: str, total: int | None) -> None:
+    assert partial(content_range).total == total
+
+
+@pytest.mark.parametrize(
+    "content_range",
+    [
+        "",
+        "bytes",
+        "10-99/100",
+        "bytes 10-99",
+        "bytes */100",
+        "bytes=10-99/100",
+        "items 10-99/100",
+        "bytes 10-/100",
+        "bytes -99/100",
+        "bytes 10 - 99/100",
+        "bytes 10-99/100, 200-300/400",
+        "bytes 10-99/99",
+        "bytes 10-9/100",
+        "bytes 10-100/100",
+        "bytes 9-99/100",
+        "bytes 11-99/100",
+        "bytes 0-99/100",
+        "bytes +10-99/100",
+        "bytes 1٠-99/100",
+        "bytes 10-99/" + "9" * 5000,
+    ],
+)
+def test_bad_content_range(content_range: str) -> None:
+    with pytest.raises(RangeRefusedError):
+        partial(content_range)
+
+
+@pytest.mark.parametrize("length", [0, 89, 91])
+def test_content_range_and_length_disagree(length: int) -> None:
+    with pytest.raises(RangeRefusedError, match="disagree"):
+        partial("bytes 10-99/100", length)
+
+
+def test_a_part_from_the_start() -> None:
+    told = partial("bytes 0-99/200", offset=0)
+    assert told == Plan(0, 100, 200, Validator(), None, partial=True)
+    with pytest.raises(RangeRefusedError):
+        partial("bytes 10-99/200", offset=0)
+
+
+def test_several_ranges_are_not_what_was_asked_for() -> None:
+    with pytest.raises(RangeRefusedError):
+        plan(206, {"Content-Type": "multipart/byteranges; boundary=x"}, 100, 10)
+
+
+def test_a_part_that_nobody_asked_for() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        plan(206, {"Content-Range": "bytes 0-99/100"}, 100)
+    assert not isinstance(caught.value, RangeRefusedError)
+
+
+@pytest.mark.parametrize("status", [304, 412, 416])
+def test_refused_ranges(status: int) -> None:
+    with pytest.raises(RangeRefusedError, match=str(status)):
+        plan(status, offset=10)
+    with pytest.raises(HttpStatusError):
+        plan(status)
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 226])
+def test_success_without_a_file(status: int) -> None:
+    with pytest.raises(ProtocolError, match=str(status)):
+        plan(status)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 410, 429, 500, 503, 599])
+@pytest.mark.parametrize("offset", [None, 0, 10])
+def test_errors(status: int, offset: int | None) -> None:
+    with pytest.raises(HttpStatusError) as caught:
+        read_plan(status, "Why\x1b[31m", CIMultiDict(), None, offset)
+    assert caught.value.status == status
+    assert caught.value.reason == "Why\ufffd[31m"
+    assert caught.value.retry_after is None
+
+
+# Validators
+
+
+@pytest.mark.parametrize(
+    "etag", ['"a"', '""', '"a-b_c:+/="', '"\'"', '"\xe4"', ' "a" ', '"W/a"', '"a\\"']
+)
+def test_strong_etags(etag: str) -> None:
+    assert Validator.of({"ETag": etag}).if_range == etag.strip()
+
+
+@pytest.mark.parametrize(
+    "etag", ["", "a", "W/", 'W/"a"', 'w/"a"', '"a', 'a"', '"a"b"', '"a b"', '"a\t"', '"a", "b"']
+)
+def test_weak_and_malformed_etags(etag: str) -> None:
+    assert Validator.of({"ETag": etag}) == Validator()
+
+
+@pytest.mark.parametrize(
+    ("modified", "date", "strong"),
+    [
+        (DATE, LATER, True),
+        (DATE, SOON, False),
+        (DATE, DATE, False),
+        (LATER, DATE, False),
+        (DATE, "", False),
+        ("", LATER, False),
+        (DATE, "tomorrow", False),
+        ("0", LATER, False),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", LATER, True),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", LATER, False),  # of no known zone
+        ("Sun, 99 Nov 1994 08:49:37 GMT", LATER, False),
+        ("Sun, 06 Nov 1994 08:49:37 +9999", LATER, False),
+    ],
+)
+def test_dates(modified: str, date: str, strong: bool) -> None:
+    validator = Validator.of({"Last-Modified": modified, "Date": date})
+    assert validator.if_range == (modified if strong else None)
+
+
+def test_an_etag_goes_before_a_date() -> None:
+    headers = {"ETag": '"a"', "Last-Modified": DATE, "Date": LATER}
+    assert Validator.of(headers) == Validator('"a"', DATE)
+    assert Validator.of(headers).if_range == '"a"'
+    assert Validator.of({**headers, "ETag": 'W/"a"'}).if_range == DATE
+
+
+# Retry-After
+
+
+def retry_after(value: str) -> float | None:
+    with pytest.raises(HttpStatusError) as caught:
+        plan(503, {"Retry-After": value})
+    return caught.value.retry_after
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        (" 7 ", 7),
+        (DATE, 0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("soon", None),
+        ("٣", None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert retry_after(value) == seconds
+
+
+def test_retry_after_a_date() -> None:
+    moment = datetime.now(UTC) + timedelta(hours=2)
+    told = retry_after(format_datetime(moment, usegmt=True))
+    assert told is not None
+    assert 3600 < told <= 7200
+
+
+def test_retry_after_ages_is_long() -> None:
+    told = retry_after("9" * 4000)
+    assert told is not None
+    assert told > 10**9
+
+
+# Whatever comes
+
+_NAMES = ["Content-Range", "Content-Disposition", "ETag", "Last-Modified", "Date", "Retry-After"]
+_VALUES = (
+    st.text(st.characters(), max_size=40)
+    | st.sampled_from([DATE, LATER, '"a"', "bytes 10-99/100", "120", "attachment; filename=a"])
+    | st.from_regex(r"bytes \d{0,25}-\d{0,25}/(\d{0,25}|\*)", fullmatch=True)
+    | st.from_regex(r"\w{3}, \d{1,3} \w{3} \d{1,6} \d\d:\d\d:\d\d [+-]?\w{1,6}", fullmatch=True)
+)
+
+
+@given(
+    st.sampled_from([200, 204, 206, 301, 304, 404, 412, 416, 503]) | st.integers(100, 999),
+    st.text(st.characters(), max_size=20),
+    st.dictionaries(st.sampled_from(_NAMES), _VALUES),
+    st.none() | st.integers(0, 10**12),
+    st.none() | st.integers(0, 100),
+)
+def test_any_head_is_judged_or_refused_in_our_words(
+    status: int, reason: str, headers: dict[str, str], length: int | None, offset: int | None
+) -> None:
+    try:
+        told = read_plan(status, reason, CIMultiDict(headers), length, offset)
+    except (HttpStatusError, ProtocolError) as error:
+        assert "\x1b" not in str(error)
+        return
+    assert told.start == (offset if told.partial else 0)
+    assert told.end is None or told.start <= told.end
+    assert told.total is None or told.end is None or told.end <= told.total

@@ -1,0 +1,63 @@
+"""Text from outside on its way to a terminal."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core.domain.text import printable, redact_url
+
+
+@given(st.text(st.characters()))
+def test_printable_whatever_comes(text: str) -> None:
+    result = printable(text)
+    assert all(character.isprintable() or character == "\ufffd" for character in result)
+    assert not {unicodedata.category(character) for character in result} & {"Cc", "Cf", "Cs"}
+    assert printable(result) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain – ü 東京 😀", "plain – ü 東京 😀"),
+        ("a\x1b[31mb", "a\ufffd[31mb"),
+        ("a\tb\nc\r\nd", "a b c  d"),
+        ("a\u2028b\u00a0c", "a b c"),
+        ("a\u202eb\u2066c\u200bd\ufeffe", "abcde"),
+        ("\x7f\x9b\ud800\ue000", "\ufffd" * 4),
+    ],
+)
+def test_examples(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://example.com/a?b=c#d", "http://example.com/a?b=c#d"),
+        ("http://user:pass@example.com:8080/a", "http://example.com:8080/a"),
+        ("http://a@b@example.com/", "http://example.com/"),
+        ("http://x/?a=1&X-Amz-Signature=abc&b=2", "http://x/?a=1&X-Amz-Signature=***&b=2"),
+        ("http://x/?TOKEN=abc", "http://x/?TOKEN=***"),
+        ("http://x/?api_key=abc;password=d&q=e", "http://x/?api_key=***;password=***&q=e"),
+        ("http://x/?sig=a%3Db=c", "http://x/?sig=***"),
+        ("http://[::1/", "http://[::1/"),
+        ("http://x/\x1b", "http://x/\ufffd"),
+    ],
+)
+def test_redact_url(url: str, shown: str) -> None:
+    assert redact_url(url) == shown
+
+
+SECRET = "h4unted-SECRET"
+
+
+@given(st.sampled_from(["token", "Signature", "AWSAccessKey", "auth", "client_secret"]))
+def test_no_secret_is_shown(name: str) -> None:
+    assert SECRET not in redact_url(f"https://u:{SECRET}@x/y?a=b&{name}={SECRET}&c=d")
+
+
+@given(st.text(st.characters()))
+def test_any_text_may_be_redacted(text: str) -> None:
+    redact_url(text)

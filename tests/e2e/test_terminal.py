@@ -1,0 +1,100 @@
+"""The installed `rheo-tui` in a real pseudo-terminal, used as a person uses it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.core.engine import Gate, names_in, serving
+from tests.e2e.terminal import APP, Terminal
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+DOWN, ENTER, ESCAPE = "\x1b[B", "\r", "\x1b"
+BODY = body_of(3_000_000)
+
+pytestmark = pytest.mark.skipif(
+    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
+)
+
+
+async def test_paste_watch_cancel_retry_quit(server: MisbehavingServer, tmp_path: Path) -> None:
+    async def missing_at_first(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            await exchange.head("404 Not Found", Content_Length=0)
+        else:
+            await exchange.serve(BODY)
+
+    files = {f"file-{n}.bin": body_of(700_000 * n, f"seed {n}") for n in (1, 2, 3)}
+    urls = [server.on(f"/{name}", serving(body)) for name, body in files.items()]
+    stuck = server.on("/stuck.bin", Gate(BODY, 1_200_000))
+    flaky = server.on("/flaky.bin", missing_at_first)
+    folder = tmp_path / "files"
+
+    async with Terminal([APP, "-d", str(folder)], tmp_path / "home") as terminal:
+        await terminal.shows("quit")
+        terminal.paste("\n".join(urls))
+        await terminal.shows(*urls)  # the Add screen, filled in, every line of it
+        terminal.type(ENTER)
+        await terminal.until(
+            lambda: all("✓" in terminal.line_with(name) for name in files), "three files done"
+        )
+
+        terminal.paste(f"{stuck}\n{flaky}")
+        await terminal.shows(stuck, flaky)
+        terminal.type(ENTER)
+        await terminal.until(lambda: "✗" in terminal.line_with("flaky.bin"), "the failure")
+        await terminal.until(lambda: "%" in terminal.line_with("stuck.bin"), "some progress")
+
+        terminal.type("/")
+        await terminal.shows("5 of 5")
+        terminal.type("stuck" + ENTER)
+        await terminal.until(lambda: not terminal.line_with(" file-1.bin  "), "the filter")
+        terminal.type("c")
+        await terminal.until(lambda: "⊘" in terminal.line_with("stuck.bin"), "the cancellation")
+        terminal.type("/")
+        terminal.type("\x7f" * 5 + "flaky" + ENTER)
+        await terminal.until(lambda: "✗" in terminal.line_with("flaky.bin"), "the filter")
+        terminal.type("r")
+        await terminal.until(lambda: "✓" in terminal.line_with("flaky.bin"), "the retry")
+
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+
+    expected = files | {"flaky.bin": BODY}
+    assert names_in(folder) == sorted(expected)
+    for name, body in expected.items():
+        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        assert digest == hashlib.sha256(body).hexdigest(), name
+
+
+async def test_quitting_asks_while_something_runs_and_keeps_the_bytes(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 2_000_000, ETag='"v1"')
+    url = server.on("/big.bin", gate)
+    folder = tmp_path / "files"
+    async with Terminal([APP, "-d", str(folder), url], tmp_path / "home") as terminal:
+        await terminal.until(lambda: "66%" in terminal.line_with("big.bin"), "2 of 3 MB")
+        terminal.type("q")
+        await terminal.shows("kept")  # it says what happens to what runs
+        terminal.type(ENTER)
+        assert await terminal.exit_code() == 0
+    assert names_in(folder) == ["big.bin.part", "big.bin.part.state"]
+
+    async with Terminal([APP, "-d", str(folder), url], tmp_path / "home") as terminal:
+        await terminal.until(lambda: "✓" in terminal.line_with("big.bin"), "the rest")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+    assert (folder / "big.bin").read_bytes() == BODY
+    assert server.requests[-1].headers["range"] == "bytes=2000000-"
+
+
+async def test_the_demo_shows_what_there_is(tmp_path: Path) -> None:
+    async with Terminal([APP, "--demo"], tmp_path / "home") as terminal:
+        await terminal.shows("debian-13.2.0-amd64-netinst.iso", "retry 1 of 5", "active")
+        await terminal.until(lambda: "✓" in terminal.line_with("README.md"), "a file done")
+        terminal.type("q")
+        await terminal.shows("kept")
+        terminal.type(ENTER)
+        assert await terminal.exit_code() == 0
+    assert not list(Path(tmp_path).glob("**/*.iso*"))

@@ -1,0 +1,94 @@
+"""What tests of the app share: starting it over the fake service, waiting for conditions."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from rheo_core.domain import FileConfig
+from rheo_tui.app import RheoApp
+from rheo_tui.screens.main import MainScreen
+from rheo_tui.widgets.table import DownloadTable
+from tests.tui.fake_service import FakeService
+
+_TRIES = 200
+
+
+class Driver:
+    """A running app with its service and pilot."""
+
+    def __init__(self, app: RheoApp, service: FakeService, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.service = service
+        self.pilot = pilot
+
+    @property
+    def main(self) -> MainScreen:
+        return self.app.main
+
+    @property
+    def table(self) -> DownloadTable:
+        return self.main.query_one(DownloadTable)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+        self.main.refresh_from_engine()
+        await self.pilot.pause()
+
+    async def command(self, text: str) -> None:
+        """Enter `text` at the command line."""
+        await self.press("colon")
+        self.main.query_one("#command-text", Input).value = text
+        await self.press("enter")
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let the app work until `condition` holds."""
+        for _ in range(_TRIES):
+            if condition():
+                return
+            await self.pilot.pause(0.005)
+        raise AssertionError("the condition never became true")
+
+    async def fill(self, count: int = 3, *, size: int = 10_000_000) -> list[str]:
+        """Queue `count` downloads; gives their ids in order."""
+        configs = [
+            FileConfig(url=f"https://example.org/files/file-{at:05}.iso", size_bytes=size)
+            for at in range(count)
+        ]
+        await self.service.add(configs)
+        self.service.calls.clear()
+        await self.update()
+        return [config.id for config in configs]
+
+    async def update(self) -> None:
+        self.main.refresh_from_engine()
+        await self.pilot.pause()
+
+    def called(self, name: str) -> list[object]:
+        return [value for call, value in self.service.calls if call == name]
+
+    def notices(self) -> str:
+        return " | ".join(notice.message for notice in self.app._notifications)
+
+    def lines(self) -> list[str]:
+        """The table as text."""
+        return [self.table.render_line(y).text for y in range(self.table.size.height)]
+
+
+@asynccontextmanager
+async def running(
+    service: FakeService | None = None,
+    configs: Sequence[FileConfig] = (),
+    size: tuple[int, int] = (100, 30),
+) -> AsyncIterator[Driver]:
+    """The app over a fake service, ready for keys."""
+    service = service or FakeService()
+    app = RheoApp(service, configs)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        driver = Driver(app, service, pilot)
+        await driver.until(lambda: service.started and app.main.link.ready)
+        await driver.until(lambda: isinstance(app.screen, MainScreen))
+        await driver.update()
+        yield driver

@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.widgets import Input
+
+from rheo_core.domain import FileConfig
+from rheo_tui.screens.add import AddScreen, LinksArea
+from rheo_tui.screens.load import LoadScreen
+from rheo_tui.widgets.verdicts import VerdictLines
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+PASTE = "https://example.org/a.iso\rftp://example.org/b\r\rhttps://example.org/a.iso\rno [/b] url"
+
+
+async def paste(app: Driver, text: str) -> None:
+    app.app.post_message(events.Paste(text))
+    await app.pilot.pause()
+    await app.until(lambda: isinstance(app.app.screen, AddScreen))
+    await app.pilot.pause()
+
+
+def verdicts(app: Driver) -> list[str]:
+    return app.app.screen.query_one(VerdictLines).plain_lines
+
+
+@pytest.mark.parametrize("before", [(), ("slash",), ("colon",)])
+async def test_a_paste_anywhere_opens_add_with_all_of_it(before: tuple[str, ...]) -> None:
+    async with running() as app:
+        await app.press(*before)
+        await paste(app, PASTE)
+        assert app.app.screen.query_one(LinksArea).text == PASTE.replace("\r", "\n")
+        lines = verdicts(app)
+        assert any(line.startswith("✗ line 2") and "ftp" in line for line in lines)
+        assert any(line.startswith("= line 4") for line in lines)
+        assert any(line.startswith("✗ line 5") for line in lines)
+        assert any(line.startswith("✓ line 1") for line in lines)
+
+
+async def test_good_lines_are_queued_and_bad_ones_stay() -> None:
+    async with running() as app:
+        await paste(app, PASTE)
+        await app.press("enter")
+        assert app.called("add") == [["https://example.org/a.iso"]]
+        assert isinstance(app.app.screen, AddScreen)
+        assert app.app.screen.query_one(LinksArea).text == "ftp://example.org/b\n\nno [/b] url"
+        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.notices()
+        await app.press("escape")
+        await app.until(lambda: app.app.screen is app.main)
+        assert len(app.table.listing.shown) == 1
+
+
+async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
+    async with running() as app:
+        await paste(app, "https://example.org/a")
+        app.service.fail_with = OSError("no room")
+        await app.press("enter")
+        assert "Cannot add: no room." in app.notices()
+        assert isinstance(app.app.screen, AddScreen)
+        assert app.app.screen.query_one(LinksArea).text == "https://example.org/a"
+
+
+async def test_typing_links() -> None:
+    async with running() as app:
+        await app.press("a", *"http://a", "ctrl+j", *"http://b")
+        await app.until(lambda: len(verdicts(app)) == 2)
+        await app.press("enter")
+        assert app.called("add") == [["http://a/", "http://b/"]]
+        await app.until(lambda: app.app.screen is app.main)
+
+
+async def test_loading_a_list(tmp_path: Path) -> None:
+    links = tmp_path / "links.txt"
+    links.write_text("# mine\nhttps://example.org/1\nnonsense\nhttps://example.org/2\n")
+    async with running() as app:
+        await app.press("o")
+        screen = app.app.screen
+        assert isinstance(screen, LoadScreen)
+        screen.query_one(Input).value = str(tmp_path / "missing")
+        await app.until(lambda: "Cannot read" in _count(app))
+        screen.query_one(Input).value = str(links)
+        await app.until(lambda: "2 to add · 1 invalid" in _count(app))
+        assert any(line.startswith("✗ line 3") for line in verdicts(app))
+        await app.press("enter")
+        await app.until(lambda: app.called("add"))
+        assert app.called("add") == [["https://example.org/1", "https://example.org/2"]]
+
+
+def _count(app: Driver) -> str:
+    return str(app.app.screen.query_one(".verdict-count").render())
+
+
+async def test_links_of_the_command_line_are_queued() -> None:
+    config = FileConfig(url="https://example.org/first")
+    async with running(configs=[config]) as app:
+        await app.until(lambda: config.id in app.service.rows)
+        await app.until(lambda: any("queued" in line.text for line in app.main.book.lines))
+
+
+HOSTILE = ["x[/", "[b]bold[/b]", "[red]", "a\x1b[31mred", "\u202egnp.exe", "日本語" * 40, "\\"]
+
+
+async def test_hostile_names_are_only_text() -> None:
+    service = FakeService(show_log=True)
+    async with running(service, size=(150, 40)) as app:
+        ids = await app.fill(len(HOSTILE))
+        for row, name in zip(ids, HOSTILE, strict=True):
+            service.change(row, name=name, url=f"https://example.org/{name}")
+            service.fail(row, f"bad {name}")
+        await app.update()
+        await app.press("enter")
+        for _ in HOSTILE:
+            await app.press("down", "y")
+            shown = "".join(app.lines()) + app.app.export_screenshot()
+            assert "\x1b" not in shown
+            assert "\u202e" not in shown
+        assert "x[/" in "".join(app.lines())
+        await app.press("slash", *"[/b]")
+        assert len(app.table.listing.shown) == 1
+
+
+async def test_an_empty_list_says_how_to_begin() -> None:
+    async with running(size=(80, 24)) as app:
+        assert any("or just paste links" in line for line in app.lines())
+        await app.fill()
+        assert "Name" in app.lines()[0]

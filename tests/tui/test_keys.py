@@ -1,0 +1,266 @@
+import pytest
+
+from rheo_core.domain import DownloadStatus
+from rheo_tui.actions import ACTIONS
+from rheo_tui.screens.help import HelpScreen
+from rheo_tui.screens.quit import QuitScreen
+from rheo_tui.screens.settings import SettingsScreen
+from rheo_tui.screens.sort import SortScreen
+from rheo_tui.widgets.command_line import CommandLine
+from rheo_tui.widgets.details import DetailsPane
+from rheo_tui.widgets.filter_bar import FilterBar
+from rheo_tui.widgets.log_pane import LogPane
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+
+async def test_pause_resume_cancel_retry() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        await app.press("p")
+        assert app.service.rows[first].status is DownloadStatus.PAUSED
+        await app.press("p")
+        assert app.service.rows[first].status is DownloadStatus.QUEUED
+        await app.press("c")
+        assert app.service.rows[first].status is DownloadStatus.CANCELLED
+        await app.press("r")
+        assert app.service.rows[first].status is DownloadStatus.QUEUED
+
+
+async def test_remove_and_undo() -> None:
+    async with running() as app:
+        first, second, third = await app.fill()
+        await app.press("x")
+        assert set(app.service.rows) == {second, third}
+        assert len(app.table.listing.shown) == 2
+        await app.press("u")
+        assert set(app.service.rows) == {first, second, third}
+        assert app.table.listing.shown[0] == first
+
+
+async def test_verbs_act_on_marked_rows() -> None:
+    async with running() as app:
+        first, second, third = await app.fill()
+        await app.press("space", "space")
+        assert app.table.listing.marked == {first, second}
+        await app.press("p")
+        assert app.called("pause") == [[first, second]]
+        await app.press("*")
+        assert app.table.listing.marked == {third}
+        await app.press("escape")
+        assert not app.table.listing.marked
+
+
+async def test_priority_and_place() -> None:
+    async with running() as app:
+        first, second, third = await app.fill()
+        await app.press("J")
+        assert app.table.listing.shown == [second, first, third]
+        await app.press("K")
+        assert app.table.listing.shown == [first, second, third]
+        await app.press("G", "+")
+        assert app.table.listing.shown == [third, first, second]
+        await app.press("-")
+        assert app.service.rows[third].priority == 1
+
+
+async def test_retry_all_failed() -> None:
+    async with running() as app:
+        first, second, _ = await app.fill()
+        app.service.fail(first, "404 Not Found")
+        app.service.fail(second, "410 Gone")
+        await app.update()
+        await app.press("R")
+        assert app.called("retry") == [[first, second]]
+
+
+async def test_speed_limit_steps() -> None:
+    async with running() as app:
+        await app.press("[")
+        assert app.called("set_speed_limit") == [50_000_000]
+        await app.press("[", "]", "]")
+        assert app.called("set_speed_limit")[1:] == [20_000_000, 50_000_000, None]
+        await app.press("]")
+        assert "there is no speed limit" in app.notices()
+
+
+async def test_disabled_actions_explain_themselves() -> None:
+    async with running() as app:
+        await app.press("c")
+        assert "nothing selected" in app.notices()
+        first, *_ = await app.fill()
+        app.service.change(first, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.press("c")
+        assert "already completed" in app.notices()
+        assert not app.called("cancel")
+        await app.press("u")
+        assert "nothing was removed" in app.notices()
+
+
+async def test_filter_is_live_and_escape_clears_it() -> None:
+    async with running() as app:
+        await app.fill(20)
+        await app.press("slash", *"0001")
+        bar = app.main.query_one(FilterBar)
+        assert len(app.table.listing.shown) == 11
+        assert "11 of 20" in str(bar.query_one("#filter-count").render())
+        await app.press("enter")
+        assert app.app.focused is app.table
+        await app.press("escape")
+        assert not bar.display
+        assert len(app.table.listing.shown) == 20
+
+
+async def test_sort_picker_and_header_click() -> None:
+    async with running() as app:
+        ids = await app.fill()
+        await app.press("s")
+        assert isinstance(app.app.screen, SortScreen)
+        await app.press("down", "enter")
+        assert app.table.listing.sort.column.id == "name"
+        await app.pilot.click(app.table, offset=(5, 0))
+        assert app.table.listing.sort.descending
+        assert app.table.listing.shown == ids[::-1]
+        assert "Name ▼" in app.lines()[0]
+        await app.press("J")
+        assert "not in queue order" in app.notices()
+
+
+async def test_mouse_selects_marks_and_opens() -> None:
+    async with running() as app:
+        _, second, third = await app.fill()
+        await app.pilot.click(app.table, offset=(10, 3))
+        assert app.table.current and app.table.current.id == third
+        await app.pilot.click(app.table, offset=(0, 2))
+        assert app.table.listing.marked == {second}
+        await app.pilot.click(app.table, offset=(10, 2), times=2)
+        await app.until(lambda: app.main.query_one(DetailsPane).display)
+
+
+async def test_moving_in_a_long_list() -> None:
+    async with running() as app:
+        await app.fill(200)
+        await app.press("G")
+        assert app.table.cursor == 199
+        assert "file-00199.iso" in app.lines()[-1]
+        await app.press("pageup", "k")
+        assert app.table.cursor == 199 - app.table.page_size - 1
+        await app.press("g")
+        assert app.table.cursor == app.table.scroll_offset.y == 0
+
+
+async def test_details_and_log() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        app.service.fail(first, "The disk is full")
+        await app.update()
+        await app.press("enter", "l")
+        details = app.main.query_one(DetailsPane)
+        assert details.display
+        await app.until(lambda: app.main.query_one(LogPane).plain_lines)
+        assert any("The disk is full" in line for line in app.main.query_one(LogPane).plain_lines)
+        assert "The disk is full" in app.app.export_screenshot().replace("&#160;", " ")
+        await app.press("enter", "l")
+        assert not details.display
+        assert not app.main.query_one(LogPane).display
+
+
+async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("y")
+        assert app.app.clipboard == "https://example.org/files/file-00000.iso"
+        monkeypatch.setattr("rheo_tui.folders.shutil.which", lambda _: None)
+        monkeypatch.setattr("rheo_tui.folders.Path.is_dir", lambda _: True)
+        await app.press("f")
+        assert "Nothing here can open folders" in app.notices()
+
+
+async def test_settings_are_checked_then_saved() -> None:
+    async with running() as app:
+        await app.press(",")
+        assert isinstance(app.app.screen, SettingsScreen)
+        await app.press("tab", "9", "9", "enter")
+        assert isinstance(app.app.screen, SettingsScreen)
+        problem = str(app.app.screen.query_one("#settings-problem").render())
+        assert "Parallel downloads “99” is not acceptable" in problem
+        assert "1 to 64" in problem
+        await app.press("backspace", "enter")
+        await app.until(lambda: app.called("change_settings"))
+        assert app.service.settings.max_concurrent == 9
+
+
+async def test_command_line() -> None:
+    async with running() as app:
+        ids = await app.fill()
+        line = app.main.query_one(CommandLine)
+        await app.command("cancel zz")
+        assert "No download has an ID" in app.notices()
+        assert line.display
+        await app.press("escape")
+        await app.command(f"cancel {ids[1][:6]}")
+        assert app.called("cancel") == [[ids[1]]]
+        assert not line.display
+        await app.command("limit 2M")
+        assert app.called("set_speed_limit") == [2_000_000]
+
+
+async def test_help_and_palette_come_from_the_registry() -> None:
+    async with running(size=(120, 100)) as app:
+        await app.press("?")
+        assert isinstance(app.app.screen, HelpScreen)
+        shown = app.app.export_screenshot().replace("&#160;", " ")
+        assert all(action.title in shown for action in ACTIONS)
+        await app.press("escape", "ctrl+p")
+        await app.until(lambda: "not now: nothing selected" in _screen(app))
+        await app.press(*"sett", "enter")
+        await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
+
+
+def _screen(app: Driver) -> str:
+    return app.app.export_screenshot().replace("&#160;", " ")
+
+
+async def test_keys_can_be_chosen() -> None:
+    async with running(FakeService(keys={"help": "f1", "pause": "z", "nonsense": "q"})) as app:
+        first, *_ = await app.fill()
+        assert "unknown actions: nonsense" in app.notices()
+        await app.press("p")
+        assert not app.called("pause")
+        await app.press("z")
+        assert app.called("pause") == [[first]]
+        assert "z pause" in _screen(app).replace("</text>", "") or " z" in _screen(app)
+        await app.press("f1")
+        assert isinstance(app.app.screen, HelpScreen)
+
+
+async def test_quit_asks_only_while_something_runs() -> None:
+    async with running() as app:
+        await app.fill()
+        app.service.advance(1)
+        await app.update()
+        await app.press("q")
+        assert isinstance(app.app.screen, QuitScreen)
+        assert "their bytes" in _screen(app)
+        await app.press("n")
+        assert not app.service.closed
+        await app.press("q")
+        await app.pilot.press("y")
+        await app.until(lambda: app.service.closed)
+    async with running() as app:
+        await app.pilot.press("q")
+        await app.until(lambda: app.service.closed)
+        assert app.called("close") == [None]
+
+
+async def test_errors_of_the_engine_do_not_end_the_app() -> None:
+    service = FakeService()
+    async with running(service) as app:
+        await app.fill()
+        service.fail_with = RuntimeError("engine on fire [/b]")
+        await app.press("p")
+        assert "Pause or resume did not work: engine on fire [/b]." in app.notices()
+        assert any("on fire" in line.text for line in app.main.book.lines)
+        await app.press("p")
+        assert app.called("pause")

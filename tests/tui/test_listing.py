@@ -1,0 +1,155 @@
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_tui.columns import COLUMNS, QUEUE_ORDER, layout
+from rheo_tui.commands import CommandError, parse_command
+from rheo_tui.filters import parse_filter
+from rheo_tui.listing import Listing, Sort
+
+
+def row(at: int, **values: object) -> DownloadSnapshot:
+    name = str(values.pop("name", f"file-{at}"))
+    return replace(
+        DownloadSnapshot(
+            id=f"{at:016x}",
+            url=f"https://example.org/{at}",
+            name=name,
+            status=DownloadStatus.QUEUED,
+            reason="",
+            priority=1,
+            order=(-1, at),
+        ),
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def snapshot(rows: Sequence[DownloadSnapshot], revision: int = 1, **values: object) -> Snapshot:
+    return replace(
+        Snapshot(revision=revision, downloads=tuple(rows), removed=(), stats=DownloadStats()),
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def names(listing: Listing) -> list[str]:
+    return [listing.rows[shown].name for shown in listing.shown]
+
+
+def test_rows_come_in_queue_order() -> None:
+    listing = Listing()
+    rows = [row(at) for at in range(50)]
+    random.Random(1).shuffle(rows)
+    change = listing.apply(snapshot(rows))
+    assert change.order
+    assert listing.shown == [f"{at:016x}" for at in range(50)]
+
+
+def test_a_changed_row_is_told_by_its_position_and_nothing_is_sorted() -> None:
+    listing = Listing()
+    listing.apply(snapshot([row(at) for at in range(10)]))
+    change = listing.apply(snapshot([row(4, bytes_downloaded=5)], 2))
+    assert change.rows == [4]
+    assert not change.order
+
+
+def test_volatile_columns_are_sorted_later() -> None:
+    listing = Listing()
+    listing.sort = Sort(COLUMNS["speed"], descending=True)
+    listing.apply(snapshot([row(0, speed_bps=5.0), row(1, speed_bps=9.0), row(2)]))
+    assert names(listing) == ["file-1", "file-0", "file-2"]
+    listing.apply(snapshot([row(0, speed_bps=20.0)], 2))
+    assert names(listing)[0] == "file-1"
+    assert listing.stale
+    listing.rebuild()
+    assert names(listing) == ["file-0", "file-1", "file-2"]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_rows_without_a_value_come_last(descending: bool) -> None:
+    listing = Listing()
+    listing.sort = Sort(COLUMNS["size"], descending)
+    listing.apply(snapshot([row(0), row(1, total_bytes=1), row(2, total_bytes=9)]))
+    assert names(listing)[-1] == "file-0"
+
+
+def test_choosing_the_same_column_again_turns_it_round() -> None:
+    sort = Sort().towards(COLUMNS["size"])
+    assert (sort.column.id, sort.descending) == ("size", True)
+    assert not sort.towards(COLUMNS["size"]).descending
+    assert sort.towards(QUEUE_ORDER) == Sort()
+
+
+def test_filter_and_marks() -> None:
+    listing = Listing()
+    listing.apply(snapshot([row(0, name="Linux.ISO"), row(1, name="b.zip"), row(2, name="c.iso")]))
+    listing.toggle_mark(f"{1:016x}")
+    listing.filter = parse_filter(" iso ")
+    listing.rebuild()
+    assert names(listing) == ["Linux.ISO", "c.iso"]
+    assert listing.marked_shown() == []  # hidden ones are safe from the keys
+    listing.invert_marks()
+    assert [marked.name for marked in listing.marked_shown()] == ["Linux.ISO", "c.iso"]
+    change = listing.apply(snapshot([row(1, name="now.iso")], 2))
+    assert change.order
+    assert "now.iso" in names(listing)
+
+
+def test_removed_rows_lose_their_mark_and_reset_drops_the_rest() -> None:
+    listing = Listing()
+    listing.apply(snapshot([row(at) for at in range(3)]))
+    listing.toggle_mark(f"{0:016x}")
+    listing.apply(snapshot([], 2, removed=(f"{0:016x}",)))
+    assert not listing.marked
+    assert len(listing.shown) == 2
+    listing.apply(snapshot([row(7)], 3, reset=True))
+    assert names(listing) == ["file-7"]
+
+
+@pytest.mark.parametrize("width", range(10, 240))
+def test_a_layout_fills_its_width(width: int) -> None:
+    columns = layout(width)
+    end = columns[-1].x + columns[-1].width
+    assert end == width or (end > width and width < 40)
+    assert all(first.x + first.width < second.x for first, second in pairwise(columns))
+
+
+def test_columns_at_usual_widths() -> None:
+    def ids(width: int) -> list[str]:
+        return [place.column.id for place in layout(width)]
+
+    at_80 = ["mark", "name", "progress", "speed", "eta", "status"]
+    assert ids(78) == at_80
+    assert ids(118) == list(COLUMNS)
+    assert ids(198) == list(COLUMNS)
+    assert ids(40) == ["mark", "name", "status"]
+
+
+IDS = ["3fa9000000000000", "3fb0000000000000", "7c00000000000000"]
+
+
+def test_commands() -> None:
+    assert parse_command(":cancel 3FA", IDS).download_id == IDS[0]
+    assert parse_command("limit 2M", IDS).rate == 2_000_000
+    assert parse_command("add https://example.org/a", IDS).text == "https://example.org/a"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("cancel 3f", "fits 2 downloads"),
+        ("pause zz", "No download has an ID that starts with “zz”."),
+        ("retry", "needs the start of an ID"),
+        ("explode 3f", "is no command"),
+        ("limit soon", "is not a speed"),
+        ("add", "needs something after it"),
+        ("quit now", "takes nothing"),
+    ],
+)
+def test_bad_commands_get_one_sentence(line: str, told: str) -> None:
+    with pytest.raises(CommandError, match=told) as caught:
+        parse_command(line, IDS)
+    assert str(caught.value).endswith(".")

@@ -1,0 +1,91 @@
+"""The command line of `rheo-tui`, and the app over the real engine."""
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from rheo_core import __version__
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import DownloadStatus, FileConfig
+from rheo_tui.__main__ import main
+from rheo_tui.app import RheoApp
+from rheo_tui.demo import DemoServer
+from rheo_tui.local_service import LocalService
+from rheo_tui.screens.settings import SettingsScreen
+
+_TRIES = 2000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ftp://example.org/x"], "argument 1: URL 'ftp://example.org/x' has scheme 'ftp'"),
+        (["-i", "/nowhere/list.txt"], "/nowhere/list.txt cannot be read"),
+        (["http://a/b", "nonsense"], "argument 2: URL 'nonsense'"),
+        (["-d", "~nobody-of-this-name/x"], "--download-dir"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_bad_lists_are_named_with_their_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    links = tmp_path / "links.txt"
+    links.write_text("# mine\n\nhttp://a/b\nnonsense\n")
+    assert main(["-i", str(links)]) == 1
+    assert f"{links}, line 4: " in capsys.readouterr().err
+
+
+def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--nonsense"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rheo-tui {__version__}\n"
+
+
+def test_without_a_terminal_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 1
+    assert "a terminal is needed" in capsys.readouterr().err
+
+
+async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
+    async with DemoServer(throttled=False) as server:
+        configs = server.configs()
+        settings = build_settings(download_dir=tmp_path / "new", max_retries=0)
+        service = LocalService(settings, save=False)
+        app = RheoApp(service, configs)
+        async with app.run_test(size=(120, 40)) as pilot:
+            rows = app.main.listing.rows
+            for _ in range(_TRIES):
+                await pilot.pause(0.01)
+                app.main.refresh_from_engine()
+                states = {row.status for row in rows.values()}
+                if len(rows) == len(configs) and all(state.is_terminal for state in states):
+                    break
+            assert DownloadStatus.COMPLETED in states
+            done = [row for row in rows.values() if row.status is DownloadStatus.COMPLETED]
+            assert all(Path(row.destination).stat().st_size == row.total_bytes for row in done)
+            assert any("done:" in line.text for line in app.main.book.lines)
+            assert not service.check(FileConfig(url="http://a/b").url)[0].problem
+            await pilot.press(",")
+            assert isinstance(app.screen, SettingsScreen)
+            app.screen.query_one("#retries", Input).value = "7"
+            await pilot.press("enter")
+            await pilot.pause()
+            assert service.settings.max_retries == 7
+            await pilot.press("[", "]", "x", "u")
+            await pilot.pause()
+            assert len(rows) == len(configs)

@@ -1,0 +1,103 @@
+import time
+from dataclasses import replace
+
+import pytest
+
+from rheo_core.domain import DownloadStatus
+from rheo_tui.widgets.totals import TotalsHeader
+from tests.tui.driving import running
+from tests.tui.fake_service import FakeService
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 36), (200, 50)])
+async def test_every_line_has_the_table_s_width(size: tuple[int, int]) -> None:
+    async with running(size=size) as app:
+        ids = await app.fill(60)
+        app.service.advance(2)
+        app.service.change(ids[5], name="東京オリンピック開会式映像資料集第一部完全版.mkv")
+        await app.update()
+        width = app.table.scrollable_content_region.width
+        lengths = {app.table.render_line(y).cell_length for y in range(app.table.size.height)}
+        assert lengths == {width}
+
+
+async def test_10_000_rows_paint_only_what_changed_and_is_seen() -> None:
+    async with running(size=(120, 36)) as app:
+        ids = await app.fill(10_000)
+        table = app.table
+        await app.until(lambda: table.painted_lines >= table.page_size)
+        before = table.painted_lines
+        for row in (ids[3], ids[7], ids[9_000]):
+            app.service.change(row, speed_bps=5.0)
+        await app.update()
+        assert table.painted_lines == before + 2
+        await app.update()
+        assert table.painted_lines == before + 2
+
+
+async def test_updates_of_10_000_rows_cost_little() -> None:
+    async with running(size=(120, 36)) as app:
+        ids = await app.fill(10_000)
+        changed = [replace(app.service.rows[row], bytes_downloaded=1) for row in ids[:100]]
+        snapshot = replace(app.service.snapshot(10**9), revision=10**9, downloads=tuple(changed))
+        began = time.perf_counter()
+        app.table.apply(snapshot)
+        assert time.perf_counter() - began < 0.05  # a full sort and repaint takes longer
+
+
+async def test_nothing_is_painted_while_nothing_changes() -> None:
+    async with running() as app:
+        await app.fill()
+        painted = app.table.painted_lines
+        revision = app.main.link.latest
+        for _ in range(5):
+            await app.update()
+        assert app.table.painted_lines == painted
+        assert app.main.link.latest is revision
+
+
+async def test_states_and_reasons_in_words() -> None:
+    async with running(FakeService(max_concurrent=1), size=(140, 30)) as app:
+        first, second, third = await app.fill()
+        app.service.advance(1)
+        app.service.change(
+            third,
+            status=DownloadStatus.RETRYING,
+            retry_at=time.time() + 12.2,
+            attempt=2,
+            max_attempts=6,
+        )
+        await app.update()
+        lines = "\n".join(app.lines())
+        assert "● active" in lines
+        assert "○ waiting (1 of 1 slots)" in lines
+        assert "↻ retry in 12 s (2 of 5)" in lines
+        app.service.fail(second, "404 Not Found")
+        app.service.change(first, status=DownloadStatus.COMPLETED, speed_bps=0.0)
+        await app.update()
+        lines = "\n".join(app.lines())
+        assert "✗ failed: 404 Not Found" in lines
+        assert "✓ done" in lines
+        header = app.main.query_one(TotalsHeader).render().plain
+        assert "✓ 1 done" in header
+        assert "✗ 1 failed" in header
+
+
+async def test_the_cursor_keeps_its_row() -> None:
+    async with running() as app:
+        ids = await app.fill(5)
+        await app.press("down", "down")
+        app.service.change(ids[4], priority=9, order=(-9, 0))
+        await app.update()
+        assert app.table.current and app.table.current.id == ids[2]
+        await app.service.remove([ids[0]])
+        await app.update()
+        assert app.table.current and app.table.current.id == ids[2]
+
+
+@pytest.mark.parametrize("theme", ["rheo-dark", "rheo-light", "ansi-dark", "ansi-light"])
+async def test_themes(theme: str) -> None:
+    async with running(FakeService(theme=theme)) as app:
+        await app.fill()
+        assert app.app.theme == theme
+        assert "file-00000.iso" in app.lines()[1]
