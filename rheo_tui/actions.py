@@ -39,6 +39,7 @@ class Action:
     help: str
     label: str = ""  # in the footer; empty: not shown there
     disabled: Callable[[Context], str] = field(default=lambda _: "")
+    opens_input: bool = False  # what is typed behind its key belongs into an input
 
 
 SPEED_LIMITS = (
@@ -172,7 +173,10 @@ ACTIONS: tuple[Action, ...] = (
             "there is no speed limit" if context.speed_limit is None else ""
         ),
     ),
-    Action("filter", "/", "Filter", "List", "Show names and links that contain a text.", "filter"),
+    Action(
+        "filter", "/", "Filter", "List", "Show names and links that contain a text.", "filter",
+        opens_input=True,
+    ),
     Action("sort", "s", "Sort", "List", "By any column; again turns it round.", "sort", _some),
     Action(
         "mark", "space", "Mark", "List", "Keys act on the marked downloads.", "mark", _current
@@ -206,7 +210,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", "home,g", "First", "Move", "To the first row."),
     Action("last", "end,G", "Last", "Move", "To the last row."),
     Action("settings", "comma", "Settings", "App", "Folder, parallel downloads, retries."),
-    Action("command", ":", "Command line", "App", "Such as :cancel 3fa9 or :limit 2M."),
+    Action(
+        "command", ":", "Command line", "App", "Such as :cancel 3fa9 or :limit 2M.",
+        opens_input=True,
+    ),
     Action("palette", "ctrl+p", "Palette", "App", "Find any of these by name."),
     Action("help", "?", "Help", "App", "These keys.", "help"),
     Action("quit", "q", "Quit", "App", "Bytes that are there are kept.", "quit"),
@@ -217,7 +224,15 @@ BY_ID = {action.id: action for action in ACTIONS}
 def bindings() -> list[Binding]:
     """One binding an action; the id lets users choose other keys."""
     return [
-        Binding(action.keys, f"run('{action.id}')", action.title, show=False, id=action.id)
+        Binding(
+            action.keys,
+            f"run('{action.id}')",
+            action.title,
+            show=False,
+            id=action.id,
+            # Keys typed ahead arrive in one go: only a priority binding acts before the next one.
+            priority=action.opens_input,
+        )
         for action in ACTIONS
     ]
 

@@ -1,9 +1,10 @@
 """Keeping the main screen and the engine together: start, poll, listen, never fall over."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from rheo_core.domain import FileConfig, Snapshot
 from rheo_core.domain.text import printable
+from rheo_core.events import DownloadEvent
 
 from .log_book import LogBook, log_line
 from .service import DownloadService
@@ -43,11 +44,13 @@ class EngineLink:
             self.ready = False
             await self.guard(self.service.close(), "The engine did not close well")
 
-    async def listen(self, name_of: Callable[[str], str]) -> None:
+    async def listen(
+        self, events: AsyncIterator[DownloadEvent], name_of: Callable[[str], str]
+    ) -> None:
         """Write a log line for each event until the engine closes."""
 
         async def lines() -> None:
-            async for event in self.service.events():
+            async for event in events:
                 self._book.write(log_line(event, name_of(event.download_id)))
 
         await self.guard(lines(), "The log stopped")

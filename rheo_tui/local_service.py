@@ -61,11 +61,10 @@ class LocalService:
         """What changed after revision `since`."""
         return self._manager.snapshot(since)
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    def events(self) -> AsyncIterator[DownloadEvent]:
         """Every event but progress, until the engine closes."""
-        async for event in self._manager.events():
-            if not isinstance(event, DownloadProgressEvent):
-                yield event
+        events = self._manager.events()
+        return (event async for event in events if not isinstance(event, DownloadProgressEvent))
 
     def check(self, text: str) -> list[Entry]:
         """A verdict on each line of `text`."""

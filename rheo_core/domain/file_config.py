@@ -1,10 +1,12 @@
 """What the user asked for: a URL, a destination, options."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, field_validator
@@ -13,6 +15,7 @@ from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
 from .text import printable, redact_url
 
+_HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -59,6 +62,8 @@ def _normalise_netloc(parts: SplitResult) -> str:
         host = f"[{host}]"
     elif not host.isascii():
         host = host.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"host {printable(host)!r} is not possible")
     port = parts.port  # raises ValueError unless 0-65535
     if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
         host = f"{host}:{port}"
@@ -123,6 +128,12 @@ class FileConfig(BaseModel):
     def get_destination_path(self, base_dir: Path) -> Path:
         """Where the file goes below `base_dir`, going by what is known before the transfer."""
         return base_dir / (self.destination_subdir or "") / self.get_destination_filename()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, and the id that goes with them."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("id", None)
+        return copy
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property

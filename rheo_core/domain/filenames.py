@@ -55,10 +55,13 @@ def number_filename(name: str, number: int) -> str:
     stem, dot, extension = name.rpartition(".")
     if stem.endswith(".tar"):
         stem, extension = stem.removesuffix(".tar"), f"tar.{extension}"
-    mark = f" ({number})"
-    if not dot or not stem:
-        return shorten_filename(name, MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - len(mark)) + mark
-    return shorten_filename(f"{stem}{mark}.{extension}")
+    tail = f" ({number})"
+    if dot and stem and len(extension.encode()) <= _LONGEST_EXTENSION:
+        tail += f".{extension}"
+    else:
+        stem = name
+    room = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - len(tail.encode())
+    return stem.encode()[:room].decode(errors="ignore") + tail
 
 
 def filename_from_url(url: str) -> str:

@@ -82,6 +82,6 @@ def _first_free(path: Path) -> Path:
     return next(candidate for candidate in numbered(path) if not os.path.lexists(candidate))
 
 
-def _names_of(path: Path) -> tuple[Path, Path, Path]:
-    part = path.with_name(f"{path.name}.part")
-    return path, part, part.with_name(f"{part.name}.state")
+def _names_of(path: Path) -> list[Path]:
+    suffixes = ("", ".part", ".part.state", ".part.state.new")
+    return [path.with_name(path.name + suffix) for suffix in suffixes]

@@ -86,7 +86,7 @@ class DownloadManager:
         self._queue = queue or PriorityDownloadQueue()
         self._tracker = tracker or DownloadTracker()
         self._emitter = emitter or EventEmitter()
-        self._limit = TokenBucket(speed_limit_bps)
+        self._limit = TokenBucket(speed_limit_bps or None)
         self._disk = DiskThreads()
         self._lifecycle = Lifecycle(self._tracker, self._emitter)
         self._reporter = ProgressReporter(self._tracker, self._emitter)
@@ -425,7 +425,9 @@ class DownloadManager:
 
     def _requeue(self, config: FileConfig) -> None:
         record = self._tracker.get(config.id)
-        if record is not None:
+        if record is None:  # put into the queue behind the manager's back
+            self._queue.put(config)
+        else:
             self._queue.put(config, record.priority, record.rank)
             self._lifecycle.waits_again(record)
 

@@ -49,14 +49,14 @@ class WorkerPool:
             self._dispatcher.cancel()
             await asyncio.wait({self._dispatcher})
             self._dispatcher = None
-        for download_id in tuple(self._waiting):
-            self._forget_timer(download_id)
         tasks = tuple(self._running.values())
         if not wait_for_current:
             for task in tasks:
                 task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        for download_id in tuple(self._waiting):
+            self._forget_timer(download_id)
 
     @property
     def slots(self) -> int:
@@ -81,6 +81,7 @@ class WorkerPool:
             return False
         task.cancel()
         await asyncio.wait({task})
+        self._forget_timer(download_id)  # it may have failed before the cancellation struck
         return True
 
     def skip_wait(self, config: FileConfig) -> bool:
@@ -97,8 +98,8 @@ class WorkerPool:
             config = await self._queue.get_next()
             if len(self._running) >= self._slots:  # fewer slots since the wait began
                 self._requeue(config)
-                continue
-            self._run(config)
+            else:
+                self._run(config)
 
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))

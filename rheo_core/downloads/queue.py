@@ -113,18 +113,20 @@ class PriorityDownloadQueue:
         if download_id not in self._keys or download_id in (before, after):
             return None
         if to is not None:
-            before, after = self._end(to, download_id)
+            end = self._order[0 if to == "top" else -1][2]
+            if end == download_id:  # it stands there already
+                negative, rank, _ = self._keys[download_id]
+                return -negative, rank
+            before, after = (end, None) if to == "top" else (None, end)
         neighbour = before or after
-        if neighbour is None:  # alone in the queue
-            negative, rank, _ = self._keys[download_id]
-            return -negative, rank
-        if neighbour not in self._keys:
+        if neighbour is None or neighbour not in self._keys:
             return None
         self._order.remove(self._keys[download_id])
         negative, rank = self._beside(neighbour, is_before=before is not None)
         key = (negative, rank, download_id)
         self._keys[download_id] = key
         self._order.add(key)
+        self._last_rank = max(self._last_rank, int(rank))
         return -negative, rank
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
@@ -169,12 +171,6 @@ class PriorityDownloadQueue:
         key = (-priority, rank, download_id)
         self._keys[download_id] = key
         self._order.add(key)
-
-    def _end(self, to: str, download_id: str) -> tuple[str | None, str | None]:
-        """Who to stand (before, after) for a place at an end."""
-        others = (key[2] for key in (self._order if to == "top" else reversed(self._order)))
-        end = next((other for other in others if other != download_id), None)
-        return (end, None) if to == "top" else (None, end)
 
     def _beside(self, neighbour: str, *, is_before: bool) -> tuple[int, Rank]:
         """(-priority, rank) between `neighbour` and who stands on that side of it."""

@@ -1,6 +1,6 @@
 """Typed events, the emitter, Subscription."""
 
-from .base import BaseEmitter, EventHandler, EventType, Handler
+from .base import BaseEmitter
 from .emitter import EventEmitter
 from .models import (
     BaseEvent,
@@ -21,6 +21,9 @@ from .models import (
     DownloadStartedEvent,
     DownloadValidatingEvent,
     ErrorInfo,
+    EventHandler,
+    EventType,
+    Handler,
     ValidationResult,
 )
 from .null import NullEmitter

@@ -2,15 +2,9 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from .models.download import DownloadEvent, DownloadEventType
-
-E = TypeVar("E")
-Handler = Callable[[E], Awaitable[None] | None]
-EventHandler = Callable[[Any], Awaitable[None] | None]
-EventType = DownloadEventType | str
+from .models.download import DownloadEvent, EventHandler, EventType
 
 
 class BaseEmitter(ABC):

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import Any
 
-from .base import BaseEmitter, EventHandler, EventType
-from .models.download import DownloadEvent, DownloadEventType
+from .base import BaseEmitter
+from .models.download import DownloadEvent, DownloadEventType, EventHandler, EventType
 
 _log = logging.getLogger(__name__)
 _ANY = "*"
@@ -38,6 +38,10 @@ class _Listener:
         if pending is not None:
             self._task = asyncio.get_running_loop().create_task(self._run(pending))
 
+    def forget(self) -> None:
+        """Send nothing of what still waits."""
+        self._waiting.clear()
+
     def _call(self, event: Any) -> Awaitable[None] | None:
         try:
             result = self.handler(event)
@@ -59,6 +63,7 @@ class _Listener:
                 pending = self._call(self._waiting.popleft())
         finally:
             self._task = None
+            self._waiting.clear()
 
     def _report(self) -> None:
         _log.exception("event handler %r failed", self.handler)
@@ -83,6 +88,7 @@ class EventEmitter(BaseEmitter):
         for listener in listeners:
             if listener.handler == handler:
                 listeners.remove(listener)
+                listener.forget()
                 return
 
     def has_listeners(self, event_type: EventType) -> bool:

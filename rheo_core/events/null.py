@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .base import BaseEmitter, EventHandler, EventType
-from .models.download import DownloadEvent
+from .base import BaseEmitter
+from .models.download import DownloadEvent, EventHandler, EventType
 
 
 class NullEmitter(BaseEmitter):

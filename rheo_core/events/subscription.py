@@ -1,6 +1,7 @@
 """The handle that `DownloadManager.on` returns."""
 
-from .base import BaseEmitter, EventHandler, EventType
+from .base import BaseEmitter
+from .models.download import EventHandler, EventType
 
 
 class Subscription:

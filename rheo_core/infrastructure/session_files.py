@@ -2,7 +2,11 @@
 
 import os
 import sqlite3
-from contextlib import closing
+import stat
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -11,6 +15,7 @@ from rheo_core.domain.text import printable
 
 from . import session_schema as schema
 from .files import rename_without_clobbering, sync_folder
+from .session_lock import SessionStoreError
 
 _BUSY_SECONDS = 5.0
 _SIDES = ("-wal", "-journal", "-shm")  # what SQLite puts beside the file

@@ -55,10 +55,10 @@ class SessionLockedError(SessionStoreError):
 class SessionLock:
     """A lock on the file `NAME.lock` beside the session `NAME.db`.
 
-    It is a POSIX lock (`fcntl.lockf`), which NFS carries to the server since version 3; flock(2)
-    may hold on this machine only, without a word. The kernel drops it when the process ends, however
-    it ends: there are no stale locks, and what the file says is for the message alone. The file
-    stays when the lock goes, for to remove it is to let two processes lock two files of one name.
+    It is a POSIX lock (`fcntl.lockf`), which NFS takes to the server; flock(2) may hold on this
+    machine only, without a word. The kernel drops it when the process ends, however it ends: no
+    lock is ever stale, and what the file says is for the message alone. The file stays when the
+    lock goes: where it is removed, two processes can lock two files of one name.
 
     POSIX locks do not keep a process from itself, and closing any descriptor of the file drops
     them. So what this process holds is noted here, and such a file is never opened again.

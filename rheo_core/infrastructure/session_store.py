@@ -6,15 +6,15 @@ that could not be written whole leaves the one before it in force. Each save is 
 that a thousand downloads cost as many syncs as one.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.text import printable
@@ -36,13 +36,11 @@ _SETTINGS = (
     "synchronous = FULL",
     "fullfsync = ON",  # macOS: fsync alone leaves the data in the drive's cache
     "secure_delete = ON",  # URLs may hold passwords: what was removed does not linger in the file
-    "cache_size = -16000",  # KiB: a list of 100,000 is written without going over pages twice
     "journal_size_limit = 4000000",  # bytes kept of the log once it has been copied into the file
 )
 _GREATEST = 2**63 - 1  # what an integer column can hold
 _ENDED = frozenset(map(str, DownloadStatus.terminal_states()))
 _WHEN = "COALESCE(finished_at, added_at)"
-_values = attrgetter(*schema.COLUMNS)
 
 
 class SessionStore:
@@ -142,10 +140,9 @@ class SessionStore:
         """Ended downloads with `text` in their name or URL, whatever the case; latest first."""
         with self._reading() as connection:
             rows = connection.execute(
-                f"{schema.SELECT} WHERE status IN ({_marks(_ENDED)}) AND "
-                "(instr(fold(name), ?) OR instr(fold(json_extract(config, '$.url')), ?)) "
+                f"{schema.SELECT} WHERE status IN ({_marks(_ENDED)}) AND tells(name, config, ?) "
                 f"ORDER BY {_WHEN} DESC, id LIMIT ? OFFSET ?",
-                (*_ENDED, text.casefold(), text.casefold(), limit, offset),
+                (*_ENDED, text.casefold(), limit, offset),
             )
             return list(map(_row, rows))
 
@@ -215,12 +212,18 @@ class OpenedSession:
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     # A flipped bit in a name is no reason to show no list at all.
     connection.text_factory = lambda data: data.decode(errors="replace")
-    connection.create_function("fold", 1, _fold, deterministic=True)
+    connection.create_function("tells", 3, _tells, deterministic=True)
     return connection
 
 
-def _fold(text: str | None) -> str:
-    return (text or "").casefold()
+def _tells(name: str, config: str, wanted: str) -> bool:
+    """Whether `wanted` is in the name or the URL; SQLite's LIKE folds the case of ASCII only."""
+    if wanted in name.casefold():
+        return True
+    try:
+        return wanted in json.loads(config)["url"].casefold()
+    except (ValueError, KeyError, TypeError, AttributeError):  # damaged; no reason to find nothing
+        return False
 
 
 def _marks(values: Collection[str]) -> str:
@@ -228,7 +231,7 @@ def _marks(values: Collection[str]) -> str:
 
 
 def _parameters(download: StoredDownload) -> Sequence[Any]:
-    values = list(_values(download))
+    values: list[Any] = list(download)
     values[_DESTINATION] = _encode(download.destination)
     for index in _INTEGERS:  # servers may claim any size
         values[index] = values[index] and min(values[index], _GREATEST)
@@ -251,11 +254,15 @@ def _encode(path: str | None) -> bytes | None:
 
 
 def _decode(path: bytes | None) -> str | None:
-    return None if path is None else path.decode(errors="surrogateescape")
+    return path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
 
 
 def _queue_order(download: StoredDownload) -> tuple[int, int | Fraction, str]:
-    return -download.priority, Fraction(download.rank), download.id
+    rank = download.rank
+    try:
+        return -download.priority, Fraction(rank) if "/" in rank else int(rank), download.id
+    except (ValueError, TypeError, ZeroDivisionError):  # damaged; its reader will say so
+        return 0, 0, download.id
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 from rheo_core.domain.filenames import sanitise_filename
 
 _PARAMETER = re.compile(
-    r"""(?:^|;)\s*(?P<name>filename\*?)\s*=\s*
+    r"""(?:^|;)\s*(?P<name>[^\s;="]+)\s*=\s*
         (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^;]*))""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
@@ -21,9 +21,10 @@ def filename_from_disposition(header: str) -> str | None:
     """
     plain = extended = None
     for match in _PARAMETER.finditer(header):
-        if match["name"].endswith("*"):
+        parameter = match["name"].lower()
+        if parameter == "filename*":
             extended = extended or _decode_extended(match["token"] or match["quoted"] or "")
-        elif plain is None:
+        elif parameter == "filename" and plain is None:
             plain = _decode_plain(match)
     name = extended or plain
     if not name:
@@ -41,12 +42,16 @@ def _decode_plain(match: re.Match[str]) -> str:
 
 
 def _as_utf8(text: str) -> str:
-    """Undo the Latin-1 reading of a header that was sent as UTF-8, as many servers do."""
+    """What the server meant: UTF-8 as most send it, else Latin-1 as RFC 9110 has it."""
     try:
-        return text.encode("latin-1").decode("utf-8")
+        return text.encode("latin-1").decode("utf-8")  # read as Latin-1, sent as UTF-8
     except UnicodeError:
-        # aiohttp decodes headers as UTF-8 with surrogates for what is not.
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        # aiohttp reads headers as UTF-8 with surrogates for bytes that are not.
+        raw = text.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeError:
+        return raw.decode("latin-1")
 
 
 def _decode_extended(text: str) -> str | None:

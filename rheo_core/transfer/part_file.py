@@ -21,6 +21,7 @@ from .state import PartState, decode_state, encode_state
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_BYTES = 1 << 20
+_LARGEST_STATE = 1 << 20
 
 
 class PartFile:
@@ -72,7 +73,7 @@ class PartFile:
         self.state = PartState(total, validator)
         with _named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's.
-            self.state_path.write_bytes(encode_state(self.state))
+            self._write_first_state()
             os.ftruncate(self._fd, 0)
 
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
@@ -145,10 +146,20 @@ class PartFile:
         assert self._descriptor is not None, "the part file is not open"
         return self._descriptor
 
+    def _write_first_state(self) -> None:
+        """Without a sync: it only has to be there while the part file is."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(self.state_path, flags | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(encode_state(self.state))
+
     def _read_state(self) -> PartState | None:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return decode_state(self.state_path.read_bytes())
-        except (OSError, ValueError, KeyError, TypeError):
+            with os.fdopen(os.open(self.state_path, flags), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return None
+                return decode_state(file.read(_LARGEST_STATE))
+        except (OSError, ValueError):
             return None
 
 

@@ -1,13 +1,15 @@
 """What the state file holds, and how."""
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from pydantic import ConfigDict, TypeAdapter
 
 from .plan import Validator
 from .segments import WrittenRange
 
-_VERSION = 2
+_VERSION = b"rheo part state 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class PartState:
     total: int | None = None
     validator: Validator = field(default_factory=Validator)
     written: tuple[WrittenRange, ...] = ()
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
     @property
     def offset(self) -> int:
@@ -31,28 +35,36 @@ class PartState:
         )
 
 
+_JSON = TypeAdapter(PartState)
+
+
 def encode_state(state: PartState) -> bytes:
-    """The content of a state file: versioned and checksummed."""
-    body = json.dumps(asdict(state), separators=(",", ":"))
-    checksum = hashlib.sha256(body.encode()).hexdigest()
-    return json.dumps({"version": _VERSION, "sha256": checksum, "state": body}).encode()
+    """The content of a state file: a line each for version, checksum and state (JSON)."""
+    body = _JSON.dump_json(state)
+    return b"\n".join((_VERSION, hashlib.sha256(body).hexdigest().encode(), body))
 
 
 def decode_state(data: bytes) -> PartState:
     """Read a state file.
 
     Raises:
-        ValueError, KeyError, TypeError: for what `encode_state` did not write.
+        ValueError: for what `encode_state` did not write.
     """
-    envelope = json.loads(data)
-    body = envelope["state"]
-    if envelope["version"] != _VERSION:
-        raise ValueError(f"state version {envelope['version']} is not {_VERSION}")
-    if hashlib.sha256(body.encode()).hexdigest() != envelope["sha256"]:
+    version, _, rest = data.partition(b"\n")
+    checksum, _, body = rest.partition(b"\n")
+    if version != _VERSION:
+        raise ValueError("the state is of another version")
+    if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise ValueError("the state's checksum is wrong")
-    values = json.loads(body)
-    return PartState(
-        values["total"],
-        Validator(**values["validator"]),
-        tuple(WrittenRange(**piece) for piece in values["written"]),
-    )
+    state = _JSON.validate_json(body)  # its ValidationError is a ValueError
+    _check_ranges(state)
+    return state
+
+
+def _check_ranges(state: PartState) -> None:
+    size = float("inf") if state.total is None else state.total
+    for piece in state.written:
+        if not 0 <= piece.start < piece.end <= size:
+            raise ValueError("the state has an impossible range")
+    if any(before.end > after.start for before, after in pairwise(state.written)):
+        raise ValueError("the state's ranges overlap")

@@ -1,7 +1,6 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import ClassVar
 
 from textual import on, work
@@ -10,10 +9,12 @@ from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
 from textual.screen import Screen
+from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.text import printable
+from rheo_core.events import DownloadEvent
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.commands import Command, CommandError, parse_command
@@ -104,14 +105,13 @@ class MainScreen(Screen[None]):
     async def _run_engine(self) -> None:
         await self.link.start()
         if self.link.ready:
-            self._listen()
-            await asyncio.sleep(0)  # let it begin, or the first events would be missed
+            self._listen(self._service.events())
             if self._configs:
                 await self.link.add(self._configs)
 
     @work(exit_on_error=False)
-    async def _listen(self) -> None:
-        await self.link.listen(self._name_of)
+    async def _listen(self, events: AsyncIterator[DownloadEvent]) -> None:
+        await self.link.listen(events, self._name_of)
 
     def _name_of(self, download_id: str) -> str:
         row = self.listing.rows.get(download_id)
@@ -169,12 +169,19 @@ class MainScreen(Screen[None]):
 
     # Actions
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that open an input are letters like any other while one has the focus."""
+        in_input = isinstance(self.focused, Input)
+        return not (in_input and action == "run" and BY_ID[str(parameters[0])].opens_input)
+
     def action_run(self, action_id: str) -> None:
         """Run the action, or say why it makes no sense now."""
         action = BY_ID[action_id]
         context = self.context()
         if reason := action.disabled(context):
             self._notice(f"{action.title}: {reason}.")
+        elif action.opens_input:
+            self._here[action_id]()
         elif action_id in self._here:
             self.call_later(self._here[action_id])
         elif action_id in self._verbs.by_action:
@@ -319,8 +326,6 @@ class MainScreen(Screen[None]):
     async def _save_settings(self, settings: Settings | None) -> None:
         if settings is not None:
             self.app.theme = settings.theme
-            if settings.download_dir != self._service.settings.download_dir:
-                self._notice("The new folder is used from the next start on.")
             saved = self._service.change_settings(settings)
             await self.link.guard(saved, "The settings are in force, but cannot be kept")
             self.refresh_from_engine()

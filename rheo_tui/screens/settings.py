@@ -15,6 +15,11 @@ from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.text import printable
 from rheo_tui.themes import NAMES
 
+_LABELS = {
+    "parallel": "Parallel downloads",
+    "connections": "Connections each",
+    "retries": "Retries",
+}
 _STRATEGIES = {
     FileExistsStrategy.SKIP: "skip: keep the file that is there",
     FileExistsStrategy.OVERWRITE: "overwrite: replace it",
@@ -44,6 +49,9 @@ class SettingsScreen(ModalScreen[Settings | None]):
             with Horizontal(classes="field"):
                 yield Label("Parallel downloads")
                 yield Input(str(now.max_concurrent), id="parallel", compact=True)
+            with Horizontal(classes="field"):
+                yield Label("Connections each")
+                yield Input(str(now.connections), id="connections", compact=True)
             with Horizontal(classes="field"):
                 yield Label("Retries")
                 yield Input(str(now.max_retries), id="retries", compact=True)
@@ -79,6 +87,7 @@ class SettingsScreen(ModalScreen[Settings | None]):
         for name, read in (
             ("download_dir", self._folder),
             ("max_concurrent", lambda: self._number("parallel", "max_concurrent")),
+            ("connections", lambda: self._number("connections", "connections")),
             ("max_retries", lambda: self._number("retries", "max_retries")),
         ):
             try:
@@ -107,7 +116,7 @@ class SettingsScreen(ModalScreen[Settings | None]):
         text = self.query_one(f"#{widget_id}", Input).value.strip()
         low, high = _limits(name)
         if not (text.isascii() and text.isdigit()) or not low <= int(text[:9]) <= high:
-            label = {"parallel": "Parallel downloads", "retries": "Retries"}[widget_id]
+            label = _LABELS[widget_id]
             raise ValueError(
                 f"{label} “{printable(text)}” is not acceptable: a whole number from {low} to "
                 f"{high} is needed."

@@ -36,7 +36,7 @@ class CommandLine(Horizontal):
         """Show an empty line and type into it."""
         self.query_one(LineInput).value = ""
         self.display = True
-        self.query_one(LineInput).focus()
+        self.screen.set_focus(self.query_one(LineInput))  # at once: keys may be typed ahead
 
     def close(self) -> None:
         """Hide."""

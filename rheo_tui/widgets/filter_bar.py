@@ -35,7 +35,7 @@ class FilterBar(Horizontal):
     def open(self) -> None:
         """Show the bar and type into it."""
         self.display = True
-        self.query_one(LineInput).focus()
+        self.screen.set_focus(self.query_one(LineInput))  # at once: keys may be typed ahead
 
     def close(self) -> None:
         """Empty and hide the bar, without a message."""

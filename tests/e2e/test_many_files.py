@@ -46,14 +46,10 @@ def url_list(tmp_path: Path, files: dict[str, str]) -> Iterator[Path]:
 
 
 def digests_in(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-async def test_through_the_command(
-    tmp_path: Path, files: dict[str, str], url_list: Path
-) -> None:
+async def test_through_the_command(tmp_path: Path, files: dict[str, str], url_list: Path) -> None:
     folder = tmp_path / "out"
     process = await asyncio.create_subprocess_exec(
         COMMAND, "download", "-i", str(url_list), "-o", str(folder), "-w", "8", "-q",

@@ -18,3 +18,9 @@ def broken(request: pytest.FixtureRequest, scene: Scene) -> Scene:
     """A scene whose interrupted downloads go on after a retry, and in another process's stead."""
     scene.next_run = request.param == "next run"
     return scene
+
+
+@pytest.fixture(autouse=True)
+def _no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the system's certificates takes longer than most downloads here."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")

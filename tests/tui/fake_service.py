@@ -78,9 +78,14 @@ class FakeService:
             speed_limit_bps=self._limit,
         )
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    def events(self) -> AsyncIterator[DownloadEvent]:
         queue: asyncio.Queue[DownloadEvent | None] = asyncio.Queue()
         self._queues.append(queue)
+        return self._stream(queue)
+
+    async def _stream(
+        self, queue: asyncio.Queue[DownloadEvent | None]
+    ) -> AsyncIterator[DownloadEvent]:
         while (event := await queue.get()) is not None:
             yield event
 

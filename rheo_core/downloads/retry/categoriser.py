@@ -40,7 +40,7 @@ class ErrorCategoriser:
                 return ErrorCategory.PERMANENT
             case aiohttp.ClientOSError() | aiohttp.ClientPayloadError() | TimeoutError():
                 return ErrorCategory.TRANSIENT
-            case aiohttp.ServerDisconnectedError():
+            case aiohttp.ServerDisconnectedError() | ConnectionError():
                 return ErrorCategory.TRANSIENT
             case OSError():
                 return ErrorCategory.PERMANENT

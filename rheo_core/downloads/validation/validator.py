@@ -10,7 +10,7 @@ from pathlib import Path
 from rheo_core.domain.exceptions import FileAccessError
 from rheo_core.domain.hash_validation import HashConfig, ValidationResult
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.disk import DiskThreads, settle
 
 
 class BaseFileValidator(ABC):
@@ -40,7 +40,7 @@ class FileValidator(BaseFileValidator):
             calculated = await asyncio.shield(hashing)
         except asyncio.CancelledError:
             stop.set()
-            await asyncio.wait({hashing})
+            await settle(hashing)
             raise
         except OSError as error:
             problem = printable(error.strerror or str(error)).lower()

@@ -20,6 +20,9 @@ from .download import (
     DownloadSkippedEvent,
     DownloadStartedEvent,
     DownloadValidatingEvent,
+    EventHandler,
+    EventType,
+    Handler,
 )
 from .error_info import ErrorInfo
 
@@ -42,5 +45,8 @@ __all__ = [
     "DownloadStartedEvent",
     "DownloadValidatingEvent",
     "ErrorInfo",
+    "EventHandler",
+    "EventType",
+    "Handler",
     "ValidationResult",
 ]

@@ -4,7 +4,9 @@ Order: queued, started, progress*, [validating], then exactly one of completed, 
 cancelled. Each failed attempt that will be tried again is a retrying event.
 """
 
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from typing import Any, TypeVar
 
 from pydantic import Field, computed_field
 
@@ -32,6 +34,12 @@ class DownloadEventType(StrEnum):
     RESUMED = "download.resumed"
     PRIORITY_CHANGED = "download.priority_changed"
     REMOVED = "download.removed"
+
+
+E = TypeVar("E")
+Handler = Callable[[E], Awaitable[None] | None]
+EventHandler = Callable[[Any], Awaitable[None] | None]
+EventType = DownloadEventType | str
 
 
 class DownloadEvent(BaseEvent):

@@ -1,0 +1,256 @@
+"""Session: the queue and the history, kept in a file while the engine runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.session_rows import records_of, to_stored
+from rheo_core.infrastructure.session_store import (
+    SessionStore,
+    SessionStoreError,
+    StoredDownload,
+)
+from rheo_core.tracking import DownloadRecord
+
+_log = logging.getLogger(__name__)
+
+_INTERVAL = 0.5
+"""Seconds between two transactions at the least."""
+_PROGRESS_INTERVAL = 5.0
+"""Seconds between two notes of how far running downloads are. The part files know it to the
+byte; this is for the list that the next start shows."""
+_RETRY_INTERVAL = 5.0
+"""Seconds until a write that failed is tried again, when nothing else is to be written."""
+_SLICE = 500  # records made into rows before the event loop gets its turn
+
+
+class Session:
+    """Writes what it is told of in the background; what is added, before `save_now` returns.
+
+    SQLite has a thread of its own here: a commit waits for the disk, and neither the transfers
+    nor the event loop should. All methods belong to the thread of the event loop.
+
+    Args:
+        path: the session file.
+        on_problem: told in one sentence that changes cannot be written, once until they can be,
+            and of what could not be restored. Without it the log is.
+    """
+
+    def __init__(self, path: Path, on_problem: Callable[[str], None] | None = None) -> None:
+        self._path = path
+        self._on_problem = on_problem or _log.warning
+        self._changed: dict[str, DownloadRecord] = {}
+        self._removed: set[str] = set()
+        self._running: dict[str, DownloadRecord] = {}
+        self._bytes_written: dict[str, int] = {}  # of those running
+        self._progress_due = 0.0
+        self._is_failing = False
+        self._is_read_only = False
+        self._store: SessionStore | None = None
+        self._writer: asyncio.Task[None] | None = None
+
+    async def open(self, *, read_only: bool = False) -> tuple[str, ...]:
+        """Open the file or begin a new one; returns what the user should know of it.
+
+        Args:
+            read_only: look at a session that another process may be writing; notes are ignored.
+
+        Raises:
+            SessionLockedError: another process works with it.
+            SessionStoreError: it can be neither read nor made.
+        """
+        self._is_read_only = read_only
+        self._thread = DiskThreads(1)
+        try:
+            opened = await self._thread.run(SessionStore.open, self._path, read_only=read_only)
+        except BaseException:
+            self._thread.close()
+            raise
+        self._store = opened.store
+        self._wake, self._closing, self._writing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+        if self._changed or self._removed:  # told before it was open
+            self._wake.set()
+        if not read_only:
+            self._writer = asyncio.get_running_loop().create_task(self._keep_written())
+        return opened.problems
+
+    async def restore(self) -> list[DownloadRecord]:
+        """Every download of the file, in the order in which the queue runs.
+
+        What was under way is queued. What cannot be read is told to `on_problem` and stays in the
+        file.
+        """
+        load = self._opened.load
+        rows = await self._thread.run(load)
+        found = await self._thread.run(records_of, rows)
+        for old_id, record in found.renamed:
+            self.note_removed(old_id)
+            self.note(record)
+        if found.unreadable:
+            self._on_problem(
+                f"{len(found.unreadable)} of {len(rows)} downloads in the session "
+                f"{printable(str(self._path))} cannot be read and are left out."
+            )
+        return found.records
+
+    async def save_now(self, records: Sequence[DownloadRecord]) -> None:
+        """Write downloads; they are on the disk when this returns. All of them or none.
+
+        Nobody may change the records meanwhile: they become rows in the thread.
+
+        Raises:
+            SessionStoreError: they could not be written, and will not be.
+        """
+        save = self._opened.save
+        if self._is_read_only:
+            raise SessionStoreError(self._path, "open for reading only")
+        async with self._writing:
+            # What is still to be written of an earlier download with the same id is out of date.
+            outdated = {
+                record.id: self._changed.pop(record.id)
+                for record in records
+                if record.id in self._changed
+            }
+            removed = self._removed.intersection(record.id for record in records)
+            self._removed -= removed
+            try:
+                await self._thread.run(save, map(to_stored, records))
+            except SessionStoreError:
+                self._put_back(outdated, removed)
+                raise
+
+    def note(self, record: DownloadRecord) -> None:
+        """Take note that a download changed: it is written soon, as it is then."""
+        if self._is_read_only:
+            return
+        self._removed.discard(record.id)
+        self._changed[record.id] = record
+        if record.status.is_active:
+            self._running[record.id] = record
+        else:
+            self._forget_running(record.id)
+        self._wake_up()
+
+    def note_removed(self, download_id: str) -> None:
+        """Take note that a download is no longer in the list."""
+        if self._is_read_only:
+            return
+        self._changed.pop(download_id, None)
+        self._forget_running(download_id)
+        self._removed.add(download_id)
+        self._wake_up()
+
+    async def search(self, text: str, limit: int, offset: int = 0) -> list[DownloadRecord]:
+        """Ended downloads with `text` in their name or URL, whatever the case; latest first."""
+        search = self._opened.search
+        await self._flush()
+        rows = await self._thread.run(search, text, limit, offset)
+        return (await self._thread.run(records_of, rows)).records
+
+    async def prune(self, older_than: float | None = None, keep: int | None = None) -> int:
+        """Forget ended downloads in the file; returns how many. See `SessionStore.prune`."""
+        prune = self._opened.prune
+        await self._flush()
+        return await self._thread.run(prune, older_than, keep)
+
+    async def close(self) -> None:
+        """Write what is left and let go of the file; nothing happens where it is not open."""
+        if self._store is None:
+            return
+        self._closing.set()
+        self._wake.set()
+        if self._writer is not None:
+            await self._writer
+            self._is_failing = False  # what is lost for good is told, even if told before
+            await self._flush()
+        store, self._store, self._writer = self._store, None, None
+        try:
+            await self._thread.run(store.close)
+        finally:
+            self._thread.close()
+
+    @property
+    def _opened(self) -> SessionStore:
+        if self._store is None:
+            raise SessionStoreError(self._path, "not open")
+        return self._store
+
+    def _wake_up(self) -> None:
+        if self._store is not None:
+            self._wake.set()
+
+    def _forget_running(self, download_id: str) -> None:
+        self._running.pop(download_id, None)
+        self._bytes_written.pop(download_id, None)
+
+    async def _keep_written(self) -> None:
+        while not self._closing.is_set():
+            await _wait(self._wake, self._patience())
+            self._wake.clear()
+            await self._flush()
+            await _wait(self._closing, _INTERVAL)
+
+    def _patience(self) -> float | None:
+        """Seconds until there is something to do that nobody will tell of."""
+        if self._is_failing:
+            return _RETRY_INTERVAL
+        return _PROGRESS_INTERVAL if self._running else None
+
+    async def _flush(self) -> None:
+        """Write what was noted; what cannot be written is kept for the next time."""
+        async with self._writing:
+            self._note_progress()
+            changed, self._changed = self._changed, {}
+            removed, self._removed = self._removed, set()
+            if not changed and not removed:
+                return
+            try:
+                rows = await _rows_of(changed.values())
+                await self._thread.run(self._opened.write, rows, removed)
+            except Exception as error:  # a bug too must neither lose changes nor stop the writer
+                self._put_back(changed, removed)
+                self._report(error)
+            else:
+                self._is_failing = False
+
+    def _note_progress(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._progress_due:
+            return
+        self._progress_due = now + _PROGRESS_INTERVAL
+        for record in self._running.values():
+            if record.bytes_downloaded != self._bytes_written.get(record.id):
+                self._bytes_written[record.id] = record.bytes_downloaded
+                self._changed[record.id] = record
+
+    def _put_back(self, changed: dict[str, DownloadRecord], removed: Iterable[str]) -> None:
+        """Keep what could not be written, but for what was noted since."""
+        known = self._changed.keys() | self._removed
+        self._changed |= {id_: record for id_, record in changed.items() if id_ not in known}
+        self._removed |= {id_ for id_ in removed if id_ not in known}
+
+    def _report(self, error: Exception) -> None:
+        _log.warning("cannot write the session", exc_info=error)
+        if not self._is_failing:
+            self._is_failing = True
+            self._on_problem(f"Changes to the list cannot be saved: {error}.")
+
+
+async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:
+    """Rows of records that the engine may change between two turns of the event loop."""
+    rows = []
+    for number, record in enumerate(records, start=1):
+        rows.append(to_stored(record))
+        if number % _SLICE == 0:
+            await asyncio.sleep(0)
+    return rows
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,108 @@
+"""Downloads as rows of a session, and back."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.hash_validation import ValidationResult
+from rheo_core.tracking.record import DownloadRecord
+
+from .session_schema import StoredDownload
+
+_log = logging.getLogger(__name__)
+_COMPUTED = {"id", "is_valid"}  # pydantic writes computed fields, and does not read them
+
+
+def to_stored(record: DownloadRecord) -> StoredDownload:
+    """The row of a download; what is under way becomes queued, for so the next start finds it."""
+    status = record.status
+    is_settled = status.is_terminal or status is DownloadStatus.PAUSED
+    validation = record.validation
+    return StoredDownload(
+        id=record.id,
+        config=record.config.model_dump_json(exclude_defaults=True, exclude=_COMPUTED),
+        status=status.value if is_settled else DownloadStatus.QUEUED.value,
+        priority=record.priority,
+        rank=str(record.rank),
+        added_at=record.added_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        bytes_downloaded=record.bytes_downloaded,
+        total_bytes=record.total_bytes,
+        destination=None if record.destination is None else str(record.destination),
+        name=record.name,
+        error=record.error,
+        attempt=record.attempt,
+        failures=record.failures,
+        validation=None if validation is None else validation.model_dump_json(exclude=_COMPUTED),
+        reason=record.reason if is_settled else "",
+        max_attempts=record.max_attempts,
+        elapsed=record.elapsed,
+        transferred=record.transferred,
+    )
+
+
+def to_record(row: StoredDownload) -> DownloadRecord:
+    """The download of a row.
+
+    Its id is that of its config, which the rest of the engine goes by; it differs from the row's
+    only where another version made its ids differently.
+
+    Raises:
+        ValueError: the row does not make sense (pydantic's ValidationError is one).
+    """
+    config = FileConfig.model_validate_json(row.config)
+    rank = Fraction(row.rank)
+    return DownloadRecord(
+        config=config,
+        id=config.id,
+        name=row.name,
+        priority=row.priority,
+        rank=rank.numerator if rank.denominator == 1 else rank,
+        status=DownloadStatus(row.status),
+        reason=row.reason,
+        bytes_downloaded=row.bytes_downloaded,
+        total_bytes=row.total_bytes,
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+        failures=row.failures,
+        added_at=row.added_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        destination=None if row.destination is None else Path(row.destination),
+        error=row.error,
+        validation=(
+            None if row.validation is None else ValidationResult.model_validate_json(row.validation)
+        ),
+        elapsed=row.elapsed,
+        transferred=row.transferred,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecords:
+    """What became of the rows of a session."""
+
+    records: list[DownloadRecord]
+    renamed: list[tuple[str, DownloadRecord]]  # the old id, and the record with its new one
+    unreadable: list[str]  # ids
+
+
+def records_of(rows: Iterable[StoredDownload]) -> FoundRecords:
+    """The downloads of `rows`, in their order, without those that make no sense."""
+    found = FoundRecords([], [], [])
+    for row in rows:
+        try:
+            record = to_record(row)
+        except (ValueError, TypeError, ArithmeticError):
+            _log.warning("row %s of the session cannot be read", row.id, exc_info=True)
+            found.unreadable.append(row.id)
+            continue
+        found.records.append(record)
+        if record.id != row.id:
+            found.renamed.append((row.id, record))
+    return found

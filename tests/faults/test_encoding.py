@@ -1,0 +1,125 @@
+"""Content and transfer codings (rows E).
+
+One policy: bytes are asked for as they are (`identity`) and kept as they come. What a server
+encodes all the same stays encoded, and sizes, ranges and checksums are those of these bytes.
+"""
+
+import gzip
+import zlib
+
+import pytest
+
+from tests.faults.oracle import Scene, checksum
+from tests.servers.misbehaving import body_of
+from tests.servers.scenarios import cut, in_chunks, parts, raw, reply, whole
+
+TEXT = b"plain text, again and again. " * 40_000
+ZIPPED = gzip.compress(body_of(60_000), mtime=0)
+V1 = {"ETag": '"v1"'}
+ENCODINGS = ["gzip", "x-gzip", "deflate", "br", "zstd"]
+
+
+async def test_e01_an_encoding_nobody_asked_for_is_kept(scene: Scene) -> None:
+    sent = gzip.compress(TEXT, mtime=0)
+    config = scene.config(hash_config=checksum(sent), size_bytes=len(sent))
+    behaviour = whole(sent, Content_Encoding="gzip")
+    outcome = await scene.fetch(behaviour, sent, config=config)
+    outcome.completed(sent, requests=1)
+    assert outcome.requests[0].headers["accept-encoding"] == "identity"
+    assert outcome.journal.last("started").total_bytes == len(sent)
+
+
+async def test_e01_a_checksum_of_the_decoded_bytes_does_not_pass(scene: Scene) -> None:
+    sent = gzip.compress(TEXT, mtime=0)
+    config = scene.config(hash_config=checksum(TEXT))
+    behaviour = whole(sent, Content_Encoding="gzip")
+    outcome = await scene.fetch(behaviour, sent, TEXT, config=config)
+    outcome.completed_or_failed(TEXT, requests=1)
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+async def test_e02_an_archive_labelled_as_encoded_stays_an_archive(
+    scene: Scene, chunks: bool
+) -> None:
+    scene.path, scene.name = "/archive.tar.gz", "archive.tar.gz"
+    config = scene.config(hash_config=checksum(ZIPPED))
+    type_and_coding = ("Content-Type: application/x-tar", "Content-Encoding: gzip")
+    if chunks:
+        sent = reply(b"".join(in_chunks(ZIPPED)), *type_and_coding, "Transfer-Encoding: chunked")
+    else:
+        sent = reply(ZIPPED, *type_and_coding, f"Content-Length: {len(ZIPPED)}")
+    (await scene.fetch(raw(sent), ZIPPED, config=config)).completed(ZIPPED, requests=1)
+
+
+async def test_e04_a_part_of_an_encoded_body_continues_the_encoded_body(broken: Scene) -> None:
+    headers = {"Content_Encoding": "gzip", **V1}
+    outcome = await broken.resume(ZIPPED, 20_000, parts(ZIPPED, **headers), headers=headers)
+    outcome.completed(ZIPPED, requests=2)
+    assert outcome.requests[1].range_start == 20_000
+
+
+async def test_e04_an_encoded_version_is_another_version(broken: Scene) -> None:
+    encoded = {"Content_Encoding": "gzip", "ETag": '"v1-gzip"'}
+    plain = body_of(60_000)
+    outcome = await broken.resume(plain, 20_000, parts(ZIPPED, **encoded), ZIPPED, headers=V1)
+    outcome.completed(ZIPPED, requests=3)
+
+
+async def test_e04_one_etag_for_plain_and_encoded_is_found_out_by_the_size(broken: Scene) -> None:
+    then = parts(ZIPPED, Content_Encoding="gzip", **V1)
+    outcome = await broken.resume(body_of(60_000), 20_000, then, ZIPPED, headers=V1)
+    outcome.completed(ZIPPED, requests=3)
+
+
+@pytest.mark.parametrize("coding", ENCODINGS)
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"\x1f\x8b", ZIPPED[:-8], ZIPPED[:100] + b"broken" + ZIPPED[106:], zlib.compress(TEXT)],
+    ids=["empty", "head", "no trailer", "edited", "other"],
+)
+async def test_e05_broken_codings_are_kept_or_refused(
+    scene: Scene, coding: str, sent: bytes
+) -> None:
+    behaviour = whole(sent, Content_Encoding=coding)
+    (await scene.fetch(behaviour, sent)).completed_or_failed(sent, requests=1)
+
+
+@pytest.mark.parametrize("coding", ENCODINGS)
+async def test_e05_encoded_bytes_that_are_cut_off_fail(scene: Scene, coding: str) -> None:
+    behaviour = cut(ZIPPED, 30_000, Content_Encoding=coding)
+    (await scene.fetch(behaviour, ZIPPED)).failed("connection", requests=3)
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        "gzip, chunked",
+        "chunked, identity",
+        "chunked, gzip",
+        "identityx",
+        "xchunked",
+        "chunked, chunked",
+        "gzip",
+        "identity, chunked",
+        '"chunked"',
+        "chunked;x=y",
+        "\x0bchunked",
+    ],
+)
+async def test_e07_transfer_codings_nobody_asked_for(scene: Scene, coding: str) -> None:
+    sent = raw(reply(b"".join(in_chunks(ZIPPED)), f"Transfer-Encoding: {coding}"))
+    body = body_of(60_000)  # what such a body would decode to
+    outcome = await scene.fetch(sent, body)
+    outcome.failed()
+
+
+async def test_e07_chunked_in_any_case_is_chunked(scene: Scene) -> None:
+    sent = raw(reply(b"".join(in_chunks(ZIPPED)), "transfer-encoding:  CHUNKED "))
+    (await scene.fetch(sent, ZIPPED)).completed(ZIPPED, requests=1)
+
+
+@pytest.mark.parametrize("coding", ["none", "identity", "", "x-unknown", "gzip, br", "é", "a" * 99])
+async def test_e08_content_codings_nobody_knows(scene: Scene, coding: str) -> None:
+    body = body_of(60_000)
+    behaviour = whole(body, Content_Encoding=coding)
+    (await scene.fetch(behaviour, body)).completed(body, requests=1)

@@ -1,0 +1,208 @@
+"""The folder changes under our hands (rows L): nothing of anybody else's is ever touched."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager
+from tests.faults.oracle import Scene, bytes_come, checksum
+from tests.servers.misbehaving import body_of
+from tests.servers.scenarios import Hold, answer, in_turn, parts, whole
+
+SMALL, LARGE = 60_000, 1_600_000
+BODY = body_of(SMALL)
+CUT = 20_000
+V1 = {"ETag": '"v1"'}
+
+sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
+
+
+def appearing(scene: Scene, hold: Hold, at: int, path: Path) -> Callable[..., Awaitable[None]]:
+    async def appear(manager: DownloadManager) -> None:
+        await bytes_come(manager, at)
+        path.write_bytes(b"theirs")
+        scene.keep()
+        for ours in (scene.part.name, scene.state.name):
+            scene.before.pop(ours, None)
+        hold.let_go.set()
+
+    return appear
+
+
+@sizes
+@pytest.mark.parametrize("strategy", ["skip", "error"])
+async def test_l13_a_file_that_appears_meanwhile_stays(
+    scene: Scene, size: int, strategy: str
+) -> None:
+    body = body_of(size)
+    hold = Hold(body, size // 4, **V1)
+    appear = appearing(scene, hold, size // 4, scene.final)
+    outcome = await scene.fetch(
+        in_turn(hold, parts(body, **V1)), body, meanwhile=appear, file_exists_strategy=strategy
+    )
+    assert outcome.journal.endings() == {outcome.config.id: 1}
+    assert outcome.status in ("failed", "skipped")
+    assert scene.bystanders() == scene.before
+    assert scene.final.read_bytes() == b"theirs"
+
+
+async def test_l13_what_could_not_get_its_name_is_not_fetched_again(scene: Scene) -> None:
+    hold = Hold(BODY, SMALL, **V1)
+    appear = appearing(scene, hold, CUT, scene.final)
+    outcome = await scene.fetch(hold, BODY, meanwhile=appear)
+    assert outcome.status == "failed"
+    del scene.before[scene.final.name]
+    scene.final.unlink()
+    outcome = await scene.fetch(None, BODY)
+    outcome.completed(BODY, requests=1)
+
+
+@sizes
+async def test_l13_rename_finds_another_name(scene: Scene, size: int) -> None:
+    body = body_of(size)
+    hold = Hold(body, size // 4, **V1)
+    appear = appearing(scene, hold, size // 4, scene.final)
+    config = scene.config(file_exists_strategy="rename")
+    outcome = await scene.fetch(
+        in_turn(hold, parts(body, **V1)), body, meanwhile=appear, config=config
+    )
+    scene.name = "file (1).bin"
+    outcome.completed(body, requests=2)
+
+
+def make(path: Path, kind: str, precious: Path) -> None:
+    match kind:
+        case "link":
+            path.symlink_to(precious)
+        case "broken link":
+            path.symlink_to(precious.with_name("not there"))
+        case "folder":
+            path.mkdir()
+            (path / "inside").write_bytes(b"mine")
+        case "fifo":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/null")
+        case "hard link":
+            path.hardlink_to(precious)
+
+
+KINDS = ["link", "broken link", "folder", "fifo", "device"]
+
+
+@pytest.fixture
+def precious(scene: Scene) -> Path:
+    """A file outside the folder that links lead to."""
+    path = scene.folder.parent / "precious"
+    path.write_bytes(b"precious")
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strategy", ["skip", "error", "overwrite", "rename"])
+async def test_l14_a_target_that_is_no_file(
+    scene: Scene, precious: Path, kind: str, strategy: str
+) -> None:
+    make(scene.final, kind, precious)
+    scene.keep()
+    config = scene.config(file_exists_strategy=strategy)
+    outcome = await scene.fetch(whole(BODY, **V1), BODY, config=config)
+    assert scene.bystanders() == scene.before
+    assert precious.read_bytes() == b"precious"
+    assert sorted(path.name for path in precious.parent.iterdir()) == ["folder", "precious"]
+    assert outcome.journal.endings() == {config.id: 1}
+    if strategy == "rename":
+        scene.name = "file (1).bin"
+        outcome.completed(BODY)
+    else:
+        assert outcome.status == ("skipped" if strategy == "skip" else "failed")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "hard link"])
+@pytest.mark.parametrize("which", ["part", "state"])
+async def test_l14_our_own_names_are_taken_by_something_else(
+    scene: Scene, precious: Path, kind: str, which: str
+) -> None:
+    make(getattr(scene, which), kind, precious)
+    outcome = await scene.fetch(whole(BODY, **V1), BODY)
+    assert precious.read_bytes() == b"precious"
+    assert sorted(path.name for path in precious.parent.iterdir()) == ["folder", "precious"]
+    assert outcome.journal.endings() == {outcome.config.id: 1}
+    assert scene.bystanders() == scene.before
+    assert outcome.status in ("failed", "completed")
+    if outcome.status == "completed":
+        assert scene.final.read_bytes() == BODY and not scene.final.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link"])
+async def test_l14_a_partial_file_replaced_by_a_link(
+    scene: Scene, precious: Path, kind: str
+) -> None:
+    await scene.begin(BODY, CUT, **V1)
+    content = b"precious" * SMALL
+    precious.write_bytes(content)
+    scene.part.unlink()
+    make(scene.part, kind, precious)
+    outcome = await scene.fetch(parts(BODY, **V1), BODY)
+    assert precious.read_bytes() == content
+    assert outcome.status in ("failed", "completed")
+
+
+async def test_l14_overwriting_leaves_other_names_of_the_file(scene: Scene, precious: Path) -> None:
+    scene.final.hardlink_to(precious)
+    config = scene.config(file_exists_strategy="overwrite")
+    outcome = await scene.fetch(whole(BODY), BODY, config=config)
+    outcome.completed(BODY, requests=1)
+    assert precious.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "fifo", "device"])
+async def test_l14_a_folder_that_is_none(scene: Scene, precious: Path, kind: str) -> None:
+    elsewhere = precious.with_name("elsewhere")
+    elsewhere.mkdir()
+    make(scene.folder / "sub", kind, elsewhere)
+    scene.keep()
+    outcome = await scene.fetch(whole(BODY), BODY, config=scene.config(destination_subdir="sub"))
+    outcome.failed("cannot write")
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize("end", ["status", "hash", "cancel"])
+async def test_l16_a_failure_cleans_up_after_itself_only(scene: Scene, end: str) -> None:
+    await scene.begin(BODY, CUT, **V1)
+    neighbours = ["file.bin (1)", "file (1).bin", "file (1).bin.part", "file.bin.part.state.1"]
+    for name in [*neighbours, "file.bin.new", "file.bin.part.new", "file.bin.part.part"]:
+        (scene.folder / name).write_bytes(name.encode())
+    scene.keep()
+    for ours in (scene.part.name, scene.state.name):
+        del scene.before[ours]
+    if end == "cancel":
+        hold = Hold(BODY, CUT)
+
+        async def cancel(manager: DownloadManager) -> None:
+            await scene.server.wait_for_requests(2)
+            await manager.cancel(scene.config().id)
+
+        outcome = await scene.fetch(hold, BODY, meanwhile=cancel)
+        assert outcome.status == "cancelled"
+    else:
+        config = scene.config(hash_config=checksum(b"another"))
+        behaviour = answer("404 Not Found") if end == "status" else parts(BODY, **V1)
+        (await scene.fetch(behaviour, BODY, config=config)).failed("404", "hash mismatch")
+    assert scene.bystanders() == scene.before
+    assert scene.part.exists() == (end == "status")
+
+
+async def test_l16_two_downloads_of_like_names(scene: Scene) -> None:
+    scene.server.on("/file.bin.part", whole(b"another"))
+    other = scene.config(url=scene.server.url("/file.bin.part"))
+    scene.server.on(scene.path, whole(BODY, **V1))
+    bad = scene.config(hash_config=checksum(b"not this"))
+    async with scene.manager(max_concurrent=2) as manager:
+        await manager.add([other, bad])
+        await manager.wait_until_complete(timeout=10)
+    assert scene.part.read_bytes() == b"another"
+    assert not scene.final.exists()
+    assert scene.bystanders() == scene.before

@@ -1,0 +1,188 @@
+"""Redirects (rows D): bounded, never to where the user would not go, never a name of their own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.faults.oracle import Scene
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.names import Names
+from tests.servers.scenarios import answer, raw, redirect, reply, whole
+from tests.servers.tls import Authority
+
+BODY = body_of(60_000)
+STATUSES = [
+    "301 Moved Permanently",
+    "302 Found",
+    "303 See Other",
+    "307 Temporary Redirect",
+    "308 Permanent Redirect",
+]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_d02_a_loop_ends(scene: Scene, status: str) -> None:
+    scene.server.on("/b", redirect(scene.path, status))
+    outcome = await scene.fetch(redirect("/b", status))
+    outcome.failed("redirects")
+
+
+async def test_d02_a_thousand_hops_with_growing_headers_end(scene: Scene) -> None:
+    async def further(exchange: Exchange) -> None:
+        number = len(scene.server.requests)
+        location = f"/hop{number}"
+        scene.server.on(location, further)
+        grown = "x" * (1000 * number)
+        await exchange.head("302 Found", Location=location, X=grown, Content_Length=0)
+
+    outcome = await scene.fetch(further)
+    outcome.failed("redirects")
+
+
+async def test_d02_a_few_hops_are_followed(scene: Scene) -> None:
+    for number in range(5):
+        scene.server.on(f"/{number}", redirect(f"/{number + 1}"))
+    scene.server.on("/5", whole(BODY))
+    (await scene.fetch(redirect("/0"), BODY)).completed(BODY, requests=7)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("lines", [(), ("Location:",), ("Location: /a", "Location: /b")])
+async def test_d03_no_clear_place_to_go(scene: Scene, status: str, lines: tuple[str, ...]) -> None:
+    scene.server.on("/a", whole(BODY))
+    scene.server.on("/b", whole(BODY))
+    sent = reply(b"", "Content-Length: 0", *lines, status=f"HTTP/1.1 {status}")
+    outcome = await scene.fetch(raw(sent, then_close=False), BODY)
+    outcome.failed(requests=1)
+
+
+async def test_d03_the_same_place_twice_is_clear(scene: Scene) -> None:
+    scene.server.on("/a", whole(BODY))
+    sent = reply(b"", "Content-Length: 0", *["Location: /a"] * 2, status="HTTP/1.1 302 Found")
+    (await scene.fetch(raw(sent, then_close=False), BODY)).completed_or_failed(BODY)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/file",
+        "javascript:alert(1)",
+        "data:text/plain,evil",
+        "http://",
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:x/",
+        "http:///path",
+        "//",
+        "gopher://127.0.0.1:70/",
+        "http://exa mple/",
+        "\x1b[31m://",
+    ],
+)
+async def test_d03_places_that_are_none(scene: Scene, location: str) -> None:
+    outcome = await scene.fetch(redirect(location))
+    outcome.failed()
+
+
+@pytest.fixture
+async def named(scene: Scene) -> AsyncIterator[Names]:
+    """Host names instead of addresses: `files.example` is the server the user asked for."""
+    names = Names()
+    authority = Authority()
+    connector = create_secure_connector(ssl=authority.trusting(), resolver=names)
+    scene.options["client"] = AiohttpClient(connector=connector)
+    yield names
+    await connector.close()
+
+
+def port_of(server: MisbehavingServer) -> str:
+    return server.url("").rpartition(":")[2]
+
+
+async def test_d06_https_is_not_given_up_for_http(scene: Scene) -> None:
+    authority = Authority()
+    connector = create_secure_connector(ssl=authority.trusting())
+    scene.server.on(scene.path, whole(BODY))
+    async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as secure:
+        secure.on(scene.path, redirect(scene.server.url(scene.path)))
+        url = secure.url(scene.path).replace("://", "://user:secret@")
+        client = AiohttpClient(connector=connector)
+        outcome = await scene.fetch(None, BODY, config=scene.config(url=url), client=client)
+        await client.close()
+    await connector.close()
+    assert all("authorization" not in request.headers for request in scene.server.requests)
+    outcome.failed("https", "http", requests=0)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "0177.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "0.0.0.0",
+        "10.0.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "[fe80::1]",
+        "[fd00::1]",
+    ],
+)
+async def test_d08_a_server_cannot_send_us_to_private_places(
+    scene: Scene, named: Names, host: str
+) -> None:
+    port = port_of(scene.server)
+    scene.server.on("/secret", whole(BODY))
+    scene.server.on(scene.path, redirect(f"http://{host}:{port}/secret"))
+    config = scene.config(url=f"http://files.example:{port}{scene.path}")
+    outcome = await scene.fetch(None, BODY, config=config, connect_timeout=0.2)
+    outcome.failed(requests=1)
+    assert set(named.asked) == {"files.example"}
+
+
+async def test_d08_the_user_may_name_private_places(scene: Scene) -> None:
+    scene.server.on("/there", whole(BODY))
+    outcome = await scene.fetch(redirect(scene.server.url("/there")), BODY)
+    outcome.completed(BODY, requests=2)
+
+
+@pytest.mark.parametrize("target", ["/.bashrc", "/etc/passwd", "/..%2f..%2fevil", "/CON", "/x/"])
+@pytest.mark.parametrize("absolute", [False, True])
+async def test_d09_a_redirect_does_not_name_the_file(
+    scene: Scene, target: str, absolute: bool
+) -> None:
+    scene.server.on(target, whole(BODY))
+    location = scene.server.url(target) if absolute else target
+    (await scene.fetch(redirect(location), BODY)).completed(BODY, requests=2)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('attachment; filename=".bashrc"', "bashrc"),
+        ('attachment; filename="../../evil.sh"', "evil.sh"),
+        ("attachment; filename*=UTF-8''%2e%2e%2f.profile", "profile"),
+        ('attachment; filename=".."', "file.bin"),
+    ],
+)
+async def test_d09_the_name_in_the_last_reply_is_made_safe(
+    scene: Scene, disposition: str, name: str
+) -> None:
+    scene.server.on("/.hidden", whole(BODY, Content_Disposition=disposition))
+    scene.name = name
+    (await scene.fetch(redirect("/.hidden"), BODY)).completed(BODY, requests=2)
+
+
+async def test_d09_a_redirect_with_a_body_and_a_name_brings_neither(scene: Scene) -> None:
+    scene.server.on("/there", whole(BODY))
+    said = {"Location": "/there", "Content_Disposition": 'attachment; filename="no.sh"'}
+    outcome = await scene.fetch(answer("302 Found", b"not the file", **said), BODY)
+    outcome.completed(BODY, requests=2)
