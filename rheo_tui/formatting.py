@@ -8,7 +8,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.filesize import decimal
 
 _ELLIPSIS = "…"
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 _SPARKS = "▁▂▃▄▅▆▇█"
 _LONGEST_KEPT_EXTENSION = 10
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?", re.IGNORECASE)
@@ -85,12 +84,11 @@ def percent_text(fraction: float) -> str:
     return f"{math.floor(fraction * 100):3d}%"
 
 
-def bar_text(fraction: float, width: int) -> str:
-    """A bar of `width` cells in steps of an eighth of a cell."""
-    eighths = round(max(0.0, min(fraction, 1.0)) * width * 8)
-    full, part = divmod(eighths, 8)
-    filled = "█" * full + (_EIGHTHS[part] if part else "")
-    return filled.ljust(width)
+def bar_text(fraction: float, width: int) -> tuple[str, str]:
+    """A bar of `width` cells in steps of half a cell: what is done, and the track behind it."""
+    full, half = divmod(round(max(0.0, min(fraction, 1.0)) * width * 2), 2)
+    filled = "━" * full + "╸" * half
+    return filled, "━" * (width - len(filled))
 
 
 def sparkline_text(values: list[float], width: int) -> str:

@@ -91,6 +91,7 @@ class Session:
             self.note_removed(old_id)
             self.note(record)
         if found.unreadable:
+            _log.warning("rows that cannot be read: %s", ", ".join(map(repr, found.unreadable)))
             self._on_problem(
                 f"{len(found.unreadable)} of {len(rows)} downloads in the session "
                 f"{printable(str(self._path))} cannot be read and are left out."

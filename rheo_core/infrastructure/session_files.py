@@ -29,13 +29,16 @@ _DAMAGE = {
 
 def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     """Open an existing file; transactions begin where the code says so."""
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode={mode}",
         uri=True,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
+    # Flipped bits in one name are no reason to show no list at all.
+    connection.text_factory = lambda data: data.decode(errors="replace")
+    return connection
 
 
 def prepare(path: Path) -> tuple[str, ...]:
@@ -94,6 +97,8 @@ def find_fault(path: Path) -> str | None:
         if code & 0xFF in _DAMAGE:
             return f"was damaged ({printable(str(error))})"
         raise
+    except UnicodeDecodeError:  # what SQLite says quotes the damage
+        return "was damaged (its tables have no readable names)"
 
 
 def _judge(connection: sqlite3.Connection) -> str | None:
@@ -103,7 +108,7 @@ def _judge(connection: sqlite3.Connection) -> str | None:
         return "was a file of another program"
     if version > ours:
         return f"came from a newer version of this program (layout {version}, here {ours})"
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         return f"was damaged ({printable(verdict.splitlines()[-1])})"
     if version == ours:

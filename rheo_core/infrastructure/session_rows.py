@@ -1,6 +1,5 @@
 """Downloads as rows of a session, and back."""
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +12,6 @@ from rheo_core.tracking.record import DownloadRecord
 
 from .session_schema import StoredDownload
 
-_log = logging.getLogger(__name__)
 _COMPUTED = {"id", "is_valid"}  # pydantic writes computed fields, and does not read them
 
 
@@ -99,7 +97,6 @@ def records_of(rows: Iterable[StoredDownload]) -> FoundRecords:
         try:
             record = to_record(row)
         except (ValueError, TypeError, ArithmeticError):
-            _log.warning("row %s of the session cannot be read", row.id, exc_info=True)
             found.unreadable.append(row.id)
             continue
         found.records.append(record)

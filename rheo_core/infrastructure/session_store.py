@@ -58,6 +58,7 @@ class SessionStore:
         self._connection = connection
         self._lock = lock
         self._guard = threading.Lock()
+        connection.create_function("tells", 3, _tells, deterministic=True)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "OpenedSession":
@@ -97,7 +98,7 @@ class SessionStore:
         except BaseException:
             lock.release()
             raise
-        return OpenedSession(cls(path, _prepared(connection), lock), problems)
+        return OpenedSession(cls(path, connection, lock), problems)
 
     @classmethod
     def _open_reading(cls, path: Path) -> "OpenedSession":
@@ -108,7 +109,7 @@ class SessionStore:
         if fault is not None:
             connection.close()
             raise SessionStoreError(path, f"cannot be read: it {fault}")
-        return OpenedSession(cls(path, _prepared(connection), None), ())
+        return OpenedSession(cls(path, connection, None), ())
 
     def load(self) -> list[StoredDownload]:
         """Everything, in the order in which the queue runs; ended downloads at their old place."""
@@ -140,7 +141,8 @@ class SessionStore:
         """Ended downloads with `text` in their name or URL, whatever the case; latest first."""
         with self._reading() as connection:
             rows = connection.execute(
-                f"{schema.SELECT} WHERE status IN ({_marks(_ENDED)}) AND tells(name, config, ?) "
+                f"{schema.SELECT} WHERE status IN ({_marks(_ENDED)}) "
+                "AND tells(CAST(name AS BLOB), CAST(config AS BLOB), ?) "  # bytes need not be text
                 f"ORDER BY {_WHEN} DESC, id LIMIT ? OFFSET ?",
                 (*_ENDED, text.casefold(), limit, offset),
             )
@@ -209,16 +211,9 @@ class OpenedSession:
     problems: tuple[str, ...]
 
 
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    # A flipped bit in a name is no reason to show no list at all.
-    connection.text_factory = lambda data: data.decode(errors="replace")
-    connection.create_function("tells", 3, _tells, deterministic=True)
-    return connection
-
-
-def _tells(name: str, config: str, wanted: str) -> bool:
+def _tells(name: bytes, config: bytes, wanted: str) -> bool:
     """Whether `wanted` is in the name or the URL; SQLite's LIKE folds the case of ASCII only."""
-    if wanted in name.casefold():
+    if wanted in name.decode(errors="replace").casefold():
         return True
     try:
         return wanted in json.loads(config)["url"].casefold()

@@ -118,13 +118,14 @@ class RowPainter:
         if fraction is None or (fraction == 0.0 and not row.status.is_active):
             so_far = size_text(row.bytes_downloaded) if row.bytes_downloaded else ""
             return [Segment(fit_right(so_far, width), self._styles.quiet)]
-        bar = bar_text(fraction, width - _PERCENT_WIDTH)
+        filled, track = bar_text(fraction, width - _PERCENT_WIDTH)
         percent = fit_right(percent_text(fraction), _PERCENT_WIDTH)
         style = self._styles.base if row.status.is_active else self._styles.quiet
         if row.status is DownloadStatus.COMPLETED:
             colour = self._styles.done_bar  # many full bars in full colour would shout
         return [
-            Segment(bar, Style(color=colour.color, bgcolor=self._styles.track.bgcolor)),
+            Segment(filled, Style(color=colour.color, bgcolor=style.bgcolor)),
+            Segment(track, Style(color=self._styles.track.bgcolor, bgcolor=style.bgcolor)),
             Segment(percent, style),
         ]
 

@@ -1,7 +1,9 @@
 """The folder changes under our hands (rows L): nothing of anybody else's is ever touched."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,13 @@ def make(path: Path, kind: str, precious: Path) -> None:
             path.hardlink_to(precious)
 
 
+def unblock(fifo: Path, stuck: list[Path]) -> None:
+    """Free whoever waits for the other end of a FIFO, and tell."""
+    with suppress(OSError):
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        stuck.append(fifo)
+
+
 KINDS = ["link", "broken link", "folder", "fifo", "device"]
 
 
@@ -125,8 +134,12 @@ async def test_l14_a_target_that_is_no_file(
 async def test_l14_our_own_names_are_taken_by_something_else(
     scene: Scene, precious: Path, kind: str, which: str
 ) -> None:
-    make(getattr(scene, which), kind, precious)
+    path, stuck = getattr(scene, which), []
+    make(path, kind, precious)
+    rescue = asyncio.get_running_loop().call_later(5, unblock, path, stuck)
     outcome = await scene.fetch(whole(BODY, **V1), BODY)
+    rescue.cancel()
+    assert not stuck
     assert precious.read_bytes() == b"precious"
     assert sorted(path.name for path in precious.parent.iterdir()) == ["folder", "precious"]
     assert outcome.journal.endings() == {outcome.config.id: 1}

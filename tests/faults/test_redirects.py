@@ -90,10 +90,10 @@ async def test_d03_places_that_are_none(scene: Scene, location: str) -> None:
 async def named(scene: Scene) -> AsyncIterator[Names]:
     """Host names instead of addresses: `files.example` is the server the user asked for."""
     names = Names()
-    authority = Authority()
-    connector = create_secure_connector(ssl=authority.trusting(), resolver=names)
-    scene.options["client"] = AiohttpClient(connector=connector)
-    yield names
+    connector = create_secure_connector(resolver=names)
+    async with AiohttpClient(connector=connector) as client:
+        scene.options["client"] = client
+        yield names
     await connector.close()
 
 
@@ -108,9 +108,8 @@ async def test_d06_https_is_not_given_up_for_http(scene: Scene) -> None:
     async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as secure:
         secure.on(scene.path, redirect(scene.server.url(scene.path)))
         url = secure.url(scene.path).replace("://", "://user:secret@")
-        client = AiohttpClient(connector=connector)
-        outcome = await scene.fetch(None, BODY, config=scene.config(url=url), client=client)
-        await client.close()
+        async with AiohttpClient(connector=connector) as client:
+            outcome = await scene.fetch(None, BODY, config=scene.config(url=url), client=client)
     await connector.close()
     assert all("authorization" not in request.headers for request in scene.server.requests)
     outcome.failed("https", "http", requests=0)

@@ -4,7 +4,6 @@ Each row breaks a download off and lets it go on against a server that has chang
 the fixture `broken` once as a retry and once in another run.
 """
 
-import json
 from email.utils import formatdate
 from time import time
 
@@ -347,9 +346,10 @@ async def test_r32_a_state_that_cannot_be_read(scene: Scene, state: bytes) -> No
 
 async def test_r32_a_state_that_somebody_edited(scene: Scene) -> None:
     await scene.begin(OLD, CUT, **V1)
-    text = scene.state.read_text()
-    assert json.loads(text)
-    scene.state.write_text(text.replace(str(CUT), str(CUT - 1)).replace("v1", "v2"))
+    state = scene.state.read_bytes()
+    edited = state.replace(str(CUT).encode(), str(CUT - 1).encode()).replace(b"v1", b"v2")
+    assert edited != state
+    scene.state.write_bytes(edited)
     outcome = await scene.fetch(parts(NEW, **V2), OLD, NEW)
     outcome.completed(NEW)
 

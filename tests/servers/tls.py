@@ -6,6 +6,7 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trustme
 
@@ -30,6 +31,14 @@ class Authority:
         certificate = self._ca.issue_cert(*names, **times, **details)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
+        return context
+
+    def serving_itself(self, folder: Path) -> ssl.SSLContext:
+        """A server's context with the authority's own certificate, which it signed itself."""
+        file = folder / "self-signed.pem"
+        file.write_bytes(self._ca.private_key_pem.bytes() + self._ca.cert_pem.bytes())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
         return context
 
 

@@ -48,7 +48,13 @@ def test_percent_says_100_only_at_the_end() -> None:
 
 @pytest.mark.parametrize(
     ("fraction", "bar"),
-    [(0.0, "    "), (0.5, "██  "), (1 / 32, "▏   "), (1.0, "████"), (7.0, "████")],
+    [
+        (0.0, ("", "━━━━")),
+        (0.5, ("━━", "━━")),
+        (1 / 8, ("╸", "━━━")),
+        (1.0, ("━━━━", "")),
+        (7.0, ("━━━━", "")),
+    ],
 )
 def test_bars(fraction: float, bar: str) -> None:
     assert bar_text(fraction, 4) == bar

@@ -1,0 +1,452 @@
+"""Session: downloads outlive the process, and the writing of them disturbs nobody."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rheo_core.domain import (
+    DownloadStatus,
+    FileConfig,
+    FileExistsStrategy,
+    HashAlgorithm,
+    HashConfig,
+    ValidationResult,
+)
+from rheo_core.downloads import session as module
+from rheo_core.downloads.session import Session
+from rheo_core.infrastructure.session_rows import to_record, to_stored
+from rheo_core.infrastructure.session_store import (
+    SessionLockedError,
+    SessionStore,
+    SessionStoreError,
+)
+from rheo_core.tracking import DownloadRecord
+
+ROOT = Path(__file__).parents[2]
+Until = Callable[..., Awaitable[None]]
+KEPT = (
+    *("config", "id", "name", "priority", "rank", "status", "reason", "bytes_downloaded"),
+    *("total_bytes", "attempt", "max_attempts", "failures", "added_at", "started_at"),
+    *("finished_at", "destination", "error", "validation", "elapsed", "transferred"),
+)
+
+
+def download(number: int = 0, **values: Any) -> DownloadRecord:
+    record = DownloadRecord.of(FileConfig(url=f"https://example.org/file-{number}"))
+    record.rank = number
+    for name, value in values.items():
+        setattr(record, name, value)
+    return record
+
+
+def facts(record: DownloadRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in KEPT}
+
+
+@asynccontextmanager
+async def opened(path: Path, **options: Any) -> AsyncIterator[Session]:
+    session = Session(path, **options)
+    assert await session.open() == ()
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def content(path: Path) -> dict[str, DownloadRecord]:
+    async with opened(path) as session:
+        return {record.name: record for record in await session.restore()}
+
+
+def on_disk(path: Path) -> dict[str, str]:
+    """Name and status of everything that is committed, as another process sees it."""
+    connection = sqlite3.connect(path)
+    try:
+        return dict(connection.execute("SELECT name, status FROM downloads"))
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "session.db"
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many downloads each transaction wrote."""
+    counts: list[int] = []
+    write = SessionStore.write
+
+    def counting(self: SessionStore, saved: Any, deleted: Any) -> None:
+        rows = list(saved)
+        counts.append(len(rows))
+        write(self, rows, deleted)
+
+    monkeypatch.setattr(SessionStore, "write", counting)
+    return counts
+
+
+class Full:
+    """A real "disk full" from SQLite: the file may not grow."""
+
+    def __init__(self, session: Session) -> None:
+        assert session._store is not None
+        self._connection = session._store._connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("PRAGMA max_page_count = 1")
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.execute("PRAGMA max_page_count = 1000000")
+
+
+LONG = "x" * 10_000  # an error that needs pages of its own
+
+texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
+sizes = st.integers(0, 2**62)
+times = st.floats(0, 1e10)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> FileConfig:
+    algorithm = draw(st.sampled_from(HashAlgorithm))
+    digest = "0f" * (algorithm.hex_length // 2)
+    segment = st.text("abcXYZ019-._~%:@!$&'()*+,;=", max_size=12)
+    host = draw(
+        st.sampled_from(["example.org", "user:p%40ss@Example.ORG:8080", "[::1]", "bücher.de"])
+    )
+    query = draw(st.sampled_from(["", "?a=b&token=1", "?", "?q=%C3%BC", "#part"]))
+    return FileConfig(
+        url=f"{draw(st.sampled_from(['http', 'HTTPS']))}://{host}/{draw(segment)}{query}",
+        type=draw(st.none() | texts),
+        description=draw(st.none() | texts),
+        priority=draw(st.integers(1, 10**6)),
+        size_human=draw(st.none() | texts),
+        size_bytes=draw(st.none() | sizes),
+        filename=draw(st.none() | texts),
+        destination_subdir=draw(st.sampled_from([None, "a/b", "ü b"])),
+        hash_config=draw(
+            st.none() | st.just(HashConfig(algorithm=algorithm, expected_hash=digest))
+        ),
+        timeout=draw(st.none() | st.floats(0.001, 1e6)),
+        file_exists_strategy=draw(st.none() | st.sampled_from(FileExistsStrategy)),
+    )
+
+
+paths = st.sampled_from(["/tmp/a b/ü.iso", "relative/x", os.fsdecode(b"/tmp/\xff\xfe.bin")])
+validations = st.builds(
+    ValidationResult,
+    algorithm=st.sampled_from(HashAlgorithm),
+    expected_hash=st.just("ab"),
+    calculated_hash=st.sampled_from(["ab", "cd"]),
+    duration_ms=st.floats(0, 1e6),
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> DownloadRecord:
+    record = DownloadRecord.of(draw(configs()))
+    record.status = draw(st.sampled_from(DownloadStatus))
+    record.priority = draw(st.integers(1, 2**63 - 1))
+    record.rank = draw(st.integers() | st.fractions())
+    record.name, record.reason = draw(texts), draw(texts)
+    record.bytes_downloaded, record.transferred = draw(sizes), draw(sizes)
+    record.total_bytes = draw(st.none() | sizes)
+    record.attempt, record.failures = draw(sizes), draw(sizes)
+    record.max_attempts = draw(sizes)
+    record.added_at, record.elapsed = draw(times), draw(times)
+    record.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
+    record.destination = draw(st.none() | st.builds(Path, paths))
+    record.error = draw(st.none() | texts)
+    record.validation = draw(st.none() | validations)
+    return record
+
+
+class TestRecords:
+    @given(st.lists(records(), max_size=8, unique_by=lambda record: record.id))
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    def test_what_matters_comes_back(
+        self, tmp_path_factory: pytest.TempPathFactory, given: list[DownloadRecord]
+    ) -> None:
+        store = SessionStore.open(tmp_path_factory.mktemp("session") / "session.db").store
+        try:
+            store.save(map(to_stored, given))
+            restored = [to_record(row) for row in store.load()]
+        finally:
+            store.close()
+        settled = DownloadStatus.terminal_states() | {DownloadStatus.PAUSED}
+        expected = sorted(given, key=lambda record: (-record.priority, record.rank, record.id))
+        for record in expected:
+            if record.status not in settled:
+                record.status, record.reason = DownloadStatus.QUEUED, ""
+        assert list(map(facts, restored)) == list(map(facts, expected))
+        assert [type(record.rank) for record in restored] == [
+            int if Fraction(record.rank).denominator == 1 else Fraction for record in expected
+        ]
+
+    @pytest.mark.parametrize("status", DownloadStatus)
+    def test_status(self, status: DownloadStatus) -> None:
+        is_kept = status.is_terminal or status is DownloadStatus.PAUSED
+        expected = status if is_kept else DownloadStatus.QUEUED
+        assert to_record(to_stored(download(status=status))).status is expected
+
+    def test_defaults_take_no_room(self) -> None:
+        assert to_stored(download(1)).config == '{"url":"https://example.org/file-1"}'
+
+
+class TestSession:
+    async def test_added_is_durable(self, path: Path) -> None:
+        code = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from rheo_core.downloads.session import Session
+from tests.core.test_session import download
+async def main():
+    session = Session(Path(sys.argv[1]))
+    await session.open()
+    await session.save_now([download(n) for n in range(100)])
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, path, cwd=ROOT)
+        assert await process.wait() == -signal.SIGKILL
+        assert list(await content(path)) == [f"file-{n}" for n in range(100)]
+
+    async def test_changes_are_written_in_the_background(self, path: Path, until: Until) -> None:
+        async with opened(path) as session:
+            record = download(1)
+            session.note(record)
+            await until(lambda: on_disk(path) == {"file-1": "queued"})
+            record.status = DownloadStatus.COMPLETED
+            session.note(record)
+            session.note(download(2))
+            await until(lambda: on_disk(path) == {"file-1": "completed", "file-2": "queued"})
+            session.note_removed(record.id)
+            await until(lambda: on_disk(path) == {"file-2": "queued"})
+
+    async def test_many_changes_are_one_transaction(
+        self, path: Path, until: Until, writes: list[int]
+    ) -> None:
+        async with opened(path) as session:
+            some = [download(number) for number in range(1200)]
+            for record in some * 3:
+                session.note(record)
+            await until(lambda: writes)
+            for record in some * 3:
+                session.note(record)
+        assert writes == [1200, 1200]
+
+    async def test_closing_writes_what_is_left(self, path: Path) -> None:
+        async with opened(path) as session:
+            session.note(download(1))
+            session.note(download(2))
+            session.note_removed(download(2).id)
+        assert on_disk(path) == {"file-1": "queued"}
+        await session.close()
+
+    async def test_the_last_word_counts(self, path: Path) -> None:
+        async with opened(path) as session:
+            old = download(1, status=DownloadStatus.COMPLETED)
+            session.note(old)
+            await session.save_now([download(1, priority=5)])
+            session.note_removed(download(2).id)
+            await session.save_now([download(2)])
+            session.note_removed(download(3).id)
+            session.note(download(3))
+        there = await content(path)
+        assert list(there) == ["file-1", "file-2", "file-3"]
+        assert there["file-1"].priority == 5
+        assert there["file-1"].status is DownloadStatus.QUEUED
+
+    async def test_progress_alone_is_written_now_and_then(
+        self, path: Path, until: Until, writes: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_INTERVAL", 0.0)
+        running, waiting = download(1, status=DownloadStatus.IN_PROGRESS), download(2)
+        async with opened(path) as session:
+            session.note(running)
+            await until(lambda: writes == [1])
+            for number in range(2, 12):  # state changes of others do not hurry it
+                running.bytes_downloaded += 1000
+                session.note(waiting)
+                await until(lambda number=number: len(writes) == number)
+            assert writes == [1] * 11
+            monkeypatch.setattr(module, "_PROGRESS_INTERVAL", 0.01)
+            session._progress_due = 0.0
+            session.note(waiting)
+            await until(lambda: writes[11:] == [2])
+            running.bytes_downloaded = 77_777
+            await until(lambda: len(writes) == 13)  # without a word from anybody
+            running.status = DownloadStatus.PAUSED
+            session.note(running)
+        assert (await content(path))["file-1"].bytes_downloaded == 77_777
+
+    async def test_it_can_be_opened_again(self, path: Path) -> None:
+        session = Session(path)
+        session.note(download(1))  # before it is open
+        for number in (2, 3):
+            assert await session.open() == ()
+            await session.save_now([download(number)])
+            await session.close()
+        assert on_disk(path) == dict.fromkeys(["file-1", "file-2", "file-3"], "queued")
+
+    async def test_not_open(self, path: Path) -> None:
+        session = Session(path)
+        await session.close()
+        for call in (
+            session.restore(),
+            session.save_now([download()]),
+            session.search("", 1),
+            session.prune(keep=0),
+        ):
+            with pytest.raises(SessionStoreError, match="not open"):
+                await call
+
+    async def test_history(self, path: Path) -> None:
+        ends = [download(n, status=DownloadStatus.FAILED, finished_at=float(n)) for n in (1, 2, 3)]
+        async with opened(path) as session:
+            for record in (*ends, download(4)):
+                session.note(record)
+            found = await session.search("FILE", 10)
+            assert list(map(facts, found)) == list(map(facts, reversed(ends)))
+            assert await session.prune(keep=1) == 2
+            assert await session.search("file-1", 10) == []
+        assert list(await content(path)) == ["file-3", "file-4"]
+
+
+class TestProblems:
+    async def test_a_full_disk_loses_nothing_and_is_told_once(
+        self, path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_INTERVAL", 0.01)
+        monkeypatch.setattr(module, "_RETRY_INTERVAL", 0.01)
+        told: list[str] = []
+        failures: list[Exception] = []
+        report = Session._report
+
+        def counting(session: Session, error: Exception) -> None:
+            failures.append(error)
+            report(session, error)
+
+        monkeypatch.setattr(Session, "_report", counting)
+        async with opened(path, on_problem=told.append) as session:
+            await session.save_now([download(n) for n in range(3)])
+            for outage in (1, 2):
+                before, last = on_disk(path), f"file-{outage}1"
+                failures.clear()
+                with Full(session):
+                    session.note(download(10 * outage, error=LONG))
+                    session.note_removed(download(outage).id)
+                    await until(lambda: len(failures) > 3)
+                    assert on_disk(path) == before
+                    session.note(download(10 * outage + 1))
+                    await until(lambda: len(failures) > 6)
+                await until(lambda last=last: last in on_disk(path))
+                assert len(told) == outage
+        assert told[0] == f"Changes to the list cannot be saved: session {path}: disk full."
+        assert set(on_disk(path)) == {f"file-{n}" for n in (0, 10, 11, 20, 21)}
+
+    async def test_what_is_noted_during_a_failing_write_wins(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone, back = download(1), download(2)
+        async with opened(path, on_problem=lambda _: None) as session:
+            await session.save_now([gone, back])
+
+            def failing(*_: object) -> None:
+                raise SessionStoreError(path, "no")
+
+            def wish(error: Exception) -> None:
+                session.note_removed(gone.id)
+
+            session.note(gone)
+            session.note_removed(back.id)
+            with monkeypatch.context() as patch:
+                patch.setattr(SessionStore, "write", failing)
+                patch.setattr(session, "_report", wish)
+                await session._flush()
+            session.note(back)
+        assert on_disk(path) == {"file-2": "queued"}
+
+    async def test_add_fails_on_a_full_disk(self, path: Path) -> None:
+        async with opened(path) as session:
+            await session.save_now([download(1, error=LONG)])
+            session.note(done := download(2, status=DownloadStatus.COMPLETED))
+            with Full(session), pytest.raises(SessionStoreError, match="disk full"):
+                await session.save_now([download(2, error=LONG), download(3, error=LONG)])
+            assert done.status is DownloadStatus.COMPLETED
+        assert on_disk(path) == {"file-1": "queued", "file-2": "completed"}
+
+    async def test_what_is_lost_at_the_end_is_told(self, path: Path) -> None:
+        told: list[str] = []
+        session = Session(path, on_problem=told.append)
+        await session.open()
+        await session.save_now([download(1)])
+        Full(session).__enter__()
+        session.note(download(2, error=LONG))
+        await session.close()
+        assert told and "disk full" in told[-1]
+        assert on_disk(path) == {"file-1": "queued"}
+
+    async def test_rows_without_sense_are_left_out_and_stay(self, path: Path) -> None:
+        async with opened(path) as session:
+            await session.save_now([download(number) for number in range(5)])
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("UPDATE downloads SET config = '{' WHERE name = 'file-1'")
+        connection.execute("UPDATE downloads SET status = 'flying' WHERE name = 'file-2'")
+        connection.execute("UPDATE downloads SET rank = '1/0' WHERE name = 'file-3'")
+        connection.close()
+        told: list[str] = []
+        async with opened(path, on_problem=told.append) as session:
+            assert [record.name for record in await session.restore()] == ["file-0", "file-4"]
+        assert len(told) == 1 and told[0].startswith("3 of 5 downloads")
+        assert len(on_disk(path)) == 5
+
+    async def test_an_id_of_another_version_becomes_ours(self, path: Path) -> None:
+        store = SessionStore.open(path).store
+        store.save([to_stored(download(1))._replace(id="0" * 16)])
+        store.close()
+        assert (await content(path))["file-1"].id == download(1).id
+        connection = sqlite3.connect(path)
+        assert connection.execute("SELECT id FROM downloads").fetchall() == [(download(1).id,)]
+        connection.close()
+
+    async def test_a_damaged_file_is_told_of(self, path: Path) -> None:
+        path.write_bytes(b"not a session")
+        session = Session(path)
+        (problem,) = await session.open()
+        assert "set aside" in problem
+        assert await session.restore() == []
+        await session.close()
+
+    async def test_two_at_a_time(self, path: Path) -> None:
+        async with opened(path) as first:
+            await first.save_now([download(1)])
+            second = Session(path)
+            with pytest.raises(SessionLockedError):
+                await second.open()
+            assert await second.open(read_only=True) == ()
+            assert [record.name for record in await second.restore()] == ["file-1"]
+            second.note(download(2))
+            second.note_removed(download(1).id)
+            with pytest.raises(SessionStoreError, match="reading only"):
+                await second.save_now([download(3)])
+            await second.close()
+            await first.save_now([download(4)])
+        assert list(on_disk(path)) == ["file-1", "file-4"]

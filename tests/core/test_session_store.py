@@ -1,0 +1,706 @@
+"""SessionStore: real files, real second processes, real faults."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core.infrastructure import session_files, session_schema
+from rheo_core.infrastructure.session_store import (
+    SessionLockedError,
+    SessionStore,
+    SessionStoreError,
+    StoredDownload,
+)
+
+ROOT = Path(__file__).parents[2]
+
+_CHILD = """
+import os, signal, sys
+from pathlib import Path
+from tests.core.test_session_store import row
+from rheo_core.infrastructure.session_store import SessionStore
+path = Path(sys.argv[1])
+"""
+
+
+def row(number: int = 0, **values: Any) -> StoredDownload:
+    defaults: dict[str, Any] = {
+        "id": f"{number:016x}",
+        "config": f'{{"url":"https://example.org/file-{number}"}}',
+        "status": "queued",
+        "priority": 1,
+        "rank": str(number),
+        "added_at": 1_700_000_000.25,
+        "started_at": None,
+        "finished_at": None,
+        "bytes_downloaded": 0,
+        "total_bytes": None,
+        "destination": None,
+        "name": f"file-{number}",
+        "error": None,
+        "attempt": 0,
+        "failures": 0,
+        "validation": None,
+    }
+    return StoredDownload(**{**defaults, **values})
+
+
+def ended(number: int, at: float, status: str = "completed", **values: Any) -> StoredDownload:
+    return row(number, status=status, finished_at=at, **values)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "session.db"
+
+
+@contextmanager
+def opened(path: Path, **options: Any) -> Iterator[SessionStore]:
+    session = SessionStore.open(path, **options)
+    assert session.problems == ()
+    try:
+        yield session.store
+    finally:
+        session.store.close()
+
+
+def numbers(store: SessionStore) -> list[int]:
+    return [int(download.id, 16) for download in store.load()]
+
+
+def content(path: Path) -> list[int]:
+    with opened(path) as store:
+        return numbers(store)
+
+
+@contextmanager
+def child(code: str, *arguments: object, prefix: tuple[str, ...] = ()) -> Iterator[Any]:
+    """A second process; killed at the end, if it is still there."""
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-B", "-c", _CHILD + code, *map(str, arguments)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def crashed(path: Path, *changes: Callable[[sqlite3.Connection], object]) -> Path:
+    """What a crash leaves of a session that holds 1 in the file and 2 in the log."""
+    live = path.parent.with_name("live") / path.name
+    with opened(live) as store:
+        store.save([row(1)])
+        connection = store._connection
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        store.save([row(2)])
+        for change in changes:
+            change(connection)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{live}{suffix}", f"{path}{suffix}")
+    return path
+
+
+class TestContents:
+    def test_what_is_saved_is_loaded(self, path: Path) -> None:
+        full = StoredDownload(
+            id="0123456789abcdef",
+            config='{"url":"https://user:pass@example.org/ü?token=1"}',
+            status="failed",
+            priority=7,
+            rank="-7/2",
+            added_at=1.5,
+            started_at=2.25,
+            finished_at=3.125,
+            bytes_downloaded=2**62,
+            total_bytes=2**63 - 1,
+            destination=os.fsdecode(b"/tmp/\xff\xfe/\xc3\xbc"),
+            name="ü 'quoted' \"name\"",
+            error="ends with NUL \x00 and more",
+            attempt=4,
+            failures=3,
+            validation="{}",
+            reason="because",
+            max_attempts=5,
+            elapsed=12.5,
+            transferred=99,
+        )
+        with opened(path) as store:
+            store.save([full, row()])
+        with opened(path) as store:
+            assert store.load() == [full, row()]
+
+    def test_the_order_is_that_of_the_queue(self, path: Path) -> None:
+        places = [(1, "10"), (1, "9"), (2, "100"), (1, "19/2"), (1, "-1"), (1, "28/3")]
+        with opened(path) as store:
+            store.save(row(n, priority=p, rank=r) for n, (p, r) in enumerate(places))
+            assert numbers(store) == [2, 4, 1, 5, 3, 0]
+
+    def test_save_replaces_and_delete_takes_out(self, path: Path) -> None:
+        with opened(path) as store:
+            store.save([row(1), row(2), row(3)])
+            store.save([row(2, status="paused", error="no")])
+            store.delete([row(1).id, "unknown"])
+            assert store.load() == [row(2, status="paused", error="no"), row(3)]
+            store.write([row(4)], [row(3).id])
+            assert numbers(store) == [2, 4]
+
+    def test_a_save_is_whole_or_not_at_all(self, path: Path) -> None:
+        def broken() -> Iterator[StoredDownload]:
+            yield row(2)
+            raise RuntimeError("in the middle")
+
+        with opened(path) as store:
+            store.save([row(1)])
+            with pytest.raises(RuntimeError):
+                store.save(broken())
+            store.save([row(3)])
+            assert numbers(store) == [1, 3]
+
+    def test_absurd_numbers_do_not_keep_the_rest_from_being_written(self, path: Path) -> None:
+        with opened(path) as store:
+            store.save([row(1, total_bytes=10**30, priority=10**30), row(2)])
+            assert store.load()[0].total_bytes == 2**63 - 1
+
+    def test_ten_thousand(self, path: Path) -> None:
+        rows = [row(number) for number in range(10_000)]
+        with opened(path) as store:
+            store.save(rows)
+        with opened(path) as store:
+            assert store.load() == rows
+        assert path.stat().st_size < 10_000 * 300
+
+    def test_a_closed_store_says_so(self, path: Path) -> None:
+        store = SessionStore.open(path).store
+        store.close()
+        store.close()
+        with pytest.raises(SessionStoreError, match="closed"):
+            store.load()
+
+
+class TestHistory:
+    @pytest.fixture
+    def store(self, path: Path) -> Iterator[SessionStore]:
+        with opened(path) as store:
+            store.save(
+                [
+                    row(1, name="ubuntu.iso"),
+                    ended(2, 20.0, name="Ubuntu.ISO"),
+                    ended(3, 30.0, "failed", name="ÜBUNG 100%.pdf"),
+                    ended(4, 40.0, "skipped", config='{"url":"https://example.org/?q=UBUNTU"}'),
+                    ended(5, 50.0, "cancelled"),
+                    row(6, status="paused", name="ubuntu"),
+                ]
+            )
+            yield store
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("ubuntu", [4, 2]),
+            ("übung", [3]),
+            ("100%", [3]),
+            ("", [5, 4, 3, 2]),
+            ("url", []),
+            ("_", []),
+            ("' OR 1", []),
+        ],
+    )
+    def test_search(self, store: SessionStore, text: str, found: list[int]) -> None:
+        assert [int(download.id, 16) for download in store.search(text, 10)] == found
+
+    def test_search_by_pages(self, store: SessionStore) -> None:
+        pages = [store.search("", 3, offset) for offset in (0, 3, 6)]
+        assert [len(page) for page in pages] == [3, 1, 0]
+        assert pages[1][0].id == row(2).id
+
+    def test_search_does_not_mind_a_damaged_row(self, store: SessionStore) -> None:
+        store.save([ended(7, 70.0, config="{"), ended(8, 80.0, config="[]")])
+        assert [int(download.id, 16) for download in store.search("ubuntu", 10)] == [4, 2]
+
+    @pytest.mark.parametrize(
+        ("arguments", "left"),
+        [
+            ({}, {1, 2, 3, 4, 5, 6}),
+            ({"older_than": 40.0}, {1, 4, 5, 6}),
+            ({"keep": 1}, {1, 5, 6}),
+            ({"keep": 0}, {1, 6}),
+            ({"keep": 3, "older_than": 45.0}, {1, 5, 6}),
+            ({"keep": 0, "statuses": {"completed", "failed"}}, {1, 4, 5, 6}),
+            ({"keep": 1, "statuses": {"completed", "failed"}}, {1, 3, 4, 5, 6}),
+            ({"keep": 0, "statuses": ()}, {1, 2, 3, 4, 5, 6}),
+        ],
+    )
+    def test_prune(self, store: SessionStore, arguments: Any, left: set[int]) -> None:
+        assert store.prune(**arguments) == 6 - len(left)
+        assert set(numbers(store)) == left
+
+    def test_what_waits_cannot_be_pruned(self, store: SessionStore) -> None:
+        with pytest.raises(ValueError, match="ended"):
+            store.prune(keep=0, statuses={"queued"})
+
+
+class TestPermissions:
+    def test_for_the_user_alone_whatever_the_umask(self, path: Path) -> None:
+        code = """
+os.umask(0)
+store = SessionStore.open(path).store
+store.save([row(1)])
+print("saved", flush=True)
+sys.stdin.read()
+"""
+        with child(code, path) as process:
+            assert process.stdout.readline() == "saved\n"
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        assert modes == dict.fromkeys(
+            ["session.db", "session.db-wal", "session.db-shm", "session.lock"], 0o600
+        )
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+    def test_a_file_that_others_could_read_is_closed_to_them(self, path: Path) -> None:
+        for name in (crashed(path), Path(f"{path}-wal")):
+            name.chmod(0o666)
+        with opened(path) as store:
+            assert numbers(store) == [1, 2]
+            assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+    def test_a_folder_that_is_there_is_left_as_it_is(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o755)
+        with opened(tmp_path / "session.db"):
+            assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+class TestCrashes:
+    def test_killed_after_save_returned(self, path: Path) -> None:
+        code = """
+store = SessionStore.open(path).store
+store.save([row(1), row(2)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+        with child(code, path) as process:
+            assert process.wait() == -signal.SIGKILL
+        assert content(path) == [1, 2]
+
+    def test_killed_anywhere(self, path: Path) -> None:
+        """Whatever was acknowledged is there, and nothing that was not asked for."""
+        code = """
+store = SessionStore.open(path).store
+for number in range(int(sys.argv[2]), 10**9):
+    store.write([row(number, error="x" * 3000)], [row(number - 50).id])
+    print(number, flush=True)
+"""
+        last = 0
+        for kill_after in (1, 2, 30, 190, 400):  # the log is copied into the file now and then
+            with child(code, path, last + 1) as process:
+                for _ in range(kill_after):
+                    last = int(process.stdout.readline())
+                process.kill()
+                last = int((process.stdout.readlines() or [last])[-1])
+            there = content(path)
+            assert set(range(max(last - 49, 1), last + 1)) - {last - 49} <= set(there)
+            assert there[-1] <= last + 1
+            last = there[-1]
+
+    def test_a_log_that_ends_in_the_middle_is_no_damage(self, path: Path) -> None:
+        log = Path(f"{crashed(path)}-wal")
+        log.write_bytes(log.read_bytes()[:-5000])
+        assert content(path) == [1]
+
+    def test_a_half_made_session_is_made_again(self, path: Path) -> None:
+        path.parent.mkdir()
+        for suffix in ("", "-wal", "-journal"):
+            Path(f"{path}.new{suffix}").write_bytes(b"half")
+        assert content(path) == []
+        assert sorted(file.name for file in path.parent.iterdir()) == ["session.db", "session.lock"]
+
+    def test_without_a_write_ahead_log(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(session_files, "connect", without_shared_memory)
+        with opened(path) as store:
+            store.save([row(1, error="x" * 100_000)])
+            assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+            assert content_of_reader(path) == [1]
+        assert content(path) == [1]
+
+    def test_half_a_transaction_without_a_write_ahead_log(self, path: Path) -> None:
+        live = path.parent.with_name("live") / path.name
+        path.parent.mkdir()
+        with opened(live):
+            pass
+        with closing(sqlite3.connect(live, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("PRAGMA cache_size = 2")  # so that pages reach the file early
+            connection.executemany(
+                session_schema.UPSERT, [row(n, error="x" * 2000) for n in (1, 2)]
+            )
+            connection.execute("BEGIN")
+            connection.execute("UPDATE downloads SET error = hex(zeroblob(50000)), name = 'half'")
+            for suffix in ("", "-journal"):
+                shutil.copy(f"{live}{suffix}", f"{path}{suffix}")
+        with opened(path) as store:
+            assert [download.name for download in store.load()] == ["file-1", "file-2"]
+
+
+def without_shared_memory(path: Path, mode: str) -> sqlite3.Connection:
+    """`connect` as on a file system without shared memory: this VFS has none."""
+    return sqlite3.connect(
+        f"file:{path}?mode={mode}&vfs=unix-dotfile",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def content_of_reader(path: Path) -> list[int]:
+    with opened(path, read_only=True) as store:
+        return numbers(store)
+
+
+def overwrite(at: int, data: bytes) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(at)
+            file.write(data)
+
+    return damage
+
+
+def run_sql(*statements: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return damage
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "corrupt header": (overwrite(0, b"garbage!" * 4), "damaged"),
+    "corrupt page": (overwrite(4096, b"\xff" * 4096), "damaged"),
+    "empty": (lambda path: os.truncate(path, 0), "empty"),
+    "cut short": (lambda path: os.truncate(path, 6000), "damaged"),
+    "a few bytes": (lambda path: os.truncate(path, 10), "damaged"),
+    "a text file": (lambda path: path.write_text("dear diary\n" * 500), "damaged"),
+    "another program": (run_sql("PRAGMA application_id = 1"), "another program"),
+    "no version": (run_sql("PRAGMA user_version = 0"), "another program"),
+    "the future": (run_sql("PRAGMA user_version = 99"), "newer version"),
+    "no table": (run_sql("ALTER TABLE downloads RENAME TO uploads"), "damaged"),
+    "no column": (run_sql("ALTER TABLE downloads RENAME COLUMN rank TO place"), "damaged"),
+}
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+class TestDamage:
+    @pytest.mark.parametrize("name", DAMAGES)
+    def test_it_is_set_aside_and_an_empty_one_begun(self, path: Path, name: str) -> None:
+        damage, word = DAMAGES[name]
+        with opened(path) as store:
+            store.save(row(number) for number in range(200))
+        (path.parent / "file.part").write_bytes(b"of a download")
+        damage(path)
+        before = path.read_bytes()
+
+        session = SessionStore.open(path)
+        with closing(session.store) as store:
+            (problem,) = session.problems
+            assert word in problem
+            assert problem.count(".") > 1 and problem.endswith(".")
+            assert store.load() == []
+            store.save([row(1)])
+        assert content(path) == [1]
+        after = files_in(path.parent)
+        (aside,) = (n for n in after if ".damaged-" in n and not n.endswith(("-wal", "-shm")))
+        assert after[aside] == before
+        assert aside in problem
+        assert after["file.part"] == b"of a download"
+
+    @pytest.mark.parametrize("name", DAMAGES)
+    def test_a_reader_changes_nothing(self, path: Path, name: str) -> None:
+        damage, word = DAMAGES[name]
+        with opened(path) as store:
+            store.save(row(number) for number in range(200))
+        damage(path)
+        before = path.read_bytes()
+        with pytest.raises(SessionStoreError, match=word):
+            SessionStore.open(path, read_only=True)
+        assert path.read_bytes() == before
+        assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
+
+    def test_the_log_of_a_newer_version_is_kept_as_it_is(self, path: Path) -> None:
+        crashed(path, lambda connection: connection.execute("PRAGMA user_version = 2"))
+        before = files_in(path.parent)
+        session = SessionStore.open(path)
+        session.store.close()
+        assert "newer version" in session.problems[0]
+        after = files_in(path.parent)
+        (aside,) = (name for name in after if name.endswith("-wal"))
+        assert after[aside] == before["session.db-wal"]
+        assert after[aside.removesuffix("-wal")] == before["session.db"]
+
+    def test_a_log_of_garbage(self, path: Path) -> None:
+        Path(f"{crashed(path)}-wal").write_bytes(b"garbage!" * 2000)
+        session = SessionStore.open(path)
+        with closing(session.store) as store:
+            (problem,) = session.problems
+            assert "journal" in problem and "may be missing" in problem
+            assert numbers(store) == [1]
+            store.save([row(3)])
+        assert content(path) == [1, 3]
+        assert b"garbage!" * 2000 in files_in(path.parent).values()
+
+    def test_a_log_without_its_file(self, path: Path) -> None:
+        crashed(path).unlink()
+        session = SessionStore.open(path)
+        session.store.close()
+        assert "was missing" in session.problems[0]
+        assert content(path) == []
+        assert [name for name in files_in(path.parent) if name.endswith("-wal")]
+
+    def test_twice_in_one_second(self, path: Path) -> None:
+        path.parent.mkdir()
+        for text in ("first", "second", "third"):
+            path.write_text(text)
+            SessionStore.open(path).store.close()
+        asides = {data for name, data in files_in(path.parent).items() if "damaged" in name}
+        assert asides == {b"first", b"second", b"third"}
+
+    def test_flipped_bytes(self, path: Path) -> None:
+        """Anywhere in the file: it opens, whatever it says, and what can be read is read."""
+        with opened(path) as store:
+            store.save(row(number, error="ü" * 50) for number in range(60))
+        good = path.read_bytes()
+        chance = random.Random(20_250_101)
+        for _ in range(60):
+            data = bytearray(good)
+            for _ in range(chance.choice((1, 1, 20))):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            for file in path.parent.iterdir():
+                file.unlink()
+            path.write_bytes(data)
+            session = SessionStore.open(path)
+            with closing(session.store) as store:
+                assert session.problems or store.load()
+                store.load()
+                store.save([row(1000)])
+                assert row(1000) in store.load()
+
+    def test_what_is_no_file_is_not_touched(self, path: Path) -> None:
+        path.mkdir(parents=True)
+        with pytest.raises(SessionStoreError, match="not a regular file"):
+            SessionStore.open(path)
+        assert path.is_dir()
+
+    def test_no_folder_can_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(SessionStoreError, match="file exists"):
+            SessionStore.open(tmp_path / "file" / "session.db")
+
+
+class TestLock:
+    holding = """
+store = SessionStore.open(path).store
+store.save([row(1)])
+print("open", flush=True)
+sys.stdin.readline()
+store.close()
+print("closed", flush=True)
+sys.stdin.readline()
+"""
+
+    def test_one_process_at_a_time(self, path: Path) -> None:
+        with child(self.holding, path) as process:
+            process.stdout.readline()
+            for name in (path, path.parent / ".." / "state" / "session.db"):
+                with pytest.raises(SessionLockedError) as caught:
+                    SessionStore.open(name)
+                assert caught.value.pid == process.pid
+                assert caught.value.host == socket.gethostname()
+                assert caught.value.path == path
+                assert str(process.pid) in str(caught.value)
+            process.stdin.write("close\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "closed\n"
+            assert content(path) == [1]
+
+    def test_a_dead_process_holds_nothing(self, path: Path) -> None:
+        with child(self.holding, path) as process:
+            process.stdout.readline()
+            process.kill()
+            process.wait()
+            assert str(process.pid) in path.with_name("session.lock").read_text()
+            assert content(path) == [1]
+
+    def test_the_second_one_may_read(self, path: Path) -> None:
+        with child(self.holding, path) as process:
+            process.stdout.readline()
+            with opened(path, read_only=True) as store:
+                assert numbers(store) == [1]
+                with pytest.raises(SessionStoreError, match="readonly"):
+                    store.save([row(2)])
+                with pytest.raises(SessionLockedError):
+                    SessionStore.open(path)
+            process.stdin.write("close\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "closed\n"
+
+    def test_not_even_this_process_twice(self, path: Path) -> None:
+        with opened(path):
+            for _ in range(2):  # the attempt itself must not drop the lock
+                with pytest.raises(SessionLockedError) as caught:
+                    SessionStore.open(path)
+                assert caught.value.pid == os.getpid()
+            with child(self.holding, path) as process:
+                assert process.stdout.readline() == ""
+                assert process.wait() == 1
+        assert content(path) == []
+
+    def test_sessions_do_not_mind_each_other(self, path: Path) -> None:
+        with opened(path), opened(path.with_name("other.db")) as other:
+            other.save([row(1)])
+        assert content(path) == []
+
+    def test_a_lock_file_without_sense(self, path: Path) -> None:
+        with child(self.holding, path) as process:
+            process.stdout.readline()
+            path.with_name("session.lock").write_text('{"pid": "\\u001b[31m"')
+            with pytest.raises(SessionLockedError, match="another process") as caught:
+                SessionStore.open(path)
+            assert caught.value.pid is None
+
+    def test_nothing_to_read(self, path: Path) -> None:
+        with pytest.raises(SessionStoreError, match="no such file"):
+            SessionStore.open(path, read_only=True)
+        assert not path.parent.exists()
+
+
+class TestFullDisk:
+    """The state before the write that did not fit stays, and the store goes on afterwards."""
+
+    code = """
+import resource
+from rheo_core.infrastructure.session_store import SessionStoreError
+kind = sys.argv[2]
+store = SessionStore.open(path).store
+store.save([row(1), row(2)])
+if kind == "limit":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    store.write([row(3, error="x" * 2_000_000)], [row(1).id])
+except SessionStoreError as error:
+    print(error.problem)
+print([int(download.id, 16) for download in store.load()])
+if kind == "limit":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+store.save([row(4)])
+store.close()
+store = SessionStore.open(path).store
+print([int(download.id, 16) for download in store.load()])
+"""
+
+    def run(self, folder: Path, kind: str, prefix: tuple[str, ...] = ()) -> list[str]:
+        with child(self.code, folder / "session.db", kind, prefix=prefix) as process:
+            lines = [str(line).rstrip("\n") for line in process.stdout]
+            assert process.wait() == 0
+        return lines
+
+    def test_no_space(self, tmp_path: Path) -> None:
+        mount = f'mount -t tmpfs -o size=1m tmpfs {tmp_path} && exec "$@"'
+        prefix = ("unshare", "-rm", "sh", "-c", mount, "sh")
+        if (
+            shutil.which("unshare") is None
+            or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+        ):
+            pytest.skip("no file system can be mounted here")
+        assert self.run(tmp_path, "space", prefix) == ["disk full", "[1, 2]", "[1, 2, 4]"]
+
+    def test_no_larger_file(self, tmp_path: Path) -> None:
+        problem, *rest = self.run(tmp_path, "limit")
+        assert problem in ("disk full", "disk I/O error")
+        assert rest == ["[1, 2]", "[1, 2, 4]"]
+
+    def test_no_space_for_a_new_session(self, tmp_path: Path) -> None:
+        code = """
+import resource
+from rheo_core.infrastructure.session_store import SessionStoreError
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, resource.RLIM_INFINITY))
+try:
+    SessionStore.open(path)
+except SessionStoreError:
+    print(path.exists())
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+print(SessionStore.open(path).problems)
+"""
+        with child(code, tmp_path / "session.db") as process:
+            assert process.stdout.read() == "False\n()\n"
+
+
+class TestMigrations:
+    """There is one version yet: the mechanism is tried with steps made up here."""
+
+    @pytest.fixture
+    def old(self, path: Path) -> Path:
+        with opened(path) as store:
+            store.save([row(1), row(2)])
+        return path
+
+    def test_steps_are_made_in_turn_and_once(
+        self, old: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def second(connection: sqlite3.Connection) -> None:
+            connection.execute("ALTER TABLE downloads ADD COLUMN colour TEXT DEFAULT 'blue'")
+
+        def third(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE downloads SET name = name || '-' || colour")
+
+        steps = (*session_schema.MIGRATIONS, second, third)
+        monkeypatch.setattr(session_schema, "MIGRATIONS", steps)
+        for _ in range(2):
+            with opened(old) as store:
+                assert [download.name for download in store.load()] == [
+                    "file-1-blue",
+                    "file-2-blue",
+                ]
+                assert session_schema.version_of(store._connection) == 3
+
+    def test_a_step_that_fails_leaves_the_version_before_it(
+        self, old: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM downloads")
+            raise sqlite3.OperationalError("no")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(session_schema, "MIGRATIONS", (*session_schema.MIGRATIONS, broken))
+            with pytest.raises(SessionStoreError):
+                SessionStore.open(old)
+        assert content(old) == [1, 2]  # and the lock was given back
+
+    def test_a_reader_does_not_migrate(self, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        steps = (*session_schema.MIGRATIONS, lambda connection: None)
+        monkeypatch.setattr(session_schema, "MIGRATIONS", steps)
+        with pytest.raises(SessionStoreError, match="older version"):
+            SessionStore.open(old, read_only=True)
+
+    def test_the_file_says_what_it_is(self, old: Path) -> None:
+        head = old.read_bytes()[:100]
+        assert head[68:72] == b"Rheo"
+        assert int.from_bytes(head[60:64], "big") == len(session_schema.MIGRATIONS)
