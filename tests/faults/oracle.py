@@ -101,7 +101,7 @@ class Outcome:
         assert self.scene.bystanders() == self.scene.before
         ours = {self.scene.final.name, self.scene.part.name, self.scene.state.name}
         found = {path.name for path in self.scene.folder.iterdir()}
-        assert found - set(self.scene.before) <= ours
+        assert found - set(self.scene.before) <= ours, found
         assert self.scene.part.exists() == self.scene.state.exists()
         for path in (self.scene.final, self.scene.part):
             if path.is_file() and path.name not in self.scene.before:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager
+from tests.core.engine import Gate
 from tests.faults.oracle import Scene, bytes_come, checksum
 from tests.servers.misbehaving import body_of
 from tests.servers.scenarios import Hold, answer, in_turn, parts, whole
@@ -21,14 +22,18 @@ V1 = {"ETag": '"v1"'}
 sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
 
 
-def appearing(scene: Scene, hold: Hold, at: int, path: Path) -> Callable[..., Awaitable[None]]:
+def appearing(
+    scene: Scene, go_on: asyncio.Event, at: int, path: Path
+) -> Callable[..., Awaitable[None]]:
+    """Somebody else's file appears after `at` bytes."""
+
     async def appear(manager: DownloadManager) -> None:
         await bytes_come(manager, at)
         path.write_bytes(b"theirs")
         scene.keep()
         for ours in (scene.part.name, scene.state.name):
             scene.before.pop(ours, None)
-        hold.let_go.set()
+        go_on.set()
 
     return appear
 
@@ -40,7 +45,7 @@ async def test_l13_a_file_that_appears_meanwhile_stays(
 ) -> None:
     body = body_of(size)
     hold = Hold(body, size // 4, **V1)
-    appear = appearing(scene, hold, size // 4, scene.final)
+    appear = appearing(scene, hold.let_go, size // 4, scene.final)
     outcome = await scene.fetch(
         in_turn(hold, parts(body, **V1)), body, meanwhile=appear, file_exists_strategy=strategy
     )
@@ -51,9 +56,9 @@ async def test_l13_a_file_that_appears_meanwhile_stays(
 
 
 async def test_l13_what_could_not_get_its_name_is_not_fetched_again(scene: Scene) -> None:
-    hold = Hold(BODY, SMALL, **V1)
-    appear = appearing(scene, hold, CUT, scene.final)
-    outcome = await scene.fetch(hold, BODY, meanwhile=appear)
+    gate = Gate(BODY, CUT, **V1)
+    appear = appearing(scene, gate.opened, CUT, scene.final)
+    outcome = await scene.fetch(gate, BODY, meanwhile=appear)
     assert outcome.status == "failed"
     del scene.before[scene.final.name]
     scene.final.unlink()
@@ -65,7 +70,7 @@ async def test_l13_what_could_not_get_its_name_is_not_fetched_again(scene: Scene
 async def test_l13_rename_finds_another_name(scene: Scene, size: int) -> None:
     body = body_of(size)
     hold = Hold(body, size // 4, **V1)
-    appear = appearing(scene, hold, size // 4, scene.final)
+    appear = appearing(scene, hold.let_go, size // 4, scene.final)
     config = scene.config(file_exists_strategy="rename")
     outcome = await scene.fetch(
         in_turn(hold, parts(body, **V1)), body, meanwhile=appear, config=config

@@ -12,10 +12,10 @@ def create_ssl_context() -> ssl.SSLContext:
 
 
 def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
-    """A connector with `create_ssl_context()`, unless `ssl` is given.
+    """A connector that checks certificates and host names, unless `ssl` says otherwise.
 
-    The number of connections is not limited here: slots and segments limit it.
+    aiohttp's own context is as strict as `create_ssl_context()` and exists already. The number of
+    connections is not limited here: slots and segments limit it.
     """
-    connector_kwargs.setdefault("ssl", create_ssl_context())
     connector_kwargs.setdefault("limit", 0)
     return aiohttp.TCPConnector(**connector_kwargs)
