@@ -33,7 +33,7 @@ arrows: $(READY)
 
 .PHONY: check
 check: $(READY)
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses=auto --cov --cov-report=term:skip-covered
 
 .PHONY: screenshots
 screenshots: $(READY)  ## Draw the pictures of the README

@@ -221,7 +221,13 @@ def endless(line: bytes, sent: list[int]) -> object:
 
 @pytest.mark.parametrize(
     "line",
-    [b"X-%d: y\r\n", b"x" * 10_000, b"Set-Cookie: a=b\r\n" * 100, b" folded\r\n", b"\r"],
+    [
+        b"X-%d: y\r\n" + b"Y: z\r\n" * 100,
+        b"x" * 10_000,
+        b"Set-Cookie: a=b\r\n" * 100,
+        b" folded\r\n" * 100,
+        b"\r" * 1000,
+    ],
     ids=["headers", "one line", "cookies", "folds", "returns"],
 )
 async def test_t10_a_head_without_end(scene: Scene, line: bytes) -> None:
