@@ -13,7 +13,7 @@ from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, TokenBucket, Transfer, TransferOptions
 
-from .destination import DestinationResolver, PathLocks, numbered
+from .destination import DestinationResolver, PathLocks, check_inside, numbered
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .validation import BaseFileValidator
@@ -88,10 +88,16 @@ class Attempt:
         Raises:
             _FileIsThereError: there is nothing to do.
         """
+        subdir = self._record.config.destination_subdir
+        if subdir is not None:
+            await self._tools.disk.run(check_inside, asked, subdir)
         path = await self._claim(asked)
         if path is None:
+            await self._tools.disk.run(PartFile(asked).discard)  # of no use any more
             raise _FileIsThereError(asked)
-        part = PartFile(path)
+        # The name that an earlier attempt began under may be taken since: its bytes go on.
+        begun_as = asked if asked == self._record.destination else None
+        part = PartFile(path, begun_as)
         self._stack.push_async_callback(self._let_go, part)
         await self._tools.disk.run(part.open)
         record = self._record
@@ -147,6 +153,7 @@ class Attempt:
                 return await _uninterrupted(commit)
             except FileExistsError:  # another program was quicker
                 if self._strategy is not FileExistsStrategy.RENAME:
+                    await self._tools.disk.run(part.checkpoint, part.state.written)
                     raise
             part.destination = await self._claim_free(part.destination)
             self._record.destination = part.destination

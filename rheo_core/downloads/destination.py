@@ -5,9 +5,9 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from rheo_core.domain.exceptions import FileExistsError
+from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.domain.file_config import FileExistsStrategy
 from rheo_core.domain.filenames import number_filename
 from rheo_core.infrastructure.disk import DiskThreads
@@ -71,6 +71,17 @@ class PathLocks:
         for name in _names_of(path):
             del self._held[name]
         self._released.set()
+
+
+def check_inside(path: Path, subdir: str) -> None:
+    """See that no link leads from the folders of `subdir` to outside of the folder above them.
+
+    Raises:
+        DestinationError: one does.
+    """
+    base = path.parents[len(PurePath(subdir).parts)]
+    if not path.parent.resolve().is_relative_to(base.resolve()):
+        raise DestinationError(path, f"a link leads outside of {base}")
 
 
 def numbered(path: Path) -> Iterator[Path]:

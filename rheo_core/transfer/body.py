@@ -17,8 +17,8 @@ from .segments import Segment
 _LONGEST_BATCH = 1.0
 """Seconds after which what came is written, be it ever so little."""
 
-_WORTH_TAKING = 1 << 20
-"""Bodies of fewer bytes go the ordinary way, which keeps their connection for the next file."""
+_WORTH_TAKING = 16 << 10
+"""Bodies of fewer bytes come with the head, or nearly so: they go the ordinary way."""
 
 
 Count = Callable[[int], None]
@@ -30,6 +30,7 @@ class ParsedBody:
 
     def __init__(self, reply: aiohttp.ClientResponse) -> None:
         self._content = reply.content
+        self._protocol = reply.connection.protocol if reply.connection else None
         self._chunks: list[bytes] = []
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
@@ -39,11 +40,18 @@ class ParsedBody:
         while collected < capacity and time.monotonic() < patience:
             chunk = await self._content.read(capacity - collected)
             if not chunk:
+                self._check_end()
                 break
             self._chunks.append(chunk)
             collected += len(chunk)
             count(len(chunk))
         return self.rest()
+
+    def _check_end(self) -> None:
+        """A body that ends with its connection must end with a FIN, not with a reset."""
+        lost = self._protocol.exception() if self._protocol is not None else None
+        if isinstance(lost, aiohttp.ClientOSError):
+            raise lost
 
     def rest(self) -> memoryview:
         """What came and was not returned yet."""
@@ -59,17 +67,24 @@ class TakenBody(asyncio.BufferedProtocol):
     """A body of known length, received from the socket straight into two buffers in turn.
 
     aiohttp has read the head; its transport is taken over for the rest, which spares a copy
-    and an object for each packet. The connection cannot be used again afterwards.
+    and an object for each packet. Where the body came whole and nothing behind it, the
+    connection is given back for the next request.
     """
 
     def __init__(
         self, reply: aiohttp.ClientResponse, length: int, stall_timeout: float | None
     ) -> None:
-        assert reply.connection is not None and reply.connection.transport is not None
-        self._transport = reply.connection.transport
+        connection = reply.connection
+        assert connection is not None
+        assert connection.transport is not None and connection.protocol is not None
+        self._transport = connection.transport
+        self._owner = connection.protocol
+        self._content = reply.content
         self._host = reply.url.host or ""
         self._stall_timeout = stall_timeout
-        self._early = reply.content.read_nowait(-1)[:length]
+        early = reply.content.read_nowait(-1)
+        self._early = early[:length]
+        self._has_surplus = len(early) > length
         self._missing = length - len(self._early)  # bytes that the socket still has to bring
         self._front, self._back = bytearray(), bytearray()
         self._filled = 0  # bytes in _front
@@ -78,6 +93,7 @@ class TakenBody(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Exception | None = None
         self._is_closed = False
+        self._is_over = False
         self._loop = asyncio.get_running_loop()
         self._active_at = self._loop.time()
         self._transport.pause_reading()
@@ -97,8 +113,9 @@ class TakenBody(asyncio.BufferedProtocol):
             return memoryview(early)
         self._count = count
         self._capacity = capacity
-        if len(self._front) < capacity:
-            grown = bytearray(capacity)
+        size = min(capacity, self._filled + self._missing + 1)
+        if len(self._front) < size:
+            grown = bytearray(size)
             grown[: self._filled] = self._front[: self._filled]
             self._front = grown
         await self._wait_until_filled()
@@ -112,16 +129,29 @@ class TakenBody(asyncio.BufferedProtocol):
         return filled
 
     def close(self) -> None:
-        """Let go of the connection: nobody else can use it."""
-        self._transport.abort()
+        """Give the connection back if it can be used again, else end it."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._missing or self._has_surplus or self._is_closed:
+            self._transport.abort()
+            return
+        self._transport.set_protocol(self._owner)
+        self._transport.resume_reading()
+        self._content.feed_eof()  # aiohttp's sign that the connection is free
 
     # What the transport calls
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        room = min(self._capacity - self._filled, self._missing)
+        room = self._capacity - self._filled
+        if room > self._missing:
+            room = self._missing + 1  # one more, to see whether there is a surplus
         return memoryview(self._front)[self._filled : self._filled + room]
 
     def buffer_updated(self, nbytes: int) -> None:
+        if nbytes > self._missing:
+            nbytes = self._missing
+            self._has_surplus = True
         self._filled += nbytes
         self._missing -= nbytes
         self._active_at = self._loop.time()

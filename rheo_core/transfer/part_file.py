@@ -27,10 +27,12 @@ _LARGEST_STATE = 1 << 20
 class PartFile:
     """The file while it is not whole. One owner at a time, which the caller sees to."""
 
-    def __init__(self, destination: Path) -> None:
+    def __init__(self, destination: Path, begun_as: Path | None = None) -> None:
+        """`begun_as` is the destination it had when it was begun, if another one."""
         self.destination = destination
-        self.path = destination.with_name(f"{destination.name}.part")
-        self.state_path = destination.with_name(f"{destination.name}.part.state")
+        begun_as = begun_as or destination
+        self.path = begun_as.with_name(f"{begun_as.name}.part")
+        self.state_path = begun_as.with_name(f"{begun_as.name}.part.state")
         self.state = PartState()
         self._descriptor: int | None = None
 
@@ -59,6 +61,8 @@ class PartFile:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise DestinationError(self.path, "not a regular file")
+        if found.st_nlink > 1:
+            raise DestinationError(self.path, "is another name of a file")
         if found.st_size and not os.path.lexists(self.state_path):
             raise DestinationError(self.path, "exists and was not begun by this program")
         state = self._read_state()
@@ -148,7 +152,9 @@ class PartFile:
 
     def _write_first_state(self) -> None:
         """Without a sync: it only has to be there while the part file is."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+        with suppress(FileNotFoundError):
+            self.state_path.unlink()  # it may be another name of somebody's file
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(self.state_path, flags | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(encode_state(self.state))
 

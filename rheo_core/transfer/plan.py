@@ -59,6 +59,15 @@ class RangeRefusedError(ProtocolError):
     """The reply does not bring the range that was asked for."""
 
 
+class NothingLeftError(RangeRefusedError):
+    """The file ends where the range that was asked for begins."""
+
+    def __init__(self, size: int, validator: Validator) -> None:
+        self.size = size
+        self.validator = validator
+        super().__init__(f"the server says that the file has {size} bytes")
+
+
 class ChangedError(RangeRefusedError):
     """The file on the server is another one than the one that was begun."""
 
@@ -95,6 +104,8 @@ def read_plan(
         HTTPStatus.PRECONDITION_FAILED,
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     )
+    if offset and headers.get("Content-Range", "").strip() == f"bytes */{offset}":
+        raise NothingLeftError(offset, validator)
     if offset is not None and status in refusals:
         raise RangeRefusedError(f"the server answered {status} to a range request")
     if 200 <= status < 300:
@@ -113,6 +124,8 @@ def _read_partial(
 ) -> Plan:
     if offset is None:
         raise ProtocolError("the server sent a part (206) although the whole was asked for")
+    if headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
+        raise RangeRefusedError("the server sent several parts for one range")
     content_range = headers.get("Content-Range", "")
     match = _CONTENT_RANGE.fullmatch(content_range.strip())
     if match is None:
@@ -165,5 +178,5 @@ def check_version(plan: Plan, total: int | None, validator: Validator) -> None:
         same = told.etag == validator.etag
     else:
         same = told.last_modified == validator.last_modified
-    if not same or plan.total != total:
+    if not same or (total is not None and plan.total != total):
         raise ChangedError("the file on the server is another one than before")

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
+from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.http import BaseHttpClient
+from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
 from rheo_core.tracking.record import DownloadRecord
 
 from .body import Body, body_of
@@ -18,7 +19,7 @@ from .crew import Crew
 from .errors import translated_errors
 from .limits import TokenBucket
 from .part_file import PartFile
-from .plan import Plan, RangeRefusedError, Validator, check_version, read_plan
+from .plan import NothingLeftError, Plan, RangeRefusedError, Validator, check_version, read_plan
 from .segments import Segment, SegmentMap
 from .state import PartState
 
@@ -94,8 +95,11 @@ class Transfer:
                 return part
             try:
                 is_whole, part = await self._round(part)
-            except RangeRefusedError:
-                await self.disk.run(part.begin, None, Validator())
+            except RangeRefusedError as refused:
+                if _is_all_there(refused, part.state):
+                    part.state = replace(part.state, total=part.state.offset)
+                else:
+                    await self.disk.run(part.begin, None, Validator())
                 continue
             if is_whole:
                 return part
@@ -118,10 +122,32 @@ class Transfer:
                 await self.disk.run(part.begin, plan.total, plan.validator)
                 segments = SegmentMap(plan.total)
                 segment = segments.first()
+            elif part.state.total is None:  # the first reply did not tell it, this one does
+                part.state = replace(part.state, total=plan.total)
+                segments = SegmentMap(plan.total, part.state.written)
+                segment = segments.first()
+            self._check_size(plan.total)
             self._show(plan, segments)
             await Crew(self, part, segments).run(segment, plan, body)
-        self.record.total_bytes = self.record.bytes_downloaded
+        size = self.record.total_bytes = self.record.bytes_downloaded
+        part.state = replace(part.state, total=size, written=segments.written())
+        if plan.total is None:
+            await self._check_whole(part, size)
         return True, part
+
+    def _check_size(self, size: int | None) -> None:
+        """A page that asks to sign in must not pass for the file."""
+        wanted = self.record.config.size_bytes
+        if wanted is not None and size is not None and size != wanted:
+            raise ProtocolError(f"the server offers {size} bytes, {wanted} were expected")
+
+    async def _check_whole(self, part: PartFile, size: int) -> None:
+        """Only now the size of a body without a length is known."""
+        try:
+            self._check_size(size)
+        except ProtocolError:
+            await self.disk.run(part.begin, None, Validator())
+            raise
 
     @asynccontextmanager
     async def request(self, segment: Segment, state: PartState) -> AsyncIterator[tuple[Plan, Body]]:
@@ -139,9 +165,11 @@ class Transfer:
                 headers={"Accept": "*/*", "Accept-Encoding": "identity", **asked},
                 timeout=self._timeouts,
                 max_redirects=_MOST_REDIRECTS,
+                middlewares=(RedirectGuard(),),
             ) as reply:
                 body = body_of(reply, self.options.stall_timeout)
                 try:
+                    _check_coding(reply)
                     plan = read_plan(
                         reply.status,
                         reply.reason or "",
@@ -169,6 +197,23 @@ def _range_headers(segment: Segment, state: PartState) -> dict[str, str]:
         return {}
     last = "" if segment.end in (None, state.total) else str(segment.end - 1)
     return {"Range": f"bytes={segment.received}-{last}", "If-Range": if_range}
+
+
+def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
+    """Whether a 416 says that this very version ends where ours does."""
+    return (
+        isinstance(refused, NothingLeftError)
+        and refused.size == state.offset
+        and refused.validator.etag is not None
+        and refused.validator.etag == state.validator.etag
+    )
+
+
+def _check_coding(reply: aiohttp.ClientResponse) -> None:
+    """Refuse transfer codings that nobody asked for (RFC 9112 6.1)."""
+    codings = ", ".join(reply.headers.getall("Transfer-Encoding", ()))
+    if codings and codings.strip(" \t").lower() != "chunked":
+        raise ProtocolError(f"transfer coding {printable(codings)!r} is not understood")
 
 
 def _length(reply: aiohttp.ClientResponse) -> int | None:

@@ -55,8 +55,8 @@ async def test_t01_delays_grow_up_to_a_limit_and_vary(scene: Scene) -> None:
     [
         ("3", 3, 3),
         ("0", 0, 1),
-        (formatdate(time() + 3600, usegmt=True), 20, 25),
-        (formatdate(time() - 3600, usegmt=True), 0, 1),
+        pytest.param(formatdate(time() + 3600, usegmt=True), 20, 25, id="in an hour"),
+        pytest.param(formatdate(time() - 3600, usegmt=True), 0, 1, id="an hour ago"),
         ("1000000000", 20, 25),
         ("9" * 400, 20, 25),
         ("-5", 0, 1),
