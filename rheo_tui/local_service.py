@@ -19,11 +19,15 @@ class LocalService:
     Args:
         settings: the settings in force.
         save: whether changed settings are kept in the settings file.
+        session_path: where the list is kept; None: nowhere.
     """
 
-    def __init__(self, settings: Settings, *, save: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, save: bool = True, session_path: Path | None = None
+    ) -> None:
         self._settings = settings
         self._save = save
+        self._problems: list[str] = []
         self._manager = DownloadManager(
             max_concurrent=settings.max_concurrent,
             download_dir=settings.download_dir,
@@ -35,6 +39,8 @@ class LocalService:
             speed_limit_bps=settings.speed_limit,
             chunk_size=settings.chunk_size,
             connections=settings.connections,
+            session_path=session_path,
+            on_problem=self._problems.append,
         )
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
@@ -52,6 +58,12 @@ class LocalService:
         """
         await asyncio.to_thread(self._settings.download_dir.mkdir, parents=True, exist_ok=True)
         await self._manager.open()
+
+    def take_problems(self) -> list[str]:
+        """Sentences on what is wrong with the session, each told once."""
+        problems = self._problems[:]
+        self._problems.clear()
+        return problems
 
     async def close(self) -> None:
         """Stop running downloads, keep their bytes, release everything."""

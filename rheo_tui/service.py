@@ -23,13 +23,21 @@ class DownloadService(Protocol):
         """The settings in force."""
 
     async def start(self) -> None:
-        """Open the engine."""
+        """Open the engine.
+
+        Raises:
+            RheoError: it cannot, for a reason that the app cannot mend.
+            OSError: the download folder cannot be made.
+        """
 
     async def close(self) -> None:
         """Stop running downloads, keep their bytes, release everything."""
 
     def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`; cheap when nothing did."""
+
+    def take_problems(self) -> list[str]:
+        """Sentences that the user should read, such as on a damaged session; each comes once."""
 
     def events(self) -> AsyncIterator[DownloadEvent]:
         """Every event from now on, until the engine closes; progress events left out."""

@@ -3,6 +3,7 @@
 import logging
 import time
 from pathlib import Path
+from typing import Protocol
 
 from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.downloads import DownloadStatus
@@ -28,16 +29,30 @@ from rheo_core.tracking import BaseTracker, DownloadRecord
 _log = logging.getLogger(__name__)
 
 
-class Lifecycle:
-    """Tells the tracker and the listeners, in this order, what became of a download."""
+class Journal(Protocol):
+    """Takes note of what must outlive the process (`Session`); both calls cost nothing."""
 
-    def __init__(self, tracker: BaseTracker, emitter: BaseEmitter) -> None:
+    def note(self, record: DownloadRecord) -> None:
+        """It changed."""
+
+    def note_removed(self, download_id: str) -> None:
+        """It is no longer in the list."""
+
+
+class Lifecycle:
+    """Tells tracker, journal and listeners, in this order, what became of a download."""
+
+    def __init__(
+        self, tracker: BaseTracker, emitter: BaseEmitter, journal: Journal | None = None
+    ) -> None:
         self._tracker = tracker
         self._emitter = emitter
+        self._journal = journal
 
     def queued(self, record: DownloadRecord) -> None:
-        """It waits for a slot."""
-        self._change(record, DownloadStatus.QUEUED)
+        """It waits for a slot. The journal has it already: who adds it sees to that."""
+        record.reason = ""
+        self._tracker.touch(record, DownloadStatus.QUEUED)
         self._publish(record, DownloadQueuedEvent, priority=record.priority)
 
     def connecting(self, record: DownloadRecord, max_attempts: int) -> None:
@@ -138,12 +153,19 @@ class Lifecycle:
 
     def priority_changed(self, record: DownloadRecord) -> None:
         """It has another priority."""
-        self._tracker.touch(record)
+        self.changed(record)
         self._publish(record, DownloadPriorityChangedEvent, priority=record.priority)
+
+    def changed(self, record: DownloadRecord) -> None:
+        """Something of it changed that no event tells, such as its place."""
+        self._tracker.touch(record)
+        self._note(record)
 
     def removed(self, record: DownloadRecord) -> None:
         """It is no longer in the list."""
         self._tracker.remove(record.id)
+        if self._journal is not None:
+            self._journal.note_removed(record.id)
         self._publish(record, DownloadRemovedEvent)
 
     def _note_error(self, record: DownloadRecord, error: Exception) -> ErrorInfo:
@@ -156,12 +178,18 @@ class Lifecycle:
     def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:
         record.reason = ""
         self._tracker.touch(record, status)
+        self._note(record)
 
     def _end(self, record: DownloadRecord, status: DownloadStatus, reason: str = "") -> None:
         record.finished_at = time.time()
         record.retry_at = None
         record.reason = reason
         self._tracker.touch(record, status)
+        self._note(record)
+
+    def _note(self, record: DownloadRecord) -> None:
+        if self._journal is not None:
+            self._journal.note(record)
 
     def _publish(self, record: DownloadRecord, kind: type[DownloadEvent], **facts: object) -> None:
         if self._emitter.has_listeners(kind.model_fields["event_type"].default):

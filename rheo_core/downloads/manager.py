@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
-from weakref import WeakValueDictionary
 
-from rheo_core.domain.cancellation import CancelledFrom, CancelResult
-from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.cancellation import CancelResult
+from rheo_core.domain.downloads import DownloadInfo, DownloadStats, Snapshot
 from rheo_core.domain.exceptions import (
     ManagerNotInitialisedError,
     PendingDownloadsError,
-    ProcessQueueError,
 )
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.events import (
@@ -28,14 +26,15 @@ from rheo_core.events import (
 )
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
-from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
+from rheo_core.tracking import BaseTracker, DownloadTracker
 from rheo_core.transfer import TokenBucket, TransferOptions
 
 from .lifecycle import Lifecycle
-from .pool import WorkerPool
 from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
+from .session import Session
+from .steering import Steering
 from .worker import DownloadWorker
 
 _log = logging.getLogger(__name__)
@@ -60,6 +59,8 @@ class DownloadManager:
         stall_timeout: patience while no byte comes, seconds.
         speed_limit_bps: for all downloads together, bytes/s; None is no limit.
         chunk_size: bytes collected before they are written to the disk.
+        session_path: where queue and history are kept, and taken up by `open`; None: nowhere.
+        on_problem: told in a sentence what is wrong with the session; the log, where None.
         connections: for one download, where the server gives ranges.
     """
 
@@ -79,6 +80,8 @@ class DownloadManager:
         stall_timeout: float | None = 60.0,
         speed_limit_bps: int | None = None,
         chunk_size: int = 1 << 20,
+        session_path: Path | None = None,
+        on_problem: Callable[[str], None] | None = None,
         connections: int = 1,
     ) -> None:
         self._client = client or AiohttpClient()
@@ -88,7 +91,9 @@ class DownloadManager:
         self._emitter = emitter or EventEmitter()
         self._limit = TokenBucket(speed_limit_bps or None)
         self._disk = DiskThreads()
-        self._lifecycle = Lifecycle(self._tracker, self._emitter)
+        self._on_problem = on_problem or _log.warning
+        self._session = Session(session_path, self._on_problem) if session_path else None
+        self._lifecycle = Lifecycle(self._tracker, self._emitter, self._session)
         self._reporter = ProgressReporter(self._tracker, self._emitter)
         self._reporting: asyncio.Task[None] | None = None
         self._worker = DownloadWorker(
@@ -100,21 +105,31 @@ class DownloadManager:
             retry_handler=retry_handler,
             disk=self._disk,
             limit=self._limit,
+            lifecycle=self._lifecycle,
             options=TransferOptions(
                 timeout, connect_timeout, stall_timeout, chunk_size, connections
             ),
         )
-        self._pool = WorkerPool(self._queue, self._worker.attempt, self._requeue, max_concurrent)
-        self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._steering = Steering(
+            self._queue, self._tracker, self._lifecycle, self._worker, self._session, max_concurrent
+        )
+        self._pool = self._steering.pool
         self._ended = asyncio.Event()
         self._is_active = False
 
     # Opening and closing
 
     async def open(self) -> None:
-        """Begin to run what is queued; an open manager stays open."""
+        """Begin to run what is queued; an open manager stays open.
+
+        Raises:
+            SessionLockedError: another process works with the session.
+            SessionStoreError: the session can be neither read nor made.
+        """
         if self._is_active:
             return
+        if self._session is not None:
+            await self._steering.take_up(self._session, self._on_problem)
         if self._client.closed:
             await self._client.open()
             self._owns_client = True
@@ -129,14 +144,14 @@ class DownloadManager:
             return
         self._is_active = False
         await self._pool.close(wait_for_current=wait_for_current)
-        for record in self._tracker.records():
-            if _is_begun(record):
-                self._requeue(record.config)
+        self._steering.put_back()
         if self._reporting is not None:
             self._reporting.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._emitter.drain()
+        if self._session is not None:
+            await self._session.close()
         self._ended.set()
         if self._owns_client:
             await self._client.close()
@@ -151,9 +166,9 @@ class DownloadManager:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        pending = self._pending_count() if self._is_active else 0
+        pending = self._steering.pending_count() if self._is_active else 0
         await self.close()
-        if pending and exc_type is None:
+        if pending and exc_type is None and self._session is None:  # a session loses nothing
             raise PendingDownloadsError(pending)
 
     @property
@@ -239,86 +254,44 @@ class DownloadManager:
     # Steering
 
     async def add(self, files: Sequence[FileConfig]) -> None:
-        """Queue downloads; one whose id is still pending is dropped with a warning."""
-        for config in files:
-            known = self._tracker.get(config.id)
-            if config.id in self._queue or (known and not known.status.is_terminal):
-                _log.warning("%s is already queued; dropped", config.id)
-            else:
-                self._enqueue(DownloadRecord.of(config))
+        """Queue downloads; one whose id is still pending is dropped with a warning.
+
+        With a session they outlive the process once this has returned.
+
+        Raises:
+            SessionStoreError: the session cannot be written; nothing was queued.
+        """
+        await self._steering.add(files)
 
     async def cancel(self, download_id: str) -> CancelResult:
         """End a download in whatever state it is and remove its partial data."""
-        async with self._verb(download_id):
-            record = self._tracker.get(download_id)
-            if record is None:
-                return CancelResult.NOT_FOUND
-            waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
-            if not await self._halt(record, keep_partial=False):
-                return CancelResult.ALREADY_TERMINAL
-            was = CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
-            self._lifecycle.cancelled(record, was)
-            return CancelResult.CANCELLED
+        return await self._steering.cancel(download_id)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False where it has ended or is paused."""
-        async with self._verb(download_id):
-            record = self._tracker.get(download_id)
-            if record is None or record.status is DownloadStatus.PAUSED:
-                return False
-            if not await self._halt(record, keep_partial=True):
-                return False
-            self._lifecycle.paused(record)
-            return True
+        return await self._steering.pause(download_id)
 
     async def resume(self, download_id: str) -> bool:
         """Put a paused download back into the queue, at the place it had.
 
         One that waits for its next attempt goes to the queue at once. False for others.
         """
-        record = self._tracker.get(download_id)
-        if record is None:
-            return False
-        if record.status is DownloadStatus.RETRYING:
-            return self._pool.skip_wait(record.config)
-        if record.status is not DownloadStatus.PAUSED:
-            return False
-        self._queue.put(record.config, record.priority, record.rank)
-        self._lifecycle.resumed(record)
-        return True
+        return await self._steering.resume(download_id)
 
     async def retry(self, download_id: str) -> bool:
         """Queue a failed, cancelled or skipped download again, with all its attempts.
 
         One that waits for its next attempt need not wait any longer. False for others.
         """
-        record = self._tracker.get(download_id)
-        if record is None or record.status is DownloadStatus.COMPLETED:
-            return False
-        if not record.status.is_terminal:
-            return self._pool.skip_wait(record.config)
-        again = DownloadRecord.of(record.config)
-        again.priority, again.added_at = record.priority, record.added_at
-        if record.status is DownloadStatus.FAILED:  # its bytes are under that name
-            again.destination, again.name = record.destination, record.name
-        self._enqueue(again)
-        return True
+        return await self._steering.retry(download_id)
 
     async def remove(self, download_id: str) -> bool:
         """Take a download off the list, cancelling it if need be; a finished file stays."""
-        if await self.cancel(download_id) is CancelResult.NOT_FOUND:
-            return False
-        record = self._tracker.get(download_id)
-        if record is not None:
-            self._lifecycle.removed(record)
-        return record is not None
+        return await self._steering.remove(download_id)
 
     async def restore(self, download_id: str) -> bool:
         """Undo `remove`: an ended download is back in the list, another one in the queue."""
-        record = self._tracker.restore(download_id)
-        if record is not None and record.status is DownloadStatus.CANCELLED:
-            return await self.retry(download_id)
-        return record is not None
+        return await self._steering.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False where unknown or ended.
@@ -326,16 +299,7 @@ class DownloadManager:
         Raises:
             ProcessQueueError: the priority is below 1.
         """
-        if priority < 1:
-            raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
-        record = self._tracker.get(download_id)
-        if record is None or record.status.is_terminal:
-            return False
-        self._queue.set_priority(download_id, priority)
-        if record.priority != priority:
-            record.priority = priority
-            self._lifecycle.priority_changed(record)
-        return True
+        return await self._steering.set_priority(download_id, priority)
 
     async def move(
         self,
@@ -349,31 +313,15 @@ class DownloadManager:
 
         False where it, or the one to move to, does not wait, or there is nowhere to go.
         """
-        if to in ("up", "down"):
-            earlier, later = self._queue.neighbours(download_id)
-            before, after, to = (earlier, None, None) if to == "up" else (None, later, None)
-            if before is None and after is None:
-                return False
-        place = self._queue.move(download_id, before=before, after=after, to=to)
-        record = self._tracker.get(download_id)
-        if place is None or record is None:
-            return False
-        was = record.priority
-        record.priority, record.rank = place
-        if record.priority == was:
-            self._tracker.touch(record)
-        else:
-            self._lifecycle.priority_changed(record)
-        return True
+        return await self._steering.move(download_id, before=before, after=after, to=to)
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
-        await asyncio.gather(*(self.pause(id_) for id_ in self._ids(_can_pause)))
+        await self._steering.pause_all()
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        for download_id in self._ids(lambda record: record.status is DownloadStatus.PAUSED):
-            await self.resume(download_id)
+        await self._steering.resume_all()
 
     def set_limits(
         self,
@@ -415,52 +363,3 @@ class DownloadManager:
         self._worker.retry_handler = retry_handler or self._worker.retry_handler
         if file_exists_strategy is not None:
             self._worker.resolver.default_strategy = file_exists_strategy
-
-    # Inside
-
-    def _enqueue(self, record: DownloadRecord) -> None:
-        record.rank = self._queue.put(record.config, record.priority)
-        self._tracker.add(record)
-        self._lifecycle.queued(record)
-
-    def _requeue(self, config: FileConfig) -> None:
-        record = self._tracker.get(config.id)
-        if record is None:  # put into the queue behind the manager's back
-            self._queue.put(config)
-        else:
-            self._queue.put(config, record.priority, record.rank)
-            self._lifecycle.waits_again(record)
-
-    async def _halt(self, record: DownloadRecord, *, keep_partial: bool) -> bool:
-        """Take a download out of queue and pool; False where it has ended."""
-        if record.status.is_terminal:
-            return False
-        record.keep_partial = keep_partial
-        ran = not self._queue.remove(record.id) and await self._pool.stop(record.id)
-        record.keep_partial = True
-        if record.status.is_terminal:  # it ended before the stop could strike
-            return False
-        if not keep_partial and not (ran and record.status.is_active):
-            await self._worker.discard(record)
-        return True
-
-    def _pending_count(self) -> int:
-        return self._queue.size() + sum(map(_is_begun, self._tracker.records()))
-
-    def _verb(self, download_id: str) -> asyncio.Lock:
-        """Two verbs for one download wait for each other, so that each sees a settled state."""
-        lock = self._verbs.get(download_id)
-        if lock is None:
-            lock = self._verbs[download_id] = asyncio.Lock()
-        return lock
-
-    def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
-        return [record.id for record in self._tracker.records() if wanted(record)]
-
-
-def _is_begun(record: DownloadRecord) -> bool:
-    return record.status.is_active or record.status is DownloadStatus.RETRYING
-
-
-def _can_pause(record: DownloadRecord) -> bool:
-    return not record.status.is_terminal and record.status is not DownloadStatus.PAUSED

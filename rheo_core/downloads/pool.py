@@ -59,6 +59,11 @@ class WorkerPool:
             self._forget_timer(download_id)
 
     @property
+    def is_running(self) -> bool:
+        """Whether it takes downloads."""
+        return self._dispatcher is not None
+
+    @property
     def slots(self) -> int:
         """Downloads that may run at once."""
         return self._slots

@@ -45,8 +45,8 @@ class PriorityDownloadQueue:
     ) -> Rank:
         """Append one, or put it back at the place (`rank`) it had; return its rank."""
         if rank is None:
-            self._last_rank += 1
-            rank = self._last_rank
+            rank = self.next_rank()
+        self._last_rank = max(self._last_rank, int(rank))  # one may come from a session
         priority = config.priority if priority is None else priority
         self._taken.discard(config.id)
         self._configs[config.id] = config
@@ -54,6 +54,11 @@ class PriorityDownloadQueue:
         self._filled.set()
         self._idle.clear()
         return rank
+
+    def next_rank(self) -> int:
+        """Reserve the place after all there are, for a later `put`."""
+        self._last_rank += 1
+        return self._last_rank
 
     async def get_next(self) -> FileConfig:
         """Take the first one; wait for it if there is none."""

@@ -38,6 +38,7 @@ class DownloadWorker:
         disk: DiskThreads | None = None,
         limit: TokenBucket | None = None,
         options: TransferOptions | None = None,
+        lifecycle: Lifecycle | None = None,
     ) -> None:
         self.download_dir = download_dir
         self.retry_handler = retry_handler or NullRetryHandler()
@@ -50,7 +51,7 @@ class DownloadWorker:
             disk=disk,
             limit=limit or TokenBucket(),
             options=options or TransferOptions(),
-            lifecycle=Lifecycle(self._tracker, emitter),
+            lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
             resolver=self.resolver,
             locks=PathLocks(),

@@ -1,0 +1,270 @@
+"""Steering: what a user may do with downloads; `DownloadManager` passes it on."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Literal
+from weakref import WeakValueDictionary
+
+from rheo_core.domain.cancellation import CancelledFrom, CancelResult
+from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.exceptions import ProcessQueueError
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.tracking import BaseTracker, DownloadRecord
+
+from .lifecycle import Lifecycle
+from .pool import WorkerPool
+from .queue import PriorityDownloadQueue
+from .session import Session
+from .worker import DownloadWorker
+
+_log = logging.getLogger(__name__)
+
+
+class Steering:
+    """Every verb, carried out on queue, pool and records; owns the pool."""
+
+    def __init__(
+        self,
+        queue: PriorityDownloadQueue,
+        tracker: BaseTracker,
+        lifecycle: Lifecycle,
+        worker: DownloadWorker,
+        session: Session | None,
+        slots: int,
+    ) -> None:
+        self._queue = queue
+        self._tracker = tracker
+        self._lifecycle = lifecycle
+        self._worker = worker
+        self._session = session
+        self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots)
+
+    async def take_up(self, session: Session, on_problem: Callable[[str], None]) -> None:
+        """Go on with what the session holds, but for what is known here already."""
+        for problem in await session.open():
+            on_problem(problem)
+        for record in await session.restore():
+            if not self._tracker.get(record.id) and record.id not in self._queue:
+                self._tracker.add(record)
+                if record.status is DownloadStatus.QUEUED:
+                    self._queue.put(record.config, record.priority, record.rank)
+
+    def pending_count(self) -> int:
+        """Downloads that wait, run, or sleep before a retry."""
+        return self._queue.size() + sum(map(_is_begun, self._tracker.records()))
+
+    def put_back(self) -> None:
+        """Queue again what was stopped while it ran."""
+        for record in self._tracker.records():
+            if _is_begun(record):
+                self.requeue(record.config)
+
+    async def add(self, files: Sequence[FileConfig]) -> None:
+        """Queue downloads; one whose id is still pending is dropped with a warning.
+
+        Where there is a session, they are in it, durably, when this returns.
+
+        Raises:
+            SessionStoreError: the session cannot be written; nothing is queued.
+        """
+        fresh: dict[str, DownloadRecord] = {}
+        for config in files:
+            if config.id in fresh or self._is_pending(config.id):
+                _log.warning("%s is already queued; dropped", config.id)
+            else:
+                fresh[config.id] = self._ranked(DownloadRecord.of(config))
+        if self._session is not None and self.pool.is_running and fresh:
+            await self._session.save_now(tuple(fresh.values()))
+        for record in fresh.values():
+            if self._is_pending(record.id):  # another `add` was quicker
+                _log.warning("%s is already queued; dropped", record.id)
+            else:
+                self._enqueue(record)
+                if not self.pool.is_running:
+                    self._lifecycle.changed(record)  # for the session, once it is open
+
+    async def cancel(self, download_id: str) -> CancelResult:
+        """End a download in whatever state it is and remove its partial data."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None:
+                return CancelResult.NOT_FOUND
+            waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
+            if not await self._halt(record, keep_partial=False):
+                return CancelResult.ALREADY_TERMINAL
+            was = CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
+            self._lifecycle.cancelled(record, was)
+            return CancelResult.CANCELLED
+
+    async def pause(self, download_id: str) -> bool:
+        """Stop a download and keep its bytes; False where it has ended or is paused."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is DownloadStatus.PAUSED:
+                return False
+            if not await self._halt(record, keep_partial=True):
+                return False
+            self._lifecycle.paused(record)
+            return True
+
+    async def resume(self, download_id: str) -> bool:
+        """Put a paused download back into the queue, at the place it had.
+
+        One that waits for its next attempt goes to the queue at once. False for others.
+        """
+        record = self._tracker.get(download_id)
+        if record is None:
+            return False
+        if record.status is DownloadStatus.RETRYING:
+            return self.pool.skip_wait(record.config)
+        if record.status is not DownloadStatus.PAUSED:
+            return False
+        self._queue.put(record.config, record.priority, record.rank)
+        self._lifecycle.resumed(record)
+        return True
+
+    async def retry(self, download_id: str) -> bool:
+        """Queue a failed, cancelled or skipped download again, with all its attempts.
+
+        One that waits for its next attempt need not wait any longer. False for others.
+        """
+        record = self._tracker.get(download_id)
+        if record is None or record.status is DownloadStatus.COMPLETED:
+            return False
+        if not record.status.is_terminal:
+            return self.pool.skip_wait(record.config)
+        again = DownloadRecord.of(record.config)
+        again.priority, again.added_at = record.priority, record.added_at
+        if record.status is DownloadStatus.FAILED:  # its bytes are under that name
+            again.destination, again.name = record.destination, record.name
+        self._enqueue(self._ranked(again))
+        self._lifecycle.changed(again)
+        return True
+
+    async def remove(self, download_id: str) -> bool:
+        """Take a download off the list, cancelling it if need be; a finished file stays."""
+        if await self.cancel(download_id) is CancelResult.NOT_FOUND:
+            return False
+        record = self._tracker.get(download_id)
+        if record is not None:
+            self._lifecycle.removed(record)
+        return record is not None
+
+    async def restore(self, download_id: str) -> bool:
+        """Undo `remove`: an ended download is back in the list, another one in the queue."""
+        record = self._tracker.restore(download_id)
+        if record is not None and record.status is DownloadStatus.CANCELLED:
+            return await self.retry(download_id)
+        if record is not None:
+            self._lifecycle.changed(record)
+        return record is not None
+
+    async def set_priority(self, download_id: str, priority: int) -> bool:
+        """Change the priority (1 or more, higher first); False where unknown or ended.
+
+        Raises:
+            ProcessQueueError: the priority is below 1.
+        """
+        if priority < 1:
+            raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
+        record = self._tracker.get(download_id)
+        if record is None or record.status.is_terminal:
+            return False
+        self._queue.set_priority(download_id, priority)
+        if record.priority != priority:
+            record.priority = priority
+            self._lifecycle.priority_changed(record)
+        return True
+
+    async def move(
+        self,
+        download_id: str,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        to: Literal["top", "bottom", "up", "down"] | None = None,
+    ) -> bool:
+        """Move a waiting download; it takes over the priority of its new neighbour.
+
+        False where it, or the one to move to, does not wait, or there is nowhere to go.
+        """
+        if to in ("up", "down"):
+            earlier, later = self._queue.neighbours(download_id)
+            before, after, to = (earlier, None, None) if to == "up" else (None, later, None)
+            if before is None and after is None:
+                return False
+        place = self._queue.move(download_id, before=before, after=after, to=to)
+        record = self._tracker.get(download_id)
+        if place is None or record is None:
+            return False
+        was = record.priority
+        record.priority, record.rank = place
+        if record.priority == was:
+            self._lifecycle.changed(record)
+        else:
+            self._lifecycle.priority_changed(record)
+        return True
+
+    async def pause_all(self) -> None:
+        """Pause every download that has not ended."""
+        await asyncio.gather(*(self.pause(id_) for id_ in self._ids(_can_pause)))
+
+    async def resume_all(self) -> None:
+        """Resume every paused download."""
+        for download_id in self._ids(lambda record: record.status is DownloadStatus.PAUSED):
+            await self.resume(download_id)
+
+    def _is_pending(self, download_id: str) -> bool:
+        known = self._tracker.get(download_id)
+        return download_id in self._queue or (known is not None and not known.status.is_terminal)
+
+    def _ranked(self, record: DownloadRecord) -> DownloadRecord:
+        """Give it the place after all there are."""
+        record.rank = self._queue.next_rank()
+        return record
+
+    def _enqueue(self, record: DownloadRecord) -> None:
+        self._queue.put(record.config, record.priority, record.rank)
+        self._tracker.add(record)
+        self._lifecycle.queued(record)
+
+    def requeue(self, config: FileConfig) -> None:
+        record = self._tracker.get(config.id)
+        if record is None:  # put into the queue behind the manager's back
+            self._queue.put(config)
+        else:
+            self._queue.put(config, record.priority, record.rank)
+            self._lifecycle.waits_again(record)
+
+    async def _halt(self, record: DownloadRecord, *, keep_partial: bool) -> bool:
+        """Take a download out of queue and pool; False where it has ended."""
+        if record.status.is_terminal:
+            return False
+        record.keep_partial = keep_partial
+        ran = not self._queue.remove(record.id) and await self.pool.stop(record.id)
+        record.keep_partial = True
+        if record.status.is_terminal:  # it ended before the stop could strike
+            return False
+        if not keep_partial and not (ran and record.status.is_active):
+            await self._worker.discard(record)
+        return True
+
+    def _verb(self, download_id: str) -> asyncio.Lock:
+        """Two verbs for one download wait for each other, so that each sees a settled state."""
+        lock = self._verbs.get(download_id)
+        if lock is None:
+            lock = self._verbs[download_id] = asyncio.Lock()
+        return lock
+
+    def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
+        return [record.id for record in self._tracker.records() if wanted(record)]
+
+
+def _is_begun(record: DownloadRecord) -> bool:
+    return record.status.is_active or record.status is DownloadStatus.RETRYING
+
+
+def _can_pause(record: DownloadRecord) -> bool:
+    return not record.status.is_terminal and record.status is not DownloadStatus.PAUSED

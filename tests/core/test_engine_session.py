@@ -1,0 +1,114 @@
+"""The manager with a session: the next start shows everything and goes on."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
+from rheo_core.infrastructure.session_store import SessionLockedError
+from tests.core.engine import Gate, serving, status_of
+from tests.servers.misbehaving import MisbehavingServer, body_of
+
+BODY = body_of(300_000)
+Until = Callable[..., Awaitable[None]]
+ROOT = Path(__file__).parents[2]
+
+
+def shown(manager: DownloadManager) -> dict[str, str]:
+    rows = sorted(manager.snapshot().downloads, key=lambda row: row.order)
+    return {row.name: row.status.value for row in rows}
+
+
+async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Until) -> None:
+    gate = Gate(BODY, 100_000, ETag='"1"')
+    server.on("/done", serving(BODY))
+    server.on("/running", gate)
+    names = ("done", "running", "a", "b", "c", "gone", "later")
+    configs = {name: FileConfig(url=server.url(f"/{name}")) for name in names}
+
+    def manager(**options: object) -> DownloadManager:
+        return DownloadManager(
+            download_dir=tmp_path / "files",
+            session_path=tmp_path / "session.db",
+            max_concurrent=1,
+            **options,
+        )
+
+    first = manager()
+    await first.open()
+    await first.add([configs["done"], configs["running"], configs["a"], configs["b"], configs["c"]])
+    await asyncio.wait_for(gate.reached.wait(), 20)
+    await first.add([configs["gone"], configs["later"]])
+    await first.pause(configs["a"].id)
+    await first.move(configs["c"].id, before=configs["b"].id)
+    await first.set_priority(configs["later"].id, 5)
+    await first.remove(configs["gone"].id)
+    before = shown(first)
+    with pytest.raises(SessionLockedError):
+        await manager().open()
+    await first.close()
+
+    problems: list[str] = []
+    second = manager(on_problem=problems.append)
+    second._pool._slots = 0  # look before anything runs
+    await second.open()
+    assert problems == []
+    assert shown(second) == {**before, "running": "queued"}
+    assert list(shown(second)) == list(before) == ["later", "done", "running", "a", "c", "b"]
+    for name in names:
+        server.on(f"/{name}", serving(BODY, ETag='"1"'))
+    added = FileConfig(url=server.on("/x", serving(BODY)))
+    await second.add([added])
+    assert list(shown(second))[-1] == "x"
+    second.set_limits(max_concurrent=3)
+    await second.resume(configs["a"].id)
+    await second.wait_until_complete(timeout=20)
+    assert set(shown(second).values()) == {"completed"}
+    await second.close()
+    await second.open()
+    assert set(shown(second).values()) == {"completed"}
+    await second.close()
+
+
+async def test_killed_once_added(tmp_path: Path) -> None:
+    code = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from rheo_core import DownloadManager, FileConfig
+async def main():
+    folder = Path(sys.argv[1])
+    manager = DownloadManager(download_dir=folder, session_path=folder / "session.db")
+    await manager.open()
+    await manager.add([FileConfig(url=f"http://127.0.0.1:9/{n}") for n in range(50)])
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, tmp_path, cwd=ROOT)
+    assert await child.wait() == -signal.SIGKILL
+    manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+    manager._pool._slots = 0
+    await manager.open()
+    assert list(shown(manager)) == [str(number) for number in range(50)]
+    await manager.close()
+
+
+async def test_added_twice_at_once(tmp_path: Path) -> None:
+    manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+    manager._pool._slots = 0
+    config = FileConfig(url="http://127.0.0.1:9/x")
+    queued: list[object] = []
+    manager.on("download.queued", queued.append)
+    await manager.add([FileConfig(url="http://127.0.0.1:9/early")])  # not open yet
+    await manager.open()
+    await asyncio.gather(*(manager.add([config, config]) for _ in range(3)))
+    assert len(queued) == 2
+    assert status_of(manager, config) is DownloadStatus.QUEUED
+    await manager.close()
+    await manager.open()
+    assert len(shown(manager)) == 2
+    await manager.close()
