@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _BAD_INPUT
     if options.demo:
         return _run_demo(loaded, configs)
-    return _run(loaded, configs)
+    return _run(loaded, configs, options.session)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "-d", "--download-dir", type=Path, metavar="DIR", help="folder for downloads"
+    )
+    parser.add_argument(
+        "--session", type=Path, metavar="FILE", help="where the list is kept, instead of the usual"
     )
     parser.add_argument(
         "--demo",
@@ -104,11 +107,14 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
         raise _Stop(f"--download-dir {str(download_dir)!r}: {reason}") from None
 
 
-def _run(loaded: "LoadedSettings", configs: "Sequence[FileConfig]") -> int:
+def _run(loaded: "LoadedSettings", configs: "Sequence[FileConfig]", session: Path | None) -> int:
+    from rheo_core.config.store import session_path
+
     from .app import RheoApp
     from .local_service import LocalService
 
-    app = RheoApp(LocalService(loaded.settings), configs, loaded.problems)
+    service = LocalService(loaded.settings, session_path=session or session_path())
+    app = RheoApp(service, configs, loaded.problems)
     app.run()
     return app.return_code or 0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from rheo_core.domain import FileConfig, Snapshot
+from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
 
@@ -29,13 +29,18 @@ class EngineLink:
         self._closed = False
 
     async def start(self) -> None:
-        """Open the engine."""
+        """Open the engine.
 
-        async def start() -> None:
+        Raises:
+            RheoError: it cannot, for a reason that the app cannot mend.
+        """
+        try:
             await self.service.start()
             self.ready = True
-
-        await self.guard(start(), "The engine did not start")
+        except RheoError:
+            raise
+        except Exception as error:
+            self.report("The engine did not start", error)
 
     async def close(self) -> None:
         """Close the engine, once."""
@@ -68,6 +73,9 @@ class EngineLink:
                 self.report("The list cannot be brought up to date", error)
             return None
         self._poll_failed = False
+        for problem in self.service.take_problems():
+            self._book.note(problem, "bad")
+            self._notice(problem, True)
         if self.latest is not None and snapshot.revision == since and not snapshot.reset:
             return None
         self.latest = snapshot

@@ -7,9 +7,10 @@ from typing import Literal
 
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
-from rheo_core.domain import DownloadSnapshot, FileConfig, RetryConfig, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, RetryConfig, RheoError, Snapshot
 from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
+from rheo_core.infrastructure.session_store import SessionLockedError
 from rheo_core.inputs import Entry, read_entries, read_entries_file
 
 
@@ -54,10 +55,14 @@ class LocalService:
         """Open the engine.
 
         Raises:
+            RheoError: the session cannot be used, such as one that another process has open.
             OSError: the download folder cannot be made.
         """
         await asyncio.to_thread(self._settings.download_dir.mkdir, parents=True, exist_ok=True)
-        await self._manager.open()
+        try:
+            await self._manager.open()
+        except SessionLockedError as error:
+            raise RheoError(f"{error}; open another list with --session FILE") from error
 
     def take_problems(self) -> list[str]:
         """Sentences on what is wrong with the session, each told once."""

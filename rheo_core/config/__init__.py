@@ -1,7 +1,13 @@
 """Settings: the TOML file, RHEO_* variables, flags."""
 
 from .settings import LogLevel, Settings, build_settings
-from .store import LoadedSettings, load_settings, save_settings, settings_path
+from .store import (
+    LoadedSettings,
+    load_settings,
+    save_settings,
+    session_path,
+    settings_path,
+)
 
 __all__ = [
     "LoadedSettings",
@@ -10,5 +16,6 @@ __all__ = [
     "build_settings",
     "load_settings",
     "save_settings",
+    "session_path",
     "settings_path",
 ]

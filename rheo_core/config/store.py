@@ -44,6 +44,11 @@ class _Layer(Settings):
         return (init_settings,)
 
 
+def session_path() -> Path:
+    """Where the app keeps its list, unless told otherwise."""
+    return platformdirs.user_state_path("rheo") / "session.db"
+
+
 def settings_path() -> Path:
     """Where the settings file is, whether or not it exists."""
     return platformdirs.user_config_path("rheo", appauthor=False) / "settings.toml"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -12,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig, RheoError
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
 from rheo_tui.actions import BY_ID, Context, bindings
@@ -103,7 +104,10 @@ class MainScreen(Screen[None]):
 
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
-        await self.link.start()
+        try:
+            await self.link.start()
+        except RheoError as error:
+            self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
         if self.link.ready:
             self._listen(self._service.events())
             if self._configs:

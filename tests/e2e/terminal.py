@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,13 @@ class Terminal:
     """Runs a program and keeps the screen it paints; lives on the running event loop."""
 
     def __init__(
-        self, command: Sequence[str], home: Path, *, columns: int = 120, lines: int = 36
+        self,
+        command: Sequence[str],
+        home: Path,
+        *,
+        columns: int = 120,
+        lines: int = 36,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         environment |= {
@@ -31,6 +38,7 @@ class Terminal:
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "LC_ALL": "C.UTF-8",
+            **(environ or {}),
         }
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
@@ -57,6 +65,10 @@ class Terminal:
         except OSError:  # the program has ended
             asyncio.get_running_loop().remove_reader(self._child.child_fd)
         self._changed.set()
+
+    def kill(self) -> None:
+        """End the program without a word (SIGKILL)."""
+        self._child.kill(signal.SIGKILL)
 
     @property
     def text(self) -> str:

@@ -95,3 +95,37 @@ async def test_the_demo_shows_what_there_is(tmp_path: Path) -> None:
         terminal.type(ENTER)
         assert await terminal.exit_code() == 0
     assert not list(Path(tmp_path).glob("**/*.iso*"))
+
+
+async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Path) -> None:
+    gate = Gate(BODY, 2_000_000, ETag='"v1"')
+    urls = [server.on("/big.bin", gate)] + [
+        server.on(f"/small-{n}.bin", serving(b"data")) for n in range(3)
+    ]
+    listing = tmp_path / "list.txt"
+    listing.write_text("\n".join(urls))
+    folder = tmp_path / "files"
+    command = [APP, "-d", str(folder)]
+    first = Terminal(
+        [*command, "-i", str(listing)], tmp_path / "home", environ={"RHEO_MAX_CONCURRENT": "1"}
+    )
+    async with first:
+        await first.until(lambda: "66%" in first.line_with("big.bin"), "2 of 3 MB")
+        async with Terminal(command, tmp_path / "home") as second:
+            assert await second.exit_code() == 1
+            said = " ".join(second.text.split())
+            assert "in use by process" in said and "--session FILE" in said
+        first.kill()
+        await first.exit_code()
+    gate.opened.set()
+    async with Terminal(command, tmp_path / "home") as terminal:
+        await terminal.shows("4 done")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+    assert (folder / "big.bin").read_bytes() == BODY
+    assert names_in(folder) == ["big.bin", "small-0.bin", "small-1.bin", "small-2.bin"]
+
+    async with Terminal(command, tmp_path / "home") as terminal:  # the history is there too
+        await terminal.shows("4 done", "big.bin")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0

@@ -42,6 +42,7 @@ class FakeService:
         self.rows: dict[str, DownloadSnapshot] = {}
         self.calls: list[tuple[str, Any]] = []
         self.started = False
+        self.problems: list[str] = []
         self.closed = False
         self.fail_with: Exception | None = None  # raised by the next call
         self.snapshots_asked = 0
@@ -77,6 +78,10 @@ class FakeService:
             slots=self.settings.max_concurrent,
             speed_limit_bps=self._limit,
         )
+
+    def take_problems(self) -> list[str]:
+        problems, self.problems = self.problems, []
+        return problems
 
     def events(self) -> AsyncIterator[DownloadEvent]:
         queue: asyncio.Queue[DownloadEvent | None] = asyncio.Queue()
