@@ -183,7 +183,8 @@ class PriorityDownloadQueue:
         index = self._order.index(key) + (-1 if is_before else 1)
         beyond = self._order[index] if 0 <= index < len(self._order) else None
         if beyond is None or beyond[0] != negative:
-            return negative, rank + (-1 if is_before else 1)
+            # Half a place, because a paused or running one may stand on the next.
+            return negative, rank + Fraction(-1 if is_before else 1, 2)
         return negative, Fraction(rank + beyond[1]) / 2
 
     def _note_idle(self) -> None:
