@@ -20,6 +20,7 @@ class Context:
     current: DownloadSnapshot | None = None
     total: int = 0
     failed: int = 0
+    finished: int = 0  # completed or skipped
     can_undo: bool = False
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
@@ -39,6 +40,7 @@ class Action:
     help: str
     label: str = ""  # in the footer; empty: not shown there
     disabled: Callable[[Context], str] = field(default=lambda _: "")
+    acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
     opens_input: bool = False  # what is typed behind its key belongs into an input
 
 
@@ -144,10 +146,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "retry_failed", "R", "Retry all failed", "Downloads", "Queue every failed one again.",
         disabled=lambda context: "" if context.failed else "nothing has failed",
+        acts_on=frozenset({DownloadStatus.FAILED}),
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",
         "Files that are complete stay on the disk.", "remove", _any_target,
+    ),
+    Action(
+        "clear_finished", "X", "Clear the finished", "Downloads",
+        "Remove all that are done from the list; the failed stay.",
+        disabled=lambda context: "" if context.finished else "nothing has finished",
+        acts_on=frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED}),
     ),
     Action(
         "priority_up", "plus", "Raise the priority", "Queue",

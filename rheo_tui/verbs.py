@@ -25,6 +25,7 @@ class Verbs:
             "retry": self._retry,
             "retry_failed": self._retry,
             "remove": self._remove,
+            "clear_finished": self._remove,
             "undo": self._undo,
             "priority_up": lambda rows: self._change_priority(rows, 1),
             "priority_down": lambda rows: self._change_priority(rows, -1),

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig, RheoError
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
 from rheo_tui.actions import BY_ID, Context, bindings
@@ -145,6 +145,7 @@ class MainScreen(Screen[None]):
             current=current,
             total=len(self.listing.shown),
             failed=latest.stats.failed if latest else 0,
+            finished=latest.stats.completed + latest.stats.skipped if latest else 0,
             can_undo=self._verbs.can_undo,
             by_queue_order=self.listing.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
@@ -190,9 +191,9 @@ class MainScreen(Screen[None]):
             self.call_later(self._here[action_id])
         elif action_id in self._verbs.by_action:
             targets = context.targets
-            if action_id == "retry_failed":
+            if action.acts_on:
                 rows = self.listing.rows.values()
-                targets = tuple(row for row in rows if row.status is DownloadStatus.FAILED)
+                targets = tuple(row for row in rows if row.status in action.acts_on)
             self._act(action_id, targets)
         else:
             self.query_one(DownloadTable).go(action_id)

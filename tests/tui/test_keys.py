@@ -74,6 +74,21 @@ async def test_retry_all_failed() -> None:
         assert app.called("retry") == [[first, second]]
 
 
+async def test_clear_the_finished_keeps_the_failed() -> None:
+    async with running() as app:
+        first, second, third = await app.fill()
+        await app.press("X")
+        assert "nothing has finished" in app.notices()
+        app.service.fail(first, "404 Not Found")
+        app.service.change(second, status=DownloadStatus.COMPLETED)
+        app.service.change(third, status=DownloadStatus.SKIPPED)
+        await app.update()
+        await app.press("X")
+        assert app.called("remove") == [[second, third]]
+        await app.press("u")
+        assert app.called("restore") == [[second, third]]
+
+
 async def test_speed_limit_steps() -> None:
     async with running() as app:
         await app.press("[")
