@@ -25,8 +25,8 @@ NAMED = DemoFile("/get/1", 70_000, offered_name="better.bin")
 CHUNKED = DemoFile("/chunked.csv", 150_000, has_length=False)
 BUSY = DemoFile("/busy.bin", 10_000, failures=2)
 GONE = DemoFile("/gone.bin", 0, missing=True)
-MARKUP = DemoFile("/[/red]{x}.bin", 5 * MB, speed=10 * MB)
-SLOW = DemoFile("/slow.bin", 3 * MB, speed=2 * MB)
+MARKUP = DemoFile("/[/red]{x}.bin", 5 * MB, speed=4 * MB)
+SLOW = DemoFile("/slow.bin", 3 * MB, speed=1 * MB)
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ async def test_bars_on_a_terminal(
     server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
     urls = [server.url(file.path) for file in (MARKUP, SMALL, GONE)]
-    line = [*command, "download", *urls, "-o", os.fspath(folder)]
+    line = [*command, "download", *urls, "-o", os.fspath(folder), "-x", "1"]
     code, shown = await asyncio.to_thread(watch_in_terminal, line, environment)
     assert code == 1
     assert "/5.0 MB" in shown
@@ -285,7 +285,7 @@ async def test_bars_on_a_terminal(
 async def test_ctrl_c_leaves_the_terminal_as_it_was(
     server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
-    line = [*command, "download", server.url(SLOW.path), "-o", os.fspath(folder)]
+    line = [*command, "download", server.url(SLOW.path), "-o", os.fspath(folder), "-x", "1"]
     code, shown = await asyncio.to_thread(watch_in_terminal, line, environment, "/3.0 MB")
     assert code == 130
     assert "run the same command again" in shown
