@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.keys import format_key
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.statuses import LOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,7 @@ _RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, Downloa
 
 
 def _state(row: DownloadSnapshot) -> str:
-    names = {DownloadStatus.COMPLETED: "completed", DownloadStatus.SKIPPED: "skipped"}
-    return names.get(row.status, row.status.value)
+    return LOOKS[row.status].label
 
 
 def _needs(

@@ -131,7 +131,7 @@ class RheoApp(App[None]):
         latest = self.main.link.latest
         running = latest.stats.in_progress if latest else 0
         if running:
-            self.push_screen(QuitScreen(running), self._answered)
+            self.push_screen(QuitScreen(running, self._service.keeps_list), self._answered)
         else:
             self._close_and_exit()
 

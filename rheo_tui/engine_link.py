@@ -83,6 +83,9 @@ class EngineLink:
 
     async def add(self, configs: Sequence[FileConfig]) -> bool:
         """Queue downloads; False, and told, if the engine could not."""
+        if not self.ready:
+            self._notice("Not added: the engine does not run.", True)
+            return False
         return await self.guard(self.service.add(configs), "Cannot add")
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:

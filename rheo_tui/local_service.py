@@ -7,7 +7,15 @@ from typing import Literal
 
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
-from rheo_core.domain import DownloadSnapshot, FileConfig, RetryConfig, RheoError, Snapshot
+from rheo_core.domain import (
+    DownloadSnapshot,
+    DownloadStatus,
+    FileConfig,
+    RetryConfig,
+    RheoError,
+    Snapshot,
+)
+from rheo_core.domain.text import printable
 from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
 from rheo_core.infrastructure.session_store import SessionLockedError
@@ -28,6 +36,7 @@ class LocalService:
     ) -> None:
         self._settings = settings
         self._save = save
+        self._keeps_list = session_path is not None
         self._problems: list[str] = []
         self._manager = DownloadManager(
             max_concurrent=settings.max_concurrent,
@@ -51,14 +60,26 @@ class LocalService:
         """The settings in force."""
         return self._settings
 
+    @property
+    def keeps_list(self) -> bool:
+        """Whether the list is there again at the next start."""
+        return self._keeps_list
+
     async def start(self) -> None:
         """Open the engine.
 
         Raises:
             RheoError: the session cannot be used, such as one that another process has open.
-            OSError: the download folder cannot be made.
         """
-        await asyncio.to_thread(self._settings.download_dir.mkdir, parents=True, exist_ok=True)
+        folder = self._settings.download_dir
+        try:
+            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        except OSError as error:  # downloads will fail with this reason until it is mended
+            reason = (error.strerror or str(error)).lower()
+            self._problems.append(
+                f"Cannot make the folder {printable(str(folder))}: {reason}. "
+                "Choose another one in the settings."
+            )
         try:
             await self._manager.open()
         except SessionLockedError as error:
@@ -167,8 +188,12 @@ class LocalService:
         return self._rows
 
     def _known(self) -> set[str]:
-        """Ids of what waits or runs; what has ended may be added again."""
-        return {row.id for row in self._rows_now().values() if not row.status.is_terminal}
+        """Ids of what is there or under way; what failed or was cancelled may be added again."""
+        return {
+            row.id
+            for row in self._rows_now().values()
+            if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
+        }
 
 
 def _retry_handler(settings: Settings) -> RetryHandler:

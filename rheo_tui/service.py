@@ -22,12 +22,15 @@ class DownloadService(Protocol):
     def settings(self) -> Settings:
         """The settings in force."""
 
+    @property
+    def keeps_list(self) -> bool:
+        """Whether the list is there again at the next start."""
+
     async def start(self) -> None:
         """Open the engine.
 
         Raises:
             RheoError: it cannot, for a reason that the app cannot mend.
-            OSError: the download folder cannot be made.
         """
 
     async def close(self) -> None:

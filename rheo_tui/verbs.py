@@ -61,7 +61,8 @@ class Verbs:
         ids = [row.id for row in rows]
         await self._service.remove(ids)
         self._removed.append(ids)
-        return f"Removed {count_text(len(ids))} from the list; undo brings them back."
+        back = "it" if len(ids) == 1 else "them"
+        return f"Removed {count_text(len(ids))} from the list; undo brings {back} back."
 
     async def _undo(self, _: Targets) -> str:
         if not self._removed:

@@ -61,12 +61,12 @@ def _rate(value: object) -> int | None:
 
 
 def _folder(value: object) -> Path:
-    """A path with `~` expanded."""
+    """An absolute path, with `~` expanded."""
     text = str(value) if isinstance(value, str | Path) else ""
     if not text.strip() or "\x00" in text:
         raise ValueError("should be the path of a folder")
     try:
-        return Path(text).expanduser()
+        return Path(text).expanduser().absolute()
     except RuntimeError:
         raise ValueError("should be the path of a folder; there is no such user") from None
 

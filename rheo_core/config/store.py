@@ -185,5 +185,5 @@ def _keep_copy(path: Path, data: bytes) -> None:
         if any(copy.read_bytes() == data for copy in copies):
             return
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        copy = path.with_name(f"{beginning}{changed:%Y%m%dT%H%M%SZ}")
+        copy = path.with_name(f"{beginning}{changed:%Y%m%dT%H%M%S.%fZ}")
         write_atomically(copy, data)

@@ -32,6 +32,7 @@ class Tools:
     resolver: DestinationResolver
     locks: PathLocks
     validator: BaseFileValidator
+    written: dict[Path, str]  # which download of this run wrote a path
 
 
 class Attempt:
@@ -57,6 +58,7 @@ class Attempt:
         tools.reporter.report(record, last=True)
         await self._verify(part)
         await self._commit(part)
+        tools.written[part.destination] = record.id
         return tools.lifecycle.completed(record)
 
     async def _transfer(self, part: PartFile) -> PartFile:
@@ -112,11 +114,19 @@ class Attempt:
             return await self._claim_free(path)
         locks, lifecycle = self._tools.locks, self._tools.lifecycle
         if not locks.try_acquire(path):
+            if self._strategy is not FileExistsStrategy.ERROR:
+                return await self._claim_free(path)  # two links, one name: both files are wanted
             lifecycle.explain(self._record, "another download writes this file")
             await locks.acquire(path)
             lifecycle.explain(self._record, "")
         self._stack.callback(locks.release, path)
+        if self._strategy is not FileExistsStrategy.ERROR and self._wrote_another(path):
+            return await self._claim_free(path)
         return await self._tools.resolver.resolve(path, self._strategy)
+
+    def _wrote_another(self, path: Path) -> bool:
+        """Whether another download of this run brought the file of this name."""
+        return self._tools.written.get(path, self._record.id) != self._record.id
 
     async def _claim_free(self, path: Path) -> Path:
         """Lock the first of `name`, `name (1)`, … that neither exists nor is being written."""

@@ -84,6 +84,8 @@ class DownloadManager:
         on_problem: Callable[[str], None] | None = None,
         connections: int = 1,
     ) -> None:
+        if session_path is not None:  # the next start may be made from another folder
+            download_dir = Path(download_dir).absolute()
         self._client = client or AiohttpClient()
         self._owns_client = client is None
         self._queue = queue or PriorityDownloadQueue()
@@ -290,7 +292,7 @@ class DownloadManager:
         return await self._steering.remove(download_id)
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: an ended download is back in the list, another one in the queue."""
+        """Undo `remove`: it is back in the state it had; one that ran begins again."""
         return await self._steering.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:

@@ -145,21 +145,27 @@ class Steering:
 
     async def remove(self, download_id: str) -> bool:
         """Take a download off the list, cancelling it if need be; a finished file stays."""
-        if await self.cancel(download_id) is CancelResult.NOT_FOUND:
-            return False
         record = self._tracker.get(download_id)
-        if record is not None:
-            self._lifecycle.removed(record)
-        return record is not None
+        if record is None:
+            return False
+        record.before_removal = record.status
+        await self.cancel(download_id)
+        self._lifecycle.removed(record)
+        return True
 
     async def restore(self, download_id: str) -> bool:
         """Undo `remove`: an ended download is back in the list, another one in the queue."""
         record = self._tracker.restore(download_id)
-        if record is not None and record.status is DownloadStatus.CANCELLED:
-            return await self.retry(download_id)
-        if record is not None:
+        if record is None:
+            return False
+        was, record.before_removal = record.before_removal, None
+        if was is None or was.is_terminal:
             self._lifecycle.changed(record)
-        return record is not None
+            return True
+        await self.retry(download_id)  # its bytes went with it
+        if was is DownloadStatus.PAUSED:
+            await self.pause(download_id)
+        return True
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False where unknown or ended.

@@ -56,6 +56,7 @@ class DownloadWorker:
             resolver=self.resolver,
             locks=PathLocks(),
             validator=validator or FileValidator(disk=disk),
+            written={},
         )
 
     @property

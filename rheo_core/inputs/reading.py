@@ -1,9 +1,11 @@
 """Lists of URLs, one a line, into entries with a verdict each."""
 
+import errno
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import aiofiles
+import aiofiles.os
 from pydantic import ValidationError
 
 from rheo_core.domain.file_config import FileConfig
@@ -34,8 +36,10 @@ async def read_entries_file(path: Path, known: Container[str] = ()) -> list[Entr
     The event loop goes on meanwhile, in long lists too.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is no regular file.
     """
+    if not await aiofiles.os.path.isfile(path) and await aiofiles.os.path.exists(path):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     reader = _Reader(known)
     entries: list[Entry] = []
     async with aiofiles.open(path, encoding="utf-8", errors="replace") as file:
@@ -76,7 +80,7 @@ class _Reader:
     def _duplicate_of(self, config: FileConfig) -> str:
         """Why the download would be there twice; "" for a new one."""
         if self._known and config.id in self._known:
-            return "already queued"
+            return "already in the list"
         # Nothing but the URL tells these configs apart, and their ids cost more than the rest.
         first = self._first_line.setdefault(config.url, self._line)
         return "" if first == self._line else f"already in the list, line {first}"

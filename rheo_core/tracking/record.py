@@ -43,6 +43,7 @@ class DownloadRecord:
     error: str | None = None
     validation: ValidationResult | None = None
     announced: bool = False  # the started event has been sent
+    before_removal: DownloadStatus | None = None
     keep_partial: bool = True  # whether bytes outlive the end of an attempt
     elapsed: float = 0.0  # seconds spent in ended attempts
     revision: int = 0

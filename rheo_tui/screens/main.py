@@ -1,5 +1,6 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import ClassVar
 
@@ -49,7 +50,7 @@ class MainScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (12, "-short"), (30, "-high")]  # noqa: RUF012
 
     def __init__(self, service: DownloadService, configs: Sequence[FileConfig] = ()) -> None:
         super().__init__()
@@ -59,6 +60,7 @@ class MainScreen(Screen[None]):
         self.link = EngineLink(service, self.book, self._notice)
         self._service = service
         self._configs = configs
+        self._last_notice, self._noticed_at = "", 0.0
         self._verbs = Verbs(service)
         self._here: dict[str, Callable[[], object]] = {
             "add": lambda: self.open_add(""),
@@ -169,6 +171,10 @@ class MainScreen(Screen[None]):
 
     def _notice(self, text: str, error: bool = False) -> None:
         # One at a time: a held key must not fill the screen with the same sentence.
+        now = time.monotonic()
+        if text == self._last_notice and now - self._noticed_at < self.app.NOTIFICATION_TIMEOUT:
+            return
+        self._last_notice, self._noticed_at = text, now
         self.app.clear_notifications()
         self.app.notify(printable(text), severity="error" if error else "information", markup=False)
 

@@ -19,18 +19,23 @@ class QuitScreen(ModalScreen[bool]):
         ("n,escape", "answer(False)", "Stay"),
     ]
 
-    def __init__(self, running: int) -> None:
+    def __init__(self, running: int, keeps_list: bool) -> None:
         super().__init__()
         self._count = running
+        self._keeps_list = keeps_list
 
     def compose(self) -> ComposeResult:
         """What happens, and the two answers."""
         verb = "is" if self._count == 1 else "are"
+        after = (
+            "their bytes are kept, and they go on at the next start."
+            if self._keeps_list
+            else "nothing of this list is kept."
+        )
         with Vertical(classes="dialog dialog-small") as dialog:
             dialog.border_title = "Quit?"
             yield Static(
-                f"{count_text(self._count)} {verb} running. Quitting stops them; their bytes "
-                "are kept and they go on next time the same links are added.",
+                f"{count_text(self._count)} {verb} running. Quitting stops them; {after}",
                 markup=False,
             )
             yield Static("y quit  ·  n stay", classes="dialog-keys")

@@ -1,5 +1,6 @@
 """The settings most often changed, each checked before it is put in force."""
 
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -102,20 +103,26 @@ class SettingsScreen(ModalScreen[Settings | None]):
     def _folder(self) -> Path:
         text = self.query_one("#folder", Input).value.strip()
         try:
-            folder = Path(text).expanduser()
-            taken = folder.exists() and not folder.is_dir()
-        except (OSError, RuntimeError, ValueError):
-            taken = True
-        if not text or taken:
+            folder = Path(text).expanduser().absolute()
+            if text:
+                folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise ValueError(
-                f"Folder “{printable(text)}” is not acceptable: the path of a folder is needed."
+                f"Folder “{printable(text)}” cannot be used: {printable(reason).lower()}."
+            ) from None
+        if not text or not os.access(folder, os.W_OK):
+            raise ValueError(
+                f"Folder “{printable(text)}” is not acceptable: "
+                "the path of a folder that can be written is needed."
             )
         return folder
 
     def _number(self, widget_id: str, name: str) -> int:
         text = self.query_one(f"#{widget_id}", Input).value.strip()
         low, high = _limits(name)
-        if not (text.isascii() and text.isdigit()) or not low <= int(text[:9]) <= high:
+        is_number = text.isascii() and text.isdigit() and len(text) <= 9
+        if not is_number or not low <= int(text) <= high:
             label = _LABELS[widget_id]
             raise ValueError(
                 f"{label} “{printable(text)}” is not acceptable: a whole number from {low} to "

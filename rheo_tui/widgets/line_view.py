@@ -14,7 +14,15 @@ class LineView(ScrollView, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: Sequence[Text] = ()
-        self._follows = False
+        self._follows = True
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Who scrolls up stays there; who scrolls to the end goes on with it."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value < old_value:
+            self._follows = False
+        elif new_value >= self.max_scroll_y:
+            self._follows = True
 
     def on_resize(self) -> None:
         """A view at its end stays there."""
@@ -22,13 +30,11 @@ class LineView(ScrollView, can_focus=False):
             self.scroll_end(animate=False, immediate=True)
 
     def show(self, lines: Sequence[Text], *, to_end: bool = False) -> None:
-        """Replace all lines; `to_end` scrolls to the last if the last was in sight."""
-        at_end = self.scroll_offset.y >= len(self._lines) - self.size.height
+        """Replace all lines; `to_end` scrolls to the last unless the user has scrolled up."""
         self._lines = lines
         self.virtual_size = Size(1, len(lines))
         self.refresh()
-        self._follows = to_end and at_end
-        if self._follows:
+        if to_end and self._follows:
             # The new height is known only after the next layout.
             self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
 

@@ -137,7 +137,9 @@ class TestCancel:
     ) -> None:
         gate = Gate(BODY, 2_000_000)
         first = FileConfig(url=server.on("/1/f", gate))
-        second = FileConfig(url=server.on("/2/f", serving(b"other")))
+        second = FileConfig(
+            url=server.on("/2/f", serving(b"other")), file_exists_strategy="error"
+        )
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([first])
             await gate.reached.wait()
@@ -466,3 +468,21 @@ async def test_the_speed_limit_is_shared_and_changes_live(
         assert manager.snapshot().speed_limit_bps is None
         await manager.wait_until_complete(timeout=10)  # 30 s at the old rate
     assert manager.stats.completed == 2
+
+
+async def test_restore_gives_back_the_state(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 1_000_000, ETag='"v"')
+    paused, cancelled = (FileConfig(url=server.on(f"/{n}", gate)) for n in "pc")
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([paused, cancelled])
+        await until(lambda: manager.stats.in_progress == 2)
+        await manager.pause(paused.id)
+        await manager.cancel(cancelled.id)
+        for config in (paused, cancelled):
+            assert await manager.remove(config.id)
+            assert await manager.restore(config.id)
+        assert status_of(manager, paused) is DownloadStatus.PAUSED
+        assert status_of(manager, cancelled) is DownloadStatus.CANCELLED
+    assert names_in(tmp_path) == []

@@ -240,30 +240,35 @@ async def test_the_strategy_of_the_download_wins(server: MisbehavingServer, tmp_
     assert (tmp_path / "f").read_bytes() == b"new"
 
 
-async def test_two_downloads_of_one_name_never_write_it_at_once(
+async def test_two_links_of_one_name_are_two_files(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     gate = Gate(BODY, 1_000_000)
     first = FileConfig(url=server.on("/1/same.bin", gate))
     second = FileConfig(url=server.on("/2/same.bin", serving(b"second")))
-    renamed = FileConfig(
-        url=server.on("/3/same.bin", serving(b"third")), file_exists_strategy="rename"
+    strict = FileConfig(
+        url=server.on("/3/same.bin", serving(b"third")), file_exists_strategy="error"
+    )
+    late = FileConfig(
+        url=server.on("/4/same.bin", serving(b"fourth")), file_exists_strategy="overwrite"
     )
     async with DownloadManager(download_dir=tmp_path) as manager:
-        journal = Journal(manager)
         await manager.add([first])
         await gate.reached.wait()
-        await manager.add([second, renamed])
-        while status_of(manager, renamed) is not DownloadStatus.COMPLETED:
+        await manager.add([second, strict])
+        while status_of(manager, second) is not DownloadStatus.COMPLETED:
             await asyncio.sleep(0)
-        row = next(r for r in manager.snapshot().downloads if r.id == second.id)
+        row = next(r for r in manager.snapshot().downloads if r.id == strict.id)
         assert row.reason == "another download writes this file"
         gate.opened.set()
         await manager.wait_until_complete(timeout=20)
-    assert journal.names(second.id)[-1] == "skipped"
+        await manager.add([late])
+        await manager.wait_until_complete(timeout=20)
+    assert error_of(manager, strict) == f"file already exists: {tmp_path / 'same.bin'}"
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
         "same.bin": BODY,
-        "same (1).bin": b"third",
+        "same (1).bin": b"second",
+        "same (2).bin": b"fourth",
     }
 
 

@@ -50,7 +50,7 @@ def test_verdicts() -> None:
     assert "no host" in problems[8]
     assert "white space" in problems[9]
     assert "not valid" in problems[10]
-    assert problems[11] == "already queued"
+    assert problems[11] == "already in the list"
     assert not any("Value error" in problem for problem in problems.values())
 
 

@@ -56,6 +56,10 @@ class FakeService:
 
     # The door
 
+    @property
+    def keeps_list(self) -> bool:
+        return True
+
     async def start(self) -> None:
         self._record("start")
         self.started = True

@@ -107,7 +107,7 @@ async def test_disabled_actions_explain_themselves() -> None:
         app.service.change(first, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.press("c")
-        assert "already completed" in app.notices()
+        assert "already done" in app.notices()
         assert not app.called("cancel")
         await app.press("u")
         assert "nothing was removed" in app.notices()
