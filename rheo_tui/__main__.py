@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from rheo_core.domain.text import at_most
+
 if TYPE_CHECKING:
+    from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
     from rheo_core.domain import FileConfig
 
@@ -33,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rheo-tui {__version__}")
         return 0
     try:
-        configs = _read_inputs(options.urls, options.input_file)
+        configs, problems = _read_inputs(options.urls, options.input_file)
+        if problems and not configs:
+            raise _Stop(at_most(problems, "\nrheo-tui: "))
         loaded = _load_settings(options.download_dir)
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
@@ -41,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
         print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
         return _BAD_INPUT
+    notices = [*loaded.problems, *([at_most(problems, "\n")] if problems else [])]
     if options.demo:
-        return _run_demo(loaded, configs)
-    return _run(loaded, configs, options.session)
+        return _run_demo(loaded.settings, configs, notices)
+    return _run(loaded.settings, configs, notices, options.session)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,21 +77,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_inputs(urls: Sequence[str], list_file: Path | None) -> "list[FileConfig]":
-    """What to download, in the order given; a thing named twice is downloaded once."""
-    from rheo_core.inputs import Verdict, read_entries
+def _read_inputs(
+    urls: Sequence[str], list_file: Path | None
+) -> "tuple[list[FileConfig], list[str]]":
+    """What to download, in the order given, and a sentence on each bad line of the list.
+
+    A thing named twice is downloaded once. A bad argument stops the command.
+    """
+    from rheo_core.inputs import read_entries
 
     configs: dict[str, FileConfig] = {}
+    problems: list[str] = []
     sources = [("argument", urls)] if urls else []
     if list_file is not None:
         sources.append((f"{list_file}, line", _read_lines(list_file)))
     for where, lines in sources:
-        for entry in read_entries(lines):
-            if entry.verdict is Verdict.INVALID:
-                raise _Stop(f"{where} {entry.line}: {entry.problem}")
+        entries = list(read_entries(lines))
+        if not entries:
+            problems.append(f"{where.removesuffix(', line')}: there is no link in it")
+        for entry in entries:
             if entry.config is not None:
                 configs.setdefault(entry.config.id, entry.config)
-    return list(configs.values())
+            elif lines is urls:
+                raise _Stop(f"{where} {entry.line}: {entry.problem}")
+            else:
+                problems.append(f"{where} {entry.line}: {entry.problem}")
+    return list(configs.values()), problems
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -107,19 +124,24 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
         raise _Stop(f"--download-dir {str(download_dir)!r}: {reason}") from None
 
 
-def _run(loaded: "LoadedSettings", configs: "Sequence[FileConfig]", session: Path | None) -> int:
+def _run(
+    settings: "Settings",
+    configs: "Sequence[FileConfig]",
+    notices: Sequence[str],
+    session: Path | None,
+) -> int:
     from rheo_core.config.store import session_path
 
     from .app import RheoApp
     from .local_service import LocalService
 
-    service = LocalService(loaded.settings, session_path=session or session_path())
-    app = RheoApp(service, configs, loaded.problems)
+    service = LocalService(settings, session_path=session or session_path())
+    app = RheoApp(service, configs, notices)
     app.run()
     return app.return_code or 0
 
 
-def _run_demo(loaded: "LoadedSettings", configs: "Sequence[FileConfig]") -> int:
+def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Sequence[str]) -> int:
     import asyncio
     from tempfile import TemporaryDirectory
 
@@ -128,10 +150,10 @@ def _run_demo(loaded: "LoadedSettings", configs: "Sequence[FileConfig]") -> int:
     from .local_service import LocalService
 
     async def run(folder: str) -> int:
-        settings = loaded.settings.model_copy(update={"download_dir": Path(folder)})
+        here = settings.model_copy(update={"download_dir": Path(folder)})
         async with DemoServer() as server:
-            service = LocalService(settings, save=False)
-            app = RheoApp(service, [*server.configs(), *configs], loaded.problems)
+            service = LocalService(here, save=False)
+            app = RheoApp(service, [*server.configs(), *configs], notices)
             await app.run_async()
             return app.return_code or 0
 

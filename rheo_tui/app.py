@@ -73,6 +73,7 @@ class RheoApp(App[None]):
         self.set_keymap(settings.keys)
         self.push_screen(self.main)
         for notice in self._notices:
+            self.main.book.note(notice, "bad")
             self.notify(notice, severity="warning", markup=False, timeout=8)
         self._quit_on_signals()
 

@@ -11,7 +11,7 @@ import typer
 
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import at_most, printable
 
 from .options import CommonOptions, ExitCode, fail, settings_in_force
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rheo_core.inputs import Entry
 
 _STANDARD_INPUT = "-"
+_MOST_LINES = 50
 
 
 def download(
@@ -26,17 +27,17 @@ def download(
     urls: Annotated[
         list[str] | None, typer.Argument(metavar="URL", help="What to download.")
     ] = None,
-    input_file: Annotated[
-        str | None,
+    input_files: Annotated[
+        list[str] | None,
         typer.Option(
             "-i",
             "--input-file",
             metavar="FILE",
-            help="List with one URL a line; - reads it from standard input.",
+            help="List with one URL a line; - reads it from standard input. May be repeated.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")
+        str | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")
     ] = None,
     filename: Annotated[
         str | None,
@@ -85,18 +86,18 @@ def download(
     4 if the disk is full or not writable, 130 if interrupted.
     """
     common: CommonOptions = context.obj
-    if not urls and input_file is None:
+    if not urls and not input_files:
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
     settings = settings_in_force(
         quiet=quiet,
-        download_dir=output or common.download_dir,
+        download_dir=common.download_dir if output is None else output,
         max_concurrent=common.workers if workers is None else workers,
         connections=connections,
         max_retries=retries,
         speed_limit=limit_rate,
         file_exists_strategy=exists,
     )
-    asked = _collect(urls or [], input_file)
+    asked = _collect(urls or [], input_files or [])
     if filename is not None or checksum is not None:
         _refine(asked, filename, checksum)
     asked.tell(quiet=quiet)
@@ -134,11 +135,13 @@ class _Asked:
 
     def tell(self, *, quiet: bool) -> None:
         """Say on standard error what is not right, and unless `quiet` what is left out."""
-        for line in self.problems if quiet else [*self.problems, *self.notes]:
-            typer.echo(f"rheo: {printable(line)}", err=True)
+        for lines in (self.problems, [] if quiet else self.notes):
+            if lines:
+                said = at_most([printable(line) for line in lines], "\nrheo: ", _MOST_LINES)
+                typer.echo(f"rheo: {said}", err=True)
 
 
-def _collect(urls: list[str], list_file: str | None) -> _Asked:
+def _collect(urls: list[str], list_files: list[str]) -> _Asked:
     from rheo_core.inputs import read_entries
 
     asked = _Asked()
@@ -148,14 +151,15 @@ def _collect(urls: list[str], list_file: str | None) -> _Asked:
             asked.problems.append(f"argument {number}: {url!r} is no URL")
         else:
             asked.add(entry, f"argument {number}")
-    if list_file is not None:
+    for list_file in list_files:
+        before = len(asked.configs) + len(asked.problems) + len(asked.notes)
         name = "standard input" if list_file == _STANDARD_INPUT else list_file
         # A copy: what the list itself repeats is told with the line.
         known = frozenset(asked.ids)
         with _open_list(list_file) as lines:
             for entry in read_entries(lines, known):
                 asked.add(entry, f"{name}, line {entry.line}")
-        if not asked.configs and not asked.problems:
+        if before == len(asked.configs) + len(asked.problems) + len(asked.notes):
             asked.problems.append(f"{name}: there is no URL in it")
     return asked
 
@@ -180,6 +184,9 @@ def _refine(asked: _Asked, filename: str | None, checksum: str | None) -> None:
         fail("--filename and --hash need exactly one URL.", ExitCode.USAGE)
     if not asked.configs:
         return
+    if filename is not None and (not filename.strip() or set(filename) & set("/\\\0")):
+        problem = f"--filename {filename!r} is no file name: one without / and \\ is needed."
+        fail(problem, ExitCode.FAILED)
     try:
         hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None
     except ValueError as error:

@@ -1,6 +1,5 @@
 """The Typer application behind the `rheo` command."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +30,7 @@ def _show_version(wanted: bool) -> None:
 def main(
     context: typer.Context,
     download_dir: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-d", "--download-dir", metavar="DIR", help="Folder for downloads."),
     ] = None,
     workers: Annotated[

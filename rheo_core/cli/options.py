@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -35,7 +34,7 @@ class ExitCode(IntEnum):
 class CommonOptions:
     """The options before the command's name."""
 
-    download_dir: Path | None = None
+    download_dir: str | None = None
     workers: int | None = None
     verbose: bool = False
 

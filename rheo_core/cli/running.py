@@ -102,7 +102,7 @@ async def _run(
         await lines.finish(timeout=_JSON_SECONDS)
     if not output.quiet:
         reporter.close()
-        reporter.say(tally.summary())
+        reporter.say(f"{tally.summary()}, in {settings.download_dir}")
         if not finished:
             reporter.say("Interrupted; run the same command again to go on from here.")
     return tally.exit_code if finished else ExitCode.INTERRUPTED

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import PurePath
 
 from annotated_types import Ge, Gt, Le
 from pydantic import ValidationError
@@ -48,7 +49,9 @@ def _sentence(shown: str, name: str, details: ErrorDetails) -> str:
 
 
 def _shorten(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else printable(repr(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = printable(repr(str(value) if isinstance(value, PurePath) else value))
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 

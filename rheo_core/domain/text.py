@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 _SUBSTITUTE = "\ufffd"
@@ -43,3 +44,11 @@ def redact_url(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     query = _SECRET_PARAMETER.sub(r"\1***", parts.query)
     return printable(urlunsplit((parts.scheme, host, parts.path, query, parts.fragment)))
+
+
+def at_most(lines: Sequence[str], separator: str = "\n", count: int = 10) -> str:
+    """The first `count` lines and how many more there are; a flood is no message."""
+    shown = list(lines[:count])
+    if len(lines) > count:
+        shown.append(f"and {len(lines) - count:,} more")
+    return separator.join(shown)

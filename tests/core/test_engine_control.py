@@ -137,9 +137,7 @@ class TestCancel:
     ) -> None:
         gate = Gate(BODY, 2_000_000)
         first = FileConfig(url=server.on("/1/f", gate))
-        second = FileConfig(
-            url=server.on("/2/f", serving(b"other")), file_exists_strategy="error"
-        )
+        second = FileConfig(url=server.on("/2/f", serving(b"other")), file_exists_strategy="error")
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([first])
             await gate.reached.wait()

@@ -10,7 +10,6 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashConfig
 from tests.core.engine import (
     Gate,
-    Journal,
     error_of,
     fetch,
     names_in,

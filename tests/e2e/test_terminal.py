@@ -129,3 +129,17 @@ async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Pat
         await terminal.shows("4 done", "big.bin")
         terminal.type("q")
         assert await terminal.exit_code() == 0
+
+
+async def test_a_list_with_bad_lines(server: MisbehavingServer, tmp_path: Path) -> None:
+    url = server.on("/good.bin", serving(b"data"))
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"nonsense\n{url}\nftp://old.example/x\n")
+    folder = tmp_path / "files"
+    command = [APP, "-d", str(folder), "-i", str(listing)]
+    async with Terminal(command, tmp_path / "home", columns=160) as terminal:
+        await terminal.until(lambda: "✓" in terminal.line_with("good.bin"), "the good one")
+        await terminal.shows("line 1: URL 'nonsense'", "line 3: URL 'ftp://old.example/x'")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+    assert names_in(folder) == ["good.bin"]

@@ -35,13 +35,18 @@ def test_bad_input_is_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_bad_lists_are_named_with_their_line(
+def test_a_list_without_a_good_line_stops_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     links = tmp_path / "links.txt"
-    links.write_text("# mine\n\nhttp://a/b\nnonsense\n")
+    links.write_text("# mine\n\nnonsense\n" + "ftp://a/b\n" * 20)
     assert main(["-i", str(links)]) == 1
-    assert f"{links}, line 4: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"{links}, line 3: URL 'nonsense'" in told
+    assert "and 11 more" in told
+    links.write_text("# nothing\n")
+    assert main(["-i", str(links)]) == 1
+    assert f"{links}: there is no link in it" in capsys.readouterr().err
 
 
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
