@@ -134,8 +134,11 @@ class DestinationError(DownloadError):
 class DiskFullError(DestinationError):
     """There is no room for the file."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "disk full")
+    def __init__(self, path: Path, missing: int | None = None) -> None:
+        self.missing = missing  # bytes that do not fit, where known
+        super().__init__(
+            path, "disk full" if missing is None else f"disk full by {missing:,} bytes"
+        )
 
 
 class FileValidationError(DownloadError):

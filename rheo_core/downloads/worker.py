@@ -102,6 +102,9 @@ class DownloadWorker:
         return record.destination or record.config.get_destination_path(self.download_dir)
 
     def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
+        if record.bytes_downloaded > record.furthest:  # progress regains the attempts
+            record.furthest = record.bytes_downloaded
+            record.failures = 0
         record.failures += 1
         delay = self.retry_handler.next_delay(error, record.failures)
         if delay is None:

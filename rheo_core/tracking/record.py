@@ -34,7 +34,8 @@ class DownloadRecord:
     total_bytes: int | None = None
     attempt: int = 0
     max_attempts: int = 1
-    failures: int = 0  # failed attempts since bytes last came
+    failures: int = 0  # failed attempts since one got further than all before it
+    furthest: int = 0  # bytes that the best attempt had, for that comparison
     retry_at: float | None = None
     added_at: float = field(default_factory=time.time)
     started_at: float | None = None

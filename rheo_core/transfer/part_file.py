@@ -80,6 +80,19 @@ class PartFile:
             self._write_first_state()
             os.ftruncate(self._fd, 0)
 
+    def check_room(self, size: int) -> None:
+        """See that the rest of a file of `size` bytes fits on the disk.
+
+        Raises:
+            DiskFullError: it does not.
+        """
+        with _named_errors(self.path):
+            disk = os.fstatvfs(self._fd)
+            written = os.fstat(self._fd).st_blocks * 512
+            missing = size - written - disk.f_bavail * disk.f_frsize
+        if missing > 0:
+            raise DiskFullError(self.path, missing)
+
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
         """Write all of `data` at `offset`; return the CRC-32 of it, continued from `crc`."""
         with _named_errors(self.path):

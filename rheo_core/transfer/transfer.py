@@ -127,6 +127,8 @@ class Transfer:
                 segments = SegmentMap(plan.total, part.state.written)
                 segment = segments.first()
             self._check_size(plan.total)
+            if plan.total is not None:
+                await self.disk.run(part.check_room, plan.total)
             self._show(plan, segments)
             await Crew(self, part, segments).run(segment, plan, body)
         size = self.record.total_bytes = self.record.bytes_downloaded

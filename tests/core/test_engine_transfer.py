@@ -313,3 +313,48 @@ async def test_a_folder_that_cannot_be_written(server: MisbehavingServer, tmp_pa
     manager, journal = await fetch(blocked, [config], retry_handler=quick_retries())
     assert error_of(manager, config).startswith(f"cannot write {blocked / 'f.part'}: ")
     assert journal.names() == ["queued", "failed"]
+
+
+async def test_progress_regains_the_attempts(server: MisbehavingServer, tmp_path: Path) -> None:
+    async def a_tenth_at_a_time(exchange: Exchange) -> None:
+        start = exchange.request.range_start or 0
+        if start:
+            await exchange.head(
+                "206 Partial Content",
+                Content_Range=f"bytes {start}-{len(BODY) - 1}/{len(BODY)}",
+                Content_Length=len(BODY) - start,
+                ETag='"v"',
+            )
+        else:
+            await exchange.head(Content_Length=len(BODY), ETag='"v"')
+        await exchange.send(BODY[start : start + len(BODY) // 10])
+        await exchange.close()
+
+    config = FileConfig(url=server.on("/f", a_tenth_at_a_time))
+    await fetch(tmp_path, [config], retry_handler=quick_retries(2))
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert len(server.requests) == 10
+
+
+async def test_attempts_without_progress_end(server: MisbehavingServer, tmp_path: Path) -> None:
+    async def always_the_same_bit(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=len(BODY))  # no validator: begins again each time
+        await exchange.send(BODY[:1_000_000])
+        await exchange.close()
+
+    config = FileConfig(url=server.on("/f", always_the_same_bit))
+    await fetch(tmp_path, [config], retry_handler=quick_retries(2))
+    assert len(server.requests) == 3
+
+
+async def test_no_room_is_told_before_the_first_byte(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    async def enormous(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=1 << 60)
+        await exchange.reader.read()
+
+    config = FileConfig(url=server.on("/f", enormous))
+    manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(2))
+    assert "disk full by 1,1" in error_of(manager, config)
+    assert names_in(tmp_path) == []
