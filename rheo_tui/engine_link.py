@@ -76,8 +76,10 @@ class EngineLink:
         for problem in self.service.take_problems():
             self._book.note(problem, "bad")
             self._notice(problem, True)
-        if self.latest is not None and snapshot.revision == since and not snapshot.reset:
-            return None
+        if self.latest is not None and snapshot.revision == since:
+            limits = (self.latest.slots, self.latest.speed_limit_bps)
+            if limits == (snapshot.slots, snapshot.speed_limit_bps):
+                return None
         self.latest = snapshot
         return snapshot
 

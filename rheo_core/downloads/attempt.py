@@ -1,8 +1,10 @@
 """Attempt: one try of a download, from its destination to the file under its final name."""
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import chain
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from rheo_core.domain.file_config import FileExistsStrategy
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import PartFile, TokenBucket, Transfer, TransferOptions
+from rheo_core.transfer import PartFile, TokenBucket, Transfer, TransferOptions, source_of
 
 from .destination import DestinationResolver, PathLocks, check_inside, numbered
 from .lifecycle import Lifecycle
@@ -25,6 +27,7 @@ class Tools:
 
     client: BaseHttpClient
     disk: DiskThreads
+    reading: DiskThreads  # for long reads, so that no write waits behind them
     limit: TokenBucket
     options: TransferOptions
     lifecycle: Lifecycle
@@ -42,6 +45,8 @@ class Attempt:
         self._tools = tools
         self._record = record
         self._stack = stack
+        self._source = source_of(record.config.url)
+        self._locked: set[Path] = set()
         self._strategy = record.config.file_exists_strategy or tools.resolver.default_strategy
 
     async def run(self, asked: Path) -> None:
@@ -90,54 +95,75 @@ class Attempt:
         Raises:
             _FileIsThereError: there is nothing to do.
         """
+        disk = self._tools.disk
         subdir = self._record.config.destination_subdir
         if subdir is not None:
-            await self._tools.disk.run(check_inside, asked, subdir)
+            await disk.run(check_inside, asked, subdir)
         path = await self._claim(asked)
         if path is None:
-            await self._tools.disk.run(PartFile(asked).discard)  # of no use any more
+            await disk.run(PartFile(asked, self._source).discard)  # of no use any more
             raise _FileIsThereError(asked)
-        # The name that an earlier attempt began under may be taken since: its bytes go on.
-        begun_as = asked if asked == self._record.destination else None
-        part = PartFile(path, begun_as)
+        part = PartFile(path, self._source)
         self._stack.push_async_callback(self._let_go, part)
-        await self._tools.disk.run(part.open)
+        if path != asked and asked in self._locked:
+            # The name that an earlier attempt began under is taken since: its bytes go on.
+            await disk.run(part.adopt, asked)
+        self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
+        await self._tools.reading.run_stoppable(part.open)
         record = self._record
         record.destination = path
         record.name = path.name
         record.bytes_downloaded = record.sampled_bytes = part.state.offset
+        self._tools.lifecycle.explain(record, "")
         return part
 
     async def _claim(self, path: Path) -> Path | None:
-        """Lock where the file goes; None where it is there and is to be left alone."""
-        if self._strategy is FileExistsStrategy.RENAME:
-            return await self._claim_free(path)
+        """Lock where the file goes; None where it is there and is to be left alone.
+
+        Two links of one name are two files: what another download of this run wrote, writes or
+        has begun is never skipped nor overwritten; the next number is taken.
+        """
+        if self._strategy is FileExistsStrategy.ERROR:
+            return await self._claim_strictly(path)
+        is_there = False
+        for candidate in chain((path,), numbered(path)):
+            if not self._try_lock(candidate):
+                continue
+            found = await self._tools.disk.run(_look, candidate, self._source)
+            if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
+                return candidate
+            if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
+                return None
+            if found is _Found.FILE and not self._wrote_another(candidate):
+                if self._strategy is FileExistsStrategy.OVERWRITE:
+                    return candidate
+                is_there = is_there or self._strategy is FileExistsStrategy.SKIP
+        raise AssertionError("there is always another number")
+
+    async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._tools.locks, self._tools.lifecycle
-        if not locks.try_acquire(path):
-            if self._strategy is not FileExistsStrategy.ERROR:
-                return await self._claim_free(path)  # two links, one name: both files are wanted
+        if not self._try_lock(path):
             lifecycle.explain(self._record, "another download writes this file")
             await locks.acquire(path)
+            self._keep_lock(path)
             lifecycle.explain(self._record, "")
-        self._stack.callback(locks.release, path)
-        if self._strategy is not FileExistsStrategy.ERROR and self._wrote_another(path):
-            return await self._claim_free(path)
         return await self._tools.resolver.resolve(path, self._strategy)
+
+    def _try_lock(self, path: Path) -> bool:
+        if path in self._locked:
+            return True
+        if not self._tools.locks.try_acquire(path):
+            return False
+        self._keep_lock(path)
+        return True
+
+    def _keep_lock(self, path: Path) -> None:
+        self._locked.add(path)
+        self._stack.callback(self._tools.locks.release, path)
 
     def _wrote_another(self, path: Path) -> bool:
         """Whether another download of this run brought the file of this name."""
         return self._tools.written.get(path, self._record.id) != self._record.id
-
-    async def _claim_free(self, path: Path) -> Path:
-        """Lock the first of `name`, `name (1)`, … that neither exists nor is being written."""
-        locks = self._tools.locks
-        for candidate in chain((path,), numbered(path)):
-            if not locks.try_acquire(candidate):
-                continue
-            self._stack.callback(locks.release, candidate)
-            if await self._tools.resolver.resolve(candidate, FileExistsStrategy.SKIP):
-                break
-        return candidate
 
     async def _verify(self, part: PartFile) -> None:
         config = self._record.config.hash_config
@@ -156,7 +182,8 @@ class Attempt:
 
     async def _commit(self, part: PartFile) -> None:
         overwrite = self._strategy is FileExistsStrategy.OVERWRITE
-        size = self._record.bytes_downloaded
+        assert part.state.total is not None
+        size = part.state.total
         while True:
             commit = self._tools.disk.submit(part.commit, size, overwrite=overwrite)
             try:
@@ -165,12 +192,30 @@ class Attempt:
                 if self._strategy is not FileExistsStrategy.RENAME:
                     await self._tools.disk.run(part.checkpoint, part.state.written)
                     raise
-            part.destination = await self._claim_free(part.destination)
+            part.destination = await self._claim(part.destination) or part.destination
             self._record.destination = part.destination
             self._record.name = part.destination.name
 
     async def _let_go(self, part: PartFile) -> None:
         await self._tools.disk.run(part.release, keep=self._record.keep_partial)
+
+
+class _Found(Enum):
+    """What stands where a file is to go."""
+
+    NOTHING = auto()
+    OURS = auto()  # the beginning of this very download
+    ANOTHERS = auto()  # the beginning of another one
+    FILE = auto()
+
+
+def _look(path: Path, source: str) -> _Found:
+    owner = PartFile(path, source).owner()
+    if os.path.lexists(path):
+        return _Found.FILE
+    if owner is None:
+        return _Found.NOTHING
+    return _Found.OURS if owner == source else _Found.ANOTHERS
 
 
 class _FileIsThereError(Exception):

@@ -130,11 +130,16 @@ class DownloadManager:
         """
         if self._is_active:
             return
-        if self._session is not None:
-            await self._steering.take_up(self._session, self._on_problem)
-        if self._client.closed:
-            await self._client.open()
-            self._owns_client = True
+        try:
+            if self._session is not None:
+                await self._steering.take_up(self._session, self._on_problem)
+            if self._client.closed:
+                await self._client.open()
+                self._owns_client = True
+        except BaseException:
+            if self._session is not None:
+                await self._session.close()
+            raise
         self._ended.clear()
         self._pool.start()
         self._reporting = asyncio.get_running_loop().create_task(self._reporter.run())
@@ -152,11 +157,14 @@ class DownloadManager:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._emitter.drain()
-        if self._session is not None:
-            await self._session.close()
-        self._ended.set()
-        if self._owns_client:
-            await self._client.close()
+        try:
+            if self._session is not None:
+                await self._session.close()
+        finally:
+            self._ended.set()
+            self._worker.close()
+            if self._owns_client:
+                await self._client.close()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -333,6 +341,9 @@ class DownloadManager:
         connections: int | None = None,
     ) -> None:
         """Change limits at once, also for what runs; None leaves one as it is.
+
+        Raises:
+            ValueError: a number is below 1.
 
         Args:
             max_concurrent: downloads that run at once.

@@ -114,58 +114,65 @@ class Steering:
 
         One that waits for its next attempt goes to the queue at once. False for others.
         """
-        record = self._tracker.get(download_id)
-        if record is None:
-            return False
-        if record.status is DownloadStatus.RETRYING:
-            return self.pool.skip_wait(record.config)
-        if record.status is not DownloadStatus.PAUSED:
-            return False
-        self._queue.put(record.config, record.priority, record.rank)
-        self._lifecycle.resumed(record)
-        return True
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None:
+                return False
+            if record.status is DownloadStatus.RETRYING:
+                return self.pool.skip_wait(record.config)
+            if record.status is not DownloadStatus.PAUSED:
+                return False
+            self._queue.put(record.config, record.priority, record.rank)
+            self._lifecycle.resumed(record)
+            return True
 
     async def retry(self, download_id: str) -> bool:
         """Queue a failed, cancelled or skipped download again, with all its attempts.
 
         One that waits for its next attempt need not wait any longer. False for others.
         """
-        record = self._tracker.get(download_id)
-        if record is None or record.status is DownloadStatus.COMPLETED:
-            return False
-        if not record.status.is_terminal:
-            return self.pool.skip_wait(record.config)
-        again = DownloadRecord.of(record.config)
-        again.priority, again.added_at = record.priority, record.added_at
-        if record.status is DownloadStatus.FAILED:  # its bytes are under that name
-            again.destination, again.name = record.destination, record.name
-        self._enqueue(self._ranked(again))
-        self._lifecycle.changed(again)
-        return True
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is DownloadStatus.COMPLETED:
+                return False
+            if not record.status.is_terminal:
+                return self.pool.skip_wait(record.config)
+            again = self._again(record)
+            self._enqueue(again)
+            self._lifecycle.changed(again)
+            return True
 
     async def remove(self, download_id: str) -> bool:
         """Take a download off the list, cancelling it if need be; a finished file stays."""
         record = self._tracker.get(download_id)
         if record is None:
             return False
-        record.before_removal = record.status
+        was = record.status
         await self.cancel(download_id)
+        if self._tracker.get(download_id) is not record:
+            return False  # removed meanwhile
+        record.before_removal = was if record.status is DownloadStatus.CANCELLED else None
         self._lifecycle.removed(record)
         return True
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: an ended download is back in the list, another one in the queue."""
-        record = self._tracker.restore(download_id)
-        if record is None:
-            return False
-        was, record.before_removal = record.before_removal, None
-        if was is None or was.is_terminal:
-            self._lifecycle.changed(record)
+        """Undo `remove`: it is back in the state it had; one that ran begins again."""
+        async with self._verb(download_id):
+            record = self._tracker.restore(download_id)
+            if record is None:
+                return False
+            was, record.before_removal = record.before_removal, None
+            if was is None or was.is_terminal:
+                self._lifecycle.changed(record)
+                return True
+            again = self._again(record)  # its bytes went with it
+            if was is DownloadStatus.PAUSED:
+                self._tracker.add(again)
+                self._lifecycle.paused(again)
+            else:
+                self._enqueue(again)
+                self._lifecycle.changed(again)
             return True
-        await self.retry(download_id)  # its bytes went with it
-        if was is DownloadStatus.PAUSED:
-            await self.pause(download_id)
-        return True
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False where unknown or ended.
@@ -225,6 +232,14 @@ class Steering:
     def _is_pending(self, download_id: str) -> bool:
         known = self._tracker.get(download_id)
         return download_id in self._queue or (known is not None and not known.status.is_terminal)
+
+    def _again(self, record: DownloadRecord) -> DownloadRecord:
+        """A fresh record of the same download, behind all others."""
+        again = self._ranked(DownloadRecord.of(record.config))
+        again.priority, again.added_at = record.priority, record.added_at
+        if record.status is DownloadStatus.FAILED:  # its bytes are under that name
+            again.destination, again.name = record.destination, record.name
+        return again
 
     def _ranked(self, record: DownloadRecord) -> DownloadRecord:
         """Give it the place after all there are."""

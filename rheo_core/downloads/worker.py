@@ -1,15 +1,17 @@
 """DownloadWorker: runs attempts and decides what follows a failed one."""
 
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from rheo_core.domain.exceptions import DownloadError
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import PartFile, TokenBucket, TransferOptions
+from rheo_core.transfer import PartFile, TokenBucket, TransferOptions, source_of
 
 from .attempt import Attempt, Tools
 from .destination import DestinationResolver, PathLocks
@@ -17,6 +19,8 @@ from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
 from .validation import BaseFileValidator, FileValidator
+
+_log = logging.getLogger(__name__)
 
 
 class DownloadWorker:
@@ -44,18 +48,20 @@ class DownloadWorker:
         self.retry_handler = retry_handler or NullRetryHandler()
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
+        reading = DiskThreads(2)
         emitter = emitter or EventEmitter()
-        self.resolver = DestinationResolver(file_exists_strategy, disk)
+        self.resolver = DestinationResolver(FileExistsStrategy(file_exists_strategy), disk)
         self._tools = Tools(
             client=client,
             disk=disk,
+            reading=reading,
             limit=limit or TokenBucket(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
             resolver=self.resolver,
             locks=PathLocks(),
-            validator=validator or FileValidator(disk=disk),
+            validator=validator or FileValidator(disk=reading),
             written={},
         )
 
@@ -84,6 +90,8 @@ class DownloadWorker:
             async with AsyncExitStack() as stack:
                 await Attempt(self._tools, record, stack).run(self._destination(record))
         except Exception as error:
+            if not isinstance(error, DownloadError):
+                _log.exception("attempt of %s ended with a bug", record.id)
             return self._after_failure(record, error)
         finally:
             record.end_attempt()
@@ -94,9 +102,14 @@ class DownloadWorker:
         path, locks = self._destination(record), self._tools.locks
         if locks.try_acquire(path):  # else it belongs to another download by now
             try:
-                await self._tools.disk.run(PartFile(path).discard)
+                await self._tools.disk.run(PartFile(path, source_of(record.config.url)).discard)
             finally:
                 locks.release(path)
+
+    def close(self) -> None:
+        """End its threads."""
+        self._tools.disk.close()
+        self._tools.reading.close()
 
     def _destination(self, record: DownloadRecord) -> Path:
         return record.destination or record.config.get_destination_path(self.download_dir)

@@ -63,9 +63,9 @@ def _rename_where_links_are_missing(source: Path, target: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` last; some network file systems cannot, and that is no error."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from .limits import TokenBucket
 from .part_file import PartFile
+from .state import source_of
 from .transfer import Transfer, TransferOptions
 
-__all__ = ["PartFile", "TokenBucket", "Transfer", "TransferOptions"]
+__all__ = ["PartFile", "TokenBucket", "Transfer", "TransferOptions", "source_of"]

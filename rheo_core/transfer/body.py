@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 
-from rheo_core.domain.exceptions import DownloadTimeoutError
+from rheo_core.domain.exceptions import DestinationError, DownloadTimeoutError
 from rheo_core.infrastructure.disk import DiskThreads, settle
 from rheo_core.tracking.record import DownloadRecord
 
@@ -244,6 +244,9 @@ async def receive(
             await writer.write(batch)
             for limit in limits:
                 await limit.take(len(batch))
+    except DestinationError:
+        body.rest()  # behind bytes that could not be written there can be no others
+        raise
     finally:
         body.close()
         try:
@@ -283,6 +286,6 @@ class _Writer:
         try:
             await settle(writing)
         finally:
-            if writing.exception() is None:
+            if writing.done() and writing.exception() is None:
                 self._segment.crc = writing.result()
                 self._segment.written = self.offset

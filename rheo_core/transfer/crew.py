@@ -1,11 +1,13 @@
 """The connections of one transfer: who joins, who leaves, what is checkpointed."""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rheo_core.domain.exceptions import (
     DestinationError,
     DownloadError,
+    DownloadTimeoutError,
     IncompleteError,
 )
 
@@ -41,6 +43,7 @@ class Crew:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._had = segments.received
+        self._seen, self._moved_at = -1, self._began
 
     async def run(self, segment: Segment, plan: Plan, body: Body) -> None:
         """Work until all segments are complete; the first one has its reply already.
@@ -63,6 +66,7 @@ class Crew:
                 )
                 self._take_leave()
                 self._recruit()
+                self._check_stall()
                 if self._loop.time() >= next_checkpoint:
                     await self._checkpoint()
                     next_checkpoint = self._loop.time() + _CHECKPOINT_SECONDS
@@ -119,6 +123,7 @@ class Crew:
             segment.is_busy = False
             error = None if task.cancelled() else task.exception()
             if error is None:
+                self._last_error = None
                 continue
             if not isinstance(error, DownloadError) or isinstance(
                 error, DestinationError | ChangedError
@@ -150,7 +155,8 @@ class Crew:
         """End connections that stalled and whose rest was given to another one."""
         now = self._loop.time()
         for task, segment in self._tasks.items():
-            if not segment.missing and now - segment.active_at >= STALLED_SECONDS:
+            overtaken = segment.end is not None and not segment.missing
+            if overtaken and now - segment.active_at >= STALLED_SECONDS:
                 task.cancel()
 
     def _is_worth_more(self) -> bool:
@@ -169,6 +175,18 @@ class Crew:
         lasts = self._segments.missing * elapsed > gained * _WORTH_SECONDS
         return lasts or self._segments.has_stalled(now)
 
+    def _check_stall(self) -> None:
+        """However often a stalled piece changes hands: bytes have to come."""
+        now, limit = self._loop.time(), self._transfer.options.stall_timeout
+        if self._transfer.record.transferred != self._seen:
+            self._seen, self._moved_at = self._transfer.record.transferred, now
+            return
+        is_held = any(bucket.is_holding for bucket in self._transfer.limits)
+        if limit is None or is_held or not self._tasks:
+            return
+        if now - self._moved_at >= limit + _JOIN_AFTER:
+            raise DownloadTimeoutError(f"no data from {self._transfer.host}", limit)
+
     def _check_complete(self) -> None:
         if self._segments.is_complete:
             return
@@ -185,8 +203,9 @@ class Crew:
         """End every connection and wait until each has let go of the file."""
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        while any(not task.done() for task in self._tasks):
+            with suppress(asyncio.CancelledError):  # another one may come meanwhile
+                await asyncio.wait(self._tasks)
         for task in self._tasks:
             if not task.cancelled():
                 task.exception()  # seen

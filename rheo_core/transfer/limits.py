@@ -1,6 +1,7 @@
 """How fast bytes may come."""
 
 import asyncio
+import sys
 import time
 
 _LONGEST_NAP = 0.2
@@ -32,7 +33,12 @@ class TokenBucket:
     @property
     def portion(self) -> int:
         """Bytes to take at once for an even flow."""
-        return 1 << 20 if self._rate is None else min(max(self._rate // 20, 1 << 10), 1 << 18)
+        return sys.maxsize if self._rate is None else min(max(self._rate // 20, 1 << 10), 1 << 18)
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether takers wait because of the rate."""
+        return self._rate is not None and self._balance < 0
 
     async def take(self, count: int) -> None:
         """Account for `count` bytes; wait as long as the rate asks."""

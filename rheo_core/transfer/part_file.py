@@ -6,9 +6,11 @@ Every function here blocks; the engine calls them in its disk threads.
 import errno
 import os
 import stat
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
@@ -27,36 +29,56 @@ _LARGEST_STATE = 1 << 20
 class PartFile:
     """The file while it is not whole. One owner at a time, which the caller sees to."""
 
-    def __init__(self, destination: Path, begun_as: Path | None = None) -> None:
-        """`begun_as` is the destination it had when it was begun, if another one."""
+    def __init__(self, destination: Path, source: str) -> None:
+        """`source` tells which download it is of; see `source_of`."""
         self.destination = destination
-        begun_as = begun_as or destination
-        self.path = begun_as.with_name(f"{begun_as.name}.part")
-        self.state_path = begun_as.with_name(f"{begun_as.name}.part.state")
-        self.state = PartState()
+        self.source = source
+        self.path, self.state_path = _paths(destination)
+        self.state = PartState(source)
         self._descriptor: int | None = None
 
-    def open(self) -> None:
+    def owner(self) -> str | None:
+        """Which download began what is there; None where no state tells."""
+        state = self._read_state()
+        return state.source if state is not None else None
+
+    def adopt(self, earlier: Path) -> None:
+        """Take over what this download began under another name."""
+        other = PartFile(earlier, self.source)
+        if other.owner() == self.source and not os.path.lexists(self.path):
+            with _named_errors(self.path):
+                other.state_path.replace(self.state_path)
+                with suppress(FileNotFoundError):
+                    other.path.replace(self.path)
+
+    def open(self, stop: threading.Event | None = None) -> None:
         """Create it, or take up what an earlier attempt left.
 
         `state` tells afterwards what can be relied on, if anything: every byte that it names
-        has been read back and is as it was written.
+        has been read back and is as it was written. `stop` ends the reading early.
 
         Raises:
-            DestinationError: it cannot be written, or is no regular file.
+            DestinationError: it cannot be written, or is no regular file of this download.
         """
         with _named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._drop_committed()
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             descriptor = os.open(self.path, flags, 0o666)
             try:
-                self.state = self._take_up(descriptor)
+                self.state = self._take_up(descriptor, stop or threading.Event())
             except BaseException:
                 os.close(descriptor)
                 raise
             self._descriptor = descriptor
 
-    def _take_up(self, descriptor: int) -> PartState:
+    def _drop_committed(self) -> None:
+        """A crash in the middle of the commit leaves the finished file under both names."""
+        with suppress(OSError):
+            if self.path.samefile(self.destination) and self.owner() == self.source:
+                self.path.unlink()
+
+    def _take_up(self, descriptor: int, stop: threading.Event) -> PartState:
         """What of the bytes found can be relied on."""
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -66,15 +88,15 @@ class PartFile:
         if found.st_size and not os.path.lexists(self.state_path):
             raise DestinationError(self.path, "exists and was not begun by this program")
         state = self._read_state()
-        return state if state is not None and self._is_true(state, descriptor) else PartState()
-
-    def _is_true(self, state: PartState, descriptor: int) -> bool:
-        """Whether the bytes are those that were written: nobody cut or changed them since."""
-        return state.can_resume and all(_crc_of(descriptor, p) == p.crc for p in state.written)
+        if state is None or state.source != self.source or not state.can_resume:
+            return PartState(self.source)
+        # Nobody may have cut or changed them since.
+        is_true = all(_crc_of(descriptor, piece, stop) == piece.crc for piece in state.written)
+        return state if is_true else PartState(self.source)
 
     def begin(self, total: int | None, validator: Validator) -> None:
         """Start over: the bytes to come are those of this version from offset 0."""
-        self.state = PartState(total, validator)
+        self.state = PartState(self.source, total, validator)
         with _named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's.
             self._write_first_state()
@@ -90,7 +112,7 @@ class PartFile:
             disk = os.fstatvfs(self._fd)
             written = os.fstat(self._fd).st_blocks * 512
             missing = size - written - disk.f_bavail * disk.f_frsize
-        if missing > 0:
+        if missing > 0 and disk.f_blocks:  # some file systems do not know their size
             raise DiskFullError(self.path, missing)
 
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
@@ -105,7 +127,7 @@ class PartFile:
 
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
         """Make these bytes durable, then the state that says so."""
-        state = PartState(self.state.total, self.state.validator, written)
+        state = replace(self.state, written=written)
         with _named_errors(self.path):
             os.fdatasync(self._fd)
             write_atomically(self.state_path, encode_state(state))
@@ -145,8 +167,8 @@ class PartFile:
             self.discard()
 
     def discard(self) -> None:
-        """Remove both files, if they are ours."""
-        if self._descriptor is None and not os.path.lexists(self.state_path):
+        """Remove both files, if they are of this download."""
+        if self._descriptor is None and self.owner() != self.source:
             return
         self._close()
         for path in (self.path, self.state_path):
@@ -182,10 +204,18 @@ class PartFile:
             return None
 
 
-def _crc_of(descriptor: int, piece: WrittenRange) -> int | None:
-    """CRC-32 of what the file holds there; None where it is too short."""
+def _paths(destination: Path) -> tuple[Path, Path]:
+    """The part file and the state file of a destination."""
+    part = destination.with_name(f"{destination.name}.part")
+    return part, part.with_name(f"{part.name}.state")
+
+
+def _crc_of(descriptor: int, piece: WrittenRange, stop: threading.Event) -> int | None:
+    """CRC-32 of what the file holds there; None where it is too short, or when stopped."""
     crc, offset = 0, piece.start
     while offset < piece.end:
+        if stop.is_set():
+            return None
         data = os.pread(descriptor, min(_READ_BYTES, piece.end - offset), offset)
         if not data:
             return None

@@ -178,5 +178,5 @@ def check_version(plan: Plan, total: int | None, validator: Validator) -> None:
         same = told.etag == validator.etag
     else:
         same = told.last_modified == validator.last_modified
-    if not same or (total is not None and plan.total != total):
+    if not same or (None not in (total, plan.total) and plan.total != total):
         raise ChangedError("the file on the server is another one than before")

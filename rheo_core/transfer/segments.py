@@ -51,6 +51,7 @@ class SegmentMap:
 
     def __init__(self, total: int | None, written: Sequence[WrittenRange] = ()) -> None:
         self.total = total
+        self._thefts = 0  # pieces taken from stalled connections; each makes the next one wait
         self._segments: list[Segment] = []
         starts = sorted(written, key=lambda piece: piece.start)
         if not starts or starts[0].start > 0:
@@ -78,7 +79,7 @@ class SegmentMap:
     def has_stalled(self, now: float) -> bool:
         """Whether a connection has brought nothing for long."""
         return any(
-            segment.is_busy and segment.missing and now - segment.active_at >= STALLED_SECONDS
+            segment.is_busy and segment.missing and now - segment.active_at >= self._patience
             for segment in self._segments
         )
 
@@ -106,7 +107,7 @@ class SegmentMap:
         segment = next((s for s in self._segments if s.missing and not s.is_busy), None)
         if segment is None:
             largest = max(self._segments, key=lambda piece: piece.missing)
-            stalled = now - largest.active_at >= STALLED_SECONDS
+            stalled = now - largest.active_at >= self._patience
             if largest.missing < (1 if stalled else 2 * SMALLEST_PIECE):
                 return None
             segment = self._split(largest, whole=stalled)
@@ -120,6 +121,8 @@ class SegmentMap:
         False where nobody is there to go on.
         """
         segment.is_busy = False
+        if segment not in self._segments:
+            return False
         index = self._segments.index(segment)
         before = self._segments[index - 1]
         if index == 0 or not before.is_busy or segment.written > segment.start:
@@ -132,5 +135,14 @@ class SegmentMap:
         middle = segment.received if whole else segment.received + segment.missing // 2
         piece = Segment(middle, segment.end, middle, middle)
         segment.end = middle
-        self._segments.insert(self._segments.index(segment) + 1, piece)
+        index = self._segments.index(segment)
+        self._segments.insert(index + 1, piece)
+        if whole:
+            self._thefts += 1
+            if segment.start == middle:
+                del self._segments[index]  # nothing is left of it
         return piece
+
+    @property
+    def _patience(self) -> float:
+        return STALLED_SECONDS * (1 + self._thefts)

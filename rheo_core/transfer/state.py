@@ -9,13 +9,14 @@ from pydantic import ConfigDict, TypeAdapter
 from .plan import Validator
 from .segments import WrittenRange
 
-_VERSION = b"rheo part state 2"
+_VERSION = b"rheo part state 3"
 
 
 @dataclass(frozen=True, slots=True)
 class PartState:
     """What is known of a part file. Its bytes were on the disk before it was written."""
 
+    source: str = ""  # which download the bytes are of; see `source_of`
     total: int | None = None
     validator: Validator = field(default_factory=Validator)
     written: tuple[WrittenRange, ...] = ()
@@ -36,6 +37,11 @@ class PartState:
 
 
 _JSON = TypeAdapter(PartState)
+
+
+def source_of(url: str) -> str:
+    """Tells downloads apart: a validator means nothing across URLs (RFC 9110 8.8.1)."""
+    return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def encode_state(state: PartState) -> bytes:

@@ -19,7 +19,15 @@ from .crew import Crew
 from .errors import translated_errors
 from .limits import TokenBucket
 from .part_file import PartFile
-from .plan import NothingLeftError, Plan, RangeRefusedError, Validator, check_version, read_plan
+from .plan import (
+    ChangedError,
+    NothingLeftError,
+    Plan,
+    RangeRefusedError,
+    Validator,
+    check_version,
+    read_plan,
+)
 from .segments import Segment, SegmentMap
 from .state import PartState
 
@@ -65,7 +73,7 @@ class Transfer:
         self.explain = explain  # told why it goes as it goes
         self._announce = announce  # called once the reply's head is known to be good
         self._url = record.config.url
-        self._host = urlsplit(self._url).hostname or self._url
+        self.host = urlsplit(self._url).hostname or self._url
         self._timeouts = aiohttp.ClientTimeout(
             total=None, sock_connect=options.connect_timeout, sock_read=options.stall_timeout
         )
@@ -96,6 +104,8 @@ class Transfer:
             try:
                 is_whole, part = await self._round(part)
             except RangeRefusedError as refused:
+                if isinstance(refused, ChangedError):  # some servers have an ETag a machine
+                    self.options = replace(self.options, connections=1)
                 if _is_all_there(refused, part.state):
                     part.state = replace(part.state, total=part.state.offset)
                 else:
@@ -131,8 +141,10 @@ class Transfer:
                 await self.disk.run(part.check_room, plan.total)
             self._show(plan, segments)
             await Crew(self, part, segments).run(segment, plan, body)
-        size = self.record.total_bytes = self.record.bytes_downloaded
-        part.state = replace(part.state, total=size, written=segments.written())
+        written = segments.written()
+        size = sum(piece.end - piece.start for piece in written)
+        self.record.total_bytes = self.record.bytes_downloaded = size
+        part.state = replace(part.state, total=size, written=written)
         if plan.total is None:
             await self._check_whole(part, size)
         return True, part
@@ -161,7 +173,7 @@ class Transfer:
             DownloadError: any other failure.
         """
         asked = _range_headers(segment, state)
-        with translated_errors(self._host, self._timeouts):
+        with translated_errors(self.host, self._timeouts):
             async with self._client.get(
                 self._url,
                 headers={"Accept": "*/*", "Accept-Encoding": "identity", **asked},

@@ -26,7 +26,7 @@ DATA = bytes(range(200))
 
 @pytest.fixture
 def part(tmp_path: Path) -> Iterator[PartFile]:
-    part = PartFile(tmp_path / "a.bin")
+    part = PartFile(tmp_path / "a.bin", "source")
     yield part
     part.release(keep=True)
 
@@ -53,16 +53,16 @@ def begun(part: PartFile) -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    part = PartFile(tmp_path / "a.bin")
+    part = PartFile(tmp_path / "a.bin", "source")
     assert part.path == tmp_path / "a.bin.part"
     assert part.state_path == tmp_path / "a.bin.part.state"
 
 
 def test_the_state_survives(part: PartFile) -> None:
     begun(part)
-    again = PartFile(part.destination)
+    again = PartFile(part.destination, "source")
     again.open()
-    assert again.state == PartState(200, STRONG, FIRST_HALF)
+    assert again.state == PartState("source", 200, STRONG, FIRST_HALF)
     again.write(100, DATA[100:])
     again.commit(200, overwrite=False)
     assert part.destination.read_bytes() == DATA
@@ -71,11 +71,11 @@ def test_the_state_survives(part: PartFile) -> None:
 
 def test_a_new_one_has_no_state(part: PartFile) -> None:
     part.open()
-    assert part.state == PartState()
+    assert part.state == PartState("source")
 
 
 def test_folders_are_made(tmp_path: Path) -> None:
-    part = PartFile(tmp_path / "some" / "where" / "a")
+    part = PartFile(tmp_path / "some" / "where" / "a", "source")
     part.open()
     assert part.path.exists()
     part.discard()
@@ -106,7 +106,7 @@ def test_a_part_that_somebody_changed_is_not_believed(part: PartFile, at: int) -
         file.seek(at)
         file.write(b"\xff")
     part.open()
-    assert part.state == PartState()
+    assert part.state == PartState("source")
 
 
 def test_several_pieces(part: PartFile) -> None:
@@ -119,7 +119,7 @@ def test_several_pieces(part: PartFile) -> None:
     part.checkpoint(pieces)
     part.release(keep=True)
     part.open()
-    assert part.state == PartState(200, STRONG, pieces)
+    assert part.state == PartState("source", 200, STRONG, pieces)
     assert part.state.offset == 30
 
 
@@ -150,7 +150,7 @@ def test_begin_drops_what_was_there(part: PartFile) -> None:
     part.open()
     part.begin(5, Validator())
     assert part.path.read_bytes() == b""
-    assert part.state == PartState(5, Validator())
+    assert part.state == PartState("source", 5, Validator())
 
 
 # What is not ours
@@ -249,10 +249,10 @@ def test_a_state_that_is_not_ours_is_not_believed(part: PartFile, kind: str) -> 
         case _:
             part.state_path.write_bytes(data.replace(b"100", b"101", 1))
     part.open()
-    assert part.state == PartState()
+    assert part.state == PartState("source")
 
 
-_VERSION = encode_state(PartState()).partition(b"\n")[0]
+_VERSION = encode_state(PartState("source")).partition(b"\n")[0]
 
 
 def _signed(body: object) -> bytes:
@@ -299,7 +299,7 @@ def _with(*pieces: dict[str, object], total: object = 9) -> bytes:
 @example(_with({"start": 0, "end": 10**30, "crc": 0}))
 @example(b"9" * 5000)
 def test_any_bytes_as_state(tmp_path: Path, data: bytes) -> None:
-    part = PartFile(tmp_path / "b.bin")
+    part = PartFile(tmp_path / "b.bin", "source")
     part.path.write_bytes(b"0123456789")
     part.state_path.write_bytes(data)
     part.open()
@@ -413,9 +413,9 @@ def test_release_without_a_checkpoint_keeps_nothing(part: PartFile) -> None:
 
 def test_discard_of_what_is_not_open(part: PartFile) -> None:
     begun(part)
-    PartFile(part.destination).discard()
+    PartFile(part.destination, "source").discard()
     assert names_in(part.path.parent) == []
-    PartFile(part.destination).discard()
+    PartFile(part.destination, "source").discard()
 
 
 def test_release_after_commit_touches_nothing(part: PartFile) -> None:
@@ -483,4 +483,4 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(
 def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(DestinationError):
-        PartFile(tmp_path / "a" / "b").open()
+        PartFile(tmp_path / "a" / "b", "source").open()

@@ -1,6 +1,5 @@
 """Hashing a finished file in a thread."""
 
-import asyncio
 import hashlib
 import threading
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 from rheo_core.domain.exceptions import FileAccessError
 from rheo_core.domain.hash_validation import HashConfig, ValidationResult
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.disk import DiskThreads, settle
+from rheo_core.infrastructure.disk import DiskThreads
 
 
 class BaseFileValidator(ABC):
@@ -33,15 +32,13 @@ class FileValidator(BaseFileValidator):
         self._disk = disk or DiskThreads(1)
 
     async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
-        stop = threading.Event()
         started = time.perf_counter()
-        hashing = self._disk.submit(self._hash, file_path, config.algorithm.value, stop)
+
+        def work(stop: threading.Event) -> str:
+            return self._hash(file_path, config.algorithm.value, stop)
+
         try:
-            calculated = await asyncio.shield(hashing)
-        except asyncio.CancelledError:
-            stop.set()
-            await settle(hashing)
-            raise
+            calculated = await self._disk.run_stoppable(work)
         except OSError as error:
             problem = printable(error.strerror or str(error)).lower()
             raise FileAccessError(f"cannot read {file_path} to check it: {problem}") from error
