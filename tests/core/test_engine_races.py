@@ -1,0 +1,201 @@
+"""Downloads and verbs that get in each other's way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import CancelResult, DownloadStatus
+from rheo_core.transfer import crew, segments
+from tests.core.engine import (
+    Gate,
+    Journal,
+    error_of,
+    fetch,
+    names_in,
+    quick_retries,
+    serving,
+    status_of,
+)
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+BODY, OTHER = body_of(3_000_000, "one"), body_of(3_000_000, "other")
+Until = Callable[..., Awaitable[None]]
+
+
+async def test_a_retry_never_goes_on_with_a_part_that_another_one_writes(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    async def breaks_once(exchange: Exchange) -> None:
+        if exchange.number > 1:
+            return await exchange.serve(BODY, ETag='"a"')
+        await exchange.head(Content_Length=len(BODY), ETag='"a"')
+        await exchange.send(BODY[:1_000_000])
+        return await exchange.close()
+
+    first = FileConfig(url=server.on("/a/x.bin", breaks_once))
+    second = FileConfig(url=server.on("/b/x.bin", serving(OTHER, ETag='"b"')))
+    manager, _ = await fetch(
+        tmp_path, [first, second], max_concurrent=1, retry_handler=quick_retries()
+    )
+    assert manager.stats.completed == 2
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(files) == ["x (1).bin", "x.bin"]
+    assert set(files.values()) == {BODY, OTHER}
+    info = manager.get_download_info(first.id)
+    assert info is not None and Path(str(info.destination_path)).read_bytes() == BODY
+
+
+async def test_equal_validators_do_not_make_two_urls_one_file(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 2_000_000, ETag='"same"')
+    begun = FileConfig(url=server.on("/a/x.bin", gate))
+    other = FileConfig(url=server.on("/b/x.bin", serving(OTHER, ETag='"same"')))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([begun])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= 2_000_000)
+        await manager.pause(begun.id)
+    await fetch(tmp_path, [other])
+    assert (tmp_path / "x (1).bin").read_bytes() == OTHER
+    await fetch(tmp_path, [begun])  # and what was begun is still there to go on from
+    assert (tmp_path / "x.bin").read_bytes() == BODY
+    assert server.requests[-1].headers["range"] == "bytes=2000000-"
+    assert names_in(tmp_path) == ["x (1).bin", "x.bin"]
+
+
+async def test_the_same_command_goes_on_with_both_files_of_one_name(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(OTHER, 2_000_000, ETag='"b"')
+    configs = [
+        FileConfig(url=server.on("/a/x.bin", serving(BODY, ETag='"a"'))),
+        FileConfig(url=server.on("/b/x.bin", gate)),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
+            await manager.add(configs)
+            second = configs[1].id
+            await until(
+                lambda: manager.get_download_info(second).bytes_downloaded >= 2_000_000  # type: ignore[union-attr]
+            )
+            raise KeyboardInterrupt
+    assert names_in(tmp_path) == ["x (1).bin.part", "x (1).bin.part.state", "x.bin"]
+    manager, _ = await fetch(tmp_path, configs, max_concurrent=1)
+    assert (manager.stats.skipped, manager.stats.completed) == (1, 1)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
+        "x.bin": BODY,
+        "x (1).bin": OTHER,
+    }
+
+
+async def test_pieces_that_change_hands_do_not_hide_a_stall(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (segments, crew):
+        monkeypatch.setattr(module, "STALLED_SECONDS", 0.05)
+
+    async def stalls(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is None:
+            await exchange.head(Content_Length=len(BODY), ETag='"v"')
+            await exchange.send(BODY[:100_000])
+        else:
+            await exchange.head(
+                "206 Partial Content",
+                Content_Range=f"bytes {start}-{len(BODY) - 1}/{len(BODY)}",
+                Content_Length=len(BODY) - start,
+                ETag='"v"',
+            )
+        await exchange.reader.read()
+
+    config = FileConfig(url=server.on("/f", stalls))
+    manager, _ = await fetch(tmp_path, [config], connections=3, stall_timeout=1.0)
+    assert error_of(manager, config) == "no data from 127.0.0.1 for 1 s"
+    assert len(server.requests) < 20
+
+
+async def test_an_early_reset_does_not_doom_the_others(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    body = body_of(12_000_000)
+
+    async def resets_the_second(exchange: Exchange) -> None:
+        if exchange.number == 2:
+            start = exchange.request.range_start or 0
+            await exchange.head(
+                "206 Partial Content",
+                Content_Range=f"bytes {start}-{len(body) - 1}/{len(body)}",
+                Content_Length=len(body) - start,
+                ETag='"v"',
+            )
+            await exchange.send(body[start : start + 300_000])
+            await exchange.reset()
+        elif exchange.number == 1:
+            await exchange.head(Content_Length=len(body), ETag='"v"')
+            for offset in range(0, len(body), 500_000):
+                await exchange.send(body[offset : offset + 500_000])
+                await asyncio.sleep(0.01)  # the pace of the line
+        else:
+            await exchange.serve(body, ETag='"v"')
+
+    config = FileConfig(url=server.on("/f", resets_the_second))
+    manager, _ = await fetch(tmp_path, [config], connections=2)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == body
+
+
+async def test_a_server_with_an_etag_a_machine_is_left_with_one_connection(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+
+    async def balanced(exchange: Exchange) -> None:
+        etag = f'"machine {exchange.number}"'
+        await exchange.head(Content_Length=len(BODY), ETag=etag)
+        for offset in range(0, len(BODY), 300_000):
+            await exchange.send(BODY[offset : offset + 300_000])
+            await asyncio.sleep(0.01)  # the pace of the line
+
+    config = FileConfig(url=server.on("/f", balanced))
+    manager, _ = await fetch(tmp_path, [config], connections=4)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_verbs_on_one_download_take_turns(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", Gate(BODY, 2_000_000, ETag='"v"')))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded)
+        await manager.pause(config.id)
+        answers = await asyncio.gather(manager.cancel(config.id), manager.resume(config.id))
+        assert answers == [CancelResult.CANCELLED, False]
+        assert journal.names()[-1] == "cancelled"
+        removals = await asyncio.gather(*(manager.remove(config.id) for _ in range(3)))
+        assert sorted(removals) == [False, False, True]
+        assert journal.names().count("removed") == 1
+    assert names_in(tmp_path) == []
+
+
+async def test_two_cancellations_leave_nobody_at_work_on_the_file(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", Gate(BODY, 2_000_000, ETag='"v"')))
+    manager = DownloadManager(download_dir=tmp_path)
+    await manager.open()
+    await manager.add([config])
+    await until(lambda: manager.snapshot().downloads[0].bytes_downloaded)
+    await asyncio.gather(manager.pause(config.id), manager.close(), manager.close())
+    assert names_in(tmp_path) in ([], ["f.part", "f.part.state"])
+    server.on("/f", serving(BODY, ETag='"v"'))
+    await fetch(tmp_path, [config])
+    assert (tmp_path / "f").read_bytes() == BODY
