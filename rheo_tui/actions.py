@@ -176,6 +176,10 @@ ACTIONS: tuple[Action, ...] = (
         ),
     ),
     Action(
+        "slow", "t", "Slow mode", "Queue",
+        "100 kB/s for all together, and back to the limit before.",
+    ),
+    Action(
         "limit_up", "]", "Raise the speed limit", "Queue",
         "Above the highest step there is no limit.",
         disabled=lambda context: (

@@ -85,6 +85,11 @@ class LocalService:
         except SessionLockedError as error:
             raise RheoError(f"{error}; open another list with --session FILE") from error
 
+    def link_of(self, download_id: str) -> str | None:
+        """The whole URL, secrets included."""
+        info = self._manager.get_download_info(download_id)
+        return info.url if info else None
+
     def take_problems(self) -> list[str]:
         """Sentences on what is wrong with the session, each told once."""
         problems = self._problems[:]

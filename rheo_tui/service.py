@@ -39,6 +39,9 @@ class DownloadService(Protocol):
     def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`; cheap when nothing did."""
 
+    def link_of(self, download_id: str) -> str | None:
+        """The whole URL, secrets included, for the user's own clipboard; None where unknown."""
+
     def take_problems(self) -> list[str]:
         """Sentences that the user should read, such as on a damaged session; each comes once."""
 

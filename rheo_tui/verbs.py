@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.inputs import Verdict
 
-from .actions import BY_ID, Context, can_move, can_pause, can_retry, limit_step
+from .actions import BY_ID, SPEED_LIMITS, Context, can_move, can_pause, can_retry, limit_step
 from .commands import Command
 from .formatting import count_text, limit_text
 from .service import DownloadService
@@ -19,6 +19,7 @@ class Verbs:
     def __init__(self, service: DownloadService) -> None:
         self._service = service
         self._removed: list[list[str]] = []
+        self._before_slow: int | None = None
         self.by_action: dict[str, Callable[[Targets], Awaitable[str]]] = {
             "pause": self._pause,
             "cancel": self._cancel,
@@ -86,6 +87,13 @@ class Verbs:
     def step_limit(self, current: int | None, *, up: bool) -> str:
         """Go one step up or down from `current` bytes/s."""
         return self.set_limit(limit_step(current, up))
+
+    def toggle_slow(self, current: int | None) -> str:
+        """Go down to the slowest step from `current` bytes/s, or back to what was before."""
+        if current == SPEED_LIMITS[0]:
+            return self.set_limit(self._before_slow)
+        self._before_slow = current
+        return f"Slow mode. {self.set_limit(SPEED_LIMITS[0])}"
 
     def set_limit(self, bytes_per_second: int | None) -> str:
         """Limit all downloads together; None lifts the limit."""

@@ -67,6 +67,7 @@ class MainScreen(Screen[None]):
             "load": lambda: self.app.push_screen(LoadScreen(self.link)),
             "limit_down": lambda: self._step_limit(up=False),
             "limit_up": lambda: self._step_limit(up=True),
+            "slow": self._toggle_slow,
             "mark": self._mark,
             "mark_all": self._mark_all,
             "filter": lambda: self.query_one(FilterBar).open(),
@@ -229,6 +230,15 @@ class MainScreen(Screen[None]):
         await self.link.guard(act(), "The speed limit was not changed")
         self.refresh_from_engine()
 
+    @work(exit_on_error=False)
+    async def _toggle_slow(self) -> None:
+        async def act() -> None:
+            current = self.link.latest.speed_limit_bps if self.link.latest else None
+            self._notice(self._verbs.toggle_slow(current))
+
+        await self.link.guard(act(), "The speed limit was not changed")
+        self.refresh_from_engine()
+
     def _mark(self) -> None:
         table = self.query_one(DownloadTable)
         if table.current:
@@ -267,7 +277,7 @@ class MainScreen(Screen[None]):
     def _copy(self) -> None:
         row = self.query_one(DownloadTable).current
         if row:
-            self.app.copy_to_clipboard(row.url)
+            self.app.copy_to_clipboard(self._service.link_of(row.id) or row.url)
             self._notice("Link copied.")
 
     def _open_folder(self) -> None:

@@ -83,6 +83,10 @@ class FakeService:
             speed_limit_bps=self._limit,
         )
 
+    def link_of(self, download_id: str) -> str | None:
+        row = self.rows.get(download_id)
+        return f"{row.url}?token=secret" if row else None
+
     def take_problems(self) -> list[str]:
         problems, self.problems = self.problems, []
         return problems

@@ -99,6 +99,12 @@ async def test_speed_limit_steps() -> None:
         assert "there is no speed limit" in app.notices()
 
 
+async def test_slow_mode_and_back() -> None:
+    async with running() as app:
+        await app.press("[", "t", "t")
+        assert app.called("set_speed_limit") == [50_000_000, 100_000, 50_000_000]
+
+
 async def test_disabled_actions_explain_themselves() -> None:
     async with running() as app:
         await app.press("c")
@@ -185,7 +191,7 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as app:
         await app.fill()
         await app.press("y")
-        assert app.app.clipboard == "https://example.org/files/file-00000.iso"
+        assert app.app.clipboard == "https://example.org/files/file-00000.iso?token=secret"
         monkeypatch.setattr("rheo_tui.folders.shutil.which", lambda _: None)
         monkeypatch.setattr("rheo_tui.folders.Path.is_dir", lambda _: True)
         await app.press("f")
