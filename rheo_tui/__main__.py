@@ -150,7 +150,8 @@ def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Se
     from .local_service import LocalService
 
     async def run(folder: str) -> int:
-        here = settings.model_copy(update={"download_dir": Path(folder)})
+        # One connection each: the server is slow on purpose, and there is something to watch.
+        here = settings.model_copy(update={"download_dir": Path(folder), "connections": 1})
         async with DemoServer() as server:
             service = LocalService(here, save=False)
             app = RheoApp(service, [*server.configs(), *configs], notices)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -112,12 +111,17 @@ async def test_offered_name(server: DemoServer, session: aiohttp.ClientSession) 
 
 
 async def test_speed_is_kept(session: aiohttp.ClientSession) -> None:
-    file = DemoFile("/paced.bin", 400_000, speed=1_000_000)
-    async with DemoServer([file]) as server:
-        began = time.monotonic()
+    paced, free = DemoFile("/paced.bin", 4 * MB, speed=1 * MB), DemoFile("/free.bin", 4 * MB)
+    ended: list[str] = []
+
+    async def fetch(file: DemoFile) -> None:
         async with session.get(server.url(file.path)) as reply:
             await reply.read()
-    assert 0.25 < time.monotonic() - began < 2
+        ended.append(file.path)
+
+    async with DemoServer([paced, free]) as server:
+        await asyncio.gather(fetch(paced), fetch(free))
+    assert ended == [free.path, paced.path]
 
 
 async def test_quiet_when_a_client_goes(
@@ -137,24 +141,20 @@ async def test_closes_at_once_and_cuts_what_runs(
     session: aiohttp.ClientSession, has_length: bool
 ) -> None:
     file = DemoFile("/slow.bin", 50 * MB, speed=100_000, has_length=has_length)
-    async with DemoServer([file]) as server:
+    async with asyncio.timeout(30), DemoServer([file]) as server:  # it would last minutes
         reply = await session.get(server.url(file.path))
         await reply.content.readany()
-        began = time.monotonic()
-    assert time.monotonic() - began < 1
     with pytest.raises(aiohttp.ClientError):
         await reply.read()
 
 
 async def test_closes_at_once_when_a_client_does_not_read() -> None:
     file = DemoFile("/big.bin", 50 * MB)
-    async with DemoServer([file]) as server:
+    async with asyncio.timeout(30), DemoServer([file]) as server:
         address = server.url("").removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(address[0], int(address[1]), limit=1024)
         writer.write(b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
         await writer.drain()
-        began = time.monotonic()
-    assert time.monotonic() - began < 1
     writer.transport.abort()
 
 
