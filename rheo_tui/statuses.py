@@ -46,7 +46,7 @@ def reason_text(row: DownloadSnapshot, waiting: str, now: float) -> str:
     """
     if row.status is DownloadStatus.RETRYING and row.retry_at is not None:
         left = max(0, round(row.retry_at - now))
-        return f"in {left} s ({max(row.attempt, 1)} of {max(row.max_attempts - 1, 1)})"
+        return f"in {left} s ({max(row.failures, 1)} of {max(row.max_attempts - 1, 1)})"
     if row.reason:
         return row.reason
     if row.status is DownloadStatus.QUEUED:

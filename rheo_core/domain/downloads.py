@@ -115,7 +115,8 @@ class DownloadSnapshot:
     speed_bps: float = 0.0
     eta_seconds: float | None = None
     connections: int = 0  # that bring bytes now
-    attempt: int = 0  # 1 for the first try
+    attempt: int = 0  # 1 for the first try; pauses and restarts count too
+    failures: int = 0  # failed attempts in a row; `max_attempts` of them end the download
     max_attempts: int = 1
     retry_at: float | None = None
     added_at: float = 0.0

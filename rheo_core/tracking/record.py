@@ -128,6 +128,7 @@ class DownloadRecord:
             eta_seconds=self.metrics.eta_seconds if self.metrics else None,
             connections=self.connections,
             attempt=self.attempt,
+            failures=self.failures,
             max_attempts=self.max_attempts,
             retry_at=self.retry_at,
             added_at=self.added_at,

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
 from rheo_tui.formatting import (
     clock_text,
@@ -90,7 +90,9 @@ class DetailsPane(VerticalScroll):
         if row.destination:
             yield "File", Text(printable(row.destination))
         if row.attempt:
-            yield "Attempt", Text(f"{row.attempt} of {row.max_attempts}")
+            ended = row.status is DownloadStatus.FAILED
+            turn = max(row.failures if ended else row.failures + 1, 1)
+            yield "Attempt", Text(f"{turn} of {max(row.max_attempts, turn)}")
         yield "Priority", Text(str(row.priority))
         yield from self._hashes(row)
         yield from _times(row)

@@ -53,7 +53,8 @@ async def test_states_and_reasons_in_words() -> None:
             third,
             status=DownloadStatus.RETRYING,
             retry_at=time.time() + 12.2,
-            attempt=2,
+            attempt=7,  # it was paused now and then
+            failures=2,
             max_attempts=6,
         )
         await app.update()
