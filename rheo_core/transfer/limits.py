@@ -56,6 +56,6 @@ class TokenBucket:
             self._balance = 0.0
         else:
             earned = (now - self._refilled_at) * self._rate
-            # A quarter of a second may be saved up: it evens out late wake-ups.
-            self._balance = min(self._balance + earned, self._rate / 4)
+            # A tenth of a second may be saved up: it evens out late wake-ups.
+            self._balance = min(self._balance + earned, self._rate / 10)
         self._refilled_at = now

@@ -130,7 +130,7 @@ async def test_slowing_down_holds_at_once(clock: Clock) -> None:
     assert clock.now - began == pytest.approx(10, rel=0.1)
 
 
-async def test_idle_time_saves_up_a_quarter_of_a_second_at_most(clock: Clock) -> None:
+async def test_idle_time_saves_up_little(clock: Clock) -> None:
     bucket = TokenBucket(1_000)
     clock.now += 3600
     began = clock.now
