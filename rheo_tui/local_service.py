@@ -11,12 +11,11 @@ from rheo_core.domain import (
     DownloadSnapshot,
     DownloadStatus,
     FileConfig,
-    RetryConfig,
     RheoError,
     Snapshot,
 )
 from rheo_core.domain.text import printable
-from rheo_core.downloads import DownloadManager, RetryHandler
+from rheo_core.engine import make_manager, make_retry_handler
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
 from rheo_core.infrastructure.session_store import SessionLockedError
 from rheo_core.inputs import Entry, read_entries, read_entries_file
@@ -38,19 +37,8 @@ class LocalService:
         self._save = save
         self._keeps_list = session_path is not None
         self._problems: list[str] = []
-        self._manager = DownloadManager(
-            max_concurrent=settings.max_concurrent,
-            download_dir=settings.download_dir,
-            file_exists_strategy=settings.file_exists_strategy,
-            retry_handler=_retry_handler(settings),
-            timeout=settings.timeout,
-            connect_timeout=settings.connect_timeout,
-            stall_timeout=settings.stall_timeout,
-            speed_limit_bps=settings.speed_limit,
-            chunk_size=settings.chunk_size,
-            connections=settings.connections,
-            session_path=session_path,
-            on_problem=self._problems.append,
+        self._manager = make_manager(
+            settings, session_path=session_path, on_problem=self._problems.append
         )
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
@@ -172,7 +160,7 @@ class LocalService:
         self._manager.set_defaults(
             download_dir=settings.download_dir,
             file_exists_strategy=settings.file_exists_strategy,
-            retry_handler=_retry_handler(settings),
+            retry_handler=make_retry_handler(settings),
         )
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
@@ -199,13 +187,3 @@ class LocalService:
             for row in self._rows_now().values()
             if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
         }
-
-
-def _retry_handler(settings: Settings) -> RetryHandler:
-    return RetryHandler(
-        RetryConfig(
-            max_retries=settings.max_retries,
-            base_delay=settings.retry_base_delay,
-            max_delay=settings.retry_max_delay,
-        )
-    )

@@ -8,19 +8,15 @@ import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rheo_core.config import LogLevel, Settings
-from rheo_core.domain import FileConfig, RetryConfig, RheoError
+from rheo_core.domain import FileConfig, RheoError
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 from .json_lines import JsonLines
 from .options import ExitCode
 from .outcome import Tally
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
-
-if TYPE_CHECKING:
-    from rheo_core import DownloadManager
 
 _JSON_SECONDS = 2.0  # for a reader to catch up after the user interrupted
 
@@ -87,7 +83,9 @@ async def _run(
         reporter.show(event)
 
     interrupted = _catch_signals(reporter)
-    manager = _make_manager(settings)
+    from rheo_core.engine import make_manager  # brings the HTTP library with it
+
+    manager = make_manager(settings)
     async with manager:
         for event_type in _event_types(output):
             manager.on(event_type, tell)
@@ -106,29 +104,6 @@ async def _run(
         if not finished:
             reporter.say("Interrupted; run the same command again to go on from here.")
     return tally.exit_code if finished else ExitCode.INTERRUPTED
-
-
-def _make_manager(settings: Settings) -> "DownloadManager":
-    from rheo_core import DownloadManager
-    from rheo_core.downloads import RetryHandler
-
-    retries = RetryConfig(
-        max_retries=settings.max_retries,
-        base_delay=settings.retry_base_delay,
-        max_delay=settings.retry_max_delay,
-    )
-    return DownloadManager(
-        max_concurrent=settings.max_concurrent,
-        download_dir=settings.download_dir,
-        file_exists_strategy=settings.file_exists_strategy,
-        retry_handler=RetryHandler(retries),
-        timeout=settings.timeout,
-        connect_timeout=settings.connect_timeout,
-        stall_timeout=settings.stall_timeout,
-        speed_limit_bps=settings.speed_limit,
-        chunk_size=settings.chunk_size,
-        connections=settings.connections,
-    )
 
 
 def _event_types(output: Output) -> list[str]:

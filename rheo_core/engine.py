@@ -1,0 +1,42 @@
+"""An engine as the settings want it; what the command and the app start from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rheo_core.config.settings import Settings
+from rheo_core.domain import RetryConfig
+from rheo_core.downloads import DownloadManager, RetryHandler
+
+
+def make_manager(
+    settings: Settings,
+    *,
+    session_path: Path | None = None,
+    on_problem: Callable[[str], None] | None = None,
+) -> DownloadManager:
+    """A manager, not yet open; the other arguments are those of `DownloadManager`."""
+    return DownloadManager(
+        max_concurrent=settings.max_concurrent,
+        download_dir=settings.download_dir,
+        file_exists_strategy=settings.file_exists_strategy,
+        retry_handler=make_retry_handler(settings),
+        timeout=settings.timeout,
+        connect_timeout=settings.connect_timeout,
+        stall_timeout=settings.stall_timeout,
+        speed_limit_bps=settings.speed_limit,
+        chunk_size=settings.chunk_size,
+        connections=settings.connections,
+        session_path=session_path,
+        on_problem=on_problem,
+    )
+
+
+def make_retry_handler(settings: Settings) -> RetryHandler:
+    """Retries as often and as late as the settings say."""
+    return RetryHandler(
+        RetryConfig(
+            max_retries=settings.max_retries,
+            base_delay=settings.retry_base_delay,
+            max_delay=settings.retry_max_delay,
+        )
+    )
