@@ -21,6 +21,8 @@ _WORTH_TAKING = 16 << 10
 """Bodies of fewer bytes come with the head, or nearly so: they go the ordinary way."""
 
 
+_OVERFLOW = 64 << 10
+
 Count = Callable[[int], None]
 """Told how many bytes came, as soon as they came."""
 
@@ -144,9 +146,16 @@ class TakenBody(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         room = self._capacity - self._filled
-        if room > self._missing:
-            room = self._missing + 1  # one more, to see whether there is a surplus
-        return memoryview(self._front)[self._filled : self._filled + room]
+        if room <= 0:
+            # Asked although reading is paused: whoever resumed it, no byte may be lost.
+            room = _OVERFLOW
+        room = min(room, self._missing + 1)  # one more than is missing, to see a surplus
+        end = self._filled + room
+        if len(self._front) < end:
+            grown = bytearray(end)
+            grown[: self._filled] = self._front[: self._filled]
+            self._front = grown
+        return memoryview(self._front)[self._filled : end]
 
     def buffer_updated(self, nbytes: int) -> None:
         if nbytes > self._missing:

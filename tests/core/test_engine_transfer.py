@@ -2,12 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashConfig
+from rheo_core.transfer.body import TakenBody
 from tests.core.engine import (
     Gate,
     error_of,
@@ -358,3 +360,21 @@ async def test_no_room_is_told_before_the_first_byte(
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(2))
     assert "disk full by 1,1" in error_of(manager, config)
     assert names_in(tmp_path) == []
+
+
+async def test_reading_that_somebody_resumed_loses_no_byte(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = TakenBody.__init__
+
+    def take_and_resume(self: TakenBody, *arguments: Any) -> None:
+        take(self, *arguments)
+        self._transport.resume_reading()
+
+    monkeypatch.setattr(TakenBody, "__init__", take_and_resume)
+    urls = [server.on(f"/{size}", serving(BODY[:size])) for size in (20_000, 300_001, 3_000_000)]
+    manager, _ = await fetch(tmp_path, [FileConfig(url=url) for url in urls])
+    assert manager.stats.completed == 3
+    for size in (20_000, 300_001, 3_000_000):
+        assert (tmp_path / str(size)).read_bytes() == BODY[:size]
+        assert manager.stats.completed_bytes == 3_320_001
