@@ -1,8 +1,9 @@
 """How bytes get from a URL into a file."""
 
+from .hosts import Hosts
 from .limits import TokenBucket
 from .part_file import PartFile
 from .state import source_of
 from .transfer import Transfer, TransferOptions
 
-__all__ = ["PartFile", "TokenBucket", "Transfer", "TransferOptions", "source_of"]
+__all__ = ["Hosts", "PartFile", "TokenBucket", "Transfer", "TransferOptions", "source_of"]

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
+from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import printable
 
 from .naming import filename_from_disposition
@@ -53,6 +54,7 @@ class Plan:
     validator: Validator
     name: str | None  # as Content-Disposition suggests it, made safe
     partial: bool  # a 206
+    promised: HashConfig | None = None  # checksum of the whole file
 
 
 class RangeRefusedError(ProtocolError):
