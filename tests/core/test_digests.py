@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -222,6 +222,7 @@ FORMS = {
 }
 
 
+@settings(deadline=None)  # the first example may import http_sf
 @given(st.binary(), st.sampled_from(sorted(NAMES)), st.sampled_from(sorted(FORMS)), st.booleans())
 def test_what_is_written_is_found(body: bytes, name: str, field: str, upper: bool) -> None:
     shown = name.upper() if upper and field == "Digest" else name
@@ -239,6 +240,7 @@ PIECES = st.sampled_from(
 VALUES = st.text(st.characters()) | st.lists(PIECES).map("".join)
 
 
+@settings(deadline=None)  # the first example may import http_sf
 @given(st.lists(st.tuples(FIELDS | st.text(st.characters()), VALUES)), st.booleans())
 def test_any_header_is_a_checksum_or_none(headers: list[tuple[str, str]], partial: bool) -> None:
     received: tuple[Mapping[str, str], ...] = (lines(*headers), dict(headers))
