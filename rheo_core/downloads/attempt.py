@@ -14,6 +14,7 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     FileAccessError,
     FileExistsError,
+    FileValidationError,
     HashMismatchError,
 )
 from rheo_core.domain.file_config import FileExistsStrategy
@@ -22,7 +23,15 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import Hosts, PartFile, TokenBucket, Transfer, TransferOptions, source_of
+from rheo_core.transfer import (
+    Hosts,
+    PartFile,
+    TokenBucket,
+    Transfer,
+    TransferOptions,
+    fetch_checksum,
+    source_of,
+)
 
 from .destination import DestinationResolver, PathLocks, check_inside, numbered
 from .lifecycle import Lifecycle
@@ -67,7 +76,7 @@ class Attempt:
             DownloadError: the attempt failed; what came is kept where it can be of use.
         """
         record, tools = self._record, self._tools
-        self._expected = record.config.hash_config
+        self._expected = await self._look_up_checksum()
         try:
             part = await self._transfer(await self._open(asked))
         except _FileIsThereError as there:
@@ -77,6 +86,24 @@ class Attempt:
         await self._commit(part)
         tools.written[part.destination] = record.id
         return tools.lifecycle.completed(record)
+
+    async def _look_up_checksum(self) -> HashConfig | None:
+        """What the user says, or where the user wants so, the checksum file beside it.
+
+        Raises:
+            FileValidationError: there is none.
+        """
+        config = self._record.config
+        if config.hash_config is not None or not config.sidecar:
+            return config.hash_config
+        self._tools.lifecycle.explain(self._record, "looking for its checksum file")
+        found = await fetch_checksum(self._tools.client, config.url, self._tools.options.timeouts)
+        if found is None:
+            raise FileValidationError(
+                "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
+                "SHA512SUMS beside it names the file"
+            )
+        return found
 
     async def _transfer(self, part: PartFile) -> PartFile:
         record, tools = self._record, self._tools

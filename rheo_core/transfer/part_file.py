@@ -267,7 +267,8 @@ class PartFile:
         may have changed it meanwhile under the same validator, and a splice is of no use.
         """
         if self._was_resumed:
-            return self.discard()
+            self.discard()
+            return
         self.state = replace(self.state, written=(), is_rejected=True)
         with _named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)

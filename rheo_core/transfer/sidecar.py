@@ -2,10 +2,23 @@
 
 import re
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
+import aiohttp
+
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
+from rheo_core.domain.retry import RetryPolicy
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
+
+from .errors import translated_errors
+
+_LARGEST = 4 << 20
+"""Bytes of a checksum file; those of whole distributions have some 100 KiB."""
+_TRANSIENT = RetryPolicy().transient_status_codes
 
 
 class Sidecar(NamedTuple):
@@ -60,9 +73,42 @@ def sidecars(url: str) -> list[Sidecar]:
     return found
 
 
-def sidecar_urls(url: str) -> list[str]:
-    """The addresses of `sidecars(url)`, in the same order."""
-    return [sidecar.url for sidecar in sidecars(url)]
+async def fetch_checksum(
+    client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout
+) -> HashConfig | None:
+    """The checksum of the file at `url` that the first checksum file beside it gives.
+
+    Raises:
+        DownloadError: one cannot be fetched, for another reason than that it is not there.
+    """
+    filename = unquote(urlsplit(url).path.rpartition("/")[2])
+    for place in sidecars(url):
+        text = await _fetch_text(client, place.url, timeouts)
+        found = hash_in(text, filename, place.algorithm, is_single=place.is_single)
+        if found is not None:
+            return found
+    return None
+
+
+async def _fetch_text(client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout) -> str:
+    """The text at `url`; empty where there is none, or none of a sensible size."""
+    with translated_errors(urlsplit(url).hostname or url, timeouts):
+        async with client.get(
+            url,
+            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+            timeout=timeouts,
+            middlewares=(RedirectGuard(),),
+        ) as reply:
+            if reply.status in _TRANSIENT:
+                raise HttpStatusError(reply.status, printable(reply.reason or ""))
+            if reply.status != HTTPStatus.OK:
+                return ""
+            data = bytearray()
+            async for chunk in reply.content.iter_chunked(1 << 16):
+                data += chunk
+                if len(data) > _LARGEST:
+                    return ""
+            return data.decode(errors="replace")
 
 
 def hash_in(

@@ -63,6 +63,13 @@ class TransferOptions:
     connections: int = 1
     durable: bool = True
 
+    @property
+    def timeouts(self) -> aiohttp.ClientTimeout:
+        """The limits of one request."""
+        return aiohttp.ClientTimeout(
+            total=None, sock_connect=self.connect_timeout, sock_read=self.stall_timeout
+        )
+
 
 class Transfer:
     """Moves the bytes of one download into its part file."""
@@ -89,9 +96,7 @@ class Transfer:
         self._announce = announce  # called once the reply's head is known to be good
         self._hosts = hosts
         self.sources = Sources(record.config.sources, hosts, options.connections)
-        self._timeouts = aiohttp.ClientTimeout(
-            total=None, sock_connect=options.connect_timeout, sock_read=options.stall_timeout
-        )
+        self._timeouts = options.timeouts
 
     async def run(self, part: PartFile) -> PartFile:
         """Fetch what `part` lacks; return the part file that is whole then.
@@ -271,7 +276,7 @@ class Transfer:
                         segment.received if asked else None,
                     )
                     if plan.partial:
-                        check_version(plan, state.total, state.validator)
+                        check_version(plan, state.total, state.validator, state.promised)
                     yield plan, body
                 finally:
                     body.close()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
-from rheo_core.transfer.sidecar import Sidecar, hash_in, sidecar_urls, sidecars
+from rheo_core.transfer.sidecar import Sidecar, hash_in, sidecars
 
 SHA256 = HashAlgorithm.SHA256
 SHA512 = HashAlgorithm.SHA512
@@ -166,11 +166,10 @@ def test_where_to_look(url: str, folder: str) -> None:
         Sidecar(f"{folder}a.iso.sha512", SHA512, True),
         Sidecar(f"{folder}SHA512SUMS", SHA512, False),
     ]
-    assert sidecar_urls(url) == [sidecar.url for sidecar in sidecars(url)]
 
 
 def test_names_stay_as_they_are_in_the_url() -> None:
-    assert sidecar_urls("https://h/a%20b%3F%2f{}.iso")[0] == "https://h/a%20b%3F%2f{}.iso.sha256"
+    assert sidecars("https://h/a%20b%3F%2f{}.iso")[0].url == "https://h/a%20b%3F%2f{}.iso.sha256"
 
 
 @pytest.mark.parametrize(
@@ -192,12 +191,12 @@ def test_names_stay_as_they_are_in_the_url() -> None:
     ],
 )
 def test_where_not_to_look(url: str) -> None:
-    assert sidecar_urls(url) == []
+    assert sidecars(url) == []
 
 
 @given(st.text(st.characters()) | st.text(st.characters()).map(lambda text: f"https://h/{text}"))
 def test_any_url_has_four_places_or_none(url: str) -> None:
-    assert len(sidecar_urls(url)) in (0, 4)
+    assert len(sidecars(url)) in (0, 4)
 
 
 def gnu_line(digest: str, name: str) -> str:
