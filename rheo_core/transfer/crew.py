@@ -166,25 +166,18 @@ class Crew:
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""
+        if not self._tasks and self._last_error is not None:
+            return  # the last one failed: that is for the next source or attempt
         if self._tasks and not self._is_worth_more():
             return
         allowed = self._transfer.options.connections
         allowed = allowed if self._ranges_work else min(allowed, 2)
         while len(self._tasks) < allowed and (source := self._transfer.sources.choose()):
-            if not self._tasks and not self._can_go_on(source):
-                return  # the last one failed: that is for the next attempt
             segment = self._segments.take(self._loop.time(), compare=self._is_unlimited)
             if segment is None:
                 return
             self._start(segment, source, self._join(segment, source))
             self._release_overtaken()
-
-    def _can_go_on(self, source: Source) -> bool:
-        """Whether, with no connection left, one to `source` may still bring the rest."""
-        if self._last_error is None:
-            return True
-        is_other = source is not self._transfer.sources.main
-        return is_other and self._part.state.validator.if_range is not None
 
     def _release_overtaken(self) -> None:
         """End connections that stalled and whose rest was given to another one."""

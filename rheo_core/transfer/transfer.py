@@ -9,6 +9,7 @@ import aiohttp
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
+    DestinationError,
     DownloadError,
     DownloadTimeoutError,
     HttpStatusError,
@@ -115,7 +116,7 @@ class Transfer:
             raise DownloadTimeoutError("download not complete", limit) from error
 
     async def _rounds(self, part: PartFile) -> PartFile:
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(_MOST_ROUNDS + len(self.record.config.mirrors)):
             state = part.state
             if state.total is not None and state.offset == state.total:
                 self.record.total_bytes = self.record.bytes_downloaded = state.total
@@ -131,6 +132,13 @@ class Transfer:
                 if isinstance(refused, ChangedError):  # some servers have an ETag a machine
                     self.options = replace(self.options, connections=1)
                 await self.disk.run(part.begin, None, Validator())
+                continue
+            except DestinationError:
+                raise
+            except DownloadError:
+                self.sources.main.most = 0
+                if next(self.sources.usable(), None) is None:
+                    raise
                 continue
             if is_whole:
                 return part
