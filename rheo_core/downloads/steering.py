@@ -48,6 +48,7 @@ class Steering:
         for record in await session.restore():
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
+                self._queue.reserve(record.rank)  # paused ones too come back to their place
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
 
