@@ -95,6 +95,12 @@ class WorkerPool:
         self._forget_timer(download_id)  # it may have failed before the cancellation struck
         return True
 
+    async def until_left(self, download_id: str) -> None:
+        """Wait until a download that has told its end has let go of its file and slot."""
+        task = self._running.get(download_id)
+        if task is not None:
+            await asyncio.wait({task})
+
     def skip_wait(self, config: FileConfig) -> bool:
         """Let a download that waits for its next attempt go back to the queue at once."""
         if not self._forget_timer(config.id):

@@ -46,7 +46,7 @@ class PriorityDownloadQueue:
         """Append one, or put it back at the place (`rank`) it had; return its rank."""
         if rank is None:
             rank = self.next_rank()
-        self._last_rank = max(self._last_rank, int(rank))  # one may come from a session
+        self.reserve(rank)
         priority = config.priority if priority is None else priority
         self._taken.discard(config.id)
         self._configs[config.id] = config
@@ -59,6 +59,10 @@ class PriorityDownloadQueue:
         """Reserve the place after all there are, for a later `put`."""
         self._last_rank += 1
         return self._last_rank
+
+    def reserve(self, rank: Rank) -> None:
+        """Have what comes later stand behind this place, of one that may be put back there."""
+        self._last_rank = max(self._last_rank, int(rank))
 
     async def get_next(self, is_full: Callable[[str], bool] = lambda _: False) -> FileConfig:
         """Take the first one whose host is not full; wait for it if there is none.
@@ -150,7 +154,7 @@ class PriorityDownloadQueue:
         key = (negative, rank, download_id)
         self._keys[download_id] = key
         self._order.add(key)
-        self._last_rank = max(self._last_rank, int(rank))
+        self.reserve(rank)
         return -negative, rank
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:

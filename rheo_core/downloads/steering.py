@@ -50,6 +50,7 @@ class Steering:
         for record in await session.restore():
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
+                self._queue.reserve(record.rank)  # paused ones too come back to their place
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
 
@@ -73,6 +74,8 @@ class Steering:
         """
         fresh: dict[str, DownloadRecord] = {}
         for config in files:
+            if not self._is_alive(config.id):
+                await self.pool.until_left(config.id)
             if config.id in fresh or self._is_pending(config.id):
                 _log.warning("%s is already queued; dropped", config.id)
             else:
@@ -276,9 +279,12 @@ class Steering:
         for download_id in self._ids(lambda record: record.status is DownloadStatus.PAUSED):
             await self.resume(download_id)
 
-    def _is_pending(self, download_id: str) -> bool:
+    def _is_alive(self, download_id: str) -> bool:
         known = self._tracker.get(download_id)
-        return download_id in self._queue or (known is not None and not known.status.is_terminal)
+        return known is not None and not known.status.is_terminal
+
+    def _is_pending(self, download_id: str) -> bool:
+        return download_id in self._queue or self._is_alive(download_id)
 
     def _again(self, record: DownloadRecord) -> DownloadRecord:
         """A fresh record of the same download, behind all others."""
