@@ -20,11 +20,43 @@ LIMIT = 60.0
 COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
 
 HASTE = """
-from rheo_core.transfer import crew
+from rheo_core.transfer import crew, segments
 crew._CHECKPOINT_SECONDS = crew._WORTH_SECONDS = 0.0
 crew._JOIN_AFTER = 0.01
+segments.SMALLEST_PIECE = 100_000
 """
 """A checkpoint every few milliseconds, and more connections at once: small files do for tests."""
+
+WITH_SESSION = """
+import asyncio, logging, sys
+from pathlib import Path
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, RheoError
+
+DONE = (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)  # it has its name; the list did not know
+
+logging.getLogger().addHandler(logging.NullHandler())  # the app shows problems, not the log
+
+async def main(folder, url):
+    async with DownloadManager(
+        download_dir=folder,
+        session_path=folder.with_name("state") / "session.db",
+        connections=3,
+        chunk_size=65536,
+        on_problem=lambda problem: print(problem, file=sys.stderr),
+    ) as manager:
+        await manager.add([FileConfig(url=url)])
+        await manager.resume_all()
+        await manager.wait_until_complete()
+        return 0 if manager.snapshot().downloads[0].status in DONE else 1
+
+try:
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), sys.argv[2])))
+except RheoError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
+"""
+"""The engine as the app has it: with a list that is kept."""
 
 
 @dataclass(frozen=True)

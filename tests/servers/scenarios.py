@@ -84,6 +84,25 @@ class Tap:
         await exchange.send(b"".join(in_chunks(piece, last=last)) if is_chunked else piece)
 
 
+def paced(body: bytes, portion: int = 40_000, **headers: object) -> Behaviour:
+    """A good server on a line that takes its time."""
+
+    async def behave(exchange: Exchange) -> None:
+        start, end = exchange.request.range_start, exchange.request.range_end or len(body)
+        if start is None:
+            await exchange.head(Content_Length=end, **headers)
+        else:
+            place = f"bytes {start}-{end - 1}/{len(body)}"
+            await exchange.head(
+                "206 Partial Content", Content_Range=place, Content_Length=end - start, **headers
+            )
+        for offset in range(start or 0, end, portion):
+            await exchange.send(body[offset : min(offset + portion, end)])
+            await asyncio.sleep(0.004)  # the pace of the line, not a wait of the test
+
+    return behave
+
+
 def answer(status: str, body: bytes = b"", **headers: object) -> Behaviour:
     """This status and body, whatever was asked."""
 
