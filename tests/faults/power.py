@@ -74,6 +74,25 @@ class Inode:
         return self.synced[: len(self.data)].ljust(len(self.data), b"\0")
 
 
+@dataclass(frozen=True)
+class Left:
+    """The files in a folder, each by all its names."""
+
+    contents: dict[tuple[str, ...], bytes]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return {name: data for names, data in self.contents.items() for name in names}
+
+    def put(self, folder: Path) -> None:
+        """Make a folder that looks so."""
+        folder.mkdir()
+        for (first, *others), data in self.contents.items():
+            (folder / first).write_bytes(data)
+            for other in others:
+                (folder / other).hardlink_to(folder / first)
+
+
 class Disk:
     """One folder. `body` tells what is written to the part file, of which strace cuts the text."""
 
@@ -96,10 +115,13 @@ class Disk:
         getattr(self, f"_{call.name}")(call, *[path.name for path in paths])
         return True
 
-    def left(self, *, zeros: bool, names: bool) -> dict[str, bytes]:
-        """The files after the loss; `names`: whether unsynced names are kept."""
+    def left(self, *, zeros: bool, names: bool) -> "Left":
+        """What is there after the loss; `names`: whether unsynced names are kept."""
         there = self.names if names else self._synced_names
-        return {name: inode.left(zeros=zeros) for name, inode in there.items()}
+        same: dict[int, list[str]] = {}
+        for name, inode in there.items():
+            same.setdefault(id(inode), []).append(name)
+        return Left({tuple(all_): there[all_[0]].left(zeros=zeros) for all_ in same.values()})
 
     def _openat(self, call: Call, name: str) -> None:
         inode = self.names.setdefault(name, Inode())

@@ -11,7 +11,7 @@ from rheo_core.transfer.state import decode_state
 from tests.core.engine import names_in
 from tests.faults.disk import limit_file_size
 from tests.faults.oracle import LIMIT
-from tests.faults.power import CALLS, Disk, read_calls
+from tests.faults.power import CALLS, Disk, Left, read_calls
 from tests.faults.program import COMMAND, HASTE, Home, needs_strace, strace
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import paced
@@ -25,19 +25,19 @@ HALF = "file.bin.part.state.new"
 Files = dict[str, bytes]
 
 
-def losses(disk: Disk, log: Path) -> Iterator[tuple[str, Files]]:
+def losses(disk: Disk, log: Path) -> Iterator[tuple[str, Left]]:
     """What may be left after each call, each picture once."""
-    seen: list[Files] = []
+    seen: list[Left] = []
     happened = "nothing"
     for number, call in enumerate(read_calls(log)):
         if not disk.play(call):
             continue
         happened = f"{number} {call.name}({call.arguments[-80:]}"
         for zeros, names in product((False, True), repeat=2):
-            files = disk.left(zeros=zeros, names=names)
-            if files not in seen:
-                seen.append(files)
-                yield f"{happened}, {zeros=}, {names=}", files
+            left = disk.left(zeros=zeros, names=names)
+            if left not in seen:
+                seen.append(left)
+                yield f"{happened}, {zeros=}, {names=}", left
 
 
 def check_left(files: Files, before: Files, where: str) -> None:
@@ -52,13 +52,14 @@ def check_left(files: Files, before: Files, where: str) -> None:
 
 
 @needs_strace
-@pytest.mark.parametrize("kind", ["fresh", "resumed", "overwriting"])
+@pytest.mark.parametrize("kind", ["fresh", "quick", "resumed", "overwriting"])
 async def test_l08_the_power_goes(
     server: MisbehavingServer, home: Home, tmp_path: Path, kind: str
 ) -> None:
     folder, exists = tmp_path / "files", "overwrite" if kind == "overwriting" else "skip"
     url = server.on("/file.bin", paced(BODY, ETag='"v1"'))
     line = ("download", url, "-o", folder, "-x", 3, "--exists", exists)
+    program = COMMAND if kind == "quick" else HASTE + COMMAND  # quick: done before a checkpoint
     folder.mkdir()
     if kind == "resumed":
         assert (await home.run(HASTE + COMMAND, *line, within=limit_file_size(1_000_000))).code == 4
@@ -66,22 +67,23 @@ async def test_l08_the_power_goes(
     elif kind == "overwriting":
         (folder / "file.bin").write_bytes(OLD)
     disk, log = Disk(folder, BODY), tmp_path / "log"
-    before = disk.left(zeros=False, names=True)
+    before = disk.left(zeros=False, names=True).files
     record = strace("-y", "-s", "4096", "-e", f"trace={CALLS}", log=log)
-    assert (await home.run(HASTE + COMMAND, *line, before=record)).code == 0
+    assert (await home.run(program, *line, before=record)).code == 0
 
     pictures = list(losses(disk, log))
-    assert len(pictures) > 20
-    assert {**disk.left(zeros=False, names=False)} == {"file.bin": BODY}  # done means done
-    for number, (where, files) in enumerate(pictures):
-        check_left(files, before, where)
+    assert len(pictures) > 10
+    assert disk.left(zeros=False, names=False).files == {"file.bin": BODY}  # done means done
+    # The first state is not synced: a loss in the middle of the commit may leave it empty, and then
+    # nothing tells whose the part file is.
+    unowned = ("file.bin.part", "file.bin.part.state") if kind == "quick" else ()
+    for number, (where, left) in enumerate(pictures):
+        check_left(left.files, before, where)
         again = tmp_path / str(number)
-        again.mkdir()
-        for name, data in files.items():
-            (again / name).write_bytes(data)
+        left.put(again)
         async with DownloadManager(download_dir=again, file_exists_strategy=exists) as manager:
             await manager.add([FileConfig(url=url)])
             await manager.wait_until_complete(LIMIT)
         assert manager.stats.failed == 0, (where, manager.snapshot().downloads)
         assert (again / "file.bin").read_bytes() == BODY, where
-        assert set(names_in(again)) <= {"file.bin", HALF}, where
+        assert set(names_in(again)) <= {"file.bin", HALF, *unowned}, where
