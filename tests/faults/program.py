@@ -75,7 +75,7 @@ class Ended:
 def strace(*options: str, log: Path = Path(os.devnull)) -> tuple[str, ...]:
     """What to put before a program to trace it and its threads."""
     assert STRACE is not None
-    # The filter lets every call that is not asked for run at full speed.
+    # The filter lets all calls but those asked for run at full speed. With it no signal comes.
     return (STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(log), *options)
 
 
