@@ -5,7 +5,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,13 @@ def limit_file_size(size: int) -> Callable[[], None]:
 def state_of(part: Path) -> PartState:
     """What the state file beside a part file says."""
     return decode_state(part.with_name(f"{part.name}.state").read_bytes())
+
+
+def kept_so_far(part: Path) -> int:
+    """How many bytes the state tells of, 0 while there is none."""
+    with suppress(OSError):
+        return state_of(part).offset
+    return 0
 
 
 def check_kept(final: Path, body: bytes) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rheo_core.config.store import load_settings, save_settings
 from rheo_core.downloads import session
 from rheo_core.infrastructure.session_store import SessionStoreError
 from tests.core.engine import names_in, serving
-from tests.faults.disk import check_kept, fill, limit_file_size, small_disk, state_of
+from tests.faults.disk import check_kept, fill, kept_so_far, limit_file_size, small_disk, state_of
 from tests.faults.oracle import LIMIT, Scene
 from tests.faults.program import COMMAND, HASTE, Home, ended, needs_strace, strace
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -77,13 +76,6 @@ os.pwrite = within_quota
     @property
     def within(self) -> Callable[[], None] | None:
         return limit_file_size(4 * MB) if self.kind == "file size" else None
-
-
-def kept_so_far(part: Path) -> int:
-    """How many bytes the state tells of, 0 while there is none."""
-    with suppress(OSError):
-        return state_of(part).offset
-    return 0
 
 
 @pytest.mark.parametrize(
