@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ class Terminal:
         }
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
+        self.painted = bytearray()  # all that was sent to the terminal
         self._changed = asyncio.Event()
         self._child = pexpect.spawn(
             command[0],
@@ -61,7 +63,9 @@ class Terminal:
 
     def _read(self) -> None:
         try:
-            self._stream.feed(os.read(self._child.child_fd, 1 << 16))
+            data = os.read(self._child.child_fd, 1 << 16)
+            self.painted += data
+            self._stream.feed(data)
         except OSError:  # the program has ended
             asyncio.get_running_loop().remove_reader(self._child.child_fd)
         self._changed.set()
@@ -69,6 +73,28 @@ class Terminal:
     def kill(self) -> None:
         """End the program without a word (SIGKILL)."""
         self._child.kill(signal.SIGKILL)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """As `kill` in another terminal does."""
+        self._child.kill(number)
+
+    def hang_up(self) -> None:
+        """Close the window: the program's terminal is gone."""
+        asyncio.get_running_loop().remove_reader(self._child.child_fd)
+        self._child.ptyproc.fileobj.close()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the program has ended."""
+        return not self._child.isalive()
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the shell finds the terminal as it was: lines, echo, cursor, its own screen."""
+        modes = termios.tcgetattr(self._child.child_fd)[3]
+        is_back = self.painted.rfind(b"\x1b[?1049l") >= self.painted.rfind(b"\x1b[?1049h")
+        is_cooked = modes & termios.ICANON and modes & termios.ECHO and modes & termios.ISIG
+        return bool(is_cooked) and is_back and not self._screen.cursor.hidden
 
     @property
     def text(self) -> str:

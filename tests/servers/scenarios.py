@@ -47,6 +47,62 @@ class Hold:
         await exchange.close()
 
 
+class Tap:
+    """A good server that holds every reply after `first` bytes, until `opened` is set.
+
+    Args:
+        body: what it holds.
+        first: bytes of each reply that come at once.
+        framing: how a reply tells its end: "length", "chunked", or "close" with the connection.
+        headers: more headers of every reply.
+    """
+
+    def __init__(self, body: bytes, first: int, framing: str = "length", **headers: object) -> None:
+        self.opened = asyncio.Event()
+        self._body, self._first, self._framing = body, first, framing
+        self._headers = headers
+
+    async def __call__(self, exchange: Exchange) -> None:
+        asked = exchange.request
+        start, end = asked.range_start or 0, asked.range_end or len(self._body)
+        framing = {"length": {"Content_Length": end - start}, "close": {"Connection": "close"}}
+        said = {**self._headers, **framing.get(self._framing, {"Transfer_Encoding": "chunked"})}
+        if asked.range_start is None:
+            await exchange.head(**said)
+        else:
+            place = f"bytes {start}-{end - 1}/{len(self._body)}"
+            await exchange.head("206 Partial Content", Content_Range=place, **said)
+        middle = min(start + self._first, end)
+        await self._send(exchange, self._body[start:middle], last=b"")
+        await self.opened.wait()
+        await self._send(exchange, self._body[middle:end], last=b"0\r\n\r\n")
+        if self._framing == "close":
+            await exchange.close()
+
+    async def _send(self, exchange: Exchange, piece: bytes, last: bytes) -> None:
+        is_chunked = self._framing == "chunked"
+        await exchange.send(b"".join(in_chunks(piece, last=last)) if is_chunked else piece)
+
+
+def paced(body: bytes, portion: int = 40_000, **headers: object) -> Behaviour:
+    """A good server on a line that takes its time."""
+
+    async def behave(exchange: Exchange) -> None:
+        start, end = exchange.request.range_start, exchange.request.range_end or len(body)
+        if start is None:
+            await exchange.head(Content_Length=end, **headers)
+        else:
+            place = f"bytes {start}-{end - 1}/{len(body)}"
+            await exchange.head(
+                "206 Partial Content", Content_Range=place, Content_Length=end - start, **headers
+            )
+        for offset in range(start or 0, end, portion):
+            await exchange.send(body[offset : min(offset + portion, end)])
+            await asyncio.sleep(0.004)  # the pace of the line, not a wait of the test
+
+    return behave
+
+
 def answer(status: str, body: bytes = b"", **headers: object) -> Behaviour:
     """This status and body, whatever was asked."""
 

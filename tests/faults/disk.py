@@ -1,0 +1,68 @@
+"""Disks that are small, full or failing; and what a folder must look like afterwards."""
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from rheo_core.transfer.state import PartState, decode_state
+
+
+@contextmanager
+def small_disk(path: Path, size: int) -> Iterator[Path]:
+    """A disk of `size` bytes at `path`; the test is skipped where none can be mounted."""
+    path.mkdir(parents=True)
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={size}", "rheo-test", str(path)]
+    if mount is None or os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill(folder: Path, *, leave: int = 0) -> Path:
+    """Fill the disk of `folder` but for `leave` bytes; returns the file to be removed again."""
+    filler = folder / "filler"
+    disk = os.statvfs(folder)
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
+    return filler
+
+
+def limit_file_size(size: int) -> Callable[[], None]:
+    """To be called in a child: no file of it can grow beyond `size` bytes (EFBIG)."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def state_of(part: Path) -> PartState:
+    """What the state file beside a part file says."""
+    return decode_state(part.with_name(f"{part.name}.state").read_bytes())
+
+
+def kept_so_far(part: Path) -> int:
+    """How many bytes the state tells of, 0 while there is none."""
+    with suppress(OSError):
+        return state_of(part).offset
+    return 0
+
+
+def check_kept(final: Path, body: bytes) -> int:
+    """A broken-off download of `body`: returns how many bytes of it another run can go on from.
+
+    Nothing is under the final name, both of our files are there, and every byte that the state
+    speaks of is in the part file.
+    """
+    part = final.with_name(f"{final.name}.part")
+    assert not final.exists()
+    state, data = state_of(part), part.read_bytes()
+    assert len(data) <= len(body)
+    for piece in state.written:
+        assert data[piece.start : piece.end] == body[piece.start : piece.end]
+    return state.offset

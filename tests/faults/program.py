@@ -1,0 +1,147 @@
+"""Our programs as users start them: in a process and a home of their own."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STRACE = shutil.which("strace")
+needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+
+LIMIT = 60.0
+"""Seconds after which a program that has not ended counts as hanging."""
+
+COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
+
+HASTE = """
+from rheo_core.transfer import crew, segments
+crew._CHECKPOINT_SECONDS = crew._WORTH_SECONDS = 0.0
+crew._JOIN_AFTER = 0.01
+segments.SMALLEST_PIECE = 100_000
+"""
+"""A checkpoint every few milliseconds, and more connections at once: small files do for tests."""
+
+WITH_SESSION = """
+import asyncio, logging, sys
+from pathlib import Path
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, RheoError
+
+DONE = (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)  # it has its name; the list did not know
+
+logging.getLogger().addHandler(logging.NullHandler())  # the app shows problems, not the log
+
+async def main(folder, url):
+    async with DownloadManager(
+        download_dir=folder,
+        session_path=folder.with_name("state") / "session.db",
+        connections=3,
+        chunk_size=65536,
+        on_problem=lambda problem: print(problem, file=sys.stderr),
+    ) as manager:
+        await manager.add([FileConfig(url=url)])
+        await manager.resume_all()
+        await manager.wait_until_complete()
+        return 0 if manager.snapshot().downloads[0].status in DONE else 1
+
+try:
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), sys.argv[2])))
+except RheoError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
+"""
+"""The engine as the app has it: with a list that is kept."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run left."""
+
+    code: int
+    out: str
+    err: str
+
+    def told_once(self, words: str) -> bool:
+        """Whether exactly one line of standard error has these words."""
+        return sum(words in line for line in self.err.splitlines()) == 1
+
+
+def strace(*options: str, log: Path = Path(os.devnull)) -> tuple[str, ...]:
+    """What to put before a program to trace it and its threads."""
+    assert STRACE is not None
+    # The filter lets all calls but those asked for run at full speed. With it no signal comes.
+    return (STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(log), *options)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A user: nothing of the settings or the session of whoever runs the tests is seen."""
+
+    path: Path
+    settings: Mapping[str, object] = field(default_factory=dict)  # as RHEO_* would have them
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config" / "rheo" / "settings.toml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # Without coverage: what a program writes for that could fail on the same disk.
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("COVERAGE", "RHEO_"))}
+        ours = {f"RHEO_{name.upper()}": str(value) for name, value in self.settings.items()}
+        return (
+            kept
+            | ours
+            | {
+                "HOME": str(self.path),
+                "XDG_CONFIG_HOME": str(self.path / "config"),
+                "XDG_STATE_HOME": str(self.path / "state"),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "SSL_CERT_FILE": os.devnull,
+            }
+        )
+
+    async def start(
+        self, program: str, *arguments: object, before: tuple[str, ...] = (), **options: Any
+    ) -> asyncio.subprocess.Process:
+        """Start a Python program given as text."""
+        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        streams = {"stdin": nothing, "stdout": pipe, "stderr": pipe}
+        return await asyncio.create_subprocess_exec(
+            *before, sys.executable, "-c", program, *map(str, arguments),
+            env=self.environment,
+            **{**streams, **options},
+        )  # fmt: skip
+
+    async def run(
+        self,
+        program: str,
+        *arguments: object,
+        before: tuple[str, ...] = (),
+        within: Callable[[], None] | None = None,
+    ) -> Ended:
+        """Run it to its end; `within` is called in the process before it begins."""
+        return await ended(await self.start(program, *arguments, before=before, preexec_fn=within))
+
+    async def rheo(self, *arguments: object, **options: Any) -> Ended:
+        """Run `rheo` with these arguments."""
+        return await self.run(COMMAND, *arguments, **options)
+
+
+async def ended(process: asyncio.subprocess.Process) -> Ended:
+    """Wait for the end of a program, which is never a traceback."""
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), LIMIT)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert b"Traceback" not in err, err.decode()
+    return Ended(process.returncode or 0, out.decode(), err.decode())

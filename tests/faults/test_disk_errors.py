@@ -1,0 +1,101 @@
+"""Every write-like system call fails, in turn: the file is right or not there, and a word is said.
+
+Of all the places a sample is tried; with RHEO_TEST_ERRORS=9999 in the environment every one.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from tests.core.engine import names_in, sha256
+from tests.faults.oracle import LIMIT
+from tests.faults.program import (
+    COMMAND,
+    HASTE,
+    WITH_SESSION,
+    Ended,
+    Home,
+    needs_strace,
+    strace,
+)
+from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.scenarios import paced
+
+BODY = body_of(1_200_000)
+TRIES = int(os.environ.get("RHEO_TEST_ERRORS", "4"))
+CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
+ERRORS = ("EIO", "ENOSPC")
+OURS = {"file.bin", "file.bin.part", "file.bin.part.state"}
+
+Step = tuple[str, int]
+"""A system call, and which one of its kind in its thread."""
+
+
+def steps_in(log: Path) -> list[Step]:
+    """Every call of a whole run; strace counts by thread, and so the busiest one has them all."""
+    calls = re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE)
+    most: dict[str, int] = {}
+    for (_, call), count in Counter(calls).items():
+        most[call] = max(count, most.get(call, 0))
+    return [(call, number) for call in sorted(most) for number in range(1, most[call] + 1)]
+
+
+def sample(steps: Iterable[Step]) -> list[tuple[Step, str]]:
+    """Some of the places, evenly spread, and of each call the last one at the least."""
+    places = list(product(steps, ERRORS))
+    chosen = {index * len(places) // TRIES for index in range(TRIES)}
+    chosen |= set({call: index for index, ((call, _), _) in enumerate(places)}.values())
+    return [place for index, place in enumerate(places) if index in chosen]
+
+
+async def finish(folder: Path, url: str, session: Path | None) -> DownloadManager:
+    """The next run, on a good disk."""
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        await manager.add([FileConfig(url=url)])
+        await manager.resume_all()
+        await manager.wait_until_complete(LIMIT)
+    return manager
+
+
+@needs_strace
+@pytest.mark.parametrize("program", ["command", "session"])
+async def test_whatever_call_fails(
+    server: MisbehavingServer, home: Home, tmp_path: Path, program: str
+) -> None:
+    url = server.on("/file.bin", paced(BODY, ETag='"v1"'))
+
+    async def run(folder: Path, *options: str, log: Path = Path(os.devnull)) -> Ended:
+        before = strace(*options, log=log) if options else ()
+        if program == "session":
+            return await home.run(HASTE + WITH_SESSION, folder, url, before=before)
+        line = ("download", url, "-o", folder, "-x", 3, "--hash", f"sha256:{sha256(BODY)}")
+        return await home.run(HASTE + COMMAND, *line, before=before)
+
+    whole = await run(tmp_path / "whole" / "files", "-e", f"trace={CALLS}", log=tmp_path / "log")
+    assert whole.code == 0, whole.err
+    failed = 0
+    for (call, number), error in sample(steps_in(tmp_path / "log")):
+        where = f"{error} at {call} {number}"
+        folder = tmp_path / where.replace(" ", "-") / "files"
+        inject = f"inject={call}:error={error}:when={number}"
+        result = await run(folder, "-e", f"trace={call}", "-e", inject)
+        final = folder / "file.bin"
+        assert result.code in (0, 1, 4), (where, result)
+        failed += result.code != 0
+        if folder.exists():
+            assert set(names_in(folder)) <= OURS, where
+        assert final.exists() or result.code, (where, result)
+        assert not final.exists() or final.read_bytes() == BODY, where
+
+        session = folder.with_name("state") / "session.db" if program == "session" else None
+        stats = (await finish(folder, url, session)).stats
+        assert (stats.completed + stats.skipped, stats.failed) == (1, 0), where
+        assert final.read_bytes() == BODY, where
+        assert names_in(folder) == ["file.bin"], where
+    assert failed

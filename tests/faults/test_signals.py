@@ -1,0 +1,153 @@
+"""L20: the command is interrupted, at moments a die has chosen: its bytes are kept, and it says so.
+
+With RHEO_TEST_SIGNALS=100 in the environment so many moments are tried of each signal.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.core.engine import names_in, serving
+from tests.faults.disk import check_kept
+from tests.faults.program import COMMAND, LIMIT, Home, ended
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import Tap
+
+Until = Callable[..., Awaitable[None]]
+
+BODY = body_of(1_200_000)
+FIRST = 6 * 65536
+V1 = {"ETag": '"v1"'}
+MOMENTS = int(os.environ.get("RHEO_TEST_SIGNALS", "4"))
+INTERRUPTED = 130
+HANG = """
+import os, threading
+def hang(descriptor):
+    open({flag!r}, "x").close()
+    threading.Event().wait()
+os.fdatasync = hang
+"""
+SAID = "Interrupted; run the same command again"
+
+
+class Trap:
+    """A good server on a line that takes its time; sends a signal after `moment` bytes."""
+
+    def __init__(self, moment: int, number: signal.Signals) -> None:
+        self.victim: asyncio.subprocess.Process | None = None
+        self._moment, self._number = moment, number
+
+    async def __call__(self, exchange: Exchange) -> None:
+        if exchange.number > 1:
+            return await exchange.serve(BODY, **V1)
+        cuts = {self._moment, *range(0, len(BODY), 50_000), len(BODY)}
+        for start, end in pairwise(sorted(cuts)):
+            if start == self._moment:
+                assert self.victim is not None
+                self.victim.send_signal(self._number)
+            if start == 0:
+                await exchange.head(Content_Length=len(BODY), **V1)
+            await exchange.send(BODY[start:end])
+            await asyncio.sleep(0.002)  # the pace of the line, not a wait of the test
+        return None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_l20_interrupted_at_any_moment(
+    server: MisbehavingServer, home: Home, tmp_path: Path, number: signal.Signals
+) -> None:
+    die, interrupted = random.Random(number), 0
+    moments = [0, *(die.randrange(len(BODY)) for _ in range(MOMENTS))]
+    for moment in sorted(moments):
+        folder, path = tmp_path / str(moment), f"/{moment}/file.bin"
+        trap = Trap(moment, number)
+        line = ("download", server.on(path, trap), "-o", folder)
+        final = folder / "file.bin"
+        trap.victim = await home.start(COMMAND, *line)
+        result = await ended(trap.victim)
+        # A commit that has begun is brought to its end.
+        assert final.exists() == ("done " in result.err), (moment, result)
+        assert final.exists() or result.code, (moment, result)
+        if result.code != 0:
+            interrupted += 1
+            assert result.code == INTERRUPTED and result.told_once(SAID), (moment, result)
+        begun = not final.exists() and any(folder.iterdir())
+        kept = check_kept(final, BODY) if begun else 0
+
+        result = await home.rheo(*line)
+        assert result.code == 0, (moment, result)
+        assert final.read_bytes() == BODY and names_in(folder) == ["file.bin"], moment
+        for request in server.requests_for(path)[1:]:
+            assert request.range_start == (kept or None), moment
+    assert interrupted > 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_l20_what_came_is_kept(
+    server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, number: signal.Signals
+) -> None:
+    """Long before the first checkpoint."""
+    tap = Tap(BODY, FIRST, **V1)
+    line = ("download", server.on("/file.bin", tap), "-o", tmp_path / "files")
+    part = tmp_path / "files" / "file.bin.part"
+    process = await home.start(COMMAND, *line)
+    await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
+    process.send_signal(number)
+    result = await ended(process)
+    assert result.code == INTERRUPTED and result.told_once(SAID)
+    assert check_kept(part.with_suffix(""), BODY) == FIRST
+    tap.opened.set()
+    result = await home.rheo(*line)
+    assert result.code == 0, result.err
+    assert names_in(tmp_path / "files") == ["file.bin"]
+    assert part.with_suffix("").read_bytes() == BODY
+    assert [request.range_start for request in server.requests] == [None, FIRST]
+
+
+async def test_l20_a_second_one_does_not_wait_for_the_disk(
+    server: MisbehavingServer, home: Home, tmp_path: Path, until: Until
+) -> None:
+    """The disk hangs in the last checkpoint, for ever."""
+    tap, hangs = Tap(BODY, FIRST, **V1), tmp_path / "hangs"
+    line = ("download", server.on("/file.bin", tap), "-o", tmp_path / "files")
+    part = tmp_path / "files" / "file.bin.part"
+    process = await home.start(HANG.format(flag=str(hangs)) + COMMAND, *line)
+    await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
+    process.send_signal(signal.SIGINT)
+    await until(hangs.exists)
+    assert process.returncode is None
+    process.send_signal(signal.SIGINT)
+    assert (await ended(process)).code == INTERRUPTED
+
+    tap.opened.set()
+    result = await home.rheo(*line)
+    assert result.code == 0, result.err
+    assert names_in(tmp_path / "files") == ["file.bin"]
+    assert part.with_suffix("").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("streams", [(1,), (2,), (1, 2)])
+async def test_l20_nobody_reads_any_more(
+    server: MisbehavingServer, home: Home, tmp_path: Path, streams: tuple[int, ...]
+) -> None:
+    """`rheo download --json URL | head`: what was asked for is downloaded all the same."""
+    tap = Tap(BODY, FIRST, **V1)
+    urls = [server.on("/file.bin", tap), server.on("/other.bin", serving(b"data"))]
+    process = await home.start(COMMAND, "download", *urls, "-o", tmp_path / "files", "--json")
+    assert process.stdout is not None
+    async with asyncio.timeout(LIMIT):
+        while json.loads(await process.stdout.readline())["event_type"] != "download.started":
+            continue
+        for stream in streams:
+            process._transport.get_pipe_transport(stream).close()  # type: ignore[attr-defined]
+        tap.opened.set()
+        assert await process.wait() == 0
+    assert (tmp_path / "files" / "file.bin").read_bytes() == BODY
+    assert names_in(tmp_path / "files") == ["file.bin", "other.bin"]

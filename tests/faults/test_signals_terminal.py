@@ -1,0 +1,77 @@
+"""L20 on a terminal: the app and the command are interrupted, killed, or their window is closed."""
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.core.engine import names_in
+from tests.e2e.terminal import APP, Terminal
+from tests.faults.disk import check_kept
+from tests.faults.program import COMMAND
+from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.scenarios import Tap
+
+Until = Callable[..., Awaitable[None]]
+
+BODY = body_of(3_000_000)
+FIRST = 1_500_000
+RHEO = [sys.executable, "-c", COMMAND, "download", "-x", "1", "-o"]
+
+needs_app = pytest.mark.skipif(
+    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
+)
+
+
+@needs_app
+@pytest.mark.parametrize("end", ["TERM", "INT", "HUP", "window closed"])
+async def test_l20_the_app(
+    server: MisbehavingServer, tmp_path: Path, until: Until, end: str
+) -> None:
+    tap, folder, home = Tap(BODY, FIRST, ETag='"v1"'), tmp_path / "files", tmp_path / "home"
+    url, final = server.on("/file.bin", tap), folder / "file.bin"
+    async with Terminal([APP, "-d", str(folder), url], home) as terminal:
+        await terminal.until(lambda: "50%" in terminal.line_with("file.bin"), "half of it")
+        if end == "window closed":
+            terminal.hang_up()
+            await until(lambda: terminal.is_over)
+        else:
+            terminal.send_signal(signal.Signals[f"SIG{end}"])
+            code = await terminal.exit_code()
+            assert b"Traceback" not in terminal.painted
+            assert code == 0
+            assert end == "HUP" or terminal.is_restored
+    assert check_kept(final, BODY) == FIRST
+    tap.opened.set()
+    async with Terminal([APP, "-d", str(folder)], home) as terminal:  # the list is there
+        await terminal.until(lambda: "✓" in terminal.line_with("file.bin"), "the rest")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+        assert terminal.is_restored
+    assert final.read_bytes() == BODY and names_in(folder) == ["file.bin"]
+    assert [request.range_start for request in server.requests] == [None, FIRST]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_l20_the_command(
+    server: MisbehavingServer, tmp_path: Path, number: signal.Signals, times: int
+) -> None:
+    tap, folder = Tap(BODY, FIRST, ETag='"v1"'), tmp_path / "files"
+    line = [*RHEO, os.fspath(folder), server.on("/file.bin", tap)]
+    path = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    async with Terminal(line, tmp_path / "home", environ=path) as terminal:
+        await terminal.shows("1.5 MB/3.0 MB")
+        for _ in range(times):
+            terminal.send_signal(number)
+        assert await terminal.exit_code() == 130
+        assert terminal.is_restored
+        assert b"Traceback" not in terminal.painted
+    assert not (folder / "file.bin").exists()
+    tap.opened.set()
+    async with Terminal(line, tmp_path / "home", environ=path) as terminal:
+        assert await terminal.exit_code() == 0
+    assert (folder / "file.bin").read_bytes() == BODY and names_in(folder) == ["file.bin"]
