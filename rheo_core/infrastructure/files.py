@@ -74,8 +74,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, durable: boo
     Raises:
         OSError: it could not be written; what was at `path` is untouched.
     """
-    # A fixed name: what a crash leaves behind is written over by the next try.
-    temporary = path.with_name(f"{path.name}.new")
+    temporary = unfinished(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         with os.fdopen(os.open(temporary, flags | os.O_CLOEXEC, mode), "wb") as file:
@@ -91,6 +90,14 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, durable: boo
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def unfinished(path: Path) -> Path:
+    """Where `write_atomically` writes what is to be at `path`, and where a crash leaves it.
+
+    A fixed name: the next try writes over it.
+    """
+    return path.with_name(f"{path.name}.new")
 
 
 def rename_without_clobbering(source: Path, target: Path) -> None:

@@ -26,6 +26,7 @@ from rheo_core.infrastructure.files import (
     rename_to_first_free,
     rename_without_clobbering,
     sync_folder,
+    unfinished,
     write_atomically,
 )
 
@@ -133,7 +134,11 @@ class PartFile:
         if found.st_size and not os.path.lexists(self.state_path):
             raise DestinationError(self.path, "exists and was not begun by this program")
         state = self._read_state()
-        if state is None or state.source != self.source or not state.can_resume:
+        if state is None or state.source != self.source:
+            return PartState(self.source)
+        with suppress(FileNotFoundError):  # what a kill in the middle of a checkpoint leaves
+            unfinished(self.state_path).unlink()
+        if not state.can_resume:
             return PartState(self.source)
         # Nobody may have cut or changed them since.
         if all(self._crc_of(piece, stop) == piece.crc for piece in state.written):

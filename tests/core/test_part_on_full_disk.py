@@ -85,3 +85,13 @@ def test_syncing_is_a_choice(
     part.commit(4, overwrite=False)
     assert (tmp_path / "a").read_bytes() == b"data"
     assert synced == (["fdatasync", "fsync", "fsync", "fsync", "fsync"] if durable else [])
+
+
+def test_what_a_kill_in_a_checkpoint_leaves_is_removed(part: PartFile) -> None:
+    part.checkpoint((WrittenRange(0, 4, part.write(0, b"data")),))
+    unfinished = part.state_path.with_name(f"{part.state_path.name}.new")
+    unfinished.write_bytes(b"half a sta")
+    part.release(keep=True)
+    part.open()
+    assert part.state.offset == 4
+    assert not unfinished.exists()
