@@ -48,7 +48,7 @@ def state_of(part: Path) -> PartState:
 
 def kept_so_far(part: Path) -> int:
     """How many bytes the state tells of, 0 while there is none."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # the first one is there before it is written
         return state_of(part).offset
     return 0
 

@@ -72,11 +72,12 @@ class Ended:
         return sum(words in line for line in self.err.splitlines()) == 1
 
 
-def strace(*options: str, log: Path = Path(os.devnull)) -> tuple[str, ...]:
-    """What to put before a program to trace it and its threads."""
+def strace(*options: str, log: Path = Path(os.devnull), signals: bool = False) -> tuple[str, ...]:
+    """What to put before a program to trace it and its threads; `signals`: to inject some."""
     assert STRACE is not None
     # The filter lets all calls but those asked for run at full speed. With it no signal comes.
-    return (STRACE, "-f", "--seccomp-bpf", "-qq", "-o", str(log), *options)
+    how = () if signals else ("--seccomp-bpf",)
+    return (STRACE, "-f", *how, "-qq", "-o", str(log), *options)
 
 
 @dataclass(frozen=True)
