@@ -26,6 +26,7 @@ def make_manager(
         speed_limit_bps=settings.speed_limit,
         chunk_size=settings.chunk_size,
         connections=settings.connections,
+        history_days=settings.history_days,
         session_path=session_path,
         on_problem=on_problem,
     )

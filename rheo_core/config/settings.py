@@ -135,6 +135,12 @@ class Settings(BaseSettings):
     chunk_size: Annotated[int, BeforeValidator(_size)] = Field(
         default=_MIB, ge=_KIB, le=64 * _MIB, description="Bytes collected before they are written"
     )
+    history_days: Annotated[int | None, BeforeValidator(_off_is_none)] = Field(
+        default=365,
+        ge=1,
+        le=36_500,
+        description="Days that downloads taken off the list stay in the history; off: for ever",
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"
     )

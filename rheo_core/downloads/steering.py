@@ -143,7 +143,10 @@ class Steering:
             return True
 
     async def remove(self, download_id: str) -> bool:
-        """Take a download off the list, cancelling it if need be; a finished file stays."""
+        """Take a download off the list, cancelling it if need be; a finished file stays.
+
+        With a session it stays in the history.
+        """
         record = self._tracker.get(download_id)
         if record is None:
             return False
@@ -163,7 +166,7 @@ class Steering:
                 return False
             was, record.before_removal = record.before_removal, None
             if was is None or was.is_terminal:
-                self._lifecycle.changed(record)
+                self._lifecycle.restored(record)
                 return True
             again = self._again(record)  # its bytes went with it
             if was is DownloadStatus.PAUSED:

@@ -44,6 +44,7 @@ class DownloadRecord:
     error: str | None = None
     validation: ValidationResult | None = None
     announced: bool = False  # the started event has been sent
+    listed: bool = True  # False once it was taken off the list; the history has it then
     before_removal: DownloadStatus | None = None
     keep_partial: bool = True  # whether bytes outlive the end of an attempt
     elapsed: float = 0.0  # seconds spent in ended attempts
