@@ -207,6 +207,9 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("log", "l", "Log", "View", "Show or hide what happened.", "log"),
     Action(
+        "history", "h", "History", "View", "What ended, also when it is off the list.", "history"
+    ),
+    Action(
         "undo", "u", "Undo the last remove", "Downloads", "Put removed downloads back.", "undo",
         lambda context: "" if context.can_undo else "nothing was removed",
     ),

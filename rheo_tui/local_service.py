@@ -73,10 +73,16 @@ class LocalService:
         except SessionLockedError as error:
             raise RheoError(f"{error}; open another list with --session FILE") from error
 
-    def link_of(self, download_id: str) -> str | None:
+    async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
-        info = self._manager.get_download_info(download_id)
-        return info.url if info else None
+        config = await self._manager.find_config(download_id)
+        return config.url if config else None
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        """Ended downloads that match `text`, latest first."""
+        return await self._manager.history(text, limit, offset)
 
     def take_problems(self) -> list[str]:
         """Sentences on what is wrong with the session, each told once."""
@@ -109,6 +115,11 @@ class LocalService:
         """Queue downloads."""
         await self._manager.add(configs)
 
+    async def add_again(self, ids: Sequence[str]) -> None:
+        """Queue what ended, as it was asked for."""
+        found = [await self._manager.find_config(download_id) for download_id in ids]
+        await self._manager.add([config for config in found if config])
+
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause those that have not ended."""
         await asyncio.gather(*map(self._manager.pause, ids))
@@ -135,6 +146,16 @@ class LocalService:
         """Undo `remove`."""
         for download_id in ids:
             await self._manager.restore(download_id)
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        """Take downloads out of the history; returns how many."""
+        return await self._manager.forget(ids, text=text, older_than_days=older_than_days)
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         """Add `by` to the priority of each, 1 at the least."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import FileConfig, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, Snapshot
 from rheo_core.events import DownloadEvent
 from rheo_core.inputs import Entry
 
@@ -39,8 +39,13 @@ class DownloadService(Protocol):
     def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`; cheap when nothing did."""
 
-    def link_of(self, download_id: str) -> str | None:
+    async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included, for the user's own clipboard; None where unknown."""
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        """Ended downloads, in the list or taken off it, that match `text`; latest first."""
 
     def take_problems(self) -> list[str]:
         """Sentences that the user should read, such as on a damaged session; each comes once."""
@@ -61,6 +66,9 @@ class DownloadService(Protocol):
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue these downloads."""
 
+    async def add_again(self, ids: Sequence[str]) -> None:
+        """Queue what ended, in the list or the history, as it was asked for."""
+
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause those that have not ended; their bytes are kept."""
 
@@ -78,6 +86,18 @@ class DownloadService(Protocol):
 
     async def restore(self, ids: Sequence[str]) -> None:
         """Undo `remove`."""
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        """Take out of the history what all of these hold for; returns how many.
+
+        What is in the list stays, and so do files.
+        """
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         """Add `by` to the priority of each (1 at the least)."""

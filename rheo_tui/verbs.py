@@ -108,6 +108,8 @@ class Verbs:
             return self.set_limit(command.rate)
         if command.verb == "add":
             return await self._add(command.text)
+        if command.verb == "prune":
+            return await self._prune(command.days)
         row = rows[command.download_id]
         action = BY_ID["pause" if command.verb == "resume" else command.verb]
         if reason := action.disabled(Context(targets=(row,), current=row)):
@@ -121,6 +123,13 @@ class Verbs:
         await self._service.add(good)
         bad = [entry.problem.rstrip(".") for entry in entries if entry.verdict is not Verdict.OK]
         return f"Not added: {bad[0]}." if bad else f"Added {count_text(len(good))}."
+
+    async def _prune(self, days: int) -> str:
+        count = await self._service.forget(older_than_days=days)
+        if not days:
+            return f"Forgot {count_text(count)} that were off the list."
+        ago = count_text(days, "day")
+        return f"Forgot {count_text(count)} off the list that ended more than {ago} ago."
 
     async def _pause_one(self, rows: Targets) -> str:
         await self._service.pause([row.id for row in rows])

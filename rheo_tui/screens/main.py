@@ -38,6 +38,7 @@ from rheo_tui.widgets.totals import TotalsHeader
 
 from .add import AddScreen
 from .help import HelpScreen
+from .history import HistoryScreen
 from .load import LoadScreen
 from .settings import SettingsScreen
 from .sort import SortScreen
@@ -75,6 +76,7 @@ class MainScreen(Screen[None]):
             "clear": self._clear,
             "details": self._toggle_details,
             "log": self._toggle_log,
+            "history": lambda: self.app.push_screen(HistoryScreen(self.link)),
             "copy": self._copy,
             "folder": self._open_folder,
             "settings": self._open_settings,
@@ -274,11 +276,17 @@ class MainScreen(Screen[None]):
         log.display = not log.display
         log.update_lines()
 
-    def _copy(self) -> None:
+    @work(exit_on_error=False)
+    async def _copy(self) -> None:
         row = self.query_one(DownloadTable).current
-        if row:
-            self.app.copy_to_clipboard(self._service.link_of(row.id) or row.url)
+        if row is None:
+            return
+
+        async def copy() -> None:
+            self.app.copy_to_clipboard(await self._service.link_of(row.id) or row.url)
             self._notice("Link copied.")
+
+        await self.link.guard(copy(), "The link was not copied")
 
     def _open_folder(self) -> None:
         row = self.query_one(DownloadTable).current

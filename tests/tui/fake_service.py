@@ -30,6 +30,7 @@ from rheo_core.events import (
     ErrorInfo,
 )
 from rheo_core.inputs import Entry, read_entries
+from rheo_tui.filters import parse_filter
 
 SPEED = 1_000_000.0
 
@@ -50,7 +51,7 @@ class FakeService:
         self._revision = 1
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
-        self._removed: dict[str, DownloadSnapshot] = {}
+        self.past: dict[str, DownloadSnapshot] = {}  # taken off the list
         self._queues: list[asyncio.Queue[DownloadEvent | None]] = []
         self._sequence = 0
 
@@ -83,9 +84,18 @@ class FakeService:
             speed_limit_bps=self._limit,
         )
 
-    def link_of(self, download_id: str) -> str | None:
-        row = self.rows.get(download_id)
+    async def link_of(self, download_id: str) -> str | None:
+        row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        self._record("history", (text, limit, offset))
+        found = [row for row in (self.past | self.rows).values() if row.status.is_terminal]
+        found = [row for row in found if parse_filter(text).matches(row)]
+        found.sort(key=lambda row: row.finished_at or row.added_at, reverse=True)
+        return found[offset : offset + limit]
 
     def take_problems(self) -> list[str]:
         problems, self.problems = self.problems, []
@@ -130,6 +140,12 @@ class FakeService:
             )
             self._emit(DownloadQueuedEvent, config.id, priority=config.priority)
 
+    async def add_again(self, ids: Sequence[str]) -> None:
+        self._record("add_again", list(ids))
+        for row in ids:
+            ended = (self.past | self.rows)[row]
+            self.put(replace(ended, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0))
+
     async def pause(self, ids: Sequence[str]) -> None:
         self._record("pause", list(ids))
         for row in ids:
@@ -158,14 +174,34 @@ class FakeService:
         self._revision += 1
         for row in ids:
             self._emit(DownloadRemovedEvent, row)
-            self._removed[row] = self.rows.pop(row)
+            self.past[row] = self.rows.pop(row)
             del self._changed[row]
             self._gone[row] = self._revision
 
     async def restore(self, ids: Sequence[str]) -> None:
         self._record("restore", list(ids))
         for row in ids:
-            self.put(self._removed.pop(row))
+            self.put(self.past[row])
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        self._record("forget", (ids, text, older_than_days))
+        now = time.time()
+        gone = [
+            row.id
+            for row in self.past.values()
+            if (ids is None or row.id in ids)
+            and parse_filter(text).matches(row)
+            and now - (row.finished_at or row.added_at) >= (older_than_days or 0) * 86400
+        ]
+        for row in gone:
+            del self.past[row]
+        return len(gone)
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         self._record("change_priority", (list(ids), by))
@@ -203,6 +239,7 @@ class FakeService:
         """Make `row` known, as a change of its own."""
         self._revision += 1
         self.rows[row.id] = row
+        self.past.pop(row.id, None)
         self._changed[row.id] = self._revision
         self._gone.pop(row.id, None)
 
