@@ -1,8 +1,9 @@
 """The only door to rheo_core: what the screens may ask for.
 
 `DownloadService` is what screens and widgets know; `LocalService` (in `local_service.py`) answers
-from an engine in this process. A daemon or a remote engine can stand behind the same door later.
-What crosses are frozen values.
+from an engine in this process, `SessionViewer` (in `viewer_service.py`) from the session file of
+another one. A daemon or a remote engine can stand behind the same door later. What crosses are
+frozen values.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -10,9 +11,30 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, FileConfig, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.events import DownloadEvent
 from rheo_core.inputs import Entry
+
+READ_ONLY = "this list is open for reading only"
+
+
+class ListLockedError(RheoError):
+    """Another process writes the list; the message says which one.
+
+    Attributes:
+        path: where the list is kept.
+    """
+
+    def __init__(self, message: str, path: Path) -> None:
+        self.path = path
+        super().__init__(message)
+
+
+class OtherList(Protocol):
+    """Makes the door to another list; it is not open yet."""
+
+    def __call__(self, path: Path, *, read_only: bool) -> "DownloadService":
+        """The list at `path`."""
 
 
 class DownloadService(Protocol):
@@ -26,10 +48,15 @@ class DownloadService(Protocol):
     def keeps_list(self) -> bool:
         """Whether the list is there again at the next start."""
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be changed, because another process writes the list."""
+
     async def start(self) -> None:
-        """Open the engine.
+        """Open the engine; an open one stays open.
 
         Raises:
+            ListLockedError: another process has the list.
             RheoError: it cannot, for a reason that the app cannot mend.
         """
 

@@ -8,7 +8,7 @@ from rheo_core.inputs import Verdict
 from .actions import BY_ID, SPEED_LIMITS, Context, can_move, can_pause, can_retry, limit_step
 from .commands import Command
 from .formatting import count_text, limit_text
-from .service import DownloadService
+from .service import READ_ONLY, DownloadService
 
 Targets = Sequence[DownloadSnapshot]
 
@@ -104,6 +104,8 @@ class Verbs:
 
     async def run_command(self, command: Command, rows: Mapping[str, DownloadSnapshot]) -> str:
         """Run a command of the command line; `rows` are all downloads by their ids."""
+        if self._service.is_read_only:
+            return f"{command.verb}: {READ_ONLY}."
         if command.verb == "limit":
             return self.set_limit(command.rate)
         if command.verb == "add":

@@ -230,6 +230,8 @@ class Session:
 
     async def _flush(self) -> None:
         """Write what was noted; what cannot be written is kept for the next time."""
+        if self._is_read_only:
+            return
         async with self._writing:
             self._note_progress()
             changed, self._changed = self._changed, {}

@@ -30,6 +30,7 @@ __all__ = [
     "SessionStore",
     "SessionStoreError",
     "StoredDownload",
+    "check_place",
 ]
 
 _SETTINGS = (
@@ -221,6 +222,20 @@ class OpenedSession:
 
     store: SessionStore
     problems: tuple[str, ...]
+
+
+def check_place(path: Path) -> None:
+    """Look whether a session is or can be at `path`, as someone typed it; nothing is changed.
+
+    Raises:
+        SessionStoreError: `SessionStore.open` would set the file there aside, or make folders.
+    """
+    path = path.resolve()
+    with _named_errors(path):
+        if not path.parent.is_dir():
+            raise SessionStoreError(path, "its folder does not exist")
+        if path.exists() and (fault := files.find_fault(path)):
+            raise SessionStoreError(path, f"cannot be used: it {fault}")
 
 
 def _tells(name: bytes, config: bytes, wanted: str) -> bool:

@@ -12,6 +12,7 @@ from textual.widgets import Input, OptionList, Static
 from rheo_core.domain.text import printable
 from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
+from rheo_tui.service import READ_ONLY
 from rheo_tui.widgets.history_list import HistoryList
 from rheo_tui.widgets.inputs import LineInput
 
@@ -129,7 +130,7 @@ class HistoryScreen(ModalScreen[None]):
     @work(exit_on_error=False)
     async def _queue_again(self) -> None:
         shown = self.query_one(HistoryList)
-        if (row := shown.current) is None:
+        if (row := shown.current) is None or not self._may_change():
             return
 
         async def queue() -> None:
@@ -144,7 +145,7 @@ class HistoryScreen(ModalScreen[None]):
     async def action_forget(self) -> None:
         """Forget the current one."""
         shown = self.query_one(HistoryList)
-        if (row := shown.current) is None:
+        if (row := shown.current) is None or not self._may_change():
             return
 
         async def forget() -> None:
@@ -160,7 +161,7 @@ class HistoryScreen(ModalScreen[None]):
     async def action_forget_all(self) -> None:
         """Forget all that the search finds, once the user has said yes."""
         text = self._text
-        if not self.query_one(HistoryList).rows:
+        if not self.query_one(HistoryList).rows or not self._may_change():
             return
         which = f"all with “{printable(text)}” in the name or link" if text else "all of it"
         question = QuestionScreen("Forget?", f"Forget {which}? {_STAYS}", yes="forget", no="keep")
@@ -185,6 +186,12 @@ class HistoryScreen(ModalScreen[None]):
             self._tell("Link copied.")
 
         await self._link.guard(copy(), "The link was not copied")
+
+    def _may_change(self) -> bool:
+        if self._link.service.is_read_only:
+            self._tell(f"Not now: {READ_ONLY}.")
+            return False
+        return True
 
     def _tell(self, text: str) -> None:
         self.app.notify(printable(text), markup=False)

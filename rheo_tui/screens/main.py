@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -26,7 +28,7 @@ from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
 from rheo_tui.log_book import LogBook
 from rheo_tui.palette import ActionProvider
-from rheo_tui.service import DownloadService
+from rheo_tui.service import DownloadService, ListLockedError
 from rheo_tui.verbs import Verbs
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -52,6 +54,12 @@ class MainScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (12, "-short"), (30, "-high")]  # noqa: RUF012
+
+    @dataclass
+    class Locked(Message):
+        """Another process has the list."""
+
+        error: ListLockedError
 
     def __init__(self, service: DownloadService, configs: Sequence[FileConfig] = ()) -> None:
         super().__init__()
@@ -88,7 +96,7 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, filter, table beside or above details, log, footer."""
-        yield TotalsHeader(id="totals")
+        yield TotalsHeader(read_only=self._service.is_read_only, id="totals")
         yield FilterBar(id="filter")
         with Container(id="body"):
             yield DownloadTable(self.listing, id="table")
@@ -111,6 +119,8 @@ class MainScreen(Screen[None]):
     async def _run_engine(self) -> None:
         try:
             await self.link.start()
+        except ListLockedError as error:
+            self.post_message(self.Locked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
         if self.link.ready:
@@ -154,6 +164,7 @@ class MainScreen(Screen[None]):
             can_undo=self._verbs.can_undo,
             by_queue_order=self.listing.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
+            read_only=self._service.is_read_only,
         )
 
     def _show_context(self) -> None:
@@ -221,6 +232,9 @@ class MainScreen(Screen[None]):
 
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
+        if reason := BY_ID["add"].disabled(self.context()):
+            self._notice(f"Not added: {reason}.")
+            return
         self.app.push_screen(AddScreen(self.link, text))
 
     @work(exit_on_error=False)

@@ -22,6 +22,7 @@ from rheo_core.infrastructure.session_store import (
     SessionStore,
     SessionStoreError,
     StoredDownload,
+    check_place,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -474,6 +475,22 @@ class TestDamage:
         before = path.read_bytes()
         with pytest.raises(SessionStoreError, match=word):
             SessionStore.open(path, read_only=True)
+        assert path.read_bytes() == before
+        assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
+
+    @pytest.mark.parametrize("name", DAMAGES)
+    def test_a_place_is_checked_before_anything_is_set_aside(self, path: Path, name: str) -> None:
+        damage, word = DAMAGES[name]
+        with opened(path) as store:
+            check_place(path)
+            store.save(row(number) for number in range(200))
+        check_place(path.with_name("new.db"))
+        damage(path)
+        before = path.read_bytes()
+        with pytest.raises(SessionStoreError, match=f"cannot be used: it .*{word}"):
+            check_place(path)
+        with pytest.raises(SessionStoreError, match="its folder does not exist"):
+            check_place(path / "new.db")
         assert path.read_bytes() == before
         assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
 

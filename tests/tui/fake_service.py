@@ -43,6 +43,7 @@ class FakeService:
         self.rows: dict[str, DownloadSnapshot] = {}
         self.calls: list[tuple[str, Any]] = []
         self.started = False
+        self.read_only = False
         self.problems: list[str] = []
         self.closed = False
         self.fail_with: Exception | None = None  # raised by the next call
@@ -60,6 +61,10 @@ class FakeService:
     @property
     def keeps_list(self) -> bool:
         return True
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.read_only
 
     async def start(self) -> None:
         self._record("start")
