@@ -106,6 +106,12 @@ def can_move(row: DownloadSnapshot) -> bool:
     return row.status is DownloadStatus.QUEUED
 
 
+def can_keep(row: DownloadSnapshot) -> bool:
+    """Whether `row` failed only because its hash is another one."""
+    check = row.validation
+    return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
+
+
 def _already(row: DownloadSnapshot) -> str:
     return f"already {_state(row)}"
 
@@ -126,6 +132,20 @@ _queued = _needs(
     lambda row: f"only queued downloads have a place; this one is {_state(row)}",
     "no marked download is queued",
 )
+
+
+_keep = _needs(
+    can_keep,
+    lambda _: "it has not failed a hash check",
+    "no marked download has failed a hash check",
+)
+
+
+def _replace_link(context: Context) -> str:
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return _already(row) if row.status is DownloadStatus.COMPLETED else ""
 
 
 def _in_queue_order(context: Context) -> str:
@@ -160,6 +180,14 @@ ACTIONS: tuple[Action, ...] = (
         "retry_failed", "R", "Retry all failed", "Downloads", "Queue every failed one again.",
         disabled=_changes(lambda context: "" if context.failed else "nothing has failed"),
         acts_on=frozenset({DownloadStatus.FAILED}),
+    ),
+    Action(
+        "link", "e", "Replace the link", "Downloads",
+        "Go on from another address; the bytes stay if they fit.", disabled=_changes(_replace_link),
+    ),
+    Action(
+        "keep", "w", "Keep the data despite the hash", "Downloads",
+        "As NAME.unverified, beside where the file would be.", disabled=_keep,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",

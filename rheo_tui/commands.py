@@ -6,9 +6,14 @@ from dataclasses import dataclass
 
 from .formatting import parse_rate
 
-ID_VERBS = ("cancel", "pause", "resume", "retry", "remove")
-_ALL = (*ID_VERBS, "add", "limit", "prune", "quit")
-_EXAMPLES = {"add": "add https://example.org/file.iso", "limit": "limit 2M", "prune": "prune 30"}
+ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
+_ALL = (*ID_VERBS, "link", "add", "limit", "prune", "quit")
+_EXAMPLES = {
+    "link": "link 3fa9 https://example.org/file.iso",
+    "add": "add https://example.org/file.iso",
+    "limit": "limit 2M",
+    "prune": "prune 30",
+}
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _NAMED_AT_MOST = 3
 
@@ -46,6 +51,11 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
         return Command(verb)
     if not argument:
         raise CommandError(f"{verb} needs something after it, such as “{_EXAMPLES[verb]}”.")
+    if verb == "link":
+        prefix, _, url = argument.partition(" ")
+        if not url.strip():
+            raise CommandError(f"link needs an ID and a link, such as “{_EXAMPLES[verb]}”.")
+        return Command(verb, download_id=find_id(verb, prefix, ids), text=url.strip())
     if verb == "add":
         return Command(verb, text=argument)
     if verb == "prune":

@@ -157,6 +157,14 @@ class LocalService:
         for download_id in ids:
             await self._manager.retry(download_id)
 
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep what a failed hash check refused, as `NAME.unverified`; None: nothing is there."""
+        return await self._manager.keep(download_id)
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch from `url` from now on; False for one that is unknown or completed."""
+        return await self._manager.replace_url(download_id, url)
+
     async def remove(self, ids: Sequence[str]) -> None:
         """Take them off the list."""
         await asyncio.gather(*map(self._manager.remove, ids))

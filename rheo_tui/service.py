@@ -108,6 +108,24 @@ class DownloadService(Protocol):
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped ones again."""
 
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep what a failed hash check refused, as `NAME.unverified`; gives where it is.
+
+        None where there is nothing to keep.
+
+        Raises:
+            RheoError: it cannot be written.
+        """
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch from `url` from now on; bytes that are there stay if they are of the same file.
+
+        False for one that is unknown or completed.
+
+        Raises:
+            ValueError: `url` is not acceptable; one sentence.
+        """
+
     async def remove(self, ids: Sequence[str]) -> None:
         """Take them off the list (cancelling those still running); finished files stay."""
 

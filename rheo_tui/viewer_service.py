@@ -76,7 +76,7 @@ class SessionViewer:
 
     async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
-        record = await self._session.find(download_id)
+        record = self._tracker.get(download_id) or await self._session.find(download_id)
         return record.config.url if record else None
 
     async def history(
@@ -104,7 +104,7 @@ class SessionViewer:
     # The actions that lead here are disabled.
     check, check_file, add, add_again = _refuse_now, _refuse, _refuse, _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
-    change_priority = move = change_settings = _refuse
+    keep = replace_url = change_priority = move = change_settings = _refuse
     set_speed_limit = _refuse_now
 
     async def _follow(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.session_rows import records_of, to_stored
+from rheo_core.infrastructure.session_rows import FoundRecords, records_of, to_stored
 from rheo_core.infrastructure.session_store import (
     SessionStore,
     SessionStoreError,
@@ -156,14 +156,14 @@ class Session:
         find = self._opened.find
         await self._flush()
         row = await self._thread.run(find, download_id)
-        return next(iter(records_of([row] if row else []).records), None)
+        return next(iter(_by_row(records_of([row] if row else []))), None)
 
     async def search(self, text: str, limit: int, offset: int = 0) -> list[DownloadRecord]:
         """Ended downloads that match `text`, latest first; see `SessionStore.search`."""
         search = self._opened.search
         await self._flush()
         rows = await self._thread.run(search, text, limit, offset)
-        return (await self._thread.run(records_of, rows)).records
+        return _by_row(await self._thread.run(records_of, rows))
 
     async def forget(
         self,
@@ -277,6 +277,13 @@ async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:
         if number % _SLICE == 0:
             await asyncio.sleep(0)
     return rows
+
+
+def _by_row(found: FoundRecords) -> list[DownloadRecord]:
+    """Records with the ids of their rows, which `find` and `forget` go by."""
+    for row_id, record in found.renamed:
+        record.id = row_id
+    return found.records
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

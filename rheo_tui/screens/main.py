@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -41,6 +42,7 @@ from rheo_tui.widgets.totals import TotalsHeader
 from .add import AddScreen
 from .help import HelpScreen
 from .history import HistoryScreen
+from .link import LinkScreen
 from .load import LoadScreen
 from .settings import SettingsScreen
 from .sort import SortScreen
@@ -74,9 +76,10 @@ class MainScreen(Screen[None]):
         self._here: dict[str, Callable[[], object]] = {
             "add": lambda: self.open_add(""),
             "load": lambda: self.app.push_screen(LoadScreen(self.link)),
-            "limit_down": lambda: self._step_limit(up=False),
-            "limit_up": lambda: self._step_limit(up=True),
-            "slow": self._toggle_slow,
+            "link": self._open_link,
+            "limit_down": lambda: self._change_limit(partial(self._verbs.step_limit, up=False)),
+            "limit_up": lambda: self._change_limit(partial(self._verbs.step_limit, up=True)),
+            "slow": lambda: self._change_limit(self._verbs.toggle_slow),
             "mark": self._mark,
             "mark_all": self._mark_all,
             "filter": lambda: self.query_one(FilterBar).open(),
@@ -237,20 +240,15 @@ class MainScreen(Screen[None]):
             return
         self.app.push_screen(AddScreen(self.link, text))
 
-    @work(exit_on_error=False)
-    async def _step_limit(self, *, up: bool) -> None:
-        async def act() -> None:
-            current = self.link.latest.speed_limit_bps if self.link.latest else None
-            self._notice(self._verbs.step_limit(current, up=up))
-
-        await self.link.guard(act(), "The speed limit was not changed")
-        self.refresh_from_engine()
+    def _open_link(self) -> None:
+        row = self.query_one(DownloadTable).current
+        if row is not None:
+            self.app.push_screen(LinkScreen(self._service, row))
 
     @work(exit_on_error=False)
-    async def _toggle_slow(self) -> None:
+    async def _change_limit(self, change: Callable[[int | None], str]) -> None:
         async def act() -> None:
-            current = self.link.latest.speed_limit_bps if self.link.latest else None
-            self._notice(self._verbs.toggle_slow(current))
+            self._notice(change(self.link.latest.speed_limit_bps if self.link.latest else None))
 
         await self.link.guard(act(), "The speed limit was not changed")
         self.refresh_from_engine()
@@ -310,9 +308,8 @@ class MainScreen(Screen[None]):
         self._notice(problem or f"Opening {folder}.", bool(problem))
 
     def _open_palette(self) -> None:
-        self.app.push_screen(
-            CommandPalette(providers=[ActionProvider], placeholder="What do you want to do?")
-        )
+        placeholder = "What do you want to do?"
+        self.app.push_screen(CommandPalette(providers=[ActionProvider], placeholder=placeholder))
 
     # Sorting and filtering
 

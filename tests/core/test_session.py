@@ -464,6 +464,17 @@ class TestProblems:
         assert connection.execute("SELECT id FROM downloads").fetchall() == [(download(1).id,)]
         connection.close()
 
+    async def test_in_the_history_it_is_found_by_the_id_of_its_row(self, path: Path) -> None:
+        ended = download(1, status=DownloadStatus.COMPLETED, listed=False)
+        store = SessionStore.open(path).store
+        store.save([to_stored(ended)._replace(id="0" * 16)])
+        store.close()
+        async with opened(path) as session:
+            (found,) = await session.search("", 10)
+            assert found.id == "0" * 16
+            assert (again := await session.find(found.id)) and again.config == ended.config
+            assert await session.forget([found.id]) == 1
+
     async def test_a_damaged_file_is_told_of(self, path: Path) -> None:
         path.write_bytes(b"not a session")
         session = Session(path)

@@ -16,6 +16,7 @@ from rheo_core.domain import (
     FileConfig,
     Snapshot,
 )
+from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -44,6 +45,7 @@ class FakeService:
         self.calls: list[tuple[str, Any]] = []
         self.started = False
         self.read_only = False
+        self.unkept = False  # there is no data left to keep
         self.problems: list[str] = []
         self.closed = False
         self.fail_with: Exception | None = None  # raised by the next call
@@ -173,6 +175,21 @@ class FakeService:
         self._record("retry", list(ids))
         for row in ids:
             self.change(row, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0)
+
+    async def keep(self, download_id: str) -> Path | None:
+        self._record("keep", download_id)
+        if self.unkept:
+            return None
+        return Path(f"{self.rows[download_id].destination}.unverified")
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        self._record("replace_url", (download_id, url))
+        new = normalise_url(url)
+        row = self.rows.get(download_id)
+        if row is None or row.status is DownloadStatus.COMPLETED:
+            return False
+        self.change(download_id, url=redact_url(new))
+        return True
 
     async def remove(self, ids: Sequence[str]) -> None:
         self._record("remove", list(ids))
