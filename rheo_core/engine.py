@@ -31,6 +31,7 @@ def make_manager(
         stall_speed=settings.stall_speed,
         durable=settings.durable,
         wait_for_room=wait_for_room,
+        history_days=settings.history_days,
         session_path=session_path,
         on_problem=on_problem,
     )

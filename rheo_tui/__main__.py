@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rheo_core.config.store import LoadedSettings
     from rheo_core.domain import FileConfig
 
+    from .service import DownloadService
+
 _BAD_INPUT = 1
 
 
@@ -134,9 +136,15 @@ def _run(
 
     from .app import RheoApp
     from .local_service import LocalService
+    from .viewer_service import SessionViewer
+
+    def other_list(path: Path, *, read_only: bool) -> "DownloadService":
+        if read_only:
+            return SessionViewer(settings, path)
+        return LocalService(settings, session_path=path, careful=True)
 
     service = LocalService(settings, session_path=session or session_path())
-    app = RheoApp(service, configs, notices)
+    app = RheoApp(service, configs, notices, other_list)
     app.run()
     return app.return_code or 0
 

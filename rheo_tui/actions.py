@@ -10,7 +10,11 @@ from textual.binding import Binding
 from textual.keys import format_key
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.service import READ_ONLY
 from rheo_tui.statuses import LOOKS
+
+Reason = Callable[["Context"], str]
+"""Why something makes no sense now; \"\" where it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Context:
     can_undo: bool = False
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Action:
     group: str
     help: str
     label: str = ""  # in the footer; empty: not shown there
-    disabled: Callable[[Context], str] = field(default=lambda _: "")
+    disabled: Reason = field(default=lambda _: "")
     acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
     opens_input: bool = False  # what is typed behind its key belongs into an input
 
@@ -66,9 +71,14 @@ def _state(row: DownloadSnapshot) -> str:
     return LOOKS[row.status].label
 
 
+def _changes(reason: Reason = lambda _: "") -> Reason:
+    """Disabled where nothing can be changed, and where `reason` says so."""
+    return lambda context: READ_ONLY if context.read_only else reason(context)
+
+
 def _needs(
     fits: Callable[[DownloadSnapshot], bool], one: Callable[[DownloadSnapshot], str], many: str
-) -> Callable[[Context], str]:
+) -> Reason:
     """Disabled unless some target fits; `one` words the reason for a single row."""
 
     def reason(context: Context) -> str:
@@ -78,7 +88,7 @@ def _needs(
             return ""
         return one(context.targets[0]) if len(context.targets) == 1 else many
 
-    return reason
+    return _changes(reason)
 
 
 def can_pause(row: DownloadSnapshot) -> bool:
@@ -94,6 +104,12 @@ def can_retry(row: DownloadSnapshot) -> bool:
 def can_move(row: DownloadSnapshot) -> bool:
     """Whether `row` has a place in the queue."""
     return row.status is DownloadStatus.QUEUED
+
+
+def can_keep(row: DownloadSnapshot) -> bool:
+    """Whether `row` failed only because its hash is another one."""
+    check = row.validation
+    return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
 
 
 def _already(row: DownloadSnapshot) -> str:
@@ -118,10 +134,27 @@ _queued = _needs(
 )
 
 
-def _move(context: Context) -> str:
+_keep = _needs(
+    can_keep,
+    lambda _: "it has not failed a hash check",
+    "no marked download has failed a hash check",
+)
+
+
+def _replace_link(context: Context) -> str:
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return _already(row) if row.status is DownloadStatus.COMPLETED else ""
+
+
+def _in_queue_order(context: Context) -> str:
     if context.targets and not context.by_queue_order:
         return "the list is not in queue order; choose it with the sort key first"
     return _queued(context)
+
+
+_move = _changes(_in_queue_order)
 
 
 def _some(context: Context) -> str:
@@ -133,7 +166,7 @@ def _current(context: Context) -> str:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("add", "a", "Add links", "Links", "Paste or type links, one a line.", "add"),
+    Action("add", "a", "Add links", "Links", "Paste or type links, one a line.", "add", _changes()),
     Action(
         "pause", "p", "Pause or resume", "Downloads",
         "Stop and keep the bytes, or go on.", "pause", _not_ended,
@@ -145,8 +178,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("retry", "r", "Retry", "Downloads", "Queue it again.", "retry", _retry),
     Action(
         "retry_failed", "R", "Retry all failed", "Downloads", "Queue every failed one again.",
-        disabled=lambda context: "" if context.failed else "nothing has failed",
+        disabled=_changes(lambda context: "" if context.failed else "nothing has failed"),
         acts_on=frozenset({DownloadStatus.FAILED}),
+    ),
+    Action(
+        "link", "e", "Replace the link", "Downloads",
+        "Go on from another address; the bytes stay if they fit.", disabled=_changes(_replace_link),
+    ),
+    Action(
+        "keep", "w", "Keep the data despite the hash", "Downloads",
+        "As NAME.unverified, beside where the file would be.", disabled=_keep,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",
@@ -155,7 +196,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "clear_finished", "X", "Clear the finished", "Downloads",
         "Remove all that are done from the list; the failed stay.",
-        disabled=lambda context: "" if context.finished else "nothing has finished",
+        disabled=_changes(lambda context: "" if context.finished else "nothing has finished"),
         acts_on=frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED}),
     ),
     Action(
@@ -171,19 +212,21 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
         "For all downloads together, at once.",
-        disabled=lambda context: (
-            "already the lowest limit" if context.speed_limit == SPEED_LIMITS[0] else ""
+        disabled=_changes(
+            lambda context: (
+                "already the lowest limit" if context.speed_limit == SPEED_LIMITS[0] else ""
+            )
         ),
     ),
     Action(
         "slow", "t", "Slow mode", "Queue",
-        "100 kB/s for all together, and back to the limit before.",
+        "100 kB/s for all together, and back to the limit before.", disabled=_changes(),
     ),
     Action(
         "limit_up", "]", "Raise the speed limit", "Queue",
         "Above the highest step there is no limit.",
-        disabled=lambda context: (
-            "there is no speed limit" if context.speed_limit is None else ""
+        disabled=_changes(
+            lambda context: "there is no speed limit" if context.speed_limit is None else ""
         ),
     ),
     Action(
@@ -207,10 +250,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("log", "l", "Log", "View", "Show or hide what happened.", "log"),
     Action(
-        "undo", "u", "Undo the last remove", "Downloads", "Put removed downloads back.", "undo",
-        lambda context: "" if context.can_undo else "nothing was removed",
+        "history", "h", "History", "View", "What ended, also when it is off the list.", "history"
     ),
-    Action("load", "o", "Load a list", "Links", "Read links from a file.", "load"),
+    Action(
+        "undo", "u", "Undo the last remove", "Downloads", "Put removed downloads back.", "undo",
+        _changes(lambda context: "" if context.can_undo else "nothing was removed"),
+    ),
+    Action("load", "o", "Load a list", "Links", "Read links from a file.", "load", _changes()),
     Action(
         "copy", "y", "Copy the link", "View", "Through the terminal; secrets are left out.",
         disabled=_current,
@@ -222,7 +268,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", "pagedown", "Page down", "Move", "One screen down."),
     Action("first", "home,g", "First", "Move", "To the first row."),
     Action("last", "end,G", "Last", "Move", "To the last row."),
-    Action("settings", "comma", "Settings", "App", "Folder, parallel downloads, retries."),
+    Action(
+        "settings", "comma", "Settings", "App", "Folder, parallel downloads, retries.",
+        disabled=_changes(),
+    ),
     Action(
         "command", ":", "Command line", "App", "Such as :cancel 3fa9 or :limit 2M.",
         opens_input=True,

@@ -7,20 +7,24 @@ from asyncio import get_running_loop
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
+from pathlib import Path
 from typing import ClassVar
 
-from textual import events
+from rich.text import Text
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 
 from rheo_core.domain import FileConfig
+from rheo_core.domain.text import printable
 
 from .actions import unknown_actions
 from .screens.add import AddScreen
+from .screens.locked import LockedScreen
 from .screens.main import MainScreen
 from .screens.quit import QuitScreen
-from .service import DownloadService
+from .service import READ_ONLY, DownloadService, ListLockedError, OtherList
 from .themes import DARK, FALLBACKS, THEMES
 
 
@@ -31,6 +35,7 @@ class RheoApp(App[None]):
         service: the door to the engine.
         configs: downloads to queue at the start.
         notices: sentences to show at the start, such as problems with the settings file.
+        other_list: makes the door to another list, for when this one is in use.
     """
 
     TITLE = "rheo"
@@ -47,10 +52,13 @@ class RheoApp(App[None]):
         service: DownloadService,
         configs: Sequence[FileConfig] = (),
         notices: Sequence[str] = (),
+        other_list: OtherList | None = None,
     ) -> None:
         super().__init__()
         self._service = service
+        self._configs = configs
         self._notices = list(notices)
+        self._other_list = other_list
         self._quitting = False
         self._clashes: set[str] = set()
         self.main = MainScreen(service, configs)
@@ -108,6 +116,40 @@ class RheoApp(App[None]):
                 text = f"The key of “{binding.description}” is taken by another action."
                 self.notify(text, severity="warning", markup=False)
 
+    @on(MainScreen.Locked)
+    def _list_is_locked(self, event: MainScreen.Locked) -> None:
+        if self._other_list is None:
+            self._quit_locked(event.error)
+            return
+
+        def chosen(service: DownloadService | None) -> None:
+            if service is None:
+                self._quit_locked(event.error)
+            else:
+                self._change_list(service)
+
+        self.push_screen(LockedScreen(event.error, self._open_list), chosen)
+
+    async def _open_list(self, path: Path, *, read_only: bool) -> DownloadService:
+        assert self._other_list is not None
+        service = self._other_list(path, read_only=read_only)
+        await service.start()
+        return service
+
+    def _change_list(self, service: DownloadService) -> None:
+        """Show another list; the one so far was never open."""
+        configs = self._configs
+        if configs and service.is_read_only:
+            self.notify(f"No links were added: {READ_ONLY}.", severity="warning", markup=False)
+            configs = ()
+        self._service = service
+        self.main = MainScreen(service, configs)
+        self.switch_screen(self.main)
+
+    def _quit_locked(self, error: ListLockedError) -> None:
+        told = f"rheo-tui: {printable(str(error))}; open another list with --session FILE"
+        self.exit(return_code=1, message=Text(told))
+
     def on_paste(self, event: events.Paste) -> None:
         """A paste that no input kept opens the box for links with all of it."""
         text = "\n".join(event.text.splitlines())
@@ -128,6 +170,9 @@ class RheoApp(App[None]):
             self.exit()
             return
         if isinstance(self.screen, QuitScreen):
+            return
+        if isinstance(self.screen, LockedScreen):
+            self.screen.dismiss(None)
             return
         latest = self.main.link.latest
         running = latest.stats.in_progress if latest else 0

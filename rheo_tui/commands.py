@@ -1,12 +1,20 @@
 """What the command line understands: text -> a command, or one sentence on what is wrong."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .formatting import parse_rate
 
-ID_VERBS = ("cancel", "pause", "resume", "retry", "remove")
-_ALL = (*ID_VERBS, "add", "limit", "quit")
+ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
+_ALL = (*ID_VERBS, "link", "add", "limit", "prune", "quit")
+_EXAMPLES = {
+    "link": "link 3fa9 https://example.org/file.iso",
+    "add": "add https://example.org/file.iso",
+    "limit": "limit 2M",
+    "prune": "prune 30",
+}
+_DAYS = re.compile(r"(\d{1,5})\s*d?")
 _NAMED_AT_MOST = 3
 
 
@@ -22,6 +30,7 @@ class Command:
     download_id: str = ""
     text: str = ""
     rate: int | None = None  # bytes/s; None: no limit
+    days: int = 0
 
 
 def parse_command(line: str, ids: Iterable[str]) -> Command:
@@ -41,14 +50,27 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
             raise CommandError(f"quit takes nothing after it, not “{argument}”.")
         return Command(verb)
     if not argument:
-        example = "add https://example.org/file.iso" if verb == "add" else "limit 2M"
-        raise CommandError(f"{verb} needs something after it, such as “{example}”.")
+        raise CommandError(f"{verb} needs something after it, such as “{_EXAMPLES[verb]}”.")
+    if verb == "link":
+        prefix, _, url = argument.partition(" ")
+        if not url.strip():
+            raise CommandError(f"link needs an ID and a link, such as “{_EXAMPLES[verb]}”.")
+        return Command(verb, download_id=find_id(verb, prefix, ids), text=url.strip())
     if verb == "add":
         return Command(verb, text=argument)
+    if verb == "prune":
+        return Command(verb, days=_parse_days(argument))
     try:
         return Command(verb, rate=parse_rate(argument))
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def _parse_days(text: str) -> int:
+    match = _DAYS.fullmatch(text)
+    if match is None:
+        raise CommandError(f"“{text}” is not a number of days such as 30 (0 to 99999).")
+    return int(match[1])
 
 
 def find_id(verb: str, prefix: str, ids: Iterable[str]) -> str:

@@ -11,14 +11,15 @@ from rheo_core.domain import (
     DownloadSnapshot,
     DownloadStatus,
     FileConfig,
-    RheoError,
     Snapshot,
 )
 from rheo_core.domain.text import printable
 from rheo_core.engine import make_manager, make_retry_handler
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
-from rheo_core.infrastructure.session_store import SessionLockedError
+from rheo_core.infrastructure.session_store import SessionLockedError, check_place
 from rheo_core.inputs import Entry, read_entries, read_entries_file
+
+from .service import ListLockedError
 
 
 class LocalService:
@@ -28,14 +29,22 @@ class LocalService:
         settings: the settings in force.
         save: whether changed settings are kept in the settings file.
         session_path: where the list is kept; None: nowhere.
+        careful: where `session_path` is a file that is no list, or its folder is missing, it is
+            refused; without it the one is set aside and the other made.
     """
 
     def __init__(
-        self, settings: Settings, *, save: bool = True, session_path: Path | None = None
+        self,
+        settings: Settings,
+        *,
+        save: bool = True,
+        session_path: Path | None = None,
+        careful: bool = False,
     ) -> None:
         self._settings = settings
         self._save = save
-        self._keeps_list = session_path is not None
+        self._session_path = session_path
+        self._careful = careful
         self._problems: list[str] = []
         self._manager = make_manager(
             settings, session_path=session_path, on_problem=self._problems.append
@@ -51,14 +60,24 @@ class LocalService:
     @property
     def keeps_list(self) -> bool:
         """Whether the list is there again at the next start."""
-        return self._keeps_list
+        return self._session_path is not None
+
+    @property
+    def is_read_only(self) -> bool:
+        """This one can do everything."""
+        return False
 
     async def start(self) -> None:
-        """Open the engine.
+        """Open the engine; an open one stays open.
 
         Raises:
-            RheoError: the session cannot be used, such as one that another process has open.
+            ListLockedError: another process has the session open.
+            RheoError: the session cannot be used.
         """
+        if self._manager.is_active:
+            return
+        if self._careful and self._session_path is not None:
+            await asyncio.to_thread(check_place, self._session_path)
         folder = self._settings.download_dir
         try:
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
@@ -71,12 +90,18 @@ class LocalService:
         try:
             await self._manager.open()
         except SessionLockedError as error:
-            raise RheoError(f"{error}; open another list with --session FILE") from error
+            raise ListLockedError(str(error), error.path) from error
 
-    def link_of(self, download_id: str) -> str | None:
+    async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
-        info = self._manager.get_download_info(download_id)
-        return info.url if info else None
+        config = await self._manager.find_config(download_id)
+        return config.url if config else None
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        """Ended downloads that match `text`, latest first."""
+        return await self._manager.history(text, limit, offset)
 
     def take_problems(self) -> list[str]:
         """Sentences on what is wrong with the session, each told once."""
@@ -109,6 +134,11 @@ class LocalService:
         """Queue downloads."""
         await self._manager.add(configs)
 
+    async def add_again(self, ids: Sequence[str]) -> None:
+        """Queue what ended, as it was asked for."""
+        found = [await self._manager.find_config(download_id) for download_id in ids]
+        await self._manager.add([config for config in found if config])
+
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause those that have not ended."""
         await asyncio.gather(*map(self._manager.pause, ids))
@@ -127,6 +157,14 @@ class LocalService:
         for download_id in ids:
             await self._manager.retry(download_id)
 
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep what a failed hash check refused, as `NAME.unverified`; None: nothing is there."""
+        return await self._manager.keep(download_id)
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch from `url` from now on; False for one that is unknown or completed."""
+        return await self._manager.replace_url(download_id, url)
+
     async def remove(self, ids: Sequence[str]) -> None:
         """Take them off the list."""
         await asyncio.gather(*map(self._manager.remove, ids))
@@ -135,6 +173,16 @@ class LocalService:
         """Undo `remove`."""
         for download_id in ids:
             await self._manager.restore(download_id)
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        """Take downloads out of the history; returns how many."""
+        return await self._manager.forget(ids, text=text, older_than_days=older_than_days)
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         """Add `by` to the priority of each, 1 at the least."""

@@ -1,8 +1,9 @@
 """The only door to rheo_core: what the screens may ask for.
 
 `DownloadService` is what screens and widgets know; `LocalService` (in `local_service.py`) answers
-from an engine in this process. A daemon or a remote engine can stand behind the same door later.
-What crosses are frozen values.
+from an engine in this process, `SessionViewer` (in `viewer_service.py`) from the session file of
+another one. A daemon or a remote engine can stand behind the same door later. What crosses are
+frozen values.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -10,9 +11,30 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import FileConfig, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.events import DownloadEvent
 from rheo_core.inputs import Entry
+
+READ_ONLY = "this list is open for reading only"
+
+
+class ListLockedError(RheoError):
+    """Another process writes the list; the message says which one.
+
+    Attributes:
+        path: where the list is kept.
+    """
+
+    def __init__(self, message: str, path: Path) -> None:
+        self.path = path
+        super().__init__(message)
+
+
+class OtherList(Protocol):
+    """Makes the door to another list; it is not open yet."""
+
+    def __call__(self, path: Path, *, read_only: bool) -> "DownloadService":
+        """The list at `path`."""
 
 
 class DownloadService(Protocol):
@@ -26,10 +48,15 @@ class DownloadService(Protocol):
     def keeps_list(self) -> bool:
         """Whether the list is there again at the next start."""
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be changed, because another process writes the list."""
+
     async def start(self) -> None:
-        """Open the engine.
+        """Open the engine; an open one stays open.
 
         Raises:
+            ListLockedError: another process has the list.
             RheoError: it cannot, for a reason that the app cannot mend.
         """
 
@@ -39,8 +66,13 @@ class DownloadService(Protocol):
     def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`; cheap when nothing did."""
 
-    def link_of(self, download_id: str) -> str | None:
+    async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included, for the user's own clipboard; None where unknown."""
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        """Ended downloads, in the list or taken off it, that match `text`; latest first."""
 
     def take_problems(self) -> list[str]:
         """Sentences that the user should read, such as on a damaged session; each comes once."""
@@ -61,6 +93,9 @@ class DownloadService(Protocol):
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue these downloads."""
 
+    async def add_again(self, ids: Sequence[str]) -> None:
+        """Queue what ended, in the list or the history, as it was asked for."""
+
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause those that have not ended; their bytes are kept."""
 
@@ -73,11 +108,41 @@ class DownloadService(Protocol):
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped ones again."""
 
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep what a failed hash check refused, as `NAME.unverified`; gives where it is.
+
+        None where there is nothing to keep.
+
+        Raises:
+            RheoError: it cannot be written.
+        """
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch from `url` from now on; bytes that are there stay if they are of the same file.
+
+        False for one that is unknown or completed.
+
+        Raises:
+            ValueError: `url` is not acceptable; one sentence.
+        """
+
     async def remove(self, ids: Sequence[str]) -> None:
         """Take them off the list (cancelling those still running); finished files stay."""
 
     async def restore(self, ids: Sequence[str]) -> None:
         """Undo `remove`."""
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        """Take out of the history what all of these hold for; returns how many.
+
+        What is in the list stays, and so do files.
+        """
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         """Add `by` to the priority of each (1 at the least)."""

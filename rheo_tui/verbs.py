@@ -3,12 +3,22 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.text import printable
 from rheo_core.inputs import Verdict
 
-from .actions import BY_ID, SPEED_LIMITS, Context, can_move, can_pause, can_retry, limit_step
+from .actions import (
+    BY_ID,
+    SPEED_LIMITS,
+    Context,
+    can_keep,
+    can_move,
+    can_pause,
+    can_retry,
+    limit_step,
+)
 from .commands import Command
 from .formatting import count_text, limit_text
-from .service import DownloadService
+from .service import READ_ONLY, DownloadService
 
 Targets = Sequence[DownloadSnapshot]
 
@@ -27,6 +37,7 @@ class Verbs:
             "retry_failed": self._retry,
             "remove": self._remove,
             "clear_finished": self._remove,
+            "keep": self._keep,
             "undo": self._undo,
             "priority_up": lambda rows: self._change_priority(rows, 1),
             "priority_down": lambda rows: self._change_priority(rows, -1),
@@ -57,6 +68,15 @@ class Verbs:
         ids = [row.id for row in rows if can_retry(row)]
         await self._service.retry(ids)
         return _several("Queued again:", ids)
+
+    async def _keep(self, rows: Targets) -> str:
+        kept = [await self._service.keep(row.id) for row in rows if can_keep(row)]
+        paths = [path for path in kept if path is not None]
+        if not paths:
+            return "There is no data left to keep."
+        if len(paths) == 1:
+            return f"Kept as {printable(paths[0].name)}."
+        return _several("Kept the data of", paths)
 
     async def _remove(self, rows: Targets) -> str:
         ids = [row.id for row in rows]
@@ -104,14 +124,20 @@ class Verbs:
 
     async def run_command(self, command: Command, rows: Mapping[str, DownloadSnapshot]) -> str:
         """Run a command of the command line; `rows` are all downloads by their ids."""
+        if self._service.is_read_only:
+            return f"{command.verb}: {READ_ONLY}."
         if command.verb == "limit":
             return self.set_limit(command.rate)
         if command.verb == "add":
             return await self._add(command.text)
+        if command.verb == "prune":
+            return await self._prune(command.days)
         row = rows[command.download_id]
         action = BY_ID["pause" if command.verb == "resume" else command.verb]
         if reason := action.disabled(Context(targets=(row,), current=row)):
             return f"{action.title}: {reason}."
+        if command.verb == "link":
+            return await self._replace_link(row, command.text)
         verb = {"resume": self._resume_one, "pause": self._pause_one}.get(command.verb)
         return await (verb or self.by_action[command.verb])([row])
 
@@ -122,6 +148,17 @@ class Verbs:
         bad = [entry.problem.rstrip(".") for entry in entries if entry.verdict is not Verdict.OK]
         return f"Not added: {bad[0]}." if bad else f"Added {count_text(len(good))}."
 
+    async def _prune(self, days: int) -> str:
+        count = await self._service.forget(older_than_days=days)
+        if not days:
+            return f"Forgot {count_text(count)} that were off the list."
+        ago = count_text(days, "day")
+        return f"Forgot {count_text(count)} off the list that ended more than {ago} ago."
+
+    async def _replace_link(self, row: DownloadSnapshot, url: str) -> str:
+        replaced = await self._service.replace_url(row.id, url)
+        return "Link replaced." if replaced else "Not replaced: it is done."
+
     async def _pause_one(self, rows: Targets) -> str:
         await self._service.pause([row.id for row in rows])
         return ""
@@ -131,5 +168,5 @@ class Verbs:
         return ""
 
 
-def _several(did: str, ids: Sequence[str]) -> str:
+def _several(did: str, ids: Sequence[object]) -> str:
     return f"{did} {count_text(len(ids))}." if len(ids) > 1 else ""

@@ -148,6 +148,12 @@ class Settings(BaseSettings):
         default=True,
         description="Whether files are synced to the disk; without, a power cut may spoil new ones",
     )
+    history_days: Annotated[int | None, BeforeValidator(_off_is_none)] = Field(
+        default=365,
+        ge=1,
+        le=36_500,
+        description="Days that downloads taken off the list stay in the history; off: for ever",
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"
     )

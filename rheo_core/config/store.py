@@ -106,10 +106,14 @@ def save_settings(
 
 
 def _differing(settings: Settings) -> dict[str, Any]:
-    """The values that are not the defaults, as TOML knows them; it has no None."""
-    values = settings.model_dump(mode="json", exclude_none=True)
+    """The values that are not the defaults, as TOML knows them; it has no None, which is `off`."""
+    values = settings.model_dump(mode="json")
     defaults = _Layer().model_dump(mode="json")
-    return {name: value for name, value in values.items() if value != defaults[name]}
+    return {
+        name: "off" if value is None else value
+        for name, value in values.items()
+        if value != defaults[name]
+    }
 
 
 def _read_environment() -> tuple[dict[str, Any], list[str]]:

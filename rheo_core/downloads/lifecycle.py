@@ -32,13 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 class Journal(Protocol):
-    """Takes note of what must outlive the process (`Session`); both calls cost nothing."""
+    """Takes note of what must outlive the process (`Session`)."""
 
     def note(self, record: DownloadRecord) -> None:
-        """It changed."""
-
-    def note_removed(self, download_id: str) -> None:
-        """It is no longer in the list."""
+        """It changed. The call costs nothing."""
 
 
 class Lifecycle:
@@ -177,9 +174,14 @@ class Lifecycle:
     def removed(self, record: DownloadRecord) -> None:
         """It is no longer in the list."""
         self._tracker.remove(record.id)
-        if self._journal is not None:
-            self._journal.note_removed(record.id)
+        record.listed = False
+        self._note(record)
         self._publish(record, DownloadRemovedEvent)
+
+    def restored(self, record: DownloadRecord) -> None:
+        """It is in the list again, as it was."""
+        record.listed = True
+        self.changed(record)
 
     def _note_error(self, record: DownloadRecord, error: Exception) -> ErrorInfo:
         record.end_attempt()

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from rheo_core.domain.cancellation import CancelResult
-from rheo_core.domain.downloads import DownloadInfo, DownloadStats, Snapshot
+from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
 from rheo_core.domain.exceptions import (
     ManagerNotInitialisedError,
     PendingDownloadsError,
@@ -69,6 +69,8 @@ class DownloadManager:
             loss of power may leave a finished file empty or short.
         wait_for_room: whether a full disk pauses a download until there is room (its reason and
             the paused event tell so); without, it fails with `DiskFullError`.
+        history_days: what is off the list and ended longer ago is forgotten by `open`; None: it is
+            kept for ever.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class DownloadManager:
         stall_speed: int = 100,
         durable: bool = True,
         wait_for_room: bool = True,
+        history_days: int | None = None,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
             download_dir = Path(download_dir).absolute()
@@ -106,7 +109,11 @@ class DownloadManager:
         self._disk = DiskThreads()
         self._hosts = Hosts(connections_per_host, self._queue.look_again)
         self._on_problem = on_problem or _log.warning
-        self._session = Session(session_path, self._on_problem) if session_path else None
+        self._session = (
+            Session(session_path, self._on_problem, history_days=history_days)
+            if session_path
+            else None
+        )
         self._lifecycle = Lifecycle(self._tracker, self._emitter, self._session)
         self._reporter = ProgressReporter(self._tracker, self._emitter)
         self._watching: list[asyncio.Task[None]] = []
@@ -243,6 +250,28 @@ class DownloadManager:
         """A copy of what is known of a download, None where unknown."""
         return self._tracker.get_download_info(download_id)
 
+    async def find_config(self, download_id: str) -> FileConfig | None:
+        """What was asked for, of a download in the list or the history; None where unknown."""
+        record = self._tracker.get(download_id)
+        if record is None and self._session is not None:
+            record = await self._session.find(download_id)
+        return record.config if record else None
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        """Ended downloads, in the list or taken off it; those that ended last come first.
+
+        Those with `text` in their name or URL, whatever the case; `limit` at the most, after the
+        first `offset`. None where there is no session.
+
+        Raises:
+            SessionStoreError: the session cannot be read.
+        """
+        if self._session is None:
+            return []
+        return [record.snapshot() for record in await self._session.search(text, limit, offset)]
+
     def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`, and the totals."""
         return replace(
@@ -347,12 +376,34 @@ class DownloadManager:
         return await self._steering.keep(download_id)
 
     async def remove(self, download_id: str) -> bool:
-        """Take a download off the list, cancelling it if need be; a finished file stays."""
+        """Take a download off the list, cancelling it if need be; a finished file stays.
+
+        With a session it stays in the history.
+        """
         return await self._steering.remove(download_id)
 
     async def restore(self, download_id: str) -> bool:
         """Undo `remove`: it is back in the state it had; one that ran begins again."""
         return await self._steering.restore(download_id)
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        """Take downloads out of the history; what is in the list stays, and so do files.
+
+        Those that are among `ids`, have `text` in their name or URL, and ended longer ago than
+        `older_than_days`, as far as these are given. Returns how many.
+
+        Raises:
+            SessionStoreError: the session cannot be written.
+        """
+        if self._session is None:
+            return 0
+        return await self._session.forget(ids, text=text, older_than_days=older_than_days)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False where unknown or ended.

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.session_rows import records_of, to_stored
+from rheo_core.infrastructure.session_rows import FoundRecords, records_of, to_stored
 from rheo_core.infrastructure.session_store import (
     SessionStore,
     SessionStoreError,
@@ -25,6 +26,7 @@ _PROGRESS_INTERVAL = 5.0
 byte; this is for the list that the next start shows."""
 _RETRY_INTERVAL = 5.0
 """Seconds until a write that failed is tried again, when nothing else is to be written."""
+_DAY = 24 * 60 * 60.0  # seconds
 _SLICE = 500  # records made into rows before the event loop gets its turn
 
 
@@ -38,13 +40,22 @@ class Session:
         path: the session file.
         on_problem: told in one sentence that changes cannot be written, once until they can be,
             and of what could not be restored. Without it the log is.
+        history_days: what is off the list and ended longer ago is forgotten when the file is
+            opened; None: nothing is.
     """
 
-    def __init__(self, path: Path, on_problem: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        on_problem: Callable[[str], None] | None = None,
+        *,
+        history_days: int | None = None,
+    ) -> None:
         self._path = path
+        self._history_days = history_days
         self._on_problem = on_problem or _log.warning
         self._changed: dict[str, DownloadRecord] = {}
-        self._removed: set[str] = set()
+        self._outdated: set[str] = set()  # ids whose rows go
         self._running: dict[str, DownloadRecord] = {}
         self._bytes_written: dict[str, int] = {}  # of those running
         self._progress_due = 0.0
@@ -52,6 +63,7 @@ class Session:
         self._is_read_only = False
         self._store: SessionStore | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._version: int | None = None
 
     async def open(self, *, read_only: bool = False) -> tuple[str, ...]:
         """Open the file or begin a new one; returns what the user should know of it.
@@ -63,23 +75,29 @@ class Session:
             SessionLockedError: another process works with it.
             SessionStoreError: it can be neither read nor made.
         """
-        self._is_read_only = read_only
+        self._is_read_only, self._version = read_only, None
         self._thread = DiskThreads(1)
         try:
             opened = await self._thread.run(SessionStore.open, self._path, read_only=read_only)
         except BaseException:
             self._thread.close()
             raise
-        self._store = opened.store
+        self._store, problems = opened.store, opened.problems
         self._wake, self._closing, self._writing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
-        if self._changed or self._removed:  # told before it was open
+        if read_only:
+            return problems
+        if self._changed:  # told before it was open
             self._wake.set()
-        if not read_only:
-            self._writer = asyncio.get_running_loop().create_task(self._keep_written())
-        return opened.problems
+        self._writer = asyncio.get_running_loop().create_task(self._keep_written())
+        try:
+            if self._history_days is not None:
+                await self.forget(older_than_days=self._history_days)
+        except SessionStoreError as error:
+            problems += (f"The history cannot be shortened: {error}.",)
+        return problems
 
     async def restore(self) -> list[DownloadRecord]:
-        """Every download of the file, in the order in which the queue runs.
+        """Every download of the list, in the order in which the queue runs.
 
         What was under way is queued. What cannot be read is told to `on_problem` and stays in the
         file.
@@ -88,7 +106,7 @@ class Session:
         rows = await self._thread.run(load)
         found = await self._thread.run(records_of, rows)
         for old_id, record in found.renamed:
-            self.note_removed(old_id)
+            self._outdated.add(old_id)
             self.note(record)
         if found.unreadable:
             _log.warning("rows that cannot be read: %s", ", ".join(map(repr, found.unreadable)))
@@ -116,19 +134,16 @@ class Session:
                 for record in records
                 if record.id in self._changed
             }
-            removed = self._removed.intersection(record.id for record in records)
-            self._removed -= removed
             try:
                 await self._thread.run(save, map(to_stored, records))
             except SessionStoreError:
-                self._put_back(outdated, removed)
+                self._put_back(outdated, ())
                 raise
 
     def note(self, record: DownloadRecord) -> None:
         """Take note that a download changed: it is written soon, as it is then."""
         if self._is_read_only:
             return
-        self._removed.discard(record.id)
         self._changed[record.id] = record
         if record.status.is_active:
             self._running[record.id] = record
@@ -136,27 +151,39 @@ class Session:
             self._forget_running(record.id)
         self._wake_up()
 
-    def note_removed(self, download_id: str) -> None:
-        """Take note that a download is no longer in the list."""
-        if self._is_read_only:
-            return
-        self._changed.pop(download_id, None)
-        self._forget_running(download_id)
-        self._removed.add(download_id)
-        self._wake_up()
+    async def find(self, download_id: str) -> DownloadRecord | None:
+        """The download with this id as the file has it, listed or not; None where unknown."""
+        find = self._opened.find
+        await self._flush()
+        row = await self._thread.run(find, download_id)
+        return next(iter(_by_row(records_of([row] if row else []))), None)
 
     async def search(self, text: str, limit: int, offset: int = 0) -> list[DownloadRecord]:
-        """Ended downloads with `text` in their name or URL, whatever the case; latest first."""
+        """Ended downloads that match `text`, latest first; see `SessionStore.search`."""
         search = self._opened.search
         await self._flush()
         rows = await self._thread.run(search, text, limit, offset)
-        return (await self._thread.run(records_of, rows)).records
+        return _by_row(await self._thread.run(records_of, rows))
 
-    async def prune(self, older_than: float | None = None, keep: int | None = None) -> int:
-        """Forget ended downloads in the file; returns how many. See `SessionStore.prune`."""
-        prune = self._opened.prune
+    async def forget(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        """Take downloads out of the history; returns how many. See `SessionStore.forget`."""
+        forget = self._opened.forget
+        before = None if older_than_days is None else time.time() - older_than_days * _DAY
         await self._flush()
-        return await self._thread.run(prune, older_than, keep)
+        return await self._thread.run(forget, ids, text=text, ended_before=before)
+
+    async def has_changed(self) -> bool:
+        """Whether another process has written since the last call; True the first time."""
+        version_of = self._opened.version
+        version = await self._thread.run(version_of)
+        changed, self._version = version != self._version, version
+        return changed
 
     async def close(self) -> None:
         """Write what is left and let go of the file; nothing happens where it is not open."""
@@ -203,17 +230,19 @@ class Session:
 
     async def _flush(self) -> None:
         """Write what was noted; what cannot be written is kept for the next time."""
+        if self._is_read_only:
+            return
         async with self._writing:
             self._note_progress()
             changed, self._changed = self._changed, {}
-            removed, self._removed = self._removed, set()
-            if not changed and not removed:
+            outdated, self._outdated = self._outdated, set()
+            if not changed and not outdated:
                 return
             try:
                 rows = await _rows_of(changed.values())
-                await self._thread.run(self._opened.write, rows, removed)
+                await self._thread.run(self._opened.write, rows, outdated)
             except Exception as error:  # a bug too must neither lose changes nor stop the writer
-                self._put_back(changed, removed)
+                self._put_back(changed, outdated)
                 self._report(error)
             else:
                 self._is_failing = False
@@ -228,11 +257,10 @@ class Session:
                 self._bytes_written[record.id] = record.bytes_downloaded
                 self._changed[record.id] = record
 
-    def _put_back(self, changed: dict[str, DownloadRecord], removed: Iterable[str]) -> None:
+    def _put_back(self, changed: dict[str, DownloadRecord], outdated: Iterable[str]) -> None:
         """Keep what could not be written, but for what was noted since."""
-        known = self._changed.keys() | self._removed
-        self._changed |= {id_: record for id_, record in changed.items() if id_ not in known}
-        self._removed |= {id_ for id_ in removed if id_ not in known}
+        self._changed = changed | self._changed
+        self._outdated.update(outdated)
 
     def _report(self, error: Exception) -> None:
         _log.warning("cannot write the session", exc_info=error)
@@ -249,6 +277,13 @@ async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:
         if number % _SLICE == 0:
             await asyncio.sleep(0)
     return rows
+
+
+def _by_row(found: FoundRecords) -> list[DownloadRecord]:
+    """Records with the ids of their rows, which `find` and `forget` go by."""
+    for row_id, record in found.renamed:
+        record.id = row_id
+    return found.records
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

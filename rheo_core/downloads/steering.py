@@ -193,7 +193,10 @@ class Steering:
             return kept
 
     async def remove(self, download_id: str) -> bool:
-        """Take a download off the list, cancelling it if need be; a finished file stays."""
+        """Take a download off the list, cancelling it if need be; a finished file stays.
+
+        With a session it stays in the history.
+        """
         record = self._tracker.get(download_id)
         if record is None:
             return False
@@ -213,7 +216,7 @@ class Steering:
                 return False
             was, record.before_removal = record.before_removal, None
             if was is None or was.is_terminal:
-                self._lifecycle.changed(record)
+                self._lifecycle.restored(record)
                 return True
             again = self._again(record)  # its bytes went with it
             if was is DownloadStatus.PAUSED:

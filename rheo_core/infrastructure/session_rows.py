@@ -42,6 +42,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         max_attempts=record.max_attempts,
         elapsed=record.elapsed,
         transferred=record.transferred,
+        listed=record.listed,
     )
 
 
@@ -79,6 +80,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         ),
         elapsed=row.elapsed,
         transferred=row.transferred,
+        listed=bool(row.listed),
     )
 
 

@@ -35,10 +35,13 @@ class StoredDownload(NamedTuple):
     max_attempts: int = 1
     elapsed: float = 0.0  # spent in ended attempts
     transferred: int = 0  # over the network, repeated bytes included
+    listed: bool = True  # an ended one that is not is history
 
 
 COLUMNS = StoredDownload._fields
 _NAMES = ", ".join(COLUMNS)
+
+ENDED_AT = "COALESCE(finished_at, added_at)"
 
 SELECT = f"SELECT {_NAMES} FROM downloads"
 UPSERT = (
@@ -80,7 +83,13 @@ def _create(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _keep_history(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE downloads ADD COLUMN listed INTEGER NOT NULL DEFAULT 1")
+    connection.execute("CREATE INDEX by_list ON downloads (listed)")
+    connection.execute(f"CREATE INDEX by_end ON downloads ({ENDED_AT} DESC, id)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history)
 """Number n (from 0) takes version n to n + 1. What was released is never edited, only added to."""
 
 

@@ -9,7 +9,7 @@ that a thousand downloads cost as many syncs as one.
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,6 +30,7 @@ __all__ = [
     "SessionStore",
     "SessionStoreError",
     "StoredDownload",
+    "check_place",
 ]
 
 _SETTINGS = (
@@ -39,8 +40,12 @@ _SETTINGS = (
     "journal_size_limit = 4000000",  # bytes kept of the log once it has been copied into the file
 )
 _GREATEST = 2**63 - 1  # what an integer column can hold
-_ENDED = frozenset(map(str, DownloadStatus.terminal_states()))
-_WHEN = "COALESCE(finished_at, added_at)"
+_MATCHES = "(:text = '' OR tells(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
+_ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
+_SEARCH = (
+    f"{schema.SELECT} WHERE {_ENDED} AND {_MATCHES} "
+    f"ORDER BY {schema.ENDED_AT} DESC, id LIMIT :limit OFFSET :offset"
+)
 
 
 class SessionStore:
@@ -112,9 +117,9 @@ class SessionStore:
         return OpenedSession(cls(path, connection, None), ())
 
     def load(self) -> list[StoredDownload]:
-        """Everything, in the order in which the queue runs; ended downloads at their old place."""
+        """The list, in the order in which the queue runs; ended downloads at their old place."""
         with self._reading() as connection:
-            rows = list(map(_row, connection.execute(schema.SELECT)))
+            rows = list(map(_row, connection.execute(f"{schema.SELECT} WHERE listed = 1")))
         rows.sort(key=_queue_order)
         return rows
 
@@ -125,54 +130,62 @@ class SessionStore:
         """
         self.write(downloads, ())
 
-    def delete(self, ids: Iterable[str]) -> None:
-        """Take downloads out; unknown ids do not matter."""
-        self.write((), ids)
-
     def write(self, saved: Iterable[StoredDownload], deleted: Iterable[str]) -> None:
-        """Take out `deleted`, then write `saved`, as one change."""
+        """Take out `deleted` (unknown ids do not matter), then write `saved`, as one change."""
         with self._writing() as connection:
             connection.executemany(
                 "DELETE FROM downloads WHERE id = ?", ((id_,) for id_ in deleted)
             )
             connection.executemany(schema.UPSERT, map(_parameters, saved))
 
+    def find(self, download_id: str) -> StoredDownload | None:
+        """The download with this id, listed or not; None where unknown."""
+        with self._reading() as connection:
+            rows = connection.execute(f"{schema.SELECT} WHERE id = ?", (download_id,))
+            return next(map(_row, rows), None)
+
     def search(self, text: str, limit: int, offset: int = 0) -> list[StoredDownload]:
-        """Ended downloads with `text` in their name or URL, whatever the case; latest first."""
+        """Ended downloads, listed or not, that match `text`; those that ended last come first.
+
+        Args:
+            text: part of the name or the URL, whatever the case; all match "".
+            limit: how many to return at the most.
+            offset: how many to leave out before.
+        """
         with self._reading() as connection:
             rows = connection.execute(
-                f"{schema.SELECT} WHERE status IN ({_marks(_ENDED)}) "
-                "AND tells(CAST(name AS BLOB), CAST(config AS BLOB), ?) "  # bytes need not be text
-                f"ORDER BY {_WHEN} DESC, id LIMIT ? OFFSET ?",
-                (*_ENDED, text.casefold(), limit, offset),
+                _SEARCH, {"text": text.casefold(), "limit": limit, "offset": offset}
             )
             return list(map(_row, rows))
 
-    def prune(
-        self,
-        older_than: float | None = None,
-        keep: int | None = None,
-        statuses: Collection[str] = _ENDED,
+    def forget(
+        self, ids: Iterable[str] | None = None, *, text: str = "", ended_before: float | None = None
     ) -> int:
-        """Forget ended downloads; returns how many. Files on disk are not touched.
+        """Take ended downloads that are off the list out of the history; returns how many.
+
+        What is on the list stays, and files on disk are not touched. All of these must hold:
 
         Args:
-            older_than: those that ended before this time, seconds since the epoch.
-            keep: all but this many, the latest.
-            statuses: those that ended so.
-
-        Raises:
-            ValueError: `statuses` names one that is not an end.
+            ids: it is one of these; None for any.
+            text: it matches, as in `search`.
+            ended_before: it ended before this time, seconds since the epoch; None for any time.
         """
-        if not _ENDED.issuperset(statuses):
-            raise ValueError(f"only ended downloads can be pruned, not {sorted(statuses)}")
-        chosen = f"status IN ({_marks(statuses)})"
-        latest = f"SELECT id FROM downloads WHERE {chosen} ORDER BY {_WHEN} DESC, id LIMIT ?"
         with self._writing() as connection:
             return connection.execute(
-                f"DELETE FROM downloads WHERE {chosen} AND ({_WHEN} < ? OR id NOT IN ({latest}))",
-                (*statuses, older_than, *statuses, -1 if keep is None else keep),
+                f"DELETE FROM downloads WHERE NOT listed AND {_ENDED} AND {_MATCHES} "
+                "AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids))) "
+                f"AND (:before IS NULL OR {schema.ENDED_AT} < :before)",
+                {
+                    "ids": None if ids is None else json.dumps(list(ids)),
+                    "text": text.casefold(),
+                    "before": ended_before,
+                },
             ).rowcount
+
+    def version(self) -> int:
+        """A number that is another one once another process has written."""
+        with self._reading() as connection:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         """Let go of the file and the lock; nothing happens the second time."""
@@ -211,18 +224,33 @@ class OpenedSession:
     problems: tuple[str, ...]
 
 
+def check_place(path: Path) -> None:
+    """Look whether a session is or can be at `path`, as someone typed it; nothing is changed.
+
+    Raises:
+        SessionStoreError: `SessionStore.open` would set the file there aside, or make folders.
+    """
+    path = path.resolve()
+    with _named_errors(path):
+        if not path.parent.is_dir():
+            raise SessionStoreError(path, "its folder does not exist")
+        if path.exists() and (fault := files.find_fault(path)):
+            raise SessionStoreError(path, f"cannot be used: it {fault}")
+
+
 def _tells(name: bytes, config: bytes, wanted: str) -> bool:
-    """Whether `wanted` is in the name or the URL; SQLite's LIKE folds the case of ASCII only."""
+    """Whether `wanted` is in the name or the URL; SQLite's LIKE folds the case of ASCII only.
+
+    Both come as bytes: what is damaged need not be text.
+    """
     if wanted in name.decode(errors="replace").casefold():
         return True
+    if b"\\" not in config and wanted not in config.decode(errors="replace").casefold():
+        return False  # reading the JSON would take most of the time of a search
     try:
         return wanted in json.loads(config)["url"].casefold()
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged; no reason to find nothing
         return False
-
-
-def _marks(values: Collection[str]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _parameters(download: StoredDownload) -> Sequence[Any]:

@@ -44,6 +44,7 @@ class DownloadRecord:
     error: str | None = None
     validation: ValidationResult | None = None
     announced: bool = False  # the started event has been sent
+    listed: bool = True  # False once it was taken off the list; the history has it then
     before_removal: DownloadStatus | None = None
     waits_for_room: bool = False  # paused because its disk is full; goes on by itself
     keep_partial: bool = True  # whether bytes outlive the end of an attempt

@@ -41,7 +41,7 @@ class HelpScreen(ModalScreen[None]):
     def _table(self, group: str) -> Table:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=9, no_wrap=True)
-        table.add_column(width=26, no_wrap=True)
+        table.add_column(width=30, no_wrap=True)
         table.add_column(ratio=1)
         for action in ACTIONS:
             if action.group == group:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -26,7 +29,7 @@ from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
 from rheo_tui.log_book import LogBook
 from rheo_tui.palette import ActionProvider
-from rheo_tui.service import DownloadService
+from rheo_tui.service import DownloadService, ListLockedError
 from rheo_tui.verbs import Verbs
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -38,6 +41,8 @@ from rheo_tui.widgets.totals import TotalsHeader
 
 from .add import AddScreen
 from .help import HelpScreen
+from .history import HistoryScreen
+from .link import LinkScreen
 from .load import LoadScreen
 from .settings import SettingsScreen
 from .sort import SortScreen
@@ -52,6 +57,12 @@ class MainScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (12, "-short"), (30, "-high")]  # noqa: RUF012
 
+    @dataclass
+    class Locked(Message):
+        """Another process has the list."""
+
+        error: ListLockedError
+
     def __init__(self, service: DownloadService, configs: Sequence[FileConfig] = ()) -> None:
         super().__init__()
         self.keymap = dict(service.settings.keys)
@@ -65,9 +76,10 @@ class MainScreen(Screen[None]):
         self._here: dict[str, Callable[[], object]] = {
             "add": lambda: self.open_add(""),
             "load": lambda: self.app.push_screen(LoadScreen(self.link)),
-            "limit_down": lambda: self._step_limit(up=False),
-            "limit_up": lambda: self._step_limit(up=True),
-            "slow": self._toggle_slow,
+            "link": self._open_link,
+            "limit_down": lambda: self._change_limit(partial(self._verbs.step_limit, up=False)),
+            "limit_up": lambda: self._change_limit(partial(self._verbs.step_limit, up=True)),
+            "slow": lambda: self._change_limit(self._verbs.toggle_slow),
             "mark": self._mark,
             "mark_all": self._mark_all,
             "filter": lambda: self.query_one(FilterBar).open(),
@@ -75,6 +87,7 @@ class MainScreen(Screen[None]):
             "clear": self._clear,
             "details": self._toggle_details,
             "log": self._toggle_log,
+            "history": lambda: self.app.push_screen(HistoryScreen(self.link)),
             "copy": self._copy,
             "folder": self._open_folder,
             "settings": self._open_settings,
@@ -86,7 +99,7 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, filter, table beside or above details, log, footer."""
-        yield TotalsHeader(id="totals")
+        yield TotalsHeader(read_only=self._service.is_read_only, id="totals")
         yield FilterBar(id="filter")
         with Container(id="body"):
             yield DownloadTable(self.listing, id="table")
@@ -109,6 +122,8 @@ class MainScreen(Screen[None]):
     async def _run_engine(self) -> None:
         try:
             await self.link.start()
+        except ListLockedError as error:
+            self.post_message(self.Locked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
         if self.link.ready:
@@ -152,6 +167,7 @@ class MainScreen(Screen[None]):
             can_undo=self._verbs.can_undo,
             by_queue_order=self.listing.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
+            read_only=self._service.is_read_only,
         )
 
     def _show_context(self) -> None:
@@ -219,22 +235,20 @@ class MainScreen(Screen[None]):
 
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
+        if reason := BY_ID["add"].disabled(self.context()):
+            self._notice(f"Not added: {reason}.")
+            return
         self.app.push_screen(AddScreen(self.link, text))
 
-    @work(exit_on_error=False)
-    async def _step_limit(self, *, up: bool) -> None:
-        async def act() -> None:
-            current = self.link.latest.speed_limit_bps if self.link.latest else None
-            self._notice(self._verbs.step_limit(current, up=up))
-
-        await self.link.guard(act(), "The speed limit was not changed")
-        self.refresh_from_engine()
+    def _open_link(self) -> None:
+        row = self.query_one(DownloadTable).current
+        if row is not None:
+            self.app.push_screen(LinkScreen(self._service, row))
 
     @work(exit_on_error=False)
-    async def _toggle_slow(self) -> None:
+    async def _change_limit(self, change: Callable[[int | None], str]) -> None:
         async def act() -> None:
-            current = self.link.latest.speed_limit_bps if self.link.latest else None
-            self._notice(self._verbs.toggle_slow(current))
+            self._notice(change(self.link.latest.speed_limit_bps if self.link.latest else None))
 
         await self.link.guard(act(), "The speed limit was not changed")
         self.refresh_from_engine()
@@ -274,11 +288,17 @@ class MainScreen(Screen[None]):
         log.display = not log.display
         log.update_lines()
 
-    def _copy(self) -> None:
+    @work(exit_on_error=False)
+    async def _copy(self) -> None:
         row = self.query_one(DownloadTable).current
-        if row:
-            self.app.copy_to_clipboard(self._service.link_of(row.id) or row.url)
+        if row is None:
+            return
+
+        async def copy() -> None:
+            self.app.copy_to_clipboard(await self._service.link_of(row.id) or row.url)
             self._notice("Link copied.")
+
+        await self.link.guard(copy(), "The link was not copied")
 
     def _open_folder(self) -> None:
         row = self.query_one(DownloadTable).current
@@ -288,9 +308,8 @@ class MainScreen(Screen[None]):
         self._notice(problem or f"Opening {folder}.", bool(problem))
 
     def _open_palette(self) -> None:
-        self.app.push_screen(
-            CommandPalette(providers=[ActionProvider], placeholder="What do you want to do?")
-        )
+        placeholder = "What do you want to do?"
+        self.app.push_screen(CommandPalette(providers=[ActionProvider], placeholder=placeholder))
 
     # Sorting and filtering
 

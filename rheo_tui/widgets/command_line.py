@@ -27,7 +27,7 @@ class CommandLine(Horizontal):
         """A colon and the text."""
         yield Static(":", id="command-sign")
         yield LineInput(
-            placeholder="cancel, pause, resume, retry or remove ID · add URL · limit RATE · quit",
+            placeholder="cancel 3fa9 · link 3fa9 URL · add URL · limit 2M · prune 30 · quit",
             id="command-text",
             compact=True,
         )

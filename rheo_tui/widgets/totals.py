@@ -24,10 +24,12 @@ class TotalsHeader(Widget):
         "totals--paused",
         "totals--quiet",
         "totals--speed",
+        "totals--read-only",
     }
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, read_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._read_only = read_only
         self._counts: list[tuple[str, int, str, str]] = []
         self._speed = ""
         self._limit: int | None = None
@@ -83,6 +85,8 @@ class TotalsHeader(Widget):
         style = self.get_component_rich_style
         text = Text(no_wrap=True, end="")
         text.append(" rheo ", style("totals--name"))
+        if self._read_only:
+            text.append(" read-only ", style("totals--read-only"))
         for glyph, count, word, name in self._counts:
             shown = style(f"totals--{name}") if count else style("totals--quiet")
             text.append(f"  {glyph} {count:,}", shown)

@@ -51,7 +51,12 @@ def test_bad_override_raises(path: Path) -> None:
 
 def test_saved_is_read_back(path: Path, tmp_path: Path) -> None:
     settings = build_settings(
-        download_dir=tmp_path, speed_limit="5M", keys={"quit": "ctrl+q"}, show_log=False, timeout=9
+        download_dir=tmp_path,
+        speed_limit="5M",
+        keys={"quit": "ctrl+q"},
+        show_log=False,
+        timeout=9,
+        history_days="off",
     )
     save_settings(settings, path)
     loaded = load_settings(path)

@@ -75,6 +75,61 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
     await second.close()
 
 
+async def test_what_is_taken_off_the_list_is_history(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    done = FileConfig(url=server.on("/Done.iso?token=secret", serving(BODY)))
+    waits = FileConfig(url=server.url("/waits"))
+
+    def manager() -> DownloadManager:
+        return DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+
+    async with manager() as first:
+        await first.add([done])
+        await first.wait_until_complete(timeout=20)
+        first.set_limits(max_concurrent=1)
+        first._pool._slots = 0
+        await first.add([waits])
+        assert await first.remove(done.id) and await first.remove(waits.id)
+        assert shown(first) == {}
+        assert {row.name: row.status.value for row in await first.history()} == {
+            "Done.iso": "completed",
+            "waits": "cancelled",
+        }
+        assert await first.restore(done.id)  # undo
+        assert await first.forget([done.id]) == 0  # it is in the list
+        assert await first.remove(done.id)
+
+    async with manager() as second:
+        second._pool._slots = 0
+        assert shown(second) == {}
+        assert [row.name for row in await second.history("done.ISO", limit=5)] == ["Done.iso"]
+        assert await second.history("done", limit=5, offset=1) == []
+        again = await second.find_config(done.id)
+        assert again == done
+        assert await second.find_config("0" * 16) is None
+        await second.add([again])
+        assert await second.history("done") == []  # one row a download: it is queued now
+        assert shown(second) == {"Done.iso": "queued"}
+        assert await second.find_config(done.id) == done
+        assert await second.forget(older_than_days=1) == 0
+        assert await second.forget(text="WAIT") == 1
+        assert await second.history() == []
+
+    async with manager() as third:
+        assert "Done.iso" in shown(third)
+
+
+async def test_without_a_session_there_is_no_history(tmp_path: Path) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = FileConfig(url="http://127.0.0.1:9/x")
+        await manager.add([config])
+        await manager.remove(config.id)
+        assert await manager.history() == []
+        assert await manager.forget() == 0
+        assert await manager.find_config(config.id) is None
+
+
 async def test_killed_once_added(tmp_path: Path) -> None:
     code = """
 import asyncio, os, signal, sys

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from fractions import Fraction
@@ -38,7 +39,7 @@ Until = Callable[..., Awaitable[None]]
 KEPT = (
     *("config", "id", "name", "priority", "rank", "status", "reason", "bytes_downloaded"),
     *("total_bytes", "attempt", "max_attempts", "failures", "added_at", "started_at"),
-    *("finished_at", "destination", "error", "validation", "elapsed", "transferred"),
+    *("finished_at", "destination", "error", "validation", "elapsed", "transferred", "listed"),
 )
 
 
@@ -70,10 +71,10 @@ async def content(path: Path) -> dict[str, DownloadRecord]:
 
 
 def on_disk(path: Path) -> dict[str, str]:
-    """Name and status of everything that is committed, as another process sees it."""
+    """Name and status of all in the list that is committed, as another process sees it."""
     connection = sqlite3.connect(path)
     try:
-        return dict(connection.execute("SELECT name, status FROM downloads"))
+        return dict(connection.execute("SELECT name, status FROM downloads WHERE listed"))
     finally:
         connection.close()
 
@@ -237,7 +238,8 @@ asyncio.run(main())
             session.note(record)
             session.note(download(2))
             await until(lambda: on_disk(path) == {"file-1": "completed", "file-2": "queued"})
-            session.note_removed(record.id)
+            record.listed = False
+            session.note(record)
             await until(lambda: on_disk(path) == {"file-2": "queued"})
 
     async def test_many_changes_are_one_transaction(
@@ -255,8 +257,8 @@ asyncio.run(main())
     async def test_closing_writes_what_is_left(self, path: Path) -> None:
         async with opened(path) as session:
             session.note(download(1))
-            session.note(download(2))
-            session.note_removed(download(2).id)
+            session.note(gone := download(2))
+            gone.listed = False
         assert on_disk(path) == {"file-1": "queued"}
         await session.close()
 
@@ -265,12 +267,10 @@ asyncio.run(main())
             old = download(1, status=DownloadStatus.COMPLETED)
             session.note(old)
             await session.save_now([download(1, priority=5)])
-            session.note_removed(download(2).id)
+            session.note(download(2, status=DownloadStatus.FAILED, listed=False))
             await session.save_now([download(2)])
-            session.note_removed(download(3).id)
-            session.note(download(3))
         there = await content(path)
-        assert list(there) == ["file-1", "file-2", "file-3"]
+        assert list(there) == ["file-1", "file-2"]
         assert there["file-1"].priority == 5
         assert there["file-1"].status is DownloadStatus.QUEUED
 
@@ -313,7 +313,9 @@ asyncio.run(main())
             session.restore(),
             session.save_now([download()]),
             session.search("", 1),
-            session.prune(keep=0),
+            session.find("1"),
+            session.forget(),
+            session.has_changed(),
         ):
             with pytest.raises(SessionStoreError, match="not open"):
                 await call
@@ -325,9 +327,47 @@ asyncio.run(main())
                 session.note(record)
             found = await session.search("FILE", 10)
             assert list(map(facts, found)) == list(map(facts, reversed(ends)))
-            assert await session.prune(keep=1) == 2
-            assert await session.search("file-1", 10) == []
+            for record in ends[:2]:
+                record.listed = False
+                session.note(record)
+            assert await session.forget(text="file-1") == 1
+            assert await session.find(ends[0].id) is None
+            assert (found := await session.find(ends[1].id)) and facts(found) == facts(ends[1])
+            assert [record.name for record in await session.search("", 10)] == ["file-3", "file-2"]
         assert list(await content(path)) == ["file-3", "file-4"]
+
+    async def test_what_ended_long_ago_is_forgotten_when_it_opens(self, path: Path) -> None:
+        now, day = time.time(), 24 * 60 * 60
+        ended = {"status": DownloadStatus.COMPLETED, "listed": False}
+        async with opened(path) as session:
+            await session.save_now(
+                [
+                    download(1, **ended, finished_at=now - 29 * day),
+                    download(2, **ended, finished_at=now - 31 * day),
+                    download(3, **{**ended, "listed": True}, finished_at=now - 31 * day),
+                    download(4, added_at=now - 31 * day),
+                ]
+            )
+        async with opened(path, history_days=30) as session:
+            names = {record.name for record in await session.search("", 10)}
+            assert names == {"file-1", "file-3"}
+            assert [record.name for record in await session.restore()] == ["file-3", "file-4"]
+
+    async def test_a_history_that_cannot_be_shortened_is_told_of(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> int:
+            raise SessionStoreError(path, "disk full")
+
+        monkeypatch.setattr(SessionStore, "forget", refuse)
+        session = Session(path, history_days=1)
+        try:
+            problem = f"The history cannot be shortened: session {path}: disk full."
+            assert await session.open() == (problem,)
+            await session.save_now([download(1)])
+        finally:
+            await session.close()
+        assert on_disk(path) == {"file-1": "queued"}
 
 
 class TestProblems:
@@ -352,7 +392,7 @@ class TestProblems:
                 failures.clear()
                 with Full(session):
                     session.note(download(10 * outage, error=LONG))
-                    session.note_removed(download(outage).id)
+                    session.note(download(outage, status=DownloadStatus.FAILED, listed=False))
                     await until(lambda: len(failures) > 3)
                     assert on_disk(path) == before
                     session.note(download(10 * outage + 1))
@@ -365,24 +405,21 @@ class TestProblems:
     async def test_what_is_noted_during_a_failing_write_wins(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        gone, back = download(1), download(2)
+        noted, latest = download(1), download(1, priority=7)
         async with opened(path, on_problem=lambda _: None) as session:
-            await session.save_now([gone, back])
 
             def failing(*_: object) -> None:
                 raise SessionStoreError(path, "no")
 
             def wish(error: Exception) -> None:
-                session.note_removed(gone.id)
+                session.note(latest)
 
-            session.note(gone)
-            session.note_removed(back.id)
+            session.note(noted)
             with monkeypatch.context() as patch:
                 patch.setattr(SessionStore, "write", failing)
                 patch.setattr(session, "_report", wish)
                 await session._flush()
-            session.note(back)
-        assert on_disk(path) == {"file-2": "queued"}
+        assert (await content(path))["file-1"].priority == 7
 
     async def test_add_fails_on_a_full_disk(self, path: Path) -> None:
         async with opened(path) as session:
@@ -427,6 +464,17 @@ class TestProblems:
         assert connection.execute("SELECT id FROM downloads").fetchall() == [(download(1).id,)]
         connection.close()
 
+    async def test_in_the_history_it_is_found_by_the_id_of_its_row(self, path: Path) -> None:
+        ended = download(1, status=DownloadStatus.COMPLETED, listed=False)
+        store = SessionStore.open(path).store
+        store.save([to_stored(ended)._replace(id="0" * 16)])
+        store.close()
+        async with opened(path) as session:
+            (found,) = await session.search("", 10)
+            assert found.id == "0" * 16
+            assert (again := await session.find(found.id)) and again.config == ended.config
+            assert await session.forget([found.id]) == 1
+
     async def test_a_damaged_file_is_told_of(self, path: Path) -> None:
         path.write_bytes(b"not a session")
         session = Session(path)
@@ -444,9 +492,11 @@ class TestProblems:
             assert await second.open(read_only=True) == ()
             assert [record.name for record in await second.restore()] == ["file-1"]
             second.note(download(2))
-            second.note_removed(download(1).id)
+            assert await second.has_changed() and not await second.has_changed()
             with pytest.raises(SessionStoreError, match="reading only"):
                 await second.save_now([download(3)])
-            await second.close()
             await first.save_now([download(4)])
+            assert await second.has_changed() and not await second.has_changed()
+            assert [record.name for record in await second.restore()] == ["file-1", "file-4"]
+            await second.close()
         assert list(on_disk(path)) == ["file-1", "file-4"]

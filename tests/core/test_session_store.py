@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from rheo_core.infrastructure import session_files, session_schema
+from rheo_core.infrastructure import session_files, session_schema, session_store
 from rheo_core.infrastructure.session_store import (
     SessionLockedError,
     SessionStore,
     SessionStoreError,
     StoredDownload,
+    check_place,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -141,6 +142,7 @@ class TestContents:
             max_attempts=5,
             elapsed=12.5,
             transferred=99,
+            listed=True,
         )
         with opened(path) as store:
             store.save([full, row()])
@@ -153,11 +155,20 @@ class TestContents:
             store.save(row(n, priority=p, rank=r) for n, (p, r) in enumerate(places))
             assert numbers(store) == [2, 4, 1, 5, 3, 0]
 
-    def test_save_replaces_and_delete_takes_out(self, path: Path) -> None:
+    def test_only_the_list_is_loaded(self, path: Path) -> None:
+        with opened(path) as store:
+            store.save([ended(1, 1.0), ended(2, 2.0, listed=False), row(3)])
+            assert numbers(store) == [1, 3]
+            assert store.find(row(2).id) == ended(2, 2.0, listed=False)
+            assert store.find("unknown") is None
+            store.save([row(2)])  # added again
+            assert numbers(store) == [1, 2, 3]
+
+    def test_save_replaces_and_write_takes_out(self, path: Path) -> None:
         with opened(path) as store:
             store.save([row(1), row(2), row(3)])
             store.save([row(2, status="paused", error="no")])
-            store.delete([row(1).id, "unknown"])
+            store.write([], [row(1).id, "unknown"])
             assert store.load() == [row(2, status="paused", error="no"), row(3)]
             store.write([row(4)], [row(3).id])
             assert numbers(store) == [2, 4]
@@ -203,9 +214,15 @@ class TestHistory:
                 [
                     row(1, name="ubuntu.iso"),
                     ended(2, 20.0, name="Ubuntu.ISO"),
-                    ended(3, 30.0, "failed", name="ÜBUNG 100%.pdf"),
-                    ended(4, 40.0, "skipped", config='{"url":"https://example.org/?q=UBUNTU"}'),
-                    ended(5, 50.0, "cancelled"),
+                    ended(3, 30.0, "failed", name="ÜBUNG 100%.pdf", listed=False),
+                    ended(
+                        4,
+                        40.0,
+                        "skipped",
+                        config='{"url":"https://example.org/?q=UBUNTU"}',
+                        listed=False,
+                    ),
+                    ended(5, 50.0, "cancelled", listed=False),
                     row(6, status="paused", name="ubuntu"),
                 ]
             )
@@ -221,6 +238,8 @@ class TestHistory:
             ("url", []),
             ("_", []),
             ("' OR 1", []),
+            ('"', []),
+            ("%", [3]),
         ],
     )
     def test_search(self, store: SessionStore, text: str, found: list[int]) -> None:
@@ -232,29 +251,43 @@ class TestHistory:
         assert pages[1][0].id == row(2).id
 
     def test_search_does_not_mind_a_damaged_row(self, store: SessionStore) -> None:
-        store.save([ended(7, 70.0, config="{"), ended(8, 80.0, config="[]")])
+        store.save(
+            [ended(7, 70.0, config="{ubuntu"), ended(8, 80.0, config='["ubuntu"]', name="\\")]
+        )
         assert [int(download.id, 16) for download in store.search("ubuntu", 10)] == [4, 2]
+
+    def test_search_reads_what_the_json_escapes(self, store: SessionStore) -> None:
+        store.save([ended(7, 70.0, config='{"url":"https://example.org/\\u00fc\\"b"}')])
+        assert [int(download.id, 16) for download in store.search('Ü"B', 10)] == [7]
+
+    def test_a_page_of_a_long_history_costs_a_page(self, store: SessionStore) -> None:
+        plan = store._connection.execute(
+            f"EXPLAIN QUERY PLAN {session_store._SEARCH}", {"text": "", "limit": 1, "offset": 0}
+        ).fetchall()
+        assert ["by_end" in step[3] for step in plan] == [True]  # and nothing is sorted
 
     @pytest.mark.parametrize(
         ("arguments", "left"),
         [
-            ({}, {1, 2, 3, 4, 5, 6}),
-            ({"older_than": 40.0}, {1, 4, 5, 6}),
-            ({"keep": 1}, {1, 5, 6}),
-            ({"keep": 0}, {1, 6}),
-            ({"keep": 3, "older_than": 45.0}, {1, 5, 6}),
-            ({"keep": 0, "statuses": {"completed", "failed"}}, {1, 4, 5, 6}),
-            ({"keep": 1, "statuses": {"completed", "failed"}}, {1, 3, 4, 5, 6}),
-            ({"keep": 0, "statuses": ()}, {1, 2, 3, 4, 5, 6}),
+            ({}, {1, 2, 6}),
+            ({"ended_before": 40.0}, {1, 2, 4, 5, 6}),
+            ({"text": "Ubuntu"}, {1, 2, 3, 5, 6}),
+            ({"text": "ubuntu", "ended_before": 40.0}, {1, 2, 3, 4, 5, 6}),
+            ({"ids": [row(n).id for n in (1, 2, 3, 6)]}, {1, 2, 4, 5, 6}),
+            ({"ids": []}, {1, 2, 3, 4, 5, 6}),
         ],
     )
-    def test_prune(self, store: SessionStore, arguments: Any, left: set[int]) -> None:
-        assert store.prune(**arguments) == 6 - len(left)
-        assert set(numbers(store)) == left
+    def test_forget(self, store: SessionStore, arguments: Any, left: set[int]) -> None:
+        assert store.forget(**arguments) == 6 - len(left)
+        assert {number for number in range(1, 7) if store.find(row(number).id)} == left
 
-    def test_what_waits_cannot_be_pruned(self, store: SessionStore) -> None:
-        with pytest.raises(ValueError, match="ended"):
-            store.prune(keep=0, statuses={"queued"})
+    def test_the_version_tells_what_others_write(self, store: SessionStore, path: Path) -> None:
+        with opened(path, read_only=True) as reader:
+            before = reader.version()
+            assert reader.version() == before
+            store.save([row(9)])
+            assert reader.version() != before
+            assert 9 in numbers(reader)
 
 
 class TestPermissions:
@@ -445,8 +478,24 @@ class TestDamage:
         assert path.read_bytes() == before
         assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
 
+    @pytest.mark.parametrize("name", DAMAGES)
+    def test_a_place_is_checked_before_anything_is_set_aside(self, path: Path, name: str) -> None:
+        damage, word = DAMAGES[name]
+        with opened(path) as store:
+            check_place(path)
+            store.save(row(number) for number in range(200))
+        check_place(path.with_name("new.db"))
+        damage(path)
+        before = path.read_bytes()
+        with pytest.raises(SessionStoreError, match=f"cannot be used: it .*{word}"):
+            check_place(path)
+        with pytest.raises(SessionStoreError, match="its folder does not exist"):
+            check_place(path / "new.db")
+        assert path.read_bytes() == before
+        assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
+
     def test_the_log_of_a_newer_version_is_kept_as_it_is(self, path: Path) -> None:
-        crashed(path, lambda connection: connection.execute("PRAGMA user_version = 2"))
+        crashed(path, lambda connection: connection.execute("PRAGMA user_version = 99"))
         before = files_in(path.parent)
         session = SessionStore.open(path)
         session.store.close()
@@ -653,8 +702,64 @@ print(SessionStore.open(path).problems)
             assert process.stdout.read() == "False\n()\n"
 
 
+VERSION_1 = """
+PRAGMA journal_mode = WAL;
+PRAGMA application_id = 1382573423;
+CREATE TABLE downloads (
+    id TEXT NOT NULL PRIMARY KEY,
+    config TEXT NOT NULL,
+    status TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    rank TEXT NOT NULL,
+    added_at REAL NOT NULL,
+    started_at REAL,
+    finished_at REAL,
+    bytes_downloaded INTEGER NOT NULL,
+    total_bytes INTEGER,
+    destination BLOB,
+    name TEXT NOT NULL,
+    error TEXT,
+    attempt INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    validation TEXT,
+    reason TEXT NOT NULL,
+    max_attempts INTEGER NOT NULL,
+    elapsed REAL NOT NULL,
+    transferred INTEGER NOT NULL
+);
+INSERT INTO downloads VALUES (
+    '0000000000000001', '{"url":"https://example.org/file-1"}', 'queued', 1, '1', 1.5, NULL, NULL,
+    0, NULL, NULL, 'file-1', NULL, 0, 0, NULL, '', 1, 0.0, 0
+);
+INSERT INTO downloads VALUES (
+    '0000000000000002', '{"url":"https://example.org/file-2"}', 'completed', 1, '2', 1.5, 2.5, 3.5,
+    7, 7, CAST('/tmp/file-2' AS BLOB), 'file-2', NULL, 1, 0, NULL, '', 6, 0.5, 7
+);
+PRAGMA user_version = 1;
+"""
+"""What the first version wrote, word for word: it is never changed."""
+
+
 class TestMigrations:
-    """There is one version yet: the mechanism is tried with steps made up here."""
+    def test_a_file_of_version_1(self, path: Path) -> None:
+        path.parent.mkdir()
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript(VERSION_1)
+        with pytest.raises(SessionStoreError, match="older version"):
+            SessionStore.open(path, read_only=True)
+        first, second = row(1, added_at=1.5), ended(2, 3.5, added_at=1.5, started_at=2.5)
+        second = second._replace(
+            bytes_downloaded=7, total_bytes=7, destination="/tmp/file-2", attempt=1,
+            max_attempts=6, elapsed=0.5, transferred=7,
+        )  # fmt: skip
+        for _ in range(2):
+            with opened(path) as store:
+                assert store.load() == [first, second]
+                assert store.search("", 10) == [second]
+                assert session_schema.version_of(store._connection) == 2
+        with opened(path) as store:
+            store.save([second._replace(listed=False)])
+            assert store.load() == [first]
 
     @pytest.fixture
     def old(self, path: Path) -> Path:
@@ -679,7 +784,7 @@ class TestMigrations:
                     "file-1-blue",
                     "file-2-blue",
                 ]
-                assert session_schema.version_of(store._connection) == 3
+                assert session_schema.version_of(store._connection) == len(steps)
 
     def test_a_step_that_fails_leaves_the_version_before_it(
         self, old: Path, monkeypatch: pytest.MonkeyPatch

@@ -112,6 +112,8 @@ async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Pat
     async with first:
         await first.until(lambda: "66%" in first.line_with("big.bin"), "2 of 3 MB")
         async with Terminal(command, tmp_path / "home") as second:
+            await second.shows("This list is in use", "in use by process")
+            second.type("q")
             assert await second.exit_code() == 1
             said = "".join(second.text.split())  # the terminal breaks lines where it likes
             assert "inusebyprocess" in said and "--sessionFILE" in said
@@ -129,6 +131,45 @@ async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Pat
         await terminal.shows("4 done", "big.bin")
         terminal.type("q")
         assert await terminal.exit_code() == 0
+
+
+async def test_a_second_app_looks_and_a_third_takes_another_list(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    urls = [server.on(f"/file-{n}.bin", serving(b"data")) for n in range(2)]
+    held = server.on("/held.bin", Gate(BODY, 1_200_000))
+    home, other = tmp_path / "home", server.on("/other.bin", serving(b"data"))
+    command = [APP, "-d", str(tmp_path / "files")]
+    async with Terminal([*command, *urls, held], home) as first:
+        await first.shows("2 done", "1 active")
+        async with Terminal([*command, other], home) as viewer:
+            await viewer.shows("This list is in use")
+            viewer.type("r")
+            await viewer.shows("read-only", "2 done", "file-0.bin", "held.bin")
+            await viewer.shows("No links were added: this list")
+            viewer.type("x")
+            await viewer.shows("Remove from the list: this list")
+            first.type("x")  # the first row goes
+            await viewer.until(lambda: not viewer.line_with("file-0.bin"), "the change")
+            await viewer.shows("1 done", "held.bin")
+            viewer.type("h")
+            await viewer.until(lambda: "✓" in viewer.line_with("file-0.bin"), "the history")
+            viewer.type(ESCAPE)
+            await viewer.until(lambda: "History" not in viewer.text, "the end of it")
+            viewer.type("q")
+            assert await viewer.exit_code() == 0
+
+        async with Terminal([*command, other], home) as third:
+            await third.shows("This list is in use")
+            third.type("n")
+            await third.shows("session-2.db")
+            third.type(ENTER)
+            await third.shows("1 done", "other.bin")
+            third.type("q")
+            assert await third.exit_code() == 0
+        assert len(server.requests_for("/other.bin")) == 1
+        await first.shows("1 active")
+    assert "session-2.db" in names_in(home / "state" / "rheo")
 
 
 async def test_a_list_with_bad_lines(server: MisbehavingServer, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from rheo_core.domain import (
     FileConfig,
     Snapshot,
 )
+from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -30,6 +31,7 @@ from rheo_core.events import (
     ErrorInfo,
 )
 from rheo_core.inputs import Entry, read_entries
+from rheo_tui.filters import parse_filter
 
 SPEED = 1_000_000.0
 
@@ -42,6 +44,8 @@ class FakeService:
         self.rows: dict[str, DownloadSnapshot] = {}
         self.calls: list[tuple[str, Any]] = []
         self.started = False
+        self.read_only = False
+        self.unkept = False  # there is no data left to keep
         self.problems: list[str] = []
         self.closed = False
         self.fail_with: Exception | None = None  # raised by the next call
@@ -50,7 +54,7 @@ class FakeService:
         self._revision = 1
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
-        self._removed: dict[str, DownloadSnapshot] = {}
+        self.past: dict[str, DownloadSnapshot] = {}  # taken off the list
         self._queues: list[asyncio.Queue[DownloadEvent | None]] = []
         self._sequence = 0
 
@@ -59,6 +63,10 @@ class FakeService:
     @property
     def keeps_list(self) -> bool:
         return True
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.read_only
 
     async def start(self) -> None:
         self._record("start")
@@ -83,9 +91,18 @@ class FakeService:
             speed_limit_bps=self._limit,
         )
 
-    def link_of(self, download_id: str) -> str | None:
-        row = self.rows.get(download_id)
+    async def link_of(self, download_id: str) -> str | None:
+        row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        self._record("history", (text, limit, offset))
+        found = [row for row in (self.past | self.rows).values() if row.status.is_terminal]
+        found = [row for row in found if parse_filter(text).matches(row)]
+        found.sort(key=lambda row: row.finished_at or row.added_at, reverse=True)
+        return found[offset : offset + limit]
 
     def take_problems(self) -> list[str]:
         problems, self.problems = self.problems, []
@@ -130,6 +147,12 @@ class FakeService:
             )
             self._emit(DownloadQueuedEvent, config.id, priority=config.priority)
 
+    async def add_again(self, ids: Sequence[str]) -> None:
+        self._record("add_again", list(ids))
+        for row in ids:
+            ended = (self.past | self.rows)[row]
+            self.put(replace(ended, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0))
+
     async def pause(self, ids: Sequence[str]) -> None:
         self._record("pause", list(ids))
         for row in ids:
@@ -153,19 +176,54 @@ class FakeService:
         for row in ids:
             self.change(row, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0)
 
+    async def keep(self, download_id: str) -> Path | None:
+        self._record("keep", download_id)
+        if self.unkept:
+            return None
+        return Path(f"{self.rows[download_id].destination}.unverified")
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        self._record("replace_url", (download_id, url))
+        new = normalise_url(url)
+        row = self.rows.get(download_id)
+        if row is None or row.status is DownloadStatus.COMPLETED:
+            return False
+        self.change(download_id, url=redact_url(new))
+        return True
+
     async def remove(self, ids: Sequence[str]) -> None:
         self._record("remove", list(ids))
         self._revision += 1
         for row in ids:
             self._emit(DownloadRemovedEvent, row)
-            self._removed[row] = self.rows.pop(row)
+            self.past[row] = self.rows.pop(row)
             del self._changed[row]
             self._gone[row] = self._revision
 
     async def restore(self, ids: Sequence[str]) -> None:
         self._record("restore", list(ids))
         for row in ids:
-            self.put(self._removed.pop(row))
+            self.put(self.past[row])
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        self._record("forget", (ids, text, older_than_days))
+        now = time.time()
+        gone = [
+            row.id
+            for row in self.past.values()
+            if (ids is None or row.id in ids)
+            and parse_filter(text).matches(row)
+            and now - (row.finished_at or row.added_at) >= (older_than_days or 0) * 86400
+        ]
+        for row in gone:
+            del self.past[row]
+        return len(gone)
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         self._record("change_priority", (list(ids), by))
@@ -203,6 +261,7 @@ class FakeService:
         """Make `row` known, as a change of its own."""
         self._revision += 1
         self.rows[row.id] = row
+        self.past.pop(row.id, None)
         self._changed[row.id] = self._revision
         self._gone.pop(row.id, None)
 

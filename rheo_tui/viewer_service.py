@@ -1,0 +1,135 @@
+"""The door to a list that another process writes: everything can be seen, nothing changed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+from rheo_core.config.settings import Settings
+from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
+from rheo_core.downloads.session import Session
+from rheo_core.events import DownloadEvent
+from rheo_core.tracking import DownloadRecord, DownloadTracker
+
+from .service import READ_ONLY
+
+_INTERVAL = 2.0
+"""Seconds between two looks at whether the file has changed."""
+
+
+class SessionViewer:
+    """Implements `DownloadService` over a session file that is read again where it changed.
+
+    The file holds what runs as queued, with the bytes it had a few seconds ago.
+
+    Args:
+        settings: the settings in force.
+        path: the session file.
+    """
+
+    def __init__(self, settings: Settings, path: Path) -> None:
+        self._settings = settings
+        self._problems: list[str] = []
+        self._told: set[str] = set()
+        self._session = Session(path, self._note_problem)
+        self._tracker = DownloadTracker()
+        self._following: asyncio.Task[None] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @property
+    def keeps_list(self) -> bool:
+        """The other process does."""
+        return True
+
+    @property
+    def is_read_only(self) -> bool:
+        """That is what this is for."""
+        return True
+
+    async def start(self) -> None:
+        """Read the list and follow it.
+
+        Raises:
+            RheoError: it cannot be read.
+        """
+        if self._following is None:
+            await self._session.open(read_only=True)
+            await self._read()
+            self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        if self._following is not None:
+            self._following.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._following
+        await self._session.close()
+
+    def snapshot(self, since: int = 0) -> Snapshot:
+        """What changed after revision `since`."""
+        return self._tracker.snapshot(since)
+
+    async def link_of(self, download_id: str) -> str | None:
+        """The whole URL, secrets included."""
+        record = self._tracker.get(download_id) or await self._session.find(download_id)
+        return record.config.url if record else None
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        """Ended downloads that match `text`, latest first."""
+        return [record.snapshot() for record in await self._session.search(text, limit, offset)]
+
+    def take_problems(self) -> list[str]:
+        """Sentences on what cannot be read, each told once."""
+        problems, self._problems = self._problems, []
+        return problems
+
+    async def events(self) -> AsyncIterator[DownloadEvent]:
+        """None: what another process does is seen in the list alone."""
+        return
+        yield
+
+    async def _refuse(self, *_: object, **__: object) -> NoReturn:
+        self._refuse_now()
+
+    def _refuse_now(self, *_: object) -> NoReturn:
+        raise RheoError(READ_ONLY)
+
+    # The actions that lead here are disabled.
+    check, check_file, add, add_again = _refuse_now, _refuse, _refuse, _refuse
+    pause = resume = cancel = retry = remove = restore = forget = _refuse
+    keep = replace_url = change_priority = move = change_settings = _refuse
+    set_speed_limit = _refuse_now
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            try:
+                await self._read()
+            except RheoError as error:
+                self._note_problem(f"The list cannot be read again: {error}.")
+
+    async def _read(self) -> None:
+        if not await self._session.has_changed():
+            return
+        records = await self._session.restore()
+        there = {record.id for record in records}
+        for gone in [record.id for record in self._tracker.records() if record.id not in there]:
+            self._tracker.remove(gone)
+        for record in await asyncio.to_thread(self._changed, records):
+            self._tracker.add(record)
+
+    def _changed(self, records: Iterable[DownloadRecord]) -> list[DownloadRecord]:
+        known = ((self._tracker.get(record.id), record) for record in records)
+        return [new for old, new in known if old is None or old.snapshot() != new.snapshot()]
+
+    def _note_problem(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._problems.append(sentence)

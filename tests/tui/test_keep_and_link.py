@@ -1,0 +1,135 @@
+"""Keeping what a hash check refused, and replacing a link."""
+
+import pytest
+from textual import events
+from textual.widgets import Input, Static
+
+from rheo_core.domain import DownloadError, DownloadStatus, HashAlgorithm, ValidationResult
+from rheo_tui.screens.link import LinkScreen
+from tests.tui.driving import Driver, running
+
+NEW = "https://mirror.example.org/file.iso?token=new"
+
+
+def refuse(app: Driver, download_id: str) -> None:
+    """Let a download fail its hash check."""
+    app.service.fail(download_id, "the hash is another one")
+    check = ValidationResult(
+        algorithm=HashAlgorithm.MD5, expected_hash="ab", calculated_hash="cd", duration_ms=1.0
+    )
+    app.service.change(download_id, validation=check)
+
+
+async def test_keep_is_for_a_failed_hash_check_alone() -> None:
+    async with running() as app:
+        first, _, third = await app.fill()
+        await app.press("w")
+        assert "it has not failed a hash check" in app.notices()
+        app.service.fail(first, "404 Not Found")
+        await app.update()
+        await app.press("w")
+        assert not app.called("keep")
+        refuse(app, first)
+        await app.update()
+        await app.press("w")
+        await app.until(lambda: "Kept as file-00000.iso.unverified." in app.notices())
+        refuse(app, third)
+        await app.update()
+        await app.press("*", "w")
+        await app.until(lambda: "Kept the data of 2 downloads." in app.notices())
+        assert app.called("keep") == [first, first, third]
+
+
+async def test_what_keep_cannot_do_is_told() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        refuse(app, first)
+        await app.update()
+        app.service.fail_with = DownloadError("the disk is full")
+        await app.press("w")
+        told = "Keep the data despite the hash did not work: the disk is full."
+        await app.until(lambda: told in app.notices())
+        app.service.unkept = True
+        await app.press("w")
+        await app.until(lambda: "There is no data left to keep." in app.notices())
+
+
+async def test_keep_from_the_command_line() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        await app.command(f"keep {first[:6]}")
+        assert "it has not failed a hash check" in app.notices()
+        refuse(app, first)
+        await app.update()
+        await app.command(f"keep {first[:6]}")
+        await app.until(lambda: app.called("keep") == [first])
+
+
+async def opened(app: Driver) -> Input:
+    await app.press("e")
+    assert isinstance(app.app.screen, LinkScreen)
+    return app.app.screen.query_one(Input)
+
+
+def problem(app: Driver) -> str:
+    return str(app.app.screen.query_one("#link-problem", Static).render())
+
+
+@pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])
+async def test_a_link_is_replaced_in_every_state_but_done(status: DownloadStatus) -> None:
+    async with running(size=(80, 24)) as app:
+        first, *_ = await app.fill()
+        app.service.change(first, status=status)
+        await app.update()
+        field = await opened(app)
+        field.post_message(events.Paste(NEW))  # it belongs here, not into the box for links
+        await app.until(lambda: field.value == NEW)
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        assert app.called("replace_url") == [(first, NEW)]
+        assert "Link replaced." in app.notices()
+
+
+async def test_errors_stay_in_the_dialog() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        field = await opened(app)
+        for text, told in (
+            ("", "URL is empty."),
+            ("ftp://example.org/[b]x", "URL 'ftp://example.org/[b]x' has scheme 'ftp'; http and"),
+        ):
+            field.value = text
+            await app.press("enter")
+            await app.until(lambda told=told: told in problem(app))
+        app.service.fail_with = DownloadError("the list cannot be written")
+        field.value = NEW
+        await app.press("enter")
+        await app.until(lambda: problem(app) == "the list cannot be written.")
+        app.service.change(first, status=DownloadStatus.COMPLETED)  # meanwhile
+        await app.press("enter")
+        await app.until(lambda: problem(app) == "It is done, or no longer in the list.")
+        await app.press("escape")
+        assert app.app.screen is app.main
+        await app.update()
+        await app.press("e")
+        assert "Replace the link: already done." in app.notices()
+
+
+async def test_link_from_the_command_line() -> None:
+    async with running() as app:
+        first, second, _ = await app.fill()
+        await app.command("link")
+        assert "link needs something after it, such as “link 3fa9 https://" in app.notices()
+        await app.press("escape")
+        await app.command(f"link {second[:6]}")
+        assert "link needs an ID and a link" in app.notices()
+        await app.press("escape")
+        await app.command(f"link {second[:6]} {NEW}")
+        await app.until(lambda: "Link replaced." in app.notices())
+        assert app.called("replace_url") == [(second, NEW)]
+        await app.command(f"link {first[:6]} nonsense")
+        await app.until(lambda: "link did not work: URL 'nonsense' has no scheme" in app.notices())
+        app.service.change(second, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.command(f"link {second[:6]} {NEW}")
+        assert "Replace the link: already done." in app.notices()

@@ -1,0 +1,115 @@
+"""The read-only door over a real session file that another writer changes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import DownloadStatus, FileConfig, RheoError
+from rheo_core.infrastructure.session_rows import to_stored
+from rheo_core.infrastructure.session_store import SessionStore
+from rheo_core.tracking import DownloadRecord
+from rheo_tui import viewer_service
+from rheo_tui.viewer_service import SessionViewer
+
+Until = Callable[..., Awaitable[None]]
+
+
+def download(number: int, **values: object) -> DownloadRecord:
+    record = DownloadRecord.of(FileConfig(url=f"https://example.org/file-{number}?token=secret"))
+    record.rank = number
+    for name, value in values.items():
+        setattr(record, name, value)
+    return record
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "session.db"
+
+
+@asynccontextmanager
+async def viewing(path: Path) -> AsyncIterator[SessionViewer]:
+    viewer = SessionViewer(build_settings(), path)
+    await viewer.start()
+    try:
+        yield viewer
+    finally:
+        await viewer.close()
+
+
+def shown(viewer: SessionViewer) -> dict[str, DownloadStatus]:
+    return {row.name: row.status for row in viewer.snapshot().downloads}
+
+
+async def test_it_follows_what_changes_and_only_that(
+    path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
+    store = SessionStore.open(path).store
+    try:
+        first, second, third = (download(number) for number in (1, 2, 3))
+        store.save(map(to_stored, (first, second)))
+        async with viewing(path) as viewer:
+            await viewer.start()  # an open one stays open
+            assert shown(viewer) == dict.fromkeys(["file-1", "file-2"], DownloadStatus.QUEUED)
+            before = viewer.snapshot().revision
+            first.status, first.listed = DownloadStatus.COMPLETED, False
+            store.save(map(to_stored, (first, third)))
+            await until(lambda: set(shown(viewer)) == {"file-2", "file-3"})
+            change = viewer.snapshot(before)
+            assert [row.name for row in change.downloads] == ["file-3"]
+            assert change.removed == (first.id,)
+            assert [row.name for row in await viewer.history("FILE")] == ["file-1"]
+            assert await viewer.link_of(first.id) == first.config.url
+            assert await viewer.link_of("unknown") is None
+            assert viewer.take_problems() == []
+            assert [event async for event in viewer.events()] == []
+    finally:
+        store.close()
+    assert not path.with_name("session.db-wal").exists()  # it held nobody up
+
+
+async def test_what_cannot_be_read_is_told_once(
+    path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
+    store = SessionStore.open(path).store
+    try:
+        store.save([to_stored(download(1))._replace(config="{")])
+        async with viewing(path) as viewer:
+            (problem,) = viewer.take_problems()
+            assert problem.startswith("1 of 1 downloads")
+            store.save([to_stored(download(1))])
+            await until(lambda: shown(viewer))
+
+            async def broken() -> bool:
+                asked.append(1)
+                raise RheoError("the disk is gone")
+
+            asked: list[int] = []
+            monkeypatch.setattr(viewer._session, "has_changed", broken)
+            await until(lambda: len(asked) > 3)
+            assert viewer.take_problems() == ["The list cannot be read again: the disk is gone."]
+            assert list(shown(viewer)) == ["file-1"]
+    finally:
+        store.close()
+
+
+async def test_nothing_to_read(path: Path) -> None:
+    viewer = SessionViewer(build_settings(), path)
+    with pytest.raises(RheoError, match="no such file"):
+        await viewer.start()
+    await viewer.close()
+
+
+async def test_verbs_are_refused(path: Path) -> None:
+    SessionStore.open(path).store.close()
+    async with viewing(path) as viewer:
+        for refused in (viewer.pause(["1"]), viewer.add([]), viewer.forget(text="x")):
+            with pytest.raises(RheoError, match="open for reading only"):
+                await refused
+        with pytest.raises(RheoError, match="open for reading only"):
+            viewer.set_speed_limit(None)
