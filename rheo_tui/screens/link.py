@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from rheo_core.domain import DownloadSnapshot, RheoError
+from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
 from rheo_tui.service import DownloadService
 
@@ -39,8 +39,8 @@ class LinkScreen(ModalScreen[None]):
     async def _submitted(self, event: Input.Submitted) -> None:
         try:
             replaced = await self._service.replace_url(self._row.id, event.value.strip())
-        except (ValueError, RheoError) as error:
-            self._tell(f"{printable(str(error)).rstrip('.')}.")
+        except Exception as error:  # whatever it is, it is told here and the app goes on
+            self._tell(f"{printable(str(error)).rstrip('.') or type(error).__name__}.")
             return
         if replaced:
             self.app.notify("Link replaced.", markup=False)

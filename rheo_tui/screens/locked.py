@@ -13,7 +13,6 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from rheo_core.domain import RheoError
 from rheo_core.domain.text import printable
 from rheo_tui.service import DownloadService, ListLockedError
 from rheo_tui.widgets.inputs import LineInput
@@ -107,8 +106,8 @@ class LockedScreen(ModalScreen[DownloadService | None]):
         self._tell("")
         try:
             self.dismiss(await self._open(path, read_only=read_only))
-        except (RheoError, ValueError) as error:  # a ValueError: no path can be like that
-            self._tell(f"{printable(str(error))}.")
+        except Exception as error:  # whatever it is, it is told here and the app goes on
+            self._tell(f"{printable(str(error)) or type(error).__name__}.")
 
     def _show_input(self, shown: bool) -> None:
         self.query_one(Input).display = shown

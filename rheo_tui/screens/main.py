@@ -99,10 +99,11 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, filter, table beside or above details, log, footer."""
-        yield TotalsHeader(read_only=self._service.is_read_only, id="totals")
+        read_only = self._service.is_read_only
+        yield TotalsHeader(read_only=read_only, id="totals")
         yield FilterBar(id="filter")
         with Container(id="body"):
-            yield DownloadTable(self.listing, id="table")
+            yield DownloadTable(self.listing, read_only=read_only, id="table")
             yield DetailsPane(id="details")
         yield LogPane(self.book, id="log")
         yield CommandLine(id="command")

@@ -31,7 +31,12 @@ class HistoryList(OptionList):
         "history--cancelled",
         "history--quiet",
     }
-    BINDINGS: ClassVar = [("k", "cursor_up", "Up"), ("j", "cursor_down", "Down")]
+    BINDINGS: ClassVar = [
+        ("k", "cursor_up", "Up"),
+        ("j", "cursor_down", "Down"),
+        ("g", "first", "First"),
+        ("G", "last", "Last"),
+    ]
 
     @dataclass
     class NearEnd(Message):

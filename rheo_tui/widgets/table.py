@@ -31,6 +31,7 @@ _EMPTY = (
     "Press a to add links, o to load a list,",
     "or just paste links here.",
 )
+_EMPTY_READ_ONLY = ("Nothing in this list yet", "", "What its owner adds appears here.")
 
 
 class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
@@ -73,9 +74,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         column: Column
 
-    def __init__(self, listing: Listing, *, id: str | None = None) -> None:
+    def __init__(self, listing: Listing, *, read_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self.listing = listing
+        self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
         self.painted_lines = 0  # lines drawn anew, for tests of the cost
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
         self._painter: RowPainter | None = None
@@ -314,6 +316,6 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _hint(self) -> tuple[str, ...]:
         if not self.listing.rows:
-            return _EMPTY
+            return self._empty
         needle = printable(self.listing.filter.needle)
         return (f"No name or link contains “{needle}”", "", "Esc shows all downloads again.")

@@ -105,6 +105,9 @@ async def test_errors_stay_in_the_dialog() -> None:
         field.value = NEW
         await app.press("enter")
         await app.until(lambda: problem(app) == "the list cannot be written.")
+        app.service.fail_with = RuntimeError()
+        await app.press("enter")
+        await app.until(lambda: problem(app) == "RuntimeError.")
         app.service.change(first, status=DownloadStatus.COMPLETED)  # meanwhile
         await app.press("enter")
         await app.until(lambda: problem(app) == "It is done, or no longer in the list.")

@@ -180,3 +180,4 @@ async def test_the_mark_is_seen(size: tuple[int, int]) -> None:
     service.read_only = True
     async with running(service, size=size) as app:
         assert "read-only" in app.app.export_screenshot()
+        assert any("What its owner adds appears here." in line for line in app.lines())
