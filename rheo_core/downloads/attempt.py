@@ -55,6 +55,7 @@ class Tools:
     locks: PathLocks
     validator: BaseFileValidator | None  # None: the part file's own hash
     written: dict[Path, str]  # which download of this run wrote a path
+    keep_rejected: bool  # what fails its check: there is somebody who may want it all the same
 
 
 class Attempt:
@@ -216,7 +217,8 @@ class Attempt:
         self._record.validation = result
         if not result.is_valid:
             with suppress(DestinationError):
-                await self._tools.disk.run(part.reject)
+                work = part.reject if self._tools.keep_rejected else part.discard
+                await self._tools.disk.run(work)
             raise HashMismatchError(
                 expected_hash=result.expected_hash,
                 calculated_hash=result.calculated_hash,

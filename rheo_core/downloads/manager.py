@@ -128,6 +128,7 @@ class DownloadManager:
             hosts=self._hosts,
             limit=self._limit,
             lifecycle=self._lifecycle,
+            keep_rejected=self._session is not None,
             options=TransferOptions(
                 timeout=timeout,
                 connect_timeout=connect_timeout,
@@ -368,7 +369,7 @@ class DownloadManager:
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check, as `NAME.unverified`; returns where it is.
 
-        None where there is none.
+        None where there is none: it outlives its failure only with a session.
 
         Raises:
             DestinationError: the name cannot be given; the data is where it was.

@@ -50,6 +50,7 @@ class DownloadWorker:
         limit: TokenBucket | None = None,
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
+        keep_rejected: bool = False,
     ) -> None:
         self.download_dir = download_dir
         self.retry_handler = retry_handler or NullRetryHandler()
@@ -72,6 +73,7 @@ class DownloadWorker:
             locks=PathLocks(),
             validator=validator,
             written={},
+            keep_rejected=keep_rejected,
         )
 
     @property

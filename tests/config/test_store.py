@@ -207,7 +207,7 @@ _VALUES = st.recursive(
 _NAMES = st.sampled_from(sorted(Settings.model_fields)) | st.text()
 
 
-@options(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@options(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(_NAMES, _VALUES, max_size=4))
 def test_any_value_is_taken_or_told_of(path: Path, values: dict[str, object]) -> None:
     """A value that is not acceptable leaves the default in force, and a word on it."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -131,54 +132,59 @@ async def test_without_its_sidecar_it_fails(
     assert bool(server.requests_for("/f")) == (told == "hash mismatch")  # no byte before
 
 
-# What fails may be kept
+# What fails may be kept, where there is a session
+
+
+def options(folder: Path) -> dict[str, Any]:
+    return {"download_dir": folder / "files", "session_path": folder / "session.db"}
 
 
 async def test_the_user_may_keep_what_failed(server: MisbehavingServer, tmp_path: Path) -> None:
     config = FileConfig(url=server.on("/f", serving(BODY)), hash_config=wanted(OTHER))
-    (tmp_path / "f.unverified").write_bytes(b"of another day")
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "f.unverified").write_bytes(b"of another day")
+    async with DownloadManager(**options(tmp_path)) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await manager.wait_until_complete(timeout=10)
-        assert names_in(tmp_path) == ["f.part", "f.part.state", "f.unverified"]
-        assert await manager.keep(config.id) == tmp_path / "f.unverified.1"
+        assert names_in(tmp_path / "files") == ["f.part", "f.part.state", "f.unverified"]
+        assert await manager.keep(config.id) == tmp_path / "files" / "f.unverified.1"
         assert manager.snapshot().downloads[0].reason == "kept as f.unverified.1"
         assert await manager.keep(config.id) is None  # it is done
         assert await manager.keep("unknown") is None
-        assert names_in(tmp_path) == ["f.unverified", "f.unverified.1"]
-        assert (tmp_path / "f.unverified.1").read_bytes() == BODY
-        assert (tmp_path / "f.unverified").read_bytes() == b"of another day"
+        assert names_in(tmp_path / "files") == ["f.unverified", "f.unverified.1"]
+        assert (tmp_path / "files" / "f.unverified.1").read_bytes() == BODY
+        assert (tmp_path / "files" / "f.unverified").read_bytes() == b"of another day"
         server.on("/f", serving(OTHER))
         await manager.retry(config.id)
         await manager.wait_until_complete(timeout=10)
-    assert (tmp_path / "f").read_bytes() == OTHER
+    assert (tmp_path / "files" / "f").read_bytes() == OTHER
     assert journal.names()[-1] == "completed"
 
 
 async def test_a_retry_begins_again(server: MisbehavingServer, tmp_path: Path) -> None:
     url = server.on("/f", serving(BODY, ETag='"v1"'))
     config = FileConfig(url=url, hash_config=wanted(OTHER))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=10)
         server.on("/f", serving(OTHER, ETag='"v1"'))
         await manager.retry(config.id)
         await manager.wait_until_complete(timeout=10)
     assert "range" not in server.requests[1].headers
-    assert names_in(tmp_path) == ["f"]
-    assert (tmp_path / "f").read_bytes() == OTHER
+    assert names_in(tmp_path / "files") == ["f"]
+    assert (tmp_path / "files" / "f").read_bytes() == OTHER
 
 
 async def test_what_did_not_fail_its_check_cannot_be_kept(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     config = FileConfig(url=server.on("/f", cut(BODY, 1_000_000, ETag='"v1"')))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=10)
         assert await manager.keep(config.id) is None
-    assert names_in(tmp_path) == ["f.part", "f.part.state"]
+    assert names_in(tmp_path / "files") == ["f.part", "f.part.state"]
 
 
 # How much is read again
