@@ -1,6 +1,7 @@
 """Keeping the main screen and the engine together: start, poll, listen, never fall over."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
@@ -77,8 +78,8 @@ class EngineLink:
             self._book.note(problem, "bad")
             self._notice(problem, True)
         if self.latest is not None and snapshot.revision == since:
-            limits = (self.latest.slots, self.latest.speed_limit_bps)
-            if limits == (snapshot.slots, snapshot.speed_limit_bps):
+            before = replace(self.latest, downloads=(), removed=(), reset=False)
+            if before == replace(snapshot, downloads=(), removed=(), reset=False):
                 return None
         self.latest = snapshot
         return snapshot

@@ -1,8 +1,10 @@
 """How each state of a download looks: a glyph one cell wide, a word, a style."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
+from rheo_core.domain.file_config import host_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +31,30 @@ LOOKS = {
 SORT_RANK = {status: rank for rank, status in enumerate(LOOKS)}
 
 
-def waiting_text(stats: DownloadStats, slots: int) -> str:
-    """Why queued downloads wait: `3 of 3 slots`; empty while slots are free."""
-    if not slots or stats.in_progress < slots:
-        return ""
-    return f"{stats.in_progress} of {slots} slots"
+class Waiting(NamedTuple):
+    """Why queued downloads wait."""
+
+    slots: str = ""  # such as `3 of 3 slots`; empty while some are free
+    full_hosts: frozenset[str] = frozenset()
+
+    @classmethod
+    def now(cls, snapshot: Snapshot) -> "Waiting":
+        """As things stand."""
+        busy, slots = snapshot.stats.in_progress, snapshot.slots
+        text = f"{busy} of {slots} slots" if slots and busy >= slots else ""
+        return cls(text, snapshot.full_hosts)
+
+    def reason(self, row: DownloadSnapshot) -> str:
+        """Why `row` waits; empty where it is about to start."""
+        return self.slots or ("host limit" if host_of(row.url) in self.full_hosts else "")
 
 
-def reason_text(row: DownloadSnapshot, waiting: str, now: float) -> str:
+def reason_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
     """Why `row` is in its state; the engine's own reason first.
 
     Args:
         row: the download.
-        waiting: what `waiting_text` gave.
+        waiting: why queued downloads wait.
         now: seconds since the epoch, for the countdown of a retry.
     """
     if row.status is DownloadStatus.RETRYING and row.retry_at is not None:
@@ -50,19 +63,19 @@ def reason_text(row: DownloadSnapshot, waiting: str, now: float) -> str:
     if row.reason:
         return row.reason
     if row.status is DownloadStatus.QUEUED:
-        return waiting
+        return waiting.reason(row)
     if row.status is DownloadStatus.FAILED:
         return row.error or ""
     return ""
 
 
-def status_text(row: DownloadSnapshot, waiting: str, now: float) -> str:
+def status_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
     """Word and reason in one: `waiting (3 of 3 slots)`, `retry in 12 s (2 of 5)`."""
     reason = reason_text(row, waiting, now)
     label = LOOKS[row.status].label
     if not reason:
         return label
-    if row.status is DownloadStatus.QUEUED and reason == waiting:
+    if row.status is DownloadStatus.QUEUED and not row.reason:
         return f"waiting ({reason})"
     if row.status is DownloadStatus.RETRYING and row.retry_at is not None:
         return f"retry {reason}"

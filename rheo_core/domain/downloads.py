@@ -142,5 +142,6 @@ class Snapshot:
     stats: DownloadStats
     speed_bps: float = 0.0
     slots: int = 0  # downloads that may run at once
+    full_hosts: frozenset[str] = frozenset()  # with their ports; downloads from them wait
     speed_limit_bps: int | None = None
     reset: bool = False

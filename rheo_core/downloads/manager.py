@@ -278,6 +278,7 @@ class DownloadManager:
         return replace(
             self._tracker.snapshot(since),
             slots=self._pool.slots,
+            full_hosts=self._hosts.full() if self._is_active else frozenset(),
             speed_limit_bps=self._limit.rate_bps,
         )
 

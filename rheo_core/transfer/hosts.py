@@ -45,6 +45,10 @@ class Hosts:
         known = self._hosts.get(host)
         return known is not None and known.in_use >= self.allowed(host)
 
+    def full(self) -> frozenset[str]:
+        """Every host that is full."""
+        return frozenset(host for host in self._hosts if self.is_full(host))
+
     def allowed(self, host: str) -> int:
         """Connections that it may have now."""
         known = self._hosts.get(host)

@@ -17,7 +17,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
 from rheo_tui.columns import GAP, Column, PlacedColumn, layout
 from rheo_tui.listing import Listing
-from rheo_tui.statuses import status_text, waiting_text
+from rheo_tui.statuses import Waiting, status_text
 
 from .row import RowPainter, RowStyles, header_line, hint_line
 
@@ -82,7 +82,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
         self._painter: RowPainter | None = None
         self._row_styles: RowStyles | None = None
-        self._waiting = ""
+        self._waiting = Waiting()
         self._current_id: str | None = None
 
     # What is shown
@@ -105,7 +105,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Take over what changed and repaint only that; gives positions that changed."""
         had_rows = bool(self.listing.rows)
         change = self.listing.apply(snapshot)
-        waiting = waiting_text(snapshot.stats, snapshot.slots)
+        waiting = Waiting.now(snapshot)
         waiting_changed, self._waiting = waiting != self._waiting, waiting
         if change.order or had_rows != bool(self.listing.rows):
             self._reordered()

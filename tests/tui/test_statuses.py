@@ -1,0 +1,47 @@
+"""Every wait has a reason."""
+
+import pytest
+
+from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_tui.statuses import Waiting, status_text
+
+
+def row(reason: str = "") -> DownloadSnapshot:
+    return DownloadSnapshot(
+        id="1",
+        url="https://example.org/f",
+        name="f",
+        status=DownloadStatus.QUEUED,
+        reason=reason,
+        priority=1,
+        order=(-1, 1.0),
+    )
+
+
+def snapshot(busy: int, *full_hosts: str) -> Snapshot:
+    return Snapshot(
+        revision=1,
+        downloads=(),
+        removed=(),
+        stats=DownloadStats(in_progress=busy),
+        slots=3,
+        full_hosts=frozenset(full_hosts),
+    )
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "told"),
+    [
+        (snapshot(3), "waiting (3 of 3 slots)"),
+        (snapshot(3, "example.org:443"), "waiting (3 of 3 slots)"),
+        (snapshot(1, "example.org:443"), "waiting (host limit)"),
+        (snapshot(1, "example.org:80"), "queued"),
+        (snapshot(1), "queued"),
+    ],
+)
+def test_why_it_waits(snapshot: Snapshot, told: str) -> None:
+    assert status_text(row(), Waiting.now(snapshot), 0.0) == told
+
+
+def test_the_engines_own_reason_comes_first() -> None:
+    assert status_text(row("other"), Waiting.now(snapshot(3)), 0.0) == "queued: other"
