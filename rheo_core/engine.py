@@ -13,6 +13,7 @@ def make_manager(
     *,
     session_path: Path | None = None,
     on_problem: Callable[[str], None] | None = None,
+    wait_for_room: bool = True,
 ) -> DownloadManager:
     """A manager, not yet open; the other arguments are those of `DownloadManager`."""
     return DownloadManager(
@@ -26,6 +27,10 @@ def make_manager(
         speed_limit_bps=settings.speed_limit,
         chunk_size=settings.chunk_size,
         connections=settings.connections,
+        connections_per_host=settings.connections_per_host,
+        stall_speed=settings.stall_speed,
+        durable=settings.durable,
+        wait_for_room=wait_for_room,
         session_path=session_path,
         on_problem=on_problem,
     )

@@ -51,6 +51,23 @@ def download(
             help="Expected hash, such as sha256:9f86...; for a single URL.",
         ),
     ] = None,
+    mirrors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mirror",
+            metavar="URL",
+            help="Another place of the same file, to fetch from as well; for a single URL. "
+            "May be repeated.",
+        ),
+    ] = None,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar",
+            help="Check each file against URL.sha256 or SHA256SUMS beside it; without one of "
+            "these it fails.",
+        ),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option("-w", "--workers", metavar="N", help="Downloads that run at the same time."),
@@ -98,8 +115,10 @@ def download(
         file_exists_strategy=exists,
     )
     asked = _collect(urls or [], input_files or [])
-    if filename is not None or checksum is not None:
-        _refine(asked, filename, checksum)
+    if filename is not None or checksum is not None or mirrors:
+        _refine(asked, filename, checksum, mirrors or [])
+    if sidecar:
+        asked.configs = [config.model_copy(update={"sidecar": True}) for config in asked.configs]
     asked.tell(quiet=quiet)
     if not asked.configs:
         raise typer.Exit(ExitCode.FAILED)
@@ -178,10 +197,10 @@ def _open_list(list_file: str) -> Iterator[Iterable[str]]:
         fail(f"cannot read the list {list_file}: {reason}.", ExitCode.FAILED)
 
 
-def _refine(asked: _Asked, filename: str | None, checksum: str | None) -> None:
-    """Give the only download its name and hash; ends the command if it is not the only one."""
+def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: list[str]) -> None:
+    """Give the only download what it alone gets; ends the command if it is not the only one."""
     if len(asked.configs) + len(asked.problems) + len(asked.notes) != 1:
-        fail("--filename and --hash need exactly one URL.", ExitCode.USAGE)
+        fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
     if not asked.configs:
         return
     if filename is not None and (not filename.strip() or set(filename) & set("/\\\0")):
@@ -192,7 +211,12 @@ def _refine(asked: _Asked, filename: str | None, checksum: str | None) -> None:
     except ValueError as error:
         fail(f"--hash: {_reason(error)}.", ExitCode.FAILED)
     url = asked.configs[0].url
-    asked.configs[0] = FileConfig(url=url, filename=filename, hash_config=hash_config)
+    try:
+        asked.configs[0] = FileConfig(
+            url=url, filename=filename, hash_config=hash_config, mirrors=tuple(mirrors)
+        )
+    except ValueError as error:
+        fail(f"--mirror: {_reason(error)}.", ExitCode.FAILED)
 
 
 def _reason(error: ValueError) -> str:

@@ -85,7 +85,8 @@ async def _run(
     interrupted = _catch_signals(reporter)
     from rheo_core.engine import make_manager  # brings the HTTP library with it
 
-    manager = make_manager(settings)
+    # A script wants to know of a full disk, not to wait for somebody who tidies up.
+    manager = make_manager(settings, wait_for_room=False)
     async with manager:
         for event_type in _event_types(output):
             manager.on(event_type, tell)

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     connections: int = Field(
         default=4, ge=1, le=32, description="Connections for one download, where they help"
     )
+    connections_per_host: int = Field(
+        default=16, ge=1, le=256, description="Connections to one host, for all downloads from it"
+    )
     max_retries: int = Field(
         default=5, ge=0, le=100, description="Attempts after the first one fails"
     )
@@ -128,12 +131,22 @@ class Settings(BaseSettings):
     stall_timeout: Seconds = Field(
         default=60.0, description="Longest time without a byte, in seconds"
     )
+    stall_speed: Annotated[int, BeforeValidator(_size)] = Field(
+        default=100,
+        ge=0,
+        le=_TIB,
+        description="Fewer bytes a second than this over stall_timeout count as none",
+    )
     speed_limit: Annotated[int | None, Field(gt=0, le=_TIB), BeforeValidator(_rate)] = Field(
         default=None,
         description="Limit for all downloads together, in bytes a second, such as 500K; off: none",
     )
     chunk_size: Annotated[int, BeforeValidator(_size)] = Field(
         default=_MIB, ge=_KIB, le=64 * _MIB, description="Bytes collected before they are written"
+    )
+    durable: bool = Field(
+        default=True,
+        description="Whether files are synced to the disk; without, a power cut may spoil new ones",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"
@@ -148,7 +161,7 @@ class Settings(BaseSettings):
     @classmethod
     def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
         # Python's True is 1: `max_concurrent = true` would pass for one download at a time.
-        if isinstance(value, bool) and info.field_name != "show_log":
+        if isinstance(value, bool) and info.field_name not in ("show_log", "durable"):
             raise ValueError("should not be true or false")
         return value
 

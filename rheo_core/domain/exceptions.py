@@ -7,7 +7,7 @@ RheoError
 │   │   ├── FileExistsError
 │   │   ├── HttpStatusError, ProtocolError, TooManyRedirectsError
 │   │   ├── ConnectionFailedError, CertificateError, DownloadTimeoutError, IncompleteError
-│   │   ├── DestinationError ── DiskFullError
+│   │   ├── DestinationError ── DiskFullError, FileInUseError
 │   │   └── FileValidationError ── FileAccessError, HashMismatchError
 │   ├── WorkerError, WorkerPoolError ── WorkerPoolAlreadyStartedError
 │   ├── QueueError ── ProcessQueueError
@@ -139,6 +139,13 @@ class DiskFullError(DestinationError):
         super().__init__(
             path, "disk full" if missing is None else f"disk full by {missing:,} bytes"
         )
+
+
+class FileInUseError(DestinationError):
+    """Another program is writing the file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "another process is working on it")
 
 
 class FileValidationError(DownloadError):

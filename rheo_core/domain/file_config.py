@@ -70,6 +70,12 @@ def _normalise_netloc(parts: SplitResult) -> str:
     return f"{userinfo}{at}{host}"
 
 
+def host_of(url: str) -> str:
+    """Host and port of a http(s) URL, such as `example.org:443`."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
+
+
 class FileConfig(BaseModel):
     """One thing to download. Immutable; equal requests have equal ids."""
 
@@ -97,6 +103,15 @@ class FileConfig(BaseModel):
     file_exists_strategy: FileExistsStrategy | None = Field(
         default=None, description="What to do when the file exists; None: the manager's"
     )
+    mirrors: tuple[Annotated[str, BeforeValidator(normalise_url)], ...] = Field(
+        default=(), description="Other http(s) URLs of the same file; they share its segments"
+    )
+    fetch_url: Annotated[str, BeforeValidator(normalise_url)] | None = Field(
+        default=None, description="Where it is fetched from now, where `url` has expired"
+    )
+    sidecar: bool = Field(
+        default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
+    )
 
     @field_validator("destination_subdir")
     @classmethod
@@ -115,6 +130,11 @@ class FileConfig(BaseModel):
         if "\x00" in value:
             raise ValueError(f"destination_subdir {shown!r} must not contain NUL")
         return value
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every URL that it may be fetched from, the preferred one first, each once."""
+        return tuple(dict.fromkeys((self.fetch_url or self.url, *self.mirrors)))
 
     def get_destination_filename(self) -> str:
         """The name asked for, else the one the URL suggests; safe as one path component.

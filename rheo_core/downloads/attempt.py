@@ -2,18 +2,36 @@
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
+import time
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from rheo_core.domain.exceptions import FileExistsError, HashMismatchError
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    FileAccessError,
+    FileExistsError,
+    FileValidationError,
+    HashMismatchError,
+)
 from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.hash_validation import HashConfig, ValidationResult
+from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import PartFile, TokenBucket, Transfer, TransferOptions, source_of
+from rheo_core.transfer import (
+    Hosts,
+    PartFile,
+    TokenBucket,
+    Transfer,
+    TransferOptions,
+    fetch_checksum,
+    source_of,
+)
 
 from .destination import DestinationResolver, PathLocks, check_inside, numbered
 from .lifecycle import Lifecycle
@@ -28,13 +46,14 @@ class Tools:
     client: BaseHttpClient
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
+    hosts: Hosts
     limit: TokenBucket
     options: TransferOptions
     lifecycle: Lifecycle
     reporter: ProgressReporter
     resolver: DestinationResolver
     locks: PathLocks
-    validator: BaseFileValidator
+    validator: BaseFileValidator | None  # None: the part file's own hash
     written: dict[Path, str]  # which download of this run wrote a path
 
 
@@ -46,6 +65,7 @@ class Attempt:
         self._record = record
         self._stack = stack
         self._source = source_of(record.config.url)
+        self._expected: HashConfig | None = None  # what the user or a sidecar says
         self._locked: set[Path] = set()
         self._strategy = record.config.file_exists_strategy or tools.resolver.default_strategy
 
@@ -56,6 +76,7 @@ class Attempt:
             DownloadError: the attempt failed; what came is kept where it can be of use.
         """
         record, tools = self._record, self._tools
+        self._expected = await self._look_up_checksum()
         try:
             part = await self._transfer(await self._open(asked))
         except _FileIsThereError as there:
@@ -65,6 +86,24 @@ class Attempt:
         await self._commit(part)
         tools.written[part.destination] = record.id
         return tools.lifecycle.completed(record)
+
+    async def _look_up_checksum(self) -> HashConfig | None:
+        """What the user says, or where the user wants so, the checksum file beside it.
+
+        Raises:
+            FileValidationError: there is none.
+        """
+        config = self._record.config
+        if config.hash_config is not None or not config.sidecar:
+            return config.hash_config
+        self._tools.lifecycle.explain(self._record, "looking for its checksum file")
+        found = await fetch_checksum(self._tools.client, config.url, self._tools.options.timeouts)
+        if found is None:
+            raise FileValidationError(
+                "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
+                "SHA512SUMS beside it names the file"
+            )
+        return found
 
     async def _transfer(self, part: PartFile) -> PartFile:
         record, tools = self._record, self._tools
@@ -80,6 +119,7 @@ class Attempt:
         transfer = Transfer(
             tools.client,
             tools.disk,
+            tools.hosts,
             (tools.limit,),
             tools.options,
             record,
@@ -103,11 +143,13 @@ class Attempt:
         if path is None:
             await disk.run(PartFile(asked, self._source).discard)  # of no use any more
             raise _FileIsThereError(asked)
-        part = PartFile(path, self._source)
+        part = PartFile(path, self._source, durable=self._tools.options.durable)
         self._stack.push_async_callback(self._let_go, part)
         if path != asked and asked in self._locked:
             # The name that an earlier attempt began under is taken since: its bytes go on.
             await disk.run(part.adopt, asked)
+        if self._expected is not None:
+            part.hash_with(self._expected.algorithm)
         self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
         await self._tools.reading.run_stoppable(part.open)
         record = self._record
@@ -166,19 +208,37 @@ class Attempt:
         return self._tools.written.get(path, self._record.id) != self._record.id
 
     async def _verify(self, part: PartFile) -> None:
-        config = self._record.config.hash_config
-        if config is None:
+        expected = self._expected or part.state.promised
+        if expected is None:
             return
-        self._tools.lifecycle.verifying(self._record)
-        result = await self._tools.validator.validate(part.path, config)
+        self._tools.lifecycle.verifying(self._record, expected.algorithm)
+        result = await self._check(part, expected)
         self._record.validation = result
         if not result.is_valid:
-            await self._tools.disk.run(part.discard)  # proven wrong: nothing can go on from it
+            with suppress(DestinationError):
+                await self._tools.disk.run(part.reject)
             raise HashMismatchError(
                 expected_hash=result.expected_hash,
                 calculated_hash=result.calculated_hash,
                 file_path=part.destination,
             )
+
+    async def _check(self, part: PartFile, expected: HashConfig) -> ValidationResult:
+        if self._tools.validator is not None:
+            return await self._tools.validator.validate(part.path, expected)
+        started = time.perf_counter()
+        work = partial(part.digest, expected.algorithm)
+        try:
+            calculated = await self._tools.reading.run_stoppable(work)
+        except OSError as error:
+            problem = printable(error.strerror or str(error)).lower()
+            raise FileAccessError(f"cannot read {part.path} to check it: {problem}") from error
+        return ValidationResult(
+            algorithm=expected.algorithm,
+            expected_hash=expected.expected_hash,
+            calculated_hash=calculated,
+            duration_ms=(time.perf_counter() - started) * 1000,
+        )
 
     async def _commit(self, part: PartFile) -> None:
         overwrite = self._strategy is FileExistsStrategy.OVERWRITE

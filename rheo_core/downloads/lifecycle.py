@@ -7,6 +7,8 @@ from typing import Protocol
 
 from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.events import (
     BaseEmitter,
     DownloadCancelledEvent,
@@ -74,13 +76,10 @@ class Lifecycle:
         record.reason = reason
         self._tracker.touch(record)
 
-    def verifying(self, record: DownloadRecord) -> None:
+    def verifying(self, record: DownloadRecord, algorithm: HashAlgorithm) -> None:
         """Its hash is being checked."""
-        assert record.config.hash_config is not None
         self._change(record, DownloadStatus.VERIFYING)
-        self._publish(
-            record, DownloadValidatingEvent, algorithm=record.config.hash_config.algorithm
-        )
+        self._publish(record, DownloadValidatingEvent, algorithm=algorithm)
 
     def completed(self, record: DownloadRecord) -> None:
         """The file is under its final name."""
@@ -141,6 +140,20 @@ class Lifecycle:
         self._change(record, DownloadStatus.PAUSED)
         self._publish(record, DownloadPausedEvent)
 
+    def paused_for_room(self, record: DownloadRecord, error: DiskFullError) -> None:
+        """Its disk is full; it goes on by itself once there is room."""
+        self._note_error(record, error)
+        self._change(record, DownloadStatus.PAUSED)
+        record.waits_for_room = True
+        record.reason = "disk full; goes on when there is room"
+        self.changed(record)
+        self._publish(record, DownloadPausedEvent, reason=str(error))
+
+    def kept(self, record: DownloadRecord, path: Path) -> None:
+        """The user keeps data that failed its check, under another name."""
+        record.reason = f"kept as {path.name}"
+        self.changed(record)
+
     def resumed(self, record: DownloadRecord) -> None:
         """It waits for a slot again."""
         self._change(record, DownloadStatus.QUEUED)
@@ -177,12 +190,14 @@ class Lifecycle:
 
     def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:
         record.reason = ""
+        record.waits_for_room = False
         self._tracker.touch(record, status)
         self._note(record)
 
     def _end(self, record: DownloadRecord, status: DownloadStatus, reason: str = "") -> None:
         record.finished_at = time.time()
         record.retry_at = None
+        record.waits_for_room = False
         record.reason = reason
         self._tracker.touch(record, status)
         self._note(record)

@@ -27,12 +27,13 @@ from rheo_core.events import (
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
-from rheo_core.transfer import TokenBucket, TransferOptions
+from rheo_core.transfer import Hosts, TokenBucket, TransferOptions
 
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
+from .room import RoomKeeper
 from .session import Session
 from .steering import Steering
 from .worker import DownloadWorker
@@ -62,6 +63,12 @@ class DownloadManager:
         session_path: where queue and history are kept, and taken up by `open`; None: nowhere.
         on_problem: told in a sentence what is wrong with the session; the log, where None.
         connections: for one download, where the server gives ranges.
+        connections_per_host: for all downloads from one host; fewer where the host refuses.
+        stall_speed: less than this over `stall_timeout` counts as stalled, bytes/s.
+        durable: whether bytes are synced to the disk before anything relies on them. Without, a
+            loss of power may leave a finished file empty or short.
+        wait_for_room: whether a full disk pauses a download until there is room (its reason and
+            the paused event tell so); without, it fails with `DiskFullError`.
     """
 
     def __init__(
@@ -83,6 +90,10 @@ class DownloadManager:
         session_path: Path | None = None,
         on_problem: Callable[[str], None] | None = None,
         connections: int = 1,
+        connections_per_host: int = 16,
+        stall_speed: int = 100,
+        durable: bool = True,
+        wait_for_room: bool = True,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
             download_dir = Path(download_dir).absolute()
@@ -93,11 +104,12 @@ class DownloadManager:
         self._emitter = emitter or EventEmitter()
         self._limit = TokenBucket(speed_limit_bps or None)
         self._disk = DiskThreads()
+        self._hosts = Hosts(connections_per_host, self._queue.look_again)
         self._on_problem = on_problem or _log.warning
         self._session = Session(session_path, self._on_problem) if session_path else None
         self._lifecycle = Lifecycle(self._tracker, self._emitter, self._session)
         self._reporter = ProgressReporter(self._tracker, self._emitter)
-        self._reporting: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self._worker = DownloadWorker(
             self._client,
             download_dir=Path(download_dir),
@@ -106,16 +118,31 @@ class DownloadManager:
             emitter=self._emitter,
             retry_handler=retry_handler,
             disk=self._disk,
+            hosts=self._hosts,
             limit=self._limit,
             lifecycle=self._lifecycle,
             options=TransferOptions(
-                timeout, connect_timeout, stall_timeout, chunk_size, connections
+                timeout=timeout,
+                connect_timeout=connect_timeout,
+                stall_timeout=stall_timeout,
+                stall_speed=stall_speed,
+                chunk_size=chunk_size,
+                connections=connections,
+                durable=durable,
             ),
         )
         self._steering = Steering(
-            self._queue, self._tracker, self._lifecycle, self._worker, self._session, max_concurrent
+            self._queue,
+            self._tracker,
+            self._lifecycle,
+            self._worker,
+            self._session,
+            max_concurrent,
+            self._hosts.is_full,
         )
         self._pool = self._steering.pool
+        if wait_for_room:
+            self._worker.room = RoomKeeper(self._disk, self._steering.resume)
         self._ended = asyncio.Event()
         self._is_active = False
 
@@ -142,7 +169,10 @@ class DownloadManager:
             raise
         self._ended.clear()
         self._pool.start()
-        self._reporting = asyncio.get_running_loop().create_task(self._reporter.run())
+        watchers = [self._reporter.run()]
+        if self._worker.room is not None:
+            watchers.append(self._worker.room.run())
+        self._watching = [asyncio.create_task(watcher) for watcher in watchers]
         self._is_active = True
 
     async def close(self, wait_for_current: bool = False) -> None:
@@ -152,8 +182,8 @@ class DownloadManager:
         self._is_active = False
         await self._pool.close(wait_for_current=wait_for_current)
         self._steering.put_back()
-        if self._reporting is not None:
-            self._reporting.cancel()
+        for task in self._watching:
+            task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._emitter.drain()
@@ -295,6 +325,27 @@ class DownloadManager:
         """
         return await self._steering.retry(download_id)
 
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch a download from another URL from now on, such as a fresh one for an expired link.
+
+        Its bytes are kept if the validators agree, and it fails without losing them if not. An
+        ended one is queued again. False where it is unknown or completed.
+
+        Raises:
+            ValueError: the URL is not acceptable.
+        """
+        return await self._steering.replace_url(download_id, url)
+
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep data that failed its check, as `NAME.unverified`; returns where it is.
+
+        None where there is none.
+
+        Raises:
+            DestinationError: the name cannot be given; the data is where it was.
+        """
+        return await self._steering.keep(download_id)
+
     async def remove(self, download_id: str) -> bool:
         """Take a download off the list, cancelling it if need be; a finished file stays."""
         return await self._steering.remove(download_id)
@@ -339,6 +390,7 @@ class DownloadManager:
         max_concurrent: int | None = None,
         speed_limit_bps: int | None = None,
         connections: int | None = None,
+        connections_per_host: int | None = None,
     ) -> None:
         """Change limits at once, also for what runs; None leaves one as it is.
 
@@ -349,6 +401,7 @@ class DownloadManager:
             max_concurrent: downloads that run at once.
             speed_limit_bps: for all together, bytes/s; 0 lifts the limit.
             connections: for one download; holds for attempts that begin.
+            connections_per_host: for all downloads from one host.
         """
         if max_concurrent is not None:
             if max_concurrent < 1:
@@ -360,6 +413,12 @@ class DownloadManager:
             if connections < 1:
                 raise ValueError(f"connections is {connections}; it must be 1 or more")
             self._worker.connections = connections
+        if connections_per_host is not None:
+            if connections_per_host < 1:
+                raise ValueError(
+                    f"connections_per_host is {connections_per_host}; it must be 1 or more"
+                )
+            self._hosts.limit = connections_per_host
 
     def set_defaults(
         self,

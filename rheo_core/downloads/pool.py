@@ -22,9 +22,15 @@ class WorkerPool:
     """Takes downloads from the queue whenever a slot is free and runs one attempt of each."""
 
     def __init__(
-        self, queue: PriorityDownloadQueue, attempt: Attempt, requeue: Requeue, slots: int
+        self,
+        queue: PriorityDownloadQueue,
+        attempt: Attempt,
+        requeue: Requeue,
+        slots: int,
+        is_full: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._queue = queue
+        self._is_full = is_full
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
@@ -89,6 +95,12 @@ class WorkerPool:
         self._forget_timer(download_id)  # it may have failed before the cancellation struck
         return True
 
+    async def until_left(self, download_id: str) -> None:
+        """Wait until a download that has told its end has let go of its file and slot."""
+        task = self._running.get(download_id)
+        if task is not None:
+            await asyncio.wait({task})
+
     def skip_wait(self, config: FileConfig) -> bool:
         """Let a download that waits for its next attempt go back to the queue at once."""
         if not self._forget_timer(config.id):
@@ -100,7 +112,7 @@ class WorkerPool:
         while True:
             self._note_slots()
             await self._slot_free.wait()
-            config = await self._queue.get_next()
+            config = await self._queue.get_next(self._is_full)
             if len(self._running) >= self._slots:  # fewer slots since the wait began
                 self._requeue(config)
             else:

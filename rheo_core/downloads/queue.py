@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from sortedcontainers import SortedList
 
 from rheo_core.domain.exceptions import ProcessQueueError
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import FileConfig, host_of
 from rheo_core.tracking.record import Rank
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class PriorityDownloadQueue:
         """Append one, or put it back at the place (`rank`) it had; return its rank."""
         if rank is None:
             rank = self.next_rank()
-        self._last_rank = max(self._last_rank, int(rank))  # one may come from a session
+        self.reserve(rank)
         priority = config.priority if priority is None else priority
         self._taken.discard(config.id)
         self._configs[config.id] = config
@@ -60,15 +60,38 @@ class PriorityDownloadQueue:
         self._last_rank += 1
         return self._last_rank
 
-    async def get_next(self) -> FileConfig:
-        """Take the first one; wait for it if there is none."""
-        while not self._order:
+    def reserve(self, rank: Rank) -> None:
+        """Have what comes later stand behind this place, of one that may be put back there."""
+        self._last_rank = max(self._last_rank, int(rank))
+
+    async def get_next(self, is_full: Callable[[str], bool] = lambda _: False) -> FileConfig:
+        """Take the first one whose host is not full; wait for it if there is none.
+
+        Args:
+            is_full: tells of a host (with its port) whether it bears no further connection; call
+                `look_again` when that changes.
+        """
+        while (index := self._first(is_full)) is None:
             self._filled.clear()
             await self._filled.wait()
-        _, _, download_id = self._order.pop(0)
+        _, _, download_id = self._order.pop(index)
         del self._keys[download_id]
         self._taken.add(download_id)
         return self._configs.pop(download_id)
+
+    def _first(self, is_full: Callable[[str], bool]) -> int | None:
+        full: dict[str, bool] = {}  # asked once for each host, however many wait for it
+        for index, (_, _, download_id) in enumerate(self._order):
+            host = host_of(self._configs[download_id].sources[0])
+            if host not in full:
+                full[host] = is_full(host)
+            if not full[host]:
+                return index
+        return None
+
+    def look_again(self) -> None:
+        """A host has room again."""
+        self._filled.set()
 
     def task_done(self, download_id: str) -> None:
         """Say that one taken by `get_next` has ended."""
@@ -131,7 +154,7 @@ class PriorityDownloadQueue:
         key = (negative, rank, download_id)
         self._keys[download_id] = key
         self._order.add(key)
-        self._last_rank = max(self._last_rank, int(rank))
+        self.reserve(rank)
         return -negative, rank
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import ProcessQueueError
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
 from .lifecycle import Lifecycle
@@ -32,6 +33,7 @@ class Steering:
         worker: DownloadWorker,
         session: Session | None,
         slots: int,
+        is_full: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
@@ -39,7 +41,7 @@ class Steering:
         self._worker = worker
         self._session = session
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots)
+        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots, is_full)
 
     async def take_up(self, session: Session, on_problem: Callable[[str], None]) -> None:
         """Go on with what the session holds, but for what is known here already."""
@@ -48,6 +50,7 @@ class Steering:
         for record in await session.restore():
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
+                self._queue.reserve(record.rank)  # paused ones too come back to their place
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
 
@@ -71,6 +74,8 @@ class Steering:
         """
         fresh: dict[str, DownloadRecord] = {}
         for config in files:
+            if not self._is_alive(config.id):
+                await self.pool.until_left(config.id)
             if config.id in fresh or self._is_pending(config.id):
                 _log.warning("%s is already queued; dropped", config.id)
             else:
@@ -102,7 +107,7 @@ class Steering:
         """Stop a download and keep its bytes; False where it has ended or is paused."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
-            if record is None or record.status is DownloadStatus.PAUSED:
+            if record is None or not _can_pause(record):
                 return False
             if not await self._halt(record, keep_partial=True):
                 return False
@@ -141,6 +146,51 @@ class Steering:
             self._enqueue(again)
             self._lifecycle.changed(again)
             return True
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch a download from another URL from now on; its bytes are kept.
+
+        False where it is unknown or completed.
+
+        Raises:
+            ValueError: the URL is not acceptable.
+        """
+        url = normalise_url(url)
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is DownloadStatus.COMPLETED:
+                return False
+            own = url == record.config.url
+            config = record.config.model_copy(update={"fetch_url": None if own else url})
+            if record.status.is_terminal:
+                again = self._again(record)
+                again.config = config
+                self._enqueue(again)
+                self._lifecycle.changed(again)
+            elif not _can_pause(record):  # it stays paused
+                record.config = config
+                self._lifecycle.changed(record)
+            else:
+                if not await self._halt(record, keep_partial=True):
+                    return False
+                record.config = config
+                self.requeue(config)
+            return True
+
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep data that failed its check under another name; None where there is none.
+
+        Raises:
+            DestinationError: the name cannot be given; the data is where it was.
+        """
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is not DownloadStatus.FAILED:
+                return None
+            kept = await self._worker.keep_rejected(record)
+            if kept is not None:
+                self._lifecycle.kept(record, kept)
+            return kept
 
     async def remove(self, download_id: str) -> bool:
         """Take a download off the list, cancelling it if need be; a finished file stays."""
@@ -229,9 +279,12 @@ class Steering:
         for download_id in self._ids(lambda record: record.status is DownloadStatus.PAUSED):
             await self.resume(download_id)
 
-    def _is_pending(self, download_id: str) -> bool:
+    def _is_alive(self, download_id: str) -> bool:
         known = self._tracker.get(download_id)
-        return download_id in self._queue or (known is not None and not known.status.is_terminal)
+        return known is not None and not known.status.is_terminal
+
+    def _is_pending(self, download_id: str) -> bool:
+        return download_id in self._queue or self._is_alive(download_id)
 
     def _again(self, record: DownloadRecord) -> DownloadRecord:
         """A fresh record of the same download, behind all others."""
@@ -288,4 +341,5 @@ def _is_begun(record: DownloadRecord) -> bool:
 
 
 def _can_pause(record: DownloadRecord) -> bool:
-    return not record.status.is_terminal and record.status is not DownloadStatus.PAUSED
+    is_paused = record.status is DownloadStatus.PAUSED and not record.waits_for_room
+    return not record.status.is_terminal and not is_paused

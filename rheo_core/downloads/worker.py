@@ -1,26 +1,32 @@
 """DownloadWorker: runs attempts and decides what follows a failed one."""
 
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from rheo_core.domain.exceptions import DownloadError
+from rheo_core.domain.exceptions import DiskFullError, DownloadError
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import PartFile, TokenBucket, TransferOptions, source_of
+from rheo_core.transfer import Hosts, PartFile, TokenBucket, TransferOptions, source_of
 
 from .attempt import Attempt, Tools
 from .destination import DestinationResolver, PathLocks
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
-from .validation import BaseFileValidator, FileValidator
+from .room import RoomKeeper
+from .validation import BaseFileValidator
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_MOST_CONNECTIONS = 16
+"""To one host, where nobody says otherwise."""
 
 
 class DownloadWorker:
@@ -40,12 +46,14 @@ class DownloadWorker:
         retry_handler: BaseRetryHandler | None = None,
         validator: BaseFileValidator | None = None,
         disk: DiskThreads | None = None,
+        hosts: Hosts | None = None,
         limit: TokenBucket | None = None,
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
     ) -> None:
         self.download_dir = download_dir
         self.retry_handler = retry_handler or NullRetryHandler()
+        self.room: RoomKeeper | None = None  # without one a full disk is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
         reading = DiskThreads(2)
@@ -55,13 +63,14 @@ class DownloadWorker:
             client=client,
             disk=disk,
             reading=reading,
+            hosts=hosts or Hosts(_MOST_CONNECTIONS),
             limit=limit or TokenBucket(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
             resolver=self.resolver,
             locks=PathLocks(),
-            validator=validator or FileValidator(disk=reading),
+            validator=validator,
             written={},
         )
 
@@ -99,12 +108,25 @@ class DownloadWorker:
 
     async def discard(self, record: DownloadRecord) -> None:
         """Remove the partial data of a download that does not run."""
+        await self._with_part(record, PartFile.discard)
+
+    async def keep_rejected(self, record: DownloadRecord) -> Path | None:
+        """Give data that failed its check a name of its own; None where there is none.
+
+        Raises:
+            DestinationError: the name cannot be given.
+        """
+        return await self._with_part(record, PartFile.keep_rejected)
+
+    async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
+        """Do something with the part file of a download that does not run."""
         path, locks = self._destination(record), self._tools.locks
-        if locks.try_acquire(path):  # else it belongs to another download by now
-            try:
-                await self._tools.disk.run(PartFile(path, source_of(record.config.url)).discard)
-            finally:
-                locks.release(path)
+        if not locks.try_acquire(path):  # it belongs to another download by now
+            return None
+        try:
+            return await self._tools.disk.run(work, PartFile(path, source_of(record.config.url)))
+        finally:
+            locks.release(path)
 
     def close(self) -> None:
         """End its threads."""
@@ -119,6 +141,10 @@ class DownloadWorker:
             record.furthest = record.bytes_downloaded
             record.failures = 0
         record.failures += 1
+        if isinstance(error, DiskFullError) and self.room is not None:
+            self._tools.lifecycle.paused_for_room(record, error)
+            self.room.keep(record)
+            return None
         delay = self.retry_handler.next_delay(error, record.failures)
         if delay is None:
             self._tools.lifecycle.failed(record, error)

@@ -1,39 +1,103 @@
 """Files that are whole or not there; every function blocks until the disk has it."""
 
 import errno
+import fcntl
 import os
+import struct
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+
+from rheo_core.domain.exceptions import FileInUseError
 
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+def open_locked(path: Path, creating: int = 0) -> int:
+    """Open a file that no other program works on.
+
+    Raises:
+        FileInUseError: one does.
+        OSError: it cannot be opened, or the file system has no locks: then nobody could tell.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | creating
+    while True:
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            _lock(descriptor)
+        except (BlockingIOError, PermissionError):
+            os.close(descriptor)
+            raise FileInUseError(path) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if _is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)  # its last owner committed or removed it between the two calls
+
+
+def _lock(descriptor: int) -> None:
+    """Keep every other process from locking this file until `descriptor` is closed.
+
+    The lock is one of POSIX, which network file systems take to their server; flock(2) may hold
+    on this machine only, without a word. Where the system has them (Linux), it belongs to the
+    descriptor instead of the process: closing another descriptor of the file does not drop it.
+
+    Raises:
+        BlockingIOError, PermissionError: another one holds it.
+        OSError: the file system has no locks.
+    """
+    if hasattr(fcntl, "F_OFD_SETLK"):
+        # struct flock: type, whence, start, length (0: all of it), pid (0, as the kernel asks)
+        whole = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole)
+    else:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    return False
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
     """Put `data` under `path`, replacing what is there: a crash leaves the old or the new.
 
     Args:
         path: where to; its folder exists. A symbolic link is replaced, not followed.
         data: the whole content.
         mode: permission bits of the file, whatever the umask.
+        durable: whether it outlives a loss of power once this has returned. Without, such a loss
+            may leave anything at `path`.
 
     Raises:
         OSError: it could not be written; what was at `path` is untouched.
     """
-    # A fixed name: what a crash leaves behind is written over by the next try.
-    temporary = path.with_name(f"{path.name}.new")
+    temporary = unfinished(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         with os.fdopen(os.open(temporary, flags | os.O_CLOEXEC, mode), "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
+
+
+def unfinished(path: Path) -> Path:
+    """Where `write_atomically` writes what is to be at `path`, and where a crash leaves it.
+
+    A fixed name: the next try writes over it.
+    """
+    return path.with_name(f"{path.name}.new")
 
 
 def rename_without_clobbering(source: Path, target: Path) -> None:
@@ -59,6 +123,16 @@ def _rename_where_links_are_missing(source: Path, target: Path) -> None:
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     source.rename(target)
+
+
+def rename_to_first_free(source: Path, name: str) -> Path:
+    """Call it `name`, `name.1` and so on; return what it is called now."""
+    for number in count():
+        target = source.with_name(f"{name}.{number}" if number else name)
+        with suppress(FileExistsError):
+            rename_without_clobbering(source, target)
+            return target
+    raise AssertionError("there is always another number")
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,7 +18,8 @@ _COMPUTED = {"id", "is_valid"}  # pydantic writes computed fields, and does not 
 def to_stored(record: DownloadRecord) -> StoredDownload:
     """The row of a download; what is under way becomes queued, for so the next start finds it."""
     status = record.status
-    is_settled = status.is_terminal or status is DownloadStatus.PAUSED
+    is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
+    is_settled = status.is_terminal or is_paused
     validation = record.validation
     return StoredDownload(
         id=record.id,

@@ -45,6 +45,7 @@ class DownloadRecord:
     validation: ValidationResult | None = None
     announced: bool = False  # the started event has been sent
     before_removal: DownloadStatus | None = None
+    waits_for_room: bool = False  # paused because its disk is full; goes on by itself
     keep_partial: bool = True  # whether bytes outlive the end of an attempt
     elapsed: float = 0.0  # seconds spent in ended attempts
     revision: int = 0
@@ -116,7 +117,7 @@ class DownloadRecord:
         """A frozen copy for the screen."""
         return DownloadSnapshot(
             id=self.id,
-            url=redact_url(self.config.url),
+            url=redact_url(self.config.sources[0]),
             name=printable(self.name),
             status=self.status,
             reason=self.reason,

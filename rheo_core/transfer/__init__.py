@@ -1,8 +1,18 @@
 """How bytes get from a URL into a file."""
 
+from .hosts import Hosts
 from .limits import TokenBucket
 from .part_file import PartFile
+from .sidecar import fetch_checksum
 from .state import source_of
 from .transfer import Transfer, TransferOptions
 
-__all__ = ["PartFile", "TokenBucket", "Transfer", "TransferOptions", "source_of"]
+__all__ = [
+    "Hosts",
+    "PartFile",
+    "TokenBucket",
+    "Transfer",
+    "TransferOptions",
+    "fetch_checksum",
+    "source_of",
+]

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from rheo_core.domain.exceptions import (
     DestinationError,
+    DiskFullError,
     DownloadError,
-    DownloadTimeoutError,
     IncompleteError,
 )
+from rheo_core.domain.text import printable
 
 from .body import Body, receive
 from .part_file import PartFile
 from .plan import ChangedError, Plan, RangeRefusedError
 from .segments import STALLED_SECONDS, Segment, SegmentMap
+from .sources import Source
+from .stall import StallWatch
 
 if TYPE_CHECKING:
     from .transfer import Transfer
@@ -36,14 +39,19 @@ class Crew:
         self._transfer = transfer
         self._part = part
         self._segments = segments
-        self._tasks: dict[asyncio.Task[None], Segment] = {}
-        self._allowed = transfer.options.connections
+        self._tasks: dict[asyncio.Task[None], tuple[Segment, Source]] = {}
         self._ranges_work: bool | None = None  # None: not tried yet
         self._last_error: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._had = segments.received
-        self._seen, self._moved_at = -1, self._began
+        self._stall = StallWatch(
+            transfer.record,
+            transfer.limits,
+            transfer.options.stall_timeout,
+            transfer.options.stall_speed,
+            self._began,
+        )
 
     async def run(self, segment: Segment, plan: Plan, body: Body) -> None:
         """Work until all segments are complete; the first one has its reply already.
@@ -57,7 +65,7 @@ class Crew:
         """
         if plan.partial:
             self._ranges_work = True
-        self._start(segment, self._receive(segment, plan, body))
+        self._start(segment, self._transfer.sources.main, self._receive(segment, plan, body))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -66,11 +74,18 @@ class Crew:
                 )
                 self._take_leave()
                 self._recruit()
-                self._check_stall()
+                if self._tasks:
+                    self._stall.check(self._loop.time(), self._transfer.sources.main.name)
                 if self._loop.time() >= next_checkpoint:
                     await self._checkpoint()
+                    await self._check_room()
                     next_checkpoint = self._loop.time() + _CHECKPOINT_SECONDS
             self._check_complete()
+        except DiskFullError:
+            await self._stop()
+            with suppress(DestinationError):
+                await self._checkpoint_on_full_disk()
+            raise
         except DestinationError:
             await self._stop()
             raise  # what came is not on the disk: the last checkpoint stays true
@@ -81,9 +96,12 @@ class Crew:
         finally:
             self._transfer.record.connections = 0
 
-    def _start(self, segment: Segment, work: "asyncio._CoroutineLike[None]") -> None:
-        segment.active_at = self._loop.time()
-        self._tasks[self._loop.create_task(work)] = segment
+    def _start(
+        self, segment: Segment, source: Source, work: "asyncio._CoroutineLike[None]"
+    ) -> None:
+        segment.begin(self._loop.time())
+        source.connections += 1
+        self._tasks[self._loop.create_task(work)] = segment, source
         self._transfer.record.connections = len(self._tasks)
 
     async def _receive(self, segment: Segment, plan: Plan, body: Body) -> None:
@@ -105,9 +123,9 @@ class Crew:
         if plan.end is None:
             segment.end = segment.written
 
-    async def _join(self, segment: Segment) -> None:
+    async def _join(self, segment: Segment, source: Source) -> None:
         """Fetch a segment over a connection of its own."""
-        async with self._transfer.request(segment, self._part.state) as (plan, body):
+        async with self._transfer.request(source, segment, self._part.state) as (plan, body):
             if not plan.partial:
                 state = self._part.state
                 if (plan.validator, plan.total) != (state.validator, state.total):
@@ -119,49 +137,59 @@ class Crew:
     def _take_leave(self) -> None:
         """Look at the connections that have ended."""
         for task in [task for task in self._tasks if task.done()]:
-            segment = self._tasks.pop(task)
+            segment, source = self._tasks.pop(task)
             segment.is_busy = False
+            source.connections -= 1
             error = None if task.cancelled() else task.exception()
             if error is None:
                 self._last_error = None
                 continue
-            if not isinstance(error, DownloadError) or isinstance(
-                error, DestinationError | ChangedError
-            ):
+            if not isinstance(error, DownloadError) or isinstance(error, DestinationError):
                 raise error
-            self._last_error = error
-            self._allowed = max(len(self._tasks), 1)
-            if isinstance(error, RangeRefusedError):
-                self._ranges_work = False
-                self._transfer.explain("server refuses ranges: 1 connection")
+            self._take_note(error, source)
             self._segments.give_back(segment)
         self._transfer.record.connections = len(self._tasks)
+
+    def _take_note(self, error: DownloadError, source: Source) -> None:
+        """A connection failed: learn what its source bears."""
+        is_main = source is self._transfer.sources.main
+        if is_main and isinstance(error, ChangedError):
+            raise error
+        if is_main and isinstance(error, RangeRefusedError):
+            self._ranges_work = False
+            self._transfer.explain("server refuses ranges: 1 connection")
+        if not is_main and isinstance(error, RangeRefusedError):
+            self._transfer.explain(f"mirror {printable(source.name)} left out: {error}")
+        is_other = isinstance(error, RangeRefusedError) and not is_main
+        source.most = 0 if is_other else source.connections
+        self._last_error = error
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""
         if not self._tasks and self._last_error is not None:
-            return  # the last one failed: that is for the next attempt
+            return  # the last one failed: that is for the next source or attempt
         if self._tasks and not self._is_worth_more():
             return
-        allowed = self._allowed if self._ranges_work else min(self._allowed, 2)
-        while len(self._tasks) < allowed:
-            segment = self._segments.take(self._loop.time())
+        allowed = self._transfer.options.connections
+        allowed = allowed if self._ranges_work else min(allowed, 2)
+        while len(self._tasks) < allowed and (source := self._transfer.sources.choose()):
+            segment = self._segments.take(self._loop.time(), compare=self._is_unlimited)
             if segment is None:
                 return
-            self._start(segment, self._join(segment))
+            self._start(segment, source, self._join(segment, source))
             self._release_overtaken()
 
     def _release_overtaken(self) -> None:
         """End connections that stalled and whose rest was given to another one."""
         now = self._loop.time()
-        for task, segment in self._tasks.items():
+        for task, (segment, _) in self._tasks.items():
             overtaken = segment.end is not None and not segment.missing
             if overtaken and now - segment.active_at >= STALLED_SECONDS:
                 task.cancel()
 
     def _is_worth_more(self) -> bool:
         if (
-            self._allowed <= 1
+            self._transfer.options.connections <= 1
             or self._ranges_work is False
             or self._segments.total is None
             or self._part.state.validator.if_range is None
@@ -173,19 +201,12 @@ class Crew:
         if elapsed < _JOIN_AFTER:
             return False
         lasts = self._segments.missing * elapsed > gained * _WORTH_SECONDS
-        return lasts or self._segments.has_stalled(now)
+        return lasts or self._segments.laggard(now, compare=self._is_unlimited) is not None
 
-    def _check_stall(self) -> None:
-        """However often a stalled piece changes hands: bytes have to come."""
-        now, limit = self._loop.time(), self._transfer.options.stall_timeout
-        if self._transfer.record.transferred != self._seen:
-            self._seen, self._moved_at = self._transfer.record.transferred, now
-            return
-        is_held = any(bucket.is_holding for bucket in self._transfer.limits)
-        if limit is None or is_held or not self._tasks:
-            return
-        if now - self._moved_at >= limit + _JOIN_AFTER:
-            raise DownloadTimeoutError(f"no data from {self._transfer.host}", limit)
+    @property
+    def _is_unlimited(self) -> bool:
+        """Under a limit a connection is slow because of us."""
+        return all(limit.rate_bps is None for limit in self._transfer.limits)
 
     def _check_complete(self) -> None:
         if self._segments.is_complete:
@@ -198,6 +219,16 @@ class Crew:
         if self._part.state.validator.if_range is not None:
             disk = self._transfer.disk
             await disk.run(self._part.checkpoint, self._segments.written())
+
+    async def _check_room(self) -> None:
+        """Stop while there is a little room left, rather than fill the disk to the brim."""
+        if self._segments.total is not None:
+            await self._transfer.disk.run(self._part.check_room, self._segments.total)
+
+    async def _checkpoint_on_full_disk(self) -> None:
+        if self._part.state.validator.if_range is not None:
+            disk = self._transfer.disk
+            await disk.run(self._part.checkpoint_on_full_disk, self._segments.written())
 
     async def _stop(self) -> None:
         """End every connection and wait until each has let go of the file."""

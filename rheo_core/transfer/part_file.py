@@ -13,29 +13,73 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    DiskFullError,
+    FileExistsError,
+    FileInUseError,
+)
+from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import rename_without_clobbering, sync_folder, write_atomically
+from rheo_core.infrastructure.files import (
+    open_locked,
+    rename_to_first_free,
+    rename_without_clobbering,
+    sync_folder,
+    unfinished,
+    write_atomically,
+)
 
 from .plan import Validator
+from .running_hash import RunningHash
 from .segments import WrittenRange
 from .state import PartState, decode_state, encode_state
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_BYTES = 1 << 20
 _LARGEST_STATE = 1 << 20
+_ROOM_FOR_STATE = 64 << 10
+"""Bytes given up at the end of what came, where a full disk leaves no room for the state."""
 
 
 class PartFile:
-    """The file while it is not whole. One owner at a time, which the caller sees to."""
+    """The file while it is not whole.
 
-    def __init__(self, destination: Path, source: str) -> None:
-        """`source` tells which download it is of; see `source_of`."""
+    Within this program the caller sees to it that it has one owner at a time; a lock keeps other
+    programs away while it is open.
+    """
+
+    def __init__(self, destination: Path, source: str, *, durable: bool = True) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            destination: where the finished file goes.
+            source: tells which download it is of; see `source_of`.
+            durable: whether bytes are synced to the disk before anything relies on them.
+        """
         self.destination = destination
         self.source = source
         self.path, self.state_path = _paths(destination)
         self.state = PartState(source)
+        self._durable = durable
         self._descriptor: int | None = None
+        self._running: RunningHash | None = None
+        self._was_resumed = False
+
+    def hash_with(self, algorithm: HashAlgorithm) -> None:
+        """Take a checksum of the bytes while they come, for `digest`."""
+        if self._running is None or self._running.algorithm is not algorithm:
+            self._running = RunningHash(algorithm)
+
+    def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
+        """The checksum of the file, in hexadecimal; what came in order is not read again.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self.hash_with(algorithm)
+        assert self._running is not None
+        return self._running.finish(self._fd, stop)
 
     def owner(self) -> str | None:
         """Which download began what is there; None where no state tells."""
@@ -45,11 +89,13 @@ class PartFile:
     def adopt(self, earlier: Path) -> None:
         """Take over what this download began under another name."""
         other = PartFile(earlier, self.source)
-        if other.owner() == self.source and not os.path.lexists(self.path):
-            with _named_errors(self.path):
-                other.state_path.replace(self.state_path)
-                with suppress(FileNotFoundError):
-                    other.path.replace(self.path)
+        if os.path.lexists(self.path) or not other._is_ours_alone():
+            return
+        with _named_errors(self.path):
+            other.state_path.replace(self.state_path)
+            with suppress(FileNotFoundError):
+                other.path.replace(self.path)
+        other._close()
 
     def open(self, stop: threading.Event | None = None) -> None:
         """Create it, or take up what an earlier attempt left.
@@ -58,19 +104,19 @@ class PartFile:
         has been read back and is as it was written. `stop` ends the reading early.
 
         Raises:
+            FileInUseError: another program works on it.
             DestinationError: it cannot be written, or is no regular file of this download.
         """
         with _named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._drop_committed()
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(self.path, flags, 0o666)
+            self._descriptor = open_locked(self.path, os.O_CREAT)
             try:
-                self.state = self._take_up(descriptor, stop or threading.Event())
+                self.state = self._take_up(stop or threading.Event())
+                self._was_resumed = bool(self.state.written)
             except BaseException:
-                os.close(descriptor)
+                self._close()
                 raise
-            self._descriptor = descriptor
 
     def _drop_committed(self) -> None:
         """A crash in the middle of the commit leaves the finished file under both names."""
@@ -78,9 +124,9 @@ class PartFile:
             if self.path.samefile(self.destination) and self.owner() == self.source:
                 self.path.unlink()
 
-    def _take_up(self, descriptor: int, stop: threading.Event) -> PartState:
+    def _take_up(self, stop: threading.Event) -> PartState:
         """What of the bytes found can be relied on."""
-        found = os.fstat(descriptor)
+        found = os.fstat(self._fd)
         if not stat.S_ISREG(found.st_mode):
             raise DestinationError(self.path, "not a regular file")
         if found.st_nlink > 1:
@@ -88,15 +134,50 @@ class PartFile:
         if found.st_size and not os.path.lexists(self.state_path):
             raise DestinationError(self.path, "exists and was not begun by this program")
         state = self._read_state()
-        if state is None or state.source != self.source or not state.can_resume:
+        if state is None or state.source != self.source:
+            return PartState(self.source)
+        with suppress(FileNotFoundError):  # what a kill in the middle of a checkpoint leaves
+            unfinished(self.state_path).unlink()
+        if not state.can_resume:
             return PartState(self.source)
         # Nobody may have cut or changed them since.
-        is_true = all(_crc_of(descriptor, piece, stop) == piece.crc for piece in state.written)
-        return state if is_true else PartState(self.source)
+        if all(self._crc_of(piece, stop) == piece.crc for piece in state.written):
+            return state
+        self._restart_hash()
+        return PartState(self.source)
 
-    def begin(self, total: int | None, validator: Validator) -> None:
-        """Start over: the bytes to come are those of this version from offset 0."""
-        self.state = PartState(self.source, total, validator)
+    def _crc_of(self, piece: WrittenRange, stop: threading.Event) -> int | None:
+        """CRC-32 of what the file holds there; None where it is too short, or when stopped."""
+        crc, offset = 0, piece.start
+        while offset < piece.end:
+            if stop.is_set():
+                return None
+            data = os.pread(self._fd, min(_READ_BYTES, piece.end - offset), offset)
+            if not data:
+                return None
+            crc = zlib.crc32(data, crc)
+            self._hash(offset, data)
+            offset += len(data)
+        return crc
+
+    def _hash(self, offset: int, data: bytes | memoryview) -> None:
+        if self._running is not None:
+            self._running.feed(offset, data)
+
+    def _restart_hash(self) -> None:
+        if self._running is not None:
+            self._running.restart()
+
+    def begin(
+        self, total: int | None, validator: Validator, promised: HashConfig | None = None
+    ) -> None:
+        """Start over: the bytes to come are those of this version from offset 0.
+
+        `promised` is the checksum that the server gives for it.
+        """
+        self.state = PartState(self.source, total, validator, promised=promised)
+        self._restart_hash()
+        self._was_resumed = False
         with _named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's.
             self._write_first_state()
@@ -121,6 +202,7 @@ class PartFile:
             view = memoryview(data)
             while view:
                 written = os.pwrite(self._fd, view, offset)
+                self._hash(offset, view[:written])
                 view = view[written:]
                 offset += written
         return zlib.crc32(data, crc)
@@ -129,9 +211,33 @@ class PartFile:
         """Make these bytes durable, then the state that says so."""
         state = replace(self.state, written=written)
         with _named_errors(self.path):
-            os.fdatasync(self._fd)
-            write_atomically(self.state_path, encode_state(state))
+            if self._durable:
+                os.fdatasync(self._fd)
+            write_atomically(self.state_path, encode_state(state), durable=self._durable)
         self.state = state
+
+    def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
+        """As `checkpoint`; where there is no room for the state, the last bytes make it.
+
+        Raises:
+            DestinationError: it is not to be helped; the last checkpoint stays true.
+        """
+        try:
+            self.checkpoint(written)
+        except DiskFullError:
+            if not written:
+                raise
+            self.checkpoint(self._without_tail(written))
+
+    def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
+        """Give up the last bytes that came, and their blocks with them."""
+        *others, last = sorted(written, key=lambda piece: piece.start)
+        rest = replace(last, end=max(last.end - _ROOM_FOR_STATE, last.start))
+        with _named_errors(self.path):
+            os.ftruncate(self._fd, rest.end)
+            self._restart_hash()
+            crc = self._crc_of(rest, threading.Event())
+        return (*others, replace(rest, crc=crc or 0)) if rest.end > rest.start else tuple(others)
 
     def commit(self, size: int, *, overwrite: bool) -> None:
         """Give the finished file its name, durably.
@@ -141,7 +247,8 @@ class PartFile:
         """
         with _named_errors(self.destination):
             os.ftruncate(self._fd, size)
-            os.fsync(self._fd)
+            if self._durable:
+                os.fsync(self._fd)
             try:
                 if overwrite:
                     _refuse_special(self.destination)
@@ -154,26 +261,71 @@ class PartFile:
                 raise
             with suppress(FileNotFoundError):
                 self.state_path.unlink()
-            sync_folder(self.destination.parent)
+            if self._durable:
+                sync_folder(self.destination.parent)
+            self._close()
+
+    def reject(self) -> None:
+        """The file is whole and not what its checksum promised: resume nothing of it.
+
+        The user may want it all the same. Not so where it came over several attempts: the server
+        may have changed it meanwhile under the same validator, and a splice is of no use.
+        """
+        if self._was_resumed:
+            self.discard()
+            return
+        self.state = replace(self.state, written=(), is_rejected=True)
+        with _named_errors(self.path):
+            write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
+
+    def keep_rejected(self) -> Path | None:
+        """Give rejected data the first free of the names `NAME.unverified`, `….1` and so on.
+
+        None where there is none of this download.
+
+        Raises:
+            DestinationError: the name cannot be given; the data is where it was.
+        """
+        state = self._read_state()
+        if state is None or not state.is_rejected or not self._is_ours_alone():
+            return None
+        try:
+            with _named_errors(self.path):
+                kept = rename_to_first_free(self.path, f"{self.destination.name}.unverified")
+                self.state_path.unlink()
+                return kept
+        finally:
             self._close()
 
     def release(self, *, keep: bool) -> None:
-        """Let go of the file; what another attempt can go on from stays if `keep`."""
+        """Let go of the file; what another attempt or the user can use stays if `keep`."""
         if self._descriptor is None:
             return
-        if keep and self.state.can_resume:
+        if keep and (self.state.can_resume or self.state.is_rejected):
             self._close()
         else:
             self.discard()
 
     def discard(self) -> None:
-        """Remove both files, if they are of this download."""
-        if self._descriptor is None and self.owner() != self.source:
+        """Remove both files, if they are of this download and no other program works on them."""
+        if self._descriptor is None and not self._is_ours_alone():
             return
-        self._close()
         for path in (self.path, self.state_path):
             with suppress(OSError):
                 path.unlink()
+        self._close()
+
+    def _is_ours_alone(self) -> bool:
+        """Whether what is there is of this download alone; it is open then, where it exists."""
+        if self.owner() != self.source:
+            return False
+        try:
+            self._descriptor = open_locked(self.path)
+        except FileNotFoundError:
+            return True  # nobody works on a state without a part file
+        except (OSError, FileInUseError):
+            return False
+        return True
 
     def _close(self) -> None:
         if self._descriptor is not None:
@@ -208,20 +360,6 @@ def _paths(destination: Path) -> tuple[Path, Path]:
     """The part file and the state file of a destination."""
     part = destination.with_name(f"{destination.name}.part")
     return part, part.with_name(f"{part.name}.state")
-
-
-def _crc_of(descriptor: int, piece: WrittenRange, stop: threading.Event) -> int | None:
-    """CRC-32 of what the file holds there; None where it is too short, or when stopped."""
-    crc, offset = 0, piece.start
-    while offset < piece.end:
-        if stop.is_set():
-            return None
-        data = os.pread(descriptor, min(_READ_BYTES, piece.end - offset), offset)
-        if not data:
-            return None
-        crc = zlib.crc32(data, crc)
-        offset += len(data)
-    return crc
 
 
 def _refuse_special(path: Path) -> None:

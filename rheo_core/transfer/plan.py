@@ -8,8 +8,10 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
+from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import printable
 
+from .digests import digest_of
 from .naming import filename_from_disposition
 
 _CONTENT_RANGE = re.compile(
@@ -53,6 +55,7 @@ class Plan:
     validator: Validator
     name: str | None  # as Content-Disposition suggests it, made safe
     partial: bool  # a 206
+    promised: HashConfig | None = None  # checksum of the whole file
 
 
 class RangeRefusedError(ProtocolError):
@@ -96,7 +99,8 @@ def read_plan(
     validator = Validator.of(headers)
     name = filename_from_disposition(headers.get("Content-Disposition", ""))
     if status == HTTPStatus.OK:
-        return Plan(0, content_length, content_length, validator, name, partial=False)
+        promised = digest_of(headers, partial=False)
+        return Plan(0, content_length, content_length, validator, name, False, promised)
     if status == HTTPStatus.PARTIAL_CONTENT:
         return _read_partial(headers, content_length, offset, validator, name)
     refusals = (
@@ -138,7 +142,8 @@ def _read_partial(
         raise RangeRefusedError(f"the server sent bytes from {start}, {offset} was asked for")
     if content_length is not None and content_length != end - start + 1:
         raise RangeRefusedError("Content-Range and Content-Length disagree")
-    return Plan(start, end + 1, total, validator, name, partial=True)
+    promised = digest_of(headers, partial=True)
+    return Plan(start, end + 1, total, validator, name, True, promised)
 
 
 def _is_strong_date(modified: str, date: str) -> bool:
@@ -167,7 +172,9 @@ def _retry_after(value: str) -> float | None:
     return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
 
 
-def check_version(plan: Plan, total: int | None, validator: Validator) -> None:
+def check_version(
+    plan: Plan, total: int | None, validator: Validator, promised: HashConfig | None = None
+) -> None:
     """See that a 206 belongs to the version begun, whatever the server made of If-Range.
 
     Raises:
@@ -180,3 +187,10 @@ def check_version(plan: Plan, total: int | None, validator: Validator) -> None:
         same = told.last_modified == validator.last_modified
     if not same or (None not in (total, plan.total) and plan.total != total):
         raise ChangedError("the file on the server is another one than before")
+    if (
+        promised is not None
+        and plan.promised is not None
+        and promised.algorithm is plan.promised.algorithm
+        and promised.expected_hash != plan.promised.expected_hash
+    ):
+        raise ChangedError("the server promises another checksum than before")

@@ -9,6 +9,11 @@ SMALLEST_PIECE = 1 << 20
 STALLED_SECONDS = 3.0
 """A connection that brought nothing for so long loses its piece to one that is free."""
 
+SLOWER_TIMES = 4
+"""So does one that is so many times slower than the best, where its rest takes longer than that."""
+
+_YOUNG_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenRange:
@@ -30,6 +35,13 @@ class Segment:
     crc: int = 0  # CRC-32 of start to written
     is_busy: bool = False
     active_at: float = 0.0  # when bytes last came; the loop's clock
+    began_at: float = 0.0  # when its connection began
+    began_with: int = 0  # offset at that time
+
+    def speed(self, now: float) -> float:
+        """Bytes/s of its connection, on average; 0.0 while it is too young to tell."""
+        age = (now if self.is_busy else self.active_at) - self.began_at
+        return (self.received - self.began_with) / age if age >= _YOUNG_SECONDS else 0.0
 
     @property
     def missing(self) -> int:
@@ -40,6 +52,12 @@ class Segment:
     def is_complete(self) -> bool:
         """Whether all of it is in the file."""
         return self.end is not None and self.written >= self.end
+
+    def begin(self, now: float) -> None:
+        """A connection begins to work on it."""
+        self.is_busy = True
+        self.active_at = self.began_at = now
+        self.began_with = self.received
 
     def rewind(self) -> None:
         """Forget what came and was not written."""
@@ -76,12 +94,20 @@ class SegmentMap:
         """Bytes that have not come; 0 while the size is unknown."""
         return sum(segment.missing for segment in self._segments)
 
-    def has_stalled(self, now: float) -> bool:
-        """Whether a connection has brought nothing for long."""
-        return any(
-            segment.is_busy and segment.missing and now - segment.active_at >= self._patience
-            for segment in self._segments
-        )
+    def laggard(self, now: float, *, compare: bool = True) -> Segment | None:
+        """A piece that another connection would bring sooner: its own has stalled, or is far
+        slower than the best was (where speeds may be compared).
+        """
+        best = max(segment.speed(now) for segment in self._segments) if compare else 0.0
+        for segment in self._segments:
+            if not (segment.is_busy and segment.missing):
+                continue
+            if now - segment.active_at >= self._patience:
+                return segment
+            speed = segment.speed(now)
+            if 0 < speed * SLOWER_TIMES < best and segment.missing > speed * self._patience:
+                return segment
+        return None
 
     def written(self) -> tuple[WrittenRange, ...]:
         """What is in the file."""
@@ -98,21 +124,22 @@ class SegmentMap:
         segment.is_busy = True
         return segment
 
-    def take(self, now: float) -> Segment | None:
+    def take(self, now: float, *, compare: bool = True) -> Segment | None:
         """Work for one more connection: what nobody fetches, else half of the largest piece.
 
-        The rest of a stalled connection's piece is taken whole. None where there is nothing
-        worth a connection.
+        The rest of a laggard's piece is taken whole. None where there is nothing worth a
+        connection.
         """
         segment = next((s for s in self._segments if s.missing and not s.is_busy), None)
         if segment is None:
             largest = max(self._segments, key=lambda piece: piece.missing)
-            stalled = now - largest.active_at >= self._patience
-            if largest.missing < (1 if stalled else 2 * SMALLEST_PIECE):
+            if laggard := self.laggard(now, compare=compare):
+                segment = self._split(laggard, whole=True)
+            elif largest.missing >= 2 * SMALLEST_PIECE:
+                segment = self._split(largest, whole=False)
+            else:
                 return None
-            segment = self._split(largest, whole=stalled)
-        segment.is_busy = True
-        segment.active_at = now
+        segment.begin(now)
         return segment
 
     def give_back(self, segment: Segment) -> bool:

@@ -6,10 +6,12 @@ from itertools import pairwise
 
 from pydantic import ConfigDict, TypeAdapter
 
+from rheo_core.domain.hash_validation import HashConfig
+
 from .plan import Validator
 from .segments import WrittenRange
 
-_VERSION = b"rheo part state 3"
+_VERSION = b"rheo part state 4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class PartState:
     total: int | None = None
     validator: Validator = field(default_factory=Validator)
     written: tuple[WrittenRange, ...] = ()
+    promised: HashConfig | None = None  # checksum of the whole file, as the server gives it
+    is_rejected: bool = False  # whole, and not what its checksum promised; kept for the user
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -31,8 +35,10 @@ class PartState:
     @property
     def can_resume(self) -> bool:
         """Whether a later request may go on: only a strong validator tells versions apart."""
-        return bool(self.written) and (
-            self.validator.if_range is not None or self.offset == self.total
+        return (
+            bool(self.written)
+            and not self.is_rejected
+            and (self.validator.if_range is not None or self.offset == self.total)
         )
 
 

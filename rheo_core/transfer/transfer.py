@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 import aiohttp
 
-from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    DestinationError,
+    DownloadError,
+    DownloadTimeoutError,
+    HttpStatusError,
+    ProtocolError,
+)
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
@@ -17,6 +23,7 @@ from rheo_core.tracking.record import DownloadRecord
 from .body import Body, body_of
 from .crew import Crew
 from .errors import translated_errors
+from .hosts import Hosts
 from .limits import TokenBucket
 from .part_file import PartFile
 from .plan import (
@@ -29,9 +36,11 @@ from .plan import (
     read_plan,
 )
 from .segments import Segment, SegmentMap
+from .sources import Source, Sources
 from .state import PartState
 
 _MOST_REDIRECTS = 10
+_REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
@@ -41,13 +50,26 @@ Place = Callable[[str], Awaitable[PartFile]]
 
 @dataclass(frozen=True, slots=True)
 class TransferOptions:
-    """Limits of patience (seconds, None: endless), size of writes (bytes), connections."""
+    """Limits of patience (seconds, None: endless; bytes/s), size of writes (bytes), connections.
+
+    A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
+    `durable` bytes are synced to the disk before anything relies on them.
+    """
 
     timeout: float | None = None
     connect_timeout: float | None = 30.0
     stall_timeout: float | None = 60.0
+    stall_speed: int = 100
     chunk_size: int = 1 << 20
     connections: int = 1
+    durable: bool = True
+
+    @property
+    def timeouts(self) -> aiohttp.ClientTimeout:
+        """The limits of one request."""
+        return aiohttp.ClientTimeout(
+            total=None, sock_connect=self.connect_timeout, sock_read=self.stall_timeout
+        )
 
 
 class Transfer:
@@ -57,6 +79,7 @@ class Transfer:
         self,
         client: BaseHttpClient,
         disk: DiskThreads,
+        hosts: Hosts,
         limits: Sequence[TokenBucket],
         options: TransferOptions,
         record: DownloadRecord,
@@ -72,11 +95,9 @@ class Transfer:
         self._place = place
         self.explain = explain  # told why it goes as it goes
         self._announce = announce  # called once the reply's head is known to be good
-        self._url = record.config.url
-        self.host = urlsplit(self._url).hostname or self._url
-        self._timeouts = aiohttp.ClientTimeout(
-            total=None, sock_connect=options.connect_timeout, sock_read=options.stall_timeout
-        )
+        self._hosts = hosts
+        self.sources = Sources(record.config.sources, hosts, options.connections)
+        self._timeouts = options.timeouts
 
     async def run(self, part: PartFile) -> PartFile:
         """Fetch what `part` lacks; return the part file that is whole then.
@@ -95,7 +116,7 @@ class Transfer:
             raise DownloadTimeoutError("download not complete", limit) from error
 
     async def _rounds(self, part: PartFile) -> PartFile:
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(_MOST_ROUNDS + len(self.record.config.mirrors)):
             state = part.state
             if state.total is not None and state.offset == state.total:
                 self.record.total_bytes = self.record.bytes_downloaded = state.total
@@ -104,12 +125,20 @@ class Transfer:
             try:
                 is_whole, part = await self._round(part)
             except RangeRefusedError as refused:
-                if isinstance(refused, ChangedError):  # some servers have an ETag a machine
-                    self.options = replace(self.options, connections=1)
                 if _is_all_there(refused, part.state):
                     part.state = replace(part.state, total=part.state.offset)
-                else:
-                    await self.disk.run(part.begin, None, Validator())
+                    continue
+                self._check_replaced(part.state)
+                if isinstance(refused, ChangedError):  # some servers have an ETag a machine
+                    self.options = replace(self.options, connections=1)
+                await self.disk.run(part.begin, None, Validator())
+                continue
+            except DestinationError:
+                raise
+            except DownloadError:
+                self.sources.main.most = 0
+                if next(self.sources.usable(), None) is None:
+                    raise
                 continue
             if is_whole:
                 return part
@@ -123,13 +152,14 @@ class Transfer:
         """
         segments = SegmentMap(part.state.total, part.state.written)
         segment = segments.first()
-        async with self.request(segment, part.state) as (plan, body):
+        async with self._ask(segment, part.state) as (plan, body):
             if not plan.partial:
+                self._check_replaced(part.state)
                 if plan.name is not None:
                     part = await self._place(plan.name)
                     if _continues(plan, part.state):
                         return False, part
-                await self.disk.run(part.begin, plan.total, plan.validator)
+                await self.disk.run(part.begin, plan.total, plan.validator, plan.promised)
                 segments = SegmentMap(plan.total)
                 segment = segments.first()
             elif part.state.total is None:  # the first reply did not tell it, this one does
@@ -139,6 +169,8 @@ class Transfer:
             self._check_size(plan.total)
             if plan.total is not None:
                 await self.disk.run(part.check_room, plan.total)
+            if part.state.promised is not None and self.record.config.hash_config is None:
+                part.hash_with(part.state.promised.algorithm)
             self._show(plan, segments)
             await Crew(self, part, segments).run(segment, plan, body)
         written = segments.written()
@@ -163,8 +195,47 @@ class Transfer:
             await self.disk.run(part.begin, None, Validator())
             raise
 
+    def _check_replaced(self, state: PartState) -> None:
+        """A link that the user put in the place of an expired one must not cost the bytes."""
+        if self.record.config.fetch_url is not None and state.can_resume:
+            raise ProtocolError(
+                f"the new link offers another file; the {state.offset:,} bytes of the old one "
+                "are kept: cancel it to begin again"
+            )
+
     @asynccontextmanager
-    async def request(self, segment: Segment, state: PartState) -> AsyncIterator[tuple[Plan, Body]]:
+    async def _ask(self, segment: Segment, state: PartState) -> AsyncIterator[tuple[Plan, Body]]:
+        """The first reply of use, from the sources in turn.
+
+        Raises:
+            DownloadError: what was wrong with the first of them, where none is of use.
+        """
+        first: DownloadError | None = None
+        for source in list(self.sources.usable()):
+            async with AsyncExitStack() as stack:
+                try:
+                    reply = self.request(source, segment, state)
+                    plan, body = await stack.enter_async_context(reply)
+                    if source is not self.sources.own and state.can_resume and not plan.partial:
+                        raise RangeRefusedError("the mirror has another version")
+                except DownloadError as error:
+                    own_refusal = source is self.sources.own and isinstance(
+                        error, RangeRefusedError
+                    )
+                    if own_refusal or not self.sources.has_mirrors:
+                        raise
+                    source.most = 0
+                    first = first or error
+                    continue
+                self.sources.main = source
+                yield plan, body
+                return
+        raise first or ProtocolError("no mirror is left")
+
+    @asynccontextmanager
+    async def request(
+        self, source: Source, segment: Segment, state: PartState
+    ) -> AsyncIterator[tuple[Plan, Body]]:
         """Ask for what a segment lacks, or for the whole file where nothing is known of it.
 
         Raises:
@@ -172,10 +243,31 @@ class Transfer:
             RangeRefusedError: it does not bring the range.
             DownloadError: any other failure.
         """
+        is_open = False
+        async with self._hosts.connection(source.host, self.explain):
+            try:
+                async with self._reply(source, segment, state) as reply:
+                    is_open = True
+                    yield reply
+            except DownloadError as error:
+                if not is_open and self._is_refusal(error, source):
+                    self._hosts.refused(source.host)
+                raise
+
+    def _is_refusal(self, error: DownloadError, source: Source) -> bool:
+        """Whether the host wants fewer connections, as far as that can be told."""
+        if isinstance(error, HttpStatusError):
+            return error.status in _REFUSALS
+        return isinstance(error, ConnectionFailedError) and self._hosts.bears_others(source.host)
+
+    @asynccontextmanager
+    async def _reply(
+        self, source: Source, segment: Segment, state: PartState
+    ) -> AsyncIterator[tuple[Plan, Body]]:
         asked = _range_headers(segment, state)
-        with translated_errors(self.host, self._timeouts):
+        with translated_errors(source.name, self._timeouts):
             async with self._client.get(
-                self._url,
+                source.url,
                 headers={"Accept": "*/*", "Accept-Encoding": "identity", **asked},
                 timeout=self._timeouts,
                 max_redirects=_MOST_REDIRECTS,
@@ -192,7 +284,7 @@ class Transfer:
                         segment.received if asked else None,
                     )
                     if plan.partial:
-                        check_version(plan, state.total, state.validator)
+                        check_version(plan, state.total, state.validator, state.promised)
                     yield plan, body
                 finally:
                     body.close()

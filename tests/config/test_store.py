@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 from hypothesis import strategies as st
@@ -192,6 +193,40 @@ def test_any_file_gives_settings(path: Path, content: bytes) -> None:
     assert all(problem.isprintable() for problem in loaded.problems)
     for copy in copies(path):
         copy.unlink()
+
+
+_VALUES = st.recursive(
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+)
+_NAMES = st.sampled_from(sorted(Settings.model_fields)) | st.text()
+
+
+@options(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(_NAMES, _VALUES, max_size=4))
+def test_any_value_is_taken_or_told_of(path: Path, values: dict[str, object]) -> None:
+    """A value that is not acceptable leaves the default in force, and a word on it."""
+    path.write_bytes(tomli_w.dumps(values).encode("utf-8", "surrogatepass"))
+    loaded = load_settings(path)
+    told = " ".join(loaded.problems)
+    assert told.isprintable()
+    for name, default in Settings().model_dump().items():
+        if name in values and getattr(loaded.settings, name) == default:
+            is_same = build_or_none(name, values[name]) == default
+            assert is_same or f"{name} = " in told or f"{name}." in told or "not a TOML" in told
+        elif name not in values:
+            assert getattr(loaded.settings, name) == default
+    assert all(name in Settings.model_fields for name in values) or loaded.problems
+    for copy in copies(path):
+        copy.unlink()
+
+
+def build_or_none(name: str, value: object) -> object:
+    """What a setting becomes of a value; None where it is not acceptable."""
+    try:
+        return getattr(build_settings(**{name: value}), name)
+    except ValidationError:
+        return None
 
 
 @pytest.mark.parametrize(

@@ -199,3 +199,28 @@ async def test_two_cancellations_leave_nobody_at_work_on_the_file(
     server.on("/f", serving(BODY, ETag='"v"'))
     await fetch(tmp_path, [config])
     assert (tmp_path / "f").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("ending", ["completed", "skipped", "failed"])
+async def test_asked_for_again_the_moment_it_ended(
+    server: MisbehavingServer, tmp_path: Path, until: Until, ending: str
+) -> None:
+    """The end is told before the slot is free; the second wish is as good as the first."""
+    config = FileConfig(url=server.url("/f"))
+    if ending == "skipped":
+        (tmp_path / "f").write_bytes(BODY)
+    if ending != "failed":
+        server.on("/f", serving(BODY))
+    async with DownloadManager(download_dir=tmp_path, max_concurrent=2) as manager:
+        journal = Journal(manager)
+
+        async def again(_: object) -> None:
+            if journal.names().count("queued") == 1:
+                await manager.add([config])
+
+        manager.on(f"download.{ending}", again)
+        await manager.add([config])
+        await until(lambda: journal.endings() == {config.id: 2})
+        second = "failed" if ending == "failed" else "skipped"
+        assert journal.names()[-2:] == ["queued", second]
+        assert manager.stats.in_progress == 0

@@ -112,3 +112,19 @@ async def test_added_twice_at_once(tmp_path: Path) -> None:
     await manager.open()
     assert len(shown(manager)) == 2
     await manager.close()
+
+
+async def test_what_comes_later_stands_behind_what_was_paused_before(tmp_path: Path) -> None:
+    names = ("a", "b", "later")
+    a, b, later = (FileConfig(url=f"http://127.0.0.1:9/{name}") for name in names)
+    for _ in range(2):
+        manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+        manager._pool._slots = 0
+        await manager.open()
+        await manager.add([a, b] if not shown(manager) else [later])
+        await manager.pause_all()
+        await manager.close()
+    await manager.open()
+    await manager.resume_all()
+    assert list(shown(manager)) == list(names)
+    await manager.close()

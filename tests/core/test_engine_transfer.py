@@ -83,7 +83,7 @@ async def test_right_and_wrong_hash(server: MisbehavingServer, tmp_path: Path) -
     manager, journal = await fetch(tmp_path, [good, bad])
     assert journal.names(good.id) == ["queued", "started", "validating", "completed"]
     assert journal.names(bad.id) == ["queued", "started", "validating", "failed"]
-    assert names_in(tmp_path) == ["good"]
+    assert names_in(tmp_path) == ["bad.part", "bad.part.state", "good"]  # the user may keep it
     assert "hash mismatch" in error_of(manager, bad)
     validation = journal.last("failed").validation
     assert validation.calculated_hash == sha256(BODY) and not validation.is_valid

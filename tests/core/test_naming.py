@@ -78,6 +78,7 @@ def assert_safe(name: str | None) -> None:
     if name is None:
         return
     assert name not in ("", ".", "..")
+    assert name == sanitise_filename(name)
     assert not set(name) & set("/\\\x00")
     assert not name.startswith(".")
     assert len(f"{name}.part.state.new".encode()) <= 255
@@ -97,6 +98,7 @@ def test_every_header_gives_a_safe_name_or_none(case: dict[str, Any], received: 
     | st.text(st.characters()).map(lambda text: f"attachment; filename*=UTF-8''{text}")
     | st.lists(
         st.sampled_from(["filename", "*", "=", '"', ";", "\\", "'", "utf-8''", "%2f", "/", " "])
+        | st.sampled_from(["filename*=", "UTF-8''", "%00", "%ff", "%80%e2", "..", "con", ".txt"])
     ).map("".join)
 )
 def test_any_header_gives_a_safe_name_or_none(header: str) -> None:

@@ -1,5 +1,6 @@
 """A reply's head: what may be done with its body."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -228,7 +229,15 @@ def test_retry_after_ages_is_long() -> None:
 
 # Whatever comes
 
-_NAMES = ["Content-Range", "Content-Disposition", "ETag", "Last-Modified", "Date", "Retry-After"]
+_NAMES = [
+    "Content-Range",
+    "Content-Type",
+    "Content-Disposition",
+    "ETag",
+    "Last-Modified",
+    "Date",
+    "Retry-After",
+]
 _VALUES = (
     st.text(st.characters(), max_size=40)
     | st.sampled_from([DATE, LATER, '"a"', "bytes 10-99/100", "120", "attachment; filename=a"])
@@ -251,7 +260,51 @@ def test_any_head_is_judged_or_refused_in_our_words(
         told = read_plan(status, reason, CIMultiDict(headers), length, offset)
     except (HttpStatusError, ProtocolError) as error:
         assert "\x1b" not in str(error)
+        wait = getattr(error, "retry_after", None)
+        assert wait is None or 0 <= wait < math.inf
         return
     assert told.start == (offset if told.partial else 0)
     assert told.end is None or told.start <= told.end
     assert told.total is None or told.end is None or told.end <= told.total
+    assert told.validator.if_range in (None, *map(str.strip, headers.values()))
+
+
+@given(
+    st.integers(0, 120), st.integers(-2, 120), st.integers(0, 121), st.none() | st.integers(0, 121)
+)
+def test_a_part_is_taken_only_where_it_fits(
+    start: int, last: int, total: int, length: int | None
+) -> None:
+    """Whatever the numbers: what is accepted begins where it was asked for and has an end."""
+    fits = 10 == start <= last < total and length in (None, last - start + 1)
+    try:
+        told = partial(f"bytes {start}-{last}/{total}", length)
+    except RangeRefusedError:
+        assert not fits
+    else:
+        assert fits
+        assert (told.start, told.end, told.total) == (10, last + 1, total)
+
+
+_MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)).map(
+    lambda moment: moment.replace(microsecond=0)
+)
+
+
+@given(_MOMENTS, st.integers(-300, 300))
+def test_a_date_is_strong_a_minute_after_the_change(changed: datetime, seconds: int) -> None:
+    try:
+        sent = changed + timedelta(seconds=seconds)
+    except OverflowError:
+        return
+    modified, date = (format_datetime(moment, usegmt=True) for moment in (changed, sent))
+    validator = Validator.of({"Last-Modified": modified, "Date": date})
+    assert validator.if_range == (modified if seconds >= 60 else None)
+
+
+@given(_MOMENTS)
+def test_a_date_to_wait_for_is_never_in_the_past(moment: datetime) -> None:
+    before = datetime.now(UTC)
+    told = retry_after(format_datetime(moment, usegmt=True))
+    assert told is not None
+    assert 0 <= told <= max((moment - before).total_seconds(), 0)

@@ -13,13 +13,14 @@ from tests.core.engine import names_in, serving, sha256
 from tests.faults.disk import check_kept, kept_so_far, limit_file_size, state_of
 from tests.faults.oracle import Scene, checksum
 from tests.faults.program import COMMAND, HASTE, Home, needs_strace, strace
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap, parts
 
 Until = Callable[..., Awaitable[None]]
 
 BODY = body_of(1_200_000)
 HALF = len(BODY) // 2
+LARGE = body_of(4_000_000)
 HASH = f"sha256:{sha256(BODY)}"
 V1 = {"ETag": '"v1"'}
 
@@ -50,16 +51,28 @@ def failing(call: str, path: Path, when: str) -> tuple[str, ...]:
 async def test_l04_the_hash_cannot_be_read(
     server: MisbehavingServer, home: Home, tmp_path: Path, when: str
 ) -> None:
-    folder, url = tmp_path / "files", server.on("/file.bin", serving(BODY, **V1))
+    """What did not come in order is read back for the hash: the second half comes first."""
+
+    async def second_half_first(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await exchange.serve(LARGE, **V1)
+            return
+        await exchange.head(Content_Length=len(LARGE), **V1)
+        await exchange.send(LARGE[:65536])
+        await server.wait_for_requests(2)
+        await exchange.send(LARGE[65536:])
+
+    folder, url = tmp_path / "files", server.on("/file.bin", second_half_first)
     final, part = folder / "file.bin", folder / "file.bin.part"
-    line = ("download", url, "-o", folder, "-x", 1, "--hash", HASH)
-    result = await home.rheo(*line, before=failing("read", part, when))
+    line = ("download", url, "-o", folder, "-x", 2, "--hash", f"sha256:{sha256(LARGE)}")
+    result = await home.run(HASTE + COMMAND, *line, before=failing("pread64", part, when))
     assert result.code in (1, 4), result
     assert result.told_once("input/output error") and result.told_once("failed ")
     assert not final.exists() and part.exists()
+    server.on("/file.bin", serving(LARGE, **V1))
     result = await home.rheo(*line)
     assert result.code == 0, result.err
-    assert final.read_bytes() == BODY and names_in(folder) == ["file.bin"]
+    assert final.read_bytes() == LARGE and names_in(folder) == ["file.bin"]
 
 
 @needs_strace

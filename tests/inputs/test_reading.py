@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain import FileConfig
@@ -97,6 +97,22 @@ def test_no_text_raises(lines: list[str]) -> None:
         assert entry.text.isprintable()
         assert (entry.problem == "") == (entry.verdict is Verdict.OK)
         assert entry.problem.isprintable()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary()
+    | st.lists(st.binary() | st.sampled_from([b"http://x/", b"#", b"\r", b"\xef\xbb\xbf"])).map(
+        b"\n".join
+    )
+)
+def test_no_file_raises(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(data)
+    entries = asyncio.run(read_entries_file(path))
+    text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    assert entries == list(read_entries(text.split("\n")))
+    assert all(entry.text.isprintable() for entry in entries)
 
 
 async def test_file(tmp_path: Path) -> None:

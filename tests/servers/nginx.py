@@ -14,7 +14,8 @@ worker_processes 1; daemon off; master_process off; error_log {folder}/error.log
 pid {folder}/pid;
 events {{ worker_connections 512; }}
 http {{
-  access_log off; sendfile on; default_type application/octet-stream;
+  log_format bytes $body_bytes_sent; access_log {folder}/access.log bytes;
+  sendfile on; limit_rate {rate}; default_type application/octet-stream;
   client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
   uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
   server {{ listen 127.0.0.1:{port}; root {root}; }}
@@ -23,19 +24,30 @@ http {{
 
 
 class Nginx:
-    """Serves the files below `root` while its `with` block runs."""
+    """Serves the files below `root` while its `with` block runs.
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    Args:
+        root: what it serves.
+        folder: for its own files.
+        rate: bytes/s of each connection; 0 is no limit.
+    """
+
+    def __init__(self, root: Path, folder: Path, rate: int = 0) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._configuration = folder / "nginx.conf"
         self._configuration.write_text(
-            _CONFIGURATION.format(folder=folder, root=root, port=self.port)
+            _CONFIGURATION.format(folder=folder, root=root, port=self.port, rate=rate)
         )
+        self._log = folder / "access.log"
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/{name}"
+
+    def bytes_sent(self) -> int:
+        """Of the bodies of all requests that have ended; what was on its way counts as sent."""
+        return sum(map(int, self._log.read_text().split()))
 
     def __enter__(self) -> Self:
         assert PROGRAM is not None

@@ -136,9 +136,10 @@ class DownloadValidatingEvent(DownloadEvent):
 
 
 class DownloadPausedEvent(DownloadEvent):
-    """The user paused it; its bytes are kept."""
+    """The user paused it, or its disk is full; its bytes are kept."""
 
     event_type: str = DownloadEventType.PAUSED.value
+    reason: str = Field(default="", description="Why, where it was not the user")
 
 
 class DownloadResumedEvent(DownloadEvent):

@@ -1,0 +1,93 @@
+"""How many connections each host may have at a time: a limit for all, less where one refuses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+_LOWERED_SECONDS = 60.0
+"""A host that refused a connection is spared it for so long; then it is tried with one more."""
+
+
+@dataclass(slots=True)
+class _Host:
+    in_use: int = 0
+    learned: int | None = None  # connections it bore when it refused one more; None: never did
+    refused_at: float = 0.0  # the loop's clock
+
+
+class Hosts:
+    """Counts connections by host, and learns how many each one bears.
+
+    Args:
+        limit: connections to one host.
+        on_room: called whenever a host that was full has room again.
+    """
+
+    def __init__(self, limit: int, on_room: Callable[[], None] = lambda: None) -> None:
+        self._limit = limit
+        self._on_room = on_room
+        self._hosts: dict[str, _Host] = {}
+        self._room = asyncio.Event()
+
+    @property
+    def limit(self) -> int:
+        """Connections to one host; may be changed at any time."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, count: int) -> None:
+        self._limit = count
+        self._note_room()
+
+    def is_full(self, host: str) -> bool:
+        """Whether it bears no further connection now."""
+        known = self._hosts.get(host)
+        return known is not None and known.in_use >= self.allowed(host)
+
+    def allowed(self, host: str) -> int:
+        """Connections that it may have now."""
+        known = self._hosts.get(host)
+        if known is None or known.learned is None:
+            return self._limit
+        spared = asyncio.get_running_loop().time() - known.refused_at
+        return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit)
+
+    def refused(self, host: str) -> None:
+        """Take note that it refused a connection, which is still counted."""
+        loop = asyncio.get_running_loop()
+        known = self._hosts.setdefault(host, _Host())
+        known.learned = max(min(known.in_use, self.allowed(host)) - 1, 1)
+        known.refused_at = loop.time()
+        loop.call_later(_LOWERED_SECONDS + 1.0, self._note_room)
+
+    def bears_others(self, host: str) -> bool:
+        """Whether it has connections besides the one that asks."""
+        known = self._hosts.get(host)
+        return known is not None and known.in_use > 1
+
+    @asynccontextmanager
+    async def connection(self, host: str, explain: Callable[[str], None]) -> AsyncIterator[None]:
+        """Count a connection while the block runs; wait for room before it.
+
+        `explain` is told why it waits, and "" once it does not any more.
+        """
+        if self.is_full(host):
+            explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
+            while self.is_full(host):
+                self._room.clear()
+                await self._room.wait()
+            explain("")
+        known = self._hosts.setdefault(host, _Host())
+        known.in_use += 1
+        try:
+            yield
+        finally:
+            known.in_use -= 1
+            if not known.in_use and known.learned is None:
+                del self._hosts[host]
+            self._note_room()
+
+    def _note_room(self) -> None:
+        self._room.set()
+        self._on_room()

@@ -1,0 +1,176 @@
+"""Checksum files that lie beside a download: where to look for them, and what they say."""
+
+import re
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import aiohttp
+
+from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
+from rheo_core.domain.retry import RetryPolicy
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
+
+from .errors import translated_errors
+
+_LARGEST = 4 << 20
+"""Bytes of a checksum file; those of whole distributions have some 100 KiB."""
+_TRANSIENT = RetryPolicy().transient_status_codes
+
+
+class Sidecar(NamedTuple):
+    """A place where a checksum file may be."""
+
+    url: str
+    algorithm: HashAlgorithm
+    is_single: bool  # it speaks of one file, and need not name it
+
+
+_PLACES = (  # in the order in which they are looked for; a suffix of the name, or a whole name
+    (".sha256", HashAlgorithm.SHA256, True),
+    ("SHA256SUMS", HashAlgorithm.SHA256, False),
+    (".sha512", HashAlgorithm.SHA512, True),
+    ("SHA512SUMS", HashAlgorithm.SHA512, False),
+)
+_ENDINGS = tuple(ending for ending, _, _ in _PLACES)
+
+# `HEX  NAME` and `HEX *NAME` of GNU coreutils; one space or a tab, as others write it; `HEX` alone.
+_GNU = re.compile(r"(?P<hash>[0-9A-Fa-f]{32,128})(?:[ \t]+\*?(?P<name>.+))?")
+# `SHA256 (NAME) = HEX` of BSD and `sha256sum --tag`; `SHA2-256(NAME)= HEX` of openssl.
+_BSD = re.compile(
+    r"(?P<tag>[A-Za-z0-9-]{3,12}) ?\((?P<name>.+)\) ?= ?(?P<hash>[0-9A-Fa-f]{32,128})"
+)
+_NAMELESS = "-"
+"""What coreutils write for the standard input; here also for a hash alone."""
+_ESCAPE = re.compile(r"\\([\\nr])")
+_ESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
+
+
+def sidecars(url: str) -> list[Sidecar]:
+    """Where checksums of the file at `url` are commonly found, best first.
+
+    The path is kept byte for byte. Query and fragment go: what is signed or asked of the file says
+    nothing of its neighbours. Empty where `url` is not http(s), cannot be read, names no file, or
+    is such a checksum file itself.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return []
+    folder, _, name = parts.path.rpartition("/")
+    if parts.scheme not in ("http", "https") or not parts.netloc or not name:
+        return []
+    if name.endswith(_ENDINGS):
+        return []
+    found = []
+    for ending, algorithm, is_single in _PLACES:
+        path = f"{folder}/{name}{ending}" if is_single else f"{folder}/{ending}"
+        address = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+        found.append(Sidecar(address, algorithm, is_single))
+    return found
+
+
+async def fetch_checksum(
+    client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout
+) -> HashConfig | None:
+    """The checksum of the file at `url` that the first checksum file beside it gives.
+
+    Raises:
+        DownloadError: one cannot be fetched, for another reason than that it is not there.
+    """
+    filename = unquote(urlsplit(url).path.rpartition("/")[2])
+    for place in sidecars(url):
+        text = await _fetch_text(client, place.url, timeouts)
+        found = hash_in(text, filename, place.algorithm, is_single=place.is_single)
+        if found is not None:
+            return found
+    return None
+
+
+async def _fetch_text(client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout) -> str:
+    """The text at `url`; empty where there is none, or none of a sensible size."""
+    with translated_errors(urlsplit(url).hostname or url, timeouts):
+        async with client.get(
+            url,
+            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+            timeout=timeouts,
+            middlewares=(RedirectGuard(),),
+        ) as reply:
+            if reply.status in _TRANSIENT:
+                raise HttpStatusError(reply.status, printable(reply.reason or ""))
+            if reply.status != HTTPStatus.OK:
+                return ""
+            data = bytearray()
+            async for chunk in reply.content.iter_chunked(1 << 16):
+                data += chunk
+                if len(data) > _LARGEST:
+                    return ""
+            return data.decode(errors="replace")
+
+
+def hash_in(
+    text: str, filename: str, algorithm: HashAlgorithm, *, is_single: bool
+) -> HashConfig | None:
+    """The checksum that a checksum file gives for `filename`.
+
+    A line that names it exactly counts more than one that names it in a folder, and that more than
+    one without a name. Lines that cannot be read are passed over, and so are comments and the
+    armour of PGP, whose signature is not checked.
+
+    Args:
+        text: of the checksum file; anything, of any size.
+        filename: as the server has it: the last segment of the URL, percent-decoded.
+        algorithm: of the checksums in it.
+        is_single: it speaks of one file, and need not name it.
+
+    Returns:
+        The checksum; None where none is given, where two differ, or where the text is a web page.
+    """
+    if text.lstrip("\ufeff \t\r\n").startswith("<"):  # "not found" with the status 200
+        return None
+    entries = list(_entries(text, algorithm))
+    for is_meant in _ways_to_mean(filename, is_single):
+        hashes = {digest for name, digest in entries if is_meant(name)}
+        if hashes:
+            only = hashes.pop()
+            return None if hashes else HashConfig(algorithm=algorithm, expected_hash=only)
+    return None
+
+
+def _ways_to_mean(filename: str, is_single: bool) -> Iterator[Callable[[str], bool]]:
+    yield lambda name: name == filename
+    yield lambda name: name.rpartition("/")[2] == filename
+    if is_single:
+        yield lambda name: name == _NAMELESS
+
+
+def _entries(text: str, algorithm: HashAlgorithm) -> Iterator[tuple[str, str]]:
+    """Names and hashes; these hexadecimal in lower case."""
+    for line in text.removeprefix("\ufeff").split("\n"):
+        stripped = line.strip(" \t\r")
+        escaped = stripped.startswith("\\")
+        match = _match(stripped.removeprefix("\\"), algorithm)
+        if match is not None and len(match["hash"]) == algorithm.hex_length:
+            name = _unescape(match["name"]) if escaped and match["name"] else match["name"]
+            yield (name or _NAMELESS).removeprefix("./"), match["hash"].lower()
+
+
+def _match(line: str, algorithm: HashAlgorithm) -> re.Match[str] | None:
+    if (gnu := _GNU.fullmatch(line)) is not None:
+        return gnu
+    bsd = _BSD.fullmatch(line)
+    if bsd is None or _algorithm_name(bsd["tag"]) != algorithm:
+        return None
+    return bsd
+
+
+def _algorithm_name(tag: str) -> str:
+    return tag.lower().replace("sha2-", "sha").replace("-", "")
+
+
+def _unescape(name: str) -> str:
+    """coreutils marks a line with a backslash where it wrote some characters of the name so."""
+    return _ESCAPE.sub(lambda match: _ESCAPED[match[1]], name)

@@ -1,0 +1,61 @@
+"""When a transfer counts as stalled: no byte for too long, or next to none over that time."""
+
+from collections.abc import Sequence
+
+from rheo_core.domain.exceptions import DownloadTimeoutError
+from rheo_core.tracking.record import DownloadRecord
+
+from .limits import TokenBucket
+
+_GRACE = 0.1
+"""Seconds; the connections themselves notice first that nothing comes, and say it better."""
+
+
+class StallWatch:
+    """Looks at one transfer as a whole, however often its pieces change hands.
+
+    Args:
+        record: its counter of bytes.
+        limits: while one of them holds the bytes back, slowness is no stall.
+        seconds: patience; None is endless.
+        speed: bytes/s that must come on average over `seconds`.
+        now: the loop's clock.
+    """
+
+    def __init__(
+        self,
+        record: DownloadRecord,
+        limits: Sequence[TokenBucket],
+        seconds: float | None,
+        speed: int,
+        now: float,
+    ) -> None:
+        self._record = record
+        self._limits = limits
+        self._seconds = seconds
+        self._speed = speed
+        self._last = self._mark = record.transferred
+        self._last_at = self._mark_at = now
+
+    def check(self, now: float, host: str) -> None:
+        """See that enough has come; to be called often.
+
+        Raises:
+            DownloadTimeoutError: it has not.
+        """
+        count = self._record.transferred
+        if count != self._last:
+            self._last, self._last_at = count, now
+        if self._seconds is None or any(limit.is_holding for limit in self._limits):
+            self._mark, self._mark_at = count, now
+            return
+        if now - self._last_at >= self._seconds + _GRACE:
+            raise DownloadTimeoutError(f"no data from {host}", self._seconds)
+        elapsed = now - self._mark_at
+        if elapsed < self._seconds:
+            return
+        if count - self._mark < self._speed * elapsed:
+            raise DownloadTimeoutError(
+                f"less than {self._speed} bytes/s from {host}", self._seconds
+            )
+        self._mark, self._mark_at = count, now

@@ -1,0 +1,241 @@
+"""Checksums: from the user, from headers, from files beside; and what fails them."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, HashConfig
+from rheo_core.transfer import crew, running_hash
+from tests.core.engine import Journal, error_of, fetch, names_in, serving, sha256, status_of
+from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import answer, cut, in_turn
+
+BODY = body_of(3_000_000)
+OTHER = body_of(3_000_000, "other")
+Until = Callable[..., Awaitable[None]]
+
+
+def repr_digest(body: bytes) -> dict[str, object]:
+    value = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    return {"Repr_Digest": f"sha-256=:{value}:"}
+
+
+def wanted(body: bytes) -> HashConfig:
+    return HashConfig(algorithm="sha256", expected_hash=sha256(body))
+
+
+# From headers
+
+
+async def test_a_promised_checksum_is_checked(server: MisbehavingServer, tmp_path: Path) -> None:
+    good = FileConfig(url=server.on("/good", serving(BODY, **repr_digest(BODY))))
+    bad = FileConfig(url=server.on("/bad", serving(BODY, **repr_digest(OTHER))))
+    manager, journal = await fetch(tmp_path, [good, bad])
+    assert journal.names(good.id) == ["queued", "started", "validating", "completed"]
+    assert journal.last("completed").validation.is_valid
+    assert status_of(manager, bad) is DownloadStatus.FAILED
+    assert "hash mismatch" in error_of(manager, bad)
+    assert not (tmp_path / "bad").exists()
+
+
+async def test_the_users_checksum_counts_more(server: MisbehavingServer, tmp_path: Path) -> None:
+    config = FileConfig(
+        url=server.on("/f", serving(BODY, **repr_digest(OTHER))), hash_config=wanted(BODY)
+    )
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+
+
+@pytest.mark.parametrize("later", ["same", "none", "another"])
+async def test_the_promise_is_remembered(
+    server: MisbehavingServer, tmp_path: Path, later: str
+) -> None:
+    """The 206 need not repeat it; where it promises another one, the file is another one."""
+    version = {"ETag": '"v1"'}
+    headers = {"same": repr_digest(BODY), "none": {}, "another": repr_digest(OTHER)}[later]
+    body = OTHER if later == "another" else BODY
+    begin = cut(BODY, 2_000_000, **version, **repr_digest(BODY))
+    config = FileConfig(url=server.on("/f", in_turn(begin, serving(body, **version, **headers))))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+        info = manager.get_download_info(config.id)
+    assert info is not None and info.validation is not None and info.validation.is_valid
+    assert (tmp_path / "f").read_bytes() == body
+    assert server.requests[1].range_start == 2_000_000
+
+
+async def test_a_promise_that_a_splice_breaks(server: MisbehavingServer, tmp_path: Path) -> None:
+    """The server lies about the version: the promise of the whole file finds it out."""
+    begin = cut(BODY, 2_000_000, ETag='"v1"', **repr_digest(BODY))
+    config = FileConfig(url=server.on("/f", in_turn(begin, serving(OTHER, ETag='"v1"'))))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+        assert "hash mismatch" in error_of(manager, config)
+        assert await manager.keep(config.id) is None  # a splice is of no use to anybody
+    assert names_in(tmp_path) == []
+
+
+# From a file beside it
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("/dir/a%20b.iso.sha256", f"{sha256(BODY)}\n"),
+        ("/dir/SHA256SUMS", f"{sha256(OTHER)}  other.iso\n{sha256(BODY)} *a b.iso\n"),
+        ("/dir/SHA512SUMS", f"{hashlib.sha512(BODY).hexdigest()}  ./a b.iso\n"),
+    ],
+)
+async def test_a_sidecar_is_found(
+    server: MisbehavingServer, tmp_path: Path, name: str, text: str
+) -> None:
+    server.on(name, serving(text.encode()))
+    url = server.on("/dir/a%20b.iso?token=1", serving(BODY))
+    config = FileConfig(url=url, sidecar=True)
+    manager, journal = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert journal.last("completed").validation.is_valid
+    assert all("token" not in request.target for request in server.requests[:-1])
+
+
+@pytest.mark.parametrize(
+    ("sums", "told"),
+    [
+        (answer("404 Not Found"), "no checksum found"),
+        (serving(b"<html>not found</html>"), "no checksum found"),
+        (serving(bytes(5_000_000)), "no checksum found"),
+        (answer("503 Busy"), "HTTP 503"),
+        (serving(sha256(OTHER).encode()), "hash mismatch"),
+    ],
+)
+async def test_without_its_sidecar_it_fails(
+    server: MisbehavingServer, tmp_path: Path, sums: Behaviour, told: str
+) -> None:
+    server.on("/f.sha256", sums)
+    config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
+    manager, _ = await fetch(tmp_path, [config])
+    assert told in error_of(manager, config)
+    assert not (tmp_path / "f").exists()
+    assert bool(server.requests_for("/f")) == (told == "hash mismatch")  # no byte before
+
+
+# What fails may be kept
+
+
+async def test_the_user_may_keep_what_failed(server: MisbehavingServer, tmp_path: Path) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)), hash_config=wanted(OTHER))
+    (tmp_path / "f.unverified").write_bytes(b"of another day")
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        assert names_in(tmp_path) == ["f.part", "f.part.state", "f.unverified"]
+        assert await manager.keep(config.id) == tmp_path / "f.unverified.1"
+        assert manager.snapshot().downloads[0].reason == "kept as f.unverified.1"
+        assert await manager.keep(config.id) is None  # it is done
+        assert await manager.keep("unknown") is None
+        assert names_in(tmp_path) == ["f.unverified", "f.unverified.1"]
+        assert (tmp_path / "f.unverified.1").read_bytes() == BODY
+        assert (tmp_path / "f.unverified").read_bytes() == b"of another day"
+        server.on("/f", serving(OTHER))
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "f").read_bytes() == OTHER
+    assert journal.names()[-1] == "completed"
+
+
+async def test_a_retry_begins_again(server: MisbehavingServer, tmp_path: Path) -> None:
+    url = server.on("/f", serving(BODY, ETag='"v1"'))
+    config = FileConfig(url=url, hash_config=wanted(OTHER))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        server.on("/f", serving(OTHER, ETag='"v1"'))
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+    assert "range" not in server.requests[1].headers
+    assert names_in(tmp_path) == ["f"]
+    assert (tmp_path / "f").read_bytes() == OTHER
+
+
+async def test_what_did_not_fail_its_check_cannot_be_kept(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/f", cut(BODY, 1_000_000, ETag='"v1"')))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        assert await manager.keep(config.id) is None
+    assert names_in(tmp_path) == ["f.part", "f.part.state"]
+
+
+# How much is read again
+
+
+@pytest.fixture
+def read_again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes that the check reads from the disk."""
+    sizes: list[int] = []
+
+    def pread(descriptor: int, size: int, offset: int) -> bytes:
+        data = os.pread(descriptor, size, offset)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(running_hash, "os", SimpleNamespace(pread=pread))
+    return sizes
+
+
+async def test_bytes_in_order_are_not_read_again(
+    server: MisbehavingServer, tmp_path: Path, read_again: list[int]
+) -> None:
+    """Not after a break either: the check before the resume has read them."""
+    behaviour = in_turn(cut(BODY, 2_000_000, ETag='"v1"'), serving(BODY, ETag='"v1"'))
+    config = FileConfig(url=server.on("/f", behaviour), hash_config=wanted(BODY))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert sum(read_again) == 0
+    assert server.requests[1].range_start == 2_000_000
+
+
+async def test_bytes_out_of_order_are_read_once(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    read_again: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+
+    async def slow_first(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await exchange.serve(BODY, ETag='"v1"')
+            return
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:500_000])
+        await server.wait_for_requests(2)
+        await exchange.send(BODY[500_000:])
+
+    config = FileConfig(url=server.on("/f", slow_first), hash_config=wanted(BODY))
+    manager, _ = await fetch(tmp_path, [config], connections=2)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    second = server.requests[1].range_start
+    assert second is not None
+    assert sum(read_again) == len(BODY) - second

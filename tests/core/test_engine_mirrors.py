@@ -1,0 +1,257 @@
+"""Several URLs of one file: what they share, and which of them are left out."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
+from rheo_core.transfer import crew
+from tests.core.engine import error_of, fetch, names_in, serving, status_of
+from tests.core.test_engine_segments import Trickle
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import Hold, answer, cut
+
+BODY = body_of(8_000_000)
+OTHER = body_of(8_000_000, "other")
+Until = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More connections join almost at once, whatever they may gain."""
+    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+
+
+async def fetch_slowly(
+    manager: DownloadManager, config: FileConfig, until: Until, *trickles: Trickle
+) -> None:
+    """Let four connections join before the bytes flow."""
+    async with manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].connections == 4)
+        for trickle in trickles:
+            trickle.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+
+
+async def test_mirrors_share_the_segments(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    own, mirror = Trickle(), Trickle()
+    config = FileConfig(url=server.on("/f", own), mirrors=(server.on("/mirror/f", mirror),))
+    manager = DownloadManager(download_dir=tmp_path, connections=4)
+    await fetch_slowly(manager, config, until, own, mirror)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert names_in(tmp_path) == ["f"]
+    others = server.requests_for("/mirror/f")
+    assert len(others) >= 2
+    assert {request.headers["if-range"] for request in others} == {'"v1"'}
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        pytest.param(serving(OTHER, ETag='"v2"'), id="another validator"),
+        pytest.param(serving(BODY + b"more", ETag='"v1"'), id="another length"),
+        pytest.param(serving(OTHER), id="no validator"),
+        pytest.param(answer("404 Not Found"), id="missing"),
+        pytest.param(cut(OTHER, 0, reset=True), id="reset"),
+    ],
+)
+async def test_a_mirror_that_disagrees_is_left_out(
+    server: MisbehavingServer, tmp_path: Path, until: Until, mirror: object
+) -> None:
+    own = Trickle()
+    config = FileConfig(url=server.on("/f", own), mirrors=(server.on("/m/f", mirror),))  # type: ignore[arg-type]
+    manager = DownloadManager(download_dir=tmp_path, connections=4)
+    await fetch_slowly(manager, config, until, own)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert len(server.requests_for("/m/f")) == 1  # asked once, and never again
+
+
+@pytest.mark.parametrize(
+    "own", [answer("404 Not Found"), answer("503 Busy"), cut(BODY, 0, reset=True)]
+)
+async def test_a_mirror_stands_in_from_the_start(
+    server: MisbehavingServer, tmp_path: Path, own: object
+) -> None:
+    config = FileConfig(
+        url=server.on("/f", own),  # type: ignore[arg-type]
+        mirrors=(server.on("/gone/f", answer("410 Gone")), server.on("/m/f", serving(BODY))),
+    )
+    manager, journal = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert journal.names() == ["queued", "started", "completed"]
+
+
+async def test_the_first_problem_is_told_where_nothing_helps(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(
+        url=server.on("/f", answer("404 Not Found")),
+        mirrors=(server.on("/m/f", answer("403 Forbidden")),),
+    )
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config) == "HTTP 404 Not Found"
+    assert names_in(tmp_path) == []
+
+
+async def test_a_mirror_goes_on_where_the_first_breaks(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """In the same attempt: there is no retry handler."""
+    config = FileConfig(
+        url=server.on("/f", cut(BODY, 3_000_000, ETag='"v1"')),
+        mirrors=(server.on("/m/f", serving(BODY, ETag='"v1"')),),
+    )
+    manager, journal = await fetch(tmp_path, [config])
+    assert journal.names() == ["queued", "started", "completed"]
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert all(request.range_start for request in server.requests_for("/m/f"))
+    assert manager.stats.completed_bytes == len(BODY)
+
+
+async def test_bytes_are_not_given_up_for_a_mirror_of_another_version(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    config = FileConfig(
+        url=server.on("/f", Hold(BODY, 3_000_000, ETag='"v1"')),
+        mirrors=(server.on("/m/f", serving(OTHER, ETag='"v2"')),),
+    )
+    manager = DownloadManager(download_dir=tmp_path)
+    await manager.open()
+    await manager.add([config])
+    await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 3_000_000)
+    await manager.close()
+    server.on("/f", answer("503 Busy"))
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config) == "HTTP 503 Busy"
+    assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
+    server.on("/f", serving(BODY, ETag='"v1"'))
+    await fetch(tmp_path, [config])
+    assert server.requests[-1].range_start == 3_000_000
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_one_mirror_twice_is_one(server: MisbehavingServer, tmp_path: Path) -> None:
+    url = server.on("/f", answer("404 Not Found"))
+    await fetch(tmp_path, [FileConfig(url=url, mirrors=(url, url))])
+    assert len(server.requests) == 1
+
+
+# A link that was replaced
+
+
+async def broken_at(
+    server: MisbehavingServer, manager: DownloadManager, config: FileConfig
+) -> None:
+    """Three million bytes come, then the link has expired."""
+
+    async def expires(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:3_000_000])
+        server.on("/f?expires=1", answer("403 Forbidden"))
+        await exchange.close()
+
+    server.on("/f?expires=1", expires)
+    await manager.add([config])
+    await manager.wait_until_complete(timeout=10)
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    await manager.retry(config.id)
+    await manager.wait_until_complete(timeout=10)
+    assert error_of(manager, config) == "HTTP 403 Forbidden"
+
+
+async def test_a_fresh_link_goes_on_with_the_bytes(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.url("/f?expires=1"))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await broken_at(server, manager, config)
+        fresh = server.on("/f?expires=2", serving(BODY, ETag='"v1"'))
+        assert await manager.replace_url(config.id, fresh)
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+        assert manager.snapshot().downloads[0].url == fresh
+        assert not await manager.replace_url(config.id, fresh)  # it is there
+        assert not await manager.replace_url("unknown", fresh)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert server.requests[-1].range_start == 3_000_000
+
+
+@pytest.mark.parametrize("partial", [True, False])
+async def test_a_fresh_link_to_another_file_costs_no_byte(
+    server: MisbehavingServer, tmp_path: Path, partial: bool
+) -> None:
+    config = FileConfig(url=server.url("/f?expires=1"))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await broken_at(server, manager, config)
+        page = answer("200 OK", b"<html>Sign in", Content_Type="text/html")
+
+        async def lies(exchange: Exchange) -> None:  # a part, whatever If-Range says
+            end = len(OTHER)
+            await exchange.head(
+                "206 Partial Content",
+                Content_Range=f"bytes 3000000-{end - 1}/{end}",
+                Content_Length=end - 3_000_000,
+                ETag='"v2"',
+            )
+            await exchange.send(OTHER[3_000_000:])
+
+        url = server.on("/other", lies if partial else page)
+        assert await manager.replace_url(config.id, url)
+        await manager.wait_until_complete(timeout=10)
+        assert "offers another file; the 3,000,000 bytes" in error_of(manager, config)
+        assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
+        server.on("/f?expires=1", serving(BODY, ETag='"v1"'))
+        assert await manager.replace_url(config.id, config.url)  # the old one after all
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert server.requests[-1].range_start == 3_000_000
+
+
+async def test_a_link_is_replaced_while_it_runs_or_waits(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    running = FileConfig(url=server.on("/a", Hold(BODY, 1_000_000, ETag='"v1"')))
+    paused = FileConfig(url=server.on("/b", answer("404 Not Found")))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([running, paused])
+        await manager.pause(paused.id)
+        await until(lambda: status_of(manager, running) is DownloadStatus.IN_PROGRESS)
+        fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
+        for config in (running, paused):
+            assert await manager.replace_url(config.id, fresh)
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, running) is DownloadStatus.COMPLETED
+        assert status_of(manager, paused) is DownloadStatus.PAUSED
+        await manager.resume(paused.id)
+        await manager.wait_until_complete(timeout=10)
+    assert names_in(tmp_path) == ["a", "b"]
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == BODY
+
+
+async def test_a_fresh_link_outlives_the_process(server: MisbehavingServer, tmp_path: Path) -> None:
+    config = FileConfig(url=server.url("/f?expires=1"))
+    options = {"download_dir": tmp_path / "files", "session_path": tmp_path / "session.db"}
+    async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
+        await broken_at(server, manager, config)
+        server.on("/f?expires=2", answer("503 Busy"))
+        await manager.replace_url(config.id, server.url("/f?expires=2"))
+        await manager.wait_until_complete(timeout=10)
+    server.on("/f?expires=2", serving(BODY, ETag='"v1"'))
+    async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "files" / "f").read_bytes() == BODY
+    assert server.requests[-1].range_start == 3_000_000
+
+
+async def test_a_bad_link_is_told(tmp_path: Path) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        with pytest.raises(ValueError, match="ftp"):
+            await manager.replace_url("any", "ftp://example.org/f")

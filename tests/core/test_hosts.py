@@ -1,0 +1,167 @@
+"""Connections to one host: a limit, and what is learned from refusals."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
+from rheo_core.transfer import Hosts, hosts
+from tests.core.engine import Gate, quick_retries, serving, status_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+BODY = body_of(300_000)
+Until = Callable[..., Awaitable[None]]
+
+
+async def test_a_host_is_full_at_its_limit() -> None:
+    told: list[str] = []
+    rooms: list[bool] = []
+    some = Hosts(2, lambda: rooms.append(some.is_full("a:1")))
+    async with some.connection("a:1", told.append), some.connection("b:1", told.append):
+        assert not some.is_full("a:1")
+        async with some.connection("a:1", told.append):
+            assert some.is_full("a:1") and not some.is_full("b:1")
+        assert rooms == [False]
+    assert told == [] and not some.is_full("a:1")
+
+
+async def test_who_comes_when_it_is_full_waits_and_says_why() -> None:
+    told: list[str] = []
+    some = Hosts(1)
+
+    async def work() -> None:
+        async with some.connection("a:1", told.append):
+            told.append("works")
+
+    async with some.connection("a:1", told.append):
+        waiting = asyncio.create_task(work())
+        while not told:
+            await asyncio.sleep(0)
+        assert told == ["host limit: 1 of 1 connections"]
+    await waiting
+    assert told[1:] == ["", "works"]
+
+
+async def test_a_limit_that_is_raised_lets_go_on() -> None:
+    some = Hosts(1)
+    async with some.connection("a:1", print):
+        waiting = asyncio.create_task(some.connection("a:1", lambda _: None).__aenter__())
+        await asyncio.sleep(0)
+        some.limit = 2
+        await waiting
+
+
+async def test_a_refusal_is_learned_and_forgotten_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    some = Hosts(8)
+    opened = [some.connection("a:1", print) for _ in range(4)]
+    for one in opened:
+        await one.__aenter__()
+    some.refused("a:1")
+    assert some.allowed("a:1") == 3 and some.is_full("a:1")
+    some.refused("a:1")
+    assert some.allowed("a:1") == 2
+    now += hosts._LOWERED_SECONDS
+    assert some.allowed("a:1") == 3
+    now += 100 * hosts._LOWERED_SECONDS
+    assert some.allowed("a:1") == 8
+    for one in opened:
+        await one.__aexit__(None, None, None)
+    some.refused("a:1")
+    assert some.allowed("a:1") == 1  # one is always allowed
+
+
+class Counter:
+    """Counts requests that are being answered; refuses beyond `most`."""
+
+    def __init__(self, most: int, refusal: str) -> None:
+        self.most, self.refusal = most, refusal
+        self.busy = self.peak = self.refused = 0
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        if self.busy >= self.most:
+            self.refused += 1
+            if self.refusal == "reset":
+                await exchange.reset()
+            else:
+                await exchange.head(self.refusal, Content_Length=0)
+            return
+        self.busy += 1
+        self.peak = max(self.peak, self.busy)
+        try:
+            await exchange.head(Content_Length=len(BODY))
+            await exchange.send(BODY[:1000])
+            await self.go_on.wait()
+            await exchange.send(BODY[1000:])
+        finally:
+            self.busy -= 1
+
+
+@pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Busy", "reset"])
+async def test_t05_refusals_lower_the_parallelism_of_their_host(
+    server: MisbehavingServer, tmp_path: Path, until: Until, refusal: str
+) -> None:
+    """Forty downloads from a host that bears two connections: it has to refuse a few times only."""
+    shop = Counter(2, refusal)
+    configs = [FileConfig(url=server.on(f"/{n}", shop)) for n in range(40)]
+    async with DownloadManager(
+        download_dir=tmp_path, max_concurrent=8, retry_handler=quick_retries(8)
+    ) as manager:
+        await manager.add(configs)
+        await until(lambda: shop.refused > 0 and shop.busy == 2)
+        await asyncio.sleep(0.5)  # who goes on hammering has used up all its retries by now
+        shop.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+        assert manager.stats.completed == 40
+    assert shop.refused <= 16
+    assert all((tmp_path / str(n)).read_bytes() == BODY for n in range(40))
+
+
+async def test_other_hosts_go_on_beside_a_full_one(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    async with MisbehavingServer() as other:
+        gate = Gate(BODY, 1000)
+        stuck = [FileConfig(url=server.on(f"/{n}", gate), priority=2) for n in range(5)]
+        free = FileConfig(url=other.on("/free", serving(BODY)))
+        async with DownloadManager(
+            download_dir=tmp_path, max_concurrent=2, connections_per_host=1
+        ) as manager:
+            await manager.add([stuck[0]])
+            await until(lambda: status_of(manager, stuck[0]) is DownloadStatus.IN_PROGRESS)
+            await manager.add([*stuck[1:], free])
+            await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
+            assert [status_of(manager, config) for config in stuck] == [
+                DownloadStatus.IN_PROGRESS,
+                *[DownloadStatus.QUEUED] * 4,
+            ]
+            assert len(server.requests) == 1
+            gate.opened.set()
+            await manager.wait_until_complete(timeout=10)
+            assert manager.stats.completed == 6
+
+
+async def test_the_limit_holds_for_all_downloads_of_a_host(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    shop = Counter(99, "")
+    configs = [FileConfig(url=server.on(f"/{n}", shop)) for n in range(12)]
+    async with DownloadManager(
+        download_dir=tmp_path, max_concurrent=12, connections_per_host=3
+    ) as manager:
+        await manager.add(configs)
+        await until(lambda: shop.busy == 3)
+        manager.set_limits(connections_per_host=5)
+        await until(lambda: shop.busy == 5)
+        shop.go_on.set()
+        await manager.wait_until_complete(timeout=10)
+        with pytest.raises(ValueError, match="connections_per_host is 0"):
+            manager.set_limits(connections_per_host=0)
+    assert shop.peak <= 5

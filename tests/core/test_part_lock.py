@@ -1,0 +1,163 @@
+"""One program at a time works on a part file."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DestinationError, DownloadStatus, FileInUseError
+from rheo_core.infrastructure import files
+from rheo_core.transfer import PartFile
+from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
+from tests.servers.misbehaving import MisbehavingServer, body_of
+
+BODY = body_of(3_000_000)
+Until = Callable[..., Awaitable[None]]
+
+HOLDER = """
+import sys
+from pathlib import Path
+from rheo_core.transfer import PartFile
+
+part = PartFile(Path(sys.argv[1]), "source")
+part.open()
+print("open", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the part file of `a` open."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "a")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_another_process_has_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    part = PartFile(tmp_path / "a", "source")
+    with pytest.raises(FileInUseError, match="another process is working on it"):
+        part.open()
+    part.discard()
+    assert names_in(tmp_path) == ["a.part"]
+    holder.kill()
+    holder.wait()
+    part.open()  # a lock ends with its process
+    part.discard()
+    assert names_in(tmp_path) == []
+
+
+def test_another_object_of_this_process_has_it(tmp_path: Path) -> None:
+    first, second = (PartFile(tmp_path / "a", "source") for _ in range(2))
+    first.open()
+    for _ in range(2):  # the first refusal closed a descriptor of the file
+        with pytest.raises(FileInUseError):
+            second.open()
+    first.discard()
+    second.open()
+    second.discard()
+
+
+def test_reading_the_file_does_not_drop_the_lock(tmp_path: Path) -> None:
+    first, second = (PartFile(tmp_path / "a", "source") for _ in range(2))
+    first.open()
+    first.path.read_bytes()
+    with pytest.raises(FileInUseError):
+        second.open()
+    first.discard()
+
+
+def test_a_file_that_was_committed_meanwhile_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the opening and the lock its owner finished: what was opened is the final file."""
+    final, part = tmp_path / "a", PartFile(tmp_path / "a", "source")
+    lock = files._lock
+
+    def commit_then_lock(descriptor: int) -> None:
+        if not final.exists():
+            part.path.write_bytes(b"whole")
+            part.path.rename(final)
+        lock(descriptor)
+
+    monkeypatch.setattr(files, "_lock", commit_then_lock)
+    part.open()
+    part.write(0, b"other")
+    assert final.read_bytes() == b"whole"
+    part.discard()
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_a_file_system_without_locks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "fcntl", no_locks)
+    monkeypatch.setattr(files.fcntl, "lockf", no_locks)
+    with pytest.raises(DestinationError, match="no locks available"):
+        PartFile(tmp_path / "a", "source").open()
+
+
+def test_systems_without_locks_of_descriptors_use_those_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(files.fcntl, "F_OFD_SETLK", raising=False)
+    PartFile(tmp_path / "b", "source").open()
+
+
+async def test_two_managers_do_not_write_one_file(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 1_000_000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", gate))
+    async with (
+        DownloadManager(download_dir=tmp_path) as first,
+        DownloadManager(download_dir=tmp_path, retry_handler=quick_retries()) as second,
+    ):
+        await first.add([config])
+        await until(lambda: first.snapshot().downloads[0].bytes_downloaded == 1_000_000)
+        await second.add([config])
+        await second.wait_until_complete(timeout=10)
+        assert status_of(second, config) is DownloadStatus.FAILED
+        assert "another process is working on it" in error_of(second, config)
+        gate.opened.set()
+        await first.wait_until_complete(timeout=10)
+        await second.retry(config.id)
+        await second.wait_until_complete(timeout=10)
+        assert status_of(second, config) is DownloadStatus.SKIPPED
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_the_command_keeps_off_too(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 1_000_000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", gate))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
+        command = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("rheo"),
+            *("download", "-q", "-o", tmp_path, config.url),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, told = await command.communicate()
+        assert command.returncode == 1
+        assert told.decode().count("\n") == 1 and "another process" in told.decode()
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "f").read_bytes() == BODY

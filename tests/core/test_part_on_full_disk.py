@@ -1,0 +1,97 @@
+"""Part files on full disks, and on disks in a hurry."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.transfer import PartFile, part_file
+from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.segments import WrittenRange
+
+STRONG = Validator('"a"')
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Iterator[PartFile]:
+    """An open part file that expects a million bytes."""
+    part = PartFile(tmp_path / "a.bin", "source")
+    part.open()
+    part.begin(1_000_000, STRONG)
+    yield part
+    part.release(keep=False)
+
+
+@pytest.fixture
+def full_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next state finds no room; later ones do."""
+    write = part_file.write_atomically
+    failures = [OSError(28, "No space left on device")]
+
+    def full(path: Path, data: bytes, **options: bool) -> None:
+        if failures:
+            raise failures.pop()
+        write(path, data, **options)
+
+    monkeypatch.setattr(part_file, "write_atomically", full)
+
+
+def test_a_state_finds_room_where_the_last_bytes_were(part: PartFile, full_once: None) -> None:
+    """The first write of the state fails; the second comes after the file was cut."""
+    body = bytes(range(256)) * 1000
+    crc = part.write(0, body)
+    far = part.write(500_000, body)
+    written = (WrittenRange(0, len(body), crc), WrittenRange(500_000, 500_000 + len(body), far))
+    part.checkpoint_on_full_disk(written)
+    left = 500_000 + len(body) - part_file._ROOM_FOR_STATE
+    assert part.path.stat().st_size == left
+    part.release(keep=True)
+    again = PartFile(part.destination, "source")
+    again.open()
+    assert [(piece.start, piece.end) for piece in again.state.written] == [
+        (0, len(body)),
+        (500_000, left),
+    ]
+    again.discard()
+
+
+def test_a_short_last_piece_goes_whole(part: PartFile, full_once: None) -> None:
+    part.checkpoint_on_full_disk((WrittenRange(0, 5, part.write(0, b"short")),))
+    assert part.state.written == ()
+
+
+def test_nothing_to_give_up(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(part_file, "write_atomically", full)
+    with pytest.raises(DiskFullError):
+        part.checkpoint_on_full_disk(())
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_syncing_is_a_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    synced: list[str] = []
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda _, name=name: synced.append(name))
+    part = PartFile(tmp_path / "a", "source", durable=durable)
+    part.open()
+    part.begin(4, STRONG)
+    part.checkpoint((WrittenRange(0, 4, part.write(0, b"data")),))
+    part.commit(4, overwrite=False)
+    assert (tmp_path / "a").read_bytes() == b"data"
+    assert synced == (["fdatasync", "fsync", "fsync", "fsync", "fsync"] if durable else [])
+
+
+def test_what_a_kill_in_a_checkpoint_leaves_is_removed(part: PartFile) -> None:
+    part.checkpoint((WrittenRange(0, 4, part.write(0, b"data")),))
+    unfinished = part.state_path.with_name(f"{part.state_path.name}.new")
+    unfinished.write_bytes(b"half a sta")
+    part.release(keep=True)
+    part.open()
+    assert part.state.offset == 4
+    assert not unfinished.exists()

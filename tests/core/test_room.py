@@ -1,0 +1,156 @@
+"""A full disk: downloads wait for room, and go on when there is some."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
+from rheo_core.downloads import room
+from rheo_core.transfer import crew
+from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
+from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.scenarios import Hold
+
+BODY = body_of(3_000_000)
+Until = Callable[..., Awaitable[None]]
+REASON = "disk full; goes on when there is room"
+
+
+class Disk:
+    """What `os` says of the room; the rest of it is real."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.free = 0
+        monkeypatch.setattr(os, "fstatvfs", lambda _: self._seen())
+        monkeypatch.setattr(os, "statvfs", lambda _: self._seen())
+
+    def _seen(self) -> SimpleNamespace:
+        return SimpleNamespace(f_bavail=self.free, f_frsize=1, f_blocks=1)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr(room, "_INTERVAL", 0.01)
+    monkeypatch.setattr(room, "_LONGEST", 0.02)
+    return Disk(monkeypatch)
+
+
+async def test_a_full_disk_pauses_and_room_resumes(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY, ETag='"v1"')))
+    async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries()) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)  # for it goes on only if somebody tidies up
+        assert status_of(manager, config) is DownloadStatus.PAUSED
+        assert manager.snapshot().downloads[0].reason == REASON
+        assert "disk full by 3,000,000 bytes" in error_of(manager, config)
+        assert "disk full by" in journal.last("paused").reason
+        assert "retrying" not in journal.names() and "failed" not in journal.names()
+        disk.free = 10_000_000
+        await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
+        assert error_of(manager, config) == ""
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert journal.names() == ["queued", "paused", "resumed", "started", "completed"]
+
+
+async def test_a_disk_that_fills_up_meanwhile_costs_no_byte(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    disk: Disk,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Room is looked for at every checkpoint, before the last byte of it is gone."""
+    monkeypatch.setattr(crew, "_CHECKPOINT_SECONDS", 0.01)
+    disk.free = 10_000_000
+    config = FileConfig(url=server.on("/f", Hold(BODY, 1_000_000, ETag='"v1"')))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
+        disk.free = 100
+        await until(lambda: status_of(manager, config) is DownloadStatus.PAUSED)
+        server.on("/f", serving(BODY, ETag='"v1"'))
+        disk.free = 10_000_000
+        await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
+    assert server.requests[-1].range_start == 1_000_000
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_what_fits_goes_first(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
+) -> None:
+    large = FileConfig(url=server.on("/large", serving(BODY)))
+    small = FileConfig(url=server.on("/small", serving(b"small")))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([large, small])
+        await manager.wait_until_complete(timeout=10)
+        disk.free = 2_000_000
+        await until(lambda: status_of(manager, small) is DownloadStatus.COMPLETED)
+        assert status_of(manager, large) is DownloadStatus.PAUSED
+        disk.free = 10_000_000
+        await until(lambda: status_of(manager, large) is DownloadStatus.COMPLETED)
+
+
+async def test_the_user_comes_first(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
+) -> None:
+    """What was paused or cancelled while it waited for room stays so."""
+    names = ["paused", "cancelled", "removed", "all"]
+    configs = [FileConfig(url=server.on(f"/{name}", serving(BODY))) for name in names]
+    paused, cancelled, removed, _ = configs
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add(configs)
+        await manager.wait_until_complete(timeout=10)
+        assert await manager.pause(paused.id)
+        assert not await manager.pause(paused.id)
+        await manager.cancel(cancelled.id)
+        await manager.remove(removed.id)
+        await manager.pause_all()
+        asked = len(server.requests)
+        disk.free = 10_000_000
+        keeper = manager._worker.room
+        assert keeper is not None
+        await keeper.look()
+        states = [status_of(manager, config) for config in (paused, cancelled)]
+        assert states == [DownloadStatus.PAUSED, DownloadStatus.CANCELLED]
+        assert manager.stats.paused == 2 and len(server.requests) == asked
+        await manager.resume(paused.id)
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, paused) is DownloadStatus.COMPLETED
+
+
+async def test_the_next_start_tries_again(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)))
+    options = {"download_dir": tmp_path / "files", "session_path": tmp_path / "session.db"}
+    async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.PAUSED
+    disk.free = 10_000_000
+    async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert names_in(tmp_path / "files") == ["f"]
+
+
+async def test_who_does_not_wait_fails(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)))
+    async with DownloadManager(
+        download_dir=tmp_path, wait_for_room=False, retry_handler=quick_retries()
+    ) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    assert journal.last("failed").error.exc_type.endswith("DiskFullError")
+    assert "retrying" not in journal.names()

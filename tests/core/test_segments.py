@@ -1,0 +1,151 @@
+"""Who fetches which bytes: against a plain set of the bytes that are in the file."""
+
+from itertools import pairwise
+from unittest import mock
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from rheo_core.transfer import segments
+from rheo_core.transfer.segments import Segment, SegmentMap, WrittenRange
+
+LONGEST = 200
+
+
+class SegmentsAgainstAFile(RuleBasedStateMachine):
+    """Connections come, bring bytes, are overtaken and fail, as a crew's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = mock.patch.object(segments, "SMALLEST_PIECE", 4)
+        self.patch.start()
+        self.now = 0.0
+        self.connections: list[Segment] = []
+        self.writing: dict[Segment, int] = {}  # up to where a thread writes just now
+
+    def teardown(self) -> None:
+        """Whatever happened: one more connection after the other brings all that lacks."""
+        if hasattr(self, "map"):
+            for segment in tuple(self.connections):
+                self.fail(segment)
+            while (segment := self.map.take(self.now)) is not None:
+                assert segment.missing
+                segment.received = segment.end or 0
+                self.begin_writing(segment)
+                self.end_writing(segment)
+                segment.is_busy = False
+            assert self.map.is_complete
+            assert self.file == set(range(self.total))
+        self.patch.stop()
+
+    @initialize(total=st.integers(1, LONGEST), borders=st.sets(st.integers(0, LONGEST)))
+    def begin(self, total: int, borders: set[int]) -> None:
+        """As an earlier attempt left it."""
+        self.total = total
+        ordered = sorted(border for border in borders if border <= total)
+        pieces = list(zip(ordered[::2], ordered[1::2], strict=False))
+        self.file = {byte for start, end in pieces for byte in range(start, end)}
+        written = [WrittenRange(start, end, crc=start) for start, end in pieces]
+        self.map = SegmentMap(total, written[::-1])
+        assert self.map.written() == tuple(written)
+        if not self.map.is_complete:
+            self.connections.append(self.map.first())
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 9.0]))
+    def join(self, seconds: float) -> None:
+        """A while after the last rule: those that brought nothing since have stalled."""
+        self.now += seconds
+        segment = self.map.take(self.now)
+        if segment is None:
+            assert not any(one.missing for one in self.idle())
+            assert all(one.missing < 8 for one in self.pieces())
+        else:
+            assert segment.missing and segment.is_busy
+            assert segment in self.pieces() and segment not in self.connections
+            self.connections.append(segment)
+
+    @precondition(lambda self: self.connections)
+    @rule(data=st.data(), count=st.integers(0, 20), more=st.integers(0, 5))
+    def receive(self, data: st.DataObject, count: int, more: int) -> None:
+        """Bytes come, a thread begins to write them, more come meanwhile.
+
+        One that was overtaken may bring bytes that are no longer its own.
+        """
+        segment = data.draw(st.sampled_from(self.connections))
+        for fresh, writes in ((count, True), (more, False)):
+            segment.received += min(fresh, segment.missing) if segment.missing else fresh
+            if writes:
+                self.end_writing(segment)
+                self.begin_writing(segment)
+        segment.active_at = self.now
+
+    @precondition(lambda self: self.connections)
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        self.fail(data.draw(st.sampled_from(self.connections)))
+
+    @invariant()
+    def no_gap_and_no_overlap(self) -> None:
+        pieces = self.pieces()
+        if pieces:
+            assert pieces[0].start == 0
+            assert pieces[-1].end == self.total
+            assert all(before.end == after.start for before, after in pairwise(pieces))
+            assert all(one.start <= one.written <= one.received for one in pieces)
+            assert all(one.written <= (one.end or 0) for one in pieces)
+
+    @invariant()
+    def what_is_in_the_file_is_known(self) -> None:
+        if hasattr(self, "map"):
+            known = [byte for one in self.map.written() for byte in range(one.start, one.end)]
+            unknown = (range(one.written, end) for one, end in self.writing.items())
+            assert known == sorted(self.file.difference(*unknown))
+            assert self.map.is_complete == (len(known) == self.total)
+            again = SegmentMap(self.total, self.map.written())
+            assert again.written() == self.map.written()
+            assert again.missing == self.total - len(known)
+
+    @invariant()
+    def what_came_counts(self) -> None:
+        if all(one.missing or one.received == one.end for one in self.pieces()):
+            came = self.total - sum(one.missing for one in self.pieces())
+            assert not self.pieces() or self.map.received == came
+
+    def pieces(self) -> list[Segment]:
+        return self.map._segments if hasattr(self, "map") else []
+
+    def idle(self) -> list[Segment]:
+        return [one for one in self.pieces() if not one.is_busy]
+
+    def begin_writing(self, segment: Segment) -> None:
+        """What came goes to the file; nothing behind the end of the segment does."""
+        end = max(min(segment.received, segment.end or 0), segment.written)
+        fresh = set(range(segment.written, end))
+        assert not fresh & self.file, "fetched twice"
+        self.file |= fresh
+        self.writing[segment] = end
+
+    def end_writing(self, segment: Segment) -> None:
+        """Only now the segment knows; it may have been split meanwhile."""
+        segment.written = self.writing.pop(segment, segment.written)
+
+    def fail(self, segment: Segment) -> None:
+        """The connection ends: what came and was not written is lost."""
+        self.connections.remove(segment)
+        self.end_writing(segment)
+        segment.rewind()
+        segment.is_busy = False
+        self.map.give_back(segment)
+
+
+TestSegmentsAgainstAFile = SegmentsAgainstAFile.TestCase
+TestSegmentsAgainstAFile.settings = settings(
+    max_examples=200, stateful_step_count=40, deadline=None, derandomize=True
+)
