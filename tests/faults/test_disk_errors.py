@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from tests.core.engine import names_in, sha256
+from tests.core.engine import names_in
 from tests.faults.oracle import LIMIT
 from tests.faults.program import (
     COMMAND,
@@ -74,7 +74,7 @@ async def test_whatever_call_fails(
         before = strace(*options, log=log) if options else ()
         if program == "session":
             return await home.run(HASTE + WITH_SESSION, folder, url, before=before)
-        line = ("download", url, "-o", folder, "-x", 3, "--hash", f"sha256:{sha256(BODY)}")
+        line = ("download", url, "-o", folder, "-x", 3)  # a hash would hide what went wrong
         return await home.run(HASTE + COMMAND, *line, before=before)
 
     whole = await run(tmp_path / "whole" / "files", "-e", f"trace={CALLS}", log=tmp_path / "log")

@@ -84,8 +84,8 @@ async def test_l19_few_descriptors(
     server: MisbehavingServer, home: Home, tmp_path: Path, limit: int
 ) -> None:
     """More at once than there are descriptors: some fail with a word, and none is lost."""
-    urls, folder = many(server, 40, BODY), tmp_path / "files"
-    line = ("download", *urls, "-o", folder, "-w", 40, "-x", 4, "--retries", 1)
+    urls, folder = many(server, 24, BODY), tmp_path / "files"
+    line = ("download", *urls, "-o", folder, "-w", 24, "-x", 4, "--retries", 1)
 
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -95,11 +95,11 @@ async def test_l19_few_descriptors(
     finished = {path.name for path in folder.glob("*.bin")}
     assert all((folder / name).read_bytes() == BODY for name in finished)
     told = [text for text in result.err.splitlines() if text.startswith("failed ")]
-    assert len(finished) + len(told) == 40, result.err
+    assert len(finished) + len(told) == 24, result.err
     assert all(text.partition(": ")[2] for text in told)
     result = await home.rheo(*line)
     assert result.code == 0, result.err
-    check_all(folder, 40, BODY)
+    check_all(folder, 24, BODY)
 
 
 MEMORY = 128 << 20

@@ -47,7 +47,7 @@ def failing(call: str, path: Path, when: str) -> tuple[str, ...]:
 
 
 @needs_strace
-@pytest.mark.parametrize("when", ["1", "1+", "2"])
+@pytest.mark.parametrize("when", ["1+", "2"])
 async def test_l04_the_hash_cannot_be_read(
     server: MisbehavingServer, home: Home, tmp_path: Path, when: str
 ) -> None:
@@ -131,7 +131,7 @@ async def test_l05_interrupted_calls_are_made_again(
     assert names_in(tmp_path / "files") == ["file.bin"]
 
 
-@pytest.mark.parametrize("size", [10, 100, 250, 1000])
+@pytest.mark.parametrize("size", [100, 250])
 async def test_l05_not_even_the_state_fits(
     server: MisbehavingServer, home: Home, tmp_path: Path, size: int
 ) -> None:

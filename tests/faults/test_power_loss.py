@@ -87,3 +87,15 @@ async def test_l08_the_power_goes(
         assert manager.stats.failed == 0, (where, manager.snapshot().downloads)
         assert (again / "file.bin").read_bytes() == BODY, where
         assert set(names_in(again)) <= {"file.bin", HALF, *unowned}, where
+
+
+@needs_strace
+async def test_l08_without_durability_nothing_is_synced(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    home, log = Home(tmp_path / "home", {"durable": "false"}), tmp_path / "log"
+    line = ("download", server.on("/file.bin", paced(BODY, ETag='"v1"')), "-o", tmp_path / "files")
+    trace = strace("-e", "trace=fsync,fdatasync,sync_file_range,syncfs", log=log)
+    assert (await home.run(HASTE + COMMAND, *line, before=trace)).code == 0
+    assert log.read_text() == ""
+    assert (tmp_path / "files" / "file.bin").read_bytes() == BODY

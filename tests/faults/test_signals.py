@@ -25,7 +25,7 @@ Until = Callable[..., Awaitable[None]]
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
 V1 = {"ETag": '"v1"'}
-MOMENTS = int(os.environ.get("RHEO_TEST_SIGNALS", "4"))
+MOMENTS = int(os.environ.get("RHEO_TEST_SIGNALS", "2"))
 INTERRUPTED = 130
 HANG = """
 import os, threading
