@@ -96,6 +96,7 @@ async def _run(
         await manager.add(configs)
         finished = await _unless(interrupted, manager.wait_until_complete())
         await manager.close()
+    finished = finished or tally.ended == len(configs)  # the interrupt came too late
     if lines is not None:
         finished = finished and await _unless(interrupted, lines.finish())
         await lines.finish(timeout=_JSON_SECONDS)
@@ -130,7 +131,7 @@ async def _unless(interrupted: asyncio.Event, work: Coroutine[None, None, None])
 
 
 def _catch_signals(reporter: Reporter) -> asyncio.Event:
-    """An event set by Ctrl-C or SIGTERM. The second one ends the process at once."""
+    """An event set by Ctrl-C, SIGTERM or a closed terminal. The second ends the process at once."""
     interrupted = asyncio.Event()
 
     def interrupt() -> None:
@@ -140,6 +141,8 @@ def _catch_signals(reporter: Reporter) -> asyncio.Event:
         interrupted.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup(1) has it
+        loop.add_signal_handler(signal.SIGHUP, interrupt)
     return interrupted

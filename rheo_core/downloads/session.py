@@ -263,7 +263,8 @@ class Session:
         self._outdated.update(outdated)
 
     def _report(self, error: Exception) -> None:
-        _log.warning("cannot write the session", exc_info=error)
+        known = isinstance(error, SessionStoreError)
+        _log.warning("cannot write the session: %s", error, exc_info=None if known else error)
         if not self._is_failing:
             self._is_failing = True
             self._on_problem(f"Changes to the list cannot be saved: {error}.")

@@ -115,7 +115,8 @@ def rename_without_clobbering(source: Path, target: Path) -> None:
             raise
         _rename_where_links_are_missing(source, target)
     else:
-        source.unlink()
+        with suppress(OSError):  # the name is given: nothing that follows can take it back
+            source.unlink()
 
 
 def _rename_where_links_are_missing(source: Path, target: Path) -> None:

@@ -92,9 +92,11 @@ class PartFile:
         if os.path.lexists(self.path) or not other._is_ours_alone():
             return
         with _named_errors(self.path):
-            other.state_path.replace(self.state_path)
+            # Bytes without a state are somebody else's: the state is there first and goes last.
+            write_atomically(self.state_path, other.state_path.read_bytes(), durable=False)
             with suppress(FileNotFoundError):
                 other.path.replace(self.path)
+            other.state_path.unlink()
         other._close()
 
     def open(self, stop: threading.Event | None = None) -> None:
@@ -119,10 +121,20 @@ class PartFile:
                 raise
 
     def _drop_committed(self) -> None:
-        """A crash in the middle of the commit leaves the finished file under both names."""
+        """Tidy up after a crash in the middle of the commit, or after the power went just then.
+
+        The finished file may still have both names; and the state may be lost, because nothing
+        waits for the first one to reach the disk.
+        """
+        data = self._state_bytes()
+        if data is None or (data.strip(b"\0") and self.owner() != self.source):
+            return
         with suppress(OSError):
-            if self.path.samefile(self.destination) and self.owner() == self.source:
+            if os.path.lexists(self.path):
+                if not self.path.samefile(self.destination):
+                    return
                 self.path.unlink()
+            self.state_path.unlink()
 
     def _take_up(self, stop: threading.Event) -> PartState:
         """What of the bytes found can be relied on."""
@@ -259,8 +271,9 @@ class PartFile:
                 if error.errno == errno.EEXIST:
                     raise FileExistsError(self.destination) from None
                 raise
-            with suppress(FileNotFoundError):
-                self.state_path.unlink()
+            with suppress(OSError):  # the file has its name: nothing can undo that
+                if not os.path.lexists(self.path):  # else the state says whose that is
+                    self.state_path.unlink()
             if self._durable:
                 sync_folder(self.destination.parent)
             self._close()
@@ -308,7 +321,8 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
-        if self._descriptor is None and not self._is_ours_alone():
+        self._drop_committed()
+        if self._descriptor is None and not self._is_ours_alone() and not self._is_blank():
             return
         for path in (self.path, self.state_path):
             with suppress(OSError):
@@ -327,6 +341,17 @@ class PartFile:
             return False
         return True
 
+    def _is_blank(self) -> bool:
+        """Whether it is as a crash leaves it before the first reply: empty, and without a state."""
+        if os.path.lexists(self.state_path):
+            return False
+        with suppress(OSError, FileInUseError):
+            found = self.path.lstat()
+            if stat.S_ISREG(found.st_mode) and not found.st_size:
+                self._descriptor = open_locked(self.path)
+                return True
+        return False
+
     def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -339,20 +364,22 @@ class PartFile:
 
     def _write_first_state(self) -> None:
         """Without a sync: it only has to be there while the part file is."""
-        with suppress(FileNotFoundError):
-            self.state_path.unlink()  # it may be another name of somebody's file
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(self.state_path, flags | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(encode_state(self.state))
+        write_atomically(self.state_path, encode_state(self.state), durable=False)
 
     def _read_state(self) -> PartState | None:
+        try:
+            return decode_state(self._state_bytes() or b"")
+        except ValueError:
+            return None
+
+    def _state_bytes(self) -> bytes | None:
+        """What the state file holds; None where there is no regular file that can be read."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             with os.fdopen(os.open(self.state_path, flags), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return None
-                return decode_state(file.read(_LARGEST_STATE))
-        except (OSError, ValueError):
+                is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+                return file.read(_LARGEST_STATE) if is_regular else None
+        except OSError:
             return None
 
 

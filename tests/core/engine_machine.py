@@ -145,11 +145,6 @@ class EngineMachine(RuleBasedStateMachine):
     def the_same_order(self) -> None:
         assert [config.id for config in self.manager._queue] == self.model.waiting()
 
-    def empty_parts(self) -> set[str]:
-        """Of downloads whose reply had not come before a crash: no state tells whose they are."""
-        parts = (self.folder / "files").glob("*.part")
-        return {part.name for part in parts if not part.stat().st_size}
-
     def statuses(self) -> dict[str, DownloadStatus]:
         return {record.id: record.status for record in self.manager.tracker.records()}
 

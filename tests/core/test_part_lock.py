@@ -161,3 +161,12 @@ async def test_the_command_keeps_off_too(
         gate.opened.set()
         await manager.wait_until_complete(timeout=10)
     assert (tmp_path / "f").read_bytes() == BODY
+
+
+def test_only_an_empty_part_file_goes_without_a_state(tmp_path: Path) -> None:
+    """A crash before the first reply leaves an empty one; bytes may be somebody else's."""
+    (tmp_path / "a.part").touch()
+    (tmp_path / "b.part").write_bytes(b"mine")
+    for name in ("a", "b"):
+        PartFile(tmp_path / name, "source").discard()
+    assert names_in(tmp_path) == ["b.part"]

@@ -213,7 +213,7 @@ class EngineAgainstAModel(EngineMachine):
         whole = {paths[id_][1:] for id_ in self.model.files}
         partial = {paths[id_][1:] for id_ in self.model.may_have_part()}
         allowed = whole | {f"{name}{end}" for name in partial for end in (".part", ".part.state")}
-        assert set(names_in(self.folder / "files")) <= allowed | self.empty_parts()
+        assert set(names_in(self.folder / "files")) <= allowed
 
 
 def settled_facts(row: DownloadSnapshot) -> tuple[object, ...]:

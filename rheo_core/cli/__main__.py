@@ -1,0 +1,16 @@
+"""Where the `rheo` command begins."""
+
+import os
+import signal
+
+
+def main() -> None:
+    """Run the command; until it has begun to download, Ctrl-C ends it without a word."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
+    from .main import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

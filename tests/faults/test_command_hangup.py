@@ -1,0 +1,29 @@
+"""L20: the window of `rheo download` is closed (SIGHUP): what came is kept, as with SIGTERM."""
+
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tests.faults.disk import check_kept
+from tests.faults.program import COMMAND, Home, ended
+from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.scenarios import Tap
+
+BODY = body_of(1_200_000)
+FIRST = 6 * 65536
+Until = Callable[..., Awaitable[None]]
+
+
+async def test_l20_hang_up(
+    server: MisbehavingServer, home: Home, tmp_path: Path, until: Until
+) -> None:
+    tap = Tap(BODY, FIRST, ETag='"v1"')
+    part = tmp_path / "files" / "file.bin.part"
+    process = await home.start(
+        COMMAND, "download", server.on("/file.bin", tap), "-o", tmp_path / "files"
+    )
+    await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
+    process.send_signal(signal.SIGHUP)
+    result = await ended(process)
+    assert result.code == 130
+    assert check_kept(part.with_suffix(""), BODY) == FIRST
