@@ -203,7 +203,9 @@ class LocalService:
         }
         self._settings = settings
         self._manager.set_limits(
-            max_concurrent=settings.max_concurrent, connections=settings.connections
+            max_concurrent=settings.max_concurrent,
+            connections=settings.connections,
+            connections_per_host=settings.connections_per_host,
         )
         self._manager.set_defaults(
             download_dir=settings.download_dir,
