@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +73,8 @@ class Sweep:
         try:
             await asyncio.wait_for(process.wait(), seconds)
         except TimeoutError:
-            process.kill()
+            with suppress(ProcessLookupError):  # it ended in this very moment
+                process.kill()
         return await process.wait() == -signal.SIGKILL
 
     def _judge(self, folder: Path, number: int, *, is_finished: bool = False) -> None:
