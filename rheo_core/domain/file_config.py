@@ -15,6 +15,7 @@ from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
 from .text import printable, redact_url
 
+_SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -39,20 +40,23 @@ def normalise_url(value: object) -> str:
     url = str(value).strip()
     if not url:
         raise ValueError("URL is empty")
-    shown = redact_url(url if len(url) <= 200 else f"{url[:200]}…")
-    if any(character.isspace() or ord(character) < 32 for character in url):
-        raise ValueError(f"URL {shown!r} contains white space or control characters")
+    if _SPACE.search(url):
+        raise ValueError(f"URL {_shown(url)!r} contains white space or control characters")
     try:
         parts = urlsplit(url)
         netloc = _normalise_netloc(parts)
     except ValueError as error:
-        raise ValueError(f"URL {shown!r} is not valid: {error}") from None
+        raise ValueError(f"URL {_shown(url)!r} is not valid: {error}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
-        raise ValueError(f"URL {shown!r} has {scheme}; http and https are supported")
+        raise ValueError(f"URL {_shown(url)!r} has {scheme}; http and https are supported")
     if not parts.hostname:
-        raise ValueError(f"URL {shown!r} has no host")
+        raise ValueError(f"URL {_shown(url)!r} has no host")
     return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, parts.fragment))
+
+
+def _shown(url: str) -> str:
+    return redact_url(url if len(url) <= 200 else f"{url[:200]}…")
 
 
 def _normalise_netloc(parts: SplitResult) -> str:
@@ -159,6 +163,8 @@ class FileConfig(BaseModel):
     @cached_property
     def id(self) -> str:
         """16 hexadecimal characters: the same URL to the same place has the same id, always."""
-        relative = PurePosixPath(self.destination_subdir or "") / self.get_destination_filename()
+        relative = self.get_destination_filename()
+        if self.destination_subdir is not None:
+            relative = str(PurePosixPath(self.destination_subdir) / relative)
         identity = f"{self.url}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).hexdigest()[: self.DOWNLOAD_ID_LENGTH]

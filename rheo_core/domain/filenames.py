@@ -20,7 +20,10 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00]')
 _WINDOWS_DEVICE = re.compile(
     r"(?i)^(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))"
 )
+_SPECIAL = re.compile(rf"{_WINDOWS_DEVICE.pattern}|desktop\.ini$")
 _SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_SHORT = 200
 _LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
 
 
@@ -31,6 +34,8 @@ def sanitise_filename(text: str, fallback: str = "download") -> str:
     trailing dot or space and no device names (Windows), at most 255 bytes of UTF-8 with the
     room for `.part` files; cut on a character boundary with the extension kept.
     """
+    if len(text) <= _SHORT and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
+        return text  # as most names are: the rest of this costs ten times as much
     name = _FORBIDDEN.sub("_", printable(text).replace("\ufffd", "_"))
     name = " ".join(name.split()).lstrip(". ").rstrip(". ")
     name = _SHELL_FOLDER.sub("_", name)
@@ -69,5 +74,4 @@ def filename_from_url(url: str) -> str:
     parts = urlsplit(url)
     path = parts.path.replace("\\", "/")
     last = unquote(path.rpartition("/")[2], errors="replace")
-    host = sanitise_filename(parts.hostname or "")
-    return sanitise_filename(last, fallback=host)
+    return sanitise_filename(last, fallback="") or sanitise_filename(parts.hostname or "")
