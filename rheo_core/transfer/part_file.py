@@ -7,11 +7,12 @@ import errno
 import os
 import stat
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+
+from isal import isal_zlib
 
 from rheo_core.domain.exceptions import (
     DestinationError,
@@ -167,7 +168,7 @@ class PartFile:
             data = os.pread(self._fd, min(_READ_BYTES, piece.end - offset), offset)
             if not data:
                 return None
-            crc = zlib.crc32(data, crc)
+            crc = isal_zlib.crc32(data, crc)
             self._hash(offset, data)
             offset += len(data)
         return crc
@@ -217,7 +218,7 @@ class PartFile:
                 self._hash(offset, view[:written])
                 view = view[written:]
                 offset += written
-        return zlib.crc32(data, crc)
+        return isal_zlib.crc32(data, crc)
 
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
         """Make these bytes durable, then the state that says so."""
