@@ -140,19 +140,21 @@ class Attempt:
         subdir = self._record.config.destination_subdir
         if subdir is not None:
             await disk.run(check_inside, asked, subdir)
-        path = await self._claim(asked)
-        if path is None:
-            await disk.run(PartFile(asked, self._source).discard)  # of no use any more
-            raise _FileIsThereError(asked)
-        part = PartFile(path, self._source, durable=self._tools.options.durable)
+        part = self._part(asked)
         self._stack.push_async_callback(self._let_go, part)
-        if path != asked and asked in self._locked:
-            # The name that an earlier attempt began under is taken since: its bytes go on.
-            await disk.run(part.adopt, asked)
-        if self._expected is not None:
-            part.hash_with(self._expected.algorithm)
-        self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
-        await self._tools.reading.run_stoppable(part.open)
+        path = await self._claim(asked, part)
+        if path is None:
+            await disk.run(part.discard)  # of no use any more
+            raise _FileIsThereError(asked)
+        if path != asked:
+            part = self._part(path)
+            self._stack.push_async_callback(self._let_go, part)
+            if asked in self._locked:
+                # The name that an earlier attempt began under is taken since: its bytes go on.
+                await disk.run(part.adopt, asked)
+        if not part.is_open:
+            self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
+            await self._tools.reading.run_stoppable(part.open)
         record = self._record
         record.destination = path
         record.name = path.name
@@ -160,11 +162,18 @@ class Attempt:
         self._tools.lifecycle.explain(record, "")
         return part
 
-    async def _claim(self, path: Path) -> Path | None:
+    def _part(self, path: Path) -> PartFile:
+        part = PartFile(path, self._source, durable=self._tools.options.durable)
+        if self._expected is not None:
+            part.hash_with(self._expected.algorithm)
+        return part
+
+    async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
         """Lock where the file goes; None where it is there and is to be left alone.
 
         Two links of one name are two files: what another download of this run wrote, writes or
-        has begun is never skipped nor overwritten; the next number is taken.
+        has begun is never skipped nor overwritten; the next number is taken. Where nothing is at
+        `path` yet, `part` is opened there.
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
@@ -172,7 +181,8 @@ class Attempt:
         for candidate in chain((path,), numbered(path)):
             if not self._try_lock(candidate):
                 continue
-            found = await self._tools.disk.run(_look, candidate, self._source)
+            opening = part if candidate == path else None
+            found = await self._tools.disk.run(_look, candidate, self._source, opening)
             if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
                 return candidate
             if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
@@ -259,7 +269,8 @@ class Attempt:
             self._record.name = part.destination.name
 
     async def _let_go(self, part: PartFile) -> None:
-        await self._tools.disk.run(part.release, keep=self._record.keep_partial)
+        if part.is_open:
+            await self._tools.disk.run(part.release, keep=self._record.keep_partial)
 
 
 class _Found(Enum):
@@ -271,11 +282,13 @@ class _Found(Enum):
     FILE = auto()
 
 
-def _look(path: Path, source: str) -> _Found:
+def _look(path: Path, source: str, part: PartFile | None) -> _Found:
     owner = PartFile(path, source).owner()
     if os.path.lexists(path):
         return _Found.FILE
     if owner is None:
+        if part is not None:
+            part.open()  # there is nothing to read back: one way to the threads is enough
         return _Found.NOTHING
     return _Found.OURS if owner == source else _Found.ANOTHERS
 

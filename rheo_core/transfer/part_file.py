@@ -187,7 +187,12 @@ class PartFile:
         """Start over: the bytes to come are those of this version from offset 0.
 
         `promised` is the checksum that the server gives for it.
+
+        Raises:
+            DiskFullError: the file does not fit on the disk.
         """
+        if total is not None:
+            self.check_room(total)
         self.state = PartState(self.source, total, validator, promised=promised)
         self._restart_hash()
         self._was_resumed = False
@@ -357,6 +362,11 @@ class PartFile:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is, and locked."""
+        return self._descriptor is not None
 
     @property
     def _fd(self) -> int:

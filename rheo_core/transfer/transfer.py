@@ -167,7 +167,7 @@ class Transfer:
                 segments = SegmentMap(plan.total, part.state.written)
                 segment = segments.first()
             self._check_size(plan.total)
-            if plan.total is not None:
+            if plan.partial and plan.total is not None:
                 await self.disk.run(part.check_room, plan.total)
             if part.state.promised is not None and self.record.config.hash_config is None:
                 part.hash_with(part.state.promised.algorithm)
