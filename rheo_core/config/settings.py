@@ -142,7 +142,10 @@ class Settings(BaseSettings):
         description="Limit for all downloads together, in bytes a second, such as 500K; off: none",
     )
     chunk_size: Annotated[int, BeforeValidator(_size)] = Field(
-        default=_MIB, ge=_KIB, le=64 * _MIB, description="Bytes collected before they are written"
+        default=4 * _MIB,
+        ge=_KIB,
+        le=64 * _MIB,
+        description="Bytes that a connection collects before they are written",
     )
     durable: bool = Field(
         default=True,

@@ -59,7 +59,8 @@ class DownloadManager:
         connect_timeout: patience for a connection, seconds.
         stall_timeout: patience while no byte comes, seconds.
         speed_limit_bps: for all downloads together, bytes/s; None is no limit.
-        chunk_size: bytes collected before they are written to the disk.
+        chunk_size: bytes that a connection collects before they are written to the disk; fewer
+            where there are many connections.
         session_path: where queue and history are kept, and taken up by `open`; None: nowhere.
         on_problem: told in a sentence what is wrong with the session; the log, where None.
         connections: for one download, where the server gives ranges.
@@ -88,7 +89,7 @@ class DownloadManager:
         connect_timeout: float | None = 30.0,
         stall_timeout: float | None = 60.0,
         speed_limit_bps: int | None = None,
-        chunk_size: int = 1 << 20,
+        chunk_size: int = 4 << 20,
         session_path: Path | None = None,
         on_problem: Callable[[str], None] | None = None,
         connections: int = 1,

@@ -229,10 +229,11 @@ async def receive(
     *,
     disk: DiskThreads,
     limits: Sequence[TokenBucket],
-    batch_bytes: int,
+    batch_bytes: Callable[[], int],
 ) -> None:
     """Move a body that begins at `segment.received` into the part file.
 
+    `batch_bytes` tells how many bytes are collected before they are written; asked every time.
     It ends with the body or with the segment, whose end may come nearer meanwhile; nothing is
     written behind it. However it ends, all that came is in the file then.
     """
@@ -247,7 +248,7 @@ async def receive(
 
     try:
         while segment.end is None or writer.offset < segment.end:
-            batch = await body.fill(min(batch_bytes, *(b.portion for b in limits)), count)
+            batch = await body.fill(min(batch_bytes(), *(b.portion for b in limits)), count)
             if not batch:
                 break
             await writer.write(batch)

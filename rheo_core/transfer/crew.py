@@ -114,7 +114,7 @@ class Crew:
                 transfer.record,
                 disk=transfer.disk,
                 limits=transfer.limits,
-                batch_bytes=transfer.options.chunk_size,
+                batch_bytes=transfer.batch_bytes,
             )
         finally:
             segment.is_busy = False

@@ -29,6 +29,7 @@ class Hosts:
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._room = asyncio.Event()
+        self._in_use = 0
 
     @property
     def limit(self) -> int:
@@ -39,6 +40,11 @@ class Hosts:
     def limit(self, count: int) -> None:
         self._limit = count
         self._note_room()
+
+    @property
+    def in_use(self) -> int:
+        """Connections to all hosts together."""
+        return self._in_use
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now."""
@@ -84,10 +90,12 @@ class Hosts:
             explain("")
         known = self._hosts.setdefault(host, _Host())
         known.in_use += 1
+        self._in_use += 1
         try:
             yield
         finally:
             known.in_use -= 1
+            self._in_use -= 1
             if not known.in_use and known.learned is None:
                 del self._hosts[host]
             self._note_room()

@@ -40,6 +40,9 @@ from .sources import Source, Sources
 from .state import PartState
 
 _MOST_REDIRECTS = 10
+_BUFFERS = 32 << 20
+"""Bytes that all connections together collect before they write, two buffers each."""
+_SMALLEST_BATCH = 64 << 10
 _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
@@ -60,7 +63,7 @@ class TransferOptions:
     connect_timeout: float | None = 30.0
     stall_timeout: float | None = 60.0
     stall_speed: int = 100
-    chunk_size: int = 1 << 20
+    chunk_size: int = 4 << 20
     connections: int = 1
     durable: bool = True
 
@@ -194,6 +197,11 @@ class Transfer:
         except ProtocolError:
             await self.disk.run(part.begin, None, Validator())
             raise
+
+    def batch_bytes(self) -> int:
+        """What one connection collects before it writes: less, the more there are."""
+        share = _BUFFERS // (2 * max(self._hosts.in_use, 1))
+        return min(self.options.chunk_size, max(share, _SMALLEST_BATCH))
 
     def _check_replaced(self, state: PartState) -> None:
         """A link that the user put in the place of an expired one must not cost the bytes."""

@@ -18,7 +18,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.file_exists_strategy is FileExistsStrategy.SKIP
     assert settings.timeout is None
     assert settings.speed_limit is None
-    assert settings.chunk_size == 1024 * 1024
+    assert settings.chunk_size == 4 * 1024 * 1024
     assert settings.log_level is LogLevel.WARNING
     assert settings.keys == {}
 
