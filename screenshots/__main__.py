@@ -83,12 +83,21 @@ async def filtered(stage: Stage) -> None:
     await stage.pilot.press("slash", *"iso", "enter", "space")
 
 
+async def history(stage: Stage) -> None:
+    await stage.until_done(4)
+    await stage.pilot.press("X", "h")
+    await stage.pilot.pause(0.4)
+    stage.app.clear_notifications()
+
+
 async def draw(name: str, scene: Scene, size: tuple[int, int]) -> None:
     """Play a scene and write its picture."""
     with tempfile.TemporaryDirectory(prefix="rheo-screenshot-") as folder:
         async with DemoServer() as server:
             chosen = Settings(download_dir=Path(folder), connections=1)
-            app = RheoApp(LocalService(chosen, save=False), server.configs())
+            session = Path(folder) / "session.db"
+            service = LocalService(chosen, save=False, session_path=session)
+            app = RheoApp(service, server.configs())
             async with app.run_test(size=size) as pilot:
                 await scene(Stage(app, pilot))
                 await pilot.pause(0.4)
@@ -112,6 +121,7 @@ async def draw_all() -> None:
     await draw("settings", settings, (100, 30))
     await draw("help", help_page, (120, 40))
     await draw("filter", filtered, (100, 30))
+    await draw("history", history, (100, 30))
 
 
 if __name__ == "__main__":
