@@ -9,7 +9,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.transfer import crew
-from tests.core.engine import error_of, fetch, names_in, serving, status_of
+from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.core.test_engine_segments import Trickle
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, cut, whole
@@ -242,6 +242,44 @@ async def test_a_fresh_link_goes_on_with_the_bytes(
         assert not await manager.replace_url("unknown", fresh)
     assert (tmp_path / "f").read_bytes() == BODY
     assert server.requests[-1].range_start == 3_000_000
+
+
+async def test_a_link_that_is_replaced_is_still_waited_for(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", Hold(BODY, 1000, ETag='"v1"')))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await until(lambda: status_of(manager, config) is DownloadStatus.IN_PROGRESS)
+        waiting = asyncio.create_task(manager.wait_until_complete(timeout=10))
+        await asyncio.sleep(0)
+        fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
+        assert await manager.replace_url(config.id, fresh)
+        await waiting
+        assert status_of(manager, config) is DownloadStatus.COMPLETED
+
+
+async def test_a_link_replaced_the_moment_it_fails(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = Hold(BODY, 1000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", hold))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await server.wait_for_requests(1)
+        stop = manager._pool.stop
+
+        async def fail_first(download_id: str) -> bool:
+            hold.let_go.set()
+            await manager._pool.until_left(download_id)
+            return await stop(download_id)
+
+        monkeypatch.setattr(manager._pool, "stop", fail_first)
+        fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
+        assert await manager.replace_url(config.id, fresh)
+        await manager.wait_until_complete(timeout=10)
+        assert journal.names() == ["queued", "started", "failed", "queued", "started", "completed"]
 
 
 @pytest.mark.parametrize("partial", [True, False])
