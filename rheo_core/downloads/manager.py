@@ -320,7 +320,11 @@ class DownloadManager:
             TimeoutError: it took more than `timeout` seconds.
         """
         async with asyncio.timeout(timeout):
-            await self._queue.join()
+            while True:
+                await self._queue.join()
+                await self._steering.verbs_done()  # one may put a download back
+                if not self._queue.pending_count:
+                    break
             await self._emitter.drain()
 
     # Steering

@@ -64,7 +64,8 @@ class RoomKeeper:
         due = [e.record for e in self._waiting.values() if e.not_before <= now]
         waiting = [record for record in due if record.waits_for_room and record.destination]
         for record in await self._disk.run(_fitting, sorted(waiting, key=_order)):
-            await self._resume(record.id)
+            if record.waits_for_room:  # the user may have paused it while the disk was looked at
+                await self._resume(record.id)
         if not any(entry.record.waits_for_room for entry in self._waiting.values()):
             self._filled.clear()
 

@@ -160,6 +160,10 @@ class Steering:
             record = self._tracker.get(download_id)
             if record is None or record.status is DownloadStatus.COMPLETED:
                 return False
+            stays_paused = not record.status.is_terminal and not _can_pause(record)
+            await self._halt(record, keep_partial=True)
+            if record.status is DownloadStatus.COMPLETED:  # it was quicker
+                return False
             own = url == record.config.url
             config = record.config.model_copy(update={"fetch_url": None if own else url})
             if record.status.is_terminal:
@@ -167,14 +171,12 @@ class Steering:
                 again.config = config
                 self._enqueue(again)
                 self._lifecycle.changed(again)
-            elif not _can_pause(record):  # it stays paused
-                record.config = config
-                self._lifecycle.changed(record)
             else:
-                if not await self._halt(record, keep_partial=True):
-                    return False
                 record.config = config
-                self.requeue(config)
+                if stays_paused:
+                    self._lifecycle.changed(record)
+                else:
+                    self.requeue(config)
             return True
 
     async def keep(self, download_id: str) -> Path | None:
@@ -281,6 +283,12 @@ class Steering:
         """Resume every paused download."""
         for download_id in self._ids(lambda record: record.status is DownloadStatus.PAUSED):
             await self.resume(download_id)
+
+    async def verbs_done(self) -> None:
+        """Wait until every verb that is at work has ended."""
+        for lock in tuple(self._verbs.values()):
+            async with lock:
+                pass
 
     def _is_alive(self, download_id: str) -> bool:
         known = self._tracker.get(download_id)

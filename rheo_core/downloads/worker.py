@@ -139,14 +139,14 @@ class DownloadWorker:
         return record.destination or record.config.get_destination_path(self.download_dir)
 
     def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
+        if isinstance(error, DiskFullError) and self.room is not None:  # costs no attempt
+            self._tools.lifecycle.paused_for_room(record, error)
+            self.room.keep(record)
+            return None
         if record.bytes_downloaded > record.furthest:  # progress regains the attempts
             record.furthest = record.bytes_downloaded
             record.failures = 0
         record.failures += 1
-        if isinstance(error, DiskFullError) and self.room is not None:
-            self._tools.lifecycle.paused_for_room(record, error)
-            self.room.keep(record)
-            return None
         delay = self.retry_handler.next_delay(error, record.failures)
         if delay is None:
             self._tools.lifecycle.failed(record, error)

@@ -230,12 +230,12 @@ async def receive(
     disk: DiskThreads,
     limits: Sequence[TokenBucket],
     batch_bytes: Callable[[], int],
-) -> None:
+) -> bool:
     """Move a body that begins at `segment.received` into the part file.
 
     `batch_bytes` tells how many bytes are collected before they are written; asked every time.
-    It ends with the body or with the segment, whose end may come nearer meanwhile; nothing is
-    written behind it. However it ends, all that came is in the file then.
+    It ends with the body (True) or with the segment, whose end may come nearer meanwhile (False);
+    nothing is written behind it. However it ends, all that came is in the file then.
     """
     loop = asyncio.get_running_loop()
     writer = _Writer(part, disk, segment)
@@ -250,10 +250,11 @@ async def receive(
         while segment.end is None or writer.offset < segment.end:
             batch = await body.fill(min(batch_bytes(), *(b.portion for b in limits)), count)
             if not batch:
-                break
+                return True
             await writer.write(batch)
             for limit in limits:
                 await limit.take(len(batch))
+        return False
     except DestinationError:
         body.rest()  # behind bytes that could not be written there can be no others
         raise

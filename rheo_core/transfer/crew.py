@@ -42,6 +42,7 @@ class Crew:
         self._tasks: dict[asyncio.Task[None], tuple[Segment, Source]] = {}
         self._ranges_work: bool | None = None  # None: not tried yet
         self._last_error: Exception | None = None
+        self._idle_host: str | None = None  # where a connection is counted and not in use
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._had = segments.received
@@ -65,7 +66,8 @@ class Crew:
         """
         if plan.partial:
             self._ranges_work = True
-        self._start(segment, self._transfer.sources.main, self._receive(segment, plan, body))
+        main = self._transfer.sources.main
+        self._start(segment, main, self._receive_first(segment, main.host, plan, body))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -104,10 +106,17 @@ class Crew:
         self._tasks[self._loop.create_task(work)] = segment, source
         self._transfer.record.connections = len(self._tasks)
 
+    async def _receive_first(self, segment: Segment, host: str, plan: Plan, body: Body) -> None:
+        """Its connection stays counted until `run` has ended: another one may follow it."""
+        try:
+            await self._receive(segment, plan, body)
+        finally:
+            self._idle_host = host
+
     async def _receive(self, segment: Segment, plan: Plan, body: Body) -> None:
         transfer = self._transfer
         try:
-            await receive(
+            is_over = await receive(
                 body,
                 self._part,
                 segment,
@@ -118,21 +127,26 @@ class Crew:
             )
         finally:
             segment.is_busy = False
-        if plan.end is not None and segment.written < min(plan.end, segment.end or plan.end):
+        if is_over and plan.end is not None and segment.written < plan.end:
             raise IncompleteError(segment.written, plan.end)
         if plan.end is None:
             segment.end = segment.written
 
-    async def _join(self, segment: Segment, source: Source) -> None:
+    async def _join(self, segment: Segment, source: Source, *, is_counted: bool) -> None:
         """Fetch a segment over a connection of its own."""
-        async with self._transfer.request(source, segment, self._part.state) as (plan, body):
-            if not plan.partial:
-                state = self._part.state
-                if (plan.validator, plan.total) != (state.validator, state.total):
-                    raise ChangedError("the file on the server has changed")
-                raise RangeRefusedError("the server sends the whole file for a range")
-            self._ranges_work = True
-            await self._receive(segment, plan, body)
+        state = self._part.state
+        request = self._transfer.request(source, segment, state, is_counted=is_counted)
+        try:
+            async with request as (plan, body):
+                if not plan.partial:
+                    if (plan.validator, plan.total) != (state.validator, state.total):
+                        raise ChangedError("the file on the server has changed")
+                    raise RangeRefusedError("the server sends the whole file for a range")
+                self._ranges_work = True
+                await self._receive(segment, plan, body)
+        finally:
+            if is_counted:
+                self._idle_host = source.host
 
     def _take_leave(self) -> None:
         """Look at the connections that have ended."""
@@ -153,30 +167,37 @@ class Crew:
     def _take_note(self, error: DownloadError, source: Source) -> None:
         """A connection failed: learn what its source bears."""
         is_main = source is self._transfer.sources.main
+        if not is_main and isinstance(error, RangeRefusedError):
+            self._transfer.explain(f"mirror {printable(source.name)} left out: {error}")
+            source.most = 0
+            return  # no reason for the others to end or to begin again
         if is_main and isinstance(error, ChangedError):
             raise error
         if is_main and isinstance(error, RangeRefusedError):
             self._ranges_work = False
             self._transfer.explain("server refuses ranges: 1 connection")
-        if not is_main and isinstance(error, RangeRefusedError):
-            self._transfer.explain(f"mirror {printable(source.name)} left out: {error}")
-        is_other = isinstance(error, RangeRefusedError) and not is_main
-        source.most = 0 if is_other else source.connections
+        source.most = source.connections
         self._last_error = error
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""
-        if not self._tasks and self._last_error is not None:
-            return  # the last one failed: that is for the next source or attempt
+        if self._part.state.validator.if_range is None:
+            return  # nobody can join
+        if not self._tasks and not self._segments.received:
+            return  # the first one brought nothing: the next source may begin with its own version
         if self._tasks and not self._is_worth_more():
             return
+        sources = self._transfer.sources
         allowed = self._transfer.options.connections
         allowed = allowed if self._ranges_work else min(allowed, 2)
-        while len(self._tasks) < allowed and (source := self._transfer.sources.choose()):
+        while len(self._tasks) < allowed and (source := sources.choose(self._idle_host)):
             segment = self._segments.take(self._loop.time(), compare=self._is_unlimited)
             if segment is None:
                 return
-            self._start(segment, source, self._join(segment, source))
+            is_counted = source.host == self._idle_host
+            if is_counted:
+                self._idle_host = None
+            self._start(segment, source, self._join(segment, source, is_counted=is_counted))
             self._release_overtaken()
 
     def _release_overtaken(self) -> None:
@@ -192,7 +213,6 @@ class Crew:
             self._transfer.options.connections <= 1
             or self._ranges_work is False
             or self._segments.total is None
-            or self._part.state.validator.if_range is None
         ):
             return False
         now = self._loop.time()
@@ -237,6 +257,8 @@ class Crew:
         while any(not task.done() for task in self._tasks):
             with suppress(asyncio.CancelledError):  # another one may come meanwhile
                 await asyncio.wait(self._tasks)
-        for task in self._tasks:
+        for task, (_, source) in self._tasks.items():
+            source.connections -= 1
             if not task.cancelled():
                 task.exception()  # seen
+        self._tasks.clear()

@@ -14,6 +14,7 @@ class _Host:
     in_use: int = 0
     learned: int | None = None  # connections it bore when it refused one more; None: never did
     refused_at: float = 0.0  # the loop's clock
+    waking: asyncio.TimerHandle | None = None  # tells of the room that time brings
 
 
 class Hosts:
@@ -69,7 +70,9 @@ class Hosts:
         known = self._hosts.setdefault(host, _Host())
         known.learned = max(min(known.in_use, self.allowed(host)) - 1, 1)
         known.refused_at = loop.time()
-        loop.call_later(_LOWERED_SECONDS + 1.0, self._note_room)
+        if known.waking is not None:
+            known.waking.cancel()
+        known.waking = loop.call_later(_LOWERED_SECONDS + 1.0, self._look_again, host, known)
 
     def bears_others(self, host: str) -> bool:
         """Whether it has connections besides the one that asks."""
@@ -99,6 +102,14 @@ class Hosts:
             if not known.in_use and known.learned is None:
                 del self._hosts[host]
             self._note_room()
+
+    def _look_again(self, host: str, known: _Host) -> None:
+        """Tell of the room that time has brought, until all is as it was."""
+        known.waking = None
+        self._note_room()
+        if self.allowed(host) < self._limit:
+            loop = asyncio.get_running_loop()
+            known.waking = loop.call_later(_LOWERED_SECONDS, self._look_again, host, known)
 
     def _note_room(self) -> None:
         self._room.set()

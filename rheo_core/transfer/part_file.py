@@ -92,13 +92,15 @@ class PartFile:
         other = PartFile(earlier, self.source)
         if os.path.lexists(self.path) or not other._is_ours_alone():
             return
-        with _named_errors(self.path):
-            # Bytes without a state are somebody else's: the state is there first and goes last.
-            write_atomically(self.state_path, other.state_path.read_bytes(), durable=False)
-            with suppress(FileNotFoundError):
-                other.path.replace(self.path)
-            other.state_path.unlink()
-        other._close()
+        try:
+            with _named_errors(self.path):
+                # Bytes without a state are somebody else's: it is there first and goes last.
+                write_atomically(self.state_path, other.state_path.read_bytes(), durable=False)
+                with suppress(FileNotFoundError):
+                    other.path.replace(self.path)
+                other.state_path.unlink()
+        finally:
+            other._close()
 
     def open(self, stop: threading.Event | None = None) -> None:
         """Create it, or take up what an earlier attempt left.
@@ -154,7 +156,8 @@ class PartFile:
         if not state.can_resume:
             return PartState(self.source)
         # Nobody may have cut or changed them since.
-        if all(self._crc_of(piece, stop) == piece.crc for piece in state.written):
+        intact = all(self._crc_of(piece, stop) == piece.crc for piece in state.written)
+        if intact or stop.is_set():  # stopped: what nobody has checked stays for the next time
             return state
         self._restart_hash()
         return PartState(self.source)

@@ -40,11 +40,15 @@ class Sources:
         """Those that are not left out, in the order in which they were given."""
         return (source for source in self._all if source.most)
 
-    def choose(self) -> Source | None:
-        """The one for a further connection: with the fewest, where there is room."""
+    def choose(self, idle_host: str | None = None) -> Source | None:
+        """The one for a further connection: with the fewest, where there is room.
+
+        A connection to `idle_host` is counted already and not in use.
+        """
         free = [
             source
             for source in self.usable()
-            if source.connections < source.most and not self._hosts.is_full(source.host)
+            if source.connections < source.most
+            and (source.host == idle_host or not self._hosts.is_full(source.host))
         ]
         return min(free, key=lambda source: source.connections, default=None)

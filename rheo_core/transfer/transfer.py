@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -27,7 +27,6 @@ from .hosts import Hosts
 from .limits import TokenBucket
 from .part_file import PartFile
 from .plan import (
-    ChangedError,
     NothingLeftError,
     Plan,
     RangeRefusedError,
@@ -132,8 +131,9 @@ class Transfer:
                     part.state = replace(part.state, total=part.state.offset)
                     continue
                 self._check_replaced(part.state)
-                if isinstance(refused, ChangedError):  # some servers have an ETag a machine
-                    self.options = replace(self.options, connections=1)
+                # Some servers have an ETag a machine, others one and no ranges.
+                self.options = replace(self.options, connections=1)
+                self.sources.main.most = 1
                 await self.disk.run(part.begin, None, Validator())
                 continue
             except DestinationError:
@@ -242,9 +242,11 @@ class Transfer:
 
     @asynccontextmanager
     async def request(
-        self, source: Source, segment: Segment, state: PartState
+        self, source: Source, segment: Segment, state: PartState, *, is_counted: bool = False
     ) -> AsyncIterator[tuple[Plan, Body]]:
         """Ask for what a segment lacks, or for the whole file where nothing is known of it.
+
+        `is_counted` tells that `Hosts` counts this connection already.
 
         Raises:
             ChangedError: the reply brings another version than `state` tells of.
@@ -252,7 +254,8 @@ class Transfer:
             DownloadError: any other failure.
         """
         is_open = False
-        async with self._hosts.connection(source.host, self.explain):
+        wait = nullcontext() if is_counted else self._hosts.connection(source.host, self.explain)
+        async with wait:
             try:
                 async with self._reply(source, segment, state) as reply:
                     is_open = True

@@ -29,6 +29,7 @@ from tests.core.engine import (
     status_of,
 )
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import answer, in_turn
 
 BODY = body_of(3_000_000)
 Until = Callable[..., Awaitable[None]]
@@ -296,6 +297,21 @@ async def test_priority_and_moves_decide_what_runs_next(
     async with manager:
         await manager.wait_until_complete(timeout=10)
     assert [request.target for request in server.requests] == ["/d", "/c", "/b", "/a"]
+
+
+async def test_a_wait_that_is_cut_short_is_still_waited_for(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", in_turn(answer("503 Busy"), serving(BODY))))
+    retries = RetryHandler(RetryConfig(base_delay=60.0))
+    async with DownloadManager(download_dir=tmp_path, retry_handler=retries) as manager:
+        await manager.add([config])
+        await until(lambda: status_of(manager, config) is DownloadStatus.RETRYING)
+        waiting = asyncio.create_task(manager.wait_until_complete(timeout=10))
+        await asyncio.sleep(0)
+        assert await manager.resume(config.id)
+        await waiting
+        assert status_of(manager, config) is DownloadStatus.COMPLETED
 
 
 async def test_pause_all_and_resume_all(server: MisbehavingServer, tmp_path: Path) -> None:

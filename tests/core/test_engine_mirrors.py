@@ -1,5 +1,6 @@
 """Several URLs of one file: what they share, and which of them are left out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.transfer import crew
-from tests.core.engine import error_of, fetch, names_in, serving, status_of
+from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.core.test_engine_segments import Trickle
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
-from tests.servers.scenarios import Hold, answer, cut
+from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import Hold, answer, cut, whole
 
 BODY = body_of(8_000_000)
 OTHER = body_of(8_000_000, "other")
@@ -73,14 +74,23 @@ async def test_a_mirror_that_disagrees_is_left_out(
 
 
 @pytest.mark.parametrize(
-    "own", [answer("404 Not Found"), answer("503 Busy"), cut(BODY, 0, reset=True)]
+    "own",
+    [
+        answer("404 Not Found"),
+        answer("503 Busy"),
+        cut(BODY, 0, reset=True),
+        cut(BODY, 0, ETag='"v1"'),
+    ],
 )
 async def test_a_mirror_stands_in_from_the_start(
     server: MisbehavingServer, tmp_path: Path, own: object
 ) -> None:
     config = FileConfig(
         url=server.on("/f", own),  # type: ignore[arg-type]
-        mirrors=(server.on("/gone/f", answer("410 Gone")), server.on("/m/f", serving(BODY))),
+        mirrors=(
+            server.on("/gone/f", answer("410 Gone")),
+            server.on("/m/f", serving(BODY, ETag='"v1"')),
+        ),
     )
     manager, journal = await fetch(tmp_path, [config])
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
@@ -137,6 +147,57 @@ async def test_bytes_are_not_given_up_for_a_mirror_of_another_version(
     assert (tmp_path / "f").read_bytes() == BODY
 
 
+class Pair:
+    """The first link and a mirror that share a file; the mirror ends long after the other.
+
+    `mirror` is how it ends, once it was asked and the first one has brought its half.
+    """
+
+    def __init__(self, server: MisbehavingServer, mirror: Behaviour) -> None:
+        self._server, self._mirror = server, mirror
+        self._half_is_there = asyncio.Event()
+        self.config = FileConfig(
+            url=server.on("/f", self.own), mirrors=(server.on("/m/f", self.mirror),)
+        )
+
+    async def own(self, exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await exchange.serve(BODY, ETag='"v1"')
+            return
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:100_000])
+        await self._server.wait_for_requests(2)
+        self._half_is_there.set()
+        await exchange.send(BODY[100_000:])
+
+    async def mirror(self, exchange: Exchange) -> None:
+        await self._half_is_there.wait()
+        await asyncio.sleep(0.3)
+        await self._mirror(exchange)
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        pytest.param(serving(OTHER, ETag='"v2"'), id="another validator"),
+        pytest.param(whole(BODY, ETag='"v1"'), id="no ranges"),
+        pytest.param(answer("403 Forbidden"), id="forbidden"),
+        pytest.param(cut(BODY, 0, reset=True), id="reset"),
+    ],
+)
+async def test_a_mirror_that_fails_last_harms_nobody(
+    server: MisbehavingServer, tmp_path: Path, mirror: Behaviour
+) -> None:
+    pair = Pair(server, mirror)
+    manager, _ = await fetch(tmp_path, [pair.config], connections=2)
+    assert status_of(manager, pair.config) is DownloadStatus.COMPLETED, error_of(
+        manager, pair.config
+    )
+    assert (tmp_path / "f").read_bytes() == BODY
+    starts = [request.range_start for request in server.requests_for("/f")]
+    assert starts.count(None) == 1  # what the first one brought was not fetched again
+
+
 async def test_one_mirror_twice_is_one(server: MisbehavingServer, tmp_path: Path) -> None:
     url = server.on("/f", answer("404 Not Found"))
     await fetch(tmp_path, [FileConfig(url=url, mirrors=(url, url))])
@@ -181,6 +242,44 @@ async def test_a_fresh_link_goes_on_with_the_bytes(
         assert not await manager.replace_url("unknown", fresh)
     assert (tmp_path / "f").read_bytes() == BODY
     assert server.requests[-1].range_start == 3_000_000
+
+
+async def test_a_link_that_is_replaced_is_still_waited_for(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", Hold(BODY, 1000, ETag='"v1"')))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await until(lambda: status_of(manager, config) is DownloadStatus.IN_PROGRESS)
+        waiting = asyncio.create_task(manager.wait_until_complete(timeout=10))
+        await asyncio.sleep(0)
+        fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
+        assert await manager.replace_url(config.id, fresh)
+        await waiting
+        assert status_of(manager, config) is DownloadStatus.COMPLETED
+
+
+async def test_a_link_replaced_the_moment_it_fails(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = Hold(BODY, 1000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", hold))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await server.wait_for_requests(1)
+        stop = manager._pool.stop
+
+        async def fail_first(download_id: str) -> bool:
+            hold.let_go.set()
+            await manager._pool.until_left(download_id)
+            return await stop(download_id)
+
+        monkeypatch.setattr(manager._pool, "stop", fail_first)
+        fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
+        assert await manager.replace_url(config.id, fresh)
+        await manager.wait_until_complete(timeout=10)
+        assert journal.names() == ["queued", "started", "failed", "queued", "started", "completed"]
 
 
 @pytest.mark.parametrize("partial", [True, False])

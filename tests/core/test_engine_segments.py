@@ -1,6 +1,7 @@
 """Several connections for one download."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.transfer import crew, segments
+from rheo_core.transfer import PartFile, crew, segments, source_of
+from rheo_core.transfer.plan import Validator
 from tests.core.engine import error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -105,6 +107,83 @@ async def test_a_server_without_ranges_keeps_one_connection(
         await manager.wait_until_complete(timeout=20)
     assert len(server.requests) == 2
     assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_a_server_that_is_slow_to_refuse_ranges(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """The half of the first connection is there when the other one learns that it cannot join."""
+
+    async def behave(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await asyncio.sleep(0.3)
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:100_000])
+        if exchange.number == 1:
+            await server.wait_for_requests(2)
+        await exchange.send(BODY[100_000:])
+
+    config = FileConfig(url=server.on("/f", behave))
+    manager, _ = await fetch(tmp_path, [config], connections=4)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_who_ends_while_another_gives_its_piece_back_has_not_failed(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first connection writes its last bytes when the second one is refused."""
+    middle = 0
+    writes_last = asyncio.Event()
+    loop, write = asyncio.get_running_loop(), PartFile.write
+
+    def slow_write(part: PartFile, offset: int, data: memoryview, crc: int = 0) -> int:
+        if offset + len(data) == middle:
+            loop.call_soon_threadsafe(writes_last.set)
+            time.sleep(0.3)
+        return write(part, offset, data, crc)
+
+    async def behave(exchange: Exchange) -> None:
+        nonlocal middle
+        if exchange.number == 1:
+            await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+            await exchange.send(BODY[:100_000])
+            await server.wait_for_requests(2)
+            await exchange.send(BODY[100_000:])
+        elif exchange.number == 2:
+            middle = exchange.request.range_start or 0
+            await writes_last.wait()
+            await exchange.head("503 Busy", Content_Length=0)
+        else:
+            await exchange.serve(BODY, ETag='"v1"')
+
+    monkeypatch.setattr(PartFile, "write", slow_write)
+    config = FileConfig(url=server.on("/f", behave))
+    manager, _ = await fetch(tmp_path, [config], connections=2)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_one_connection_fetches_all_that_is_missing(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """The host bears no second one, not even for a moment."""
+    url = server.on("/f", serving(BODY, ETag='"v1"'))
+    part = PartFile(tmp_path / "f", source_of(url))
+    part.open()
+    part.begin(len(BODY), Validator('"v1"'))
+    pieces = ((1_000_000, 2_000_000), (3_000_000, 4_000_000), (6_000_000, 7_000_000))
+    part.checkpoint(tuple(segments.WrittenRange(a, b, part.write(a, BODY[a:b])) for a, b in pieces))
+    part.release(keep=True)
+    manager, _ = await fetch(tmp_path, [FileConfig(url=url)], connections_per_host=1)
+    assert manager.stats.completed == 1
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert [request.range_start for request in server.requests] == [
+        0,
+        2_000_000,
+        4_000_000,
+        7_000_000,
+    ]
 
 
 @pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Busy", "reset", "close"])

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,6 +77,30 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
         await one.__aexit__(None, None, None)
     some.refused("a:1")
     assert some.allowed("a:1") == 1  # one is always allowed
+
+
+async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    timers: list[tuple[float, Callable[[], object]]] = []
+
+    def call_later(delay: float, call: Callable[..., object], *args: object) -> SimpleNamespace:
+        timers.append((now + delay, partial(call, *args)))
+        return SimpleNamespace(cancel=timers.clear)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    monkeypatch.setattr(loop, "call_later", call_later)
+    told: list[int] = []
+    some = Hosts(4, lambda: told.append(some.allowed("a:1")))
+    for refused_at in (0.0, 30.0):
+        now = refused_at
+        async with some.connection("a:1", print):
+            some.refused("a:1")
+    told.clear()
+    while timers:
+        now, call = timers.pop()
+        call()
+    assert told == [2, 3, 4] and now < 30.0 + 4 * hosts._LOWERED_SECONDS
 
 
 class Counter:

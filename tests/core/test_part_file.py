@@ -1,5 +1,6 @@
 """Part files: what survives, what is refused, and that nothing is clobbered."""
 
+import errno
 import hashlib
 import json
 import os
@@ -107,6 +108,33 @@ def test_a_part_that_somebody_changed_is_not_believed(part: PartFile, at: int) -
         file.write(b"\xff")
     part.open()
     assert part.state == PartState("source")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_read_back_that_is_stopped_costs_no_byte(part: PartFile, keep: bool) -> None:
+    begun(part)
+    stop = threading.Event()
+    stop.set()
+    part.open(stop)
+    part.release(keep=keep)
+    assert names_in(part.path.parent) == (["a.bin.part", "a.bin.part.state"] if keep else [])
+    if keep:
+        part.open()
+        assert part.state == PartState("source", 200, STRONG, FIRST_HALF)
+
+
+def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(part)
+    other = PartFile(part.destination.with_name("b.bin"), "source")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as context, pytest.raises(DiskFullError):
+        context.setattr(part_file_module, "write_atomically", full)
+        other.adopt(part.destination)
+    part.open()  # nobody holds its lock
+    assert part.state.offset == 100
 
 
 def test_several_pieces(part: PartFile) -> None:

@@ -1,6 +1,8 @@
 """A full disk: downloads wait for room, and go on when there is some."""
 
+import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from rheo_core.downloads import room
 from rheo_core.transfer import crew
 from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
-from tests.servers.scenarios import Hold
+from tests.servers.scenarios import Hold, answer, in_turn
 
 BODY = body_of(3_000_000)
 Until = Callable[..., Awaitable[None]]
@@ -123,6 +125,50 @@ async def test_the_user_comes_first(
         await manager.resume(paused.id)
         await manager.wait_until_complete(timeout=10)
         assert status_of(manager, paused) is DownloadStatus.COMPLETED
+
+
+async def test_the_user_comes_first_while_the_disk_is_looked_at(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    disk: Disk,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looking, go_on = threading.Event(), threading.Event()
+
+    def look_at(_: Path) -> tuple[int, int]:
+        looking.set()
+        go_on.wait(10)
+        return 1, 10_000_000
+
+    monkeypatch.setattr(room, "_look_at", look_at)
+    config = FileConfig(url=server.on("/f", serving(BODY)))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await until(looking.is_set)
+        assert await manager.pause(config.id)
+        go_on.set()
+        await asyncio.sleep(0.1)
+    assert journal.names() == ["queued", "paused", "paused"]
+
+
+async def test_full_disks_cost_no_attempts(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)))
+    async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries(1)) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        for _ in range(3):
+            await manager.wait_until_complete(timeout=10)
+            await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=10)
+        asked = len(server.requests)
+        server.on("/f", in_turn(*[answer("503 Busy")] * (asked + 1), serving(BODY)))
+        disk.free = 10_000_000
+        await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
+        assert journal.last("retrying").retry == 1
 
 
 async def test_the_next_start_tries_again(
