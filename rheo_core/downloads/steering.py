@@ -158,11 +158,11 @@ class Steering:
         url = normalise_url(url)
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
-            if record is None or record.status is DownloadStatus.COMPLETED:
+            if record is None or _is_completed(record):
                 return False
             stays_paused = not record.status.is_terminal and not _can_pause(record)
             await self._halt(record, keep_partial=True)
-            if record.status is DownloadStatus.COMPLETED:  # it was quicker
+            if _is_completed(record):  # it was quicker
                 return False
             own = url == record.config.url
             config = record.config.model_copy(update={"fetch_url": None if own else url})
@@ -349,6 +349,10 @@ class Steering:
 
 def _is_begun(record: DownloadRecord) -> bool:
     return record.status.is_active or record.status is DownloadStatus.RETRYING
+
+
+def _is_completed(record: DownloadRecord) -> bool:
+    return record.status is DownloadStatus.COMPLETED
 
 
 def _can_pause(record: DownloadRecord) -> bool:

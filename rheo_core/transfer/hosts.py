@@ -14,6 +14,8 @@ class _Host:
     in_use: int = 0
     learned: int | None = None  # connections it bore when it refused one more; None: never did
     refused_at: float = 0.0  # the loop's clock
+    answered: int = 0  # of those in use
+    borne: int = 0  # most of them at a time since it last refused
     waking: asyncio.TimerHandle | None = None  # tells of the room that time brings
 
 
@@ -65,9 +67,15 @@ class Hosts:
         return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit)
 
     def refused(self, host: str) -> None:
-        """Take note that it refused a connection, which is still counted."""
+        """Take note that it refused a connection, which is still counted.
+
+        Where it has borne as many before, their number cannot be the reason.
+        """
         loop = asyncio.get_running_loop()
         known = self._hosts.setdefault(host, _Host())
+        if known.answered < known.borne:
+            return
+        known.borne = known.answered
         known.learned = max(min(known.in_use, self.allowed(host)) - 1, 1)
         known.refused_at = loop.time()
         if known.waking is not None:
@@ -80,10 +88,13 @@ class Hosts:
         return known is not None and known.in_use > 1
 
     @asynccontextmanager
-    async def connection(self, host: str, explain: Callable[[str], None]) -> AsyncIterator[None]:
+    async def connection(
+        self, host: str, explain: Callable[[str], None]
+    ) -> AsyncIterator[Callable[[], None]]:
         """Count a connection while the block runs; wait for room before it.
 
-        `explain` is told why it waits, and "" once it does not any more.
+        `explain` is told why it waits, and "" once it does not any more. What the block gets is
+        to be called once the host has answered.
         """
         if self.is_full(host):
             explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
@@ -94,9 +105,18 @@ class Hosts:
         known = self._hosts.setdefault(host, _Host())
         known.in_use += 1
         self._in_use += 1
+        was_answered = False
+
+        def answered() -> None:
+            nonlocal was_answered
+            was_answered = True
+            known.answered += 1
+            known.borne = max(known.borne, known.answered)
+
         try:
-            yield
+            yield answered
         finally:
+            known.answered -= was_answered
             known.in_use -= 1
             self._in_use -= 1
             if not known.in_use and known.learned is None:

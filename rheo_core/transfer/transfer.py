@@ -254,11 +254,12 @@ class Transfer:
             DownloadError: any other failure.
         """
         is_open = False
-        wait = nullcontext() if is_counted else self._hosts.connection(source.host, self.explain)
-        async with wait:
+        counted = self._hosts.connection(source.host, self.explain)
+        async with nullcontext(_no_news) if is_counted else counted as answered:
             try:
                 async with self._reply(source, segment, state) as reply:
                     is_open = True
+                    answered()
                     yield reply
             except DownloadError as error:
                 if not is_open and self._is_refusal(error, source):
@@ -305,6 +306,10 @@ class Transfer:
         record.bytes_downloaded = record.sampled_bytes = segments.received
         record.total_bytes = plan.total if plan.total is not None else record.config.size_bytes
         self._announce()
+
+
+def _no_news() -> None:
+    """What there is to tell of a connection whose answer is known already."""
 
 
 def _range_headers(segment: Segment, state: PartState) -> dict[str, str]:

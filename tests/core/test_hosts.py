@@ -103,6 +103,23 @@ async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.Mon
     assert told == [2, 3, 4] and now < 30.0 + 4 * hosts._LOWERED_SECONDS
 
 
+async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
+    """One link that answers 503 again and again must not slow down all the others."""
+    some = Hosts(8)
+    opened = [some.connection("a:1", print) for _ in range(3)]
+    for one in opened:
+        (await one.__aenter__())()
+    async with some.connection("a:1", print):
+        some.refused("a:1")
+    assert some.allowed("a:1") == 3  # it may not bear a fourth
+    await opened.pop().__aexit__(None, None, None)
+    async with some.connection("a:1", print):
+        some.refused("a:1")
+    assert some.allowed("a:1") == 3  # it has borne a third
+    for one in opened:
+        await one.__aexit__(None, None, None)
+
+
 class Counter:
     """Counts requests that are being answered; refuses beyond `most`."""
 
