@@ -12,6 +12,7 @@ from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
+from rheo_core.transfer import Hosts
 
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
@@ -33,7 +34,7 @@ class Steering:
         worker: DownloadWorker,
         session: Session | None,
         slots: int,
-        is_full: Callable[[str], bool] = lambda _: False,
+        hosts: Hosts,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
@@ -41,7 +42,7 @@ class Steering:
         self._worker = worker
         self._session = session
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots, is_full)
+        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots, hosts)
 
     async def take_up(self, session: Session, on_problem: Callable[[str], None]) -> None:
         """Go on with what the session holds, but for what is known here already."""
@@ -158,11 +159,11 @@ class Steering:
         url = normalise_url(url)
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
-            if record is None or record.status is DownloadStatus.COMPLETED:
+            if record is None or _is_completed(record):
                 return False
             stays_paused = not record.status.is_terminal and not _can_pause(record)
             await self._halt(record, keep_partial=True)
-            if record.status is DownloadStatus.COMPLETED:  # it was quicker
+            if _is_completed(record):  # it was quicker
                 return False
             own = url == record.config.url
             config = record.config.model_copy(update={"fetch_url": None if own else url})
@@ -345,6 +346,10 @@ class Steering:
 
     def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
         return [record.id for record in self._tracker.records() if wanted(record)]
+
+
+def _is_completed(record: DownloadRecord) -> bool:
+    return record.status is DownloadStatus.COMPLETED
 
 
 def _is_begun(record: DownloadRecord) -> bool:
