@@ -35,6 +35,7 @@ class SessionViewer:
         self._session = Session(path, self._note_problem)
         self._tracker = DownloadTracker()
         self._following: asyncio.Task[None] | None = None
+        self._is_behind = False  # the file has changed and was not read since
 
     @property
     def settings(self) -> Settings:
@@ -77,7 +78,7 @@ class SessionViewer:
     async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
         record = self._tracker.get(download_id) or await self._session.find(download_id)
-        return record.config.url if record else None
+        return record.config.sources[0] if record else None
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
@@ -116,9 +117,11 @@ class SessionViewer:
                 self._note_problem(f"The list cannot be read again: {error}.")
 
     async def _read(self) -> None:
-        if not await self._session.has_changed():
+        self._is_behind |= await self._session.has_changed()
+        if not self._is_behind:
             return
         records = await self._session.restore()
+        self._is_behind = False
         there = {record.id for record in records}
         for gone in [record.id for record in self._tracker.records() if record.id not in there]:
             self._tracker.remove(gone)

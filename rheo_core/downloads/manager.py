@@ -147,7 +147,7 @@ class DownloadManager:
             self._worker,
             self._session,
             max_concurrent,
-            self._hosts.is_full,
+            self._hosts,
         )
         self._pool = self._steering.pool
         if wait_for_room:

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import FileConfig, host_of
+from rheo_core.transfer import Hosts
 
 from .queue import PriorityDownloadQueue
 
@@ -27,10 +28,10 @@ class WorkerPool:
         attempt: Attempt,
         requeue: Requeue,
         slots: int,
-        is_full: Callable[[str], bool] = lambda _: False,
+        hosts: Hosts,
     ) -> None:
         self._queue = queue
-        self._is_full = is_full
+        self._hosts = hosts
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
@@ -112,7 +113,7 @@ class WorkerPool:
         while True:
             self._note_slots()
             await self._slot_free.wait()
-            config = await self._queue.get_next(self._is_full)
+            config = await self._queue.get_next(self._hosts.is_full)
             if len(self._running) >= self._slots:  # fewer slots since the wait began
                 self._requeue(config)
             else:
@@ -121,6 +122,7 @@ class WorkerPool:
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))
         self._running[config.id] = task
+        self._hosts.claim(config.id, host_of(config.sources[0]))
         task.add_done_callback(lambda _: self._leave(config.id))
 
     async def _run_attempt(self, config: FileConfig) -> None:
@@ -135,6 +137,7 @@ class WorkerPool:
 
     def _leave(self, download_id: str) -> None:
         task = self._running.pop(download_id)
+        self._hosts.drop_claim(download_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("attempt of %s ended with a bug", download_id, exc_info=error)
         if download_id not in self._waiting:

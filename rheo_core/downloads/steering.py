@@ -12,6 +12,7 @@ from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
+from rheo_core.transfer import Hosts
 
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
@@ -33,7 +34,7 @@ class Steering:
         worker: DownloadWorker,
         session: Session | None,
         slots: int,
-        is_full: Callable[[str], bool] = lambda _: False,
+        hosts: Hosts,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
@@ -41,7 +42,7 @@ class Steering:
         self._worker = worker
         self._session = session
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots, is_full)
+        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots, hosts)
 
     async def take_up(self, session: Session, on_problem: Callable[[str], None]) -> None:
         """Go on with what the session holds, but for what is known here already."""

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import struct
+import sys
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -47,8 +48,9 @@ def _lock(descriptor: int) -> None:
         BlockingIOError, PermissionError: another one holds it.
         OSError: the file system has no locks.
     """
-    if hasattr(fcntl, "F_OFD_SETLK"):
-        # struct flock: type, whence, start, length (0: all of it), pid (0, as the kernel asks)
+    if sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK"):
+        # struct flock, as Linux orders it: type, whence, start, length (0: all of it), pid (0, as
+        # the kernel asks)
         whole = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole)
     else:

@@ -31,8 +31,9 @@ class Hosts:
         self._limit = limit
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
+        self._claims: dict[str, str] = {}  # downloads without a connection yet -> their host
         self._room = asyncio.Event()
-        self._in_use = 0
+        self._total = 0
 
     @property
     def limit(self) -> int:
@@ -47,16 +48,26 @@ class Hosts:
     @property
     def in_use(self) -> int:
         """Connections to all hosts together."""
-        return self._in_use
+        return self._total
+
+    def claim(self, download_id: str, host: str) -> None:
+        """Say that a download begins, whose first connection will be to this host."""
+        self._claims[download_id] = host
+
+    def drop_claim(self, download_id: str) -> None:
+        """Say that it has ended."""
+        if self._claims.pop(download_id, None) is not None:
+            self._note_room()
 
     def is_full(self, host: str) -> bool:
-        """Whether it bears no further connection now."""
-        known = self._hosts.get(host)
-        return known is not None and known.in_use >= self.allowed(host)
+        """Whether it bears no further connection now, besides those that are sure to come."""
+        claimed = sum(claimed == host for claimed in self._claims.values())
+        return self._in_use(host) + claimed >= self.allowed(host)
 
     def full(self) -> frozenset[str]:
         """Every host that is full."""
-        return frozenset(host for host in self._hosts if self.is_full(host))
+        known = {*self._hosts, *self._claims.values()}
+        return frozenset(host for host in known if self.is_full(host))
 
     def allowed(self, host: str) -> int:
         """Connections that it may have now."""
@@ -89,22 +100,25 @@ class Hosts:
 
     @asynccontextmanager
     async def connection(
-        self, host: str, explain: Callable[[str], None]
+        self, host: str, explain: Callable[[str], None], download_id: str = ""
     ) -> AsyncIterator[Callable[[], None]]:
         """Count a connection while the block runs; wait for room before it.
 
-        `explain` is told why it waits, and "" once it does not any more. What the block gets is
-        to be called once the host has answered.
+        `explain` is told why it waits, and "" once it does not any more. A claim of the download
+        is redeemed. What the block gets is to be called once the host has answered.
         """
-        if self.is_full(host):
+        if self._in_use(host) >= self.allowed(host):
             explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
-            while self.is_full(host):
+            while self._in_use(host) >= self.allowed(host):
                 self._room.clear()
                 await self._room.wait()
             explain("")
+        claimed = self._claims.pop(download_id, host)
         known = self._hosts.setdefault(host, _Host())
         known.in_use += 1
-        self._in_use += 1
+        self._total += 1
+        if claimed != host:  # the claim was on another one
+            self._note_room()
         was_answered = False
 
         def answered() -> None:
@@ -118,10 +132,14 @@ class Hosts:
         finally:
             known.answered -= was_answered
             known.in_use -= 1
-            self._in_use -= 1
+            self._total -= 1
             if not known.in_use and known.learned is None:
                 del self._hosts[host]
             self._note_room()
+
+    def _in_use(self, host: str) -> int:
+        known = self._hosts.get(host)
+        return known.in_use if known is not None else 0
 
     def _look_again(self, host: str, known: _Host) -> None:
         """Tell of the room that time has brought, until all is as it was."""

@@ -67,9 +67,12 @@ class PartFile:
         self._running: RunningHash | None = None
         self._was_resumed = False
 
-    def hash_with(self, algorithm: HashAlgorithm) -> None:
-        """Take a checksum of the bytes while they come, for `digest`."""
-        if self._running is None or self._running.algorithm is not algorithm:
+    def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
+        """Take a checksum of the bytes while they come, for `digest`.
+
+        One of another algorithm that is being taken already goes, or without `instead` stays.
+        """
+        if self._running is None or (instead and self._running.algorithm is not algorithm):
             self._running = RunningHash(algorithm)
 
     def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
@@ -155,6 +158,8 @@ class PartFile:
             unfinished(self.state_path).unlink()
         if not state.can_resume:
             return PartState(self.source)
+        if self._running is None and state.promised is not None:
+            self.hash_with(state.promised.algorithm)
         # Nobody may have cut or changed them since.
         intact = all(self._crc_of(piece, stop) == piece.crc for piece in state.written)
         if intact or stop.is_set():  # stopped: what nobody has checked stays for the next time

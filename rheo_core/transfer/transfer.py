@@ -172,8 +172,8 @@ class Transfer:
             self._check_size(plan.total)
             if plan.partial and plan.total is not None:
                 await self.disk.run(part.check_room, plan.total)
-            if part.state.promised is not None and self.record.config.hash_config is None:
-                part.hash_with(part.state.promised.algorithm)
+            if part.state.promised is not None:  # of use unless somebody knows a better one
+                part.hash_with(part.state.promised.algorithm, instead=False)
             self._show(plan, segments)
             await Crew(self, part, segments).run(segment, plan, body)
         written = segments.written()
@@ -254,7 +254,7 @@ class Transfer:
             DownloadError: any other failure.
         """
         is_open = False
-        counted = self._hosts.connection(source.host, self.explain)
+        counted = self._hosts.connection(source.host, self.explain, self.record.id)
         async with nullcontext(_no_news) if is_counted else counted as answered:
             try:
                 async with self._reply(source, segment, state) as reply:

@@ -13,7 +13,16 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
 from rheo_core.transfer import crew, running_hash
-from tests.core.engine import Journal, error_of, fetch, names_in, serving, sha256, status_of
+from tests.core.engine import (
+    Journal,
+    error_of,
+    fetch,
+    names_in,
+    quick_retries,
+    serving,
+    sha256,
+    status_of,
+)
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, cut, in_turn
 
@@ -218,6 +227,28 @@ async def test_bytes_in_order_are_not_read_again(
         assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert sum(read_again) == 0
     assert server.requests[1].range_start == 2_000_000
+
+
+async def test_a_promise_of_an_earlier_attempt_is_not_read_again(
+    server: MisbehavingServer, tmp_path: Path, read_again: list[int]
+) -> None:
+    version = {"ETag": '"v1"', **repr_digest(BODY)}
+    behave = in_turn(cut(BODY, 2_000_000, **version), serving(BODY, **version))
+    config = FileConfig(url=server.on("/f", behave))
+    manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert server.requests[1].range_start == 2_000_000
+    assert sum(read_again) == 0
+
+
+async def test_a_promise_does_not_displace_the_checksum_of_a_file_beside(
+    server: MisbehavingServer, tmp_path: Path, read_again: list[int]
+) -> None:
+    server.on("/f.sha512", serving(hashlib.sha512(BODY).hexdigest().encode()))
+    config = FileConfig(url=server.on("/f", serving(BODY, **repr_digest(BODY))), sidecar=True)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert sum(read_again) == 0
 
 
 async def test_bytes_out_of_order_are_read_once(

@@ -10,6 +10,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.file_config import host_of
 from rheo_core.transfer import Hosts, hosts
 from tests.core.engine import Gate, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -189,6 +190,26 @@ async def test_other_hosts_go_on_beside_a_full_one(
             gate.opened.set()
             await manager.wait_until_complete(timeout=10)
             assert manager.stats.completed == 6
+
+
+async def test_other_hosts_go_on_though_many_of_one_come_first(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    """Those that would only wait for their host take no slot, even where all come at once."""
+    async with MisbehavingServer() as other:
+        gate = Gate(BODY, 1000)
+        many = [FileConfig(url=server.on(f"/{n}", gate), priority=2) for n in range(5)]
+        free = FileConfig(url=other.on("/free", serving(BODY)))
+        async with DownloadManager(
+            download_dir=tmp_path, max_concurrent=2, connections_per_host=1
+        ) as manager:
+            await manager.add([*many, free])
+            await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
+            assert manager.snapshot().full_hosts == {host_of(many[0].url)}
+            gate.opened.set()
+            await manager.wait_until_complete(timeout=10)
+            assert manager.stats.completed == 6
+            assert manager.snapshot().full_hosts == frozenset()
 
 
 async def test_the_limit_holds_for_all_downloads_of_a_host(

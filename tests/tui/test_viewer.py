@@ -9,7 +9,11 @@ import pytest
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig, RheoError
 from rheo_core.infrastructure.session_rows import to_stored
-from rheo_core.infrastructure.session_store import SessionStore
+from rheo_core.infrastructure.session_store import (
+    SessionStore,
+    SessionStoreError,
+    StoredDownload,
+)
 from rheo_core.tracking import DownloadRecord
 from rheo_tui import viewer_service
 from rheo_tui.viewer_service import SessionViewer
@@ -44,6 +48,29 @@ def shown(viewer: SessionViewer) -> dict[str, DownloadStatus]:
     return {row.name: row.status for row in viewer.snapshot().downloads}
 
 
+async def test_what_could_not_be_read_is_read_later(
+    path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
+    store = SessionStore.open(path).store
+    try:
+        async with viewing(path) as viewer:
+            load, refusals = SessionStore.load, [1, 2]
+
+            def busy_first(self: SessionStore) -> list[StoredDownload]:
+                if refusals:
+                    refusals.pop()
+                    raise SessionStoreError(path, "database is locked")
+                return load(self)
+
+            monkeypatch.setattr(SessionStore, "load", busy_first)
+            store.save([to_stored(download(1))])
+            await until(lambda: shown(viewer))
+            assert len(viewer.take_problems()) == 1
+    finally:
+        store.close()
+
+
 async def test_it_follows_what_changes_and_only_that(
     path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +91,10 @@ async def test_it_follows_what_changes_and_only_that(
             assert change.removed == (first.id,)
             assert [row.name for row in await viewer.history("FILE")] == ["file-1"]
             assert await viewer.link_of(first.id) == first.config.url
+            third.config = third.config.model_copy(update={"fetch_url": "https://b.example/new"})
+            store.save(map(to_stored, (third,)))
+            await until(lambda: viewer.snapshot().downloads[-1].url == "https://b.example/new")
+            assert await viewer.link_of(third.id) == "https://b.example/new"
             assert await viewer.link_of("unknown") is None
             assert viewer.take_problems() == []
             assert [event async for event in viewer.events()] == []
