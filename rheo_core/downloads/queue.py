@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
@@ -26,6 +27,8 @@ class PriorityDownloadQueue:
         self._order: SortedList[_Key] = SortedList()
         self._keys: dict[str, _Key] = {}
         self._configs: dict[str, FileConfig] = {}
+        self._hosts: dict[str, str] = {}  # of those waiting, by id
+        self._waiting_for = Counter[str]()  # how many wait, by host
         self._taken: set[str] = set()
         self._last_rank = 0
         self._filled = asyncio.Event()
@@ -49,7 +52,10 @@ class PriorityDownloadQueue:
         self.reserve(rank)
         priority = config.priority if priority is None else priority
         self._taken.discard(config.id)
+        self._forget(config.id)
         self._configs[config.id] = config
+        self._hosts[config.id] = host = host_of(config.sources[0])
+        self._waiting_for[host] += 1
         self._place(config.id, priority, rank)
         self._filled.set()
         self._idle.clear()
@@ -77,17 +83,25 @@ class PriorityDownloadQueue:
         _, _, download_id = self._order.pop(index)
         del self._keys[download_id]
         self._taken.add(download_id)
-        return self._configs.pop(download_id)
+        config = self._configs[download_id]
+        self._forget(download_id)
+        return config
 
     def _first(self, is_full: Callable[[str], bool]) -> int | None:
-        full: dict[str, bool] = {}  # asked once for each host, however many wait for it
-        for index, (_, _, download_id) in enumerate(self._order):
-            host = host_of(self._configs[download_id].sources[0])
-            if host not in full:
-                full[host] = is_full(host)
-            if not full[host]:
-                return index
-        return None
+        free = {host for host in self._waiting_for if not is_full(host)}
+        if not free:  # the usual answer where many wait for one host
+            return None
+        ids = enumerate(self._order)
+        return next(index for index, (_, _, id_) in ids if self._hosts[id_] in free)
+
+    def _forget(self, download_id: str) -> None:
+        """It does not wait any more, or not for the same host."""
+        self._configs.pop(download_id, None)
+        host = self._hosts.pop(download_id, None)
+        if host is not None:
+            self._waiting_for[host] -= 1
+            if not self._waiting_for[host]:
+                del self._waiting_for[host]
 
     def look_again(self) -> None:
         """A host has room again."""
@@ -104,7 +118,7 @@ class PriorityDownloadQueue:
         if key is None:
             return False
         self._order.remove(key)
-        del self._configs[download_id]
+        self._forget(download_id)
         self._note_idle()
         return True
 

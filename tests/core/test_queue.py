@@ -285,3 +285,30 @@ async def test_bad_requests() -> None:
     assert rank is not None
     assert isinstance(rank[1], int | Fraction)
     assert order(queue) == [a.id]
+
+
+async def test_a_full_host_is_passed_over_at_no_cost() -> None:
+    queue = PriorityDownloadQueue()
+    many = [FileConfig(url=f"https://full.example/{n}") for n in range(100)]
+    free = FileConfig(url="https://free.example/a")
+    await queue.add([*many, free])
+    asked: list[str] = []
+
+    def is_full(host: str) -> bool:
+        asked.append(host)
+        return host == "full.example:443"
+
+    assert await queue.get_next(is_full) == free
+    taking = asyncio.create_task(queue.get_next(is_full))
+    await asyncio.sleep(0)
+    assert asked == ["full.example:443", "free.example:443", "full.example:443"]
+    # Its link is replaced: it waits for another host now, and the old one is not asked for it.
+    queue.put(many[7].model_copy(update={"fetch_url": "https://free.example/7"}), rank=200)
+    assert (await taking).sources == ("https://free.example/7",)
+    for config in (*many[:7], *many[8:]):
+        assert queue.remove(config.id)
+    asked.clear()
+    waiting = asyncio.create_task(queue.get_next(is_full))
+    await asyncio.sleep(0)
+    assert asked == []
+    waiting.cancel()
