@@ -13,7 +13,6 @@ def make_manager(
     *,
     session_path: Path | None = None,
     on_problem: Callable[[str], None] | None = None,
-    wait_for_room: bool = True,
 ) -> DownloadManager:
     """A manager, not yet open; the other arguments are those of `DownloadManager`."""
     return DownloadManager(
@@ -30,7 +29,6 @@ def make_manager(
         connections_per_host=settings.connections_per_host,
         stall_speed=settings.stall_speed,
         durable=settings.durable,
-        wait_for_room=wait_for_room,
         history_days=settings.history_days,
         session_path=session_path,
         on_problem=on_problem,

@@ -85,8 +85,7 @@ async def _run(
     interrupted = _catch_signals(reporter)
     from rheo_core.engine import make_manager  # brings the HTTP library with it
 
-    # A script wants to know of a full disk, not to wait for somebody who tidies up.
-    manager = make_manager(settings, wait_for_room=False)
+    manager = make_manager(settings)
     async with manager:
         for event_type in _event_types(output):
             manager.on(event_type, tell)

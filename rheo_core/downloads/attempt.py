@@ -98,13 +98,15 @@ class Attempt:
         if config.hash_config is not None or not config.sidecar:
             return config.hash_config
         self._tools.lifecycle.explain(self._record, "looking for its checksum file")
-        found = await fetch_checksum(self._tools.client, config.url, self._tools.options.timeouts)
-        if found is None:
-            raise FileValidationError(
-                "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
-                "SHA512SUMS beside it names the file"
-            )
-        return found
+        timeouts = self._tools.options.timeouts
+        for url in dict.fromkeys((config.sources[0], config.url)):
+            found = await fetch_checksum(self._tools.client, url, timeouts)
+            if found is not None:
+                return found
+        raise FileValidationError(
+            "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
+            "SHA512SUMS beside it names the file"
+        )
 
     async def _transfer(self, part: PartFile) -> PartFile:
         record, tools = self._record, self._tools

@@ -69,7 +69,8 @@ class DownloadManager:
         durable: whether bytes are synced to the disk before anything relies on them. Without, a
             loss of power may leave a finished file empty or short.
         wait_for_room: whether a full disk pauses a download until there is room (its reason and
-            the paused event tell so); without, it fails with `DiskFullError`.
+            the paused event tell so); without, it fails with `DiskFullError`. None: as there is a
+            session or not, for a script wants to know, and an app to go on.
         history_days: what is off the list and ended longer ago is forgotten by `open`; None: it is
             kept for ever.
     """
@@ -96,7 +97,7 @@ class DownloadManager:
         connections_per_host: int = 16,
         stall_speed: int = 100,
         durable: bool = True,
-        wait_for_room: bool = True,
+        wait_for_room: bool | None = None,
         history_days: int | None = None,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
@@ -150,7 +151,7 @@ class DownloadManager:
             self._hosts,
         )
         self._pool = self._steering.pool
-        if wait_for_room:
+        if self._session is not None if wait_for_room is None else wait_for_room:
             self._worker.room = RoomKeeper(self._disk, self._steering.resume)
         self._ended = asyncio.Event()
         self._is_active = False

@@ -174,6 +174,7 @@ class Steering:
                 self._lifecycle.changed(again)
             else:
                 record.config = config
+                record.failures = 0  # those of the old link
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:
@@ -203,7 +204,8 @@ class Steering:
         record = self._tracker.get(download_id)
         if record is None:
             return False
-        was = record.status
+        # What waits for room goes on by itself, as what is queued does.
+        was = DownloadStatus.QUEUED if record.waits_for_room else record.status
         await self.cancel(download_id)
         if self._tracker.get(download_id) is not record:
             return False  # removed meanwhile

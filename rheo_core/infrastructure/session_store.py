@@ -239,7 +239,7 @@ def check_place(path: Path) -> None:
 
 
 def _tells(name: bytes, config: bytes, wanted: str) -> bool:
-    """Whether `wanted` is in the name or the URL; SQLite's LIKE folds the case of ASCII only.
+    """Whether `wanted` is in the name or a URL; SQLite's LIKE folds the case of ASCII only.
 
     Both come as bytes: what is damaged need not be text.
     """
@@ -248,7 +248,9 @@ def _tells(name: bytes, config: bytes, wanted: str) -> bool:
     if b"\\" not in config and wanted not in config.decode(errors="replace").casefold():
         return False  # reading the JSON would take most of the time of a search
     try:
-        return wanted in json.loads(config)["url"].casefold()
+        values = json.loads(config)
+        urls = (values["url"], values.get("fetch_url") or "")
+        return any(wanted in url.casefold() for url in urls)
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged; no reason to find nothing
         return False
 

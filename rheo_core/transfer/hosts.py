@@ -145,7 +145,11 @@ class Hosts:
         """Tell of the room that time has brought, until all is as it was."""
         known.waking = None
         self._note_room()
-        if self.allowed(host) < self._limit:
+        if self.allowed(host) >= self._limit:
+            known.learned = None
+            if not known.in_use:
+                self._hosts.pop(host, None)
+        else:
             loop = asyncio.get_running_loop()
             known.waking = loop.call_later(_LOWERED_SECONDS, self._look_again, host, known)
 

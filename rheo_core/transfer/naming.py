@@ -46,12 +46,19 @@ def _as_utf8(text: str) -> str:
     try:
         return text.encode("latin-1").decode("utf-8")  # read as Latin-1, sent as UTF-8
     except UnicodeError:
-        # aiohttp reads headers as UTF-8 with surrogates for bytes that are not.
-        raw = text.encode("utf-8", "surrogateescape")
+        raw = _bytes_of(text)
     try:
         return raw.decode("utf-8")
     except UnicodeError:
         return raw.decode("latin-1")
+
+
+def _bytes_of(text: str) -> bytes:
+    """aiohttp reads headers as UTF-8, with surrogates for bytes that are not."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return text.encode("utf-8", "replace")
 
 
 def _decode_extended(text: str) -> str | None:

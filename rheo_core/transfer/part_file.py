@@ -156,6 +156,8 @@ class PartFile:
             return PartState(self.source)
         with suppress(FileNotFoundError):  # what a kill in the middle of a checkpoint leaves
             unfinished(self.state_path).unlink()
+        if state.is_rejected:
+            return state  # kept for the user until a new version of it begins
         if not state.can_resume:
             return PartState(self.source)
         if self._running is None and state.promised is not None:

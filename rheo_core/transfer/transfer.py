@@ -156,6 +156,8 @@ class Transfer:
         segments = SegmentMap(part.state.total, part.state.written)
         segment = segments.first()
         async with self._ask(segment, part.state) as (plan, body):
+            if plan.total is not None:  # who waits for room wants to know how much
+                self.record.total_bytes = plan.total
             if not plan.partial:
                 self._check_replaced(part.state)
                 if plan.name is not None:

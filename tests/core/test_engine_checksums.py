@@ -141,6 +141,17 @@ async def test_without_its_sidecar_it_fails(
     assert bool(server.requests_for("/f")) == (told == "hash mismatch")  # no byte before
 
 
+async def test_the_sidecar_of_a_replaced_link(server: MisbehavingServer, tmp_path: Path) -> None:
+    server.on("/new/f.sha256", serving(sha256(BODY).encode()))
+    config = FileConfig(url=server.on("/old/f", answer("403 Forbidden")), sidecar=True)
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        await manager.replace_url(config.id, server.on("/new/f", serving(BODY)))
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+
+
 # What fails may be kept, where there is a session
 
 
@@ -194,6 +205,20 @@ async def test_what_did_not_fail_its_check_cannot_be_kept(
         await manager.wait_until_complete(timeout=10)
         assert await manager.keep(config.id) is None
     assert names_in(tmp_path / "files") == ["f.part", "f.part.state"]
+
+
+async def test_a_retry_that_brings_nothing_takes_nothing(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)), hash_config=wanted(OTHER))
+    async with DownloadManager(**options(tmp_path)) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        server.on("/f", answer("503 Busy"))
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+        kept = await manager.keep(config.id)
+    assert kept is not None and kept.read_bytes() == BODY
 
 
 # How much is read again

@@ -350,6 +350,18 @@ async def test_a_fresh_link_outlives_the_process(server: MisbehavingServer, tmp_
     assert server.requests[-1].range_start == 3_000_000
 
 
+async def test_the_history_finds_either_link(server: MisbehavingServer, tmp_path: Path) -> None:
+    config = FileConfig(url=server.on("/first-place", answer("403 Forbidden")))
+    options = {"download_dir": tmp_path / "files", "session_path": tmp_path / "session.db"}
+    async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        await manager.replace_url(config.id, server.on("/other-place", serving(BODY)))
+        await manager.wait_until_complete(timeout=10)
+        for text in ("first-place", "OTHER-place"):
+            assert [row.id for row in await manager.history(text)] == [config.id]
+
+
 async def test_a_bad_link_is_told(tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path) as manager:
         with pytest.raises(ValueError, match="ftp"):

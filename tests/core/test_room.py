@@ -45,7 +45,9 @@ async def test_a_full_disk_pauses_and_room_resumes(
     server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
 ) -> None:
     config = FileConfig(url=server.on("/f", serving(BODY, ETag='"v1"')))
-    async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries()) as manager:
+    async with DownloadManager(
+        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries()
+    ) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await manager.wait_until_complete(timeout=10)  # for it goes on only if somebody tidies up
@@ -72,7 +74,7 @@ async def test_a_disk_that_fills_up_meanwhile_costs_no_byte(
     monkeypatch.setattr(crew, "_CHECKPOINT_SECONDS", 0.01)
     disk.free = 10_000_000
     config = FileConfig(url=server.on("/f", Hold(BODY, 1_000_000, ETag='"v1"')))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
         disk.free = 100
@@ -89,7 +91,7 @@ async def test_what_fits_goes_first(
 ) -> None:
     large = FileConfig(url=server.on("/large", serving(BODY)))
     small = FileConfig(url=server.on("/small", serving(b"small")))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
         await manager.add([large, small])
         await manager.wait_until_complete(timeout=10)
         disk.free = 2_000_000
@@ -106,7 +108,7 @@ async def test_the_user_comes_first(
     names = ["paused", "cancelled", "removed", "all"]
     configs = [FileConfig(url=server.on(f"/{name}", serving(BODY))) for name in names]
     paused, cancelled, removed, _ = configs
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
         await manager.add(configs)
         await manager.wait_until_complete(timeout=10)
         assert await manager.pause(paused.id)
@@ -143,7 +145,7 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
 
     monkeypatch.setattr(room, "_look_at", look_at)
     config = FileConfig(url=server.on("/f", serving(BODY)))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await until(looking.is_set)
@@ -157,7 +159,9 @@ async def test_full_disks_cost_no_attempts(
     server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
 ) -> None:
     config = FileConfig(url=server.on("/f", serving(BODY)))
-    async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries(1)) as manager:
+    async with DownloadManager(
+        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries(1)
+    ) as manager:
         journal = Journal(manager)
         await manager.add([config])
         for _ in range(3):
@@ -187,16 +191,27 @@ async def test_the_next_start_tries_again(
     assert names_in(tmp_path / "files") == ["f"]
 
 
-async def test_who_does_not_wait_fails(
-    server: MisbehavingServer, tmp_path: Path, disk: Disk
-) -> None:
+async def test_a_script_is_told(server: MisbehavingServer, tmp_path: Path, disk: Disk) -> None:
     config = FileConfig(url=server.on("/f", serving(BODY)))
-    async with DownloadManager(
-        download_dir=tmp_path, wait_for_room=False, retry_handler=quick_retries()
-    ) as manager:
+    async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries()) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await manager.wait_until_complete(timeout=10)
     assert status_of(manager, config) is DownloadStatus.FAILED
     assert journal.last("failed").error.exc_type.endswith("DiskFullError")
     assert "retrying" not in journal.names()
+
+
+async def test_what_was_removed_comes_back_to_wait(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)))
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        await manager.remove(config.id)
+        await manager.restore(config.id)
+        await manager.wait_until_complete(timeout=10)
+        assert manager.snapshot().downloads[0].reason == REASON
+        disk.free = 10_000_000
+        await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)

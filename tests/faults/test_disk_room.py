@@ -52,7 +52,10 @@ async def test_l01_a_download_waits_for_room(scene: Scene, until: Until) -> None
     scene.server.on(scene.path, tap)
     with small_disk(scene.folder / "small", 8 * MB) as disk:
         config = scene.config(destination_subdir="small")
-        async with scene.manager(chunk_size=65536) as manager, asyncio.timeout(LIMIT):
+        async with (
+            scene.manager(chunk_size=65536, wait_for_room=True) as manager,
+            asyncio.timeout(LIMIT),
+        ):
             journal = Journal(manager)
             await manager.add([config])
             part = disk / "file.bin.part"
