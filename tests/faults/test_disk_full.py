@@ -164,7 +164,7 @@ async def test_l01_other_disks_go_on(scene: Scene, until: Until) -> None:
 
 
 @needs_strace
-@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("step", [1, 3])
 async def test_l02_no_room_for_the_state_file(
     server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, step: int
 ) -> None:
