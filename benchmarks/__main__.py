@@ -11,7 +11,7 @@ from rich.console import Console
 
 from . import targets
 from .machine import Circumstances
-from .measure import Job, Run, run
+from .measure import TOO_LONG, Job, Run, run
 from .peers import PEERS, Peer, install_libraries
 from .results import Outcome, markdown_table, show, show_table, store
 from .server import PROGRAM, Server
@@ -39,17 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"Not on this machine: {', '.join(missing)}.")
     folder = _folder_for(works, options.folder)
     circumstances = Circumstances(str(folder), options.scale, options.rounds, versions, missing)
-    outcomes = []
+    outcomes: list[Outcome] = []
     try:
         with Server(folder) as server:
             for work in works:
-                outcomes.append(_measure(work, peers, server, folder, options))
+                outcomes.append(_measure(work, peers, outcomes, server, folder, options))
                 show(outcomes[-1], console)
+                verdicts = markdown_table(targets.HEAD, targets.verdicts(outcomes))
+                stored = store(outcomes, circumstances, verdicts, options.results)
     finally:
         shutil.rmtree(folder)
     show_table("Targets", targets.HEAD, targets.verdicts(outcomes), console)
-    verdicts = markdown_table(targets.HEAD, targets.verdicts(outcomes))
-    console.print(f"Stored as {store(outcomes, circumstances, verdicts, options.results)}")
+    console.print(f"Stored as {stored}")
     ours = [peer.name for peer in peers if peer.is_ours]
     return int(any(outcome.problem(name) for outcome in outcomes for name in ours))
 
@@ -87,7 +88,12 @@ def _folder_for(works: Sequence[Work], parent: Path | None) -> Path:
 
 
 def _measure(
-    work: Work, peers: Sequence[Peer], server: Server, folder: Path, options: argparse.Namespace
+    work: Work,
+    peers: Sequence[Peer],
+    before: Sequence[Outcome],
+    server: Server,
+    folder: Path,
+    options: argparse.Namespace,
 ) -> Outcome:
     """Every peer once a round, so that what else the machine does hits them all.
 
@@ -103,7 +109,10 @@ def _measure(
         for peer, command in commands[turn:] + commands[:turn]:
             if number and _is_done_with(outcome, peer.name):
                 continue
-            result = run(job, command, peer.environ, server, options.timeout)
+            if any(_gave_up(other, work, peer.name) for other in before):
+                result = Run(problem=f"{TOO_LONG} before")
+            else:
+                result = run(job, command, peer.environ, server, options.timeout)
             outcome.runs[peer.name].append(result)
             _tell(work, number, peer, result)
     return outcome
@@ -127,6 +136,11 @@ def _touch(path: Path, size: int) -> None:
         for _ in range(0, size, MIB):
             file.write(bytes(MIB))
     path.unlink()
+
+
+def _gave_up(other: Outcome, work: Work, peer: str) -> bool:
+    """Whether a peer took too long for the same files."""
+    return other.work.material == work.material and other.problem(peer).startswith(TOO_LONG)
 
 
 def _is_done_with(outcome: Outcome, peer: str) -> bool:

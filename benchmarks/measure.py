@@ -16,6 +16,7 @@ from rheo_core.domain.text import printable
 from .server import Server, sha256_of
 from .works import Work
 
+TOO_LONG = "took too long"
 _LAUNCHER = Path(__file__).parent / "programs" / "launcher.py"
 _LIST_SECONDS = 5.0
 """How long a client goes on after the first byte of a long list: its memory may still grow."""
@@ -103,7 +104,7 @@ def _launch(command: list[str], environ: dict[str, str], log: Path, timeout: flo
     try:
         code = process.wait(timeout)
     except subprocess.TimeoutExpired:
-        return f"over {timeout:.0f} s"
+        return f"{TOO_LONG} (over {timeout:.0f} s)"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
