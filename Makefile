@@ -35,6 +35,11 @@ arrows: $(READY)
 check: $(READY)
 	$(BIN)/pytest --numprocesses=auto --cov --cov-report=term:skip-covered
 
+.PHONY: bench
+bench: $(READY)  ## Run this project beside its peers, 20 minutes or more (python -m benchmarks --help)
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.startup
+
 .PHONY: screenshots
 screenshots: $(READY)  ## Draw the pictures of the README
 	$(BIN)/python -m screenshots

@@ -1,0 +1,54 @@
+"""The benchmarks run, in a small form; what they measure is no test."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import server, startup
+from benchmarks.__main__ import main
+
+pytestmark = pytest.mark.skipif(server.PROGRAM is None, reason="nginx is not installed")
+_SMALL = ["--scale", "0.001", "--rounds", "1", "--results"]
+_OURS = ["rheo", "rheo engine", "rheo app"]
+
+
+def test_every_client_brings_the_files_and_is_measured(tmp_path: Path) -> None:
+    works = ["http", "https-hash", "small", "limited", "list-100k"]
+
+    code = main([*_SMALL, str(tmp_path), "--only", *works, "--peers", "curl", *_OURS])
+
+    (file,) = tmp_path.glob("*.json")
+    results = {each["work"]["name"]: each["runs"] for each in json.loads(file.read_text())["works"]}
+    assert code == 0
+    assert list(results) == works
+    for runs in results.values():
+        assert all(run["problem"] == "" for (run,) in runs.values())
+    (engine,) = results["small"]["rheo engine"]
+    assert 0 < engine["inner"] < engine["wall"]
+    assert engine["cpu"] > 0
+    assert engine["peak"] > 10 << 20
+    assert "| rheo app |" in file.with_suffix(".md").read_text()
+
+
+def test_a_client_that_fails_is_shown_as_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.Server, "offer", lambda self, work: "0" * 64)  # nothing to serve
+
+    code = main([*_SMALL, str(tmp_path), "--only", "http", "--peers", "rheo"])
+
+    assert code == 1
+    assert "failed: exit code 1" in capsys.readouterr().out
+
+
+def test_the_start_is_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "_STARTS", 1)
+
+    startup.main()
+
+    shown = capsys.readouterr().out
+    assert "rheo --help" in shown
+    assert "textual" in shown
