@@ -25,7 +25,7 @@ async def main(settings: Settings, urls: Path, checksum: str | None) -> bool:
     if checksum is not None:
         expected = HashConfig.from_checksum_string(checksum)
         configs = [FileConfig(url=configs[0].url, hash_config=expected)]
-    async with make_manager(settings, wait_for_room=False) as manager:
+    async with make_manager(settings) as manager:
         await manager.add(configs)
         await manager.wait_until_complete()
         return manager.stats.completed == len(configs)
