@@ -7,8 +7,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from rheo_core.domain.exceptions import (
     FileInUseError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
-from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
     open_locked,
     rename_to_first_free,
@@ -31,12 +29,12 @@ from rheo_core.infrastructure.files import (
     write_atomically,
 )
 
+from .disk_errors import named_errors
 from .plan import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
 from .state import PartState, decode_state, encode_state
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_BYTES = 1 << 20
 _LARGEST_STATE = 1 << 20
 _ROOM_FOR_STATE = 64 << 10
@@ -96,7 +94,7 @@ class PartFile:
         if os.path.lexists(self.path) or not other._is_ours_alone():
             return
         try:
-            with _named_errors(self.path):
+            with named_errors(self.path):
                 # Bytes without a state are somebody else's: it is there first and goes last.
                 write_atomically(self.state_path, other.state_path.read_bytes(), durable=False)
                 with suppress(FileNotFoundError):
@@ -115,7 +113,7 @@ class PartFile:
             FileInUseError: another program works on it.
             DestinationError: it cannot be written, or is no regular file of this download.
         """
-        with _named_errors(self.path):
+        with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._drop_committed()
             self._descriptor = open_locked(self.path, os.O_CREAT)
@@ -206,7 +204,7 @@ class PartFile:
         self.state = PartState(self.source, total, validator, promised=promised)
         self._restart_hash()
         self._was_resumed = False
-        with _named_errors(self.path):
+        with named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's.
             self._write_first_state()
             os.ftruncate(self._fd, 0)
@@ -217,7 +215,7 @@ class PartFile:
         Raises:
             DiskFullError: it does not.
         """
-        with _named_errors(self.path):
+        with named_errors(self.path):
             disk = os.fstatvfs(self._fd)
             written = os.fstat(self._fd).st_blocks * 512
             missing = size - written - disk.f_bavail * disk.f_frsize
@@ -226,7 +224,7 @@ class PartFile:
 
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
         """Write all of `data` at `offset`; return the CRC-32 of it, continued from `crc`."""
-        with _named_errors(self.path):
+        with named_errors(self.path):
             view = memoryview(data)
             while view:
                 written = os.pwrite(self._fd, view, offset)
@@ -238,7 +236,7 @@ class PartFile:
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
         """Make these bytes durable, then the state that says so."""
         state = replace(self.state, written=written)
-        with _named_errors(self.path):
+        with named_errors(self.path):
             if self._durable:
                 os.fdatasync(self._fd)
             write_atomically(self.state_path, encode_state(state), durable=self._durable)
@@ -261,7 +259,7 @@ class PartFile:
         """Give up the last bytes that came, and their blocks with them."""
         *others, last = sorted(written, key=lambda piece: piece.start)
         rest = replace(last, end=max(last.end - _ROOM_FOR_STATE, last.start))
-        with _named_errors(self.path):
+        with named_errors(self.path):
             os.ftruncate(self._fd, rest.end)
             self._restart_hash()
             crc = self._crc_of(rest, threading.Event())
@@ -273,7 +271,7 @@ class PartFile:
         Raises:
             FileExistsError: the name was taken meanwhile; the part file stays.
         """
-        with _named_errors(self.destination):
+        with named_errors(self.destination):
             os.ftruncate(self._fd, size)
             if self._durable:
                 os.fsync(self._fd)
@@ -304,7 +302,7 @@ class PartFile:
             self.discard()
             return
         self.state = replace(self.state, written=(), is_rejected=True)
-        with _named_errors(self.path):
+        with named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
 
     def keep_rejected(self) -> Path | None:
@@ -319,7 +317,7 @@ class PartFile:
         if state is None or not state.is_rejected or not self._is_ours_alone():
             return None
         try:
-            with _named_errors(self.path):
+            with named_errors(self.path):
                 kept = rename_to_first_free(self.path, f"{self.destination.name}.unverified")
                 self.state_path.unlink()
                 return kept
@@ -415,16 +413,3 @@ def _refuse_special(path: Path) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise DestinationError(path, "exists and is not a regular file")
-
-
-@contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Turn OSError into DestinationError with the path and the reason."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise DiskFullError(path) from error
-        if error.errno == errno.ELOOP:
-            raise DestinationError(path, "is a symbolic link") from error
-        raise DestinationError(path, printable(error.strerror or str(error)).lower()) from error

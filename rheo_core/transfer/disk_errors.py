@@ -1,0 +1,24 @@
+"""What the system says of the disk -> our own errors, with the path and the reason."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rheo_core.domain.exceptions import DestinationError, DiskFullError
+from rheo_core.domain.text import printable
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn OSError into DestinationError with the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise DiskFullError(path) from error
+        if error.errno == errno.ELOOP:
+            raise DestinationError(path, "is a symbolic link") from error
+        raise DestinationError(path, printable(error.strerror or str(error)).lower()) from error
