@@ -30,10 +30,12 @@ def small_disk(path: Path, size: int) -> Iterator[Path]:
 def fill(folder: Path, *, leave: int = 0) -> Path:
     """Fill the disk of `folder` but for `leave` bytes; returns the file to be removed again."""
     filler = folder / "filler"
-    disk = os.statvfs(folder)
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
-    return filler
+        while True:
+            disk = os.statvfs(folder)
+            with suppress(OSError):  # the program under test wrote something meanwhile
+                os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
+                return filler
 
 
 def limit_file_size(size: int) -> Callable[[], None]:
