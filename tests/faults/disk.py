@@ -31,11 +31,16 @@ def fill(folder: Path, *, leave: int = 0) -> Path:
     """Fill the disk of `folder` but for `leave` bytes; returns the file to be removed again."""
     filler = folder / "filler"
     with filler.open("wb") as file:
-        while True:
-            disk = os.statvfs(folder)
+        while (room := _room(folder) - leave) > 0:
             with suppress(OSError):  # the program under test wrote something meanwhile
-                os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
-                return filler
+                os.posix_fallocate(file.fileno(), 0, room)
+                break
+    return filler
+
+
+def _room(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def limit_file_size(size: int) -> Callable[[], None]:
