@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 
 from rheo_core.domain.exceptions import DestinationError, DownloadTimeoutError
-from rheo_core.infrastructure.disk import DiskThreads, settle
+from rheo_core.infrastructure.disk import DiskThreads, Work
 from rheo_core.tracking.record import DownloadRecord
 
 from .limits import TokenBucket
@@ -275,7 +275,7 @@ class _Writer:
         self._part = part
         self._disk = disk
         self._segment = segment
-        self._writing: asyncio.Future[int] | None = None
+        self._writing: Work[int] | None = None
         self.offset = segment.written  # of the next batch
 
     async def write(self, batch: memoryview) -> None:
@@ -295,7 +295,7 @@ class _Writer:
         if writing is None:
             return
         try:
-            await settle(writing)
+            await writing
         finally:
             if writing.done() and writing.exception() is None:
                 self._segment.crc = writing.result()

@@ -14,7 +14,7 @@ from rheo_core.domain.text import printable
 
 from .body import Body, receive
 from .part_file import PartFile
-from .plan import ChangedError, Plan, RangeRefusedError
+from .plan import ChangedError, Plan, RangeRefusedError, check_version
 from .segments import STALLED_SECONDS, Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
@@ -139,8 +139,7 @@ class Crew:
         try:
             async with request as (plan, body):
                 if not plan.partial:
-                    if (plan.validator, plan.total) != (state.validator, state.total):
-                        raise ChangedError("the file on the server has changed")
+                    check_version(plan, state.total, state.validator)
                     raise RangeRefusedError("the server sends the whole file for a range")
                 self._ranges_work = True
                 await self._receive(segment, plan, body)
