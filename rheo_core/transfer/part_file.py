@@ -301,7 +301,7 @@ class PartFile:
         if self._was_resumed:
             self.discard()
             return
-        self.state = replace(self.state, written=(), is_rejected=True)
+        self.state = PartState(self.source, is_rejected=True)  # total 0 would pass for whole
         with named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
 
