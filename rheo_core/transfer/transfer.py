@@ -210,7 +210,7 @@ class Transfer:
         if self.record.config.fetch_url is not None and state.can_resume:
             raise ProtocolError(
                 f"the new link offers another file; the {state.offset:,} bytes of the old one "
-                "are kept: cancel it to begin again"
+                "are kept; to fetch the new one, add its link"
             )
 
     @asynccontextmanager
