@@ -205,8 +205,9 @@ class PartFile:
         self._restart_hash()
         self._was_resumed = False
         with named_errors(self.path):
-            # The state comes first: a part file with bytes and no state is somebody else's.
-            self._write_first_state()
+            # The state comes first: a part file with bytes and no state is somebody else's. It
+            # only has to be there while the part file is, so nothing is synced.
+            write_atomically(self.state_path, encode_state(self.state), durable=False)
             os.ftruncate(self._fd, 0)
 
     def check_room(self, size: int) -> None:
@@ -301,7 +302,7 @@ class PartFile:
         if self._was_resumed:
             self.discard()
             return
-        self.state = replace(self.state, written=(), is_rejected=True)
+        self.state = PartState(self.source, is_rejected=True)  # total 0 would pass for whole
         with named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
 
@@ -380,10 +381,6 @@ class PartFile:
     def _fd(self) -> int:
         assert self._descriptor is not None, "the part file is not open"
         return self._descriptor
-
-    def _write_first_state(self) -> None:
-        """Without a sync: it only has to be there while the part file is."""
-        write_atomically(self.state_path, encode_state(self.state), durable=False)
 
     def _read_state(self) -> PartState | None:
         try:
