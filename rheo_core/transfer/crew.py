@@ -180,7 +180,7 @@ class Crew:
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""
-        if self._part.state.validator.if_range is None:
+        if self._part.state.validator.if_range is None or not self._part.is_begun:
             return  # nobody can join
         if not self._tasks and not self._segments.received:
             return  # the first one brought nothing: the next source may begin with its own version
@@ -236,14 +236,15 @@ class Crew:
 
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
         """Note what came, where another attempt can go on from it."""
-        if self._part.state.validator.if_range is None or not self._transfer.record.keep_partial:
+        is_of_use = self._part.state.validator.if_range is not None and self._part.is_begun
+        if not is_of_use or not self._transfer.record.keep_partial:
             return
         work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
         await self._transfer.disk.run(work, self._segments.written())
 
     async def _check_room(self) -> None:
         """Stop while there is a little room left, rather than fill the disk to the brim."""
-        if self._segments.total is not None:
+        if self._segments.total is not None and self._part.is_begun:
             await self._transfer.disk.run(self._part.check_room, self._segments.total)
 
     async def _stop(self) -> None:

@@ -134,7 +134,7 @@ class Transfer:
                 # Some servers have an ETag a machine, others one and no ranges.
                 self.options = replace(self.options, connections=1)
                 self.sources.main.most = 1
-                await self.disk.run(part.begin, None, Validator())
+                await self._begin_again(part)
                 continue
             except DestinationError:
                 raise
@@ -165,7 +165,9 @@ class Transfer:
                     part = await self._place(plan.name)
                     if _continues(plan, part.state):
                         return False, part
-                await self.disk.run(part.begin, plan.total, plan.validator, plan.promised)
+                part.expect(plan.total, plan.validator, plan.promised)
+                if not part.can_hold(plan.total):
+                    await self.disk.run(part.begin)
                 segments = SegmentMap(plan.total)
                 segment = segments.first()
             elif part.state.total is None:  # the first reply did not tell it, this one does
@@ -198,8 +200,12 @@ class Transfer:
         try:
             self._check_size(size)
         except ProtocolError:
-            await self.disk.run(part.begin, None, Validator())
+            await self._begin_again(part)
             raise
+
+    async def _begin_again(self, part: PartFile) -> None:
+        part.expect(None, Validator())
+        await self.disk.run(part.begin)
 
     def batch_bytes(self) -> int:
         """What one connection collects before it writes: less, the more there are."""
