@@ -173,8 +173,8 @@ class Attempt:
         """Lock where the file goes; None where it is there and is to be left alone.
 
         Two links of one name are two files: what another download of this run wrote, writes or
-        has begun is never skipped nor overwritten; the next number is taken. `part` is opened
-        where a part file without a state is at `path`.
+        has begun is never skipped nor overwritten; the next number is taken. Where nothing is at
+        `path` yet, `part` is prepared for it.
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
@@ -279,8 +279,8 @@ def _look(path: Path, source: str, part: PartFile | None) -> _Found:
     if os.path.lexists(path):
         return _Found.FILE
     if owner is None:
-        if part is not None and os.path.lexists(part.path):
-            part.open()  # left by a crash before its first byte, or somebody else's
+        if part is not None:
+            part.prepare()
         return _Found.NOTHING
     return _Found.OURS if owner == source else _Found.ANOTHERS
 

@@ -148,13 +148,13 @@ def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
     flags = getattr(os, "O_TMPFILE", None)
     if flags is None:
         return False
-    folder = os.path.dirname(path)
+    folder = path.parent
     try:
         descriptor = os.open(folder, flags | os.O_WRONLY | os.O_CLOEXEC, 0o666)
     except OSError as error:
         if error.errno != errno.ENOENT:
             return False  # the ordinary way tells what is wrong, if anything is
-        os.makedirs(folder, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, flags | os.O_WRONLY | os.O_CLOEXEC, 0o666)
     try:
         with memoryview(data) as rest:

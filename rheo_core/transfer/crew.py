@@ -12,9 +12,10 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.text import printable
 
-from .body import Body, receive
+from .body import receive
 from .part_file import PartFile
-from .plan import ChangedError, Plan, RangeRefusedError, check_version
+from .plan import ChangedError, RangeRefusedError, check_version
+from .request import Request
 from .segments import STALLED_SECONDS, Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
@@ -54,7 +55,7 @@ class Crew:
             self._began,
         )
 
-    async def run(self, segment: Segment, plan: Plan, body: Body) -> None:
+    async def run(self, segment: Segment, reply: Request) -> None:
         """Work until all segments are complete; the first one has its reply already.
 
         However it ends, what came is in the part file, and in its state where that can be of
@@ -64,10 +65,10 @@ class Crew:
             RangeRefusedError: only a fresh start can help.
             DownloadError: the last connection failed.
         """
-        if plan.partial:
+        if reply.plan.partial:
             self._ranges_work = True
         main = self._transfer.sources.main
-        self._start(segment, main, self._receive_first(segment, main.host, plan, body))
+        self._start(segment, main, self._receive_first(segment, main.host, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -106,18 +107,18 @@ class Crew:
         self._tasks[self._loop.create_task(work)] = segment, source
         self._transfer.record.connections = len(self._tasks)
 
-    async def _receive_first(self, segment: Segment, host: str, plan: Plan, body: Body) -> None:
+    async def _receive_first(self, segment: Segment, host: str, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
         try:
-            await self._receive(segment, plan, body)
+            await self._receive(segment, reply)
         finally:
             self._idle_host = host
 
-    async def _receive(self, segment: Segment, plan: Plan, body: Body) -> None:
+    async def _receive(self, segment: Segment, reply: Request) -> None:
         transfer = self._transfer
         try:
             is_over = await receive(
-                body,
+                reply.body,
                 self._part,
                 segment,
                 transfer.record,
@@ -127,9 +128,10 @@ class Crew:
             )
         finally:
             segment.is_busy = False
-        if is_over and plan.end is not None and segment.written < plan.end:
-            raise IncompleteError(segment.written, plan.end)
-        if plan.end is None:
+        end = reply.plan.end
+        if is_over and end is not None and segment.written < end:
+            raise IncompleteError(segment.written, end)
+        if end is None:
             segment.end = segment.written
 
     async def _join(self, segment: Segment, source: Source, *, is_counted: bool) -> None:
@@ -137,12 +139,12 @@ class Crew:
         state = self._part.state
         request = self._transfer.request(source, segment, state, is_counted=is_counted)
         try:
-            async with request as (plan, body):
-                if not plan.partial:
-                    check_version(plan, state.total, state.validator)
+            async with await request.open() as reply:
+                if not reply.plan.partial:
+                    check_version(reply.plan, state.total, state.validator)
                     raise RangeRefusedError("the server sends the whole file for a range")
                 self._ranges_work = True
-                await self._receive(segment, plan, body)
+                await self._receive(segment, reply)
         finally:
             if is_counted:
                 self._idle_host = source.host

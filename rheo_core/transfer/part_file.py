@@ -131,6 +131,21 @@ class PartFile:
                 self._close()
                 raise
 
+    def prepare(self) -> None:
+        """Where nothing is known to be: see that a file can be there, before anybody asks for it.
+
+        Raises:
+            DestinationError, FileInUseError: as `open`.
+        """
+        folder = self.path.parent
+        with named_errors(self.path):
+            if os.path.lexists(self.path):
+                self.open()  # left by a crash before its first byte, or somebody else's
+            elif not os.access(folder, os.W_OK | os.X_OK):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
     def _drop_committed(self) -> None:
         """Tidy up after a crash in the middle of the commit, or after the power went just then.
 
