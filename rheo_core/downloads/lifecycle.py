@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,
     DownloadEvent,
+    DownloadEventType,
     DownloadFailedEvent,
     DownloadPausedEvent,
     DownloadPriorityChangedEvent,
@@ -49,9 +51,8 @@ class Lifecycle:
         self._journal = journal
 
     def queued(self, record: DownloadRecord) -> None:
-        """It waits for a slot. The journal has it already: who adds it sees to that."""
-        record.reason = ""
-        self._tracker.touch(record, DownloadStatus.QUEUED)
+        """It is new and waits for a slot. The journal has it: who adds it sees to that."""
+        self._tracker.add(record)
         self._publish(record, DownloadQueuedEvent, priority=record.priority)
 
     def connecting(self, record: DownloadRecord, max_attempts: int) -> None:
@@ -97,7 +98,7 @@ class Lifecycle:
         """The file was there already."""
         record.end_attempt()
         record.destination = path
-        record.name = path.name
+        record.final_name = path.name
         self._end(record, DownloadStatus.SKIPPED, "file exists")
         self._publish(
             record, DownloadSkippedEvent, reason="file_exists", destination_path=str(path)
@@ -209,6 +210,12 @@ class Lifecycle:
             self._journal.note(record)
 
     def _publish(self, record: DownloadRecord, kind: type[DownloadEvent], **facts: object) -> None:
-        if self._emitter.has_listeners(kind.model_fields["event_type"].default):
+        if self._emitter.has_listeners(_type_of(kind)):
             values = {"download_id": record.id, "url": record.config.url, **facts}
             self._emitter.publish(kind.model_validate(values))
+
+
+@cache
+def _type_of(kind: type[DownloadEvent]) -> DownloadEventType:
+    event_type: DownloadEventType = kind.model_fields["event_type"].default
+    return event_type

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
@@ -20,7 +20,9 @@ from .queue import PriorityDownloadQueue
 from .session import Session
 from .worker import DownloadWorker
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_SLICE = 500  # downloads that are added before the event loop gets its turn
 
 
 class Steering:
@@ -74,22 +76,23 @@ class Steering:
             SessionStoreError: the session cannot be written; nothing is queued.
         """
         fresh: dict[str, DownloadRecord] = {}
-        for config in files:
-            if not self._is_alive(config.id):
+        async for config in _in_slices(files):
+            is_alive = self._is_alive(config.id)
+            if not is_alive:
                 await self.pool.until_left(config.id)
-            if config.id in fresh or self._is_pending(config.id):
+            if is_alive or config.id in fresh or config.id in self._queue:
                 _log.warning("%s is already queued; dropped", config.id)
             else:
                 fresh[config.id] = self._ranked(DownloadRecord.of(config))
         if self._session is not None and self.pool.is_running and fresh:
             await self._session.save_now(tuple(fresh.values()))
-        for record in fresh.values():
+        async for record in _in_slices(fresh.values()):
             if self._is_pending(record.id):  # another `add` was quicker
                 _log.warning("%s is already queued; dropped", record.id)
-            else:
-                self._enqueue(record)
-                if not self.pool.is_running:
-                    self._lifecycle.changed(record)  # for the session, once it is open
+                continue
+            self._enqueue(record)
+            if self._session is not None and not self.pool.is_running:
+                self._session.note(record)  # for when it is open
 
     async def cancel(self, download_id: str) -> CancelResult:
         """End a download in whatever state it is and remove its partial data."""
@@ -305,7 +308,7 @@ class Steering:
         again = self._ranked(DownloadRecord.of(record.config))
         again.priority, again.added_at = record.priority, record.added_at
         if record.status is DownloadStatus.FAILED:  # its bytes are under that name
-            again.destination, again.name = record.destination, record.name
+            again.destination, again.final_name = record.destination, record.final_name
         return again
 
     def _ranked(self, record: DownloadRecord) -> DownloadRecord:
@@ -315,7 +318,6 @@ class Steering:
 
     def _enqueue(self, record: DownloadRecord) -> None:
         self._queue.put(record.config, record.priority, record.rank)
-        self._tracker.add(record)
         self._lifecycle.queued(record)
 
     def requeue(self, config: FileConfig) -> None:
@@ -348,6 +350,14 @@ class Steering:
 
     def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
         return [record.id for record in self._tracker.records() if wanted(record)]
+
+
+async def _in_slices(items: Iterable[T]) -> AsyncIterator[T]:
+    """The event loop gets its turn between them."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % _SLICE == 0:
+            await asyncio.sleep(0)
 
 
 def _is_begun(record: DownloadRecord) -> bool:

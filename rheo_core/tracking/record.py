@@ -25,8 +25,8 @@ class DownloadRecord:
 
     config: FileConfig
     id: str
-    name: str
     priority: int
+    final_name: str | None = None  # once it is known to be another than the config suggests
     rank: Rank = 0
     status: DownloadStatus = DownloadStatus.QUEUED
     reason: str = ""
@@ -63,10 +63,16 @@ class DownloadRecord:
         return cls(
             config=config,
             id=config.id,
-            name=config.get_destination_filename(),
             priority=config.priority,
             total_bytes=config.size_bytes,
         )
+
+    @property
+    def name(self) -> str:
+        """What to call it: the name of its file, as far as it is known."""
+        if self.final_name is None:
+            return self.config.get_destination_filename()
+        return self.final_name
 
     def begin_attempt(self) -> None:
         """Start the clock of one attempt."""
