@@ -58,13 +58,14 @@ class DownloadRecord:
     _busy_since: float | None = None
 
     @classmethod
-    def of(cls, config: FileConfig) -> "DownloadRecord":
-        """A fresh record of a download that was asked for."""
+    def of(cls, config: FileConfig, added_at: float | None = None) -> "DownloadRecord":
+        """A fresh record of a download that was asked for, now unless `added_at` tells when."""
         return cls(
             config=config,
             id=config.id,
             priority=config.priority,
             total_bytes=config.size_bytes,
+            added_at=time.time() if added_at is None else added_at,
         )
 
     @property
