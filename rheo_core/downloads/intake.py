@@ -67,7 +67,7 @@ class Intake:
         """
         now = time.time()
         fresh: dict[str, DownloadRecord] = {}
-        async for config in _in_slices(files):
+        async for config in in_slices(files):
             if not self._is_alive(config.id):
                 await pool.until_left(config.id)
             if config.id in fresh or self._is_pending(config.id):
@@ -82,7 +82,7 @@ class Intake:
                 self._session.note(record)  # for when it is open
         if self._session is not None and fresh:
             await self._session.save_now(tuple(fresh.values()))
-        async for record in _in_slices(fresh.values()):
+        async for record in in_slices(fresh.values()):
             if self._is_pending(record.id):
                 _log.warning("%s is already queued; dropped", record.id)  # another was quicker
             else:
@@ -127,7 +127,7 @@ def _is_begun(record: DownloadRecord) -> bool:
     return record.status.is_active or record.status is DownloadStatus.RETRYING
 
 
-async def _in_slices(items: Iterable[T]) -> AsyncIterator[T]:
+async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
     """The event loop gets its turn between them."""
     for number, item in enumerate(items, 1):
         yield item

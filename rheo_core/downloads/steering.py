@@ -12,7 +12,7 @@ from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
-from .intake import Intake
+from .intake import Intake, in_slices
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue
@@ -241,11 +241,14 @@ class Steering:
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
+        async for config in in_slices(tuple(self._queue)):  # the next to begin are the first
+            await self.pause(config.id)
         await asyncio.gather(*(self.pause(id_) for id_ in self._ids(_can_pause)))
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        for download_id in self._ids(lambda record: record.status is DownloadStatus.PAUSED):
+        paused = self._ids(lambda record: record.status is DownloadStatus.PAUSED)
+        async for download_id in in_slices(paused):
             await self.resume(download_id)
 
     async def _verbs_done(self) -> None:
