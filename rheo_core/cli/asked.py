@@ -1,7 +1,6 @@
 """What the arguments and the lists ask for, read as far as it is wanted."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -14,7 +13,7 @@ from .options import ExitCode, fail
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry
 
-STANDARD_INPUT = "-"
+_STANDARD_INPUT = "-"
 _MOST_LINES = 50
 
 
@@ -29,62 +28,75 @@ class Remark:
 Item = FileConfig | Remark
 
 
-class Asked:
-    """Iterates over what is to be downloaded, and remarks; holds nothing of what it gave.
+def entries(urls: Sequence[str], list_files: Sequence[str]) -> Iterator[tuple[str, "Entry"]]:
+    """What is asked for, each with the place where it is; read as far as it is wanted.
 
     Ends the command at once where a list cannot be opened.
     """
+    return _read(urls, [(name, _open(name)) for name in list_files])
 
-    def __init__(self, urls: Sequence[str], list_files: Sequence[str]) -> None:
-        self._urls = urls
-        self._known: set[str] = set()  # ids
-        self._files = ExitStack()
-        self._lists = [(_called(name), self._open(name)) for name in list_files]
 
-    def __iter__(self) -> Iterator[Item]:
-        yield from self._of_arguments()
-        while self._lists:
-            name, lines = self._lists.pop(0)
-            yield from self._of_list(name, lines)
-        self._files.close()
+def _read(urls: Sequence[str], lists: list[tuple[str, TextIO]]) -> Iterator[tuple[str, "Entry"]]:
+    from rheo_core.inputs import Entry, Verdict, read_entries
 
-    def _of_arguments(self) -> Iterator[Item]:
-        from rheo_core.inputs import read_entries
-
-        for number, url in enumerate(self._urls, 1):
-            entry = next(read_entries([url], self._known), None)
-            if entry is None:
-                yield Remark(f"argument {number}: {url!r} is no URL")
-                continue
-            if entry.config is not None:
-                self._known.add(entry.config.id)
-            yield _judged(entry, f"argument {number}")
-
-    def _of_list(self, name: str, lines: Iterable[str]) -> Iterator[Item]:
-        from rheo_core.inputs import read_entries
-
+    known: set[str] = set()  # ids
+    for number, url in enumerate(urls, 1):
+        where, entry = f"argument {number}", None
+        for entry in read_entries([url], known):
+            yield where, entry
+            _note_id(known, entry)
+        if entry is None:
+            yield where, Entry(1, url, Verdict.INVALID, problem=f"{url!r} is no URL")
+    while lists:
+        name, file = lists.pop(0)
+        name, entry = _called(name), None
         fresh: set[str] = set()  # apart: what the list itself repeats is told with the line
-        entry = None
+        problem = "there is no URL in it"
         try:
-            for entry in read_entries(lines, self._known):
-                if self._lists and entry.config is not None:
-                    fresh.add(entry.config.id)
-                yield _judged(entry, f"{name}, line {entry.line}")
+            for entry in read_entries(file, known):
+                yield f"{name}, line {entry.line}", entry
+                if lists:  # of the last one nothing is held
+                    _note_id(fresh, entry)
         except OSError as error:
-            yield Remark(f"cannot read the list {name}: {_reason(error)}.")
-        else:
-            if entry is None:
-                yield Remark(f"{name}: there is no URL in it")
-        self._known |= fresh
+            entry, problem = None, f"cannot be read any further: {_reason(error)}"
+        if entry is None:
+            yield name, Entry(1, "", Verdict.INVALID, problem=problem)
+        known |= fresh
+        file.close()
 
-    def _open(self, name: str) -> TextIO:
-        try:
+
+def judged(found: tuple[str, "Entry"]) -> Item:
+    """What an entry comes to."""
+    where, entry = found
+    if entry.config is None:
+        return Remark(f"{where}: {entry.problem}")
+    if entry.problem:
+        return Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
+    return entry.config
+
+
+def _note_id(ids: set[str], entry: "Entry") -> None:
+    if entry.config is not None and not entry.problem:
+        ids.add(entry.config.id)
+
+
+def _open(name: str) -> TextIO:
+    """Ends the command where it cannot be opened."""
+    try:
+        if name == _STANDARD_INPUT:
             # Not sys.stdin: a thread stuck in reading it would hold its lock when Python ends.
-            place = 0 if name == STANDARD_INPUT else Path(name)
-            file = open(place, encoding="utf-8", errors="replace", closefd=place != 0)  # noqa: SIM115
-        except (OSError, ValueError) as error:  # ValueError: NUL in the name
-            fail(f"cannot read the list {name}: {_reason(error)}.", ExitCode.FAILED)
-        return self._files.enter_context(file)
+            return open(0, encoding="utf-8", errors="replace", closefd=False)
+        return Path(name).open(encoding="utf-8", errors="replace")
+    except (OSError, ValueError) as error:  # ValueError: NUL in the name
+        fail(f"cannot read the list {name}: {_reason(error)}.", ExitCode.FAILED)
+
+
+def _called(name: str) -> str:
+    return "standard input" if name == _STANDARD_INPUT else name
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 class Remarks:
@@ -99,11 +111,6 @@ class Remarks:
         """Whether something was not right."""
         return self._count[True] > 0
 
-    @property
-    def count(self) -> int:
-        """All that were told or might have been."""
-        return sum(self._count.values())
-
     def tell(self, remark: Remark, say: Callable[[str], None]) -> None:
         """Say it, unless there were too many already."""
         self._count[remark.is_problem] += 1
@@ -117,19 +124,3 @@ class Remarks:
             more = self._count[is_problem] - _MOST_LINES
             if more > 0 and (is_problem or not self._quiet):
                 say(f"rheo: and {more:,} more {what}")
-
-
-def _judged(entry: "Entry", where: str) -> Item:
-    if entry.config is None:
-        return Remark(f"{where}: {entry.problem}")
-    if entry.problem:
-        return Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
-    return entry.config
-
-
-def _called(list_file: str) -> str:
-    return "standard input" if list_file == STANDARD_INPUT else list_file
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
