@@ -17,11 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
 from rheo_core import DownloadManager, FileConfig
-
-from .results import show_table
 
 _COUNTS = "10000,100000,1000000"
 _REPEAT = 50
@@ -130,6 +126,10 @@ def main() -> None:
             found = asyncio.run(measure(options.one, Path(folder), session=options.session))
         print(json.dumps(found))
         return
+    from rich.console import Console
+
+    from .results import show_table
+
     counts = [int(count) for count in options.counts.split(",")]
     for session in (True,) if options.session else (False, True):
         columns = [measure_apart(count, session=session) for count in counts]

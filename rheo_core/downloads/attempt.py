@@ -157,7 +157,7 @@ class Attempt:
         record = self._record
         record.destination = path
         record.final_name = path.name
-        record.bytes_downloaded = record.sampled_bytes = part.state.offset
+        record.go_on_from(part.state.offset)
         self._tools.lifecycle.explain(record, "")
         return part
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 from rheo_core.domain.downloads import DownloadStatus
@@ -66,27 +66,31 @@ class Intake:
             SessionStoreError: the session cannot be written; nothing is queued.
         """
         now = time.time()
-        fresh: dict[str, DownloadRecord] = {}
-        async for config in in_slices(files):
-            if not self._is_alive(config.id):
-                await pool.until_left(config.id)
-            if config.id in fresh or self._is_pending(config.id):
-                _log.warning("%s is already queued; dropped", config.id)
-                continue
-            record = self._ranked(DownloadRecord.of(config, now))
-            if self._session is not None and pool.is_running:
-                fresh[record.id] = record
-                continue
-            self.enqueue(record)
-            if self._session is not None:
-                self._session.note(record)  # for when it is open
+        fresh: dict[str, DownloadRecord] = {}  # to be saved first
+        async for some in in_slices(files):
+            for config in some:
+                if not self._is_alive(config.id):
+                    await pool.until_left(config.id)
+                if config.id in fresh or self._is_pending(config.id):
+                    _log.warning("%s is already queued; dropped", config.id)
+                    continue
+                record = self._ranked(DownloadRecord.of(config, now))
+                if self._session is not None and pool.is_running:
+                    fresh[record.id] = record
+                else:
+                    self.enqueue(record)
+                    self._lifecycle.note(record)  # for the session, once it is open
         if self._session is not None and fresh:
-            await self._session.save_now(tuple(fresh.values()))
-        async for record in in_slices(fresh.values()):
-            if self._is_pending(record.id):
-                _log.warning("%s is already queued; dropped", record.id)  # another was quicker
-            else:
-                self.enqueue(record)
+            await self._add_saved(self._session, tuple(fresh.values()))
+
+    async def _add_saved(self, session: Session, records: Sequence[DownloadRecord]) -> None:
+        await session.save_now(records)
+        async for some in in_slices(records):
+            for record in some:
+                if self._is_pending(record.id):
+                    _log.warning("%s is already queued; dropped", record.id)  # in the meantime
+                else:
+                    self.enqueue(record)
 
     def enqueue(self, record: DownloadRecord) -> None:
         """Put a new record into list and queue."""
@@ -127,9 +131,8 @@ def _is_begun(record: DownloadRecord) -> bool:
     return record.status.is_active or record.status is DownloadStatus.RETRYING
 
 
-async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
-    """The event loop gets its turn between them."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % _SLICE == 0:
-            await asyncio.sleep(0)
+async def in_slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """The items, some at a time; between them the event loop gets its turn."""
+    for start in range(0, len(items), _SLICE):
+        yield items[start : start + _SLICE]
+        await asyncio.sleep(0)

@@ -170,13 +170,13 @@ class Lifecycle:
     def changed(self, record: DownloadRecord) -> None:
         """Something of it changed that no event tells, such as its place."""
         self._tracker.touch(record)
-        self._note(record)
+        self.note(record)
 
     def removed(self, record: DownloadRecord) -> None:
         """It is no longer in the list."""
         self._tracker.remove(record.id)
         record.listed = False
-        self._note(record)
+        self.note(record)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:
@@ -195,7 +195,7 @@ class Lifecycle:
         record.reason = ""
         record.waits_for_room = False
         self._tracker.touch(record, status)
-        self._note(record)
+        self.note(record)
 
     def _end(self, record: DownloadRecord, status: DownloadStatus, reason: str = "") -> None:
         record.finished_at = time.time()
@@ -203,9 +203,10 @@ class Lifecycle:
         record.waits_for_room = False
         record.reason = reason
         self._tracker.touch(record, status)
-        self._note(record)
+        self.note(record)
 
-    def _note(self, record: DownloadRecord) -> None:
+    def note(self, record: DownloadRecord) -> None:
+        """Have the journal write it, where there is one."""
         if self._journal is not None:
             self._journal.note(record)
 

@@ -241,15 +241,17 @@ class Steering:
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
-        async for config in in_slices(tuple(self._queue)):  # the next to begin are the first
-            await self.pause(config.id)
+        async for waiting in in_slices(tuple(self._queue)):
+            for config in waiting:  # in their order: the next to begin are the first
+                await self.pause(config.id)
         await asyncio.gather(*(self.pause(id_) for id_ in self._ids(_can_pause)))
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
         paused = self._ids(lambda record: record.status is DownloadStatus.PAUSED)
-        async for download_id in in_slices(paused):
-            await self.resume(download_id)
+        async for some in in_slices(paused):
+            for download_id in some:
+                await self.resume(download_id)
 
     async def _verbs_done(self) -> None:
         """Wait until every verb that is at work has ended."""
