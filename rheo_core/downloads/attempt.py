@@ -65,6 +65,7 @@ class Attempt:
         self._source = source_of(record.config.url)
         self._expected: HashConfig | None = None  # what the user or a sidecar says
         self._locked: set[Path] = set()
+        self._found: _Found | None = None  # where the file goes
         self._strategy = record.config.file_exists_strategy or tools.resolver.default_strategy
 
     async def run(self, asked: Path) -> None:
@@ -112,7 +113,8 @@ class Attempt:
             """Go by the server's name where the user asked for none."""
             nonlocal part
             if record.config.filename is None and name != part.destination.name:
-                await tools.disk.run(part.discard)
+                if part.is_open:
+                    await tools.disk.run(part.discard)
                 part = await self._open(part.destination.with_name(name))
             return part
 
@@ -151,7 +153,7 @@ class Attempt:
             if asked in self._locked:
                 # The name that an earlier attempt began under is taken since: its bytes go on.
                 await disk.run(part.adopt, asked)
-        if not part.is_open:
+        if not part.is_open and (path != asked or self._found is not _Found.NOTHING):
             self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._tools.reading.run_stoppable(part.open)
         record = self._record
@@ -172,7 +174,7 @@ class Attempt:
 
         Two links of one name are two files: what another download of this run wrote, writes or
         has begun is never skipped nor overwritten; the next number is taken. Where nothing is at
-        `path` yet, `part` is opened there.
+        `path` yet, `part` is prepared for it.
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
@@ -182,6 +184,7 @@ class Attempt:
                 continue
             opening = part if candidate == path else None
             found = await self._tools.disk.run(_look, candidate, self._source, opening)
+            self._found = found
             if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
                 return candidate
             if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
@@ -236,6 +239,7 @@ class Attempt:
 
     async def _check(self, part: PartFile, expected: HashConfig) -> ValidationResult:
         if self._tools.validator is not None:
+            await self._tools.disk.run(part.write_held)
             return await self._tools.validator.validate(part.path, expected)
         work = partial(part.digest, expected.algorithm)
         return await compare(part.path, expected, work, self._tools.reading)
@@ -257,7 +261,7 @@ class Attempt:
             self._record.final_name = part.destination.name
 
     async def _let_go(self, part: PartFile) -> None:
-        if part.is_open:
+        if part.is_open or part.is_holding:
             await self._tools.disk.run(part.release, keep=self._record.keep_partial)
 
 
@@ -276,7 +280,7 @@ def _look(path: Path, source: str, part: PartFile | None) -> _Found:
         return _Found.FILE
     if owner is None:
         if part is not None:
-            part.open()  # there is nothing to read back: one way to the threads is enough
+            part.prepare()
         return _Found.NOTHING
     return _Found.OURS if owner == source else _Found.ANOTHERS
 

@@ -1,8 +1,7 @@
 """How many connections each host may have at a time: a limit for all, less where one refuses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _LOWERED_SECONDS = 60.0
@@ -98,15 +97,14 @@ class Hosts:
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
 
-    @asynccontextmanager
-    async def connection(
+    def connection(
         self, host: str, explain: Callable[[str], None], download_id: str = ""
-    ) -> AsyncIterator[Callable[[], None]]:
-        """Count a connection while the block runs; wait for room before it.
+    ) -> "Connection":
+        """A place for a connection; see there."""
+        return Connection(self, host, explain, download_id)
 
-        `explain` is told why it waits, and "" once it does not any more. A claim of the download
-        is redeemed. What the block gets is to be called once the host has answered.
-        """
+    async def count(self, host: str, explain: Callable[[str], None], download_id: str) -> _Host:
+        """Count a connection, once there is room for it."""
         if self._in_use(host) >= self.allowed(host):
             explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
             while self._in_use(host) >= self.allowed(host):
@@ -114,28 +112,22 @@ class Hosts:
                 await self._room.wait()
             explain("")
         claimed = self._claims.pop(download_id, host)
-        known = self._hosts.setdefault(host, _Host())
+        known = self._hosts.get(host)
+        if known is None:
+            known = self._hosts[host] = _Host()
         known.in_use += 1
         self._total += 1
         if claimed != host:  # the claim was on another one
             self._note_room()
-        was_answered = False
+        return known
 
-        def answered() -> None:
-            nonlocal was_answered
-            was_answered = True
-            known.answered += 1
-            known.borne = max(known.borne, known.answered)
-
-        try:
-            yield answered
-        finally:
-            known.answered -= was_answered
-            known.in_use -= 1
-            self._total -= 1
-            if not known.in_use and known.learned is None:
-                del self._hosts[host]
-            self._note_room()
+    def discount(self, host: str, known: _Host) -> None:
+        """A connection has ended."""
+        known.in_use -= 1
+        self._total -= 1
+        if not known.in_use and known.learned is None:
+            del self._hosts[host]
+        self._note_room()
 
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)
@@ -156,3 +148,50 @@ class Hosts:
     def _note_room(self) -> None:
         self._room.set()
         self._on_room()
+
+
+class Connection:
+    """Is counted from `begin`, or while an `async with` block runs.
+
+    Args:
+        hosts: counts it.
+        host: where it leads to.
+        explain: told why it waits for room, and "" once it does not any more.
+        download_id: a claim of this download is redeemed.
+    """
+
+    def __init__(
+        self, hosts: Hosts, host: str, explain: Callable[[str], None], download_id: str
+    ) -> None:
+        self._hosts = hosts
+        self._host = host
+        self._explain = explain
+        self._download_id = download_id
+        self._known: _Host | None = None
+        self._was_answered = False
+
+    async def begin(self) -> None:
+        """Wait for room, and take it."""
+        self._known = await self._hosts.count(self._host, self._explain, self._download_id)
+
+    def answered(self) -> None:
+        """The host has answered: it bears so many."""
+        assert self._known is not None
+        self._was_answered = True
+        self._known.answered += 1
+        self._known.borne = max(self._known.borne, self._known.answered)
+
+    def end(self) -> None:
+        """Give the room back."""
+        assert self._known is not None
+        self._known.answered -= self._was_answered
+        self._hosts.discount(self._host, self._known)
+        self._known = None
+
+    async def __aenter__(self) -> Callable[[], None]:
+        """What the block gets is to be called once the host has answered."""
+        await self.begin()
+        return self.answered
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
