@@ -282,7 +282,7 @@ class _Found(Enum):
 
 
 def _look(path: Path, source: str, part: PartFile | None) -> _Found:
-    owner = PartFile(path, source).owner()
+    owner = (part or PartFile(path, source)).owner()
     if os.path.lexists(path):
         return _Found.FILE
     if owner is None:
