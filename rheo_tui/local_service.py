@@ -1,7 +1,8 @@
 """The door to an engine in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +16,14 @@ from rheo_core.domain import (
 )
 from rheo_core.domain.text import printable
 from rheo_core.engine import make_manager, make_retry_handler
-from rheo_core.events import DownloadEvent, DownloadProgressEvent
+from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.infrastructure.session_store import SessionLockedError, check_place
 from rheo_core.inputs import Entry, read_entries, read_entries_file
 
 from .service import ListLockedError
+
+_MOST_EVENTS = 2000
+"""Events kept for a reader that is late; the oldest go first."""
 
 
 class LocalService:
@@ -49,6 +53,10 @@ class LocalService:
         self._manager = make_manager(
             settings, session_path=session_path, on_problem=self._problems.append
         )
+        self._events: deque[DownloadEvent] = deque(maxlen=_MOST_EVENTS)
+        # Nobody listens to progress, so the engine makes no such events: ten a second and download.
+        for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
+            self._manager.on(event_type, self._events.append)
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
 
@@ -117,10 +125,11 @@ class LocalService:
         """What changed after revision `since`."""
         return self._manager.snapshot(since)
 
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event but progress, until the engine closes."""
-        events = self._manager.events()
-        return (event async for event in events if not isinstance(event, DownloadProgressEvent))
+    def take_events(self) -> list[DownloadEvent]:
+        """The latest events but progress, each once."""
+        events = list(self._events)
+        self._events.clear()
+        return events
 
     def check(self, text: str) -> list[Entry]:
         """A verdict on each line of `text`."""

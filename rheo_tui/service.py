@@ -6,7 +6,7 @@ another one. A daemon or a remote engine can stand behind the same door later. W
 frozen values.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -77,8 +77,8 @@ class DownloadService(Protocol):
     def take_problems(self) -> list[str]:
         """Sentences that the user should read, such as on a damaged session; each comes once."""
 
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event from now on, until the engine closes; progress events left out."""
+    def take_events(self) -> Sequence[DownloadEvent]:
+        """The latest events, each once, oldest first; progress events left out."""
 
     def check(self, text: str) -> list[Entry]:
         """A verdict on each line of a pasted text; nothing is queued."""

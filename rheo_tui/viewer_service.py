@@ -1,7 +1,7 @@
 """The door to a list that another process writes: everything can be seen, nothing changed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -91,10 +91,9 @@ class SessionViewer:
         problems, self._problems = self._problems, []
         return problems
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    def take_events(self) -> tuple[DownloadEvent, ...]:
         """None: what another process does is seen in the list alone."""
-        return
-        yield
+        return ()
 
     async def _refuse(self, *_: object, **__: object) -> NoReturn:
         self._refuse_now()

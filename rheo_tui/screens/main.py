@@ -1,7 +1,7 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -19,7 +19,6 @@ from textual.widgets import Input
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError
 from rheo_core.domain.text import printable
-from rheo_core.events import DownloadEvent
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.commands import Command, CommandError, parse_command
@@ -47,7 +46,7 @@ from .load import LoadScreen
 from .settings import SettingsScreen
 from .sort import SortScreen
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.25
 
 
 class MainScreen(Screen[None]):
@@ -127,14 +126,8 @@ class MainScreen(Screen[None]):
             self.post_message(self.Locked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
-        if self.link.ready:
-            self._listen(self._service.events())
-            if self._configs:
-                await self.link.add(self._configs)
-
-    @work(exit_on_error=False)
-    async def _listen(self, events: AsyncIterator[DownloadEvent]) -> None:
-        await self.link.listen(events, self._name_of)
+        if self.link.ready and self._configs:
+            await self.link.add(self._configs)
 
     def _name_of(self, download_id: str) -> str:
         row = self.listing.rows.get(download_id)
@@ -144,8 +137,8 @@ class MainScreen(Screen[None]):
 
     def refresh_from_engine(self) -> None:
         """Pull what changed; nothing is repainted when nothing did."""
+        snapshot = self.link.poll(self._name_of)
         self.query_one(LogPane).update_lines()
-        snapshot = self.link.poll()
         if snapshot is None:
             return
         self.query_one(DownloadTable).apply(snapshot)

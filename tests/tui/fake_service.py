@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +55,7 @@ class FakeService:
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
         self.past: dict[str, DownloadSnapshot] = {}  # taken off the list
-        self._queues: list[asyncio.Queue[DownloadEvent | None]] = []
+        self._events: list[DownloadEvent] = []
         self._sequence = 0
 
     # The door
@@ -75,8 +75,6 @@ class FakeService:
     async def close(self) -> None:
         self._record("close")
         self.closed = True
-        for queue in self._queues:
-            queue.put_nowait(None)
 
     def snapshot(self, since: int = 0) -> Snapshot:
         self.snapshots_asked += 1
@@ -108,16 +106,9 @@ class FakeService:
         problems, self.problems = self.problems, []
         return problems
 
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        queue: asyncio.Queue[DownloadEvent | None] = asyncio.Queue()
-        self._queues.append(queue)
-        return self._stream(queue)
-
-    async def _stream(
-        self, queue: asyncio.Queue[DownloadEvent | None]
-    ) -> AsyncIterator[DownloadEvent]:
-        while (event := await queue.get()) is not None:
-            yield event
+    def take_events(self) -> list[DownloadEvent]:
+        events, self._events = self._events, []
+        return events
 
     def check(self, text: str) -> list[Entry]:
         return list(read_entries(text.splitlines(), self._known()))
@@ -323,8 +314,7 @@ class FakeService:
 
     def _emit(self, kind: Callable[..., DownloadEvent], download_id: str, **facts: Any) -> None:
         row = self.rows[download_id]
-        for queue in self._queues:
-            queue.put_nowait(kind(download_id=download_id, url=row.url, **facts))
+        self._events.append(kind(download_id=download_id, url=row.url, **facts))
 
     def _record(self, name: str, value: Any = None) -> None:
         error, self.fail_with = self.fail_with, None
