@@ -68,6 +68,7 @@ class RowPainter:
         for place in columns_in(width):
             segments += self._cell(row, place, marked, status)
             segments.append(Segment(" " * GAP, self.styles.base))
+        segments = _joined(segments)
         return Strip(self._under_cursor(segments) if cursor else segments, width)
 
     def _under_cursor(self, segments: list[Segment]) -> list[Segment]:
@@ -132,6 +133,18 @@ class RowPainter:
         if row.status is DownloadStatus.COMPLETED:
             bar = self._done_bar  # many full bars in full colour would shout
         return [Segment(filled, bar), Segment(track, self._track), Segment(percent, style)]
+
+
+def _joined(segments: list[Segment]) -> list[Segment]:
+    """Neighbours of one style as one: what draws a row costs by the segment."""
+    joined = segments[:1]
+    for segment in segments[1:]:
+        last = joined[-1]
+        if segment.style is last.style:
+            joined[-1] = Segment(last.text + segment.text, last.style)
+        else:
+            joined.append(segment)
+    return joined
 
 
 def columns_in(width: int) -> tuple[PlacedColumn, ...]:
