@@ -136,14 +136,15 @@ def _run(
 
     from .app import RheoApp
     from .local_service import LocalService
+    from .threaded_service import ThreadedService
     from .viewer_service import SessionViewer
 
     def other_list(path: Path, *, read_only: bool) -> "DownloadService":
         if read_only:
             return SessionViewer(settings, path)
-        return LocalService(settings, session_path=path, careful=True)
+        return ThreadedService(LocalService(settings, session_path=path, careful=True))
 
-    service = LocalService(settings, session_path=session or session_path())
+    service = ThreadedService(LocalService(settings, session_path=session or session_path()))
     app = RheoApp(service, configs, notices, other_list)
     app.run()
     return app.return_code or 0
@@ -156,12 +157,13 @@ def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Se
     from .app import RheoApp
     from .demo import DemoServer
     from .local_service import LocalService
+    from .threaded_service import ThreadedService
 
     async def run(folder: str) -> int:
         # One connection each: the server is slow on purpose, and there is something to watch.
         here = settings.model_copy(update={"download_dir": Path(folder), "connections": 1})
         async with DemoServer() as server:
-            service = LocalService(here, save=False)
+            service = ThreadedService(LocalService(here, save=False))
             app = RheoApp(service, [*server.configs(), *configs], notices)
             await app.run_async()
             return app.return_code or 0

@@ -49,7 +49,7 @@ class EngineLink:
             self.ready = False
             await self.guard(self.service.close(), "The engine did not close well")
 
-    def poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
+    async def poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
         """What changed since the last call; None for nothing. Events become log lines.
 
         Args:
@@ -61,7 +61,7 @@ class EngineLink:
         try:
             for event in self.service.take_events():
                 self._book.write(log_line(event, name_of(event.download_id)))
-            snapshot = self.service.snapshot(since)
+            snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:
                 self._poll_failed = True

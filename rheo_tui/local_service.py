@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
@@ -22,6 +22,9 @@ from rheo_core.inputs import Entry, read_entries, read_entries_file
 
 from .service import ListLockedError
 
+T = TypeVar("T")
+_ENTRIES_A_TURN = 100
+"""Lines of a paste that are checked in one turn of the event loop: 2 ms."""
 _MOST_EVENTS = 2000
 """Events kept for a reader that is late; the oldest go first."""
 
@@ -49,7 +52,8 @@ class LocalService:
         self._save = save
         self._session_path = session_path
         self._careful = careful
-        self._problems: list[str] = []
+        # Both deques are filled and emptied by different threads under a `ThreadedService`.
+        self._problems: deque[str] = deque()
         self._manager = make_manager(
             settings, session_path=session_path, on_problem=self._problems.append
         )
@@ -113,27 +117,28 @@ class LocalService:
 
     def take_problems(self) -> list[str]:
         """Sentences on what is wrong with the session, each told once."""
-        problems = self._problems[:]
-        self._problems.clear()
-        return problems
+        return _emptied(self._problems)
 
     async def close(self) -> None:
         """Stop running downloads, keep their bytes, release everything."""
         await self._manager.close()
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`."""
         return self._manager.snapshot(since)
 
     def take_events(self) -> list[DownloadEvent]:
         """The latest events but progress, each once."""
-        events = list(self._events)
-        self._events.clear()
-        return events
+        return _emptied(self._events)
 
-    def check(self, text: str) -> list[Entry]:
-        """A verdict on each line of `text`."""
-        return list(read_entries(text.splitlines(), self._known()))
+    async def check(self, text: str) -> list[Entry]:
+        """A verdict on each line of `text`; the event loop goes on meanwhile."""
+        entries: list[Entry] = []
+        for entry in read_entries(text.splitlines(), self._known()):
+            entries.append(entry)
+            if len(entries) % _ENTRIES_A_TURN == 0:
+                await asyncio.sleep(0)
+        return entries
 
     async def check_file(self, path: Path) -> list[Entry]:
         """A verdict on each line of a list file."""
@@ -224,7 +229,7 @@ class LocalService:
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
 
-    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
         """Limit all downloads together, at once; None lifts the limit."""
         self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
 
@@ -246,3 +251,8 @@ class LocalService:
             for row in self._rows_now().values()
             if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
         }
+
+
+def _emptied(waiting: deque[T]) -> list[T]:
+    """What was in it; what another thread appends meanwhile stays for the next time."""
+    return [waiting.popleft() for _ in range(len(waiting))]

@@ -71,7 +71,7 @@ class SessionViewer:
                 await self._following
         await self._session.close()
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`."""
         return self._tracker.snapshot(since)
 
@@ -96,16 +96,12 @@ class SessionViewer:
         return ()
 
     async def _refuse(self, *_: object, **__: object) -> NoReturn:
-        self._refuse_now()
-
-    def _refuse_now(self, *_: object) -> NoReturn:
         raise RheoError(READ_ONLY)
 
     # The actions that lead here are disabled.
-    check, check_file, add, add_again = _refuse_now, _refuse, _refuse, _refuse
+    check = check_file = add = add_again = set_speed_limit = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = replace_url = change_priority = move = change_settings = _refuse
-    set_speed_limit = _refuse_now
 
     async def _follow(self) -> None:
         while True:

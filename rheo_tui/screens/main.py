@@ -1,7 +1,7 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -135,9 +135,11 @@ class MainScreen(Screen[None]):
 
     # What is shown
 
-    def refresh_from_engine(self) -> None:
+    async def refresh_from_engine(self) -> None:
         """Pull what changed; nothing is repainted when nothing did."""
-        snapshot = self.link.poll(self._name_of)
+        snapshot = await self.link.poll(self._name_of)
+        if not self.is_running:  # it was closed meanwhile
+            return
         self.query_one(LogPane).update_lines()
         if snapshot is None:
             return
@@ -224,7 +226,7 @@ class MainScreen(Screen[None]):
                 self._notice(told)
 
         await self.link.guard(act(), f"{title} did not work")
-        self.refresh_from_engine()
+        await self.refresh_from_engine()
         self._show_context()
 
     def open_add(self, text: str) -> None:
@@ -240,12 +242,13 @@ class MainScreen(Screen[None]):
             self.app.push_screen(LinkScreen(self._service, row))
 
     @work(exit_on_error=False)
-    async def _change_limit(self, change: Callable[[int | None], str]) -> None:
+    async def _change_limit(self, change: Callable[[int | None], Awaitable[str]]) -> None:
         async def act() -> None:
-            self._notice(change(self.link.latest.speed_limit_bps if self.link.latest else None))
+            limit = self.link.latest.speed_limit_bps if self.link.latest else None
+            self._notice(await change(limit))
 
         await self.link.guard(act(), "The speed limit was not changed")
-        self.refresh_from_engine()
+        await self.refresh_from_engine()
 
     def _mark(self) -> None:
         table = self.query_one(DownloadTable)
@@ -362,7 +365,7 @@ class MainScreen(Screen[None]):
             self.app.theme = settings.theme
             saved = self._service.change_settings(settings)
             await self.link.guard(saved, "The settings are in force, but cannot be kept")
-            self.refresh_from_engine()
+            await self.refresh_from_engine()
 
     def _open_command_line(self) -> None:
         self.query_one(KeyFooter).display = False
@@ -394,4 +397,4 @@ class MainScreen(Screen[None]):
                 self._notice(told)
 
         await self.link.guard(act(), f"{command.verb} did not work")
-        self.refresh_from_engine()
+        await self.refresh_from_engine()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from textual import events
 from textual.cache import LRUCache
@@ -75,12 +75,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         column: Column
 
     def __init__(self, listing: Listing, *, read_only: bool = False, id: str | None = None) -> None:
+        self._drawn: dict[int, Strip] = {}  # what the screen shows, by line
         super().__init__(id=id)
         self.listing = listing
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
         self.painted_lines = 0  # lines drawn anew, for tests of the cost
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
-        self._drawn: dict[int, Strip] = {}  # what the screen shows, by line
         self._painter: RowPainter | None = None
         self._waiting = Waiting()
         self._current_id: str | None = None
@@ -211,6 +211,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """The cursor stays in sight."""
+        self._drawn.clear()
         self._scroll_to_cursor()
 
     # Mouse
@@ -252,6 +253,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().notify_style_update()
         self._painter = None
         self._strips.clear()
+        self._drawn.clear()
 
     @property
     def _painter_now(self) -> RowPainter:
@@ -286,14 +288,44 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._strips.clear()
         self.refresh()
 
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Have these regions drawn anew, or everything."""
+        for y in [y for region in regions for y in region.line_range] or list(self._drawn):
+            self._drawn.pop(y, None)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of `crop`, without padding, borders and tints, of which there are none here.
+
+        Textual's own way makes new strips to apply them, and a strip that stays keeps what was
+        worked out of it: that is most of the cost of a line.
+        """
+        filters, (_, background) = self.get_line_filters(), self.background_colors
+        base = self._painter_now.styles.base
+        width = self.size.width - self.scrollbar_size_vertical
+        strips = []
+        for y in crop.line_range:
+            strip = self._drawn.get(y)
+            if strip is None:
+                strip = self._drawn[y] = self.render_line(y)
+            strip = strip.adjust_cell_length(width, base)
+            for line_filter in filters:
+                strip = strip.apply_filter(line_filter, background)
+            strips.append(strip)
+        left, right = crop.column_span
+        if left > 0 or right < width:
+            strips = [strip.crop(left, right) for strip in strips]
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """The header, a row, a line of the hint, or nothing."""
-        width = self._width
-        strip = self._drawn[y] = self._line(y, width)
-        return strip
-
-    def _line(self, y: int, width: int) -> Strip:
-        styles = self._painter_now.styles
+        styles, width = self._painter_now.styles, self._width
         if not self.listing.shown:
             return hint_line(self._hint(), y, self.size.height, width, styles)
         if y < _HEADER_LINES:

@@ -76,7 +76,7 @@ class FakeService:
         self._record("close")
         self.closed = True
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         self.snapshots_asked += 1
         changed = [self.rows[row] for row, at in self._changed.items() if at > since]
         return Snapshot(
@@ -110,12 +110,12 @@ class FakeService:
         events, self._events = self._events, []
         return events
 
-    def check(self, text: str) -> list[Entry]:
+    async def check(self, text: str) -> list[Entry]:
         return list(read_entries(text.splitlines(), self._known()))
 
     async def check_file(self, path: Path) -> list[Entry]:
         text = await asyncio.to_thread(path.read_text, "utf-8")
-        return self.check(text)
+        return await self.check(text)
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         self._record("add", [config.url for config in configs])
@@ -241,7 +241,7 @@ class FakeService:
         self.settings = settings
         self._revision += 1
 
-    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
         self._record("set_speed_limit", bytes_per_second)
         self._limit = bytes_per_second
         self._revision += 1

@@ -76,7 +76,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             rows = app.main.listing.rows
             for _ in range(_TRIES):
                 await pilot.pause(0.01)
-                app.main.refresh_from_engine()
+                await app.main.refresh_from_engine()
                 states = {row.status for row in rows.values()}
                 if len(rows) == len(configs) and all(state.is_terminal for state in states):
                     break
@@ -84,7 +84,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             done = [row for row in rows.values() if row.status is DownloadStatus.COMPLETED]
             assert all(Path(row.destination).stat().st_size == row.total_bytes for row in done)
             assert any("done:" in line.text for line in app.main.book.lines)
-            assert not service.check(FileConfig(url="http://a/b").url)[0].problem
+            assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
             await pilot.press(",")
             assert isinstance(app.screen, SettingsScreen)
             app.screen.query_one("#retries", Input).value = "7"
