@@ -12,6 +12,7 @@ from rheo_tui.__main__ import main
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
 from rheo_tui.local_service import LocalService
+from rheo_tui.threaded_service import ThreadedService
 from rheo_tui.screens.settings import SettingsScreen
 
 _TRIES = 2000
@@ -70,7 +71,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
     async with DemoServer(throttled=False) as server:
         configs = server.configs()
         settings = build_settings(download_dir=tmp_path / "new", max_retries=0)
-        service = LocalService(settings, save=False)
+        service = ThreadedService(LocalService(settings, save=False))
         app = RheoApp(service, configs)
         async with app.run_test(size=(120, 40)) as pilot:
             rows = app.main.listing.rows
