@@ -137,10 +137,11 @@ def _run(
     from .app import RheoApp
     from .local_service import LocalService
     from .threaded_service import ThreadedService
-    from .viewer_service import SessionViewer
 
     def other_list(path: Path, *, read_only: bool) -> "DownloadService":
         if read_only:
+            from .viewer_service import SessionViewer
+
             return SessionViewer(settings, path)
         return ThreadedService(LocalService(settings, session_path=path, careful=True))
 

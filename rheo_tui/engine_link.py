@@ -34,9 +34,11 @@ class EngineLink:
         Raises:
             RheoError: it cannot, for a reason that the app cannot mend.
         """
+        if self._closed:
+            return
         try:
             await self.service.start()
-            self.ready = True
+            self.ready = not self._closed
         except RheoError:
             raise
         except Exception as error:

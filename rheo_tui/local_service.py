@@ -3,8 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
@@ -15,12 +16,13 @@ from rheo_core.domain import (
     Snapshot,
 )
 from rheo_core.domain.text import printable
-from rheo_core.engine import make_manager, make_retry_handler
 from rheo_core.events import DownloadEvent, DownloadEventType
-from rheo_core.infrastructure.session_store import SessionLockedError, check_place
-from rheo_core.inputs import Entry, read_entries, read_entries_file
 
 from .service import ListLockedError
+
+if TYPE_CHECKING:
+    from rheo_core.downloads import DownloadManager
+    from rheo_core.inputs import Entry
 
 T = TypeVar("T")
 _ENTRIES_A_TURN = 100
@@ -54,15 +56,22 @@ class LocalService:
         self._careful = careful
         # Both deques are filled and emptied by different threads under a `ThreadedService`.
         self._problems: deque[str] = deque()
-        self._manager = make_manager(
-            settings, session_path=session_path, on_problem=self._problems.append
-        )
         self._events: deque[DownloadEvent] = deque(maxlen=_MOST_EVENTS)
-        # Nobody listens to progress, so the engine makes no such events: ten a second and download.
-        for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
-            self._manager.on(event_type, self._events.append)
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
+
+    @cached_property
+    def _manager(self) -> "DownloadManager":
+        # The first screen does not wait for what the engine imports, which is half of the start.
+        from rheo_core.engine import make_manager
+
+        manager = make_manager(
+            self._settings, session_path=self._session_path, on_problem=self._problems.append
+        )
+        # Nobody listens to progress, so the engine makes no such events: ten a second and download.
+        for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
+            manager.on(event_type, self._events.append)
+        return manager
 
     @property
     def settings(self) -> Settings:
@@ -86,6 +95,8 @@ class LocalService:
             ListLockedError: another process has the session open.
             RheoError: the session cannot be used.
         """
+        from rheo_core.infrastructure.session_store import SessionLockedError, check_place
+
         if self._manager.is_active:
             return
         if self._careful and self._session_path is not None:
@@ -131,8 +142,10 @@ class LocalService:
         """The latest events but progress, each once."""
         return _emptied(self._events)
 
-    async def check(self, text: str) -> list[Entry]:
+    async def check(self, text: str) -> "list[Entry]":
         """A verdict on each line of `text`; the event loop goes on meanwhile."""
+        from rheo_core.inputs import read_entries
+
         entries: list[Entry] = []
         for entry in read_entries(text.splitlines(), self._known()):
             entries.append(entry)
@@ -140,8 +153,10 @@ class LocalService:
                 await asyncio.sleep(0)
         return entries
 
-    async def check_file(self, path: Path) -> list[Entry]:
+    async def check_file(self, path: Path) -> "list[Entry]":
         """A verdict on each line of a list file."""
+        from rheo_core.inputs import read_entries_file
+
         return await read_entries_file(path, self._known())
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
@@ -210,6 +225,8 @@ class LocalService:
 
     async def change_settings(self, settings: Settings) -> None:
         """Put settings in force, for what begins from now on, and keep them."""
+        from rheo_core.engine import make_retry_handler
+
         changed = {
             name
             for name in type(settings).model_fields

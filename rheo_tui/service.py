@@ -9,12 +9,14 @@ frozen values.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.events import DownloadEvent
-from rheo_core.inputs import Entry
+
+if TYPE_CHECKING:
+    from rheo_core.inputs import Entry
 
 READ_ONLY = "this list is open for reading only"
 
@@ -81,10 +83,10 @@ class DownloadService(Protocol):
     def take_events(self) -> Sequence[DownloadEvent]:
         """The latest events, each once, oldest first; progress events left out."""
 
-    async def check(self, text: str) -> list[Entry]:
+    async def check(self, text: str) -> "list[Entry]":
         """A verdict on each line of a pasted text; nothing is queued."""
 
-    async def check_file(self, path: Path) -> list[Entry]:
+    async def check_file(self, path: Path) -> "list[Entry]":
         """The same for a list file.
 
         Raises:

@@ -4,14 +4,16 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, Snapshot
 from rheo_core.events import DownloadEvent
-from rheo_core.inputs import Entry
 
 from .service import DownloadService
+
+if TYPE_CHECKING:
+    from rheo_core.inputs import Entry
 
 T = TypeVar("T")
 
@@ -114,11 +116,11 @@ class ThreadedService:
         """Ended downloads that match `text`, latest first."""
         return await self._there(self._service.history(text, limit, offset))
 
-    async def check(self, text: str) -> list[Entry]:
+    async def check(self, text: str) -> "list[Entry]":
         """A verdict on each line of `text`."""
         return await self._there(self._service.check(text))
 
-    async def check_file(self, path: Path) -> list[Entry]:
+    async def check_file(self, path: Path) -> "list[Entry]":
         """A verdict on each line of a list file."""
         return await self._there(self._service.check_file(path))
 

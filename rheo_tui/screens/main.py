@@ -113,7 +113,7 @@ class MainScreen(Screen[None]):
         self.query_one(LogPane).display = self._service.settings.show_log
         self.query_one(DownloadTable).focus()
         self._show_context()
-        self._run_engine()
+        self.call_after_refresh(self._run_engine)  # its imports take longer than the first screen
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details go on without news from the engine.
         self.set_interval(1.0, self._show_details)

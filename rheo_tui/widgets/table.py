@@ -76,6 +76,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, listing: Listing, *, read_only: bool = False, id: str | None = None) -> None:
         self._drawn: dict[int, Strip] = {}  # what the screen shows, by line
+        self._drawn_for = (Size(), 0)  # the sizes that this holds for
         super().__init__(id=id)
         self.listing = listing
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
@@ -211,7 +212,6 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """The cursor stays in sight."""
-        self._drawn.clear()
         self._scroll_to_cursor()
 
     # Mouse
@@ -308,7 +308,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """
         filters, (_, background) = self.get_line_filters(), self.background_colors
         base = self._painter_now.styles.base
-        width = self.size.width - self.scrollbar_size_vertical
+        # The bar has its place in any case, and draws there only while it is shown.
+        width = self.size.width if not self.show_vertical_scrollbar else self._width
+        if self._drawn_for != (now := (self.size, self._width)):
+            self._drawn_for = now
+            self._drawn.clear()
         strips = []
         for y in crop.line_range:
             strip = self._drawn.get(y)

@@ -12,8 +12,8 @@ from rheo_tui.__main__ import main
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
 from rheo_tui.local_service import LocalService
-from rheo_tui.threaded_service import ThreadedService
 from rheo_tui.screens.settings import SettingsScreen
+from rheo_tui.threaded_service import ThreadedService
 
 _TRIES = 2000
 
