@@ -13,7 +13,7 @@ from .watched import COLUMNS, LINES, App
 _FIRST, _DOWN = "g", "j"
 _PAUSES = (0.1, 0.4)
 """Seconds between two keys: at random, so that they meet the app's own rhythm anywhere."""
-_ROW = re.compile(r"(\d{7})\.bin")
+_ROW = re.compile(r"..(\d{7})\.bin")  # in the table; the log has names too, further right
 _SWEEP_SECONDS = 0.1
 _SETTLE_SECONDS = 1.0
 
@@ -54,8 +54,8 @@ def _arrivals(painted: list[tuple[float, bytes]], begin: int) -> dict[int, float
 def _rows(screen: pyte.Screen) -> Iterator[tuple[int, str]]:
     """Number and background of each row on the screen."""
     for y, line in enumerate(screen.display):
-        if found := _ROW.search(line):
-            yield int(found[1]), screen.buffer[y][found.start()].bg
+        if found := _ROW.match(line):
+            yield int(found[1]), screen.buffer[y][found.start(1)].bg
 
 
 class Sweeper:
