@@ -182,8 +182,9 @@ async def test_the_user_may_keep_what_failed(server: MisbehavingServer, tmp_path
     assert journal.names()[-1] == "completed"
 
 
-async def test_a_retry_begins_again(server: MisbehavingServer, tmp_path: Path) -> None:
-    url = server.on("/f", serving(BODY, ETag='"v1"'))
+@pytest.mark.parametrize("bad", [BODY, b""], ids=["another file", "an empty one"])
+async def test_a_retry_begins_again(server: MisbehavingServer, tmp_path: Path, bad: bytes) -> None:
+    url = server.on("/f", serving(bad, ETag='"v1"'))
     config = FileConfig(url=url, hash_config=wanted(OTHER))
     async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])
@@ -293,6 +294,7 @@ async def test_bytes_out_of_order_are_read_once(
         await exchange.head(Content_Length=len(BODY), ETag='"v1"')
         await exchange.send(BODY[:500_000])
         await server.wait_for_requests(2)
+        await until(lambda: (tmp_path / "f.part").stat().st_size == len(BODY))
         await exchange.send(BODY[500_000:])
 
     config = FileConfig(url=server.on("/f", slow_first), hash_config=wanted(BODY))
