@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
+from .request_headers import Headers, for_any_origin, read_headers
 from .text import printable, redact_url
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
@@ -80,6 +81,10 @@ def host_of(url: str) -> str:
     return f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
+def _origin_of(url: str) -> tuple[str, str]:
+    return urlsplit(url).scheme, host_of(url)
+
+
 class FileConfig(BaseModel):
     """One thing to download. Immutable; equal requests have equal ids."""
 
@@ -116,6 +121,11 @@ class FileConfig(BaseModel):
     sidecar: bool = Field(
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
     )
+    headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
+        default=(),
+        repr=False,
+        description="Header fields sent with its requests; a mapping will do",
+    )
 
     @field_validator("destination_subdir")
     @classmethod
@@ -139,6 +149,15 @@ class FileConfig(BaseModel):
     def sources(self) -> tuple[str, ...]:
         """Every URL that it may be fetched from, the preferred one first, each once."""
         return tuple(dict.fromkeys((self.fetch_url or self.url, *self.mirrors)))
+
+    def headers_for(self, url: str) -> Headers:
+        """The headers that a request to `url` carries.
+
+        All of them at the origin of `self.url`; elsewhere, as at a mirror, none that may be secret.
+        """
+        if not self.headers or _origin_of(url) == _origin_of(self.url):
+            return self.headers
+        return for_any_origin(self.headers)
 
     def get_destination_filename(self) -> str:
         """The name asked for, else the one the URL suggests; safe as one path component.
