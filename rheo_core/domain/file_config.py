@@ -14,10 +14,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
 from .request_headers import Headers, for_any_origin, read_headers
-from .text import printable, redact_url
+from .text import is_unicode, printable, redact_url
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+_LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -41,8 +42,12 @@ def normalise_url(value: object) -> str:
     url = str(value).strip()
     if not url:
         raise ValueError("URL is empty")
+    if len(url) > _LONGEST_URL:
+        raise ValueError(f"URL is longer than {_LONGEST_URL:,} characters")
     if _SPACE.search(url):
         raise ValueError(f"URL {_shown(url)!r} contains white space or control characters")
+    if not url.isascii() and not is_unicode(url):
+        raise ValueError("URL contains characters that are not valid Unicode")
     try:
         parts = urlsplit(url)
         netloc = _normalise_netloc(parts)
@@ -141,6 +146,8 @@ class FileConfig(BaseModel):
                 raise ValueError(f"destination_subdir {shown!r} must be relative")
             if ".." in path.parts:
                 raise ValueError(f"destination_subdir {shown!r} must not contain '..'")
+        if not is_unicode(value):
+            raise ValueError(f"destination_subdir {shown!r} is not valid Unicode")
         if "\x00" in value:
             raise ValueError(f"destination_subdir {shown!r} must not contain NUL")
         return value

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from .text import printable
+from .text import is_unicode, printable
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -56,8 +56,6 @@ def _read_header(pair: object) -> tuple[str, str]:
     value = value.strip(" \t")
     if _CONTROL.search(value):
         raise ValueError(f"the value of header {shown!r} contains control characters")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"the value of header {shown!r} is not valid Unicode") from None
+    if not is_unicode(value):
+        raise ValueError(f"the value of header {shown!r} is not valid Unicode")
     return name, value
