@@ -5,15 +5,31 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import at_most, printable
 
 from .options import CommonOptions, ExitCode, fail, settings_in_force
+from .parameters import (
+    Checksum,
+    Connections,
+    Exists,
+    Filename,
+    InputFiles,
+    JsonEvents,
+    LimitRate,
+    Mirrors,
+    OutputDir,
+    Quiet,
+    Retries,
+    Sidecar,
+    Urls,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry
@@ -24,78 +40,20 @@ _MOST_LINES = 50
 
 def download(
     context: typer.Context,
-    urls: Annotated[
-        list[str] | None, typer.Argument(metavar="URL", help="What to download.")
-    ] = None,
-    input_files: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-i",
-            "--input-file",
-            metavar="FILE",
-            help="List with one URL a line; - reads it from standard input. May be repeated.",
-        ),
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")
-    ] = None,
-    filename: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Name to save under; for a single URL."),
-    ] = None,
-    checksum: Annotated[
-        str | None,
-        typer.Option(
-            "--hash",
-            metavar="ALG:HEX",
-            help="Expected hash, such as sha256:9f86...; for a single URL.",
-        ),
-    ] = None,
-    mirrors: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--mirror",
-            metavar="URL",
-            help="Another place of the same file, to fetch from as well; for a single URL. "
-            "May be repeated.",
-        ),
-    ] = None,
-    sidecar: Annotated[
-        bool,
-        typer.Option(
-            "--sidecar",
-            help="Check each file against URL.sha256 or SHA256SUMS beside it; without one of "
-            "these it fails.",
-        ),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option("-w", "--workers", metavar="N", help="Downloads that run at the same time."),
-    ] = None,
-    connections: Annotated[
-        int | None,
-        typer.Option("-x", "--connections", metavar="N", help="Connections for each download."),
-    ] = None,
-    limit_rate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE",
-            help="Limit for all downloads together, in bytes a second, such as "
-            "500K or 5M; off for none.",
-        ),
-    ] = None,
-    retries: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Attempts after the first one fails."),
-    ] = None,
-    exists: Annotated[
-        FileExistsStrategy | None, typer.Option(help="What to do when the file exists.")
-    ] = None,
-    json_events: Annotated[
-        bool,
-        typer.Option("--json", help="Write each event as a line of JSON to standard output."),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show nothing but errors.")] = False,
+    urls: Urls = None,
+    input_files: InputFiles = None,
+    output: OutputDir = None,
+    filename: Filename = None,
+    checksum: Checksum = None,
+    mirrors: Mirrors = None,
+    sidecar: Sidecar = False,
+    workers: Workers = None,
+    connections: Connections = None,
+    limit_rate: LimitRate = None,
+    retries: Retries = None,
+    exists: Exists = None,
+    json_events: JsonEvents = False,
+    quiet: Quiet = False,
 ) -> None:
     """Download files. Interrupted or failed ones go on when the same command is run again.
 

@@ -8,6 +8,7 @@ from rheo_core import __version__
 
 from .download import download
 from .options import CommonOptions
+from .parameters import DownloadDir, Verbose, Workers
 
 app = typer.Typer(
     name="rheo",
@@ -29,17 +30,9 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def main(
     context: typer.Context,
-    download_dir: Annotated[
-        str | None,
-        typer.Option("-d", "--download-dir", metavar="DIR", help="Folder for downloads."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("-w", "--workers", metavar="N", help="Downloads that run at the same time."),
-    ] = None,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Log what is done, to standard error.")
-    ] = False,
+    download_dir: DownloadDir = None,
+    workers: Workers = None,
+    verbose: Verbose = False,
     version: Annotated[
         bool,
         typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),

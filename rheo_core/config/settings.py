@@ -170,7 +170,8 @@ class Settings(BaseSettings):
     @classmethod
     def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
         # Python's True is 1: `max_concurrent = true` would pass for one download at a time.
-        if isinstance(value, bool) and info.field_name not in ("show_log", "durable"):
+        assert info.field_name is not None
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
             raise ValueError("should not be true or false")
         return value
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,14 +11,12 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import (
     DestinationError,
-    FileAccessError,
     FileExistsError,
     FileValidationError,
     HashMismatchError,
 )
 from rheo_core.domain.file_config import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig, ValidationResult
-from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import DownloadRecord
@@ -36,7 +33,7 @@ from rheo_core.transfer import (
 from .destination import DestinationResolver, PathLocks, check_inside, numbered
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
-from .validation import BaseFileValidator
+from .validation import BaseFileValidator, compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,19 +237,8 @@ class Attempt:
     async def _check(self, part: PartFile, expected: HashConfig) -> ValidationResult:
         if self._tools.validator is not None:
             return await self._tools.validator.validate(part.path, expected)
-        started = time.perf_counter()
         work = partial(part.digest, expected.algorithm)
-        try:
-            calculated = await self._tools.reading.run_stoppable(work)
-        except OSError as error:
-            problem = printable(error.strerror or str(error)).lower()
-            raise FileAccessError(f"cannot read {part.path} to check it: {problem}") from error
-        return ValidationResult(
-            algorithm=expected.algorithm,
-            expected_hash=expected.expected_hash,
-            calculated_hash=calculated,
-            duration_ms=(time.perf_counter() - started) * 1000,
-        )
+        return await compare(part.path, expected, work, self._tools.reading)
 
     async def _commit(self, part: PartFile) -> None:
         overwrite = self._strategy is FileExistsStrategy.OVERWRITE

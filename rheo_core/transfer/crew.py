@@ -86,7 +86,7 @@ class Crew:
         except DiskFullError:
             await self._stop()
             with suppress(DestinationError):
-                await self._checkpoint_on_full_disk()
+                await self._checkpoint(on_full_disk=True)
             raise
         except DestinationError:
             await self._stop()
@@ -235,20 +235,17 @@ class Crew:
             raise self._last_error
         raise IncompleteError(self._segments.received, self._segments.total or 0)
 
-    async def _checkpoint(self) -> None:
-        if self._part.state.validator.if_range is not None:
-            disk = self._transfer.disk
-            await disk.run(self._part.checkpoint, self._segments.written())
+    async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
+        """Note what came, where another attempt can go on from it."""
+        if self._part.state.validator.if_range is None or not self._transfer.record.keep_partial:
+            return
+        work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
+        await self._transfer.disk.run(work, self._segments.written())
 
     async def _check_room(self) -> None:
         """Stop while there is a little room left, rather than fill the disk to the brim."""
         if self._segments.total is not None:
             await self._transfer.disk.run(self._part.check_room, self._segments.total)
-
-    async def _checkpoint_on_full_disk(self) -> None:
-        if self._part.state.validator.if_range is not None:
-            disk = self._transfer.disk
-            await disk.run(self._part.checkpoint_on_full_disk, self._segments.written())
 
     async def _stop(self) -> None:
         """End every connection and wait until each has let go of the file."""

@@ -33,10 +33,9 @@ from .disk_errors import named_errors
 from .plan import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
-from .state import PartState, decode_state, encode_state
+from .state import PartState, encode_state, read_state, state_bytes
 
 _READ_BYTES = 1 << 20
-_LARGEST_STATE = 1 << 20
 _ROOM_FOR_STATE = 64 << 10
 """Bytes given up at the end of what came, where a full disk leaves no room for the state."""
 
@@ -85,7 +84,7 @@ class PartFile:
 
     def owner(self) -> str | None:
         """Which download began what is there; None where no state tells."""
-        state = self._read_state()
+        state = read_state(self.state_path)
         return state.source if state is not None else None
 
     def adopt(self, earlier: Path) -> None:
@@ -130,7 +129,7 @@ class PartFile:
         The finished file may still have both names; and the state may be lost, because nothing
         waits for the first one to reach the disk.
         """
-        data = self._state_bytes()
+        data = state_bytes(self.state_path)
         if data is None or (data.strip(b"\0") and self.owner() != self.source):
             return
         with suppress(OSError):
@@ -149,7 +148,7 @@ class PartFile:
             raise DestinationError(self.path, "is another name of a file")
         if found.st_size and not os.path.lexists(self.state_path):
             raise DestinationError(self.path, "exists and was not begun by this program")
-        state = self._read_state()
+        state = read_state(self.state_path)
         if state is None or state.source != self.source:
             return PartState(self.source)
         with suppress(FileNotFoundError):  # what a kill in the middle of a checkpoint leaves
@@ -205,8 +204,9 @@ class PartFile:
         self._restart_hash()
         self._was_resumed = False
         with named_errors(self.path):
-            # The state comes first: a part file with bytes and no state is somebody else's.
-            self._write_first_state()
+            # The state comes first: a part file with bytes and no state is somebody else's. It
+            # only has to be there while the part file is, so nothing is synced.
+            write_atomically(self.state_path, encode_state(self.state), durable=False)
             os.ftruncate(self._fd, 0)
 
     def check_room(self, size: int) -> None:
@@ -301,7 +301,7 @@ class PartFile:
         if self._was_resumed:
             self.discard()
             return
-        self.state = replace(self.state, written=(), is_rejected=True)
+        self.state = PartState(self.source, is_rejected=True)  # total 0 would pass for whole
         with named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
 
@@ -313,7 +313,7 @@ class PartFile:
         Raises:
             DestinationError: the name cannot be given; the data is where it was.
         """
-        state = self._read_state()
+        state = read_state(self.state_path)
         if state is None or not state.is_rejected or not self._is_ours_alone():
             return None
         try:
@@ -380,26 +380,6 @@ class PartFile:
     def _fd(self) -> int:
         assert self._descriptor is not None, "the part file is not open"
         return self._descriptor
-
-    def _write_first_state(self) -> None:
-        """Without a sync: it only has to be there while the part file is."""
-        write_atomically(self.state_path, encode_state(self.state), durable=False)
-
-    def _read_state(self) -> PartState | None:
-        try:
-            return decode_state(self._state_bytes() or b"")
-        except ValueError:
-            return None
-
-    def _state_bytes(self) -> bytes | None:
-        """What the state file holds; None where there is no regular file that can be read."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(self.state_path, flags), "rb") as file:
-                is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-                return file.read(_LARGEST_STATE) if is_regular else None
-        except OSError:
-            return None
 
 
 def _paths(destination: Path) -> tuple[Path, Path]:

@@ -47,7 +47,8 @@ class StallWatch:
         if count != self._last:
             self._last, self._last_at = count, now
         if self._seconds is None or any(limit.is_holding for limit in self._limits):
-            self._mark, self._mark_at = count, now
+            self._mark = count
+            self._last_at = self._mark_at = now
             return
         if now - self._last_at >= self._seconds + _GRACE:
             raise DownloadTimeoutError(f"no data from {host}", self._seconds)

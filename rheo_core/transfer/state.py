@@ -1,8 +1,11 @@
 """What the state file holds, and how."""
 
 import hashlib
+import os
+import stat
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -12,6 +15,7 @@ from .plan import Validator
 from .segments import WrittenRange
 
 _VERSION = b"rheo part state 4"
+_LARGEST_STATE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,25 @@ def decode_state(data: bytes) -> PartState:
     state = _JSON.validate_json(body)  # its ValidationError is a ValueError
     _check_ranges(state)
     return state
+
+
+def read_state(path: Path) -> PartState | None:
+    """The state at `path`; None where there is none that `encode_state` wrote."""
+    try:
+        return decode_state(state_bytes(path) or b"")
+    except ValueError:
+        return None
+
+
+def state_bytes(path: Path) -> bytes | None:
+    """What the state file holds; None where there is no regular file that can be read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return file.read(_LARGEST_STATE) if is_regular else None
+    except OSError:
+        return None
 
 
 def _check_ranges(state: PartState) -> None:

@@ -156,8 +156,9 @@ class Transfer:
         segments = SegmentMap(part.state.total, part.state.written)
         segment = segments.first()
         async with self._ask(segment, part.state) as (plan, body):
-            if plan.total is not None:  # who waits for room wants to know how much
-                self.record.total_bytes = plan.total
+            # Before anything can fail: who waits for room wants to know how much.
+            expected = self.record.config.size_bytes
+            self.record.total_bytes = expected if plan.total is None else plan.total
             if not plan.partial:
                 self._check_replaced(part.state)
                 if plan.name is not None:
@@ -176,7 +177,7 @@ class Transfer:
                 await self.disk.run(part.check_room, plan.total)
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
-            self._show(plan, segments)
+            self._show(segments)
             await Crew(self, part, segments).run(segment, plan, body)
         written = segments.written()
         size = sum(piece.end - piece.start for piece in written)
@@ -210,7 +211,7 @@ class Transfer:
         if self.record.config.fetch_url is not None and state.can_resume:
             raise ProtocolError(
                 f"the new link offers another file; the {state.offset:,} bytes of the old one "
-                "are kept: cancel it to begin again"
+                "are kept; to fetch the new one, add its link"
             )
 
     @asynccontextmanager
@@ -303,10 +304,8 @@ class Transfer:
                 finally:
                     body.close()
 
-    def _show(self, plan: Plan, segments: SegmentMap) -> None:
-        record = self.record
-        record.bytes_downloaded = record.sampled_bytes = segments.received
-        record.total_bytes = plan.total if plan.total is not None else record.config.size_bytes
+    def _show(self, segments: SegmentMap) -> None:
+        self.record.bytes_downloaded = self.record.sampled_bytes = segments.received
         self._announce()
 
 

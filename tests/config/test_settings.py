@@ -111,6 +111,15 @@ def test_limits(name: str, value: object) -> None:
         build_settings(**{name: value})
 
 
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_true_is_for_switches_alone(name: str) -> None:
+    if name in ("durable", "show_log"):
+        assert getattr(build_settings(**{name: True}), name) is True
+    else:
+        with pytest.raises(ValidationError, match="should not be true or false"):
+            build_settings(**{name: True})
+
+
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none()))
 def test_any_speed_limit_is_bytes_or_none_or_refused(value: object) -> None:
     try:

@@ -182,8 +182,9 @@ async def test_the_user_may_keep_what_failed(server: MisbehavingServer, tmp_path
     assert journal.names()[-1] == "completed"
 
 
-async def test_a_retry_begins_again(server: MisbehavingServer, tmp_path: Path) -> None:
-    url = server.on("/f", serving(BODY, ETag='"v1"'))
+@pytest.mark.parametrize("bad", [BODY, b""], ids=["another file", "an empty one"])
+async def test_a_retry_begins_again(server: MisbehavingServer, tmp_path: Path, bad: bytes) -> None:
+    url = server.on("/f", serving(bad, ETag='"v1"'))
     config = FileConfig(url=url, hash_config=wanted(OTHER))
     async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])

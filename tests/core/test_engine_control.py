@@ -1,6 +1,7 @@
 """Steering running downloads: cancel, pause, resume, retry, remove, priorities, limits."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from rheo_core.domain import (
     RetryConfig,
 )
 from rheo_core.downloads import RetryHandler
+from rheo_core.transfer import crew
 from tests.core.engine import (
     Gate,
     Journal,
@@ -92,6 +94,27 @@ class TestCancel:
             await manager.add([config])
             await gate.reached.wait()
             await self.check(manager, config, tmp_path, journal, CancelledFrom.IN_PROGRESS)
+
+    @pytest.mark.parametrize(("verb", "syncs"), [("cancel", 0), ("pause", 1)])
+    async def test_what_goes_is_not_synced(
+        self,
+        server: MisbehavingServer,
+        tmp_path: Path,
+        until: Until,
+        monkeypatch: pytest.MonkeyPatch,
+        verb: str,
+        syncs: int,
+    ) -> None:
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", synced.append)
+        monkeypatch.setattr(crew, "_CHECKPOINT_SECONDS", 3600.0)
+        gate = Gate(BODY, 2_000_000, ETag='"v1"')
+        config = FileConfig(url=server.on("/f", gate))
+        async with DownloadManager(download_dir=tmp_path) as manager:
+            await manager.add([config])
+            await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 2_000_000)
+            await getattr(manager, verb)(config.id)
+            assert len(synced) == syncs
 
     async def test_sleeping_before_a_retry(
         self, server: MisbehavingServer, tmp_path: Path, until: Until

@@ -148,14 +148,14 @@ async def test_bytes_are_not_given_up_for_a_mirror_of_another_version(
 
 
 class Pair:
-    """The first link and a mirror that share a file; the mirror ends long after the other.
+    """The first link and a mirror that share a file.
 
-    `mirror` is how it ends, once it was asked and the first one has brought its half.
+    `mirror` is how the mirror answers, once `go_on` is set.
     """
 
     def __init__(self, server: MisbehavingServer, mirror: Behaviour) -> None:
         self._server, self._mirror = server, mirror
-        self._half_is_there = asyncio.Event()
+        self.go_on = asyncio.Event()
         self.config = FileConfig(
             url=server.on("/f", self.own), mirrors=(server.on("/m/f", self.mirror),)
         )
@@ -167,12 +167,10 @@ class Pair:
         await exchange.head(Content_Length=len(BODY), ETag='"v1"')
         await exchange.send(BODY[:100_000])
         await self._server.wait_for_requests(2)
-        self._half_is_there.set()
         await exchange.send(BODY[100_000:])
 
     async def mirror(self, exchange: Exchange) -> None:
-        await self._half_is_there.wait()
-        await asyncio.sleep(0.3)
+        await self.go_on.wait()
         await self._mirror(exchange)
 
 
@@ -186,10 +184,15 @@ class Pair:
     ],
 )
 async def test_a_mirror_that_fails_last_harms_nobody(
-    server: MisbehavingServer, tmp_path: Path, mirror: Behaviour
+    server: MisbehavingServer, tmp_path: Path, until: Until, mirror: Behaviour
 ) -> None:
     pair = Pair(server, mirror)
-    manager, _ = await fetch(tmp_path, [pair.config], connections=2)
+    async with DownloadManager(download_dir=tmp_path, connections=2) as manager:
+        await manager.add([pair.config])
+        await server.wait_for_requests(2)
+        await until(lambda: manager.snapshot().downloads[0].connections == 1)
+        pair.go_on.set()
+        await manager.wait_until_complete(timeout=20)
     assert status_of(manager, pair.config) is DownloadStatus.COMPLETED, error_of(
         manager, pair.config
     )
@@ -304,7 +307,10 @@ async def test_a_fresh_link_to_another_file_costs_no_byte(
         url = server.on("/other", lies if partial else page)
         assert await manager.replace_url(config.id, url)
         await manager.wait_until_complete(timeout=10)
-        assert "offers another file; the 3,000,000 bytes" in error_of(manager, config)
+        assert error_of(manager, config) == (
+            "the new link offers another file; the 3,000,000 bytes of the old one are kept; "
+            "to fetch the new one, add its link"
+        )
         assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
         server.on("/f?expires=1", serving(BODY, ETag='"v1"'))
         assert await manager.replace_url(config.id, config.url)  # the old one after all

@@ -1,7 +1,7 @@
 """Several connections for one download."""
 
 import asyncio
-import time
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -116,7 +116,7 @@ async def test_a_server_that_is_slow_to_refuse_ranges(
 
     async def behave(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:
-            await asyncio.sleep(0.3)
+            await server.wait_for_requests(3)  # one has taken the place of the first
         await exchange.head(Content_Length=len(BODY), ETag='"v1"')
         await exchange.send(BODY[:100_000])
         if exchange.number == 1:
@@ -134,14 +134,19 @@ async def test_who_ends_while_another_gives_its_piece_back_has_not_failed(
 ) -> None:
     """The first connection writes its last bytes when the second one is refused."""
     middle = 0
-    writes_last = asyncio.Event()
+    writes_last, given_back = asyncio.Event(), threading.Event()
     loop, write = asyncio.get_running_loop(), PartFile.write
+    give_back = segments.SegmentMap.give_back
 
     def slow_write(part: PartFile, offset: int, data: memoryview, crc: int = 0) -> int:
         if offset + len(data) == middle:
             loop.call_soon_threadsafe(writes_last.set)
-            time.sleep(0.3)
+            given_back.wait(20)
         return write(part, offset, data, crc)
+
+    def note(chart: segments.SegmentMap, segment: segments.Segment) -> bool:
+        given_back.set()
+        return give_back(chart, segment)
 
     async def behave(exchange: Exchange) -> None:
         nonlocal middle
@@ -158,8 +163,10 @@ async def test_who_ends_while_another_gives_its_piece_back_has_not_failed(
             await exchange.serve(BODY, ETag='"v1"')
 
     monkeypatch.setattr(PartFile, "write", slow_write)
+    monkeypatch.setattr(segments.SegmentMap, "give_back", note)
     config = FileConfig(url=server.on("/f", behave))
     manager, _ = await fetch(tmp_path, [config], connections=2)
+    assert given_back.is_set()
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
 

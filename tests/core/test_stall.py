@@ -63,6 +63,16 @@ def test_what_a_limit_holds_back_is_not_slow(monkeypatch: pytest.MonkeyPatch) ->
     Watched(limit).goes_on(1000, 10)
 
 
+def test_patience_begins_when_a_limit_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(TokenBucket(50))
+    with monkeypatch.context() as held:
+        held.setattr(TokenBucket, "is_holding", True)
+        watched.goes_on(30, 0)
+    watched.goes_on(9, 0)
+    with pytest.raises(DownloadTimeoutError):
+        watched.goes_on(2, 0)
+
+
 def test_endless_patience() -> None:
     Watched(seconds=None).goes_on(1000, 0)
 

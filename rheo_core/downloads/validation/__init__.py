@@ -1,5 +1,5 @@
 """Checking a finished file."""
 
-from .validator import BaseFileValidator, FileValidator, NullFileValidator
+from .validator import BaseFileValidator, FileValidator, NullFileValidator, compare
 
-__all__ = ["BaseFileValidator", "FileValidator", "NullFileValidator"]
+__all__ = ["BaseFileValidator", "FileValidator", "NullFileValidator", "compare"]

@@ -4,6 +4,8 @@ import hashlib
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rheo_core.domain.exceptions import FileAccessError
@@ -32,22 +34,8 @@ class FileValidator(BaseFileValidator):
         self._disk = disk or DiskThreads(1)
 
     async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
-        started = time.perf_counter()
-
-        def work(stop: threading.Event) -> str:
-            return self._hash(file_path, config.algorithm.value, stop)
-
-        try:
-            calculated = await self._disk.run_stoppable(work)
-        except OSError as error:
-            problem = printable(error.strerror or str(error)).lower()
-            raise FileAccessError(f"cannot read {file_path} to check it: {problem}") from error
-        return ValidationResult(
-            algorithm=config.algorithm,
-            expected_hash=config.expected_hash,
-            calculated_hash=calculated,
-            duration_ms=(time.perf_counter() - started) * 1000,
-        )
+        work = partial(self._hash, file_path, config.algorithm.value)
+        return await compare(file_path, config, work, self._disk)
 
     def _hash(self, path: Path, algorithm: str, stop: threading.Event) -> str:
         digest = hashlib.new(algorithm, usedforsecurity=False)
@@ -56,6 +44,37 @@ class FileValidator(BaseFileValidator):
             while (count := file.readinto(buffer)) and not stop.is_set():
                 digest.update(buffer[:count])
         return digest.hexdigest()
+
+
+async def compare(
+    file_path: Path,
+    config: HashConfig,
+    calculate: Callable[[threading.Event], str],
+    disk: DiskThreads,
+) -> ValidationResult:
+    """Compare what `calculate` makes of a file, in a thread of `disk`, with what is expected.
+
+    Args:
+        file_path: what it reads; for the message.
+        config: what is expected.
+        calculate: returns the checksum in hexadecimal; ends early once its event is set.
+        disk: the threads.
+
+    Raises:
+        FileAccessError: the file cannot be read.
+    """
+    started = time.perf_counter()
+    try:
+        calculated = await disk.run_stoppable(calculate)
+    except OSError as error:
+        problem = printable(error.strerror or str(error)).lower()
+        raise FileAccessError(f"cannot read {file_path} to check it: {problem}") from error
+    return ValidationResult(
+        algorithm=config.algorithm,
+        expected_hash=config.expected_hash,
+        calculated_hash=calculated,
+        duration_ms=(time.perf_counter() - started) * 1000,
+    )
 
 
 class NullFileValidator(BaseFileValidator):

@@ -1,0 +1,80 @@
+"""What the command line takes: the flags of each argument and option, and their help."""
+
+from typing import Annotated
+
+import typer
+
+from rheo_core.domain.file_config import FileExistsStrategy
+
+Urls = Annotated[list[str] | None, typer.Argument(metavar="URL", help="What to download.")]
+InputFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-i",
+        "--input-file",
+        metavar="FILE",
+        help="List with one URL a line; - reads it from standard input. May be repeated.",
+    ),
+]
+DownloadDir = Annotated[
+    str | None,
+    typer.Option("-d", "--download-dir", metavar="DIR", help="Folder for downloads."),
+]
+OutputDir = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")
+]
+Filename = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Name to save under; for a single URL.")
+]
+Checksum = Annotated[
+    str | None,
+    typer.Option(
+        "--hash",
+        metavar="ALG:HEX",
+        help="Expected hash, such as sha256:9f86...; for a single URL.",
+    ),
+]
+Mirrors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mirror",
+        metavar="URL",
+        help="Another place of the same file, to fetch from as well; for a single URL. "
+        "May be repeated.",
+    ),
+]
+Sidecar = Annotated[
+    bool,
+    typer.Option(
+        "--sidecar",
+        help="Check each file against URL.sha256 or SHA256SUMS beside it; without one of "
+        "these it fails.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("-w", "--workers", metavar="N", help="Downloads that run at the same time."),
+]
+Connections = Annotated[
+    int | None,
+    typer.Option("-x", "--connections", metavar="N", help="Connections for each download."),
+]
+LimitRate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE",
+        help="Limit for all downloads together, in bytes a second, such as "
+        "500K or 5M; off for none.",
+    ),
+]
+Retries = Annotated[
+    int | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
+]
+Exists = Annotated[FileExistsStrategy | None, typer.Option(help="What to do when the file exists.")]
+JsonEvents = Annotated[
+    bool, typer.Option("--json", help="Write each event as a line of JSON to standard output.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show nothing but errors.")]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Log what is done, to standard error.")
+]
