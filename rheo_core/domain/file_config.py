@@ -30,6 +30,11 @@ class FileExistsStrategy(StrEnum):
     OVERWRITE = "overwrite"
     RENAME = "rename"
 
+    @property
+    def keeps_existing(self) -> bool:
+        """Whether a file that is there means that nothing is downloaded."""
+        return self in (FileExistsStrategy.SKIP, FileExistsStrategy.ERROR)
+
 
 def normalise_url(value: object) -> str:
     """A http(s) URL with scheme and host in lower case and the default port left out.

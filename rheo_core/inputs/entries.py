@@ -14,6 +14,11 @@ class Verdict(StrEnum):
     ON_DISK = "on-disk"
     INVALID = "invalid"
 
+    @property
+    def words(self) -> str:
+        """As people say it."""
+        return "already there" if self is Verdict.ON_DISK else self.value
+
 
 class Entry(NamedTuple):
     """A download that is asked for; comments and blank lines make no entry.

@@ -23,7 +23,6 @@ LONGEST_LINE = 1 << 20
 _LONGEST_SHOWN = 500
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 _DEFAULTS = ReadOptions()
-_STAYS = {None, FileExistsStrategy.SKIP, FileExistsStrategy.ERROR}
 
 
 def read_entries(
@@ -135,7 +134,8 @@ class _Reader:
         if first != line:
             return Verdict.DUPLICATE, f"already in the list, line {first}"
         folder = self._options.folder
-        if folder is not None and config.file_exists_strategy in _STAYS:
+        strategy = config.file_exists_strategy or FileExistsStrategy.SKIP
+        if folder is not None and strategy.keeps_existing:
             path = config.get_destination_path(folder)
             if os.path.lexists(path):
                 return Verdict.ON_DISK, f"already on the disk: {path.name}"
