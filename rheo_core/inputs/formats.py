@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import checksum_list, curl, json_lines, metalink, prose, url_list, web_page
+from . import checksum_list, curl, json_lines, prose, url_list
 from .found import Found, Lines, ReadOptions
 
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
@@ -29,6 +29,8 @@ class Format(NamedTuple):
 
 def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     """A Metalink or a web page, by its first element."""
+    from . import metalink, web_page  # rarely needed, and slow to import
+
     taken: list[str] = []
     head = ""
     for line in lines:

@@ -41,15 +41,23 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
 
 def _read_line(number: int, text: str) -> Found:
     try:
-        value = from_json(text)
+        value = _parsed(text)
         if not isinstance(value, dict) or not isinstance(value.get("url"), str):
             raise ValueError('a line of JSON needs a "url"')
         if "event_type" in value:
             return _event(number, value["url"])
         return _config(number, value)
     except ValueError as error:
-        problem = printable(problem_of(error)[:300])
-        return Found(number, "JSON", {}, problem=problem, form=_FORM)
+        # There is but this line; its number in the text is told beside.
+        problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
+        return Found(number, text, {}, problem=problem, form=_FORM)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise ValueError(f"this line is not valid JSON: {error}") from None
 
 
 def _event(number: int, url: str) -> Found:

@@ -149,7 +149,7 @@ def _found(file: _File) -> Found:
     if len(usable) > 1:
         form = f"Metalink, {len(usable)} mirrors"
     left_out = len(urls) - len(usable)
-    note = f"ignored: {left_out} URLs that are not http or come twice" if left_out else ""
+    note = f"ignored: URLs that are not http or come twice ({left_out})" if left_out else ""
     return Found(file.line, f"{text}  {redact_url(usable[0])}", fields, form=form, note=note)
 
 

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Iterator
-
-from linkify_it import LinkifyIt
+from functools import cache
+from typing import TYPE_CHECKING
 
 from .found import Found, InputError, Lines, ReadOptions
+
+if TYPE_CHECKING:
+    from linkify_it import LinkifyIt
 
 _FORM = "text"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _BETWEEN = re.compile(r"[,;|](?=https?://)", re.IGNORECASE)  # what linkify takes for a part of both
-_LINKS = LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
 
 
 def begins(text: str) -> bool:
@@ -50,6 +52,13 @@ def urls_in(text: str) -> Iterator[str]:
     if not _HTTP.search(text):
         return
     for part in _BETWEEN.split(text):
-        for match in _LINKS.match(part) or ():
+        for match in _linkify().match(part) or ():
             if match.schema in ("http:", "https:"):
                 yield match.url
+
+
+@cache
+def _linkify() -> "LinkifyIt":
+    from linkify_it import LinkifyIt  # rarely needed, and slow to import
+
+    return LinkifyIt(options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})

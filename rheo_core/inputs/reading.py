@@ -22,11 +22,10 @@ LONGEST_LINE = 1 << 20
 
 _LONGEST_SHOWN = 500
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
-_DEFAULTS = ReadOptions()
 
 
 def read_entries(
-    lines: Iterable[str], known: Container[str] = (), options: ReadOptions = _DEFAULTS
+    lines: Iterable[str], known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> Iterator[Entry]:
     """An entry for each download that is asked for, as the lines come.
 
@@ -42,7 +41,7 @@ def read_entries(
 
 
 async def read_entries_file(
-    path: Path, known: Container[str] = (), options: ReadOptions = _DEFAULTS
+    path: Path, known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> list[Entry]:
     """The entries of a UTF-8 file; bytes that are not UTF-8 are replaced.
 

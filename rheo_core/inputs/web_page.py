@@ -111,8 +111,8 @@ def _address(number: int, link: str, page_base: str, base: str | None) -> str:
 
 
 def _is_meant(url: str, pattern: str) -> bool:
-    if not url:
+    """Whether a link is wanted; one that ends in `/` leads to no file."""
+    name = unquote(urlsplit(url).path.rpartition("/")[2])
+    if not name:
         return False
-    path = urlsplit(url).path
-    name = unquote(path.rpartition("/")[2])
     return fnmatchcase(name.lower(), pattern.lower()) or fnmatchcase(url.lower(), pattern.lower())
