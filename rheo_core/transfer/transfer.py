@@ -286,7 +286,7 @@ class Transfer:
                 headers={"Accept": "*/*", "Accept-Encoding": "identity", **asked},
                 timeout=self._timeouts,
                 max_redirects=_MOST_REDIRECTS,
-                middlewares=(RedirectGuard(),),
+                middlewares=(RedirectGuard(self.record.config.headers_for(source.url)),),
             ) as reply:
                 body = body_of(reply, self.options.stall_timeout)
                 try:
