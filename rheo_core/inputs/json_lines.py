@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.text import is_unicode, printable, redact_url
 
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
 
@@ -54,6 +54,8 @@ def _read_line(number: int, text: str) -> Found:
 
 
 def _parsed(text: str) -> object:
+    if not is_unicode(text):
+        raise ValueError("this line is not valid Unicode")
     try:
         return from_json(text)
     except ValueError as error:
