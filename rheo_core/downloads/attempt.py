@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -56,15 +56,16 @@ class Tools:
 
 
 class Attempt:
-    """Whatever it takes hold of is let go by `stack`, however it ends."""
+    """Holds its paths and part files until `close`."""
 
-    def __init__(self, tools: Tools, record: DownloadRecord, stack: AsyncExitStack) -> None:
+    def __init__(self, tools: Tools, record: DownloadRecord) -> None:
         self._tools = tools
         self._record = record
-        self._stack = stack
+        self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
         self._expected: HashConfig | None = None  # what the user or a sidecar says
         self._locked: set[Path] = set()
+        self._found: _Found | None = None  # where the file goes
         self._strategy = record.config.file_exists_strategy or tools.resolver.default_strategy
 
     async def run(self, asked: Path) -> None:
@@ -84,6 +85,22 @@ class Attempt:
         await self._commit(part)
         tools.written[part.destination] = record.id
         return tools.lifecycle.completed(record)
+
+    async def close(self) -> None:
+        """Let go of whatever it holds; what another attempt can use stays."""
+        cancellation: asyncio.CancelledError | None = None
+        try:
+            for part in self._parts:
+                if part.is_open or part.is_holding:
+                    try:
+                        await self._tools.disk.run(part.release, keep=self._record.keep_partial)
+                    except asyncio.CancelledError as error:  # the next one must not stay open
+                        cancellation = error
+        finally:
+            for path in self._locked:
+                self._tools.locks.release(path)
+        if cancellation is not None:
+            raise cancellation
 
     async def _look_up_checksum(self) -> HashConfig | None:
         """What the user says, or where the user wants so, the checksum file beside it.
@@ -112,7 +129,8 @@ class Attempt:
             """Go by the server's name where the user asked for none."""
             nonlocal part
             if record.config.filename is None and name != part.destination.name:
-                await tools.disk.run(part.discard)
+                if part.is_open:
+                    await tools.disk.run(part.discard)
                 part = await self._open(part.destination.with_name(name))
             return part
 
@@ -140,21 +158,19 @@ class Attempt:
         if subdir is not None:
             await disk.run(check_inside, asked, subdir)
         part = self._part(asked)
-        self._stack.push_async_callback(self._let_go, part)
         path = await self._claim(asked, part)
         if path is None:
             await disk.run(part.discard)  # of no use any more
             raise _FileIsThereError(asked)
         if path != asked:
             part = self._part(path)
-            self._stack.push_async_callback(self._let_go, part)
             if asked in self._locked:
                 # The name that an earlier attempt began under is taken since: its bytes go on.
                 await disk.run(part.adopt, asked)
-        if not part.is_open:
+        record = self._record
+        if not part.is_open and (path != asked or self._found is not _Found.NOTHING):
             self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._tools.reading.run_stoppable(part.open)
-        record = self._record
         record.destination = path
         record.name = path.name
         record.bytes_downloaded = record.sampled_bytes = part.state.offset
@@ -165,6 +181,7 @@ class Attempt:
         part = PartFile(path, self._source, durable=self._tools.options.durable)
         if self._expected is not None:
             part.hash_with(self._expected.algorithm)
+        self._parts.append(part)
         return part
 
     async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
@@ -172,7 +189,7 @@ class Attempt:
 
         Two links of one name are two files: what another download of this run wrote, writes or
         has begun is never skipped nor overwritten; the next number is taken. Where nothing is at
-        `path` yet, `part` is opened there.
+        `path` yet, `part` is prepared for it.
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
@@ -182,6 +199,7 @@ class Attempt:
                 continue
             opening = part if candidate == path else None
             found = await self._tools.disk.run(_look, candidate, self._source, opening)
+            self._found = found
             if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
                 return candidate
             if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
@@ -197,7 +215,7 @@ class Attempt:
         if not self._try_lock(path):
             lifecycle.explain(self._record, "another download writes this file")
             await locks.acquire(path)
-            self._keep_lock(path)
+            self._locked.add(path)
             lifecycle.explain(self._record, "")
         return await self._tools.resolver.resolve(path, self._strategy)
 
@@ -206,12 +224,8 @@ class Attempt:
             return True
         if not self._tools.locks.try_acquire(path):
             return False
-        self._keep_lock(path)
-        return True
-
-    def _keep_lock(self, path: Path) -> None:
         self._locked.add(path)
-        self._stack.callback(self._tools.locks.release, path)
+        return True
 
     def _wrote_another(self, path: Path) -> bool:
         """Whether another download of this run brought the file of this name."""
@@ -236,6 +250,7 @@ class Attempt:
 
     async def _check(self, part: PartFile, expected: HashConfig) -> ValidationResult:
         if self._tools.validator is not None:
+            await self._tools.disk.run(part.write_held)
             return await self._tools.validator.validate(part.path, expected)
         work = partial(part.digest, expected.algorithm)
         return await compare(part.path, expected, work, self._tools.reading)
@@ -256,10 +271,6 @@ class Attempt:
             self._record.destination = part.destination
             self._record.name = part.destination.name
 
-    async def _let_go(self, part: PartFile) -> None:
-        if part.is_open:
-            await self._tools.disk.run(part.release, keep=self._record.keep_partial)
-
 
 class _Found(Enum):
     """What stands where a file is to go."""
@@ -276,7 +287,7 @@ def _look(path: Path, source: str, part: PartFile | None) -> _Found:
         return _Found.FILE
     if owner is None:
         if part is not None:
-            part.open()  # there is nothing to read back: one way to the threads is enough
+            part.prepare()
         return _Found.NOTHING
     return _Found.OURS if owner == source else _Found.ANOTHERS
 

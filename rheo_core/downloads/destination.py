@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path, PurePath
@@ -49,7 +48,7 @@ class PathLocks:
     """Gives each path, with the names of its part and state files, to one holder at a time."""
 
     def __init__(self) -> None:
-        self._held: Counter[Path] = Counter()
+        self._held: set[str] = set()
         self._released = asyncio.Event()
 
     async def acquire(self, path: Path) -> None:
@@ -61,15 +60,14 @@ class PathLocks:
     def try_acquire(self, path: Path) -> bool:
         """Take the path if nobody holds it."""
         names = _names_of(path)
-        if any(name in self._held for name in names):
+        if not self._held.isdisjoint(names):
             return False
         self._held.update(names)
         return True
 
     def release(self, path: Path) -> None:
         """Give the path back."""
-        for name in _names_of(path):
-            del self._held[name]
+        self._held.difference_update(_names_of(path))
         self._released.set()
 
 
@@ -93,6 +91,6 @@ def _first_free(path: Path) -> Path:
     return next(candidate for candidate in numbered(path) if not os.path.lexists(candidate))
 
 
-def _names_of(path: Path) -> list[Path]:
-    suffixes = ("", ".part", ".part.state", ".part.state.new")
-    return [path.with_name(path.name + suffix) for suffix in suffixes]
+def _names_of(path: Path) -> tuple[str, ...]:
+    name = str(path)
+    return name, f"{name}.part", f"{name}.part.state", f"{name}.part.state.new"

@@ -128,6 +128,56 @@ def _rename_where_links_are_missing(source: Path, target: Path) -> None:
     source.rename(target)
 
 
+def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
+    """Create a file with all of its bytes at once: nobody, and no crash, sees it in part.
+
+    It has no name until it is complete (`O_TMPFILE`, then link(2)).
+
+    Args:
+        path: where to; missing folders are created.
+        data: the whole content.
+        durable: whether it outlives a loss of power once this has returned.
+
+    Returns:
+        False where the system has no such files; nothing was done then.
+
+    Raises:
+        builtins.FileExistsError: the name is taken.
+        OSError: it could not be written.
+    """
+    flags = getattr(os, "O_TMPFILE", None)
+    if flags is None:
+        return False
+    folder = path.parent
+    try:
+        descriptor = os.open(folder, flags | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            return False  # the ordinary way tells what is wrong, if anything is
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, flags | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    try:
+        with memoryview(data) as rest:
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        if durable:
+            os.fsync(descriptor)
+        return _link_unnamed(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _link_unnamed(descriptor: int, path: Path) -> bool:
+    """Give a file without a name this one, as open(2) tells; False where that is not possible."""
+    try:
+        os.link(f"/proc/self/fd/{descriptor}", path, follow_symlinks=True)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
 def rename_to_first_free(source: Path, name: str) -> Path:
     """Call it `name`, `name.1` and so on; return what it is called now."""
     for number in count():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 
 from rheo_core.domain.exceptions import DestinationError, DownloadTimeoutError
-from rheo_core.infrastructure.disk import DiskThreads, settle
+from rheo_core.infrastructure.disk import DiskThreads, Work
 from rheo_core.tracking.record import DownloadRecord
 
 from .limits import TokenBucket
@@ -49,6 +49,10 @@ class ParsedBody:
             count(len(chunk))
         return self.rest()
 
+    def all_here(self) -> bytes | None:
+        """The whole body where it came with the head, else None; not to be asked after `fill`."""
+        return self._content.read_nowait(-1) if self._content.is_eof() else None
+
     def _check_end(self) -> None:
         """A body that ends with its connection must end with a FIN, not with a reset."""
         lost = self._protocol.exception() if self._protocol is not None else None
@@ -85,11 +89,10 @@ class TakenBody(asyncio.BufferedProtocol):
         self._host = reply.url.host or ""
         self._stall_timeout = stall_timeout
         early = reply.content.read_nowait(-1)
-        self._early = early[:length]
         self._has_surplus = len(early) > length
-        self._missing = length - len(self._early)  # bytes that the socket still has to bring
-        self._front, self._back = bytearray(), bytearray()
-        self._filled = 0  # bytes in _front
+        self._front, self._back = bytearray(early[:length]), bytearray()
+        self._filled = self._uncounted = len(self._front)
+        self._missing = length - self._filled  # bytes that the socket still has to bring
         self._capacity = 0  # bytes _front may take before the reader is asked to wait
         self._count: Count | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -109,10 +112,9 @@ class TakenBody(asyncio.BufferedProtocol):
         Raises:
             DownloadTimeoutError: nothing came for too long.
         """
-        if self._early:
-            early, self._early = self._early, b""
-            count(len(early))
-            return memoryview(early)
+        if self._uncounted:
+            count(self._uncounted)
+            self._uncounted = 0
         self._count = count
         self._capacity = capacity
         size = min(capacity, self._filled + self._missing + 1)
@@ -122,6 +124,10 @@ class TakenBody(asyncio.BufferedProtocol):
             self._front = grown
         await self._wait_until_filled()
         return self.rest()
+
+    def all_here(self) -> memoryview | None:
+        """The whole body where it is here already, else None; not to be asked after `fill`."""
+        return None if self._missing else self.rest()
 
     def rest(self) -> memoryview:
         """What came and was not returned yet."""
@@ -251,7 +257,11 @@ async def receive(
             batch = await body.fill(min(batch_bytes(), *(b.portion for b in limits)), count)
             if not batch:
                 return True
-            await writer.write(batch)
+            if len(batch) == segment.end and part.can_hold(segment.end):
+                part.hold(batch)
+                writer.offset = segment.written = segment.end
+            else:
+                await writer.write(batch)
             for limit in limits:
                 await limit.take(len(batch))
         return False
@@ -275,7 +285,7 @@ class _Writer:
         self._part = part
         self._disk = disk
         self._segment = segment
-        self._writing: asyncio.Future[int] | None = None
+        self._writing: Work[int] | None = None
         self.offset = segment.written  # of the next batch
 
     async def write(self, batch: memoryview) -> None:
@@ -284,6 +294,8 @@ class _Writer:
         if self._segment.end is not None:
             batch = batch[: max(self._segment.end - self.offset, 0)]
         if batch:
+            if not self._part.is_begun:
+                await self._disk.run(self._part.begin)
             self._writing = self._disk.submit(
                 self._part.write, self.offset, batch, self._segment.crc
             )
@@ -295,7 +307,7 @@ class _Writer:
         if writing is None:
             return
         try:
-            await settle(writing)
+            await writing
         finally:
             if writing.done() and writing.exception() is None:
                 self._segment.crc = writing.result()

@@ -12,9 +12,10 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.text import printable
 
-from .body import Body, receive
+from .body import receive
 from .part_file import PartFile
-from .plan import ChangedError, Plan, RangeRefusedError
+from .plan import ChangedError, RangeRefusedError, check_version
+from .request import Request
 from .segments import STALLED_SECONDS, Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
@@ -54,7 +55,7 @@ class Crew:
             self._began,
         )
 
-    async def run(self, segment: Segment, plan: Plan, body: Body) -> None:
+    async def run(self, segment: Segment, reply: Request) -> None:
         """Work until all segments are complete; the first one has its reply already.
 
         However it ends, what came is in the part file, and in its state where that can be of
@@ -64,10 +65,10 @@ class Crew:
             RangeRefusedError: only a fresh start can help.
             DownloadError: the last connection failed.
         """
-        if plan.partial:
+        if reply.plan.partial:
             self._ranges_work = True
         main = self._transfer.sources.main
-        self._start(segment, main, self._receive_first(segment, main.host, plan, body))
+        self._start(segment, main, self._receive_first(segment, main.host, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -106,18 +107,18 @@ class Crew:
         self._tasks[self._loop.create_task(work)] = segment, source
         self._transfer.record.connections = len(self._tasks)
 
-    async def _receive_first(self, segment: Segment, host: str, plan: Plan, body: Body) -> None:
+    async def _receive_first(self, segment: Segment, host: str, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
         try:
-            await self._receive(segment, plan, body)
+            await self._receive(segment, reply)
         finally:
             self._idle_host = host
 
-    async def _receive(self, segment: Segment, plan: Plan, body: Body) -> None:
+    async def _receive(self, segment: Segment, reply: Request) -> None:
         transfer = self._transfer
         try:
             is_over = await receive(
-                body,
+                reply.body,
                 self._part,
                 segment,
                 transfer.record,
@@ -127,9 +128,10 @@ class Crew:
             )
         finally:
             segment.is_busy = False
-        if is_over and plan.end is not None and segment.written < plan.end:
-            raise IncompleteError(segment.written, plan.end)
-        if plan.end is None:
+        end = reply.plan.end
+        if is_over and end is not None and segment.written < end:
+            raise IncompleteError(segment.written, end)
+        if end is None:
             segment.end = segment.written
 
     async def _join(self, segment: Segment, source: Source, *, is_counted: bool) -> None:
@@ -137,13 +139,12 @@ class Crew:
         state = self._part.state
         request = self._transfer.request(source, segment, state, is_counted=is_counted)
         try:
-            async with request as (plan, body):
-                if not plan.partial:
-                    if (plan.validator, plan.total) != (state.validator, state.total):
-                        raise ChangedError("the file on the server has changed")
+            async with await request.open() as reply:
+                if not reply.plan.partial:
+                    check_version(reply.plan, state.total, state.validator)
                     raise RangeRefusedError("the server sends the whole file for a range")
                 self._ranges_work = True
-                await self._receive(segment, plan, body)
+                await self._receive(segment, reply)
         finally:
             if is_counted:
                 self._idle_host = source.host
@@ -181,7 +182,7 @@ class Crew:
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""
-        if self._part.state.validator.if_range is None:
+        if self._part.state.validator.if_range is None or not self._part.is_begun:
             return  # nobody can join
         if not self._tasks and not self._segments.received:
             return  # the first one brought nothing: the next source may begin with its own version
@@ -191,7 +192,7 @@ class Crew:
         allowed = self._transfer.options.connections
         allowed = allowed if self._ranges_work else min(allowed, 2)
         while len(self._tasks) < allowed and (source := sources.choose(self._idle_host)):
-            segment = self._segments.take(self._loop.time(), compare=self._is_unlimited)
+            segment = self._segments.take(self._loop.time(), compare=self._transfer.is_unlimited)
             if segment is None:
                 return
             is_counted = source.host == self._idle_host
@@ -221,12 +222,7 @@ class Crew:
         if elapsed < _JOIN_AFTER:
             return False
         lasts = self._segments.missing * elapsed > gained * _WORTH_SECONDS
-        return lasts or self._segments.laggard(now, compare=self._is_unlimited) is not None
-
-    @property
-    def _is_unlimited(self) -> bool:
-        """Under a limit a connection is slow because of us."""
-        return all(limit.rate_bps is None for limit in self._transfer.limits)
+        return lasts or self._segments.laggard(now, compare=self._transfer.is_unlimited) is not None
 
     def _check_complete(self) -> None:
         if self._segments.is_complete:
@@ -237,14 +233,15 @@ class Crew:
 
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
         """Note what came, where another attempt can go on from it."""
-        if self._part.state.validator.if_range is None or not self._transfer.record.keep_partial:
+        is_of_use = self._part.state.validator.if_range is not None and self._part.is_begun
+        if not is_of_use or not self._transfer.record.keep_partial:
             return
         work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
         await self._transfer.disk.run(work, self._segments.written())
 
     async def _check_room(self) -> None:
         """Stop while there is a little room left, rather than fill the disk to the brim."""
-        if self._segments.total is not None:
+        if self._segments.total is not None and self._part.is_begun:
             await self._transfer.disk.run(self._part.check_room, self._segments.total)
 
     async def _stop(self) -> None:

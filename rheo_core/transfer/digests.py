@@ -20,6 +20,17 @@ _ALGORITHMS = {  # strongest first; the names are those of RFC 9530 7.2
     "md5": HashAlgorithm.MD5,
 }
 
+_NAMES = {
+    "repr-digest",
+    "digest",
+    "x-goog-hash",
+    "content-digest",
+    "content-md5",
+    "x-amz-checksum-sha256",
+    "x-amz-checksum-sha1",
+}
+"""The headers that promise; most replies have none of them."""
+
 _Fields: TypeAlias = Mapping[str, list[str]]
 """Names in lower case -> the values of all lines of that name."""
 _Promises: TypeAlias = Iterator[tuple[str, bytes]]
@@ -39,6 +50,8 @@ def digest_of(headers: Mapping[str, str], *, partial: bool) -> HashConfig | None
         The checksum; None where there is none, or where two headers give different ones for the
         strongest algorithm: to trust a weaker one of such a server would be no better.
     """
+    if _NAMES.isdisjoint(map(str.lower, headers)):
+        return None
     digests: dict[str, set[bytes]] = defaultdict(set)
     for name, digest in _promises(_fields(headers), partial):
         digests[name].add(digest)

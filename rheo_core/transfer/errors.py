@@ -9,6 +9,7 @@ import aiohttp
 from rheo_core.domain.exceptions import (
     CertificateError,
     ConnectionFailedError,
+    DownloadError,
     DownloadTimeoutError,
     HttpStatusError,
     ProtocolError,
@@ -22,30 +23,43 @@ def translated_errors(host: str, timeouts: aiohttp.ClientTimeout) -> Iterator[No
     """Raise errors of the HTTP library as DownloadErrors."""
     try:
         yield
-    except aiohttp.TooManyRedirects as error:
-        raise TooManyRedirectsError(len(error.history)) from error
-    except aiohttp.ClientResponseError as error:
-        if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
-            raise _malformed_or_status(error) from error
-        raise ProtocolError(f"malformed reply: {_said(error.message)}") from error
-    except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError) as error:
-        raise CertificateError(host, _certificate_problem(error)) from error
-    except aiohttp.ServerTimeoutError as error:
-        raise _timeout(error, host, timeouts) from error
-    except aiohttp.ClientConnectorDNSError as error:
-        raise ConnectionFailedError(host, "host name not found") from error
-    except aiohttp.ClientOSError as error:
-        raise ConnectionFailedError(host, _os_problem(error)) from error
-    except aiohttp.ServerDisconnectedError as error:
-        raise ConnectionFailedError(host, "the server closed the connection") from error
-    except aiohttp.InvalidURL as error:
-        raise ProtocolError(f"redirect to an unusable address: {_said(error)}") from error
-    except aiohttp.ClientPayloadError as error:
-        raise ConnectionFailedError(host, "connection lost before all bytes came") from error
-    except aiohttp.ClientError as error:
-        raise ConnectionFailedError(host, _said(error)) from error
-    except TimeoutError as error:
-        raise DownloadTimeoutError("download took longer", timeouts.total) from error
+    except Exception as error:
+        ours = translation(error, host, timeouts)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def translation(
+    error: BaseException | None, host: str, timeouts: aiohttp.ClientTimeout
+) -> DownloadError | None:
+    """What an error of the HTTP library is called here; None for any other."""
+    match error:
+        case aiohttp.TooManyRedirects():
+            return TooManyRedirectsError(len(error.history))
+        case aiohttp.ClientResponseError():
+            if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
+                return _malformed_or_status(error)
+            return ProtocolError(f"malformed reply: {_said(error.message)}")
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
+            return CertificateError(host, _certificate_problem(error))
+        case aiohttp.ServerTimeoutError():
+            return _timeout(error, host, timeouts)
+        case aiohttp.ClientConnectorDNSError():
+            return ConnectionFailedError(host, "host name not found")
+        case aiohttp.ClientOSError():
+            return ConnectionFailedError(host, _os_problem(error))
+        case aiohttp.ServerDisconnectedError():
+            return ConnectionFailedError(host, "the server closed the connection")
+        case aiohttp.InvalidURL():
+            return ProtocolError(f"redirect to an unusable address: {_said(error)}")
+        case aiohttp.ClientPayloadError():
+            return ConnectionFailedError(host, "connection lost before all bytes came")
+        case aiohttp.ClientError():
+            return ConnectionFailedError(host, _said(error))
+        case TimeoutError():
+            return DownloadTimeoutError("download took longer", timeouts.total)
+    return None
 
 
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:

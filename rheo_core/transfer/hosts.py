@@ -1,8 +1,8 @@
 """How many connections each host may have at a time: a limit for all, less where one refuses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _LOWERED_SECONDS = 60.0
@@ -32,6 +32,7 @@ class Hosts:
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._claims: dict[str, str] = {}  # downloads without a connection yet -> their host
+        self._claimed = Counter[str]()  # how many of them, by host
         self._room = asyncio.Event()
         self._total = 0
 
@@ -53,16 +54,16 @@ class Hosts:
     def claim(self, download_id: str, host: str) -> None:
         """Say that a download begins, whose first connection will be to this host."""
         self._claims[download_id] = host
+        self._claimed[host] += 1
 
     def drop_claim(self, download_id: str) -> None:
         """Say that it has ended."""
-        if self._claims.pop(download_id, None) is not None:
+        if self._redeem(download_id) is not None:
             self._note_room()
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
-        claimed = sum(claimed == host for claimed in self._claims.values())
-        return self._in_use(host) + claimed >= self.allowed(host)
+        return self._in_use(host) + self._claimed[host] >= self.allowed(host)
 
     def full(self) -> frozenset[str]:
         """Every host that is full."""
@@ -98,44 +99,45 @@ class Hosts:
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
 
-    @asynccontextmanager
-    async def connection(
+    def connection(
         self, host: str, explain: Callable[[str], None], download_id: str = ""
-    ) -> AsyncIterator[Callable[[], None]]:
-        """Count a connection while the block runs; wait for room before it.
+    ) -> "Connection":
+        """A place for a connection; see there."""
+        return Connection(self, host, explain, download_id)
 
-        `explain` is told why it waits, and "" once it does not any more. A claim of the download
-        is redeemed. What the block gets is to be called once the host has answered.
-        """
+    async def count(self, host: str, explain: Callable[[str], None], download_id: str) -> _Host:
+        """Count a connection, once there is room for it."""
         if self._in_use(host) >= self.allowed(host):
             explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
             while self._in_use(host) >= self.allowed(host):
                 self._room.clear()
                 await self._room.wait()
             explain("")
-        claimed = self._claims.pop(download_id, host)
-        known = self._hosts.setdefault(host, _Host())
+        claimed = self._redeem(download_id)
+        known = self._hosts.get(host)
+        if known is None:
+            known = self._hosts[host] = _Host()
         known.in_use += 1
         self._total += 1
-        if claimed != host:  # the claim was on another one
+        if claimed not in (None, host):  # the claim was on another one
             self._note_room()
-        was_answered = False
+        return known
 
-        def answered() -> None:
-            nonlocal was_answered
-            was_answered = True
-            known.answered += 1
-            known.borne = max(known.borne, known.answered)
+    def discount(self, host: str, known: _Host) -> None:
+        """A connection has ended."""
+        known.in_use -= 1
+        self._total -= 1
+        if not known.in_use and known.learned is None:
+            del self._hosts[host]
+        self._note_room()
 
-        try:
-            yield answered
-        finally:
-            known.answered -= was_answered
-            known.in_use -= 1
-            self._total -= 1
-            if not known.in_use and known.learned is None:
-                del self._hosts[host]
-            self._note_room()
+    def _redeem(self, download_id: str) -> str | None:
+        host = self._claims.pop(download_id, None)
+        if host is not None:
+            self._claimed[host] -= 1
+            if not self._claimed[host]:
+                del self._claimed[host]
+        return host
 
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)
@@ -156,3 +158,50 @@ class Hosts:
     def _note_room(self) -> None:
         self._room.set()
         self._on_room()
+
+
+class Connection:
+    """Is counted from `begin`, or while an `async with` block runs.
+
+    Args:
+        hosts: counts it.
+        host: where it leads to.
+        explain: told why it waits for room, and "" once it does not any more.
+        download_id: a claim of this download is redeemed.
+    """
+
+    def __init__(
+        self, hosts: Hosts, host: str, explain: Callable[[str], None], download_id: str
+    ) -> None:
+        self._hosts = hosts
+        self._host = host
+        self._explain = explain
+        self._download_id = download_id
+        self._known: _Host | None = None
+        self._was_answered = False
+
+    async def begin(self) -> None:
+        """Wait for room, and take it."""
+        self._known = await self._hosts.count(self._host, self._explain, self._download_id)
+
+    def answered(self) -> None:
+        """The host has answered: it bears so many."""
+        assert self._known is not None
+        self._was_answered = True
+        self._known.answered += 1
+        self._known.borne = max(self._known.borne, self._known.answered)
+
+    def end(self) -> None:
+        """Give the room back."""
+        assert self._known is not None
+        self._known.answered -= self._was_answered
+        self._hosts.discount(self._host, self._known)
+        self._known = None
+
+    async def __aenter__(self) -> Callable[[], None]:
+        """What the block gets is to be called once the host has answered."""
+        await self.begin()
+        return self.answered
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()

@@ -4,6 +4,7 @@ Every function here blocks; the engine calls them in its disk threads.
 """
 
 import errno
+import hashlib
 import os
 import stat
 import threading
@@ -21,6 +22,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.infrastructure.files import (
+    create_whole,
     open_locked,
     rename_to_first_free,
     rename_without_clobbering,
@@ -36,6 +38,8 @@ from .segments import WrittenRange
 from .state import PartState, encode_state, read_state, state_bytes
 
 _READ_BYTES = 1 << 20
+_MOST_HELD = 256 << 10
+"""Bytes of a file that may wait in memory for the end of the transfer."""
 _ROOM_FOR_STATE = 64 << 10
 """Bytes given up at the end of what came, where a full disk leaves no room for the state."""
 
@@ -63,6 +67,8 @@ class PartFile:
         self._descriptor: int | None = None
         self._running: RunningHash | None = None
         self._was_resumed = False
+        self._held: bytes | None = None  # all there is of a small file, not on the disk yet
+        self.is_begun = False  # the disk knows of the version that `state` tells of
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
         """Take a checksum of the bytes while they come, for `digest`.
@@ -78,6 +84,8 @@ class PartFile:
         Raises:
             OSError: it cannot be read.
         """
+        if self._held is not None:
+            return hashlib.new(algorithm, self._held, usedforsecurity=False).hexdigest()
         self.hash_with(algorithm)
         assert self._running is not None
         return self._running.finish(self._fd, stop)
@@ -118,10 +126,25 @@ class PartFile:
             self._descriptor = open_locked(self.path, os.O_CREAT)
             try:
                 self.state = self._take_up(stop or threading.Event())
-                self._was_resumed = bool(self.state.written)
+                self._was_resumed = self.is_begun = bool(self.state.written)
             except BaseException:
                 self._close()
                 raise
+
+    def prepare(self) -> None:
+        """Where nothing is known to be: see that a file can be there, before anybody asks for it.
+
+        Raises:
+            DestinationError, FileInUseError: as `open`.
+        """
+        folder = self.path.parent
+        with named_errors(self.path):
+            if os.path.lexists(self.path):
+                self.open()  # left by a crash before its first byte, or somebody else's
+            elif not os.access(folder, os.W_OK | os.X_OK):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
     def _drop_committed(self) -> None:
         """Tidy up after a crash in the middle of the commit, or after the power went just then.
@@ -188,26 +211,62 @@ class PartFile:
         if self._running is not None:
             self._running.restart()
 
-    def begin(
+    def expect(
         self, total: int | None, validator: Validator, promised: HashConfig | None = None
     ) -> None:
         """Start over: the bytes to come are those of this version from offset 0.
 
-        `promised` is the checksum that the server gives for it.
+        The disk does not know of it before `begin`; nothing blocks here. `promised` is the
+        checksum that the server gives for it.
+        """
+        self.state = PartState(self.source, total, validator, promised=promised)
+        self._was_resumed = False
+        self.is_begun = False
+
+    def begin(self) -> None:
+        """Make the disk ready for the version that is expected.
 
         Raises:
             DiskFullError: the file does not fit on the disk.
+            FileInUseError, DestinationError: as `open`.
         """
-        if total is not None:
-            self.check_room(total)
-        self.state = PartState(self.source, total, validator, promised=promised)
+        expected = self.state
+        if not self.is_open:
+            self.open()
+        if expected.total is not None:
+            self.check_room(expected.total)
+        self.state = expected
         self._restart_hash()
-        self._was_resumed = False
         with named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's. It
             # only has to be there while the part file is, so nothing is synced.
             write_atomically(self.state_path, encode_state(self.state), durable=False)
             os.ftruncate(self._fd, 0)
+        self.is_begun = True
+
+    def can_hold(self, size: int | None) -> bool:
+        """Whether a file of `size` bytes can wait in memory for its `commit`.
+
+        It costs a crash so many bytes, and spares the disk two files and their names.
+        """
+        return size is not None and 0 < size <= _MOST_HELD and not self.is_open
+
+    def hold(self, data: bytes | memoryview) -> None:
+        """Take all bytes of the expected version; they go to the disk with `commit`."""
+        self._held = bytes(data)
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether bytes wait in memory."""
+        return self._held is not None
+
+    def write_held(self) -> None:
+        """Put what waits in memory into the part file after all, and into `state`."""
+        if self._held is not None:
+            self.begin()
+            crc = self.write(0, self._held)
+            self.state = replace(self.state, written=(WrittenRange(0, len(self._held), crc),))
+            self._held = None
 
     def check_room(self, size: int) -> None:
         """See that the rest of a file of `size` bytes fits on the disk.
@@ -272,25 +331,39 @@ class PartFile:
             FileExistsError: the name was taken meanwhile; the part file stays.
         """
         with named_errors(self.destination):
-            os.ftruncate(self._fd, size)
-            if self._durable:
-                os.fsync(self._fd)
             try:
-                if overwrite:
-                    _refuse_special(self.destination)
-                    self.path.replace(self.destination)
-                else:
-                    rename_without_clobbering(self.path, self.destination)
+                if overwrite or not self._commit_held():
+                    self.write_held()
+                    self._commit_part(size, overwrite=overwrite)
             except OSError as error:
                 if error.errno == errno.EEXIST:
+                    self.write_held()
                     raise FileExistsError(self.destination) from None
                 raise
-            with suppress(OSError):  # the file has its name: nothing can undo that
-                if not os.path.lexists(self.path):  # else the state says whose that is
-                    self.state_path.unlink()
             if self._durable:
                 sync_folder(self.destination.parent)
-            self._close()
+
+    def _commit_held(self) -> bool:
+        if self._held is None:
+            return False
+        is_there = create_whole(self.destination, self._held, durable=self._durable)
+        if is_there:
+            self._held = None
+        return is_there
+
+    def _commit_part(self, size: int, *, overwrite: bool) -> None:
+        os.ftruncate(self._fd, size)
+        if self._durable:
+            os.fsync(self._fd)
+        if overwrite:
+            _refuse_special(self.destination)
+            self.path.replace(self.destination)
+        else:
+            rename_without_clobbering(self.path, self.destination)
+        with suppress(OSError):  # the file has its name: nothing can undo that
+            if not os.path.lexists(self.path):  # else the state says whose that is
+                self.state_path.unlink()
+        self._close()
 
     def reject(self) -> None:
         """The file is whole and not what its checksum promised: resume nothing of it.
@@ -301,6 +374,7 @@ class PartFile:
         if self._was_resumed:
             self.discard()
             return
+        self.write_held()
         self.state = PartState(self.source, is_rejected=True)  # total 0 would pass for whole
         with named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
@@ -326,6 +400,11 @@ class PartFile:
 
     def release(self, *, keep: bool) -> None:
         """Let go of the file; what another attempt or the user can use stays if `keep`."""
+        if keep and self._held is not None:
+            with suppress(DestinationError):
+                self.write_held()
+                self.checkpoint(self.state.written)
+        self._held = None
         if self._descriptor is None:
             return
         if keep and (self.state.can_resume or self.state.is_rejected):

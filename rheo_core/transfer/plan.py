@@ -24,7 +24,10 @@ _STRONG_AFTER_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """What tells one version of a file from another; strong ones only."""
+    """What tells one version of a file from another; strong ones only.
+
+    A date is of use where there is no ETag.
+    """
 
     etag: str | None = None
     last_modified: str | None = None
@@ -38,10 +41,11 @@ class Validator:
     def of(cls, headers: Mapping[str, str]) -> "Validator":
         """The strong validators of a reply."""
         etag = headers.get("ETag", "").strip()
+        if _STRONG_ETAG.fullmatch(etag):
+            return cls(etag=etag)
         modified = headers.get("Last-Modified", "").strip()
         return cls(
-            etag=etag if _STRONG_ETAG.fullmatch(etag) else None,
-            last_modified=modified if _is_strong_date(modified, headers.get("Date", "")) else None,
+            last_modified=modified if _is_strong_date(modified, headers.get("Date", "")) else None
         )
 
 
@@ -181,10 +185,7 @@ def check_version(
         ChangedError: it does not.
     """
     told = plan.validator
-    if validator.etag:
-        same = told.etag == validator.etag
-    else:
-        same = told.last_modified == validator.last_modified
+    same = told.if_range == validator.if_range
     if not same or (None not in (total, plan.total) and plan.total != total):
         raise ChangedError("the file on the server is another one than before")
     if (

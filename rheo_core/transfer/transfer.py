@@ -1,28 +1,22 @@
 """One attempt at moving a file: ask, judge the reply, set connections to work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import aiohttp
 
 from rheo_core.domain.exceptions import (
-    ConnectionFailedError,
     DestinationError,
     DownloadError,
     DownloadTimeoutError,
-    HttpStatusError,
     ProtocolError,
 )
-from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
+from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking.record import DownloadRecord
 
-from .body import Body, body_of
 from .crew import Crew
-from .errors import translated_errors
 from .hosts import Hosts
 from .limits import TokenBucket
 from .part_file import PartFile
@@ -31,18 +25,15 @@ from .plan import (
     Plan,
     RangeRefusedError,
     Validator,
-    check_version,
-    read_plan,
 )
-from .segments import Segment, SegmentMap
+from .request import Request
+from .segments import Segment, SegmentMap, WrittenRange
 from .sources import Source, Sources
 from .state import PartState
 
-_MOST_REDIRECTS = 10
 _BUFFERS = 32 << 20
 """Bytes that all connections together collect before they write, two buffers each."""
 _SMALLEST_BATCH = 64 << 10
-_REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
@@ -134,7 +125,7 @@ class Transfer:
                 # Some servers have an ETag a machine, others one and no ranges.
                 self.options = replace(self.options, connections=1)
                 self.sources.main.most = 1
-                await self.disk.run(part.begin, None, Validator())
+                await self._begin_again(part)
                 continue
             except DestinationError:
                 raise
@@ -153,9 +144,9 @@ class Transfer:
         Raises:
             RangeRefusedError: only a fresh start can help.
         """
-        segments = SegmentMap(part.state.total, part.state.written)
-        segment = segments.first()
-        async with self._ask(segment, part.state) as (plan, body):
+        asked = SegmentMap(part.state.total, part.state.written).first()
+        async with await self._ask(asked, part.state) as reply:
+            plan = reply.plan
             # Before anything can fail: who waits for room wants to know how much.
             expected = self.record.config.size_bytes
             self.record.total_bytes = expected if plan.total is None else plan.total
@@ -165,27 +156,43 @@ class Transfer:
                     part = await self._place(plan.name)
                     if _continues(plan, part.state):
                         return False, part
-                await self.disk.run(part.begin, plan.total, plan.validator, plan.promised)
-                segments = SegmentMap(plan.total)
-                segment = segments.first()
+                part.expect(plan.total, plan.validator, plan.promised)
+                if not part.can_hold(plan.total):
+                    await self.disk.run(part.begin)
             elif part.state.total is None:  # the first reply did not tell it, this one does
                 part.state = replace(part.state, total=plan.total)
-                segments = SegmentMap(plan.total, part.state.written)
-                segment = segments.first()
             self._check_size(plan.total)
             if plan.partial and plan.total is not None:
                 await self.disk.run(part.check_room, plan.total)
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
-            self._show(segments)
-            await Crew(self, part, segments).run(segment, plan, body)
-        written = segments.written()
+            written = await self._receive(reply, part)
         size = sum(piece.end - piece.start for piece in written)
         self.record.total_bytes = self.record.bytes_downloaded = size
         part.state = replace(part.state, total=size, written=written)
         if plan.total is None:
             await self._check_whole(part, size)
         return True, part
+
+    async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
+        """Bring all that is missing; return what there is then."""
+        state, record = part.state, self.record
+        record.bytes_downloaded = record.sampled_bytes = state.offset
+        self._announce()
+        if self.is_unlimited and part.can_hold(state.total):
+            data = reply.body.all_here()
+            if data is not None:  # there is nobody to set to work
+                part.hold(data)
+                record.transferred += len(data)
+                return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
+        segments = SegmentMap(state.total, state.written)
+        await Crew(self, part, segments).run(segments.first(), reply)
+        return segments.written()
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether bytes may come as fast as they can."""
+        return all(limit.rate_bps is None for limit in self.limits)
 
     def _check_size(self, size: int | None) -> None:
         """A page that asks to sign in must not pass for the file."""
@@ -198,8 +205,12 @@ class Transfer:
         try:
             self._check_size(size)
         except ProtocolError:
-            await self.disk.run(part.begin, None, Validator())
+            await self._begin_again(part)
             raise
+
+    async def _begin_again(self, part: PartFile) -> None:
+        part.expect(None, Validator())
+        await self.disk.run(part.begin)
 
     def batch_bytes(self) -> int:
         """What one connection collects before it writes: less, the more there are."""
@@ -214,112 +225,40 @@ class Transfer:
                 "are kept; to fetch the new one, add its link"
             )
 
-    @asynccontextmanager
-    async def _ask(self, segment: Segment, state: PartState) -> AsyncIterator[tuple[Plan, Body]]:
-        """The first reply of use, from the sources in turn.
+    async def _ask(self, segment: Segment, state: PartState) -> Request:
+        """The first one with a reply of use, of the sources in turn.
 
         Raises:
             DownloadError: what was wrong with the first of them, where none is of use.
         """
         first: DownloadError | None = None
         for source in list(self.sources.usable()):
-            async with AsyncExitStack() as stack:
-                try:
-                    reply = self.request(source, segment, state)
-                    plan, body = await stack.enter_async_context(reply)
-                    if source is not self.sources.own and state.can_resume and not plan.partial:
-                        raise RangeRefusedError("the mirror has another version")
-                except DownloadError as error:
-                    own_refusal = source is self.sources.own and isinstance(
-                        error, RangeRefusedError
-                    )
-                    if own_refusal or not self.sources.has_mirrors:
-                        raise
-                    source.most = 0
-                    first = first or error
-                    continue
-                self.sources.main = source
-                yield plan, body
-                return
+            try:
+                request = await self.request(source, segment, state).open()
+                if source is self.sources.own or request.plan.partial or not state.can_resume:
+                    self.sources.main = source
+                    return request
+                async with request:
+                    raise RangeRefusedError("the mirror has another version")
+            except DownloadError as error:
+                own_refusal = source is self.sources.own and isinstance(error, RangeRefusedError)
+                if own_refusal or not self.sources.has_mirrors:
+                    raise
+                source.most = 0
+                first = first or error
         raise first or ProtocolError("no mirror is left")
 
-    @asynccontextmanager
-    async def request(
+    def request(
         self, source: Source, segment: Segment, state: PartState, *, is_counted: bool = False
-    ) -> AsyncIterator[tuple[Plan, Body]]:
-        """Ask for what a segment lacks, or for the whole file where nothing is known of it.
-
-        `is_counted` tells that `Hosts` counts this connection already.
-
-        Raises:
-            ChangedError: the reply brings another version than `state` tells of.
-            RangeRefusedError: it does not bring the range.
-            DownloadError: any other failure.
-        """
-        is_open = False
-        counted = self._hosts.connection(source.host, self.explain, self.record.id)
-        async with nullcontext(_no_news) if is_counted else counted as answered:
-            try:
-                async with self._reply(source, segment, state) as reply:
-                    is_open = True
-                    answered()
-                    yield reply
-            except DownloadError as error:
-                if not is_open and self._is_refusal(error, source):
-                    self._hosts.refused(source.host)
-                raise
-
-    def _is_refusal(self, error: DownloadError, source: Source) -> bool:
-        """Whether the host wants fewer connections, as far as that can be told."""
-        if isinstance(error, HttpStatusError):
-            return error.status in _REFUSALS
-        return isinstance(error, ConnectionFailedError) and self._hosts.bears_others(source.host)
-
-    @asynccontextmanager
-    async def _reply(
-        self, source: Source, segment: Segment, state: PartState
-    ) -> AsyncIterator[tuple[Plan, Body]]:
-        asked = _range_headers(segment, state)
-        with translated_errors(source.name, self._timeouts):
-            async with self._client.get(
-                source.url,
-                headers={"Accept": "*/*", "Accept-Encoding": "identity", **asked},
-                timeout=self._timeouts,
-                max_redirects=_MOST_REDIRECTS,
-                middlewares=(RedirectGuard(self.record.config.headers_for(source.url)),),
-            ) as reply:
-                body = body_of(reply, self.options.stall_timeout)
-                try:
-                    _check_coding(reply)
-                    plan = read_plan(
-                        reply.status,
-                        reply.reason or "",
-                        reply.headers,
-                        _length(reply),
-                        segment.received if asked else None,
-                    )
-                    if plan.partial:
-                        check_version(plan, state.total, state.validator, state.promised)
-                    yield plan, body
-                finally:
-                    body.close()
-
-    def _show(self, segments: SegmentMap) -> None:
-        self.record.bytes_downloaded = self.record.sampled_bytes = segments.received
-        self._announce()
-
-
-def _no_news() -> None:
-    """What there is to tell of a connection whose answer is known already."""
-
-
-def _range_headers(segment: Segment, state: PartState) -> dict[str, str]:
-    """Ask for a range only where a strong validator guards it (RFC 9110 13.1.5)."""
-    if_range = state.validator.if_range
-    if if_range is None or (segment.received == 0 and segment.end == state.total):
-        return {}
-    last = "" if segment.end in (None, state.total) else str(segment.end - 1)
-    return {"Range": f"bytes={segment.received}-{last}", "If-Range": if_range}
+    ) -> Request:
+        """Ask a source; `is_counted` tells that `Hosts` counts this connection already."""
+        connection = None
+        if not is_counted:
+            connection = self._hosts.connection(source.host, self.explain, self.record.id)
+        headers = self.record.config.headers_for(source.url)
+        return Request(
+            self._client, self._hosts, connection, source, segment, state, self._timeouts, headers
+        )
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
@@ -330,18 +269,6 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
         and refused.validator.etag is not None
         and refused.validator.etag == state.validator.etag
     )
-
-
-def _check_coding(reply: aiohttp.ClientResponse) -> None:
-    """Refuse transfer codings that nobody asked for (RFC 9112 6.1)."""
-    codings = ", ".join(reply.headers.getall("Transfer-Encoding", ()))
-    if codings and codings.strip(" \t").lower() != "chunked":
-        raise ProtocolError(f"transfer coding {printable(codings)!r} is not understood")
-
-
-def _length(reply: aiohttp.ClientResponse) -> int | None:
-    """Bytes of the body, where a header tells (RFC 9112 6.3: chunked coding overrides it)."""
-    return None if "Transfer-Encoding" in reply.headers else reply.content_length
 
 
 def _continues(plan: Plan, state: PartState) -> bool:

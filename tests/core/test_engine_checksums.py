@@ -294,6 +294,7 @@ async def test_bytes_out_of_order_are_read_once(
         await exchange.head(Content_Length=len(BODY), ETag='"v1"')
         await exchange.send(BODY[:500_000])
         await server.wait_for_requests(2)
+        await until(lambda: (tmp_path / "f.part").stat().st_size == len(BODY))
         await exchange.send(BODY[500_000:])
 
     config = FileConfig(url=server.on("/f", slow_first), hash_config=wanted(BODY))

@@ -47,7 +47,8 @@ FIRST_HALF = written((0, 100))
 def begun(part: PartFile) -> None:
     """Leave a part file whose first half a checkpoint has noted."""
     part.open()
-    part.begin(200, STRONG)
+    part.expect(200, STRONG)
+    part.begin()
     part.write(0, DATA[:100])
     part.checkpoint(FIRST_HALF)
     part.release(keep=True)
@@ -139,7 +140,8 @@ def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.Mo
 
 def test_several_pieces(part: PartFile) -> None:
     part.open()
-    part.begin(200, STRONG)
+    part.expect(200, STRONG)
+    part.begin()
     pieces = written((0, 10), (50, 60), (190, 200))
     for piece in pieces:
         crc = part.write(piece.start, DATA[piece.start : piece.end])
@@ -159,7 +161,8 @@ def test_the_checksum_goes_on_from_write_to_write(part: PartFile) -> None:
 
 def test_without_a_strong_validator_nothing_is_gone_on_from(part: PartFile) -> None:
     part.open()
-    part.begin(200, Validator())
+    part.expect(200, Validator())
+    part.begin()
     part.write(0, DATA[:100])
     part.checkpoint(FIRST_HALF)
     part.release(keep=True)
@@ -176,7 +179,8 @@ def test_a_part_that_is_gone_is_not_believed(part: PartFile) -> None:
 def test_begin_drops_what_was_there(part: PartFile) -> None:
     begun(part)
     part.open()
-    part.begin(5, Validator())
+    part.expect(5, Validator())
+    part.begin()
     assert part.path.read_bytes() == b""
     assert part.state == PartState("source", 5, Validator())
 
@@ -232,7 +236,8 @@ def test_a_state_that_is_a_link_is_not_written_through(part: PartFile) -> None:
     part.state_path.symlink_to(victim)
     try:
         part.open()
-        part.begin(5, STRONG)
+        part.expect(5, STRONG)
+        part.begin()
         part.checkpoint(())
     except DestinationError:
         pass
@@ -344,7 +349,8 @@ def test_any_bytes_as_state(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("kind", ["file", "dangling link", "folder"])
 def test_commit_never_clobbers(part: PartFile, kind: str) -> None:
     part.open()
-    part.begin(3, Validator())
+    part.expect(3, Validator())
+    part.begin()
     part.write(0, b"abc")
     match kind:
         case "file":
@@ -366,7 +372,8 @@ def test_commit_never_clobbers(part: PartFile, kind: str) -> None:
 def test_commit_overwrites_where_asked(part: PartFile) -> None:
     part.destination.write_bytes(b"old and long")
     part.open()
-    part.begin(3, Validator())
+    part.expect(3, Validator())
+    part.begin()
     part.write(0, b"abc")
     part.commit(3, overwrite=True)
     assert part.destination.read_bytes() == b"abc"
@@ -378,7 +385,8 @@ def test_commit_overwrites_regular_files_only(part: PartFile, kind: str) -> None
     victim = part.destination.with_name("victim")
     victim.write_bytes(b"victim")
     part.open()
-    part.begin(3, Validator())
+    part.expect(3, Validator())
+    part.begin()
     part.write(0, b"abc")
     match kind:
         case "link":
@@ -395,7 +403,8 @@ def test_commit_overwrites_regular_files_only(part: PartFile, kind: str) -> None
 
 def test_commit_cuts_what_is_too_much(part: PartFile) -> None:
     part.open()
-    part.begin(None, Validator())
+    part.expect(None, Validator())
+    part.begin()
     part.write(0, b"abcdef")
     part.commit(3, overwrite=False)
     assert part.destination.read_bytes() == b"abc"
@@ -403,7 +412,8 @@ def test_commit_cuts_what_is_too_much(part: PartFile) -> None:
 
 def test_an_empty_file(part: PartFile) -> None:
     part.open()
-    part.begin(0, Validator())
+    part.expect(0, Validator())
+    part.begin()
     part.commit(0, overwrite=False)
     assert part.destination.read_bytes() == b""
 
@@ -412,7 +422,8 @@ def test_the_umask_decides_on_the_mode(part: PartFile) -> None:
     previous = os.umask(0o027)
     try:
         part.open()
-        part.begin(0, Validator())
+        part.expect(0, Validator())
+        part.begin()
         part.commit(0, overwrite=False)
     finally:
         os.umask(previous)
@@ -432,7 +443,8 @@ def test_release_keeps_what_can_be_gone_on_from(part: PartFile) -> None:
 
 def test_release_without_a_checkpoint_keeps_nothing(part: PartFile) -> None:
     part.open()
-    part.begin(10, STRONG)
+    part.expect(10, STRONG)
+    part.begin()
     part.write(0, b"abc")
     part.release(keep=True)
     assert names_in(part.path.parent) == []
@@ -448,7 +460,8 @@ def test_discard_of_what_is_not_open(part: PartFile) -> None:
 
 def test_release_after_commit_touches_nothing(part: PartFile) -> None:
     part.open()
-    part.begin(1, Validator())
+    part.expect(1, Validator())
+    part.begin()
     part.write(0, b"a")
     part.commit(1, overwrite=False)
     part.release(keep=False)
@@ -465,7 +478,8 @@ def test_errors_of_the_disk_have_the_path(
     part: PartFile, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[DestinationError]
 ) -> None:
     part.open()
-    part.begin(10, STRONG)
+    part.expect(10, STRONG)
+    part.begin()
 
     def fail(*_: object) -> int:
         raise OSError(code, os.strerror(code))
@@ -483,7 +497,8 @@ def test_short_writes_are_continued(part: PartFile, monkeypatch: pytest.MonkeyPa
         part_file_module.os, "pwrite", lambda fd, data, at: real(fd, bytes(data[:7]), at)
     )
     part.open()
-    part.begin(200, STRONG)
+    part.expect(200, STRONG)
+    part.begin()
     part.write(0, DATA)
     part.commit(200, overwrite=False)
     assert part.destination.read_bytes() == DATA

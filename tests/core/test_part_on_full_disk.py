@@ -19,7 +19,8 @@ def part(tmp_path: Path) -> Iterator[PartFile]:
     """An open part file that expects a million bytes."""
     part = PartFile(tmp_path / "a.bin", "source")
     part.open()
-    part.begin(1_000_000, STRONG)
+    part.expect(1_000_000, STRONG)
+    part.begin()
     yield part
     part.release(keep=False)
 
@@ -80,7 +81,8 @@ def test_syncing_is_a_choice(
         monkeypatch.setattr(os, name, lambda _, name=name: synced.append(name))
     part = PartFile(tmp_path / "a", "source", durable=durable)
     part.open()
-    part.begin(4, STRONG)
+    part.expect(4, STRONG)
+    part.begin()
     part.checkpoint((WrittenRange(0, 4, part.write(0, b"data")),))
     part.commit(4, overwrite=False)
     assert (tmp_path / "a").read_bytes() == b"data"

@@ -1,0 +1,167 @@
+"""One GET: counted at its host, its reply judged, its errors in our words."""
+
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    HttpStatusError,
+    ProtocolError,
+)
+from rheo_core.domain.request_headers import Headers
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
+
+from .body import Body, body_of
+from .errors import translation
+from .hosts import Connection, Hosts
+from .plan import Plan, check_version, read_plan
+from .segments import Segment
+from .sources import Source
+from .state import PartState
+
+_MOST_REDIRECTS = 10
+_REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+class Request:
+    """Asks for what a segment lacks, or for the whole file where nothing is known of it.
+
+    To be used as `async with await request.open():`; `plan` and `body` are those of the reply.
+
+    Args:
+        client: sends it.
+        hosts: counts its connection.
+        connection: the place for it, not taken yet; None where it is counted already.
+        source: where it goes to.
+        segment: what is asked for.
+        state: what is known of the file.
+        timeouts: limits of patience.
+        headers: that the user has sent along, as far as `source` may have them.
+    """
+
+    plan: Plan
+    body: Body
+
+    def __init__(
+        self,
+        client: BaseHttpClient,
+        hosts: Hosts,
+        connection: Connection | None,
+        source: Source,
+        segment: Segment,
+        state: PartState,
+        timeouts: aiohttp.ClientTimeout,
+        headers: Headers,
+    ) -> None:
+        self._client = client
+        self._hosts = hosts
+        self._connection = connection
+        self._source = source
+        self._segment = segment
+        self._state = state
+        self._timeouts = timeouts
+        self._headers = headers
+        self._exchange: AbstractAsyncContextManager[aiohttp.ClientResponse] | None = None
+
+    async def open(self) -> Self:
+        """Send it, and read the head of the reply.
+
+        Raises:
+            ChangedError: the reply brings another version than `state` tells of.
+            RangeRefusedError: it does not bring the range.
+            DownloadError: any other failure.
+        """
+        if self._connection is not None:
+            await self._connection.begin()
+        try:
+            await self._ask()
+        except BaseException as error:
+            if self._is_refusal(self._translated(error)):
+                self._hosts.refused(self._source.host)
+            await self._leave(error)
+            raise
+        if self._connection is not None:
+            self._connection.answered()
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise what went wrong in the block in our words."""
+        await self._leave(error)
+
+    async def _ask(self) -> None:
+        asked = _range_headers(self._segment, self._state)
+        exchange = self._client.get(
+            self._source.url,
+            headers=_HEADERS | asked,
+            timeout=self._timeouts,
+            max_redirects=_MOST_REDIRECTS,
+            middlewares=(RedirectGuard(self._headers),),
+        )
+        reply = await exchange.__aenter__()
+        self._exchange = exchange  # to be left from now on
+        self.body = body_of(reply, self._timeouts.sock_read)
+        _check_coding(reply)
+        offset = self._segment.received if asked else None
+        self.plan = read_plan(
+            reply.status, reply.reason or "", reply.headers, _length(reply), offset
+        )
+        if self.plan.partial:
+            state = self._state
+            check_version(self.plan, state.total, state.validator, state.promised)
+
+    async def _leave(self, error: BaseException | None) -> None:
+        """Let go of reply and connection; raise what went wrong, if it has another name here."""
+        try:
+            if self._exchange is not None:
+                self.body.close()
+                await self._exchange.__aexit__(type(error) if error else None, error, None)
+        finally:
+            if self._connection is not None:
+                self._connection.end()
+        ours = self._translated(error)
+        if ours is not None and ours is not error:
+            raise ours from error
+
+    def _translated(self, error: BaseException | None) -> BaseException | None:
+        return translation(error, self._source.name, self._timeouts) or error
+
+    def _is_refusal(self, error: BaseException | None) -> bool:
+        """Whether the host wants fewer connections, as far as that can be told."""
+        if isinstance(error, HttpStatusError):
+            return error.status in _REFUSALS
+        lost = isinstance(error, ConnectionFailedError)
+        return lost and self._hosts.bears_others(self._source.host)
+
+
+def _range_headers(segment: Segment, state: PartState) -> dict[str, str]:
+    """Ask for a range only where a strong validator guards it (RFC 9110 13.1.5)."""
+    if_range = state.validator.if_range
+    if if_range is None or (segment.received == 0 and segment.end == state.total):
+        return {}
+    last = "" if segment.end in (None, state.total) else str(segment.end - 1)
+    return {"Range": f"bytes={segment.received}-{last}", "If-Range": if_range}
+
+
+def _check_coding(reply: aiohttp.ClientResponse) -> None:
+    """Refuse transfer codings that nobody asked for (RFC 9112 6.1)."""
+    codings = ", ".join(reply.headers.getall("Transfer-Encoding", ()))
+    if codings and codings.strip(" \t").lower() != "chunked":
+        raise ProtocolError(f"transfer coding {printable(codings)!r} is not understood")
+
+
+def _length(reply: aiohttp.ClientResponse) -> int | None:
+    """Bytes of the body, where a header tells (RFC 9112 6.3: chunked coding overrides it)."""
+    return None if "Transfer-Encoding" in reply.headers else reply.content_length
