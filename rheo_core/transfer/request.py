@@ -41,7 +41,7 @@ class Request:
         segment: what is asked for.
         state: what is known of the file.
         timeouts: limits of patience.
-        headers: those of this download.
+        headers: that the user has sent along, as far as `source` may have them.
     """
 
     plan: Plan
@@ -56,7 +56,7 @@ class Request:
         segment: Segment,
         state: PartState,
         timeouts: aiohttp.ClientTimeout,
-        headers: Headers = (),
+        headers: Headers,
     ) -> None:
         self._client = client
         self._hosts = hosts

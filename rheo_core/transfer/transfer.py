@@ -255,15 +255,9 @@ class Transfer:
         connection = None
         if not is_counted:
             connection = self._hosts.connection(source.host, self.explain, self.record.id)
+        headers = self.record.config.headers_for(source.url)
         return Request(
-            self._client,
-            self._hosts,
-            connection,
-            source,
-            segment,
-            state,
-            self._timeouts,
-            self.record.config.headers_for(source.url),
+            self._client, self._hosts, connection, source, segment, state, self._timeouts, headers
         )
 
 
