@@ -102,7 +102,7 @@ os.link = refuse
 
 @sizes
 @pytest.mark.parametrize("kind", _OLD_DISKS)
-async def test_l15_where_files_cannot_be_created_whole(
+async def test_where_files_cannot_be_created_whole(
     server: MisbehavingServer, user: Home, tmp_path: Path, kind: str, size: int
 ) -> None:
     """It goes the way of larger files: a part file, and a name when it is whole."""
@@ -121,7 +121,7 @@ async def test_l15_where_files_cannot_be_created_whole(
 
 @sizes
 @pytest.mark.parametrize("exists", ["skip", "rename", "overwrite"])
-async def test_l12_two_processes_fetch_one_file(
+async def test_l13_two_processes_fetch_one_file(
     server: MisbehavingServer, user: Home, tmp_path: Path, size: int, exists: str
 ) -> None:
     """Both have asked before either gets a byte: none saw that the other one was there."""

@@ -1,4 +1,4 @@
-"""L07, L12: small files wait in memory for their commit; killed, or a call fails, at every step.
+"""L07: small files wait in memory for their commit; killed, or a call fails, at every step.
 
 A crash costs what was in memory, and leaves nothing to tidy up: no part file, no state.
 """
