@@ -1,18 +1,15 @@
 """`rheo download`: from arguments to downloads."""
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.text import at_most, printable
 
+from .asked import Item, Remark, Remarks, entries, judged
 from .options import CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
     Checksum,
@@ -30,12 +27,6 @@ from .parameters import (
     Urls,
     Workers,
 )
-
-if TYPE_CHECKING:
-    from rheo_core.inputs import Entry
-
-_STANDARD_INPUT = "-"
-_MOST_LINES = 50
 
 
 def download(
@@ -72,95 +63,58 @@ def download(
         speed_limit=limit_rate,
         file_exists_strategy=exists,
     )
-    asked = _collect(urls or [], input_files or [])
+    remarks = Remarks(quiet=quiet)
+    wanted: Iterator[Item] = map(judged, entries(urls or [], input_files or []))
     if filename is not None or checksum is not None or mirrors:
-        _refine(asked, filename, checksum, mirrors or [])
-    if sidecar:
-        asked.configs = [config.model_copy(update={"sidecar": True}) for config in asked.configs]
-    asked.tell(quiet=quiet)
-    if not asked.configs:
+        wanted = _only_one(wanted, filename, checksum, mirrors or [])
+    first = _first(wanted, remarks)
+    if first is None:
         raise typer.Exit(ExitCode.FAILED)
+    wanted = chain([first], wanted)
+    if sidecar:
+        wanted = map(_with_sidecar, wanted)
     _make_folder(settings.download_dir)
 
     from .running import Output, run
 
-    code = run(
-        asked.configs, settings, Output(json=json_events, quiet=quiet, verbose=common.verbose)
-    )
-    if code is ExitCode.DONE and asked.problems:
+    shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
+    code = run(wanted, remarks, settings, shown)
+    if code is ExitCode.DONE and remarks.any_problem:
         code = ExitCode.FAILED
     raise typer.Exit(code)
 
 
-@dataclass(slots=True)
-class _Asked:
-    """What the arguments and the list ask for."""
+def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
+    """The first download; remarks before it are told."""
 
-    configs: list[FileConfig] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
 
-    def add(self, entry: "Entry", where: str) -> None:
-        if entry.problem and entry.config is not None:
-            self.notes.append(f"{where}: {entry.problem}, left out: {entry.text}")
-        elif entry.config is not None:
-            self.configs.append(entry.config)
-            self.ids.add(entry.config.id)
-        else:
-            self.problems.append(f"{where}: {entry.problem}")
-
-    def tell(self, *, quiet: bool) -> None:
-        """Say on standard error what is not right, and unless `quiet` what is left out."""
-        for lines in (self.problems, [] if quiet else self.notes):
-            if lines:
-                said = at_most([printable(line) for line in lines], "\nrheo: ", _MOST_LINES)
-                typer.echo(f"rheo: {said}", err=True)
+    for item in wanted:
+        if isinstance(item, FileConfig):
+            return item
+        remarks.tell(item, say)
+    remarks.finish(say)
+    return None
 
 
-def _collect(urls: list[str], list_files: list[str]) -> _Asked:
-    from rheo_core.inputs import read_entries
-
-    asked = _Asked()
-    for number, url in enumerate(urls, 1):
-        entry = next(read_entries([url], asked.ids), None)
-        if entry is None:
-            asked.problems.append(f"argument {number}: {url!r} is no URL")
-        else:
-            asked.add(entry, f"argument {number}")
-    for list_file in list_files:
-        before = len(asked.configs) + len(asked.problems) + len(asked.notes)
-        name = "standard input" if list_file == _STANDARD_INPUT else list_file
-        # A copy: what the list itself repeats is told with the line.
-        known = frozenset(asked.ids)
-        with _open_list(list_file) as lines:
-            for entry in read_entries(lines, known):
-                asked.add(entry, f"{name}, line {entry.line}")
-        if before == len(asked.configs) + len(asked.problems) + len(asked.notes):
-            asked.problems.append(f"{name}: there is no URL in it")
-    return asked
+def _with_sidecar(item: Item) -> Item:
+    return item.model_copy(update={"sidecar": True}) if isinstance(item, FileConfig) else item
 
 
-@contextmanager
-def _open_list(list_file: str) -> Iterator[Iterable[str]]:
-    """The lines of the list; ends the command where it cannot be read."""
-    try:
-        if list_file == _STANDARD_INPUT:
-            yield (line.decode("utf-8", errors="replace") for line in sys.stdin.buffer)
-        else:
-            with Path(list_file).open(encoding="utf-8", errors="replace") as file:
-                yield file
-    except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        fail(f"cannot read the list {list_file}: {reason}.", ExitCode.FAILED)
-
-
-def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: list[str]) -> None:
-    """Give the only download what it alone gets; ends the command if it is not the only one."""
-    if len(asked.configs) + len(asked.problems) + len(asked.notes) != 1:
+def _only_one(
+    wanted: Iterator[Item], filename: str | None, checksum: str | None, mirrors: list[str]
+) -> Iterator[Item]:
+    """The only item with what it alone gets; ends the command if it is not the only one."""
+    items = list(islice(wanted, 2))
+    if len(items) != 1:
         fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
-    if not asked.configs:
-        return
+    return iter([_refined(item, filename, checksum, mirrors) for item in items])
+
+
+def _refined(item: Item, filename: str | None, checksum: str | None, mirrors: list[str]) -> Item:
+    if isinstance(item, Remark):
+        return item
     if filename is not None and (not filename.strip() or set(filename) & set("/\\\0")):
         problem = f"--filename {filename!r} is no file name: one without / and \\ is needed."
         fail(problem, ExitCode.FAILED)
@@ -168,10 +122,9 @@ def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: 
         hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None
     except ValueError as error:
         fail(f"--hash: {_reason(error)}.", ExitCode.FAILED)
-    url = asked.configs[0].url
     try:
-        asked.configs[0] = FileConfig(
-            url=url, filename=filename, hash_config=hash_config, mirrors=tuple(mirrors)
+        return FileConfig(
+            url=item.url, filename=filename, hash_config=hash_config, mirrors=tuple(mirrors)
         )
     except ValueError as error:
         fail(f"--mirror: {_reason(error)}.", ExitCode.FAILED)

@@ -158,8 +158,8 @@ class Attempt:
             await self._tools.reading.run_stoppable(part.open)
         record = self._record
         record.destination = path
-        record.name = path.name
-        record.bytes_downloaded = record.sampled_bytes = part.state.offset
+        record.final_name = path.name
+        record.go_on_from(part.state.offset)
         self._tools.lifecycle.explain(record, "")
         return part
 
@@ -258,7 +258,7 @@ class Attempt:
                     raise
             part.destination = await self._claim(part.destination) or part.destination
             self._record.destination = part.destination
-            self._record.name = part.destination.name
+            self._record.final_name = part.destination.name
 
     async def _let_go(self, part: PartFile) -> None:
         if part.is_open or part.is_holding:

@@ -53,7 +53,7 @@ class _Reader:
 
     def __init__(self, known: Container[str]) -> None:
         self._known = known
-        self._first_line: dict[str, int] = {}  # by URL
+        self._first_line: dict[int, int] = {}  # by id, as a number: lists may be very long
         self._line = 0
 
     def read(self, lines: Iterable[str]) -> Iterator[Entry]:
@@ -81,8 +81,7 @@ class _Reader:
         """Why the download would be there twice; "" for a new one."""
         if self._known and config.id in self._known:
             return "already in the list"
-        # Nothing but the URL tells these configs apart, and their ids cost more than the rest.
-        first = self._first_line.setdefault(config.url, self._line)
+        first = self._first_line.setdefault(int(config.id, 16), self._line)
         return "" if first == self._line else f"already in the list, line {first}"
 
 

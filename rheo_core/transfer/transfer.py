@@ -247,7 +247,7 @@ class Transfer:
         )
 
     def _show(self, segments: SegmentMap) -> None:
-        self.record.bytes_downloaded = self.record.sampled_bytes = segments.received
+        self.record.go_on_from(segments.received)
         self._announce()
 
 
