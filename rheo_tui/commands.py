@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .formatting import parse_rate
+from rheo_core.domain.sizes import parse_rate
 
 ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
 _ALL = (*ID_VERBS, "link", "add", "limit", "prune", "quit")
@@ -63,7 +63,7 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
     try:
         return Command(verb, rate=parse_rate(argument))
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(f"“{argument}” is not acceptable: it {error}.") from None
 
 
 def _parse_days(text: str) -> int:

@@ -144,7 +144,7 @@ def test_commands() -> None:
         ("pause zz", "No download has an ID that starts with “zz”."),
         ("retry", "needs the start of an ID"),
         ("explode 3f", "is no command"),
-        ("limit soon", "is not a speed"),
+        ("limit soon", "bytes a second such as 500K"),
         ("add", "needs something after it"),
         ("quit now", "takes nothing"),
     ],

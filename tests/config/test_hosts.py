@@ -1,0 +1,79 @@
+"""The tables `[hosts."..."]`: which host they stand for, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from rheo_core.config import Settings, load_settings, save_settings
+from rheo_core.config.hosts import HostSettings
+from rheo_core.domain.hosts import find_host
+
+_TABLES = """\
+[hosts."Example.org"]
+speed_limit = "500K"
+connections = 2
+
+[hosts."*.example.org"]
+max_concurrent = 1
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def test_tables_are_read_and_written(file: Path) -> None:
+    file.write_text(_TABLES)
+    loaded = load_settings(file)
+    assert loaded.problems == ()
+    assert loaded.settings.hosts == {
+        "example.org": HostSettings(speed_limit=500_000, connections=2),
+        "*.example.org": HostSettings(max_concurrent=1),
+    }
+    save_settings(loaded.settings, file)
+    assert load_settings(file).settings == loaded.settings
+
+
+def test_the_environment_gives_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHEO_HOSTS", '{"::1": {"speed_limit": "1M"}}')
+    assert Settings().hosts == {"::1": HostSettings(speed_limit=1_000_000)}
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "sentence"),
+    [
+        ('[hosts."a b"]', 1, "hosts.a b = 'a b' is not acceptable: it should be a host such as"),
+        ('[hosts."a.org:80"]', 1, "without a port"),
+        ('[hosts."*"]', 1, "example.org or *.example.org"),
+        ('[hosts."a.org"]\nconnections = 0', 2, "hosts.a.org.connections = 0 is not acceptable"),
+        ("[hosts.a]\nmax_concurrent = true", 2, "valid integer (1 to 64)"),
+        ("[hosts.a]\nspeed_limit = 'fast'", 2, "it should be bytes a second such as"),
+        ("[hosts.a]\nspeedlimit = 1", 2, "is not a setting; did you mean speed_limit?"),
+        ("[hosts]\na = 3", 2, "hosts.a = 3 is not acceptable: it should be a table."),
+    ],
+)
+def test_each_problem_is_one_sentence(file: Path, table: str, line: int, sentence: str) -> None:
+    file.write_text(f"{table}\n[hosts.good]\nconnections = 3\n")
+    loaded = load_settings(file)
+    (problem,) = loaded.problems
+    assert f"line {line}: " in problem
+    assert sentence in problem
+    assert loaded.settings.hosts["good"].connections == 3
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("example.org", "own"),
+        ("EXAMPLE.org", "own"),
+        ("a.example.org", "below"),
+        ("x.deep.example.org", "deeper"),
+        ("badexample.org", None),
+        ("org", None),
+        ("::1", "six"),
+    ],
+)
+def test_the_nearest_table_holds(host: str, found: str | None) -> None:
+    table = {"example.org": "own", "*.example.org": "below", "*.deep.example.org": "deeper"}
+    assert find_host(table | {"::1": "six"}, host) == found
