@@ -27,7 +27,7 @@ from rheo_core.events import (
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
-from rheo_core.transfer import Hosts, TokenBucket, TransferOptions
+from rheo_core.transfer import Hosts, Limits, TransferOptions
 
 from .intake import Intake
 from .lifecycle import Lifecycle
@@ -109,7 +109,7 @@ class DownloadManager(Steering):
         self._queue = queue or PriorityDownloadQueue()
         self._tracker = tracker or DownloadTracker()
         self._emitter = emitter or EventEmitter()
-        self._limit = TokenBucket(speed_limit_bps or None)
+        self._limits = Limits(speed_limit_bps or None)
         self._disk = DiskThreads()
         self._hosts = Hosts(connections_per_host, self._queue.look_again)
         self._on_problem = on_problem or _log.warning
@@ -130,7 +130,7 @@ class DownloadManager(Steering):
             retry_handler=retry_handler,
             disk=self._disk,
             hosts=self._hosts,
-            limit=self._limit,
+            limits=self._limits,
             lifecycle=self._lifecycle,
             keep_rejected=self._session is not None,
             options=TransferOptions(
@@ -296,8 +296,8 @@ class DownloadManager(Steering):
         return replace(
             self._tracker.snapshot(since),
             slots=self._pool.slots,
-            full_hosts=self._hosts.full() if self._is_active else frozenset(),
-            speed_limit_bps=self._limit.rate_bps,
+            full_hosts=self._hosts.busy() if self._is_active else frozenset(),
+            speed_limit_bps=self._limits.total.rate_bps,
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
@@ -350,7 +350,7 @@ class DownloadManager(Steering):
                 raise ValueError(f"max_concurrent is {max_concurrent}; it must be 1 or more")
             self._pool.slots = max_concurrent
         if speed_limit_bps is not None:
-            self._limit.rate_bps = speed_limit_bps or None
+            self._limits.set_total(speed_limit_bps or None)
         if connections is not None:
             if connections < 1:
                 raise ValueError(f"connections is {connections}; it must be 1 or more")

@@ -49,7 +49,7 @@ class Crew:
         self._had = segments.received
         self._stall = StallWatch(
             transfer.record,
-            transfer.limits,
+            transfer.is_held,
             transfer.options.stall_timeout,
             transfer.options.stall_speed,
             self._began,
@@ -68,7 +68,7 @@ class Crew:
         if reply.plan.partial:
             self._ranges_work = True
         main = self._transfer.sources.main
-        self._start(segment, main, self._receive_first(segment, main.host, reply))
+        self._start(segment, main, self._receive_first(segment, main, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -107,14 +107,14 @@ class Crew:
         self._tasks[self._loop.create_task(work)] = segment, source
         self._transfer.record.connections = len(self._tasks)
 
-    async def _receive_first(self, segment: Segment, host: str, reply: Request) -> None:
+    async def _receive_first(self, segment: Segment, source: Source, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
         try:
-            await self._receive(segment, reply)
+            await self._receive(segment, source, reply)
         finally:
-            self._idle_host = host
+            self._idle_host = source.host
 
-    async def _receive(self, segment: Segment, reply: Request) -> None:
+    async def _receive(self, segment: Segment, source: Source, reply: Request) -> None:
         transfer = self._transfer
         try:
             is_over = await receive(
@@ -123,7 +123,7 @@ class Crew:
                 segment,
                 transfer.record,
                 disk=transfer.disk,
-                limits=transfer.limits,
+                throttle=transfer.throttle(source),
                 batch_bytes=transfer.batch_bytes,
             )
         finally:
@@ -144,7 +144,7 @@ class Crew:
                     check_version(reply.plan, state.total, state.validator)
                     raise RangeRefusedError("the server sends the whole file for a range")
                 self._ranges_work = True
-                await self._receive(segment, reply)
+                await self._receive(segment, source, reply)
         finally:
             if is_counted:
                 self._idle_host = source.host
@@ -227,7 +227,7 @@ class Crew:
     @property
     def _is_unlimited(self) -> bool:
         """Under a limit a connection is slow because of us."""
-        return all(limit.rate_bps is None for limit in self._transfer.limits)
+        return not self._transfer.is_limited
 
     def _check_complete(self) -> None:
         if self._segments.is_complete:

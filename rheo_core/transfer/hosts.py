@@ -1,8 +1,11 @@
-"""How many connections each host may have at a time: a limit for all, less where one refuses."""
+"""How much each host may have at a time: a limit for all or its own, less where one refuses."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from rheo_core.domain.hosts import HostLimits, find_host
 
 _LOWERED_SECONDS = 60.0
 """A host that refused a connection is spared it for so long; then it is tried with one more."""
@@ -19,10 +22,10 @@ class _Host:
 
 
 class Hosts:
-    """Counts connections by host, and learns how many each one bears.
+    """Counts connections and downloads by host, and learns how many connections each one bears.
 
     Args:
-        limit: connections to one host.
+        limit: connections to one host, unless its own limits say otherwise.
         on_room: called whenever a host that was full has room again.
     """
 
@@ -31,6 +34,9 @@ class Hosts:
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._claims: dict[str, str] = {}  # downloads without a connection yet -> their host
+        self._running: dict[str, str] = {}  # downloads -> the host they began with
+        self._downloads = Counter[str]()  # the same, counted
+        self._own: Mapping[str, HostLimits] = {}
         self._room = asyncio.Event()
         self._total = 0
 
@@ -44,6 +50,11 @@ class Hosts:
         self._limit = count
         self._note_room()
 
+    def set_own(self, table: Mapping[str, HostLimits]) -> None:
+        """Limits of single hosts, by names as `find_host` has them."""
+        self._own = table
+        self._note_room()
+
     @property
     def in_use(self) -> int:
         """Connections to all hosts together."""
@@ -51,30 +62,45 @@ class Hosts:
 
     def claim(self, download_id: str, host: str) -> None:
         """Say that a download begins, whose first connection will be to this host."""
-        self._claims[download_id] = host
+        self._claims[download_id] = self._running[download_id] = host
+        self._downloads[host] += 1
 
     def drop_claim(self, download_id: str) -> None:
         """Say that it has ended."""
-        if self._claims.pop(download_id, None) is not None:
+        host = self._running.pop(download_id, None)
+        if host is None:
+            return
+        self._downloads[host] -= 1
+        if not self._downloads[host]:
+            del self._downloads[host]
+        if self._claims.pop(download_id, None) is not None or self._own:
             self._note_room()
+
+    def is_busy(self, host: str) -> bool:
+        """Whether no further download from it may begin now."""
+        own = self._limits_of(host)
+        if own is not None and own.max_concurrent is not None:
+            if self._downloads[host] >= own.max_concurrent:
+                return True
+        return self.is_full(host)
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
         claimed = sum(claimed == host for claimed in self._claims.values())
         return self._in_use(host) + claimed >= self.allowed(host)
 
-    def full(self) -> frozenset[str]:
-        """Every host that is full."""
-        known = {*self._hosts, *self._claims.values()}
-        return frozenset(host for host in known if self.is_full(host))
+    def busy(self) -> frozenset[str]:
+        """Every host that is busy."""
+        known = {*self._hosts, *self._downloads}
+        return frozenset(host for host in known if self.is_busy(host))
 
     def allowed(self, host: str) -> int:
         """Connections that it may have now."""
         known = self._hosts.get(host)
         if known is None or known.learned is None:
-            return self._limit
+            return self._limit_of(host)
         spared = asyncio.get_running_loop().time() - known.refused_at
-        return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit)
+        return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit_of(host))
 
     def refused(self, host: str) -> None:
         """Take note that it refused a connection, which is still counted.
@@ -133,11 +159,18 @@ class Hosts:
         known = self._hosts.get(host)
         return known.in_use if known is not None else 0
 
+    def _limits_of(self, host: str) -> HostLimits | None:
+        return find_host(self._own, host.rpartition(":")[0])
+
+    def _limit_of(self, host: str) -> int:
+        own = self._limits_of(host)
+        return own.connections if own and own.connections else self._limit
+
     def _look_again(self, host: str, known: _Host) -> None:
         """Tell of the room that time has brought, until all is as it was."""
         known.waking = None
         self._note_room()
-        if self.allowed(host) >= self._limit:
+        if self.allowed(host) >= self._limit_of(host):
             known.learned = None
             if not known.in_use:
                 self._hosts.pop(host, None)
