@@ -45,7 +45,7 @@ class Feed(Generic[T]):
     def _take_now(self) -> list[T]:
         taken: list[T] = []
         with suppress(Empty):
-            while True:
+            while len(taken) < _READ_AHEAD:  # it may come as fast as it is taken
                 taken.append(self._read.get_nowait())
         return taken
 

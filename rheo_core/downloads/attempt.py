@@ -51,7 +51,7 @@ class Tools:
     resolver: DestinationResolver
     locks: PathLocks
     validator: BaseFileValidator | None  # None: the part file's own hash
-    written: dict[Path, str]  # which download of this run wrote a path
+    written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
     keep_rejected: bool  # what fails its check: there is somebody who may want it all the same
 
 
@@ -83,7 +83,7 @@ class Attempt:
         tools.reporter.report(record, last=True)
         await self._verify(part)
         await self._commit(part)
-        tools.written[part.destination] = record.id
+        tools.written[str(part.destination)] = record.id
         return tools.lifecycle.completed(record)
 
     async def _look_up_checksum(self) -> HashConfig | None:
@@ -218,7 +218,7 @@ class Attempt:
 
     def _wrote_another(self, path: Path) -> bool:
         """Whether another download of this run brought the file of this name."""
-        return self._tools.written.get(path, self._record.id) != self._record.id
+        return self._tools.written.get(str(path), self._record.id) != self._record.id
 
     async def _verify(self, part: PartFile) -> None:
         expected = self._expected or part.state.promised

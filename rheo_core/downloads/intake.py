@@ -48,14 +48,11 @@ class Intake:
                     self._queue.put(record.config, record.priority, record.rank)
 
     def put_back(self) -> None:
-        """Queue again what was stopped while it ran."""
+        """Queue again what was stopped while it ran, or just before."""
         for record in self._tracker.records():
-            if _is_begun(record):
+            is_wanted = not record.status.is_terminal and record.status is not DownloadStatus.PAUSED
+            if is_wanted and record.id not in self._queue:
                 self.requeue(record.config)
-
-    def pending_count(self) -> int:
-        """Downloads that wait, run, or sleep before a retry."""
-        return self._queue.size() + sum(map(_is_begun, self._tracker.records()))
 
     async def add(self, files: Sequence[FileConfig], pool: WorkerPool) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning.
@@ -127,12 +124,9 @@ class Intake:
         return download_id in self._queue or self._is_alive(download_id)
 
 
-def _is_begun(record: DownloadRecord) -> bool:
-    return record.status.is_active or record.status is DownloadStatus.RETRYING
-
-
 async def in_slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
     """The items, some at a time; between them the event loop gets its turn."""
     for start in range(0, len(items), _SLICE):
+        if start:
+            await asyncio.sleep(0)
         yield items[start : start + _SLICE]
-        await asyncio.sleep(0)
