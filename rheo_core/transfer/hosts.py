@@ -34,8 +34,9 @@ class Hosts:
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._claims: dict[str, str] = {}  # downloads without a connection yet -> their host
+        self._claimed = Counter[str]()  # how many of them, by host
         self._running: dict[str, str] = {}  # downloads -> the host they began with
-        self._downloads = Counter[str]()  # the same, counted
+        self._downloads = Counter[str]()  # how many of them, by host
         self._own: Mapping[str, HostLimits] = {}
         self._room = asyncio.Event()
         self._total = 0
@@ -63,31 +64,25 @@ class Hosts:
     def claim(self, download_id: str, host: str) -> None:
         """Say that a download begins, whose first connection will be to this host."""
         self._claims[download_id] = self._running[download_id] = host
+        self._claimed[host] += 1
         self._downloads[host] += 1
 
     def drop_claim(self, download_id: str) -> None:
         """Say that it has ended."""
-        host = self._running.pop(download_id, None)
-        if host is None:
-            return
-        self._downloads[host] -= 1
-        if not self._downloads[host]:
-            del self._downloads[host]
-        if self._claims.pop(download_id, None) is not None or self._own:
+        ended = _take_out(self._running, self._downloads, download_id)
+        claimed = _take_out(self._claims, self._claimed, download_id)
+        if claimed is not None or (ended is not None and self._own):
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
         """Whether no further download from it may begin now."""
         own = self._limits_of(host)
-        if own is not None and own.max_concurrent is not None:
-            if self._downloads[host] >= own.max_concurrent:
-                return True
-        return self.is_full(host)
+        most = own.max_concurrent if own else None
+        return self.is_full(host) or (most is not None and self._downloads[host] >= most)
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
-        claimed = sum(claimed == host for claimed in self._claims.values())
-        return self._in_use(host) + claimed >= self.allowed(host)
+        return self._in_use(host) + self._claimed[host] >= self.allowed(host)
 
     def busy(self) -> frozenset[str]:
         """Every host that is busy."""
@@ -137,13 +132,13 @@ class Hosts:
                 self._room.clear()
                 await self._room.wait()
             explain("")
-        claimed = self._claims.pop(download_id, host)
+        claimed = _take_out(self._claims, self._claimed, download_id)
         known = self._hosts.get(host)
         if known is None:
             known = self._hosts[host] = _Host()
         known.in_use += 1
         self._total += 1
-        if claimed != host:  # the claim was on another one
+        if claimed not in (None, host):  # the claim was on another one
             self._note_room()
         return known
 
@@ -181,6 +176,16 @@ class Hosts:
     def _note_room(self) -> None:
         self._room.set()
         self._on_room()
+
+
+def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> str | None:
+    """Forget the host of a download; returns it."""
+    host = hosts.pop(download_id, None)
+    if host is not None:
+        counts[host] -= 1
+        if not counts[host]:
+            del counts[host]
+    return host
 
 
 class Connection:

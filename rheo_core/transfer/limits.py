@@ -110,9 +110,9 @@ class Limits:
         theirs = self._hosts.get(host)
         if theirs is None:
             theirs = self._hosts[host] = TokenBucket(self._host_rate(host))
-        throttle = Throttle(self, (self.total, own, theirs))
-        self.is_set = self.is_set or throttle.is_limited
-        return throttle
+        if self.is_set or own.rate_bps is not None:
+            self._look()
+        return Throttle(self, (self.total, own, theirs))
 
     def set_total(self, rate_bps: int | None) -> None:
         """Limit all downloads together; None lifts the limit."""
@@ -159,9 +159,14 @@ class Limits:
         return limits.speed_limit_bps if limits else None
 
     def _note_change(self) -> None:
-        buckets = (self.total, *self._downloads.values(), *self._hosts.values())
-        self.is_set = self._left is not None or any(b.rate_bps is not None for b in buckets)
+        self._look()
         self.version += 1
+
+    def _look(self) -> None:
+        rates = [self.total.rate_bps]
+        rates += [bucket.rate_bps for bucket in self._downloads.values()]
+        rates += [limits.speed_limit_bps for limits in self._table.values()]
+        self.is_set = self._left is not None or any(rate is not None for rate in rates)
 
 
 class Throttle:
