@@ -21,7 +21,7 @@ from pydantic_settings import (
 from rheo_core.domain.file_config import FileExistsStrategy
 
 from .hosts import HostPattern, HostSettings
-from .values import TIB, Rate, from_json, off_is_none, size
+from .values import TIB, Rate, SpanLine, from_json, lines, off_is_none, size
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -107,6 +107,15 @@ class Settings(BaseSettings):
     speed_limit: Rate = Field(
         default=None,
         description="Limit for all downloads together, in bytes a second, such as 500K; off: none",
+    )
+    slow_limit: Annotated[int, Field(ge=1, le=TIB), BeforeValidator(size)] = Field(
+        default=100_000,
+        description="Limit for all downloads together in slow mode, in bytes a second",
+    )
+    schedule: Annotated[tuple[SpanLine, ...], NoDecode, BeforeValidator(lines)] = Field(
+        default=(),
+        description="When another limit holds for all together, in local time: a list of lines "
+        'such as "Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that fits',
     )
     hosts: Annotated[dict[HostPattern, HostSettings], NoDecode, BeforeValidator(from_json)] = Field(
         default_factory=dict,

@@ -3,8 +3,9 @@
 import json
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from rheo_core.domain.schedule import parse_span
 from rheo_core.domain.sizes import parse_rate, parse_size
 
 TIB = 1 << 40
@@ -36,6 +37,21 @@ def from_json(value: object) -> object:
     except (ValueError, RecursionError):
         raise ValueError('should be a JSON object such as {"quit": "q"}') from None
 
+
+def lines(value: object) -> object:
+    """In the environment and in the app a `;` stands between lines; `off` is none."""
+    if not isinstance(value, str):
+        return value
+    return () if off_is_none(value) is None else [line.strip() for line in value.split(";")]
+
+
+def _span_line(line: str) -> str:
+    parse_span(line)
+    return line.strip()
+
+
+SpanLine = Annotated[str, AfterValidator(_span_line)]
+"""A line of the schedule."""
 
 Rate = Annotated[int | None, Field(le=TIB), BeforeValidator(rate)]
 """Bytes a second; None is no limit."""

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .sizes import parse_rate
+from .text import printable
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EVERY_DAY = frozenset(range(7))
+_TIME = re.compile(r"\d{1,2}:\d\d", re.A)
 _SPAN = re.compile(
     r"(?:(?P<days>[a-z]\S*)\s+)?(?P<from>\d{1,2}:\d\d)\s*-\s*(?P<to>\d{1,2}:\d\d)\s+(?P<rate>\S.*)",
     re.I | re.A,
@@ -62,9 +64,52 @@ def parse_span(text: str) -> Span:
     return Span(_days(match["days"]) if match["days"] else _EVERY_DAY, begin, end, rate)
 
 
+def parse_schedule(lines: Iterable[str]) -> tuple[Span, ...]:
+    """The spans of a schedule, in its order.
+
+    Raises:
+        ValueError: in one sentence without its full stop, naming the line.
+    """
+    spans = []
+    for line in lines:
+        try:
+            spans.append(parse_span(line))
+        except ValueError as error:
+            raise ValueError(f"{printable(repr(line))} is not acceptable: it {error}") from None
+    return tuple(spans)
+
+
 def span_at(spans: Iterable[Span], now: datetime) -> Span | None:
     """The first that holds at `now`, a local time."""
     return next((span for span in spans if span.holds(now)), None)
+
+
+def parse_start(text: str, now: datetime) -> float:
+    """When to start, in seconds since the epoch: the next `23:30`, or `2026-11-24T01:00`.
+
+    Times without an offset are local, as `now` is.
+
+    Raises:
+        ValueError: in words that go on after "it": what is allowed.
+    """
+    text = text.strip()
+    today = f"{now:%Y-%m-%d}T{text:0>5}" if _TIME.fullmatch(text) else None
+    try:
+        at = datetime.fromisoformat(today or text)
+        if today is not None and at <= now:
+            at += timedelta(days=1)
+        seconds = at.timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise ValueError("should be a time such as 23:30 or 2026-11-24T01:00") from None
+    if seconds <= now.timestamp():
+        raise ValueError("should be a time to come")
+    return seconds
+
+
+def start_text(start_at: float, now: datetime) -> str:
+    """That time for people, local: `23:30`, or `2026-11-24 01:00` where it is another day."""
+    at = datetime.fromtimestamp(start_at)
+    return f"{at:%H:%M}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _minutes(text: str) -> int:

@@ -1,15 +1,13 @@
 """SpeedPlan: which limit of speed holds for all downloads now, and why."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rheo_core.domain.schedule import Span, span_at
+from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.transfer import Limits
-
-_LONGEST_NAP = 10.0
-"""Seconds between two looks at the clock on the wall: it may be set, and no timer runs while the
-machine is suspended."""
 
 
 class SpeedPlan:
@@ -95,9 +93,8 @@ class SpeedPlan:
         """Follow the schedule until cancelled; sleep while there is none."""
         while True:
             if self._spans:
-                now = self._clock()
-                to_next_minute = 60 - now.second - now.microsecond / 1e6
-                await asyncio.sleep(min(to_next_minute + 0.01, _LONGEST_NAP))
+                # Spans begin and end with minutes.
+                await asyncio.sleep(nap_before((time.time() // 60 + 1) * 60))
                 self.look()
             else:
                 self._changed.clear()

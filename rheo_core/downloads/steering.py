@@ -1,6 +1,7 @@
 """Steering: what a user may do with downloads."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -209,6 +210,27 @@ class Steering:
             record.priority = priority
             self._lifecycle.priority_changed(record)
         return True
+
+    async def set_start(self, download_id: str, start_at: float | None) -> bool:
+        """Let a download wait until a time (seconds since the epoch); None: it may start at once.
+
+        One that runs stops, keeps its bytes and its place, and goes on then; a paused one stays
+        paused. False where it is unknown or has ended.
+        """
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status.is_terminal:
+                return False
+            is_due = start_at is None or start_at <= time.time()
+            stays = not _can_pause(record) or (is_due and record.status.is_active)
+            if not stays and not await self._halt(record, keep_partial=True):
+                return False
+            record.config = record.config.model_copy(update={"start_at": start_at})
+            if stays:
+                self._lifecycle.changed(record)
+            else:
+                self._intake.requeue(record.config)
+            return True
 
     async def move(
         self,
