@@ -1,11 +1,10 @@
-"""Keeping the main screen and the engine together: start, poll, listen, never fall over."""
+"""Keeping the main screen and the engine together: start, poll, never fall over."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
-from rheo_core.events import DownloadEvent
 
 from .log_book import LogBook, log_line
 from .service import DownloadService
@@ -35,9 +34,11 @@ class EngineLink:
         Raises:
             RheoError: it cannot, for a reason that the app cannot mend.
         """
+        if self._closed:
+            return
         try:
             await self.service.start()
-            self.ready = True
+            self.ready = not self._closed
         except RheoError:
             raise
         except Exception as error:
@@ -50,24 +51,19 @@ class EngineLink:
             self.ready = False
             await self.guard(self.service.close(), "The engine did not close well")
 
-    async def listen(
-        self, events: AsyncIterator[DownloadEvent], name_of: Callable[[str], str]
-    ) -> None:
-        """Write a log line for each event until the engine closes."""
+    async def poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
+        """What changed since the last call; None for nothing. Events become log lines.
 
-        async def lines() -> None:
-            async for event in events:
-                self._book.write(log_line(event, name_of(event.download_id)))
-
-        await self.guard(lines(), "The log stopped")
-
-    def poll(self) -> Snapshot | None:
-        """What changed since the last call; None for nothing."""
+        Args:
+            name_of: gives the name of a download for its log lines, by id; "" where unknown.
+        """
         if not self.ready:
             return None
         since = self.latest.revision if self.latest else 0
         try:
-            snapshot = self.service.snapshot(since)
+            for event in self.service.take_events():
+                self._book.write(log_line(event, name_of(event.download_id)))
+            snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:
                 self._poll_failed = True
