@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.schedule import parse_schedule
 from rheo_core.tracking import BaseTracker
@@ -125,5 +126,9 @@ class Limiting(Steering):
         while True:
             await self._limits.spent.wait()
             self._stopped.set()
+            stopped = [r for r in self._tracker.records() if not r.status.is_terminal]
             await self.pause_all()
             self._limits.set_budget(None)
+            for record in stopped:
+                if record.status is DownloadStatus.PAUSED and not record.reason:
+                    self._lifecycle.explain(record, "stopped by the limit of bytes")
