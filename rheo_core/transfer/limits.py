@@ -15,7 +15,10 @@ _AT_ONCE = 0.001
 """Seconds that are not worth a nap; what is paid later is still paid."""
 
 _EVENNESS = 20
-"""Portions a second; fewer make a jerky flow, more cost time."""
+"""Portions a second, at the least; fewer make a jerky flow, more cost time."""
+
+_TURNS = 5
+"""Portions a second that each of many takers gets."""
 
 
 class TokenBucket:
@@ -48,7 +51,7 @@ class TokenBucket:
         """Bytes to claim at once for an even flow: the fewer, the more takers there are."""
         if self._rate is None:
             return sys.maxsize
-        return max(self._rate // (_EVENNESS * max(self.takers, 1)), 1 << 10)
+        return max(self._rate // max(_EVENNESS, _TURNS * self.takers), 1 << 10)
 
     def claim(self, count: int) -> int:
         """Claim `count` bytes; returns a mark for `delay`."""
