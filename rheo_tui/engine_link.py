@@ -1,5 +1,6 @@
 """Keeping the main screen and the engine together: start, poll, never fall over."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ class EngineLink:
         self._notice = notice
         self._poll_failed = False
         self._closed = False
+        self._tried = asyncio.Event()  # to start, whatever came of it
 
     async def start(self) -> None:
         """Open the engine.
@@ -34,15 +36,16 @@ class EngineLink:
         Raises:
             RheoError: it cannot, for a reason that the app cannot mend.
         """
-        if self._closed:
-            return
         try:
-            await self.service.start()
-            self.ready = not self._closed
+            if not self._closed:
+                await self.service.start()
+                self.ready = not self._closed
         except RheoError:
             raise
         except Exception as error:
             self.report("The engine did not start", error)
+        finally:
+            self._tried.set()
 
     async def close(self) -> None:
         """Close the engine, once."""
@@ -81,7 +84,8 @@ class EngineLink:
         return snapshot
 
     async def add(self, configs: Sequence[FileConfig]) -> bool:
-        """Queue downloads; False, and told, if the engine could not."""
+        """Queue downloads, once the engine runs; False, and told, if it could not."""
+        await self._tried.wait()
         if not self.ready:
             self._notice("Not added: the engine does not run.", True)
             return False

@@ -1,8 +1,10 @@
 """The door to an engine in this process."""
 
 import asyncio
+import shutil
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -22,7 +24,7 @@ from .service import ListLockedError
 
 if TYPE_CHECKING:
     from rheo_core.downloads import DownloadManager
-    from rheo_core.inputs import Entry
+    from rheo_core.inputs import Entry, ReadOptions
 
 T = TypeVar("T")
 _ENTRIES_A_TURN = 100
@@ -142,22 +144,37 @@ class LocalService:
         """The latest events but progress, each once."""
         return _emptied(self._events)
 
-    async def check(self, text: str) -> "list[Entry]":
-        """A verdict on each line of `text`; the event loop goes on meanwhile."""
+    async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that `text` asks for; the event loop goes on meanwhile."""
         from rheo_core.inputs import read_entries
 
         entries: list[Entry] = []
-        for entry in read_entries(text.splitlines(), self._known()):
+        for entry in read_entries(text.splitlines(), self._known(), self._here(options)):
             entries.append(entry)
             if len(entries) % _ENTRIES_A_TURN == 0:
                 await asyncio.sleep(0)
         return entries
 
-    async def check_file(self, path: Path) -> "list[Entry]":
-        """A verdict on each line of a list file."""
+    async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that a list file asks for."""
         from rheo_core.inputs import read_entries_file
 
-        return await read_entries_file(path, self._known())
+        return await read_entries_file(path, self._known(), self._here(options))
+
+    def free_space(self) -> int | None:
+        """Bytes free in the download folder."""
+        try:
+            return shutil.disk_usage(self._settings.download_dir).free
+        except OSError:
+            return None
+
+    def _here(self, options: "ReadOptions | None") -> "ReadOptions":
+        """With the folder, where it matters what is there."""
+        from rheo_core.inputs import ReadOptions
+
+        keeps = self._settings.file_exists_strategy.keeps_existing
+        folder = self._settings.download_dir if keeps else None
+        return replace(options or ReadOptions(), folder=folder)
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""

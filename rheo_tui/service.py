@@ -16,7 +16,7 @@ from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.events import DownloadEvent
 
 if TYPE_CHECKING:
-    from rheo_core.inputs import Entry
+    from rheo_core.inputs import Entry, ReadOptions
 
 READ_ONLY = "this list is open for reading only"
 
@@ -83,15 +83,21 @@ class DownloadService(Protocol):
     def take_events(self) -> Sequence[DownloadEvent]:
         """The latest events, each once, oldest first; progress events left out."""
 
-    async def check(self, text: str) -> "list[Entry]":
-        """A verdict on each line of a pasted text; nothing is queued."""
+    async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that a pasted text asks for; nothing is queued.
 
-    async def check_file(self, path: Path) -> "list[Entry]":
+        Of `options` the folder is that of the settings.
+        """
+
+    async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
         """The same for a list file.
 
         Raises:
             OSError: the file cannot be read.
         """
+
+    def free_space(self) -> int | None:
+        """Bytes free where files go; None where that cannot be told."""
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue these downloads."""

@@ -13,7 +13,7 @@ from rheo_core.events import DownloadEvent
 from .service import DownloadService
 
 if TYPE_CHECKING:
-    from rheo_core.inputs import Entry
+    from rheo_core.inputs import Entry, ReadOptions
 
 T = TypeVar("T")
 
@@ -100,6 +100,10 @@ class ThreadedService:
         """The latest events but progress, each once."""
         return self._service.take_events()
 
+    def free_space(self) -> int | None:
+        """Bytes free in the download folder."""
+        return self._service.free_space()
+
     # The rest is done there.
 
     async def snapshot(self, since: int = 0) -> Snapshot:
@@ -116,13 +120,13 @@ class ThreadedService:
         """Ended downloads that match `text`, latest first."""
         return await self._there(self._service.history(text, limit, offset))
 
-    async def check(self, text: str) -> "list[Entry]":
-        """A verdict on each line of `text`."""
-        return await self._there(self._service.check(text))
+    async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that `text` asks for."""
+        return await self._there(self._service.check(text, options))
 
-    async def check_file(self, path: Path) -> "list[Entry]":
-        """A verdict on each line of a list file."""
-        return await self._there(self._service.check_file(path))
+    async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that a list file asks for."""
+        return await self._there(self._service.check_file(path, options))
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""

@@ -104,6 +104,10 @@ class SessionViewer:
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = replace_url = change_priority = move = change_settings = _refuse
 
+    def free_space(self) -> int | None:
+        """Nothing is added here."""
+        return None
+
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(_INTERVAL)

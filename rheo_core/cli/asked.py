@@ -9,9 +9,10 @@ from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.text import printable
 
 from .options import ExitCode, fail
+from .preview import explained
 
 if TYPE_CHECKING:
-    from rheo_core.inputs import Entry
+    from rheo_core.inputs import Entry, ReadOptions
 
 _STANDARD_INPUT = "-"
 _MOST_LINES = 50
@@ -26,23 +27,29 @@ class Remark:
 
 
 Item = FileConfig | Remark
+Placed = tuple[str, "Entry"]
+"""Where an entry was read, and the entry."""
 
 
-def entries(urls: Sequence[str], list_files: Sequence[str]) -> Iterator[tuple[str, "Entry"]]:
+def entries(
+    urls: Sequence[str], list_files: Sequence[str], options: "ReadOptions"
+) -> Iterator[Placed]:
     """What is asked for, each with the place where it is; read as far as it is wanted.
 
     Ends the command at once where a list cannot be opened.
     """
-    return _read(urls, [(name, _open(name)) for name in list_files])
+    return _read(urls, [(name, _open(name)) for name in list_files], options)
 
 
-def _read(urls: Sequence[str], lists: list[tuple[str, TextIO]]) -> Iterator[tuple[str, "Entry"]]:
-    from rheo_core.inputs import Entry, Verdict, read_entries
+def _read(
+    urls: Sequence[str], lists: list[tuple[str, TextIO]], options: "ReadOptions"
+) -> Iterator[Placed]:
+    from rheo_core.inputs import Entry, Verdict, bounded_lines, read_entries
 
     known: set[str] = set()  # ids
     for number, url in enumerate(urls, 1):
         where, entry = f"argument {number}", None
-        for entry in read_entries([url], known):
+        for entry in read_entries(url.splitlines(), known, options):
             yield where, entry
             _note_id(known, entry)
         if entry is None:
@@ -53,7 +60,7 @@ def _read(urls: Sequence[str], lists: list[tuple[str, TextIO]]) -> Iterator[tupl
         fresh: set[str] = set()  # apart: what the list itself repeats is told with the line
         problem = "there is no URL in it"
         try:
-            for entry in read_entries(file, known):
+            for entry in read_entries(bounded_lines(file), known, options):
                 yield f"{name}, line {entry.line}", entry
                 if lists:  # of the last one nothing is held
                     _note_id(fresh, entry)
@@ -65,14 +72,16 @@ def _read(urls: Sequence[str], lists: list[tuple[str, TextIO]]) -> Iterator[tupl
         file.close()
 
 
-def judged(found: tuple[str, "Entry"]) -> Item:
+def judged(where: str, entry: "Entry") -> Iterator[Item]:
     """What an entry comes to."""
-    where, entry = found
     if entry.config is None:
-        return Remark(f"{where}: {entry.problem}")
-    if entry.problem:
-        return Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
-    return entry.config
+        yield Remark(f"{where}: {explained(entry)}")
+    elif entry.problem:
+        yield Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
+    else:
+        if entry.note:
+            yield Remark(f"{where}: {entry.note}", is_problem=False)
+        yield entry.config
 
 
 def _note_id(ids: set[str], entry: "Entry") -> None:

@@ -2,27 +2,32 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_size
 
-from .asked import Item, Remark, Remarks, entries, judged
+from .asked import Item, Placed, Remarks, entries, judged
 from .options import Bounds, CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
     At,
+    Base,
     Checksum,
     Connections,
+    DryRun,
     Exists,
     Filename,
+    Glob,
     InputFiles,
     JsonEvents,
     LimitRate,
+    Links,
     Mirrors,
     OutputDir,
     Quiet,
@@ -32,6 +37,11 @@ from .parameters import (
     Urls,
     Workers,
 )
+from .preview import preview
+
+if TYPE_CHECKING:
+    from rheo_core.config import Settings
+    from rheo_core.inputs import ReadOptions
 
 
 def download(
@@ -43,6 +53,10 @@ def download(
     checksum: Checksum = None,
     mirrors: Mirrors = None,
     sidecar: Sidecar = False,
+    glob: Glob = False,
+    links: Links = None,
+    base: Base = None,
+    dry_run: DryRun = False,
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,
@@ -61,6 +75,8 @@ def download(
     common: CommonOptions = context.obj
     if not urls and not input_files:
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
+    if dry_run and json_events:
+        fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
     settings = settings_in_force(
         quiet=quiet,
         download_dir=common.download_dir if output is None else output,
@@ -71,10 +87,14 @@ def download(
         file_exists_strategy=exists,
     )
     bounds = _bounds(at, stop_after)
+    options = _options(glob, links, base, settings, dry_run)
+    found = entries(urls or [], input_files or [], options)
+    if dry_run:
+        raise typer.Exit(preview(found, settings.download_dir))
     remarks = Remarks(quiet=quiet)
-    wanted: Iterator[Item] = map(judged, entries(urls or [], input_files or []))
     if filename is not None or checksum is not None or mirrors:
-        wanted = _only_one(wanted, filename, checksum, mirrors or [])
+        found = _only_one(found, filename, checksum, mirrors or [])
+    wanted: Iterator[Item] = chain.from_iterable(starmap(judged, found))
     first = _first(wanted, remarks)
     if first is None:
         raise typer.Exit(ExitCode.FAILED)
@@ -110,6 +130,22 @@ def _bounds(at: str | None, stop_after: str | None) -> Bounds:
     return Bounds(start_at, size)
 
 
+def _options(
+    glob: bool, links: str | None, base: str | None, settings: "Settings", dry_run: bool
+) -> "ReadOptions":
+    """How the texts are read; ends the command if the base is no URL."""
+    from rheo_core.inputs import ReadOptions, problem_of
+
+    try:
+        base = None if base is None else normalise_url(base)
+    except ValueError as error:
+        fail(f"--base: {problem_of(error)}.", ExitCode.USAGE)
+    # Without a dry run the engine looks when it comes to it, and says what it skips.
+    looks = dry_run and settings.file_exists_strategy.keeps_existing
+    folder = settings.download_dir if looks else None
+    return ReadOptions(base=base, links=links, patterns=glob, folder=folder)
+
+
 def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
     """The first download; remarks before it are told."""
 
@@ -129,39 +165,38 @@ def _with_sidecar(item: Item) -> Item:
 
 
 def _only_one(
-    wanted: Iterator[Item], filename: str | None, checksum: str | None, mirrors: list[str]
-) -> Iterator[Item]:
-    """The only item with what it alone gets; ends the command if it is not the only one."""
-    items = list(islice(wanted, 2))
-    if len(items) != 1:
+    found: Iterator[Placed], filename: str | None, checksum: str | None, mirrors: list[str]
+) -> Iterator[Placed]:
+    """The only entry with what it alone gets; ends the command if it is not the only one."""
+    both = list(islice(found, 2))
+    if len(both) != 1:
         fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
-    return iter([_refined(item, filename, checksum, mirrors) for item in items])
+    (where, entry), *_ = both
+    if entry.config is not None and not entry.problem:
+        entry = entry._replace(config=_refined(entry.config, filename, checksum, mirrors))
+    return iter([(where, entry)])
 
 
-def _refined(item: Item, filename: str | None, checksum: str | None, mirrors: list[str]) -> Item:
-    if isinstance(item, Remark):
-        return item
+def _refined(
+    config: FileConfig, filename: str | None, checksum: str | None, mirrors: list[str]
+) -> FileConfig:
+    from rheo_core.inputs import problem_of
+
     if filename is not None and (not filename.strip() or set(filename) & set("/\\\0")):
         problem = f"--filename {filename!r} is no file name: one without / and \\ is needed."
         fail(problem, ExitCode.FAILED)
     try:
         hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None
     except ValueError as error:
-        fail(f"--hash: {_reason(error)}.", ExitCode.FAILED)
+        fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
+    given = {"filename": filename, "hash_config": hash_config, "mirrors": tuple(mirrors) or None}
     try:
         return FileConfig(
-            url=item.url, filename=filename, hash_config=hash_config, mirrors=tuple(mirrors)
+            **{name: getattr(config, name) for name in config.model_fields_set}
+            | {name: value for name, value in given.items() if value is not None}
         )
     except ValueError as error:
-        fail(f"--mirror: {_reason(error)}.", ExitCode.FAILED)
-
-
-def _reason(error: ValueError) -> str:
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-    return str(error)
+        fail(f"--mirror: {problem_of(error)}.", ExitCode.FAILED)
 
 
 def _make_folder(folder: Path) -> None:

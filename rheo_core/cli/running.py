@@ -1,6 +1,7 @@
 """Runs downloads to their end, or until the user interrupts."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -111,6 +112,8 @@ class _Run:
         interrupted = _catch_signals(reporter)
         from rheo_core.engine import make_manager  # brings the HTTP library with it
 
+        gc.freeze()  # what was imported stays
+        gc.enable()
         manager = make_manager(self._settings, tracker=NullTracker())
         async with manager:
             for event_type in _event_types(output):

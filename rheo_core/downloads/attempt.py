@@ -114,7 +114,7 @@ class Attempt:
         self._tools.lifecycle.explain(self._record, "looking for its checksum file")
         timeouts = self._tools.options.timeouts
         for url in dict.fromkeys((config.sources[0], config.url)):
-            found = await fetch_checksum(self._tools.client, url, timeouts)
+            found = await fetch_checksum(self._tools.client, url, timeouts, config.headers_for(url))
             if found is not None:
                 return found
         raise FileValidationError(
@@ -282,7 +282,7 @@ class _Found(Enum):
 
 
 def _look(path: Path, source: str, part: PartFile | None) -> _Found:
-    owner = PartFile(path, source).owner()
+    owner = (part or PartFile(path, source)).owner()
     if os.path.lexists(path):
         return _Found.FILE
     if owner is None:

@@ -273,8 +273,9 @@ class Transfer:
         connection = None
         if not is_counted:
             connection = self._hosts.connection(source.host, self.explain, self.record.id)
+        headers = self.record.config.headers_for(source.url)
         return Request(
-            self._client, self._hosts, connection, source, segment, state, self._timeouts
+            self._client, self._hosts, connection, source, segment, state, self._timeouts, headers
         )
 
 
@@ -293,6 +294,6 @@ def _continues(plan: Plan, state: PartState) -> bool:
     return (
         state.offset > 0
         and state.validator.if_range is not None
-        and state.validator == plan.validator
+        and state.validator.if_range == plan.validator.if_range
         and state.total == plan.total
     )

@@ -30,7 +30,7 @@ from rheo_core.events import (
     DownloadStartedEvent,
     ErrorInfo,
 )
-from rheo_core.inputs import Entry, read_entries
+from rheo_core.inputs import Entry, ReadOptions, read_entries
 from rheo_tui.filters import parse_filter
 
 SPEED = 1_000_000.0
@@ -113,12 +113,15 @@ class FakeService:
         events, self._events = self._events, []
         return events
 
-    async def check(self, text: str) -> list[Entry]:
-        return list(read_entries(text.splitlines(), self._known()))
+    async def check(self, text: str, options: ReadOptions | None = None) -> list[Entry]:
+        return list(read_entries(text.splitlines(), self._known(), options or ReadOptions()))
 
-    async def check_file(self, path: Path) -> list[Entry]:
+    async def check_file(self, path: Path, options: ReadOptions | None = None) -> list[Entry]:
         text = await asyncio.to_thread(path.read_text, "utf-8")
-        return await self.check(text)
+        return await self.check(text, options)
+
+    def free_space(self) -> int | None:
+        return 50_000_000_000
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         self._record("add", [config.url for config in configs])
