@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.config import Settings, load_settings, save_settings
+from rheo_core.config import Settings, build_settings, load_settings, save_settings
 from rheo_core.config.hosts import HostSettings
-from rheo_core.domain.hosts import find_host
+from rheo_core.domain.hosts import HostLimits, find_host
+from rheo_core.engine import make_host_limits, make_manager
 
 _TABLES = """\
 [hosts."Example.org"]
@@ -77,3 +78,27 @@ def test_each_problem_is_one_sentence(file: Path, table: str, line: int, sentenc
 def test_the_nearest_table_holds(host: str, found: str | None) -> None:
     table = {"example.org": "own", "*.example.org": "below", "*.deep.example.org": "deeper"}
     assert find_host(table | {"::1": "six"}, host) == found
+
+
+def test_a_line_of_the_schedule_is_named(file: Path) -> None:
+    file.write_text('schedule = ["08:00-18:00 2M", "Mon-Fry 08:00-18:00 2M"]\n')
+    (problem,) = load_settings(file).problems
+    assert problem.endswith(
+        "line 1: schedule = 'Mon-Fry 08:00-18:00 2M' is not acceptable: "
+        "it names 'Mon-Fry', and the days are Mon to Sun, as Mon-Fri or Sat,Sun."
+    )
+
+
+async def test_the_engine_gets_its_limits_from_the_settings(tmp_path: Path) -> None:
+    settings = build_settings(
+        download_dir=tmp_path,
+        speed_limit="5M",
+        slow_limit="50K",
+        schedule=["00:00-24:00 1M"],
+        hosts={"a.org": {"max_concurrent": 1, "connections": 2, "speed_limit": "1K"}},
+    )
+    assert make_host_limits(settings) == {"a.org": HostLimits(1000, 2, 1)}
+    manager = make_manager(settings)
+    assert manager.snapshot().speed_limit_bps == 1_000_000
+    manager.set_limits(slow=True)
+    assert manager.snapshot().speed_limit_bps == 50_000
