@@ -14,7 +14,7 @@ from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue
 from .speed_plan import SpeedPlan
-from .steering import Steering
+from .steering import Steering, can_pause
 from .worker import DownloadWorker
 
 
@@ -73,7 +73,7 @@ class Limiting(Steering):
         The limit of a single download is for `set_speed_limit`.
 
         Raises:
-            ValueError: a number is below 1, or a line of the schedule is not understood; nothing
+            ValueError: a number is too small, or a line of the schedule is not understood; nothing
                 has changed then.
 
         Args:
@@ -89,15 +89,16 @@ class Limiting(Steering):
             stop_after_bytes: once so many have come from now on, everything is paused
                 (`wait_until_stopped`); 0: never.
         """
-        counts = {
-            "max_concurrent": max_concurrent,
-            "connections": connections,
-            "connections_per_host": connections_per_host,
-            "slow_limit_bps": slow_limit_bps,
-        }
-        for name, count in counts.items():
-            if count is not None and count < 1:
-                raise ValueError(f"{name} is {count}; it must be 1 or more")
+        for name, count, least in (
+            ("max_concurrent", max_concurrent, 1),
+            ("speed_limit_bps", speed_limit_bps, 0),
+            ("connections", connections, 1),
+            ("connections_per_host", connections_per_host, 1),
+            ("slow_limit_bps", slow_limit_bps, 1),
+            ("stop_after_bytes", stop_after_bytes, 0),
+        ):
+            if count is not None and count < least:
+                raise ValueError(f"{name} is {count}; it must be {least} or more")
         spans = None if schedule is None else parse_schedule(schedule)
         if max_concurrent is not None:
             self._pool.slots = max_concurrent
@@ -126,9 +127,9 @@ class Limiting(Steering):
         while True:
             await self._limits.spent.wait()
             self._stopped.set()
-            stopped = [r for r in self._tracker.records() if not r.status.is_terminal]
+            stopped = [record for record in self._tracker.records() if can_pause(record)]
             await self.pause_all()
             self._limits.set_budget(None)
             for record in stopped:
-                if record.status is DownloadStatus.PAUSED and not record.reason:
+                if record.status is DownloadStatus.PAUSED:
                     self._lifecycle.explain(record, "stopped by the limit of bytes")

@@ -117,8 +117,10 @@ async def test_slow_mode_and_schedule_are_told(tmp_path: Path) -> None:
     )  # fmt: skip
     with pytest.raises(ValueError, match=r"'8-9 1M' is not acceptable: it should be such as"):
         manager.set_limits(schedule=["8-9 1M"], speed_limit_bps=7)
-    with pytest.raises(ValueError, match="slow_limit_bps is 0"):
+    with pytest.raises(ValueError, match="slow_limit_bps is 0; it must be 1 or more"):
         manager.set_limits(slow_limit_bps=0)
+    with pytest.raises(ValueError, match="stop_after_bytes is -1; it must be 0 or more"):
+        manager.set_limits(stop_after_bytes=-1, speed_limit_bps=7)
     manager.set_limits(schedule=[])
     assert manager.snapshot().speed_limit_bps == 5_000_000
 
