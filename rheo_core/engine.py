@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import RetryConfig
+from rheo_core.domain.hosts import HostLimits
 from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.tracking import BaseTracker
 
@@ -27,6 +28,9 @@ def make_manager(
         connect_timeout=settings.connect_timeout,
         stall_timeout=settings.stall_timeout,
         speed_limit_bps=settings.speed_limit,
+        schedule=settings.schedule,
+        slow_limit_bps=settings.slow_limit,
+        hosts=make_host_limits(settings),
         chunk_size=settings.chunk_size,
         connections=settings.connections,
         connections_per_host=settings.connections_per_host,
@@ -36,6 +40,14 @@ def make_manager(
         session_path=session_path,
         on_problem=on_problem,
     )
+
+
+def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
+    """The limits of single hosts."""
+    return {
+        pattern: HostLimits(host.speed_limit, host.connections, host.max_concurrent)
+        for pattern, host in settings.hosts.items()
+    }
 
 
 def make_retry_handler(settings: Settings) -> RetryHandler:

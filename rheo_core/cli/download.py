@@ -1,6 +1,7 @@
 """`rheo download`: from arguments to downloads."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain, islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,13 @@ import typer
 
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.schedule import parse_start
+from rheo_core.domain.sizes import parse_size
 
 from .asked import Item, Placed, Remarks, entries, judged
-from .options import CommonOptions, ExitCode, fail, settings_in_force
+from .options import Bounds, CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
+    At,
     Base,
     Checksum,
     Connections,
@@ -29,6 +33,7 @@ from .parameters import (
     Quiet,
     Retries,
     Sidecar,
+    StopAfter,
     Urls,
     Workers,
 )
@@ -55,6 +60,8 @@ def download(
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,
+    at: At = None,
+    stop_after: StopAfter = None,
     retries: Retries = None,
     exists: Exists = None,
     json_events: JsonEvents = False,
@@ -63,7 +70,7 @@ def download(
     """Download files. Interrupted or failed ones go on when the same command is run again.
 
     Ends with 0 if all went well, 1 if a download failed or some input was bad, 2 for wrong usage,
-    4 if the disk is full or not writable, 130 if interrupted.
+    3 if stopped by --stop-after, 4 if the disk is full or not writable, 130 if interrupted.
     """
     common: CommonOptions = context.obj
     if not urls and not input_files:
@@ -79,6 +86,7 @@ def download(
         speed_limit=limit_rate,
         file_exists_strategy=exists,
     )
+    bounds = _bounds(at, stop_after)
     options = _options(glob, links, base, settings, dry_run)
     found = entries(urls or [], input_files or [], options)
     if dry_run:
@@ -98,10 +106,28 @@ def download(
     from .running import Output, run
 
     shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
-    code = run(wanted, remarks, settings, shown)
+    code = run(wanted, remarks, settings, shown, bounds)
     if code is ExitCode.DONE and remarks.any_problem:
         code = ExitCode.FAILED
     raise typer.Exit(code)
+
+
+def _bounds(at: str | None, stop_after: str | None) -> Bounds:
+    """When to start and to stop; ends the command where that is not right."""
+    start_at = size = None
+    if at is not None:
+        try:
+            start_at = parse_start(at, datetime.now())
+        except ValueError as error:
+            fail(f"--at = {at!r} is not acceptable: it {error}.", ExitCode.USAGE)
+    if stop_after is not None:
+        try:
+            size = parse_size(stop_after)
+        except ValueError as error:
+            fail(f"--stop-after = {stop_after!r} is not acceptable: it {error}.", ExitCode.USAGE)
+        if size == 0:
+            fail(f"--stop-after = {stop_after!r} is not acceptable: it is nothing.", ExitCode.USAGE)
+    return Bounds(start_at, size)
 
 
 def _options(

@@ -92,6 +92,22 @@ LimitRate = Annotated[
         "500K or 5M; off for none.",
     ),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Wait until then before anything is fetched: 23:30, or 2026-11-24T01:00.",
+    ),
+]
+StopAfter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="End once so many bytes, such as 500M or 2G, have come in this run; the same "
+        "command goes on from there. The exit code is 3 then.",
+    ),
+]
 Retries = Annotated[
     int | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
 ]

@@ -7,13 +7,17 @@ from pathlib import PurePath
 
 from annotated_types import Ge, Gt, Le
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from rheo_core.domain.text import printable
 
+from .hosts import HostSettings
 from .settings import Settings
 
 _LONGEST_VALUE = 60
+_DEPTHS = {"keys": 2, "hosts": 3}
+"""How deep the values of a table are; what follows names a branch of the type, not a place."""
 
 
 def explain(
@@ -26,26 +30,31 @@ def explain(
         names: How the user calls a setting, where that is not its name; such as a flag.
 
     Returns:
-        Sentences by where the value is: `("timeout",)`, or `("keys", "quit")` within a table.
+        Sentences by where the value is: `("timeout",)`, or `("keys", "quit")` within a table, or
+        `("hosts", "example.org", "connections")`.
     """
     sentences: dict[tuple[str, ...], str] = {}
     for details in error.errors(include_url=False):
-        path = tuple(str(part) for part in details["loc"][:2])
-        if path and path[0] != "keys":
-            path = path[:1]  # what follows names a branch of the type, not a place
+        path = tuple(str(part) for part in details["loc"])
+        path = path[: _DEPTHS.get(path[0], 1)] if path else ()
+        if path[2:] == ("[key]",):  # the host's name itself
+            path = path[:2]
         shown = ".".join(((names or {}).get(path[0], path[0]), *path[1:])) if path else ""
-        sentences.setdefault(path, _sentence(shown, path[0] if path else "", details))
+        sentences.setdefault(path, _sentence(shown, path, details))
     return sentences
 
 
-def _sentence(shown: str, name: str, details: ErrorDetails) -> str:
+def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
     shown = printable(shown)
+    name = path[-1] if path else ""
+    fields = HostSettings.model_fields if len(path) > 2 else Settings.model_fields
     if details["type"] == "extra_forbidden":
-        close = get_close_matches(name, Settings.model_fields, n=1)
+        close = get_close_matches(name, fields, n=1)
         return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
+    message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
     value = _shorten(details["input"])
-    return f"{shown} = {value} is not acceptable: it {message}{_limits(name, message)}"
+    return f"{shown} = {value} is not acceptable: it {message}{_limits(fields.get(name), message)}"
 
 
 def _shorten(value: object) -> str:
@@ -55,9 +64,8 @@ def _shorten(value: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def _limits(name: str, message: str) -> str:
+def _limits(field: FieldInfo | None, message: str) -> str:
     """The range of a number, where the message does not tell all of it."""
-    field = Settings.model_fields.get(name)
     low = high = None
     for limit in field.metadata if field else ():
         if isinstance(limit, Ge):
@@ -81,9 +89,11 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
     here: list[str] = []
     wanted = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[+\s*[\"']?([^\]\"']*?)[\"']?\s*\]", line):
-            here = [header[1]]
-            if here == [key] and not table:
+        if header := re.match(r"\s*\[+([^\]]*)\]", line):
+            here = [
+                name.strip("\"'") for name in re.findall(r"\"[^\"]*\"|'[^']*'|[\w-]+", header[1])
+            ]
+            if here == [*table, key]:
                 return number
         elif here == table and wanted.match(line):
             return number

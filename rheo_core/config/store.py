@@ -110,10 +110,17 @@ def _differing(settings: Settings) -> dict[str, Any]:
     values = settings.model_dump(mode="json")
     defaults = _Layer().model_dump(mode="json")
     return {
-        name: "off" if value is None else value
+        name: "off" if value is None else _without_none(value)
         for name, value in values.items()
         if value != defaults[name]
     }
+
+
+def _without_none(value: Any) -> Any:
+    """In tables None is what is not given."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
 
 
 def _read_environment() -> tuple[dict[str, Any], list[str]]:
@@ -135,11 +142,11 @@ def _check(
 
 
 def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    """`values` less those at `paths`, which are one or two names long."""
+    """`values` less those at `paths`."""
     left = dict(values)
     for name, *rest in paths:
-        if rest:
-            left[name] = {key: value for key, value in left[name].items() if key != rest[0]}
+        if rest and name in left:  # else the table that it is in has gone already
+            left[name] = _without(left[name], [tuple(rest)])
         else:
             left.pop(name, None)
     return left

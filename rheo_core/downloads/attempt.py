@@ -22,8 +22,8 @@ from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     Hosts,
+    Limits,
     PartFile,
-    TokenBucket,
     Transfer,
     TransferOptions,
     fetch_checksum,
@@ -44,7 +44,7 @@ class Tools:
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
     hosts: Hosts
-    limit: TokenBucket
+    limits: Limits
     options: TransferOptions
     lifecycle: Lifecycle
     reporter: ProgressReporter
@@ -138,7 +138,7 @@ class Attempt:
             tools.client,
             tools.disk,
             tools.hosts,
-            (tools.limit,),
+            tools.limits,
             tools.options,
             record,
             place,

@@ -12,7 +12,7 @@ from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import Hosts, PartFile, TokenBucket, TransferOptions, source_of
+from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, source_of
 
 from .attempt import Attempt, Tools
 from .destination import DestinationResolver, PathLocks
@@ -46,7 +46,7 @@ class DownloadWorker:
         validator: BaseFileValidator | None = None,
         disk: DiskThreads | None = None,
         hosts: Hosts | None = None,
-        limit: TokenBucket | None = None,
+        limits: Limits | None = None,
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
         keep_rejected: bool = False,
@@ -64,7 +64,7 @@ class DownloadWorker:
             disk=disk,
             reading=reading,
             hosts=hosts or Hosts(_MOST_CONNECTIONS),
-            limit=limit or TokenBucket(),
+            limits=limits or Limits(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),

@@ -1,7 +1,7 @@
 """How bytes get from a URL into a file."""
 
 from .hosts import Hosts
-from .limits import TokenBucket
+from .limits import Limits, Throttle, TokenBucket
 from .part_file import PartFile
 from .sidecar import fetch_checksum
 from .state import source_of
@@ -9,7 +9,9 @@ from .transfer import Transfer, TransferOptions
 
 __all__ = [
     "Hosts",
+    "Limits",
     "PartFile",
+    "Throttle",
     "TokenBucket",
     "Transfer",
     "TransferOptions",

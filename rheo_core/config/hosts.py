@@ -1,0 +1,37 @@
+"""What the settings say of single hosts: the tables `[hosts."example.org"]`."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rheo_core.domain.hosts import normalise_host_pattern
+
+from .values import Rate
+
+HostPattern = Annotated[str, AfterValidator(normalise_host_pattern)]
+"""`example.org`, or `*.example.org` for every host below it; `find_host` looks it up."""
+
+
+class HostSettings(BaseModel):
+    """What holds for one host, or for each one that a `*.` stands for. Immutable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speed_limit: Rate = Field(
+        default=None,
+        description="Limit for all downloads from it together, in bytes a second, such as 500K",
+    )
+    connections: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        strict=True,
+        description="Connections to it, for all downloads from it",
+    )
+    max_concurrent: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        strict=True,
+        description="Downloads from it that run at the same time",
+    )
