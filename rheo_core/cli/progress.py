@@ -32,7 +32,7 @@ class Reporter(ABC):
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self._names = names
+        self._names = dict(names)
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +56,10 @@ class Reporter(ABC):
     @abstractmethod
     def close(self) -> None:
         """Leave the terminal as it was. Calling it again does nothing."""
+
+    def rename(self, download_id: str, name: str) -> None:
+        """Call a download so from now on."""
+        self._names[download_id] = name
 
     def name(self, event: DownloadEvent) -> str:
         """What to call the download of `event`."""

@@ -80,6 +80,9 @@ async def _run(
 
     def tell(event: DownloadEvent) -> None:
         tally.add(event)
+        record = manager.tracker.get(event.download_id)
+        if record is not None:  # the server may have named it
+            reporter.rename(record.id, record.name)
         reporter.show(event)
 
     interrupted = _catch_signals(reporter)
