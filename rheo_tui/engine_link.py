@@ -20,12 +20,19 @@ class EngineLink:
     The engine's own errors become a notice and a log line; the app goes on.
     """
 
-    def __init__(self, service: DownloadService, book: LogBook, notice: Notice) -> None:
+    def __init__(
+        self,
+        service: DownloadService,
+        book: LogBook,
+        notice: Notice,
+        on_event: Callable[[DownloadEvent], None],
+    ) -> None:
         self.service = service
         self.ready = False
         self.latest: Snapshot | None = None
         self._book = book
         self._notice = notice
+        self._on_event = on_event
         self._poll_failed = False
         self._closed = False
 
@@ -58,6 +65,7 @@ class EngineLink:
         async def lines() -> None:
             async for event in events:
                 self._book.write(log_line(event, name_of(event.download_id)))
+                self._on_event(event)
 
         await self.guard(lines(), "The log stopped")
 

@@ -26,6 +26,7 @@ from .parameters import (
     OutputDir,
     Quiet,
     Retries,
+    ServerTime,
     Sidecar,
     Urls,
     Workers,
@@ -52,6 +53,7 @@ def download(
     limit_rate: LimitRate = None,
     retries: Retries = None,
     exists: Exists = None,
+    server_time: ServerTime = None,
     json_events: JsonEvents = False,
     quiet: Quiet = False,
 ) -> None:
@@ -71,6 +73,8 @@ def download(
         max_retries=retries,
         speed_limit=limit_rate,
         file_exists_strategy=exists,
+        server_time=server_time,
+        rules=None if output is None else (),  # whoever names a folder wants this one
     )
     asked = _collect(urls or [], input_files or [])
     if filename is not None or checksum is not None or mirrors:

@@ -9,9 +9,10 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rheo_core.config import LogLevel, Settings
+from rheo_core.config import LogLevel, Notify, Settings
 from rheo_core.domain import FileConfig, RheoError
 from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.events.notices import Notices, terminal_notice
 
 from .json_lines import JsonLines
 from .options import ExitCode
@@ -84,7 +85,10 @@ async def _run(
         if record is not None:  # the server may have named it
             reporter.rename(record.id, record.name)
         reporter.show(event)
+        if settings.notify is Notify.TERMINAL:
+            notices.add(event)
 
+    notices = Notices()
     interrupted = _catch_signals(reporter)
     from rheo_core.engine import make_manager  # brings the HTTP library with it
 
@@ -102,6 +106,8 @@ async def _run(
     if lines is not None:
         finished = finished and await _unless(interrupted, lines.finish())
         await lines.finish(timeout=_JSON_SECONDS)
+    if (told := notices.take()) and sys.stderr.isatty():
+        print(terminal_notice(told), end="", file=sys.stderr, flush=True)
     if not output.quiet:
         reporter.close()
         reporter.say(f"{tally.summary()}, in {settings.download_dir}")

@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
     PendingDownloadsError,
 )
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.rules import Rule
 from rheo_core.events import (
     BaseEmitter,
     DownloadEvent,
@@ -29,6 +30,7 @@ from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
 from rheo_core.transfer import Hosts, TokenBucket, TransferOptions
 
+from .afterwards import Afterwards, Following
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
@@ -73,6 +75,10 @@ class DownloadManager:
             session or not, for a script wants to know, and an app to go on.
         history_days: what is off the list and ended longer ago is forgotten by `open`; None: it is
             kept for ever.
+        server_time: whether a file gets the server's time (Last-Modified).
+        origin: whether a file gets its URL as an extended attribute, without secrets.
+        rules: which downloads go to another folder, of which the first that matches holds.
+        following: commands and notifications that follow the end of a download.
     """
 
     def __init__(
@@ -99,6 +105,10 @@ class DownloadManager:
         durable: bool = True,
         wait_for_room: bool | None = None,
         history_days: int | None = None,
+        server_time: bool = False,
+        origin: bool = False,
+        rules: Sequence[Rule] = (),
+        following: Following | None = None,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
             download_dir = Path(download_dir).absolute()
@@ -139,8 +149,12 @@ class DownloadManager:
                 chunk_size=chunk_size,
                 connections=connections,
                 durable=durable,
+                server_time=server_time,
+                origin=origin,
             ),
+            rules=rules,
         )
+        self._afterwards = Afterwards(following or Following(), self._emitter, self._explain)
         self._steering = Steering(
             self._queue,
             self._tracker,
@@ -178,6 +192,7 @@ class DownloadManager:
                 await self._session.close()
             raise
         self._ended.clear()
+        self._afterwards.open()
         self._pool.start()
         watchers = [self._reporter.run()]
         if self._worker.room is not None:
@@ -194,6 +209,7 @@ class DownloadManager:
         self._steering.put_back()
         for task in self._watching:
             task.cancel()
+        await self._afterwards.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._emitter.drain()
@@ -205,6 +221,12 @@ class DownloadManager:
             self._worker.close()
             if self._owns_client:
                 await self._client.close()
+
+    def _explain(self, download_id: str, reason: str) -> None:
+        record = self._tracker.get(download_id)
+        if record is not None:
+            record.reason = reason
+            self._lifecycle.changed(record)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -490,7 +512,7 @@ class DownloadManager:
 
         A download that has begun stays in the folder it began in.
         """
-        self._worker.download_dir = download_dir or self._worker.download_dir
+        self._worker.folders.base = download_dir or self._worker.folders.base
         self._worker.retry_handler = retry_handler or self._worker.retry_handler
         if file_exists_strategy is not None:
             self._worker.resolver.default_strategy = file_exists_strategy

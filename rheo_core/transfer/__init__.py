@@ -3,6 +3,7 @@
 from .hosts import Hosts
 from .limits import TokenBucket
 from .part_file import PartFile
+from .plan import Plan
 from .sidecar import fetch_checksum
 from .state import source_of
 from .transfer import Transfer, TransferOptions
@@ -10,6 +11,7 @@ from .transfer import Transfer, TransferOptions
 __all__ = [
     "Hosts",
     "PartFile",
+    "Plan",
     "TokenBucket",
     "Transfer",
     "TransferOptions",

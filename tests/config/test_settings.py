@@ -113,7 +113,7 @@ def test_limits(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_true_is_for_switches_alone(name: str) -> None:
-    if name in ("durable", "show_log"):
+    if name in ("durable", "show_log", "server_time", "origin"):
         assert getattr(build_settings(**{name: True}), name) is True
     else:
         with pytest.raises(ValidationError, match="should not be true or false"):
