@@ -106,10 +106,10 @@ async def _run(
     if lines is not None:
         finished = finished and await _unless(interrupted, lines.finish())
         await lines.finish(timeout=_JSON_SECONDS)
+    reporter.close()  # while it draws it lets no such sequence through
     if (told := notices.take()) and sys.stderr.isatty():
         print(terminal_notice(told), end="", file=sys.stderr, flush=True)
     if not output.quiet:
-        reporter.close()
         reporter.say(f"{tally.summary()}, in {settings.download_dir}")
         if not finished:
             reporter.say("Interrupted; run the same command again to go on from here.")

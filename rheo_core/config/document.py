@@ -23,8 +23,8 @@ _HEAD = """\
 
 The settings file is `rheo/settings.toml` in the configuration folder of the system
 (`~/.config/rheo/settings.toml` on Linux). A flag wins over a variable of the environment
-(`RHEO_MAX_CONCURRENT` for `max_concurrent`), the variable over the file, the file over the default. Editors that know TOML schemas
-find one in [settings.schema.json](settings.schema.json).
+(`RHEO_MAX_CONCURRENT` for `max_concurrent`), the variable over the file, the file over the
+default. Editors that know schemas of TOML find one in [settings.schema.json](settings.schema.json).
 
 Sizes and rates may have a unit: `500K`, `5M`, `2.5 MiB`. Tables and lists are given in the
 environment as JSON; a command as one line.
