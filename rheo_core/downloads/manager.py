@@ -224,7 +224,7 @@ class DownloadManager:
 
     def _explain(self, download_id: str, reason: str) -> None:
         record = self._tracker.get(download_id)
-        if record is not None:
+        if record is not None and record.status.is_terminal:  # else it has begun again
             record.reason = reason
             self._lifecycle.changed(record)
 
