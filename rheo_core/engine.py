@@ -6,16 +6,19 @@ from pathlib import Path
 from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
 from rheo_core.downloads import DownloadManager, Following, RetryHandler
+from rheo_core.tracking import BaseTracker
 
 
 def make_manager(
     settings: Settings,
     *,
+    tracker: BaseTracker | None = None,
     session_path: Path | None = None,
     on_problem: Callable[[str], None] | None = None,
 ) -> DownloadManager:
     """A manager, not yet open; the other arguments are those of `DownloadManager`."""
     return DownloadManager(
+        tracker=tracker,
         max_concurrent=settings.max_concurrent,
         download_dir=settings.download_dir,
         file_exists_strategy=settings.file_exists_strategy,

@@ -1,9 +1,13 @@
 """The door to an engine in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import shutil
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
@@ -14,12 +18,19 @@ from rheo_core.domain import (
     Snapshot,
 )
 from rheo_core.domain.text import printable
-from rheo_core.engine import make_manager, make_retry_handler
-from rheo_core.events import DownloadEvent, DownloadProgressEvent
-from rheo_core.infrastructure.session_store import SessionLockedError, check_place
-from rheo_core.inputs import Entry, read_entries, read_entries_file
+from rheo_core.events import DownloadEvent, DownloadEventType
 
 from .service import ListLockedError
+
+if TYPE_CHECKING:
+    from rheo_core.downloads import DownloadManager
+    from rheo_core.inputs import Entry, ReadOptions
+
+T = TypeVar("T")
+_ENTRIES_A_TURN = 100
+"""Lines of a paste that are checked in one turn of the event loop: 2 ms."""
+_MOST_EVENTS = 2000
+"""Events kept for a reader that is late; the oldest go first."""
 
 
 class LocalService:
@@ -45,12 +56,24 @@ class LocalService:
         self._save = save
         self._session_path = session_path
         self._careful = careful
-        self._problems: list[str] = []
-        self._manager = make_manager(
-            settings, session_path=session_path, on_problem=self._problems.append
-        )
+        # Both deques are filled and emptied by different threads under a `ThreadedService`.
+        self._problems: deque[str] = deque()
+        self._events: deque[DownloadEvent] = deque(maxlen=_MOST_EVENTS)
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
+
+    @cached_property
+    def _manager(self) -> "DownloadManager":
+        # The first screen does not wait for what the engine imports, which is half of the start.
+        from rheo_core.engine import make_manager
+
+        manager = make_manager(
+            self._settings, session_path=self._session_path, on_problem=self._problems.append
+        )
+        # Nobody listens to progress, so the engine makes no such events: ten a second and download.
+        for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
+            manager.on(event_type, self._events.append)
+        return manager
 
     @property
     def settings(self) -> Settings:
@@ -74,6 +97,8 @@ class LocalService:
             ListLockedError: another process has the session open.
             RheoError: the session cannot be used.
         """
+        from rheo_core.infrastructure.session_store import SessionLockedError, check_place
+
         if self._manager.is_active:
             return
         if self._careful and self._session_path is not None:
@@ -105,30 +130,51 @@ class LocalService:
 
     def take_problems(self) -> list[str]:
         """Sentences on what is wrong with the session, each told once."""
-        problems = self._problems[:]
-        self._problems.clear()
-        return problems
+        return _emptied(self._problems)
 
     async def close(self) -> None:
         """Stop running downloads, keep their bytes, release everything."""
         await self._manager.close()
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`."""
         return self._manager.snapshot(since)
 
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event but progress, until the engine closes."""
-        events = self._manager.events()
-        return (event async for event in events if not isinstance(event, DownloadProgressEvent))
+    def take_events(self) -> list[DownloadEvent]:
+        """The latest events but progress, each once."""
+        return _emptied(self._events)
 
-    def check(self, text: str) -> list[Entry]:
-        """A verdict on each line of `text`."""
-        return list(read_entries(text.splitlines(), self._known()))
+    async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that `text` asks for; the event loop goes on meanwhile."""
+        from rheo_core.inputs import read_entries
 
-    async def check_file(self, path: Path) -> list[Entry]:
-        """A verdict on each line of a list file."""
-        return await read_entries_file(path, self._known())
+        entries: list[Entry] = []
+        for entry in read_entries(text.splitlines(), self._known(), self._here(options)):
+            entries.append(entry)
+            if len(entries) % _ENTRIES_A_TURN == 0:
+                await asyncio.sleep(0)
+        return entries
+
+    async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that a list file asks for."""
+        from rheo_core.inputs import read_entries_file
+
+        return await read_entries_file(path, self._known(), self._here(options))
+
+    def free_space(self) -> int | None:
+        """Bytes free in the download folder."""
+        try:
+            return shutil.disk_usage(self._settings.download_dir).free
+        except OSError:
+            return None
+
+    def _here(self, options: "ReadOptions | None") -> "ReadOptions":
+        """With the folder, where it matters what is there."""
+        from rheo_core.inputs import ReadOptions
+
+        keeps = self._settings.file_exists_strategy.keeps_existing
+        folder = self._settings.download_dir if keeps else None
+        return replace(options or ReadOptions(), folder=folder)
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
@@ -196,6 +242,8 @@ class LocalService:
 
     async def change_settings(self, settings: Settings) -> None:
         """Put settings in force, for what begins from now on, and keep them."""
+        from rheo_core.engine import make_retry_handler
+
         changed = {
             name
             for name in type(settings).model_fields
@@ -215,7 +263,7 @@ class LocalService:
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
 
-    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
         """Limit all downloads together, at once; None lifts the limit."""
         self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
 
@@ -237,3 +285,8 @@ class LocalService:
             for row in self._rows_now().values()
             if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
         }
+
+
+def _emptied(waiting: deque[T]) -> list[T]:
+    """What was in it; what another thread appends meanwhile stays for the next time."""
+    return [waiting.popleft() for _ in range(len(waiting))]

@@ -1,27 +1,29 @@
 """`rheo download`: from arguments to downloads."""
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from itertools import chain, islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.text import at_most, printable
 
+from .asked import Item, Placed, Remarks, entries, judged
 from .options import CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
+    Base,
     Checksum,
     Connections,
+    DryRun,
     Exists,
     Filename,
+    Glob,
     InputFiles,
     JsonEvents,
     LimitRate,
+    Links,
     Mirrors,
     OutputDir,
     Quiet,
@@ -31,12 +33,11 @@ from .parameters import (
     Urls,
     Workers,
 )
+from .preview import preview
 
 if TYPE_CHECKING:
-    from rheo_core.inputs import Entry
-
-_STANDARD_INPUT = "-"
-_MOST_LINES = 50
+    from rheo_core.config import Settings
+    from rheo_core.inputs import ReadOptions
 
 
 def download(
@@ -48,6 +49,10 @@ def download(
     checksum: Checksum = None,
     mirrors: Mirrors = None,
     sidecar: Sidecar = False,
+    glob: Glob = False,
+    links: Links = None,
+    base: Base = None,
+    dry_run: DryRun = False,
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,
@@ -65,6 +70,8 @@ def download(
     common: CommonOptions = context.obj
     if not urls and not input_files:
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
+    if dry_run and json_events:
+        fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
     settings = settings_in_force(
         quiet=quiet,
         download_dir=common.download_dir if output is None else output,
@@ -76,117 +83,98 @@ def download(
         server_time=server_time,
         rules=None if output is None else (),  # whoever names a folder wants this one
     )
-    asked = _collect(urls or [], input_files or [])
+    options = _options(glob, links, base, settings, dry_run)
+    found = entries(urls or [], input_files or [], options)
+    if dry_run:
+        raise typer.Exit(preview(found, settings.download_dir))
+    remarks = Remarks(quiet=quiet)
     if filename is not None or checksum is not None or mirrors:
-        _refine(asked, filename, checksum, mirrors or [])
-    if sidecar:
-        asked.configs = [config.model_copy(update={"sidecar": True}) for config in asked.configs]
-    asked.tell(quiet=quiet)
-    if not asked.configs:
+        found = _only_one(found, filename, checksum, mirrors or [])
+    wanted: Iterator[Item] = chain.from_iterable(starmap(judged, found))
+    first = _first(wanted, remarks)
+    if first is None:
         raise typer.Exit(ExitCode.FAILED)
+    wanted = chain([first], wanted)
+    if sidecar:
+        wanted = map(_with_sidecar, wanted)
     _make_folder(settings.download_dir)
 
     from .running import Output, run
 
-    code = run(
-        asked.configs, settings, Output(json=json_events, quiet=quiet, verbose=common.verbose)
-    )
-    if code is ExitCode.DONE and asked.problems:
+    shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
+    code = run(wanted, remarks, settings, shown)
+    if code is ExitCode.DONE and remarks.any_problem:
         code = ExitCode.FAILED
     raise typer.Exit(code)
 
 
-@dataclass(slots=True)
-class _Asked:
-    """What the arguments and the list ask for."""
+def _options(
+    glob: bool, links: str | None, base: str | None, settings: "Settings", dry_run: bool
+) -> "ReadOptions":
+    """How the texts are read; ends the command if the base is no URL."""
+    from rheo_core.inputs import ReadOptions, problem_of
 
-    configs: list[FileConfig] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
-
-    def add(self, entry: "Entry", where: str) -> None:
-        if entry.problem and entry.config is not None:
-            self.notes.append(f"{where}: {entry.problem}, left out: {entry.text}")
-        elif entry.config is not None:
-            self.configs.append(entry.config)
-            self.ids.add(entry.config.id)
-        else:
-            self.problems.append(f"{where}: {entry.problem}")
-
-    def tell(self, *, quiet: bool) -> None:
-        """Say on standard error what is not right, and unless `quiet` what is left out."""
-        for lines in (self.problems, [] if quiet else self.notes):
-            if lines:
-                said = at_most([printable(line) for line in lines], "\nrheo: ", _MOST_LINES)
-                typer.echo(f"rheo: {said}", err=True)
-
-
-def _collect(urls: list[str], list_files: list[str]) -> _Asked:
-    from rheo_core.inputs import read_entries
-
-    asked = _Asked()
-    for number, url in enumerate(urls, 1):
-        entry = next(read_entries([url], asked.ids), None)
-        if entry is None:
-            asked.problems.append(f"argument {number}: {url!r} is no URL")
-        else:
-            asked.add(entry, f"argument {number}")
-    for list_file in list_files:
-        before = len(asked.configs) + len(asked.problems) + len(asked.notes)
-        name = "standard input" if list_file == _STANDARD_INPUT else list_file
-        # A copy: what the list itself repeats is told with the line.
-        known = frozenset(asked.ids)
-        with _open_list(list_file) as lines:
-            for entry in read_entries(lines, known):
-                asked.add(entry, f"{name}, line {entry.line}")
-        if before == len(asked.configs) + len(asked.problems) + len(asked.notes):
-            asked.problems.append(f"{name}: there is no URL in it")
-    return asked
-
-
-@contextmanager
-def _open_list(list_file: str) -> Iterator[Iterable[str]]:
-    """The lines of the list; ends the command where it cannot be read."""
     try:
-        if list_file == _STANDARD_INPUT:
-            yield (line.decode("utf-8", errors="replace") for line in sys.stdin.buffer)
-        else:
-            with Path(list_file).open(encoding="utf-8", errors="replace") as file:
-                yield file
-    except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        fail(f"cannot read the list {list_file}: {reason}.", ExitCode.FAILED)
+        base = None if base is None else normalise_url(base)
+    except ValueError as error:
+        fail(f"--base: {problem_of(error)}.", ExitCode.USAGE)
+    # Without a dry run the engine looks when it comes to it, and says what it skips.
+    looks = dry_run and settings.file_exists_strategy.keeps_existing
+    folder = settings.download_dir if looks else None
+    return ReadOptions(base=base, links=links, patterns=glob, folder=folder)
 
 
-def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: list[str]) -> None:
-    """Give the only download what it alone gets; ends the command if it is not the only one."""
-    if len(asked.configs) + len(asked.problems) + len(asked.notes) != 1:
+def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
+    """The first download; remarks before it are told."""
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    for item in wanted:
+        if isinstance(item, FileConfig):
+            return item
+        remarks.tell(item, say)
+    remarks.finish(say)
+    return None
+
+
+def _with_sidecar(item: Item) -> Item:
+    return item.model_copy(update={"sidecar": True}) if isinstance(item, FileConfig) else item
+
+
+def _only_one(
+    found: Iterator[Placed], filename: str | None, checksum: str | None, mirrors: list[str]
+) -> Iterator[Placed]:
+    """The only entry with what it alone gets; ends the command if it is not the only one."""
+    both = list(islice(found, 2))
+    if len(both) != 1:
         fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
-    if not asked.configs:
-        return
+    (where, entry), *_ = both
+    if entry.config is not None and not entry.problem:
+        entry = entry._replace(config=_refined(entry.config, filename, checksum, mirrors))
+    return iter([(where, entry)])
+
+
+def _refined(
+    config: FileConfig, filename: str | None, checksum: str | None, mirrors: list[str]
+) -> FileConfig:
+    from rheo_core.inputs import problem_of
+
     if filename is not None and (not filename.strip() or set(filename) & set("/\\\0")):
         problem = f"--filename {filename!r} is no file name: one without / and \\ is needed."
         fail(problem, ExitCode.FAILED)
     try:
         hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None
     except ValueError as error:
-        fail(f"--hash: {_reason(error)}.", ExitCode.FAILED)
-    url = asked.configs[0].url
+        fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
+    given = {"filename": filename, "hash_config": hash_config, "mirrors": tuple(mirrors) or None}
     try:
-        asked.configs[0] = FileConfig(
-            url=url, filename=filename, hash_config=hash_config, mirrors=tuple(mirrors)
+        return FileConfig(
+            **{name: getattr(config, name) for name in config.model_fields_set}
+            | {name: value for name, value in given.items() if value is not None}
         )
     except ValueError as error:
-        fail(f"--mirror: {_reason(error)}.", ExitCode.FAILED)
-
-
-def _reason(error: ValueError) -> str:
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-    return str(error)
+        fail(f"--mirror: {problem_of(error)}.", ExitCode.FAILED)
 
 
 def _make_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -13,11 +13,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
-from .text import printable, redact_url
+from .request_headers import Headers, for_any_origin, read_headers
+from .text import is_unicode, printable, redact_url
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+_LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NORMAL = re.compile(
+    r"https?://[a-z0-9._-]+(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
+)
+_ORIGIN = re.compile(r"https?://[^/?#]+")
+_field_sets: dict[frozenset[str], set[str]] = {}
 
 
 class FileExistsStrategy(StrEnum):
@@ -27,6 +34,11 @@ class FileExistsStrategy(StrEnum):
     ERROR = "error"
     OVERWRITE = "overwrite"
     RENAME = "rename"
+
+    @property
+    def keeps_existing(self) -> bool:
+        """Whether a file that is there means that nothing is downloaded."""
+        return self in (FileExistsStrategy.SKIP, FileExistsStrategy.ERROR)
 
 
 def normalise_url(value: object) -> str:
@@ -38,10 +50,16 @@ def normalise_url(value: object) -> str:
         ValueError: in one sentence, naming what is not acceptable.
     """
     url = str(value).strip()
+    if len(url) <= _LONGEST_URL and _NORMAL.fullmatch(url):
+        return url  # as most are: the rest of this costs five times as much
     if not url:
         raise ValueError("URL is empty")
+    if len(url) > _LONGEST_URL:
+        raise ValueError(f"URL is longer than {_LONGEST_URL:,} characters")
     if _SPACE.search(url):
         raise ValueError(f"URL {_shown(url)!r} contains white space or control characters")
+    if not url.isascii() and not is_unicode(url):
+        raise ValueError("URL contains characters that are not valid Unicode")
     try:
         parts = urlsplit(url)
         netloc = _normalise_netloc(parts)
@@ -76,8 +94,18 @@ def _normalise_netloc(parts: SplitResult) -> str:
 
 def host_of(url: str) -> str:
     """Host and port of a http(s) URL, such as `example.org:443`."""
-    parts = urlsplit(url)
+    plain = _ORIGIN.match(url)
+    return _host_of(plain[0] if plain else url)
+
+
+@lru_cache(maxsize=1024)  # a long list has few hosts; they share one text as well
+def _host_of(origin: str) -> str:
+    parts = urlsplit(origin)
     return f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
+
+
+def _origin_of(url: str) -> tuple[str, str]:
+    return urlsplit(url).scheme, host_of(url)
 
 
 class FileConfig(BaseModel):
@@ -116,6 +144,11 @@ class FileConfig(BaseModel):
     sidecar: bool = Field(
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
     )
+    headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
+        default=(),
+        repr=False,
+        description="Header fields sent with its requests; a mapping will do",
+    )
 
     @field_validator("destination_subdir")
     @classmethod
@@ -131,14 +164,38 @@ class FileConfig(BaseModel):
                 raise ValueError(f"destination_subdir {shown!r} must be relative")
             if ".." in path.parts:
                 raise ValueError(f"destination_subdir {shown!r} must not contain '..'")
+        if not is_unicode(value):
+            raise ValueError(f"destination_subdir {shown!r} is not valid Unicode")
         if "\x00" in value:
             raise ValueError(f"destination_subdir {shown!r} must not contain NUL")
         return value
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Have long lists take little memory: a third of what pydantic's own dictionaries take.
+
+        An attribute that is set goes into a dictionary that shares its keys with those of the
+        other instances (PEP 412); and as they are frozen, they share their field sets.
+        """
+        values, given = self.__dict__, self.__pydantic_fields_set__
+        object.__delattr__(self, "__dict__")
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        given = _field_sets.setdefault(frozenset(given), given)
+        object.__setattr__(self, "__pydantic_fields_set__", given)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Every URL that it may be fetched from, the preferred one first, each once."""
         return tuple(dict.fromkeys((self.fetch_url or self.url, *self.mirrors)))
+
+    def headers_for(self, url: str) -> Headers:
+        """The headers that a request to `url` carries.
+
+        All of them at the origin of `self.url`; elsewhere, as at a mirror, none that may be secret.
+        """
+        if not self.headers or _origin_of(url) == _origin_of(self.url):
+            return self.headers
+        return for_any_origin(self.headers)
 
     def get_destination_filename(self) -> str:
         """The name asked for, else the one the URL suggests; safe as one path component.

@@ -28,6 +28,9 @@ _HARMLESS_SUFFIX = ".download"
 _SPECIAL = re.compile(rf"{_WINDOWS_DEVICE.pattern}|desktop\.ini$")
 _SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
 _HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER})\.[A-Za-z0-9_-]+)*")
+_PLAIN_URL = re.compile(
+    r"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?([!\"$&-.0->@-\[\]-~]+)"  # no ? # \ nor %
+)
 _SHORT = 200
 _LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
 
@@ -83,6 +86,9 @@ def filename_from_url(url: str) -> str:
 
     Decoded before it is split: an encoded slash is a slash to whoever reads the name.
     """
+    plain = _PLAIN_URL.fullmatch(url)
+    if plain and (name := sanitise_filename(plain[1], fallback="")):
+        return name  # as for most: the rest of this costs three times as much
     parts = urlsplit(url)
     path = unquote(parts.path, errors="replace").replace("\\", "/")
     last = path.rpartition("/")[2]

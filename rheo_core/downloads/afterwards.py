@@ -15,7 +15,7 @@ from rheo_core.events import (
     DownloadEventType,
     DownloadFailedEvent,
 )
-from rheo_core.events.notices import Notices
+from rheo_core.events.endings import Endings
 from rheo_core.infrastructure.processes import Commands
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Afterwards:
         self._following = following
         self._explain = explain
         self._commands = Commands()
-        self._notices = Notices()
+        self._endings = Endings()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -87,13 +87,13 @@ class Afterwards:
             self._explain(event.download_id, f"command after its end: {problem}")
 
     def _gather(self, event: DownloadEvent) -> None:
-        self._notices.add(event)
+        self._endings.add(event)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._tell)
 
     def _tell(self) -> None:
         self._timer = None
-        task = asyncio.create_task(self._show(self._notices.take()))
+        task = asyncio.create_task(self._show(self._endings.take()))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 

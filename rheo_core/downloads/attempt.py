@@ -54,7 +54,7 @@ class Tools:
     folders: Folders
     locks: PathLocks
     validator: BaseFileValidator | None  # None: the part file's own hash
-    written: dict[Path, str]  # which download of this run wrote a path
+    written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
     keep_rejected: bool  # what fails its check: there is somebody who may want it all the same
 
 
@@ -86,7 +86,7 @@ class Attempt:
         tools.reporter.report(record, last=True)
         await self._verify(part)
         await self._commit(part)
-        tools.written[part.destination] = record.id
+        tools.written[str(part.destination)] = record.id
         return tools.lifecycle.completed(record)
 
     async def close(self) -> None:
@@ -117,7 +117,7 @@ class Attempt:
         self._tools.lifecycle.explain(self._record, "looking for its checksum file")
         timeouts = self._tools.options.timeouts
         for url in dict.fromkeys((config.sources[0], config.url)):
-            found = await fetch_checksum(self._tools.client, url, timeouts)
+            found = await fetch_checksum(self._tools.client, url, timeouts, config.headers_for(url))
             if found is not None:
                 return found
         raise FileValidationError(
@@ -190,8 +190,8 @@ class Attempt:
             self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._tools.reading.run_stoppable(part.open)
         record.destination = path
-        record.name = path.name
-        record.bytes_downloaded = record.sampled_bytes = part.state.offset
+        record.final_name = path.name
+        record.go_on_from(part.state.offset)
         self._tools.lifecycle.explain(record, "")
         return part
 
@@ -247,7 +247,7 @@ class Attempt:
 
     def _wrote_another(self, path: Path) -> bool:
         """Whether another download of this run brought the file of this name."""
-        return self._tools.written.get(path, self._record.id) != self._record.id
+        return self._tools.written.get(str(path), self._record.id) != self._record.id
 
     async def _verify(self, part: PartFile) -> None:
         expected = self._expected or part.state.promised
@@ -289,7 +289,7 @@ class Attempt:
                     raise
             part.destination = await self._claim(part.destination) or part.destination
             self._record.destination = part.destination
-            self._record.name = part.destination.name
+            self._record.final_name = part.destination.name
 
     def _marks(self, part: PartFile) -> FileMarks:
         options = self._tools.options
@@ -309,7 +309,7 @@ class _Found(Enum):
 
 
 def _look(path: Path, source: str, part: PartFile | None) -> _Found:
-    owner = PartFile(path, source).owner()
+    owner = (part or PartFile(path, source)).owner()
     if os.path.lexists(path):
         return _Found.FILE
     if owner is None:

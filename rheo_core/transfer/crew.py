@@ -143,7 +143,9 @@ class Crew:
                 if not reply.plan.partial:
                     check_version(reply.plan, state.total, state.validator)
                     raise RangeRefusedError("the server sends the whole file for a range")
-                self._ranges_work = True
+                if self._ranges_work is None:  # the others need not wait for the next look
+                    self._ranges_work = True
+                    self._recruit()
                 await self._receive(segment, reply)
         finally:
             if is_counted:

@@ -179,7 +179,7 @@ class Transfer:
     async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
         """Bring all that is missing; return what there is then."""
         state, record = part.state, self.record
-        record.bytes_downloaded = record.sampled_bytes = state.offset
+        record.go_on_from(state.offset)
         self._announce()
         if self.is_unlimited and part.can_hold(state.total):
             data = reply.body.all_here()
@@ -257,8 +257,9 @@ class Transfer:
         connection = None
         if not is_counted:
             connection = self._hosts.connection(source.host, self.explain, self.record.id)
+        headers = self.record.config.headers_for(source.url)
         return Request(
-            self._client, self._hosts, connection, source, segment, state, self._timeouts
+            self._client, self._hosts, connection, source, segment, state, self._timeouts, headers
         )
 
 
@@ -277,6 +278,6 @@ def _continues(plan: Plan, state: PartState) -> bool:
     return (
         state.offset > 0
         and state.validator.if_range is not None
-        and state.validator == plan.validator
+        and state.validator.if_range == plan.validator.if_range
         and state.total == plan.total
     )

@@ -1,31 +1,45 @@
-"""The verdict on each line of a paste or a list, and their count."""
+"""The verdict on each entry of a paste or a list, their count, and what is asked about them."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
-from rheo_core.inputs import Entry, Verdict
-from rheo_tui.formatting import count_text
+from rheo_core.inputs import Entry, ReadOptions, Verdict
+from rheo_tui.formatting import count_text, size_text
 
 from .line_view import LineView
 
-_GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.INVALID: "✗"}
+_GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.ON_DISK: "=", Verdict.INVALID: "✗"}
+_WANTED = {  # fields of ReadOptions
+    "links": "which links of the page: *.iso, or * for all",
+    "base": "the address of the page or list: https://…",
+}
 
 
-class VerdictLines(LineView):
+class _Line(NamedTuple):
+    """A line on the screen."""
+
+    entry: Entry
+    text: str  # the link, or a piece of the reason why not
+    is_first: bool = True  # of its entry
+
+
+class VerdictLines(LineView[_Line]):
     """Lines that need attention first; a long reason goes on below."""
 
-    COMPONENT_CLASSES: ClassVar = {"verdict--ok", "verdict--duplicate", "verdict--invalid"}
+    COMPONENT_CLASSES: ClassVar = {f"verdict--{verdict.value}" for verdict in Verdict}
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._entries: Sequence[Entry] = ()
+        self._digits = 1
 
     def show_entries(self, entries: Sequence[Entry]) -> None:
         """Show these verdicts in place of others."""
@@ -38,46 +52,97 @@ class VerdictLines(LineView):
         self._lay_out()
 
     def _lay_out(self) -> None:
+        self._digits = len(str(self._entries[-1].line)) if self._entries else 1
         width = max(self.scrollable_content_region.width, 20)
-        digits = len(str(self._entries[-1].line)) if self._entries else 1
-        lines: list[Text] = []
+        room = max(width - len(self._head(self._entries[0])), 10) if self._entries else width
+        lines: list[_Line] = []
         for entry in sorted(self._entries, key=lambda entry: entry.verdict is Verdict.OK):
-            lines += self._entry_lines(entry, width, digits)
+            text = _described(entry) if entry.verdict is Verdict.OK else entry.problem or entry.text
+            pieces = self._wrapped(text, room) if entry.verdict is not Verdict.OK else [text]
+            lines += [_Line(entry, piece, at == 0) for at, piece in enumerate(pieces)]
         self.show(lines)
 
-    def _entry_lines(self, entry: Entry, width: int, digits: int) -> list[Text]:
-        style = self.get_component_rich_style(f"verdict--{entry.verdict.value}", partial=True)
-        head = f"{_GLYPHS[entry.verdict]} line {entry.line:>{digits}}  "
-        if entry.verdict is Verdict.OK:
-            return [Text(head + printable(entry.text), style)]
-        body = Text(printable(entry.problem or entry.text), style)
-        wrapped = body.wrap(self.app.console, max(width - len(head), 10), overflow="fold")
-        lines = []
-        for at, part in enumerate(wrapped):
-            lines.append(Text(head if at == 0 else " " * len(head), style) + part)
-        return lines
+    def _wrapped(self, text: str, width: int) -> list[str]:
+        text = printable(text)
+        if cell_len(text) <= width:  # of a long list, nearly all
+            return [text]
+        return [line.plain for line in Text(text).wrap(self.app.console, width, overflow="fold")]
+
+    def _head(self, entry: Entry) -> str:
+        return f"{_GLYPHS[entry.verdict]} line {entry.line:>{self._digits}}  "
+
+    def text_of(self, line: _Line) -> Text:
+        """Verdict, number, link or reason."""
+        name = f"verdict--{line.entry.verdict.value}"
+        head = self._head(line.entry)
+        shown = head if line.is_first else " " * len(head)
+        return Text(shown + printable(line.text), self.get_component_rich_style(name, partial=True))
+
+
+def _described(entry: Entry) -> str:
+    about = "; ".join(filter(None, (entry.form, _size(entry), entry.note)))
+    return f"{entry.text}  ({about})" if about else entry.text
 
 
 class VerdictList(Vertical):
-    """A count above the lines."""
+    """A count above the lines, and inputs for what only the user can say, where it is wanted."""
 
     def compose(self) -> ComposeResult:
-        """The count and the lines."""
+        """The inputs, the count, the lines."""
+        for name, what in _WANTED.items():
+            yield Input(placeholder=what, classes=f"wanted wanted-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
         yield VerdictLines()
 
-    def show(self, entries: Sequence[Entry], nothing: str) -> None:
+    @property
+    def options(self) -> ReadOptions:
+        """What the user says about the text; patterns are read, for they are seen here first."""
+        links, base = (self._wanted(name).value.strip() or None for name in ("links", "base"))
+        return ReadOptions(patterns=True, links=links, base=base)
+
+    def show(
+        self, entries: Sequence[Entry], nothing: str, free_space: Callable[[], int | None]
+    ) -> None:
         """Show `entries`, or the sentence `nothing` where there are none."""
-        self.query_one(".verdict-count", Static).update(summary(entries) or nothing)
+        for name in _WANTED:
+            asked = any(entry.wants == name for entry in entries)
+            field = self._wanted(name)
+            field.display = asked or (bool(entries) and bool(field.value))
+        told = summary(entries, free_space) or nothing
+        self.query_one(".verdict-count", Static).update(told)
         self.query_one(VerdictLines).show_entries(entries)
 
+    def _wanted(self, name: str) -> Input:
+        return self.query_one(f".wanted-{name}", Input)
 
-def summary(entries: Sequence[Entry]) -> str:
-    """`3 to add · 1 duplicate · 2 invalid`; empty for no entries."""
+
+def summary(entries: Sequence[Entry], free_space: Callable[[], int | None]) -> str:
+    """`3 to add, 4.7 GB (76 GB free) · 1 duplicate · 2 invalid`; empty for no entries.
+
+    `free_space` is asked only where a size is known.
+    """
     counts = Counter(entry.verdict for entry in entries)
-    parts = [f"{counts[Verdict.OK]:,} to add"] if entries else []
+    parts = [f"{counts[Verdict.OK]:,} to add{_room(entries, free_space)}"] if entries else []
     if counts[Verdict.DUPLICATE]:
         parts.append(count_text(counts[Verdict.DUPLICATE], "duplicate"))
+    if counts[Verdict.ON_DISK]:
+        parts.append(f"{counts[Verdict.ON_DISK]:,} {Verdict.ON_DISK.words}")
     if counts[Verdict.INVALID]:
         parts.append(f"{counts[Verdict.INVALID]:,} invalid")
     return " · ".join(parts)
+
+
+def _room(entries: Sequence[Entry], free_space: Callable[[], int | None]) -> str:
+    """The known sizes together, and whether there is room."""
+    good = (entry.config for entry in entries if entry.verdict is Verdict.OK)
+    size = sum(config.size_bytes or 0 for config in good if config)
+    if not size:
+        return ""
+    free = free_space()
+    if free is None:
+        return f", {size_text(size)}"
+    return f", {size_text(size)} ({'only ' if free < size else ''}{size_text(free)} free)"
+
+
+def _size(entry: Entry) -> str:
+    return size_text(entry.config.size_bytes) if entry.config else ""

@@ -12,7 +12,7 @@ from .models.download import DownloadCompletedEvent, DownloadEvent, DownloadFail
 _LONGEST_NAME = 80
 
 
-class Notices:
+class Endings:
     """Counts what ends, so that a hundred downloads are one sentence."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ from rheo_core import FileConfig
 from rheo_core.downloads import Following
 from rheo_core.downloads.afterwards import desktop_command
 from rheo_core.events import DownloadCompletedEvent, DownloadFailedEvent, DownloadQueuedEvent
+from rheo_core.events.endings import Endings, terminal_notice
 from rheo_core.events.models import ErrorInfo
-from rheo_core.events.notices import Notices, terminal_notice
 from tests.core.engine import fetch, serving
 from tests.servers.misbehaving import MisbehavingServer
 
@@ -29,28 +29,28 @@ def failed(url: str) -> DownloadFailedEvent:
 
 
 def test_what_is_told() -> None:
-    notices = Notices()
-    assert notices.take() == ""
-    assert not notices.add(DownloadQueuedEvent(download_id="1", url="http://x/y", priority=1))
-    assert notices.add(completed("a.iso"))
-    assert notices.take() == "Downloaded a.iso"
-    assert notices.add(failed("http://x/b.iso?token=s3cret"))
-    assert notices.take() == "Failed b.iso"
+    endings = Endings()
+    assert endings.take() == ""
+    assert not endings.add(DownloadQueuedEvent(download_id="1", url="http://x/y", priority=1))
+    assert endings.add(completed("a.iso"))
+    assert endings.take() == "Downloaded a.iso"
+    assert endings.add(failed("http://x/b.iso?token=s3cret"))
+    assert endings.take() == "Failed b.iso"
     for name in "abc":
-        notices.add(completed(name))
-    assert notices.take() == "Downloaded: 3"
-    notices.add(completed("a"))
-    notices.add(failed("http://x/b"))
-    assert notices.take() == "Downloaded: 1; Failed: 1"
-    assert notices.take() == ""
-    notices.add(completed("x" * 300))
-    assert len(notices.take()) < 100
+        endings.add(completed(name))
+    assert endings.take() == "Downloaded: 3"
+    endings.add(completed("a"))
+    endings.add(failed("http://x/b"))
+    assert endings.take() == "Downloaded: 1; Failed: 1"
+    assert endings.take() == ""
+    endings.add(completed("x" * 300))
+    assert len(endings.take()) < 100
 
 
 def test_a_hostile_name_is_only_text() -> None:
-    notices = Notices()
-    notices.add(completed(HOSTILE))
-    told = notices.take()
+    endings = Endings()
+    endings.add(completed(HOSTILE))
+    told = endings.take()
     assert told.isprintable()
     assert terminal_notice(told, {}).strip("\x1b\x07").isprintable()
 
