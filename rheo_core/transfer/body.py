@@ -222,6 +222,7 @@ def body_of(reply: aiohttp.ClientResponse, stall_timeout: float | None) -> Body:
         or "Transfer-Encoding" in reply.headers
         or reply.connection is None
         or reply.connection.transport is None
+        or reply.content.exception() is not None  # lost already: the first read tells
     ):
         return ParsedBody(reply)
     return TakenBody(reply, length, stall_timeout)

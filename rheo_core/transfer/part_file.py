@@ -226,6 +226,7 @@ class PartFile:
         checksum that the server gives for it, `modified` the time (seconds since the epoch).
         """
         self.state = PartState(self.source, total, validator, promised=promised, modified=modified)
+        self._held = None
         self._was_resumed = False
         self.is_begun = False
 
@@ -236,12 +237,12 @@ class PartFile:
             DiskFullError: the file does not fit on the disk.
             FileInUseError, DestinationError: as `open`.
         """
-        expected = self.state
+        expected = replace(self.state, written=())  # what is held is not on the disk yet
         if not self.is_open:
             self.open()
         if expected.total is not None:
             self.check_room(expected.total)
-        self.state = expected
+        self.state, self._was_resumed = expected, False
         self._restart_hash()
         with named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's. It
@@ -383,7 +384,10 @@ class PartFile:
         if self._was_resumed:
             self.discard()
             return
-        self.write_held()
+        try:
+            self.write_held()
+        finally:
+            self._held = None  # where it cannot be written, no other attempt may go on from it
         self.state = PartState(self.source, is_rejected=True)  # total 0 would pass for whole
         with named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
@@ -423,6 +427,7 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
+        self._held = None
         self._drop_committed()
         if self._descriptor is None and not self._is_ours_alone() and not self._is_blank():
             return

@@ -1,5 +1,7 @@
 """`rheo download` with all that may be pasted into a list: what it says, and what arrives."""
 
+import os
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,18 @@ Run = Callable[..., Awaitable[Any]]
 BODY = body_of(30_000)
 
 
-def run(*arguments: object, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
+def run(*arguments: object, stdin: str = "") -> Result:
+    """In this process; the command reads the descriptor of standard input, not `sys.stdin`."""
+    before = os.dup(0)
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin.encode())
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+    try:
+        return CliRunner().invoke(app, list(map(str, arguments)))
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
 
 
 async def members_only(exchange: Exchange) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import FileConfig
-from rheo_core.inputs import Entry
+from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.local_service import LocalService
 from rheo_tui.service import ListLockedError
 from rheo_tui.threaded_service import ThreadedService
@@ -28,7 +28,7 @@ class WatchedService(FakeService):
         self.checked_by = ""
         self.cancelled = threading.Event()
 
-    async def check(self, text: str) -> list[Entry]:
+    async def check(self, text: str, options: ReadOptions | None = None) -> list[Entry]:
         self.checked_by = threading.current_thread().name
         self.checking.set()
         try:
