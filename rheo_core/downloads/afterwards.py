@@ -63,6 +63,7 @@ class Afterwards:
 
     def open(self) -> None:
         """Begin to follow."""
+        self._commands = Commands()
         self._is_open = True
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from rheo_core.domain.text import printable
 _log = logging.getLogger(__name__)
 _MOST_OUTPUT = 16 << 10
 """Bytes of a command's output that go to the log."""
+_SIGNALS = {number.value: number.name for number in signal.Signals}
 _GRACE_SECONDS = 2.0
 """Between asking a command to end and ending it."""
 
@@ -23,6 +24,7 @@ class Commands:
 
     def __init__(self) -> None:
         self._running: set[asyncio.subprocess.Process] = set()
+        self._is_closed = False
 
     async def run(
         self, command: Sequence[str], facts: Mapping[str, str], timeout: float
@@ -54,6 +56,8 @@ class Commands:
                 return f"{program}: {getattr(error, 'strerror', None) or error}"
             self._running.add(process)
             try:
+                if self._is_closed:  # while it was being started
+                    await _end(process)
                 async with asyncio.timeout(timeout):
                     await process.wait()
                 return _problem(program, process.returncode or 0)
@@ -65,26 +69,32 @@ class Commands:
                 _log_output(program, output)
 
     async def close(self) -> None:
-        """End what runs; whoever awaits it is told so."""
+        """End what runs; whoever awaits it is told so. Nothing runs any more."""
+        self._is_closed = True
         await asyncio.gather(*map(_end, tuple(self._running)))
 
 
 def _problem(program: str, code: int) -> str | None:
     if code < 0:
-        return f"{program}: ended by {signal.Signals(-code).name}"
+        return f"{program}: ended by {_SIGNALS.get(-code, f'signal {-code}')}"
     return f"{program}: exit code {code}" if code else None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a command, if it runs, and what it started in its session."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is not None:  # what it left behind on purpose may stay
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                await process.wait()
+    """End a command and what it started in its session; one that has ended may leave things."""
+    if process.returncode is not None:
+        return
+    _send(process, signal.SIGTERM)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE_SECONDS):
+            await process.wait()
+    _send(process, signal.SIGKILL)  # some of its own may not listen, even where it did
+    await process.wait()
+
+
+def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def _log_output(program: str, output: IO[bytes]) -> None:
