@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from rheo_core.config.settings import Settings
+from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
 from rheo_core.domain.hosts import HostLimits
-from rheo_core.downloads import DownloadManager, RetryHandler
+from rheo_core.downloads import DownloadManager, Following, RetryHandler
 from rheo_core.tracking import BaseTracker
 
 
@@ -37,6 +37,15 @@ def make_manager(
         stall_speed=settings.stall_speed,
         durable=settings.durable,
         history_days=settings.history_days,
+        server_time=settings.server_time,
+        origin=settings.origin,
+        rules=settings.rules,
+        following=Following(
+            on_complete=settings.on_complete,
+            on_error=settings.on_error,
+            timeout=settings.command_timeout,
+            on_desktop=settings.notify is Notify.DESKTOP,
+        ),
         session_path=session_path,
         on_problem=on_problem,
     )

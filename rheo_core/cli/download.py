@@ -32,6 +32,7 @@ from .parameters import (
     OutputDir,
     Quiet,
     Retries,
+    ServerTime,
     Sidecar,
     StopAfter,
     Urls,
@@ -64,6 +65,7 @@ def download(
     stop_after: StopAfter = None,
     retries: Retries = None,
     exists: Exists = None,
+    server_time: ServerTime = None,
     json_events: JsonEvents = False,
     quiet: Quiet = False,
 ) -> None:
@@ -85,6 +87,8 @@ def download(
         max_retries=retries,
         speed_limit=limit_rate,
         file_exists_strategy=exists,
+        server_time=server_time,
+        rules=None if output is None else (),  # whoever names a folder wants this one
     )
     bounds = _bounds(at, stop_after)
     options = _options(glob, links, base, settings, dry_run)

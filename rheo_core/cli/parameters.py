@@ -112,6 +112,12 @@ Retries = Annotated[
     int | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
 ]
 Exists = Annotated[FileExistsStrategy | None, typer.Option(help="What to do when the file exists.")]
+ServerTime = Annotated[
+    bool | None,
+    typer.Option(
+        "--server-time/--no-server-time", help="Give each file the time that the server has for it."
+    ),
+]
 JsonEvents = Annotated[
     bool, typer.Option("--json", help="Write each event as a line of JSON to standard output.")
 ]

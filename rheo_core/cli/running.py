@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rheo_core.config import LogLevel, Settings
+from rheo_core.config import LogLevel, Notify, Settings
 from rheo_core.domain import FileConfig, RheoError
 from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.events.endings import Endings, terminal_notice
 from rheo_core.infrastructure.wall_clock import sleep_until
 from rheo_core.tracking import NullTracker
 
@@ -103,6 +104,8 @@ class _Run:
         self._reporter = reporter
         self._bounds = bounds
         self._tally = Tally()
+        self._endings = Endings()
+        self._tracker = NullTracker()
         self._one_ended = asyncio.Event()
         self._is_read = False  # everything that is wanted
 
@@ -114,7 +117,7 @@ class _Run:
 
         gc.freeze()  # what was imported stays
         gc.enable()
-        manager = make_manager(self._settings, tracker=NullTracker())
+        manager = make_manager(self._settings, tracker=self._tracker)
         async with manager:
             for event_type in _event_types(output):
                 manager.on(event_type, self._tell)
@@ -133,8 +136,10 @@ class _Run:
         if lines is not None:
             finished = finished and await _unless(interrupted, lines.finish())
             await lines.finish(timeout=_JSON_SECONDS)
+        reporter.close()  # while it draws it lets no sequence for the terminal through
+        if (told := self._endings.take()) and sys.stderr.isatty():
+            print(terminal_notice(told), end="", file=sys.stderr, flush=True)
         if not output.quiet:
-            reporter.close()
             reporter.say(f"{tally.summary()}, in {self._settings.download_dir}")
             if not finished:
                 why = "Stopped after the bytes of --stop-after" if stopped else "Interrupted"
@@ -170,7 +175,12 @@ class _Run:
 
     def _tell(self, event: DownloadEvent) -> None:
         self._tally.add(event)
+        record = self._tracker.get(event.download_id)
+        if record is not None:  # the server may have named it
+            self._reporter.rename(record.id, record.name)
         self._reporter.tell(event)
+        if self._settings.notify is Notify.TERMINAL:
+            self._endings.add(event)
         if isinstance(event, ENDS):
             self._one_ended.set()
 

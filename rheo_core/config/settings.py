@@ -1,5 +1,7 @@
 """The settings: names, defaults, meanings and limits, all in this one place."""
 
+import json
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +21,7 @@ from pydantic_settings import (
 )
 
 from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.rules import Rule, read_rules
 
 from .hosts import HostPattern, HostSettings
 from .values import TIB, Rate, SpanLine, from_json, lines, off_is_none, size
@@ -37,6 +40,14 @@ class LogLevel(StrEnum):
     CRITICAL = "CRITICAL"
 
 
+class Notify(StrEnum):
+    """Where it is told that downloads have ended."""
+
+    OFF = "off"
+    TERMINAL = "terminal"
+    DESKTOP = "desktop"
+
+
 def _folder(value: object) -> Path:
     """An absolute path, with `~` expanded."""
     text = str(value) if isinstance(value, str | Path) else ""
@@ -48,6 +59,29 @@ def _folder(value: object) -> Path:
         raise ValueError("should be the path of a folder; there is no such user") from None
 
 
+def _command(value: object) -> tuple[str, ...]:
+    """A program and its arguments, from a list or from a line with quotes as a shell has them."""
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"should be a command ({str(error).lower()})") from None
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise ValueError('should be a command such as ["program", "argument"]')
+    if any("\x00" in word for word in words) or (words and not words[0].strip()):
+        raise ValueError("should be a command; it names no program")
+    return () if [word.lower() for word in words] == ["off"] else tuple(words)
+
+
+def _rules(value: object) -> tuple[Rule, ...]:
+    """The environment gives the tables as a JSON list in text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError('should be a JSON list such as [{"folder": "pictures"}]') from None
+    return read_rules(value)
+
+
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
@@ -56,6 +90,11 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
+Command = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_command, json_schema_input_type=str | list[str]),
+]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -137,6 +176,40 @@ class Settings(BaseSettings):
         ge=1,
         le=36_500,
         description="Days that downloads taken off the list stay in the history; off: for ever",
+    )
+    server_time: bool = Field(
+        default=False, description="Whether a file gets the time that the server has for it"
+    )
+    origin: bool = Field(
+        default=False,
+        description="Whether a file remembers its URL, without secrets (extended attribute "
+        "user.xdg.origin.url)",
+    )
+    on_complete: Command = Field(
+        default=(),
+        description="Command to run for each file that is complete, without a shell; RHEO_PATH, "
+        "RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS tell it of the file",
+    )
+    on_error: Command = Field(
+        default=(),
+        description="Command to run for each download that failed; RHEO_ERROR tells it why",
+    )
+    command_timeout: Seconds = Field(
+        default=60.0, description="Longest time for on_complete and on_error, in seconds"
+    )
+    notify: Annotated[Notify, BeforeValidator(_lower)] = Field(
+        default=Notify.OFF,
+        description="Where to tell that downloads have ended: nowhere, through the terminal "
+        "(OSC 9 or 777) or on the desktop (notify-send, osascript)",
+    )
+    rules: Annotated[
+        tuple[Rule, ...],
+        NoDecode,
+        BeforeValidator(_rules, json_schema_input_type=list[Rule]),
+    ] = Field(
+        default=(),
+        description="Which downloads go to another folder: tables [[rules]]; the first holds of "
+        "which all that it names is true",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"

@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.rules import Rule
 from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (
     BaseEmitter,
@@ -31,6 +32,7 @@ from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
 from rheo_core.transfer import Hosts, Limits, TransferOptions
 
+from .afterwards import Afterwards, Following
 from .intake import Intake
 from .lifecycle import Lifecycle
 from .limiting import Limiting
@@ -82,6 +84,10 @@ class DownloadManager(Limiting):
             session or not, for a script wants to know, and an app to go on.
         history_days: what is off the list and ended longer ago is forgotten by `open`; None: it is
             kept for ever.
+        server_time: whether a file gets the server's time (Last-Modified).
+        origin: whether a file gets its URL as an extended attribute, without secrets.
+        rules: which downloads go to another folder, of which the first that matches holds.
+        following: commands and notifications that follow the end of a download.
     """
 
     def __init__(
@@ -111,6 +117,10 @@ class DownloadManager(Limiting):
         schedule: Sequence[str] = (),
         slow_limit_bps: int = 100_000,
         hosts: Mapping[str, HostLimits] | None = None,
+        server_time: bool = False,
+        origin: bool = False,
+        rules: Sequence[Rule] = (),
+        following: Following | None = None,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
             download_dir = Path(download_dir).absolute()
@@ -157,8 +167,12 @@ class DownloadManager(Limiting):
                 chunk_size=chunk_size,
                 connections=connections,
                 durable=durable,
+                server_time=server_time,
+                origin=origin,
             ),
+            rules=rules,
         )
+        self._afterwards = Afterwards(following or Following(), self._emitter, self._explain)
         intake = Intake(self._queue, self._tracker, self._lifecycle, self._session)
         pool = WorkerPool(
             self._queue, self._worker.attempt, intake.requeue, max_concurrent, self._hosts
@@ -202,6 +216,7 @@ class DownloadManager(Limiting):
                 await self._session.close()
             raise
         self._ended.clear()
+        self._afterwards.open()
         self._pool.start()
         watchers = [self._reporter.run(), self._plan.run(), self._stop_when_spent()]
         if self._worker.room is not None:
@@ -218,6 +233,7 @@ class DownloadManager(Limiting):
         self._intake.put_back()
         for task in self._watching:
             task.cancel()
+        await self._afterwards.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._emitter.drain()
@@ -229,6 +245,12 @@ class DownloadManager(Limiting):
             self._worker.close()
             if self._owns_client:
                 await self._client.close()
+
+    def _explain(self, download_id: str, reason: str) -> None:
+        record = self._tracker.get(download_id)
+        if record is not None and record.status.is_terminal:  # else it has begun again
+            record.reason = reason
+            self._lifecycle.changed(record)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -366,7 +388,7 @@ class DownloadManager(Limiting):
 
         A download that has begun stays in the folder it began in.
         """
-        self._worker.download_dir = download_dir or self._worker.download_dir
+        self._worker.folders.base = download_dir or self._worker.folders.base
         self._worker.retry_handler = retry_handler or self._worker.retry_handler
         if file_exists_strategy is not None:
             self._worker.resolver.default_strategy = file_exists_strategy

@@ -1,13 +1,14 @@
 """DownloadWorker: runs attempts and decides what follows a failed one."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from rheo_core.domain.exceptions import DiskFullError, DownloadError
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.rules import Rule
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
@@ -15,7 +16,7 @@ from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, source_of
 
 from .attempt import Attempt, Tools
-from .destination import DestinationResolver, PathLocks
+from .destination import DestinationResolver, Folders, PathLocks
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
@@ -50,8 +51,9 @@ class DownloadWorker:
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
         keep_rejected: bool = False,
+        rules: Sequence[Rule] = (),
     ) -> None:
-        self.download_dir = download_dir
+        self.folders = Folders(download_dir, rules)
         self.retry_handler = retry_handler or NullRetryHandler()
         self.room: RoomKeeper | None = None  # without one a full disk is a failure
         self._tracker = tracker or DownloadTracker()
@@ -71,6 +73,7 @@ class DownloadWorker:
             resolver=self.resolver,
             locks=PathLocks(),
             validator=validator,
+            folders=self.folders,
             written={},
             keep_rejected=keep_rejected,
         )
@@ -138,7 +141,7 @@ class DownloadWorker:
         self._tools.reading.close()
 
     def _destination(self, record: DownloadRecord) -> Path:
-        return record.destination or record.config.get_destination_path(self.download_dir)
+        return record.destination or self.folders.path_of(record.config)
 
     def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
         if isinstance(error, DiskFullError) and self.room is not None:  # costs no attempt

@@ -5,6 +5,7 @@ import fcntl
 import os
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -128,7 +129,13 @@ def _rename_where_links_are_missing(source: Path, target: Path) -> None:
     source.rename(target)
 
 
-def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
+def create_whole(
+    path: Path,
+    data: bytes,
+    *,
+    durable: bool = True,
+    finish: Callable[[int], None] | None = None,
+) -> bool:
     """Create a file with all of its bytes at once: nobody, and no crash, sees it in part.
 
     It has no name until it is complete (`O_TMPFILE`, then link(2)).
@@ -137,6 +144,7 @@ def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
         path: where to; missing folders are created.
         data: the whole content.
         durable: whether it outlives a loss of power once this has returned.
+        finish: called with the descriptor before the file has its name.
 
     Returns:
         False where the system has no such files; nothing was done then.
@@ -152,6 +160,8 @@ def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
         with memoryview(data) as rest:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+        if finish is not None:
+            finish(descriptor)
         if durable:
             os.fsync(descriptor)
         return _link_unnamed(descriptor, path)

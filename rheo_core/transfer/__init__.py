@@ -3,6 +3,7 @@
 from .hosts import Hosts
 from .limits import Limits, Throttle, TokenBucket
 from .part_file import PartFile
+from .plan import Plan
 from .sidecar import fetch_checksum
 from .state import source_of
 from .transfer import Transfer, TransferOptions
@@ -11,6 +12,7 @@ __all__ = [
     "Hosts",
     "Limits",
     "PartFile",
+    "Plan",
     "Throttle",
     "TokenBucket",
     "Transfer",

@@ -37,8 +37,8 @@ _SMALLEST_BATCH = 64 << 10
 _MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
-Place = Callable[[str], Awaitable[PartFile]]
-"""Say where a file of the name that the server suggests goes; returns its opened part file."""
+Place = Callable[[Plan], Awaitable[PartFile]]
+"""Say where the file of this reply goes, by its name and type; returns its part file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class TransferOptions:
     """Limits of patience (seconds, None: endless; bytes/s), size of writes (bytes), connections.
 
     A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
-    `durable` bytes are synced to the disk before anything relies on them.
+    `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
+    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute.
     """
 
     timeout: float | None = None
@@ -56,6 +57,8 @@ class TransferOptions:
     chunk_size: int = 4 << 20
     connections: int = 1
     durable: bool = True
+    server_time: bool = False
+    origin: bool = False
 
     @property
     def timeouts(self) -> aiohttp.ClientTimeout:
@@ -153,11 +156,10 @@ class Transfer:
             self.record.total_bytes = expected if plan.total is None else plan.total
             if not plan.partial:
                 self._check_replaced(part.state)
-                if plan.name is not None:
-                    part = await self._place(plan.name)
-                    if _continues(plan, part.state):
-                        return False, part
-                part.expect(plan.total, plan.validator, plan.promised)
+                before, part = part, await self._place(plan)
+                if part is not before and _continues(plan, part.state):
+                    return False, part
+                part.expect(plan.total, plan.validator, plan.promised, plan.modified)
                 if not part.can_hold(plan.total):
                     await self.disk.run(part.begin)
             elif part.state.total is None:  # the first reply did not tell it, this one does

@@ -26,6 +26,7 @@ from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
 from rheo_tui.log_book import LogBook
 from rheo_tui.notices import Notices
+from rheo_tui.notifier import TerminalNotifier
 from rheo_tui.service import DownloadService, ListLockedError
 from rheo_tui.verbs import Verbs
 from rheo_tui.widgets.command_line import CommandLine
@@ -59,7 +60,8 @@ class MainScreen(Screen[None]):
         self.keymap = dict(service.settings.keys)
         self.book = LogBook()
         self.listing = Listing()
-        self.link = EngineLink(service, self.book, self._notice)
+        notifier = TerminalNotifier(self, service)
+        self.link = EngineLink(service, self.book, self._notice, notifier.add)
         self._service = service
         self._configs = configs
         self._verbs = Verbs(service)

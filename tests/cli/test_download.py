@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,12 +28,13 @@ CHUNKED = DemoFile("/chunked.csv", 150_000, has_length=False)
 BUSY = DemoFile("/busy.bin", 10_000, failures=2)
 GONE = DemoFile("/gone.bin", 0, missing=True)
 MARKUP = DemoFile("/[/red]{x}.bin", 5 * MB, speed=4 * MB)
+BOOK = DemoFile("/get/2", 2 * MB, speed=4 * MB, offered_name="book.epub")
 SLOW = DemoFile("/slow.bin", 3 * MB, speed=1 * MB)
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[DemoServer]:
-    files = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, SLOW]
+    files = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, BOOK, SLOW]
     async with DemoServer(files) as running:
         yield running
 
@@ -265,6 +267,17 @@ def watch_in_terminal(
     shown += child.read()
     child.close()
     return child.exitstatus, shown
+
+
+async def test_a_bar_has_the_name_that_the_server_gives(
+    server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    line = [*command, "download", server.url(BOOK.path), "-o", os.fspath(folder)]
+    code, shown = await asyncio.to_thread(watch_in_terminal, line, environment)
+    assert code == 0
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert re.search(r"^book\.epub +[━╸╺]", plain, re.MULTILINE)
+    assert "done      book.epub" in plain
 
 
 async def test_bars_on_a_terminal(
