@@ -1,7 +1,9 @@
 """The door to an engine in this process."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +19,7 @@ from rheo_core.domain.text import printable
 from rheo_core.engine import make_manager, make_retry_handler
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
 from rheo_core.infrastructure.session_store import SessionLockedError, check_place
-from rheo_core.inputs import Entry, read_entries, read_entries_file
+from rheo_core.inputs import Entry, ReadOptions, read_entries, read_entries_file
 
 from .service import ListLockedError
 
@@ -122,13 +124,25 @@ class LocalService:
         events = self._manager.events()
         return (event async for event in events if not isinstance(event, DownloadProgressEvent))
 
-    def check(self, text: str) -> list[Entry]:
-        """A verdict on each line of `text`."""
-        return list(read_entries(text.splitlines(), self._known()))
+    def check(self, text: str, options: ReadOptions = ReadOptions()) -> list[Entry]:
+        """A verdict on each thing that `text` asks for."""
+        return list(read_entries(text.splitlines(), self._known(), self._here(options)))
 
-    async def check_file(self, path: Path) -> list[Entry]:
-        """A verdict on each line of a list file."""
-        return await read_entries_file(path, self._known())
+    async def check_file(self, path: Path, options: ReadOptions = ReadOptions()) -> list[Entry]:
+        """A verdict on each thing that a list file asks for."""
+        return await read_entries_file(path, self._known(), self._here(options))
+
+    def free_space(self) -> int | None:
+        """Bytes free in the download folder."""
+        try:
+            return shutil.disk_usage(self._settings.download_dir).free
+        except OSError:
+            return None
+
+    def _here(self, options: ReadOptions) -> ReadOptions:
+        """With the folder, where it matters what is there."""
+        keeps = self._settings.file_exists_strategy.keeps_existing
+        return replace(options, folder=self._settings.download_dir if keeps else None)
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.events import DownloadEvent
-from rheo_core.inputs import Entry
+from rheo_core.inputs import Entry, ReadOptions
 
 READ_ONLY = "this list is open for reading only"
 
@@ -80,15 +80,21 @@ class DownloadService(Protocol):
     def events(self) -> AsyncIterator[DownloadEvent]:
         """Every event from now on, until the engine closes; progress events left out."""
 
-    def check(self, text: str) -> list[Entry]:
-        """A verdict on each line of a pasted text; nothing is queued."""
+    def check(self, text: str, options: ReadOptions = ReadOptions()) -> list[Entry]:
+        """A verdict on each thing that a pasted text asks for; nothing is queued.
 
-    async def check_file(self, path: Path) -> list[Entry]:
+        Of `options` the folder is that of the settings.
+        """
+
+    async def check_file(self, path: Path, options: ReadOptions = ReadOptions()) -> list[Entry]:
         """The same for a list file.
 
         Raises:
             OSError: the file cannot be read.
         """
+
+    def free_space(self) -> int | None:
+        """Bytes free where files go; None where that cannot be told."""
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue these downloads."""

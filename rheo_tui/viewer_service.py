@@ -104,6 +104,7 @@ class SessionViewer:
 
     # The actions that lead here are disabled.
     check, check_file, add, add_again = _refuse_now, _refuse, _refuse, _refuse
+    free_space = _refuse_now
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = replace_url = change_priority = move = change_settings = _refuse
     set_speed_limit = _refuse_now

@@ -4,24 +4,29 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import at_most, printable
 
 from .options import CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
+    Base,
     Checksum,
     Connections,
+    DryRun,
     Exists,
     Filename,
+    Glob,
     InputFiles,
     JsonEvents,
     LimitRate,
+    Links,
     Mirrors,
     OutputDir,
     Quiet,
@@ -30,9 +35,11 @@ from .parameters import (
     Urls,
     Workers,
 )
+from .preview import explained, preview
 
 if TYPE_CHECKING:
-    from rheo_core.inputs import Entry
+    from rheo_core.config import Settings
+    from rheo_core.inputs import Entry, ReadOptions
 
 _STANDARD_INPUT = "-"
 _MOST_LINES = 50
@@ -47,6 +54,10 @@ def download(
     checksum: Checksum = None,
     mirrors: Mirrors = None,
     sidecar: Sidecar = False,
+    glob: Glob = False,
+    links: Links = None,
+    base: Base = None,
+    dry_run: DryRun = False,
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,
@@ -63,6 +74,8 @@ def download(
     common: CommonOptions = context.obj
     if not urls and not input_files:
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
+    if dry_run and json_events:
+        fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
     settings = settings_in_force(
         quiet=quiet,
         download_dir=common.download_dir if output is None else output,
@@ -72,7 +85,14 @@ def download(
         speed_limit=limit_rate,
         file_exists_strategy=exists,
     )
-    asked = _collect(urls or [], input_files or [])
+    entries = _entries(
+        urls or [], input_files or [], _options(glob, links, base, settings, dry_run)
+    )
+    if dry_run:
+        raise typer.Exit(preview(entries, settings.download_dir))
+    asked = _Asked()
+    for where, entry in entries:
+        asked.add(entry, where)
     if filename is not None or checksum is not None or mirrors:
         _refine(asked, filename, checksum, mirrors or [])
     if sidecar:
@@ -99,16 +119,18 @@ class _Asked:
     configs: list[FileConfig] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
+    entries: int = 0
 
     def add(self, entry: "Entry", where: str) -> None:
+        self.entries += 1
         if entry.problem and entry.config is not None:
             self.notes.append(f"{where}: {entry.problem}, left out: {entry.text}")
         elif entry.config is not None:
             self.configs.append(entry.config)
-            self.ids.add(entry.config.id)
+            if entry.note:
+                self.notes.append(f"{where}: {entry.note}")
         else:
-            self.problems.append(f"{where}: {entry.problem}")
+            self.problems.append(f"{where}: {explained(entry)}")
 
     def tell(self, *, quiet: bool) -> None:
         """Say on standard error what is not right, and unless `quiet` what is left out."""
@@ -118,38 +140,66 @@ class _Asked:
                 typer.echo(f"rheo: {said}", err=True)
 
 
-def _collect(urls: list[str], list_files: list[str]) -> _Asked:
-    from rheo_core.inputs import read_entries
+def _options(
+    glob: bool, links: str | None, base: str | None, settings: "Settings", dry_run: bool
+) -> "ReadOptions":
+    """How the texts are read; ends the command if the base is no URL."""
+    from rheo_core.inputs import ReadOptions, problem_of
 
-    asked = _Asked()
+    try:
+        base = None if base is None else normalise_url(base)
+    except ValueError as error:
+        fail(f"--base: {problem_of(error)}.", ExitCode.USAGE)
+    # Without a dry run the engine looks when it comes to it, and says what it skips.
+    looks = dry_run and settings.file_exists_strategy.keeps_existing
+    folder = settings.download_dir if looks else None
+    return ReadOptions(base=base, links=links, patterns=glob, folder=folder)
+
+
+def _entries(
+    urls: list[str], list_files: list[str], options: "ReadOptions"
+) -> Iterator[tuple[str, "Entry"]]:
+    """What is asked for, as it is read, each with the place where it is."""
+    from rheo_core.inputs import Entry, Verdict, read_entries
+
+    ids: set[str] = set()
     for number, url in enumerate(urls, 1):
-        entry = next(read_entries([url], asked.ids), None)
-        if entry is None:
-            asked.problems.append(f"argument {number}: {url!r} is no URL")
-        else:
-            asked.add(entry, f"argument {number}")
+        where, is_empty = f"argument {number}", True
+        for entry in read_entries(url.splitlines(), ids, options):
+            is_empty = False
+            yield where, entry
+            _note_id(ids, entry)
+        if is_empty:
+            yield where, Entry(1, url, Verdict.INVALID, problem=f"{url!r} is no URL")
     for list_file in list_files:
-        before = len(asked.configs) + len(asked.problems) + len(asked.notes)
-        name = "standard input" if list_file == _STANDARD_INPUT else list_file
+        name, is_empty = "standard input" if list_file == _STANDARD_INPUT else list_file, True
         # A copy: what the list itself repeats is told with the line.
-        known = frozenset(asked.ids)
+        known = frozenset(ids)
         with _open_list(list_file) as lines:
-            for entry in read_entries(lines, known):
-                asked.add(entry, f"{name}, line {entry.line}")
-        if before == len(asked.configs) + len(asked.problems) + len(asked.notes):
-            asked.problems.append(f"{name}: there is no URL in it")
-    return asked
+            for entry in read_entries(lines, known, options):
+                is_empty = False
+                yield f"{name}, line {entry.line}", entry
+                _note_id(ids, entry)
+        if is_empty:
+            yield name, Entry(1, "", Verdict.INVALID, problem="there is no URL in it")
+
+
+def _note_id(ids: set[str], entry: "Entry") -> None:
+    if entry.config is not None and not entry.problem:
+        ids.add(entry.config.id)
 
 
 @contextmanager
 def _open_list(list_file: str) -> Iterator[Iterable[str]]:
     """The lines of the list; ends the command where it cannot be read."""
+    from rheo_core.inputs import bounded_lines
+
     try:
         if list_file == _STANDARD_INPUT:
-            yield (line.decode("utf-8", errors="replace") for line in sys.stdin.buffer)
+            yield bounded_lines(TextIOWrapper(sys.stdin.buffer, "utf-8", errors="replace"))
         else:
             with Path(list_file).open(encoding="utf-8", errors="replace") as file:
-                yield file
+                yield bounded_lines(file)
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
         reason = getattr(error, "strerror", None) or str(error)
         fail(f"cannot read the list {list_file}: {reason}.", ExitCode.FAILED)
@@ -157,7 +207,9 @@ def _open_list(list_file: str) -> Iterator[Iterable[str]]:
 
 def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: list[str]) -> None:
     """Give the only download what it alone gets; ends the command if it is not the only one."""
-    if len(asked.configs) + len(asked.problems) + len(asked.notes) != 1:
+    from rheo_core.inputs import problem_of
+
+    if asked.entries != 1:
         fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
     if not asked.configs:
         return
@@ -167,22 +219,16 @@ def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: 
     try:
         hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None
     except ValueError as error:
-        fail(f"--hash: {_reason(error)}.", ExitCode.FAILED)
-    url = asked.configs[0].url
+        fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
+    given = {"filename": filename, "hash_config": hash_config, "mirrors": tuple(mirrors) or None}
+    config = asked.configs[0]
     try:
         asked.configs[0] = FileConfig(
-            url=url, filename=filename, hash_config=hash_config, mirrors=tuple(mirrors)
+            **{name: getattr(config, name) for name in config.model_fields_set}
+            | {name: value for name, value in given.items() if value is not None}
         )
     except ValueError as error:
-        fail(f"--mirror: {_reason(error)}.", ExitCode.FAILED)
-
-
-def _reason(error: ValueError) -> str:
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-    return str(error)
+        fail(f"--mirror: {problem_of(error)}.", ExitCode.FAILED)
 
 
 def _make_folder(folder: Path) -> None:

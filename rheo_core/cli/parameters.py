@@ -13,7 +13,8 @@ InputFiles = Annotated[
         "-i",
         "--input-file",
         metavar="FILE",
-        help="List with one URL a line; - reads it from standard input. May be repeated.",
+        help="What to download: URLs one a line, curl commands, an aria2 list, a Metalink and "
+        "others, known by their content; - reads standard input. May be repeated.",
     ),
 ]
 DownloadDir = Annotated[
@@ -42,6 +43,30 @@ Mirrors = Annotated[
         help="Another place of the same file, to fetch from as well; for a single URL. "
         "May be repeated.",
     ),
+]
+Glob = Annotated[
+    bool,
+    typer.Option("--glob", help="Read [001-120], [a-f] and {a,b} in URLs as patterns."),
+]
+Links = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Of a web page in a list take the links whose name or address is like PATTERN, "
+        "such as '*.iso'.",
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Address of a web page or checksum list that was given: what is relative in it "
+        "belongs there.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say line by line what would be downloaded, and do nothing."),
 ]
 Sidecar = Annotated[
     bool,

@@ -13,10 +13,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
-from .text import printable, redact_url
+from .request_headers import Headers, for_any_origin, read_headers
+from .text import is_unicode, printable, redact_url
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+_LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -27,6 +29,11 @@ class FileExistsStrategy(StrEnum):
     ERROR = "error"
     OVERWRITE = "overwrite"
     RENAME = "rename"
+
+    @property
+    def keeps_existing(self) -> bool:
+        """Whether a file that is there means that nothing is downloaded."""
+        return self in (FileExistsStrategy.SKIP, FileExistsStrategy.ERROR)
 
 
 def normalise_url(value: object) -> str:
@@ -40,8 +47,12 @@ def normalise_url(value: object) -> str:
     url = str(value).strip()
     if not url:
         raise ValueError("URL is empty")
+    if len(url) > _LONGEST_URL:
+        raise ValueError(f"URL is longer than {_LONGEST_URL:,} characters")
     if _SPACE.search(url):
         raise ValueError(f"URL {_shown(url)!r} contains white space or control characters")
+    if not url.isascii() and not is_unicode(url):
+        raise ValueError("URL contains characters that are not valid Unicode")
     try:
         parts = urlsplit(url)
         netloc = _normalise_netloc(parts)
@@ -80,6 +91,10 @@ def host_of(url: str) -> str:
     return f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
+def _origin_of(url: str) -> tuple[str, str]:
+    return urlsplit(url).scheme, host_of(url)
+
+
 class FileConfig(BaseModel):
     """One thing to download. Immutable; equal requests have equal ids."""
 
@@ -116,6 +131,11 @@ class FileConfig(BaseModel):
     sidecar: bool = Field(
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
     )
+    headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
+        default=(),
+        repr=False,
+        description="Header fields sent with its requests; a mapping will do",
+    )
 
     @field_validator("destination_subdir")
     @classmethod
@@ -131,6 +151,8 @@ class FileConfig(BaseModel):
                 raise ValueError(f"destination_subdir {shown!r} must be relative")
             if ".." in path.parts:
                 raise ValueError(f"destination_subdir {shown!r} must not contain '..'")
+        if not is_unicode(value):
+            raise ValueError(f"destination_subdir {shown!r} is not valid Unicode")
         if "\x00" in value:
             raise ValueError(f"destination_subdir {shown!r} must not contain NUL")
         return value
@@ -139,6 +161,15 @@ class FileConfig(BaseModel):
     def sources(self) -> tuple[str, ...]:
         """Every URL that it may be fetched from, the preferred one first, each once."""
         return tuple(dict.fromkeys((self.fetch_url or self.url, *self.mirrors)))
+
+    def headers_for(self, url: str) -> Headers:
+        """The headers that a request to `url` carries.
+
+        All of them at the origin of `self.url`; elsewhere, as at a mirror, none that may be secret.
+        """
+        if not self.headers or _origin_of(url) == _origin_of(self.url):
+            return self.headers
+        return for_any_origin(self.headers)
 
     def get_destination_filename(self) -> str:
         """The name asked for, else the one the URL suggests; safe as one path component.

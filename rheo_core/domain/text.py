@@ -33,6 +33,15 @@ def _printable_character(character: str) -> str:
     return " " if character.isspace() else _SUBSTITUTE
 
 
+def is_unicode(text: str) -> bool:
+    """Whether `text` can be written as UTF-8: it holds no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def redact_url(url: str) -> str:
     """`url` fit to be shown: without login, and with the values of secret-looking query
     parameters (tokens, keys, signatures) replaced by `***`.

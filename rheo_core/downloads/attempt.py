@@ -98,7 +98,7 @@ class Attempt:
         self._tools.lifecycle.explain(self._record, "looking for its checksum file")
         timeouts = self._tools.options.timeouts
         for url in dict.fromkeys((config.sources[0], config.url)):
-            found = await fetch_checksum(self._tools.client, url, timeouts)
+            found = await fetch_checksum(self._tools.client, url, timeouts, config.headers_for(url))
             if found is not None:
                 return found
         raise FileValidationError(

@@ -1,7 +1,7 @@
-"""One line of what a user pasted or loaded, with a verdict on it."""
+"""What a text asks for, entry by entry, with a verdict on each."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from rheo_core.domain.file_config import FileConfig
 
@@ -11,15 +11,27 @@ class Verdict(StrEnum):
 
     OK = "ok"
     DUPLICATE = "duplicate"
+    ON_DISK = "on-disk"
     INVALID = "invalid"
 
+    @property
+    def words(self) -> str:
+        """As people say it."""
+        return "already there" if self is Verdict.ON_DISK else self.value
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line that asks for a download; comments and blank lines make no entry."""
 
-    line: int  # 1 for the first line of the text
-    text: str  # the line, printable
+class Entry(NamedTuple):
+    """A download that is asked for; comments and blank lines make no entry.
+
+    A line may ask for several. `form` and `note` hold nothing secret. A tuple, because a frozen
+    dataclass takes several times as long to make, and a long list makes a million of them.
+    """
+
+    line: int  # the first of its lines; 1 for the first line of the text
+    text: str  # the line, or what stands for it; printable
     verdict: Verdict
     config: FileConfig | None = None  # None where invalid
     problem: str = ""  # one clear sentence where the verdict is not OK
+    form: str = ""  # what it was read from, such as "curl command"; "" for a URL on its line
+    note: str = ""  # what was asked for and is left out
+    wants: str = ""  # the field of `ReadOptions` that would help: "links" or "base"

@@ -1,90 +1,149 @@
-"""Lists of URLs, one a line, into entries with a verdict each."""
+"""Texts into entries with a verdict each, as their lines come."""
 
+import asyncio
 import errno
+import os
 from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any, TextIO
 
-import aiofiles
-import aiofiles.os
-from pydantic import ValidationError
-
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable
 
 from .entries import Entry, Verdict
+from .formats import read_found
+from .found import Found, InputError, Lines, ReadOptions, problem_of
+from .patterns import expand, may_be_pattern
 
-_BATCH_SIZE = 64 * 1024  # characters read between two breaths of the event loop
+LONGEST_LINE = 1 << 20
+"""Characters; the rest of a longer line is left out, and what is left is no URL."""
+
 _LONGEST_SHOWN = 500
+_BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
 
-def read_entries(lines: Iterable[str], known: Container[str] = ()) -> Iterator[Entry]:
-    """An entry for each line that asks for a download, as the lines come.
+def read_entries(
+    lines: Iterable[str], known: Container[str] = (), options: ReadOptions = ReadOptions()
+) -> Iterator[Entry]:
+    """An entry for each download that is asked for, as the lines come.
 
-    A line is a URL, with white space around it. Blank lines and lines that begin with `#` make
-    no entry; a byte order mark is left out. No text makes this raise.
+    The formats are those of docs/INPUTS.md, known by their content. Blank lines and lines that
+    begin with `#` make no entry; a byte order mark is left out. No text makes this raise.
 
     Args:
         lines: The lines, with or without their ends.
         known: Ids of the downloads that are there already.
+        options: What the text does not say itself.
     """
-    return _Reader(known).read(lines)
+    return _Reader(known, options).read(Lines(lines))
 
 
-async def read_entries_file(path: Path, known: Container[str] = ()) -> list[Entry]:
-    """The entries of a UTF-8 list file; bytes that are not UTF-8 are replaced.
+async def read_entries_file(
+    path: Path, known: Container[str] = (), options: ReadOptions = ReadOptions()
+) -> list[Entry]:
+    """The entries of a UTF-8 file; bytes that are not UTF-8 are replaced.
 
     The event loop goes on meanwhile, in long lists too.
 
     Raises:
         OSError: the file cannot be read, or is no regular file.
     """
-    if not await aiofiles.os.path.isfile(path) and await aiofiles.os.path.exists(path):
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    reader = _Reader(known)
+    coming = _entries_of(path, known, options)
     entries: list[Entry] = []
-    async with aiofiles.open(path, encoding="utf-8", errors="replace") as file:
-        while lines := await file.readlines(_BATCH_SIZE):
-            entries.extend(reader.read(lines))
+    while batch := await asyncio.to_thread(list, islice(coming, _BATCH_SIZE)):
+        entries += batch
     return entries
 
 
+def bounded_lines(file: TextIO) -> Iterator[str]:
+    """The lines of an open file, each cut to LONGEST_LINE: not every file is a text."""
+    while line := file.readline(LONGEST_LINE):
+        yield line
+        while len(line) == LONGEST_LINE and line[-1] != "\n":
+            line = file.readline(LONGEST_LINE)
+
+
+def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iterator[Entry]:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    with path.open(encoding="utf-8", errors="replace") as file:
+        yield from read_entries(bounded_lines(file), known, options)
+
+
 class _Reader:
-    """What is remembered from line to line."""
+    """What is remembered from entry to entry."""
 
-    def __init__(self, known: Container[str]) -> None:
+    def __init__(self, known: Container[str], options: ReadOptions) -> None:
         self._known = known
-        self._first_line: dict[str, int] = {}  # by URL
-        self._line = 0
+        self._options = options
+        # By the hash of what tells downloads apart: the URLs of a long list are not kept, and that
+        # two of a million share a hash of 64 bits is as likely as one in thirty million.
+        self._first_line: dict[int, int] = {}
 
-    def read(self, lines: Iterable[str]) -> Iterator[Entry]:
-        for line in lines:
-            self._line += 1
-            text = line.removeprefix("\ufeff").strip()
-            if text and not text.startswith("#"):
-                yield self._judge(text)
-
-    def _judge(self, text: str) -> Entry:
-        shown = printable(text[:_LONGEST_SHOWN]) + ("…" if len(text) > _LONGEST_SHOWN else "")
+    def read(self, lines: Lines) -> Iterator[Entry]:
         try:
-            text.encode()
-            config = FileConfig(url=text)
-        except UnicodeEncodeError:  # lone surrogates, which no URL can hold
-            problem = "URL contains characters that are not valid Unicode"
-            return Entry(self._line, shown, Verdict.INVALID, problem=problem)
-        except ValidationError as error:
-            return Entry(self._line, shown, Verdict.INVALID, problem=_first_message(error))
-        problem = self._duplicate_of(config)
-        verdict = Verdict.DUPLICATE if problem else Verdict.OK
-        return Entry(self._line, shown, verdict, config, problem)
+            for found in read_found(lines, self._options):
+                if found.may_be_pattern and self._options.patterns:
+                    yield from self._judge_pattern(found)
+                else:
+                    yield self._judge(found, found.fields)
+        except InputError as error:
+            problem = printable(str(error))
+            yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
 
-    def _duplicate_of(self, config: FileConfig) -> str:
-        """Why the download would be there twice; "" for a new one."""
+    def _judge_pattern(self, found: Found) -> Iterator[Entry]:
+        url = found.fields.get("url", "")
+        try:
+            expanded = expand(url) if not found.problem and may_be_pattern(url) else None
+        except ValueError as error:
+            yield self._judge(found._replace(problem=str(error)), {})
+            return
+        if expanded is None:
+            yield self._judge(found, found.fields)
+            return
+        count, urls = expanded
+        form = f"pattern: {count:,} {'file' if count == 1 else 'files'}"
+        found = found._replace(form=f"{found.form}, {form}" if found.form else form)
+        for url in urls:
+            yield self._judge(found._replace(text=url), {**found.fields, "url": url})
+
+    def _judge(self, found: Found, fields: dict[str, Any]) -> Entry:
+        text = found.text
+        shown = printable(text[:_LONGEST_SHOWN]) + ("…" if len(text) > _LONGEST_SHOWN else "")
+        config, verdict, problem = None, Verdict.INVALID, found.problem
+        if not problem:
+            try:
+                config = FileConfig(**fields)
+            except ValueError as error:
+                problem = problem_of(error)
+            else:
+                verdict, problem = self._verdict_on(config, found.line)
+        problem = printable(problem)
+        return Entry(
+            found.line, shown, verdict, config, problem, found.form, found.note, found.wants
+        )
+
+    def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str]:
         if self._known and config.id in self._known:
-            return "already in the list"
-        # Nothing but the URL tells these configs apart, and their ids cost more than the rest.
-        first = self._first_line.setdefault(config.url, self._line)
-        return "" if first == self._line else f"already in the list, line {first}"
+            return Verdict.DUPLICATE, "already in the list"
+        # The ids of configs cost more than all the rest.
+        first = self._first_line.setdefault(hash(_identity(config)), line)
+        if first != line:
+            return Verdict.DUPLICATE, f"already in the list, line {first}"
+        folder = self._options.folder
+        strategy = config.file_exists_strategy or FileExistsStrategy.SKIP
+        if folder is not None and strategy.keeps_existing:
+            path = config.get_destination_path(folder)
+            if os.path.lexists(path):
+                return Verdict.ON_DISK, f"already on the disk: {path.name}"
+        return Verdict.OK, ""
 
 
-def _first_message(error: ValidationError) -> str:
-    return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+def _identity(config: FileConfig) -> str:
+    """As different as the ids are; cheap where only a URL is given."""
+    folder, name = config.destination_subdir, config.filename
+    if folder is None and (name is None or name == filename_from_url(config.url)):
+        return config.url
+    return f"{config.url} {folder or ''} {name or ''}"

@@ -11,6 +11,7 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     ProtocolError,
 )
+from rheo_core.domain.request_headers import Headers
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
 
@@ -40,6 +41,7 @@ class Request:
         segment: what is asked for.
         state: what is known of the file.
         timeouts: limits of patience.
+        headers: what the user has sent along.
     """
 
     plan: Plan
@@ -54,6 +56,7 @@ class Request:
         segment: Segment,
         state: PartState,
         timeouts: aiohttp.ClientTimeout,
+        headers: Headers = (),
     ) -> None:
         self._client = client
         self._hosts = hosts
@@ -62,6 +65,7 @@ class Request:
         self._segment = segment
         self._state = state
         self._timeouts = timeouts
+        self._headers = headers
         self._exchange: AbstractAsyncContextManager[aiohttp.ClientResponse] | None = None
 
     async def open(self) -> Self:
@@ -104,7 +108,7 @@ class Request:
             headers=_HEADERS | asked,
             timeout=self._timeouts,
             max_redirects=_MOST_REDIRECTS,
-            middlewares=(RedirectGuard(),),
+            middlewares=(RedirectGuard(self._headers),),
         )
         reply = await exchange.__aenter__()
         self._exchange = exchange  # to be left from now on

@@ -1,6 +1,5 @@
 """Checksum files that lie beside a download: where to look for them, and what they say."""
 
-import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import NamedTuple
@@ -8,8 +7,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
 
+from rheo_core.domain.checksum_lists import NAMELESS, read_checksum_line
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
+from rheo_core.domain.request_headers import Headers
 from rheo_core.domain.retry import RetryPolicy
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
@@ -37,17 +38,6 @@ _PLACES = (  # in the order in which they are looked for; a suffix of the name, 
 )
 _ENDINGS = tuple(ending for ending, _, _ in _PLACES)
 
-# `HEX  NAME` and `HEX *NAME` of GNU coreutils; one space or a tab, as others write it; `HEX` alone.
-_GNU = re.compile(r"(?P<hash>[0-9A-Fa-f]{32,128})(?:[ \t]+\*?(?P<name>.+))?")
-# `SHA256 (NAME) = HEX` of BSD and `sha256sum --tag`; `SHA2-256(NAME)= HEX` of openssl.
-_BSD = re.compile(
-    r"(?P<tag>[A-Za-z0-9-]{3,12}) ?\((?P<name>.+)\) ?= ?(?P<hash>[0-9A-Fa-f]{32,128})"
-)
-_NAMELESS = "-"
-"""What coreutils write for the standard input; here also for a hash alone."""
-_ESCAPE = re.compile(r"\\([\\nr])")
-_ESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
-
 
 def sidecars(url: str) -> list[Sidecar]:
     """Where checksums of the file at `url` are commonly found, best first.
@@ -74,30 +64,34 @@ def sidecars(url: str) -> list[Sidecar]:
 
 
 async def fetch_checksum(
-    client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout
+    client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout, headers: Headers = ()
 ) -> HashConfig | None:
     """The checksum of the file at `url` that the first checksum file beside it gives.
+
+    `headers` go with every request, as `RedirectGuard` lets them.
 
     Raises:
         DownloadError: one cannot be fetched, for another reason than that it is not there.
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     for place in sidecars(url):
-        text = await _fetch_text(client, place.url, timeouts)
+        text = await _fetch_text(client, place.url, timeouts, headers)
         found = hash_in(text, filename, place.algorithm, is_single=place.is_single)
         if found is not None:
             return found
     return None
 
 
-async def _fetch_text(client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout) -> str:
+async def _fetch_text(
+    client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout, headers: Headers
+) -> str:
     """The text at `url`; empty where there is none, or none of a sensible size."""
     with translated_errors(urlsplit(url).hostname or url, timeouts):
         async with client.get(
             url,
             headers={"Accept": "*/*", "Accept-Encoding": "identity"},
             timeout=timeouts,
-            middlewares=(RedirectGuard(),),
+            middlewares=(RedirectGuard(headers),),
         ) as reply:
             if reply.status in _TRANSIENT:
                 raise HttpStatusError(reply.status, printable(reply.reason or ""))
@@ -144,33 +138,14 @@ def _ways_to_mean(filename: str, is_single: bool) -> Iterator[Callable[[str], bo
     yield lambda name: name == filename
     yield lambda name: name.rpartition("/")[2] == filename
     if is_single:
-        yield lambda name: name == _NAMELESS
+        yield lambda name: name == NAMELESS
 
 
 def _entries(text: str, algorithm: HashAlgorithm) -> Iterator[tuple[str, str]]:
     """Names and hashes; these hexadecimal in lower case."""
     for line in text.removeprefix("\ufeff").split("\n"):
-        stripped = line.strip(" \t\r")
-        escaped = stripped.startswith("\\")
-        match = _match(stripped.removeprefix("\\"), algorithm)
-        if match is not None and len(match["hash"]) == algorithm.hex_length:
-            name = _unescape(match["name"]) if escaped and match["name"] else match["name"]
-            yield (name or _NAMELESS).removeprefix("./"), match["hash"].lower()
-
-
-def _match(line: str, algorithm: HashAlgorithm) -> re.Match[str] | None:
-    if (gnu := _GNU.fullmatch(line)) is not None:
-        return gnu
-    bsd = _BSD.fullmatch(line)
-    if bsd is None or _algorithm_name(bsd["tag"]) != algorithm:
-        return None
-    return bsd
-
-
-def _algorithm_name(tag: str) -> str:
-    return tag.lower().replace("sha2-", "sha").replace("-", "")
-
-
-def _unescape(name: str) -> str:
-    """coreutils marks a line with a backslash where it wrote some characters of the name so."""
-    return _ESCAPE.sub(lambda match: _ESCAPED[match[1]], name)
+        found = read_checksum_line(line)
+        if found is None or found.tag not in (None, algorithm):
+            continue
+        if len(found.digest) == algorithm.hex_length:
+            yield found.name, found.digest

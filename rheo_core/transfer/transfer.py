@@ -243,7 +243,14 @@ class Transfer:
         if not is_counted:
             connection = self._hosts.connection(source.host, self.explain, self.record.id)
         return Request(
-            self._client, self._hosts, connection, source, segment, state, self._timeouts
+            self._client,
+            self._hosts,
+            connection,
+            source,
+            segment,
+            state,
+            self._timeouts,
+            self.record.config.headers_for(source.url),
         )
 
     def _show(self, segments: SegmentMap) -> None:

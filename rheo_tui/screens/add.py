@@ -1,6 +1,7 @@
 """Add links: a box for many lines, with a verdict on each as one types."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 from textual import events, on
@@ -9,7 +10,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.timer import Timer
-from textual.widgets import Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from rheo_core.inputs import Entry, Verdict
 from rheo_tui.engine_link import EngineLink
@@ -17,6 +18,7 @@ from rheo_tui.formatting import count_text
 from rheo_tui.widgets.verdicts import VerdictList
 
 _PAUSE_BEFORE_CHECK = 0.1
+_HINT = "Links, one a line; curl commands, aria2 lists, Metalinks, patterns such as [1-9]."
 
 
 class LinksArea(TextArea):
@@ -71,6 +73,7 @@ class AddScreen(ModalScreen[int]):
         links.focus()
 
     @on(TextArea.Changed)
+    @on(Input.Changed)
     def _changed(self) -> None:
         if self._timer is not None:
             self._timer.stop()
@@ -78,12 +81,14 @@ class AddScreen(ModalScreen[int]):
 
     def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
-        entries = self._link.service.check(text) if text.strip() else []
-        nothing = "Links, one a line." if not text.strip() else "Nothing to add in these lines."
-        self.query_one(VerdictList).show(entries, nothing)
+        verdicts, service = self.query_one(VerdictList), self._link.service
+        entries = service.check(text, verdicts.options) if text.strip() else []
+        nothing = _HINT if not text.strip() else "Nothing to add in these lines."
+        verdicts.show(entries, nothing, service.free_space)
         return entries
 
     @on(LinksArea.Submitted)
+    @on(Input.Submitted)
     async def _submit(self) -> None:
         entries = self._check()
         good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
@@ -107,9 +112,11 @@ class AddScreen(ModalScreen[int]):
         parts = [f"Added {count_text(good)}."] if good else []
         for kind, words in (
             (Verdict.DUPLICATE, "already in the list"),
+            (Verdict.ON_DISK, "already on the disk"),
             (Verdict.INVALID, "not acceptable; they stay in the box"),
         ):
-            lines = [str(entry.line) for entry in entries if entry.verdict is kind]
+            found = (str(entry.line) for entry in entries if entry.verdict is kind)
+            lines = list(dict.fromkeys(found))
             if lines:
                 shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
                 parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
@@ -121,12 +128,13 @@ class AddScreen(ModalScreen[int]):
         """Leave in the box only the lines of invalid entries, and what belongs to them."""
         links = self.query_one(LinksArea)
         lines = links.text.splitlines()
-        ends = [entry.line - 1 for entry in entries[1:]] + [len(lines)]
+        starts = sorted({entry.line - 1 for entry in entries})
+        bad = {entry.line - 1 for entry in entries if entry.verdict is Verdict.INVALID}
         kept = [
             line
-            for entry, end in zip(entries, ends, strict=True)
-            if entry.verdict is Verdict.INVALID
-            for line in lines[entry.line - 1 : end]
+            for start, end in pairwise([*starts, len(lines)])
+            if start in bad
+            for line in lines[start:end]
         ]
         links.load_text("\n".join(kept))
         links.move_cursor(links.document.end)

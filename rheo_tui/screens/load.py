@@ -16,7 +16,7 @@ from rheo_tui.formatting import count_text
 from rheo_tui.widgets.inputs import LineInput
 from rheo_tui.widgets.verdicts import VerdictList
 
-_HINT = "The path of a text file with links, one a line."
+_HINT = "The path of a file: links, curl commands, an aria2 list, a Metalink, a saved page."
 
 
 class LoadScreen(ModalScreen[int]):
@@ -41,7 +41,7 @@ class LoadScreen(ModalScreen[int]):
         self._show([], _HINT)
 
     def _show(self, entries: list[Entry], nothing: str) -> None:
-        self.query_one(VerdictList).show(entries, nothing)
+        self.query_one(VerdictList).show(entries, nothing, self._link.service.free_space)
 
     @on(Input.Changed)
     def _changed(self) -> None:
@@ -58,7 +58,8 @@ class LoadScreen(ModalScreen[int]):
             self._show([], _HINT)
             return
         try:
-            entries = await self._link.service.check_file(_expanded(text))
+            options = self.query_one(VerdictList).options
+            entries = await self._link.service.check_file(_expanded(text), options)
         except (OSError, RuntimeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             self._show([], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.")

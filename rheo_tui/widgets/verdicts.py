@@ -1,27 +1,31 @@
-"""The verdict on each line of a paste or a list, and their count."""
+"""The verdict on each entry of a paste or a list, their count, and what is asked about them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
-from rheo_core.inputs import Entry, Verdict
-from rheo_tui.formatting import count_text
+from rheo_core.inputs import Entry, ReadOptions, Verdict
+from rheo_tui.formatting import count_text, size_text
 
 from .line_view import LineView
 
-_GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.INVALID: "✗"}
+_GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.ON_DISK: "=", Verdict.INVALID: "✗"}
+_WANTED = {  # fields of ReadOptions
+    "links": "which links of the page: *.iso, or * for all",
+    "base": "the address of the page or list: https://…",
+}
 
 
 class VerdictLines(LineView):
     """Lines that need attention first; a long reason goes on below."""
 
-    COMPONENT_CLASSES: ClassVar = {"verdict--ok", "verdict--duplicate", "verdict--invalid"}
+    COMPONENT_CLASSES: ClassVar = {f"verdict--{verdict.value}" for verdict in Verdict}
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -49,7 +53,8 @@ class VerdictLines(LineView):
         style = self.get_component_rich_style(f"verdict--{entry.verdict.value}", partial=True)
         head = f"{_GLYPHS[entry.verdict]} line {entry.line:>{digits}}  "
         if entry.verdict is Verdict.OK:
-            return [Text(head + printable(entry.text), style)]
+            about = "; ".join(filter(None, (entry.form, _size(entry), entry.note)))
+            return [Text(head + printable(entry.text) + (f"  ({about})" if about else ""), style)]
         body = Text(printable(entry.problem or entry.text), style)
         wrapped = body.wrap(self.app.console, max(width - len(head), 10), overflow="fold")
         lines = []
@@ -59,25 +64,64 @@ class VerdictLines(LineView):
 
 
 class VerdictList(Vertical):
-    """A count above the lines."""
+    """A count above the lines, and inputs for what only the user can say, where it is wanted."""
 
     def compose(self) -> ComposeResult:
-        """The count and the lines."""
+        """The inputs, the count, the lines."""
+        for name, what in _WANTED.items():
+            yield Input(placeholder=what, classes=f"wanted wanted-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
         yield VerdictLines()
 
-    def show(self, entries: Sequence[Entry], nothing: str) -> None:
+    @property
+    def options(self) -> ReadOptions:
+        """What the user says about the text; patterns are read, for they are seen here first."""
+        links, base = (self._wanted(name).value.strip() or None for name in ("links", "base"))
+        return ReadOptions(patterns=True, links=links, base=base)
+
+    def show(
+        self, entries: Sequence[Entry], nothing: str, free_space: Callable[[], int | None]
+    ) -> None:
         """Show `entries`, or the sentence `nothing` where there are none."""
-        self.query_one(".verdict-count", Static).update(summary(entries) or nothing)
+        for name in _WANTED:
+            asked = any(entry.wants == name for entry in entries)
+            field = self._wanted(name)
+            field.display = asked or (bool(entries) and bool(field.value))
+        told = summary(entries, free_space) or nothing
+        self.query_one(".verdict-count", Static).update(told)
         self.query_one(VerdictLines).show_entries(entries)
 
+    def _wanted(self, name: str) -> Input:
+        return self.query_one(f".wanted-{name}", Input)
 
-def summary(entries: Sequence[Entry]) -> str:
-    """`3 to add · 1 duplicate · 2 invalid`; empty for no entries."""
+
+def summary(entries: Sequence[Entry], free_space: Callable[[], int | None]) -> str:
+    """`3 to add, 4.7 GB (76 GB free) · 1 duplicate · 2 invalid`; empty for no entries.
+
+    `free_space` is asked only where a size is known.
+    """
     counts = Counter(entry.verdict for entry in entries)
-    parts = [f"{counts[Verdict.OK]:,} to add"] if entries else []
+    parts = [f"{counts[Verdict.OK]:,} to add{_room(entries, free_space)}"] if entries else []
     if counts[Verdict.DUPLICATE]:
         parts.append(count_text(counts[Verdict.DUPLICATE], "duplicate"))
+    if counts[Verdict.ON_DISK]:
+        parts.append(f"{counts[Verdict.ON_DISK]:,} {Verdict.ON_DISK.words}")
     if counts[Verdict.INVALID]:
         parts.append(f"{counts[Verdict.INVALID]:,} invalid")
     return " · ".join(parts)
+
+
+def _room(entries: Sequence[Entry], free_space: Callable[[], int | None]) -> str:
+    """The known sizes together, and whether there is room."""
+    good = (entry.config for entry in entries if entry.verdict is Verdict.OK)
+    size = sum(config.size_bytes or 0 for config in good if config)
+    if not size:
+        return ""
+    free = free_space()
+    if free is None:
+        return f", {size_text(size)}"
+    return f", {size_text(size)} ({'only ' if free < size else ''}{size_text(free)} free)"
+
+
+def _size(entry: Entry) -> str:
+    return size_text(entry.config.size_bytes) if entry.config else ""

@@ -30,7 +30,7 @@ from rheo_core.events import (
     DownloadStartedEvent,
     ErrorInfo,
 )
-from rheo_core.inputs import Entry, read_entries
+from rheo_core.inputs import Entry, ReadOptions, read_entries
 from rheo_tui.filters import parse_filter
 
 SPEED = 1_000_000.0
@@ -119,12 +119,15 @@ class FakeService:
         while (event := await queue.get()) is not None:
             yield event
 
-    def check(self, text: str) -> list[Entry]:
-        return list(read_entries(text.splitlines(), self._known()))
+    def check(self, text: str, options: ReadOptions = ReadOptions()) -> list[Entry]:
+        return list(read_entries(text.splitlines(), self._known(), options))
 
-    async def check_file(self, path: Path) -> list[Entry]:
+    async def check_file(self, path: Path, options: ReadOptions = ReadOptions()) -> list[Entry]:
         text = await asyncio.to_thread(path.read_text, "utf-8")
-        return self.check(text)
+        return self.check(text, options)
+
+    def free_space(self) -> int | None:
+        return 50_000_000_000
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         self._record("add", [config.url for config in configs])

@@ -7,6 +7,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from yarl import URL
 
 from rheo_core.domain.exceptions import ProtocolError
+from rheo_core.domain.request_headers import Headers, for_any_origin
 from rheo_core.domain.text import printable
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -17,9 +18,14 @@ class RedirectGuard:
 
     Not from https to http; not from a public address to a private or loopback one, which a user
     may name and a server may not; not where the server names two places at once.
+
+    It also sends `headers` along: past the first origin none that may be secret, and none again
+    on the way back, for then a stranger has chosen what is asked for. They are not given to
+    aiohttp, which refuses Authorization where a server redirects to a URL with a login.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Headers = ()) -> None:
+        self._headers = headers
         self._first: URL | None = None
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -28,6 +34,9 @@ class RedirectGuard:
             self._first = url
         else:
             _check_hop(self._first, url)
+            if not _is_same_origin(self._first, url):
+                self._headers = for_any_origin(self._headers)
+        _add_headers(request, self._headers)
         reply = await handler(request)
         if reply.status in _REDIRECTS and len(set(reply.headers.getall("Location", ()))) > 1:
             reply.close()
@@ -42,6 +51,26 @@ def _check_hop(first: URL, url: URL) -> None:
         raise ProtocolError(
             f"refused a redirect to the private address {printable(url.host or '')}"
         )
+
+
+def _is_same_origin(first: URL, url: URL) -> bool:
+    """Whether it is; going from http to https is no step away (RFC 6797 asks for it)."""
+    if first.origin() == url.origin():
+        return True
+    is_upgrade = (first.scheme, url.scheme) == ("http", "https") and first.host == url.host
+    return is_upgrade and first.is_default_port() and url.is_default_port()
+
+
+def _add_headers(request: ClientRequest, headers: Headers) -> None:
+    """Put `headers` in the place of those that are there; a login in the URL goes first."""
+    own = [
+        (name, value)
+        for name, value in headers
+        if name.lower() != "authorization" or name not in request.headers
+    ]
+    for name, _ in own:
+        request.headers.popall(name, None)
+    request.headers.extend(own)
 
 
 def is_private(host: str) -> bool:

@@ -1,0 +1,73 @@
+"""What would be downloaded, line by line, while nothing is."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.text import printable
+
+from .options import ExitCode
+from .outcome import format_size
+
+if TYPE_CHECKING:
+    from rheo_core.inputs import Entry
+
+
+def preview(entries: Iterable[tuple[str, "Entry"]], folder: Path) -> ExitCode:
+    """Write a line on each entry and one on all to standard output, as they come.
+
+    Args:
+        entries: with the places where they were read.
+        folder: where the files would go.
+    """
+    from rheo_core.inputs import Verdict
+
+    counts: Counter[Verdict] = Counter()
+    size = 0
+    for where, entry in entries:
+        counts[entry.verdict] += 1
+        typer.echo(printable(f"{where}: {_told(entry)}"))
+        if entry.verdict is Verdict.OK and entry.config is not None:
+            size += entry.config.size_bytes or 0
+    told = [f"{counts.pop(Verdict.OK, 0):,} to download"]
+    told += [f"{count:,} {verdict.words}" for verdict, count in sorted(counts.items())]
+    known = f"{format_size(size)} known of, " if size else ""
+    typer.echo(f"{', '.join(told)}; {known}{_free(folder)}")
+    return ExitCode.FAILED if Verdict.INVALID in counts else ExitCode.DONE
+
+
+def explained(entry: "Entry") -> str:
+    """What is wrong with an entry, and the option that would help."""
+    return f"{entry.problem} (--{entry.wants})" if entry.wants else entry.problem
+
+
+def _told(entry: "Entry") -> str:
+    config = entry.config
+    if config is None:
+        return f"invalid: {explained(entry)}"
+    facts = [entry.form, _size(config), entry.note]
+    about = "; ".join(filter(None, facts))
+    told = f"{entry.verdict.words}: {entry.text}"
+    if entry.problem:
+        told += f": {entry.problem}"
+    return f"{told} ({about})" if about else told
+
+
+def _size(config: FileConfig) -> str:
+    return "" if config.size_bytes is None else format_size(config.size_bytes)
+
+
+def _free(folder: Path) -> str:
+    """The room on the disk of a folder that may not be there yet."""
+    for place in (folder, *folder.parents):
+        try:
+            free = shutil.disk_usage(place).free
+        except OSError:
+            continue
+        return f"{format_size(free)} free in {printable(str(folder))}"
+    return f"the room in {printable(str(folder))} is not known"

@@ -1,0 +1,61 @@
+"""Header fields that a user has sent along with one download."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from .text import is_unicode, printable
+
+Headers = tuple[tuple[str, str], ...]
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110 5.6.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_ENGINE = frozenset(
+    {
+        "accept-encoding", "connection", "content-length", "expect", "host", "if-match",
+        "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive",
+        "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_ANYWHERE = frozenset({"accept", "accept-language", "user-agent"})
+
+
+def is_of_engine(name: str) -> bool:
+    """Whether the engine sets this header itself: ranges, conditions, framing, codings, Host."""
+    return name.lower() in _ENGINE
+
+
+def for_any_origin(headers: Headers) -> Headers:
+    """Those that say what is asked with, and nothing of who asks; the others are secrets."""
+    return tuple((name, value) for name, value in headers if name.lower() in _ANYWHERE)
+
+
+def read_headers(value: object) -> Headers:
+    """Pairs of names and values, from such pairs or a mapping.
+
+    Raises:
+        ValueError: one is no header, or is the engine's. The sentence has the name, never the
+            value: that may be a secret.
+    """
+    pairs = value.items() if isinstance(value, Mapping) else value
+    if not isinstance(pairs, Iterable) or isinstance(pairs, (str, bytes)):
+        raise ValueError("headers are neither a mapping nor pairs of names and values")
+    return tuple(map(_read_header, pairs))
+
+
+def _read_header(pair: object) -> tuple[str, str]:
+    match pair:
+        case (str(name), str(value)):
+            pass
+        case _:
+            raise ValueError("headers are neither a mapping nor pairs of names and values")
+    shown = printable(name[:50])
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"header name {shown!r} is not one (letters, digits and - are)")
+    if is_of_engine(name):
+        raise ValueError(f"header {shown!r} is set by the engine")
+    value = value.strip(" \t")
+    if _CONTROL.search(value):
+        raise ValueError(f"the value of header {shown!r} contains control characters")
+    if not is_unicode(value):
+        raise ValueError(f"the value of header {shown!r} is not valid Unicode")
+    return name, value

@@ -1,0 +1,67 @@
+"""SHA256SUMS and its kin: the files that they name, beside the list."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urljoin
+
+from rheo_core.domain.checksum_lists import NAMELESS, ChecksumLine, read_checksum_line
+from rheo_core.domain.hash_validation import HashConfig
+
+from .found import Found, Lines, ReadOptions, place_fields, problem_of
+
+_FORM = "checksum list"
+_NO_BASE = "a checksum list names files and not where they are; its own address is needed"
+_ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----"
+_END = "-----END PGP SIGNATURE-----"
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+def begins(text: str) -> bool:
+    """Whether a line gives the checksum of a file, or is the head of a signed list."""
+    if text == _ARMOUR:
+        return True
+    line = read_checksum_line(text)
+    return line is not None and line.name != NAMELESS
+
+
+def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+    """The files that these lines name, with their checksums. A signature is not checked.
+
+    Without the address of the list only that is told, once.
+    """
+    is_signed = is_told = False
+    for line in lines:
+        text = line.strip()
+        if text == _ARMOUR:
+            is_signed = True
+        elif text == _END:
+            is_signed = False
+        elif not text or text[0] == "#":
+            continue
+        elif (found := read_checksum_line(text)) is not None and found.name != NAMELESS:
+            if options.base is None and not _URL.match(found.name):
+                if not is_told:
+                    yield Found(lines.number, text, {}, problem=_NO_BASE, form=_FORM, wants="base")
+                is_told = True
+                continue
+            yield _found(lines.number, text, found, options.base or "")
+        elif not is_signed:
+            lines.give_back(line)
+            return
+
+
+def _found(number: int, text: str, line: ChecksumLine, base: str) -> Found:
+    fields: dict[str, Any] = {}
+    try:
+        if _URL.match(line.name):
+            fields["url"] = line.name
+        else:
+            fields = place_fields(line.name, "name")
+            fields["url"] = urljoin(base, quote(line.name.replace("\\", "/")))
+        if line.algorithm is None:
+            raise ValueError(f"a checksum of {len(line.digest)} characters is of no known kind")
+        fields["hash_config"] = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
+    except ValueError as error:
+        return Found(number, text, {}, problem=problem_of(error), form=_FORM)
+    return Found(number, text, fields, form=_FORM)

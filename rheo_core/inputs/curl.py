@@ -1,0 +1,173 @@
+"""curl commands, as browsers copy them and people write them."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+from rheo_core.domain.request_headers import is_of_engine
+from rheo_core.domain.text import printable, redact_url
+
+from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
+from .found import Found, Lines, ReadOptions, folder_path, place_fields, problem_of
+from .shell_words import read_words
+
+_FORM = "curl command"
+_CURL = re.compile(r"(?:[$>%] )?curl(?:\.exe)?(?=\s|$)")
+
+
+@dataclass(slots=True)
+class _Request:
+    """What one command, or a part of it before `--next`, asks for."""
+
+    urls: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    folder: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    user: str | None = None
+    is_literal: bool = False  # no patterns in its URLs
+    ignored: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+def begins(text: str) -> bool:
+    """Whether a line begins with `curl`."""
+    return _CURL.match(text) is not None
+
+
+def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+    """The downloads of one command. Nothing of its headers is in their texts."""
+    first = lines.number + 1
+    try:
+        words, has_more = read_words(lines)
+    except ValueError as error:
+        yield Found(first, _FORM, {}, problem=str(error), form=_FORM)
+        return
+    while words and not _CURL.fullmatch(words[0]):  # a prompt
+        del words[0]
+    request = _Request()
+    requests = [request]
+    values = iter(words[1:])
+    for word in values:
+        if word in ("--next", "-:"):
+            request = _Request()
+            requests.append(request)
+        elif word.startswith("-") and word != "-":
+            for name, value in _options(word, values):
+                _take(request, name, value)
+        else:
+            request.urls.append(word)
+    if has_more:
+        request.ignored.append("what follows the command")
+    for request in requests:
+        yield from _downloads(first, request)
+
+
+def _options(word: str, values: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """The options that a word holds, by their long names, each with its value or ""."""
+    if word.startswith("--"):
+        name = word[2:]
+        yield name, next(values, "") if name in WITH_VALUE else ""
+        return
+    for at, letter in enumerate(word[1:], 2):
+        name = LETTERS.get(letter, letter)
+        if name in WITH_VALUE:
+            yield name, word[at:] or next(values, "")
+            return
+        yield name, ""
+
+
+def _take(request: _Request, name: str, value: str) -> None:
+    match name:
+        case "url":
+            request.urls.append(value)
+        case "output":
+            request.outputs.append(value)
+        case "output-dir":
+            request.folder = value
+        case "header":
+            _take_header(request, value)
+        case "cookie" if "=" in value:
+            request.headers.append(("Cookie", value))
+        case "user-agent":
+            request.headers.append(("User-Agent", value))
+        case "referer":
+            request.headers.append(("Referer", value.removesuffix(";auto")))
+        case "oauth2-bearer":
+            request.headers.append(("Authorization", f"Bearer {value}"))
+        case "user":
+            request.user = value
+        case "head":
+            request.problem = "-I asks for the headers only; nothing would be downloaded"
+        case "request" if value.upper() != "GET":
+            request.problem = f"-X asks with {printable(value[:20])}; only GET is downloaded"
+        case _ if name in SENDS:
+            request.problem = f"--{name} sends data; only GET is downloaded"
+        case "globoff":
+            request.is_literal = True
+        case "proxy":
+            request.ignored.append("-x (a download has no proxy of its own)")
+        case _ if name not in NEEDLESS and name != "request":
+            request.ignored.append(f"{'--' if len(name) > 1 else '-'}{printable(name[:40])}")
+
+
+def _take_header(request: _Request, text: str) -> None:
+    name, colon, value = text.partition(":")
+    name = name.strip()
+    if name.startswith("@"):
+        request.ignored.append("-H @file")
+    elif not colon and name.endswith(";"):  # curl's way to send a header without a value
+        request.headers.append((name[:-1], ""))
+    elif not colon and name:
+        request.problem = f"-H {printable(name[:40])!r} is not of the form 'Name: value'"
+    elif is_of_engine(name):
+        request.ignored.append(f"header {printable(name)}")
+    elif value.strip():
+        request.headers.append((name, value))
+
+
+def _downloads(line: int, request: _Request) -> Iterator[Found]:
+    note = ", ".join(dict.fromkeys(request.ignored))
+    found = Found(line, _FORM, {}, form=_FORM, note=f"ignored: {note}" if note else "")
+    try:
+        if not request.urls:
+            raise ValueError("the curl command has no URL")
+        headers = _with_user(request)
+    except ValueError as error:
+        yield found._replace(problem=str(error))
+        return
+    for url, output in zip_longest(request.urls, request.outputs[: len(request.urls)]):
+        url = url if "://" in url else f"http://{url}"  # as curl guesses
+        found = found._replace(text=f"curl {redact_url(url)}", problem=request.problem)
+        fields: dict[str, Any] = {"url": url, "headers": headers}
+        try:
+            fields |= _place(output, request.folder)
+        except ValueError as error:
+            yield found._replace(problem=found.problem or problem_of(error))
+            continue
+        yield found._replace(fields=fields, may_be_pattern=not request.is_literal)
+
+
+def _with_user(request: _Request) -> list[tuple[str, str]]:
+    if request.user is None or any(n.lower() == "authorization" for n, _ in request.headers):
+        return request.headers
+    if ":" not in request.user:
+        raise ValueError("-u names no password; write -u NAME:PASSWORD")
+    login = b64encode(request.user.encode(errors="surrogateescape")).decode()
+    return [*request.headers, ("Authorization", f"Basic {login}")]
+
+
+def _place(output: str | None, folder: str) -> dict[str, str]:
+    """Where `-o` and `--output-dir` put the file."""
+    fields: dict[str, str] = {}
+    if output is not None and output != "-":
+        fields = place_fields(output, "-o")
+    if folder:
+        place_fields(f"{folder}/file", "--output-dir")
+        inner = fields.get("destination_subdir", "")
+        fields["destination_subdir"] = "/".join(filter(None, (folder_path(folder), inner)))
+        if not fields["destination_subdir"]:
+            del fields["destination_subdir"]
+    return fields

@@ -1,0 +1,82 @@
+"""The formats, and which of them a line begins."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from . import checksum_list, curl, json_lines, prose, url_list
+from .found import Found, Lines, ReadOptions
+
+_MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
+_ELEMENT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
+_COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
+_HEAD = 4096
+"""Characters looked at for the first element of a document."""
+
+Reader = Callable[[Lines, ReadOptions], Iterator[Found]]
+
+
+class Format(NamedTuple):
+    """How a format is known and read.
+
+    `begins` is asked of a line without the white space around it. `read` takes lines from the one
+    that begins it on, gives back the first that is not its own, and raises nothing but InputError.
+    """
+
+    begins: Callable[[str], bool]
+    read: Reader
+
+
+def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+    """A Metalink or a web page, by its first element."""
+    from . import metalink, web_page  # rarely needed, and slow to import
+
+    taken: list[str] = []
+    head = ""
+    for line in lines:
+        taken.append(line)
+        head += line
+        if len(head) > _HEAD or _ELEMENT.search(_COMMENT.sub("", head)):
+            break
+    lines.give_back(*taken)
+    element = _ELEMENT.search(_COMMENT.sub("", head))
+    is_metalink = element is not None and element[1].lower() == "metalink"
+    yield from metalink.read(lines, options) if is_metalink else web_page.read(lines, options)
+
+
+LINE_FORMATS = (
+    Format(url_list.begins, url_list.read),
+    Format(curl.begins, curl.read),
+    Format(json_lines.begins, json_lines.read),
+    Format(checksum_list.begins, checksum_list.read),
+)
+"""Of which a text may have several, in the order in which they are tried."""
+
+WHOLE_FORMATS = (
+    Format(lambda text: _MARKUP.match(text) is not None, read_markup),
+    Format(prose.begins, prose.read),
+)
+"""Which take all of a text, tried after the others on its first line alone."""
+
+
+def read_found(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+    """What the lines ask for, not judged yet.
+
+    Raises:
+        InputError: the rest cannot be read.
+    """
+    is_first = True
+    for line in lines:
+        text = line.strip()
+        if not text or text[0] == "#":
+            continue
+        lines.give_back(line)
+        yield from _reader(text, is_first=is_first)(lines, options)
+        is_first = False
+
+
+def _reader(text: str, *, is_first: bool) -> Reader:
+    for form in LINE_FORMATS + WHOLE_FORMATS if is_first else LINE_FORMATS:
+        if form.begins(text):
+            return form.read
+    return prose.read_line

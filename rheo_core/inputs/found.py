@@ -1,0 +1,114 @@
+"""What the readers of formats share: lines in, things found out."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from rheo_core.domain.exceptions import RheoError
+from rheo_core.domain.filenames import sanitise_filename
+from rheo_core.domain.text import printable
+
+LARGEST_DOCUMENT = 16 << 20
+"""Characters of a document that is read as a whole: a Metalink, a page."""
+
+
+class InputError(RheoError):
+    """The text cannot be read on from here.
+
+    Attributes:
+        line: where; 1 for the first line.
+        wants: the field of `ReadOptions` that would help; "" for none.
+    """
+
+    def __init__(self, line: int, message: str, wants: str = "") -> None:
+        self.line = line
+        self.wants = wants
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a text does not say itself.
+
+    Args:
+        base: the address of a page or a checksum list; its links and names are relative to it.
+        links: which links of a page are meant, as a shell pattern for the name or the whole
+            address (`*.iso`); None: a page is not taken for a list.
+        patterns: `[001-120]` and `{a,b}` in URLs stand for many URLs.
+        folder: where files will go; what is there already is told. None: nobody looks.
+    """
+
+    base: str | None = None
+    links: str | None = None
+    patterns: bool = False
+    folder: Path | None = None
+
+
+class Found(NamedTuple):
+    """Something that asks for a download, not judged yet."""
+
+    line: int
+    text: str
+    fields: dict[str, Any]  # of FileConfig
+    problem: str = ""  # where it is known to be of no use
+    form: str = ""
+    note: str = ""
+    wants: str = ""
+    may_be_pattern: bool = False
+
+
+class Lines(Iterator[str]):
+    """Lines, their numbers, and a way to give back what belongs to somebody else."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._coming = iter(lines)
+        self._again: list[str] = []
+        self.number = 0
+        """Of the line that came last; 1 for the first."""
+
+    def __next__(self) -> str:
+        line = (self._again.pop() if self._again else next(self._coming)).removeprefix("\ufeff")
+        self.number += 1
+        return line
+
+    def give_back(self, *lines: str) -> None:
+        """Let the last `lines` come again."""
+        self._again.extend(reversed(lines))
+        self.number -= len(lines)
+
+
+def problem_of(error: ValueError) -> str:
+    """What is wrong, in the words of the first that says so."""
+    if isinstance(error, ValidationError):
+        return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+    return str(error)
+
+
+def place_fields(path: str, what: str) -> dict[str, str]:
+    """The fields that put a file at `path`, relative to the download folder.
+
+    Raises:
+        ValueError: it leads elsewhere, or names no file. `what` names the thing.
+    """
+    shown = printable(path[:200])
+    for flavour in (PurePosixPath(path), PureWindowsPath(path)):
+        if flavour.is_absolute() or flavour.drive or flavour.root:
+            raise ValueError(f"{what} {shown!r} must be relative to the download folder")
+        if ".." in flavour.parts:
+            raise ValueError(f"{what} {shown!r} must not contain '..'")
+    folders, _, name = path.replace("\\", "/").rpartition("/")
+    if name in {"", "."} or "\x00" in path:
+        raise ValueError(f"{what} {shown!r} names no file")
+    fields = {"filename": sanitise_filename(name)}
+    if safe := folder_path(folders):
+        fields["destination_subdir"] = safe
+    return fields
+
+
+def folder_path(path: str) -> str:
+    """A relative folder with each component made safe; "" for the folder itself."""
+    parts = path.replace("\\", "/").split("/")
+    return "/".join(sanitise_filename(part) for part in parts if part not in {"", "."})

@@ -1,0 +1,79 @@
+"""Lines of JSON: events as `--json` writes them, and downloads as `FileConfig` has them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic_core import from_json
+
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.text import printable, redact_url
+
+from .found import Found, Lines, ReadOptions, place_fields, problem_of
+
+_FORM = "JSON line"
+_EVENT = "JSON event"
+_HIDDEN = "=***"
+"""What stands in the URL of an event for a secret."""
+
+
+def begins(text: str) -> bool:
+    """Whether a line holds an object."""
+    return text.startswith("{")
+
+
+def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+    """The downloads of these lines; of the events of one, only the first."""
+    seen: set[str] = set()
+    for line in lines:
+        text = line.strip()
+        if not text:
+            continue
+        if not begins(text):
+            lines.give_back(line)
+            return
+        found = _read_line(lines.number, text)
+        if found.form == _EVENT:
+            if (url := found.fields["url"]) in seen:
+                continue
+            seen.add(url)
+        yield found
+
+
+def _read_line(number: int, text: str) -> Found:
+    try:
+        value = _parsed(text)
+        if not isinstance(value, dict) or not isinstance(value.get("url"), str):
+            raise ValueError('a line of JSON needs a "url"')
+        if "event_type" in value:
+            return _event(number, value["url"])
+        return _config(number, value)
+    except ValueError as error:
+        # There is but this line; its number in the text is told beside.
+        problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
+        return Found(number, text, {}, problem=problem, form=_FORM)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise ValueError(f"this line is not valid JSON: {error}") from None
+
+
+def _event(number: int, url: str) -> Found:
+    problem = ""
+    if _HIDDEN in url:
+        problem = "the URL of this event has its secret left out; use the URL itself"
+    return Found(number, redact_url(url), {"url": url}, problem, form=_EVENT)
+
+
+def _config(number: int, value: dict[str, Any]) -> Found:
+    known = FileConfig.model_fields.keys()
+    unknown = sorted(printable(name[:40]) for name in value if name not in known and name != "id")
+    fields = {name: field for name, field in value.items() if name in known}
+    if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):
+        place_fields(name, "filename")
+        raise ValueError(f"filename {printable(name[:200])!r} must have no folders; "
+                         "destination_subdir is for them")  # fmt: skip
+    note = f"ignored: {', '.join(unknown[:10])}" if unknown else ""
+    return Found(number, redact_url(value["url"]), fields, form=_FORM, note=note)

@@ -1,0 +1,175 @@
+"""Metalink 4 (RFC 5854) and Metalink 3: files with mirrors, sizes and hashes.
+
+What `<pieces>` says is passed over.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
+from rheo_core.domain.text import printable, redact_url
+
+from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, place_fields, problem_of
+
+_BEST_HASHES = tuple(
+    HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
+)
+_WORST = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
+
+
+def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+    """The files of the Metalink that the rest of the text is.
+
+    Raises:
+        InputError: it is no well-formed XML, has a DTD, is too large, or names no file.
+    """
+    files = _Files(lines.number)
+    parser = DefusedXMLParser(target=files, forbid_dtd=True)
+    files.parser = parser
+    size = count = 0
+    try:
+        for line in lines:
+            size += len(line)
+            if size > LARGEST_DOCUMENT:
+                raise ValueError(f"a Metalink may have {LARGEST_DOCUMENT:,} characters at most")
+            parser.feed(line if line.endswith("\n") else f"{line}\n")
+            count += len(files.done)
+            yield from files.take()
+        parser.close()
+        count += len(files.done)
+        yield from files.take()
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise InputError(lines.number, _explain(error)) from None
+    if not count:
+        raise InputError(files.first, "the Metalink names no file")
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, DefusedXmlException):
+        return "the Metalink has a document type or entities, which are not read"
+    if isinstance(error, ParseError):
+        return f"the Metalink is no well-formed XML: {printable(str(error).partition(':')[0])}"
+    return problem_of(error) if isinstance(error, ValueError) else str(error)
+
+
+class _File:
+    """What is read of one `<file>`."""
+
+    def __init__(self, line: int, name: str) -> None:
+        self.line = line
+        self.name = name
+        self.size = ""
+        self.hashes: dict[str, str] = {}
+        self.urls: list[tuple[int, str]] = []  # the smallest goes first
+
+
+class _Files:
+    """Told of elements by the XML parser; `done` are the files that have ended."""
+
+    def __init__(self, before: int) -> None:
+        self.parser: Any = None
+        self.done: list[Found] = []
+        self.first = before + 1
+        self._before = before
+        self._path: list[str] = []
+        self._file: _File | None = None
+        self._depth = 0  # of the file's element
+        self._attributes: dict[str, str] = {}
+        self._text: list[str] = []
+
+    def take(self) -> list[Found]:
+        """What is done, once."""
+        done, self.done = self.done, []
+        return done
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        name = tag.rpartition("}")[2]
+        self._path.append(name)
+        self._attributes, self._text = attributes, []
+        if name == "file" and self._file is None:
+            line = self._before + self.parser.parser.CurrentLineNumber
+            self._file = _File(line, attributes.get("name", ""))
+            self._depth = len(self._path)
+
+    def data(self, text: str) -> None:
+        """Characters of an element."""
+        self._text.append(text)
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        depth, name = len(self._path), self._path.pop()
+        inside = self._path[-1] if self._path else ""
+        text = "".join(self._text).strip()
+        self._text = []
+        if (file := self._file) is None:
+            return
+        if depth == self._depth:
+            self._file = None
+            self.done.append(_found(file))
+        elif name == "size" and inside == "file":
+            file.size = text
+        elif name == "hash" and inside in {"file", "verification"}:
+            file.hashes[self._attributes.get("type", "").lower().replace("-", "")] = text
+        elif name == "url" and inside in {"file", "resources"}:
+            file.urls.append((_rank(self._attributes), text))
+
+    def close(self) -> None:
+        """The document ends."""
+
+
+def _rank(attributes: dict[str, str]) -> int:
+    """Metalink 4 counts priorities from 1 down; Metalink 3 likes preferences up to 100."""
+    for name, sign in (("priority", 1), ("preference", -1)):
+        value = attributes.get(name, "")
+        if value.isascii() and value.isdigit() and len(value) <= 6:
+            return sign * int(value)
+    return _WORST
+
+
+def _found(file: _File) -> Found:
+    form, text = "Metalink", printable(file.name[:200])
+    urls = [url for _, url in sorted(file.urls, key=lambda ranked: ranked[0])]
+    usable = list(dict.fromkeys(filter(None, map(_normalised, urls))))
+    try:
+        if not usable:
+            raise ValueError(f"{text!r} has no http or https URL in the Metalink")
+        fields: dict[str, Any] = place_fields(file.name, "name")
+        fields |= {"url": usable[0], "mirrors": tuple(usable[1:])}
+        if file.size:
+            fields["size_bytes"] = _size(file.size)
+        fields |= _hash(file.hashes)
+    except ValueError as error:
+        return Found(file.line, text, {}, problem=problem_of(error), form=form)
+    if len(usable) > 1:
+        form = f"Metalink, {len(usable)} mirrors"
+    left_out = len(urls) - len(usable)
+    note = f"ignored: URLs that are not http or come twice ({left_out})" if left_out else ""
+    return Found(file.line, f"{text}  {redact_url(usable[0])}", fields, form=form, note=note)
+
+
+def _normalised(url: str) -> str:
+    try:
+        return normalise_url(url)
+    except ValueError:
+        return ""
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError(f"size {printable(text[:40])!r} is no number of bytes")
+    return int(text)
+
+
+def _hash(hashes: dict[str, str]) -> dict[str, HashConfig]:
+    """The strongest of those that are known."""
+    for algorithm in _BEST_HASHES:
+        if digest := hashes.get(algorithm.value):
+            checksum = f"{algorithm.value}:{digest}"
+            return {"hash_config": HashConfig.from_checksum_string(checksum)}
+    return {}

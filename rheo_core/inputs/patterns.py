@@ -1,0 +1,78 @@
+"""Numbered patterns: `img[001-120].jpg`, `{a,b}`, as curl writes them."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from math import prod
+from operator import add
+from typing import Any
+
+MOST = 100_000
+"""URLs that one pattern may stand for."""
+
+_LONGEST_NUMBER = 18
+_PIECE = re.compile(
+    r"\[(?P<first>\d+)-(?P<last>\d+)(?::(?P<step>\d+))?\]"
+    r"|\[(?P<from>[a-z])-(?P<to>[a-z])\]|\[(?P<FROM>[A-Z])-(?P<TO>[A-Z])\]"
+    r"|\{(?P<choices>[\w.~%+@/-]*(?:,[\w.~%+@/-]*)+)\}",
+    re.ASCII,
+)
+
+_Choices = tuple[Sequence[Any], Callable[[Any], str]]
+"""What to choose from, and how it is written."""
+
+
+def may_be_pattern(url: str) -> bool:
+    """Whether it is worth a look; cheap."""
+    return "[" in url or "{" in url
+
+
+def expand(url: str) -> tuple[int, Iterator[str]] | None:
+    """How many URLs a pattern stands for, and these, the last range going fastest.
+
+    `[001-120]` keeps its zeros, `[0-100:10]` has a step, `[a-f]` counts letters, `{a,b}` names
+    choices. Other brackets and braces are left as they are.
+
+    Returns:
+        None where there is no pattern in `url`.
+
+    Raises:
+        ValueError: in one sentence: a range goes down, or the pattern stands for too many.
+    """
+    texts: list[str] = []
+    choices: list[_Choices] = []
+    end = 0
+    for match in _PIECE.finditer(url):
+        texts.append(url[end : match.start()])
+        choices.append(_choices(match))
+        end = match.end()
+    if not choices:
+        return None
+    count = prod(len(values) for values, _ in choices)
+    if count > MOST:
+        raise ValueError(f"the pattern stands for {count:,} URLs; at most {MOST:,} are allowed")
+    return count, _join(texts, choices, url[end:])
+
+
+def _choices(match: re.Match[str]) -> _Choices:
+    if (listed := match["choices"]) is not None:
+        return listed.split(","), str
+    if match["first"] is None:
+        first, last = match["from"] or match["FROM"], match["to"] or match["TO"]
+        values, write = range(ord(first), ord(last) + 1), chr
+    else:
+        first, last, step = match["first"], match["last"], match["step"] or "1"
+        if max(len(first), len(last), len(step)) > _LONGEST_NUMBER:
+            raise ValueError(f"a number in {match[0]:.80} has more than {_LONGEST_NUMBER} digits")
+        if int(step) == 0:
+            raise ValueError(f"the step of {match[0]} must be 1 or more")
+        width = len(first) if first.startswith("0") else 0
+        values, write = range(int(first), int(last) + 1, int(step)), f"{{:0{width}}}".format
+    if not values:
+        raise ValueError(f"the range {match[0]} goes down; the smaller end comes first")
+    return values, write
+
+
+def _join(texts: list[str], choices: list[_Choices], rest: str) -> Iterator[str]:
+    for chosen in product(*(map(write, values) for values, write in choices)):
+        yield "".join(map(add, texts, chosen)) + rest
