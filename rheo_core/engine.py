@@ -1,10 +1,12 @@
 """An engine as the settings want it; what the command and the app start from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.request import getproxies_environment
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import RetryConfig
+from rheo_core.domain.request_rules import RequestRules
 from rheo_core.downloads import DownloadManager, RetryHandler
 
 
@@ -13,8 +15,13 @@ def make_manager(
     *,
     session_path: Path | None = None,
     on_problem: Callable[[str], None] | None = None,
+    insecure: Iterable[str] = (),
 ) -> DownloadManager:
-    """A manager, not yet open; the other arguments are those of `DownloadManager`."""
+    """A manager, not yet open; the other arguments are those of `DownloadManager`.
+
+    The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
+    certificates are not checked; the settings have no place for them.
+    """
     return DownloadManager(
         max_concurrent=settings.max_concurrent,
         download_dir=settings.download_dir,
@@ -30,6 +37,9 @@ def make_manager(
         stall_speed=settings.stall_speed,
         durable=settings.durable,
         history_days=settings.history_days,
+        request_rules=RequestRules(
+            settings.request, settings.hosts, frozenset(insecure), getproxies_environment()
+        ),
         session_path=session_path,
         on_problem=on_problem,
     )

@@ -12,30 +12,49 @@ import typer
 
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.text import at_most, printable
+from rheo_core.domain.request_options import NO_OPTIONS
+from rheo_core.domain.text import at_most, printable, redact
 
 from .options import CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
+    AllowDowngrade,
+    Auth,
     Base,
+    Bearer,
+    CaFile,
+    Certificate,
     Checksum,
     Connections,
+    Cookies,
     DryRun,
     Exists,
     Filename,
     Glob,
+    Headers,
     InputFiles,
+    Insecure,
+    Interface,
+    Ipv4,
+    Ipv6,
     JsonEvents,
+    Key,
     LimitRate,
     Links,
     Mirrors,
+    Netrc,
     OutputDir,
+    Proxy,
     Quiet,
+    Referer,
     Retries,
     Sidecar,
     Urls,
+    User,
+    UserAgent,
     Workers,
 )
 from .preview import explained, preview
+from .requests import RequestFlags, insecure_hosts
 
 if TYPE_CHECKING:
     from rheo_core.config import Settings
@@ -63,6 +82,23 @@ def download(
     limit_rate: LimitRate = None,
     retries: Retries = None,
     exists: Exists = None,
+    headers: Headers = None,
+    user_agent: UserAgent = None,
+    referer: Referer = None,
+    cookies: Cookies = None,
+    user: User = None,
+    auth: Auth = None,
+    bearer: Bearer = None,
+    netrc: Netrc = False,
+    proxy: Proxy = None,
+    ca_file: CaFile = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    insecure: Insecure = None,
+    ipv4: Ipv4 = False,
+    ipv6: Ipv6 = False,
+    interface: Interface = None,
+    allow_downgrade: AllowDowngrade = False,
     json_events: JsonEvents = False,
     quiet: Quiet = False,
 ) -> None:
@@ -85,6 +121,25 @@ def download(
         speed_limit=limit_rate,
         file_exists_strategy=exists,
     )
+    options = RequestFlags(
+        headers,
+        user_agent,
+        referer,
+        cookies,
+        user,
+        auth,
+        bearer,
+        netrc,
+        proxy,
+        ca_file,
+        certificate,
+        key,
+        ipv4,
+        ipv6,
+        interface,
+        allow_downgrade,
+    ).read()
+    hosts = insecure_hosts(insecure or [])
     entries = _entries(
         urls or [], input_files or [], _options(glob, links, base, settings, dry_run)
     )
@@ -95,6 +150,11 @@ def download(
         asked.add(entry, where)
     if filename is not None or checksum is not None or mirrors:
         _refine(asked, filename, checksum, mirrors or [])
+    if options is not NO_OPTIONS:
+        asked.configs = [
+            config.model_copy(update={"request": options.over(config.request)})
+            for config in asked.configs
+        ]
     if sidecar:
         asked.configs = [config.model_copy(update={"sidecar": True}) for config in asked.configs]
     asked.tell(quiet=quiet)
@@ -105,7 +165,10 @@ def download(
     from .running import Output, run
 
     code = run(
-        asked.configs, settings, Output(json=json_events, quiet=quiet, verbose=common.verbose)
+        asked.configs,
+        settings,
+        Output(json=json_events, quiet=quiet, verbose=common.verbose),
+        insecure=hosts,
     )
     if code is ExitCode.DONE and asked.problems:
         code = ExitCode.FAILED
@@ -136,7 +199,7 @@ class _Asked:
         """Say on standard error what is not right, and unless `quiet` what is left out."""
         for lines in (self.problems, [] if quiet else self.notes):
             if lines:
-                said = at_most([printable(line) for line in lines], "\nrheo: ", _MOST_LINES)
+                said = at_most([printable(redact(line)) for line in lines], "\nrheo: ", _MOST_LINES)
                 typer.echo(f"rheo: {said}", err=True)
 
 

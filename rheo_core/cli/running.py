@@ -36,7 +36,13 @@ class Output:
         return sys.stderr.isatty() and not plain
 
 
-def run(configs: Sequence[FileConfig], settings: Settings, output: Output) -> ExitCode:
+def run(
+    configs: Sequence[FileConfig],
+    settings: Settings,
+    output: Output,
+    *,
+    insecure: frozenset[str] = frozenset(),
+) -> ExitCode:
     """Download `configs` and tell of it.
 
     Returns:
@@ -48,7 +54,7 @@ def run(configs: Sequence[FileConfig], settings: Settings, output: Output) -> Ex
     )
     with reporter, _logging(reporter, settings, output):
         try:
-            return asyncio.run(_run(configs, settings, output, reporter))
+            return asyncio.run(_run(configs, settings, output, reporter, insecure))
         except (RheoError, OSError) as error:
             reporter.say(f"rheo: {error}")
             return ExitCode.FAILED
@@ -74,7 +80,11 @@ def _logging(reporter: Reporter, settings: Settings, output: Output) -> Iterator
 
 
 async def _run(
-    configs: Sequence[FileConfig], settings: Settings, output: Output, reporter: Reporter
+    configs: Sequence[FileConfig],
+    settings: Settings,
+    output: Output,
+    reporter: Reporter,
+    insecure: frozenset[str],
 ) -> ExitCode:
     tally = Tally()
 
@@ -85,7 +95,7 @@ async def _run(
     interrupted = _catch_signals(reporter)
     from rheo_core.engine import make_manager  # brings the HTTP library with it
 
-    manager = make_manager(settings)
+    manager = make_manager(settings, insecure=insecure)
     async with manager:
         for event_type in _event_types(output):
             manager.on(event_type, tell)

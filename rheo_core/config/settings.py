@@ -1,6 +1,8 @@
 """The settings: names, defaults, meanings and limits, all in this one place."""
 
+import ipaddress
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +25,9 @@ from pydantic_settings import (
 )
 
 from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _KIB = 1024
 _MIB = 1024 * _KIB
 _TIB = 1024 * 1024 * _MIB
@@ -71,14 +75,34 @@ def _folder(value: object) -> Path:
         raise ValueError("should be the path of a folder; there is no such user") from None
 
 
-def _key_table(value: object) -> object:
-    """The environment gives the table as a JSON object in text."""
-    if not isinstance(value, str):
-        return value
+def _table(example: str) -> BeforeValidator:
+    """The environment gives a table as a JSON object in text."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError(f"should be a JSON object such as {example}") from None
+
+    return BeforeValidator(read)
+
+
+def _host(value: object) -> str:
+    """A host name in lower case, or an address; `*.` before it stands for all below it."""
+    name = str(value).strip().lower()
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError('should be a JSON object such as {"quit": "q"}') from None
+        return str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        star = "*." if name.startswith("*.") else ""
+    try:
+        host = name.removeprefix("*.").encode("idna").decode("ascii")
+    except UnicodeError:
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise ValueError("should be a host such as example.org or *.example.org, without a port")
+    return f"{star}{host}"
 
 
 def _lower(value: object) -> object:
@@ -160,9 +184,21 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"
     )
+    request: Annotated[RequestOptions, NoDecode, _table('{"user_agent": "Me/1.0"}')] = Field(
+        default=NO_OPTIONS, description="How all requests are made"
+    )
+    hosts: Annotated[
+        dict[Annotated[str, BeforeValidator(_host)], RequestOptions],
+        NoDecode,
+        _table('{"example.org": {"user": "me:secret"}}'),
+    ] = Field(
+        default_factory=dict,
+        description="How requests to single hosts are made, where other than all: "
+        'a table for each, such as hosts."example.org"; "*.example.org" are all below it',
+    )
     theme: str = Field(default="rheo-dark", min_length=1, description="Colours of the app")
     show_log: bool = Field(default=True, description="Whether the app shows its log")
-    keys: Annotated[dict[str, str], NoDecode, BeforeValidator(_key_table)] = Field(
+    keys: Annotated[dict[str, str], NoDecode, _table('{"quit": "q"}')] = Field(
         default_factory=dict, description="Keys of the app's actions: action = keys"
     )
 

@@ -13,6 +13,7 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
+from rheo_core.domain.request_options import REVEAL
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import write_atomically
 
@@ -107,13 +108,20 @@ def save_settings(
 
 def _differing(settings: Settings) -> dict[str, Any]:
     """The values that are not the defaults, as TOML knows them; it has no None, which is `off`."""
-    values = settings.model_dump(mode="json")
+    values = settings.model_dump(mode="json", context=REVEAL)
     defaults = _Layer().model_dump(mode="json")
     return {
-        name: "off" if value is None else value
+        name: "off" if value is None else _without_nulls(value)
         for name, value in values.items()
         if value != defaults[name]
     }
+
+
+def _without_nulls(value: Any) -> Any:
+    """Tables without what is left open in them."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(inner) for name, inner in value.items() if inner not in (None, [])}
 
 
 def _read_environment() -> tuple[dict[str, Any], list[str]]:
@@ -135,11 +143,11 @@ def _check(
 
 
 def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    """`values` less those at `paths`, which are one or two names long."""
+    """`values` less those at `paths`, which lead through tables."""
     left = dict(values)
     for name, *rest in paths:
-        if rest:
-            left[name] = {key: value for key, value in left[name].items() if key != rest[0]}
+        if rest and isinstance(left.get(name), dict):
+            left[name] = _without(left[name], [tuple(rest)])
         else:
             left.pop(name, None)
     return left

@@ -3,13 +3,15 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote
 
 _SUBSTITUTE = "\ufffd"
-_SECRET_PARAMETER = re.compile(
-    r"(?i)((?:^|[&;])[^=&;]*(?:token|key|sig|signature|secret|password|passwd|auth|credential)"
-    r"[^=&;]*=)[^&;]*"
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=([^&;#\s]+)")
+_SECRET_NAME = re.compile(
+    r"(?i)token|key|sig|secret|pass|pwd|auth|credential|session|hmac|jwt|cookie|ticket|policy|bearer"
 )
+_SECRET_FIELD = re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie):\s[^\r\n]+")
 
 
 def printable(text: str) -> str:
@@ -42,17 +44,27 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def redact_url(url: str) -> str:
-    """`url` fit to be shown: without login, and with the values of secret-looking query
-    parameters (tokens, keys, signatures) replaced by `***`.
+def redact(text: str) -> str:
+    """`text` with the secrets in it replaced by `***`; a text without any as it is.
+
+    Those of URLs (logins, and the values of query parameters whose name sounds like one: tokens,
+    keys, signatures) and those of Authorization and Cookie fields.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return printable(url)
-    host = parts.netloc.rpartition("@")[2]
-    query = _SECRET_PARAMETER.sub(r"\1***", parts.query)
-    return printable(urlunsplit((parts.scheme, host, parts.path, query, parts.fragment)))
+    if "://" in text:
+        text = _USERINFO.sub("", text)
+    if "=" in text:
+        text = _PARAMETER.sub(_redact_parameter, text)
+    return _SECRET_FIELD.sub(r"\1: ***", text) if ": " in text else text
+
+
+def _redact_parameter(found: re.Match[str]) -> str:
+    name = unquote(found[2])
+    return f"{found[1]}{found[2]}=***" if _SECRET_NAME.search(name) else found[0]
+
+
+def redact_url(url: str) -> str:
+    """`url` fit to be shown: on one line, and without secrets."""
+    return printable(redact(url))
 
 
 def at_most(lines: Sequence[str], separator: str = "\n", count: int = 10) -> str:

@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
     PendingDownloadsError,
 )
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.request_rules import RequestRules
 from rheo_core.events import (
     BaseEmitter,
     DownloadEvent,
@@ -73,6 +74,8 @@ class DownloadManager:
             session or not, for a script wants to know, and an app to go on.
         history_days: what is off the list and ended longer ago is forgotten by `open`; None: it is
             kept for ever.
+        request_rules: what requests carry and how they travel, for all and by host; each download
+            may say otherwise (`FileConfig.request`).
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class DownloadManager:
         durable: bool = True,
         wait_for_room: bool | None = None,
         history_days: int | None = None,
+        request_rules: RequestRules | None = None,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
             download_dir = Path(download_dir).absolute()
@@ -131,6 +135,7 @@ class DownloadManager:
             limit=self._limit,
             lifecycle=self._lifecycle,
             keep_rejected=self._session is not None,
+            request_rules=request_rules,
             options=TransferOptions(
                 timeout=timeout,
                 connect_timeout=connect_timeout,
