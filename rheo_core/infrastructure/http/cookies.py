@@ -5,7 +5,7 @@ import re
 import time
 from functools import cache
 from http.cookiejar import LoadError, MozillaCookieJar
-from http.cookies import Morsel
+from http.cookies import CookieError, Morsel
 from pathlib import Path
 
 from aiohttp import ClientResponse, CookieJar
@@ -56,19 +56,24 @@ def new_jar() -> CookieJar:
 def _fill(jar: CookieJar, file: Path) -> None:
     found = MozillaCookieJar()
     try:
-        found.load(str(file), ignore_discard=True)
-    except LoadError:  # its text holds the line, and with it a cookie
+        if not all(map(_is_readable, file.read_text("utf-8").splitlines())):
+            raise LoadError
+        # It would take 0, which stands for the end of the session, for the year 1970.
+        found.load(str(file), ignore_discard=True, ignore_expires=True)
+    except (LoadError, UnicodeError):  # its text holds the line, and with it a cookie
         problem = "it is not of Netscape's format (cookies.txt)"
         raise RequestOptionsError(f"cookies {printable(str(file))}: {problem}") from None
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it cannot be read"
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
         raise RequestOptionsError(f"cookies {printable(str(file))}: {reason}") from None
     for cookie in found:
+        if cookie.expires and cookie.is_expired():
+            continue
         host = cookie.domain.removeprefix(".").lower()
         morsel: Morsel[str] = Morsel()
         try:
             morsel.set(cookie.name, cookie.value or "", cookie.value or "")
-        except ValueError:
+        except CookieError:
             continue
         morsel["path"] = cookie.path
         if cookie.secure:
@@ -79,6 +84,12 @@ def _fill(jar: CookieJar, file: Path) -> None:
         if cookie.domain_specified and not _is_public(host):
             morsel["domain"] = host
         jar.update_cookies({cookie.name: morsel}, URL.build(scheme="https", host=host))
+
+
+def _is_readable(line: str) -> bool:
+    """Whether a line is empty, a comment or a cookie; others would warn of a bug in Python."""
+    text = line.removeprefix("#HttpOnly_").strip()
+    return not text or text[0] in "#$" or line.count("\t") == 6
 
 
 def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:

@@ -23,6 +23,16 @@ class Route(NamedTuple):
     ip_version: int | None = None
     interface: str | None = None  # an address or a name
 
+    def check(self, host: str) -> None:
+        """Look whether the way leads to `host`.
+
+        Raises:
+            RequestOptionsError: it is an address of another version of IP.
+        """
+        wanted = self.ip_version or _version(self.interface or "")
+        if wanted and _version(host) not in (None, wanted):
+            raise RequestOptionsError(f"{host} is not an address of IP version {wanted}")
+
 
 USUAL_ROUTE = Route()
 
@@ -47,17 +57,24 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
         return _socks_connector(route)
     if route.interface is None:
         return create_secure_connector(family=_FAMILIES[route.ip_version])
-    try:
-        address = ipaddress.ip_address(route.interface)
-    except ValueError:
+    version = _version(route.interface)
+    if version is None:
         return create_secure_connector(
             family=_FAMILIES[route.ip_version], socket_factory=_bound_to(route.interface)
         )
-    if route.ip_version not in (None, address.version):
+    if route.ip_version not in (None, version):
         raise RequestOptionsError(
-            f"interface {address} is not an address of IP version {route.ip_version}"
+            f"interface {route.interface} is not an address of IP version {route.ip_version}"
         )
-    return create_secure_connector(family=_FAMILIES[address.version], local_addr=(str(address), 0))
+    return create_secure_connector(family=_FAMILIES[version], local_addr=(route.interface, 0))
+
+
+def _version(text: str) -> int | None:
+    """The version of IP of an address; None for a name."""
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return None
 
 
 def _socks_connector(route: Route) -> aiohttp.BaseConnector:

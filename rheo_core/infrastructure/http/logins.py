@@ -51,7 +51,8 @@ class _Entries(dict[str, Any]):
     """Every entry of a machine, where the standard library keeps the last."""
 
     def __setitem__(self, machine: str, entry: Any) -> None:
-        self.setdefault(machine, []).append(entry)
+        if entry:  # an empty one comes before each
+            self.setdefault(machine, []).append(entry)
 
 
 class _Netrc(netrc.netrc):

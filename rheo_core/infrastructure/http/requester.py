@@ -1,6 +1,7 @@
 """GET requests as the user wants them: what they carry, how they travel, where they may lead."""
 
 import logging
+import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -254,6 +255,8 @@ class Exchange:
                 travel["proxy"] = proxy
         route = Route(socks, options.ip_version, options.interface)
         if any(route):
+            if proxy in (None, DIRECT):
+                route.check(parts.hostname or "")
             travel["route"] = route
         if parts.scheme == "https" or "proxy" in travel:
             insecure = parts.hostname in self._requester.rules.insecure
@@ -277,9 +280,14 @@ class Exchange:
 
 
 def _explain_socks(error: Exception, proxy: str) -> None:
+    """Raise what `aiohttp_socks` raises by the names that are known here."""
     from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
+    host = urlsplit(proxy).hostname or ""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        raise error.__cause__
+    if isinstance(error, EOFError):
+        raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
     if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
-        host = urlsplit(proxy).hostname or ""
         said = printable(str(error))[:200] or "timed out"
         raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error
