@@ -171,10 +171,23 @@ def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
     good, bad = _check(values)
     if bad:
         _keep_copy(path, data)
-    return good, [
+    problems = [
         f"{shown}{f', line {line}' if line else ''}: {_sentence(bad[place])}"
         for line, place in sorted((line_of(text, place) or 0, place) for place in bad)
     ]
+    if _holds_secrets(good) and path.stat().st_mode & 0o077:
+        problems.append(
+            f"{shown} holds secrets, and others may read it; chmod 600 puts that right."
+        )
+    return good, problems
+
+
+def _holds_secrets(values: dict[str, Any]) -> bool:
+    settings = _Layer(**values)
+    return any(
+        options.has_login or options.headers or options.proxy is not None
+        for options in (settings.request, *settings.hosts.values())
+    )
 
 
 def _reason(error: Exception) -> str:
