@@ -1,4 +1,4 @@
-"""A local nginx: HTTP, HTTPS, a location limited per connection, one that answers to any name."""
+"""A local nginx: HTTP, HTTPS, a location limited per connection, two that answer to any name."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from typing import Self
 
 import trustme
 
-from .works import LIMIT_BPS, MIB, Work
+from .works import LIMIT_BPS, MIB, SLOW_BPS, Work
 
 PROGRAM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
@@ -32,6 +32,7 @@ http {{
     location /any/ {{
       rewrite ^/any/([^/]+)/ /$1/0000000.bin break; access_log {first_byte};
     }}
+    location /slow/ {{ limit_rate {slow}; rewrite ^/slow/([^/]+)/ /$1/0000000.bin break; }}
   }}
 }}
 """
@@ -55,7 +56,8 @@ class Server:
         """Has a line for each reply to a listed work; made new for each run."""
 
     def url(self, work: Work, name: str) -> str:
-        place = "any/" if work.listed else "limited/" if work.limited else ""
+        limited = "limited/" if work.limited else ""
+        place = "slow/" if work.slow else "any/" if work.listed else limited
         port = self._ports[work.scheme]
         return f"{work.scheme}://127.0.0.1:{port}/{place}{work.material}/{name}"
 
@@ -84,6 +86,7 @@ class Server:
                 folder=self._folder,
                 root=self._root,
                 rate=LIMIT_BPS,
+                slow=SLOW_BPS,
                 first_byte=self.requests,
                 **self._ports,
             )

@@ -8,6 +8,8 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 LIMIT_BPS = 8 * MIB
 """What the limited location gives a connection, bytes/s."""
+SLOW_BPS = 64 * KIB
+"""What the slow location gives a connection, bytes/s."""
 
 Scheme = Literal["http", "https"]
 
@@ -25,6 +27,7 @@ class Work:
     hashed: bool = False  # the client is given the SHA-256 and checks it
     limited: bool = False
     listed: bool = False
+    slow: bool = False  # listed, too
     at_once: int = 1  # files
     connections: int = 1  # for each file
     on_screen: bool = False  # the app takes part

@@ -8,11 +8,13 @@ from rheo_core.config.settings import Settings
 from rheo_core.domain import RetryConfig
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.downloads import DownloadManager, RetryHandler
+from rheo_core.tracking import BaseTracker
 
 
 def make_manager(
     settings: Settings,
     *,
+    tracker: BaseTracker | None = None,
     session_path: Path | None = None,
     on_problem: Callable[[str], None] | None = None,
     insecure: Iterable[str] = (),
@@ -23,6 +25,7 @@ def make_manager(
     certificates are not checked; the settings have no place for them.
     """
     return DownloadManager(
+        tracker=tracker,
         max_concurrent=settings.max_concurrent,
         download_dir=settings.download_dir,
         file_exists_strategy=settings.file_exists_strategy,

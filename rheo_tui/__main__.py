@@ -136,14 +136,16 @@ def _run(
 
     from .app import RheoApp
     from .local_service import LocalService
-    from .viewer_service import SessionViewer
+    from .threaded_service import ThreadedService
 
     def other_list(path: Path, *, read_only: bool) -> "DownloadService":
         if read_only:
-            return SessionViewer(settings, path)
-        return LocalService(settings, session_path=path, careful=True)
+            from .viewer_service import SessionViewer
 
-    service = LocalService(settings, session_path=session or session_path())
+            return SessionViewer(settings, path)
+        return ThreadedService(LocalService(settings, session_path=path, careful=True))
+
+    service = ThreadedService(LocalService(settings, session_path=session or session_path()))
     app = RheoApp(service, configs, notices, other_list)
     app.run()
     return app.return_code or 0
@@ -156,12 +158,13 @@ def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Se
     from .app import RheoApp
     from .demo import DemoServer
     from .local_service import LocalService
+    from .threaded_service import ThreadedService
 
     async def run(folder: str) -> int:
         # One connection each: the server is slow on purpose, and there is something to watch.
         here = settings.model_copy(update={"download_dir": Path(folder), "connections": 1})
         async with DemoServer() as server:
-            service = LocalService(here, save=False)
+            service = ThreadedService(LocalService(here, save=False))
             app = RheoApp(service, [*server.configs(), *configs], notices)
             await app.run_async()
             return app.return_code or 0

@@ -20,7 +20,6 @@ from rheo_core.domain import FileConfig
 from rheo_core.domain.text import printable
 
 from .actions import unknown_actions
-from .screens.add import AddScreen
 from .screens.locked import LockedScreen
 from .screens.main import MainScreen
 from .screens.quit import QuitScreen
@@ -152,6 +151,8 @@ class RheoApp(App[None]):
 
     def on_paste(self, event: events.Paste) -> None:
         """A paste that no input kept opens the box for links with all of it."""
+        from .screens.add import AddScreen  # the first screen does not wait for it
+
         text = "\n".join(event.text.splitlines())
         if not text.strip():
             return

@@ -1,11 +1,11 @@
-"""Keeping the main screen and the engine together: start, poll, listen, never fall over."""
+"""Keeping the main screen and the engine together: start, poll, never fall over."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
-from rheo_core.events import DownloadEvent
 
 from .log_book import LogBook, log_line
 from .service import DownloadService
@@ -28,6 +28,7 @@ class EngineLink:
         self._notice = notice
         self._poll_failed = False
         self._closed = False
+        self._tried = asyncio.Event()  # to start, whatever came of it
 
     async def start(self) -> None:
         """Open the engine.
@@ -36,12 +37,15 @@ class EngineLink:
             RheoError: it cannot, for a reason that the app cannot mend.
         """
         try:
-            await self.service.start()
-            self.ready = True
+            if not self._closed:
+                await self.service.start()
+                self.ready = not self._closed
         except RheoError:
             raise
         except Exception as error:
             self.report("The engine did not start", error)
+        finally:
+            self._tried.set()
 
     async def close(self) -> None:
         """Close the engine, once."""
@@ -50,24 +54,19 @@ class EngineLink:
             self.ready = False
             await self.guard(self.service.close(), "The engine did not close well")
 
-    async def listen(
-        self, events: AsyncIterator[DownloadEvent], name_of: Callable[[str], str]
-    ) -> None:
-        """Write a log line for each event until the engine closes."""
+    async def poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
+        """What changed since the last call; None for nothing. Events become log lines.
 
-        async def lines() -> None:
-            async for event in events:
-                self._book.write(log_line(event, name_of(event.download_id)))
-
-        await self.guard(lines(), "The log stopped")
-
-    def poll(self) -> Snapshot | None:
-        """What changed since the last call; None for nothing."""
+        Args:
+            name_of: gives the name of a download for its log lines, by id; "" where unknown.
+        """
         if not self.ready:
             return None
         since = self.latest.revision if self.latest else 0
         try:
-            snapshot = self.service.snapshot(since)
+            for event in self.service.take_events():
+                self._book.write(log_line(event, name_of(event.download_id)))
+            snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:
                 self._poll_failed = True
@@ -85,7 +84,8 @@ class EngineLink:
         return snapshot
 
     async def add(self, configs: Sequence[FileConfig]) -> bool:
-        """Queue downloads; False, and told, if the engine could not."""
+        """Queue downloads, once the engine runs; False, and told, if it could not."""
+        await self._tried.wait()
         if not self.ready:
             self._notice("Not added: the engine does not run.", True)
             return False

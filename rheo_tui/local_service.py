@@ -2,26 +2,36 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
 from rheo_core.domain import (
+    DownloadManagerError,
     DownloadSnapshot,
     DownloadStatus,
     FileConfig,
     Snapshot,
 )
-from rheo_core.domain.text import printable
-from rheo_core.engine import make_manager, make_retry_handler
-from rheo_core.events import DownloadEvent, DownloadProgressEvent
-from rheo_core.infrastructure.session_store import SessionLockedError, check_place
-from rheo_core.inputs import Entry, ReadOptions, read_entries, read_entries_file
+from rheo_core.domain.text import is_redacted, printable
+from rheo_core.events import DownloadEvent, DownloadEventType
 
 from .service import ListLockedError
+
+if TYPE_CHECKING:
+    from rheo_core.downloads import DownloadManager
+    from rheo_core.inputs import Entry, ReadOptions
+
+T = TypeVar("T")
+_ENTRIES_A_TURN = 100
+"""Lines of a paste that are checked in one turn of the event loop: 2 ms."""
+_MOST_EVENTS = 2000
+"""Events kept for a reader that is late; the oldest go first."""
 
 
 class LocalService:
@@ -47,12 +57,24 @@ class LocalService:
         self._save = save
         self._session_path = session_path
         self._careful = careful
-        self._problems: list[str] = []
-        self._manager = make_manager(
-            settings, session_path=session_path, on_problem=self._problems.append
-        )
+        # Both deques are filled and emptied by different threads under a `ThreadedService`.
+        self._problems: deque[str] = deque()
+        self._events: deque[DownloadEvent] = deque(maxlen=_MOST_EVENTS)
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
+
+    @cached_property
+    def _manager(self) -> "DownloadManager":
+        # The first screen does not wait for what the engine imports, which is half of the start.
+        from rheo_core.engine import make_manager
+
+        manager = make_manager(
+            self._settings, session_path=self._session_path, on_problem=self._problems.append
+        )
+        # Nobody listens to progress, so the engine makes no such events: ten a second and download.
+        for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
+            manager.on(event_type, self._events.append)
+        return manager
 
     @property
     def settings(self) -> Settings:
@@ -76,6 +98,8 @@ class LocalService:
             ListLockedError: another process has the session open.
             RheoError: the session cannot be used.
         """
+        from rheo_core.infrastructure.session_store import SessionLockedError, check_place
+
         if self._manager.is_active:
             return
         if self._careful and self._session_path is not None:
@@ -107,29 +131,35 @@ class LocalService:
 
     def take_problems(self) -> list[str]:
         """Sentences on what is wrong with the session, each told once."""
-        problems = self._problems[:]
-        self._problems.clear()
-        return problems
+        return _emptied(self._problems)
 
     async def close(self) -> None:
         """Stop running downloads, keep their bytes, release everything."""
         await self._manager.close()
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`."""
         return self._manager.snapshot(since)
 
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event but progress, until the engine closes."""
-        events = self._manager.events()
-        return (event async for event in events if not isinstance(event, DownloadProgressEvent))
+    def take_events(self) -> list[DownloadEvent]:
+        """The latest events but progress, each once."""
+        return _emptied(self._events)
 
-    def check(self, text: str, options: ReadOptions = ReadOptions()) -> list[Entry]:
-        """A verdict on each thing that `text` asks for."""
-        return list(read_entries(text.splitlines(), self._known(), self._here(options)))
+    async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """A verdict on each thing that `text` asks for; the event loop goes on meanwhile."""
+        from rheo_core.inputs import read_entries
 
-    async def check_file(self, path: Path, options: ReadOptions = ReadOptions()) -> list[Entry]:
+        entries: list[Entry] = []
+        for entry in read_entries(text.splitlines(), self._known(), self._here(options)):
+            entries.append(entry)
+            if len(entries) % _ENTRIES_A_TURN == 0:
+                await asyncio.sleep(0)
+        return entries
+
+    async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
         """A verdict on each thing that a list file asks for."""
+        from rheo_core.inputs import read_entries_file
+
         return await read_entries_file(path, self._known(), self._here(options))
 
     def free_space(self) -> int | None:
@@ -139,18 +169,27 @@ class LocalService:
         except OSError:
             return None
 
-    def _here(self, options: ReadOptions) -> ReadOptions:
+    def _here(self, options: "ReadOptions | None") -> "ReadOptions":
         """With the folder, where it matters what is there."""
+        from rheo_core.inputs import ReadOptions
+
         keeps = self._settings.file_exists_strategy.keeps_existing
-        return replace(options, folder=self._settings.download_dir if keeps else None)
+        folder = self._settings.download_dir if keeps else None
+        return replace(options or ReadOptions(), folder=folder)
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
         await self._manager.add(configs)
 
     async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue what ended, as it was asked for."""
+        """Queue what ended, as it was asked for.
+
+        Raises:
+            DownloadManagerError: the link of one held a secret, which the history does not keep.
+        """
         found = [await self._manager.find_config(download_id) for download_id in ids]
+        if any(config and is_redacted(config.url) for config in found):
+            raise DownloadManagerError("its link held a secret, which is not kept; add it anew")
         await self._manager.add([config for config in found if config])
 
     async def pause(self, ids: Sequence[str]) -> None:
@@ -210,6 +249,8 @@ class LocalService:
 
     async def change_settings(self, settings: Settings) -> None:
         """Put settings in force, for what begins from now on, and keep them."""
+        from rheo_core.engine import make_retry_handler
+
         changed = {
             name
             for name in type(settings).model_fields
@@ -229,7 +270,7 @@ class LocalService:
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
 
-    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
         """Limit all downloads together, at once; None lifts the limit."""
         self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
 
@@ -251,3 +292,8 @@ class LocalService:
             for row in self._rows_now().values()
             if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
         }
+
+
+def _emptied(waiting: deque[T]) -> list[T]:
+    """What was in it; what another thread appends meanwhile stays for the next time."""
+    return [waiting.popleft() for _ in range(len(waiting))]

@@ -1,19 +1,22 @@
 """The only door to rheo_core: what the screens may ask for.
 
 `DownloadService` is what screens and widgets know; `LocalService` (in `local_service.py`) answers
-from an engine in this process, `SessionViewer` (in `viewer_service.py`) from the session file of
-another one. A daemon or a remote engine can stand behind the same door later. What crosses are
+from an engine in this process, which `ThreadedService` (in `threaded_service.py`) keeps on a loop
+of its own; `SessionViewer` (in `viewer_service.py`) answers from the session file of another
+process. A daemon or a remote engine can stand behind the same door later. What crosses are
 frozen values.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.events import DownloadEvent
-from rheo_core.inputs import Entry, ReadOptions
+
+if TYPE_CHECKING:
+    from rheo_core.inputs import Entry, ReadOptions
 
 READ_ONLY = "this list is open for reading only"
 
@@ -63,7 +66,7 @@ class DownloadService(Protocol):
     async def close(self) -> None:
         """Stop running downloads, keep their bytes, release everything."""
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`; cheap when nothing did."""
 
     async def link_of(self, download_id: str) -> str | None:
@@ -74,19 +77,19 @@ class DownloadService(Protocol):
     ) -> list[DownloadSnapshot]:
         """Ended downloads, in the list or taken off it, that match `text`; latest first."""
 
-    def take_problems(self) -> list[str]:
+    def take_problems(self) -> Sequence[str]:
         """Sentences that the user should read, such as on a damaged session; each comes once."""
 
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event from now on, until the engine closes; progress events left out."""
+    def take_events(self) -> Sequence[DownloadEvent]:
+        """The latest events, each once, oldest first; progress events left out."""
 
-    def check(self, text: str, options: ReadOptions = ReadOptions()) -> list[Entry]:
+    async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
         """A verdict on each thing that a pasted text asks for; nothing is queued.
 
         Of `options` the folder is that of the settings.
         """
 
-    async def check_file(self, path: Path, options: ReadOptions = ReadOptions()) -> list[Entry]:
+    async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
         """The same for a list file.
 
         Raises:
@@ -163,5 +166,5 @@ class DownloadService(Protocol):
             OSError: they are in force, but the file cannot be written.
         """
 
-    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
         """Limit all downloads together, at once; None lifts the limit."""

@@ -104,20 +104,20 @@ class Verbs:
             await self._service.move(download_id, "up" if up else "down")
         return ""
 
-    def step_limit(self, current: int | None, *, up: bool) -> str:
+    async def step_limit(self, current: int | None, *, up: bool) -> str:
         """Go one step up or down from `current` bytes/s."""
-        return self.set_limit(limit_step(current, up))
+        return await self.set_limit(limit_step(current, up))
 
-    def toggle_slow(self, current: int | None) -> str:
+    async def toggle_slow(self, current: int | None) -> str:
         """Go down to the slowest step from `current` bytes/s, or back to what was before."""
         if current == SPEED_LIMITS[0]:
-            return self.set_limit(self._before_slow)
+            return await self.set_limit(self._before_slow)
         self._before_slow = current
-        return f"Slow mode. {self.set_limit(SPEED_LIMITS[0])}"
+        return f"Slow mode. {await self.set_limit(SPEED_LIMITS[0])}"
 
-    def set_limit(self, bytes_per_second: int | None) -> str:
+    async def set_limit(self, bytes_per_second: int | None) -> str:
         """Limit all downloads together; None lifts the limit."""
-        self._service.set_speed_limit(bytes_per_second)
+        await self._service.set_speed_limit(bytes_per_second)
         if bytes_per_second is None:
             return "No speed limit."
         return f"Speed limit {limit_text(bytes_per_second)}."
@@ -127,7 +127,7 @@ class Verbs:
         if self._service.is_read_only:
             return f"{command.verb}: {READ_ONLY}."
         if command.verb == "limit":
-            return self.set_limit(command.rate)
+            return await self.set_limit(command.rate)
         if command.verb == "add":
             return await self._add(command.text)
         if command.verb == "prune":
@@ -142,7 +142,7 @@ class Verbs:
         return await (verb or self.by_action[command.verb])([row])
 
     async def _add(self, text: str) -> str:
-        entries = self._service.check(text)
+        entries = await self._service.check(text)
         good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
         await self._service.add(good)
         bad = [entry.problem.rstrip(".") for entry in entries if entry.verdict is not Verdict.OK]

@@ -1,7 +1,7 @@
 """The door to a list that another process writes: everything can be seen, nothing changed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -71,7 +71,7 @@ class SessionViewer:
                 await self._following
         await self._session.close()
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`."""
         return self._tracker.snapshot(since)
 
@@ -91,23 +91,21 @@ class SessionViewer:
         problems, self._problems = self._problems, []
         return problems
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    def take_events(self) -> tuple[DownloadEvent, ...]:
         """None: what another process does is seen in the list alone."""
-        return
-        yield
+        return ()
 
     async def _refuse(self, *_: object, **__: object) -> NoReturn:
-        self._refuse_now()
-
-    def _refuse_now(self, *_: object) -> NoReturn:
         raise RheoError(READ_ONLY)
 
     # The actions that lead here are disabled.
-    check, check_file, add, add_again = _refuse_now, _refuse, _refuse, _refuse
-    free_space = _refuse_now
+    check = check_file = add = add_again = set_speed_limit = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = replace_url = change_priority = move = change_settings = _refuse
-    set_speed_limit = _refuse_now
+
+    def free_space(self) -> int | None:
+        """Nothing is added here."""
+        return None
 
     async def _follow(self) -> None:
         while True:

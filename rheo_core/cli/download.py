@@ -1,10 +1,7 @@
 """`rheo download`: from arguments to downloads."""
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from io import TextIOWrapper
+from collections.abc import Iterator
+from itertools import chain, islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +9,9 @@ import typer
 
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.request_options import NO_OPTIONS
-from rheo_core.domain.text import at_most, printable, redact
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 
+from .asked import Item, Placed, Remarks, entries, judged
 from .options import CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
     AllowDowngrade,
@@ -53,15 +50,12 @@ from .parameters import (
     UserAgent,
     Workers,
 )
-from .preview import explained, preview
+from .preview import preview
 from .requests import RequestFlags, insecure_hosts
 
 if TYPE_CHECKING:
     from rheo_core.config import Settings
-    from rheo_core.inputs import Entry, ReadOptions
-
-_STANDARD_INPUT = "-"
-_MOST_LINES = 50
+    from rheo_core.inputs import ReadOptions
 
 
 def download(
@@ -121,86 +115,50 @@ def download(
         speed_limit=limit_rate,
         file_exists_strategy=exists,
     )
-    options = RequestFlags(
-        headers,
-        user_agent,
-        referer,
-        cookies,
-        user,
-        auth,
-        bearer,
-        netrc,
-        proxy,
-        ca_file,
-        certificate,
-        key,
-        ipv4,
-        ipv6,
-        interface,
-        allow_downgrade,
+    requests = RequestFlags(
+        headers=headers,
+        user_agent=user_agent,
+        referer=referer,
+        cookies=cookies,
+        user=user,
+        auth=auth,
+        bearer=bearer,
+        netrc=netrc,
+        proxy=proxy,
+        ca_file=ca_file,
+        client_cert=certificate,
+        client_key=key,
+        ipv4=ipv4,
+        ipv6=ipv6,
+        interface=interface,
+        allow_downgrade=allow_downgrade,
     ).read()
-    hosts = insecure_hosts(insecure or [])
-    entries = _entries(
-        urls or [], input_files or [], _options(glob, links, base, settings, dry_run)
-    )
+    unchecked = insecure_hosts(insecure or [])
+    options = _options(glob, links, base, settings, dry_run)
+    found = entries(urls or [], input_files or [], options)
     if dry_run:
-        raise typer.Exit(preview(entries, settings.download_dir))
-    asked = _Asked()
-    for where, entry in entries:
-        asked.add(entry, where)
+        raise typer.Exit(preview(found, settings.download_dir))
+    remarks = Remarks(quiet=quiet)
     if filename is not None or checksum is not None or mirrors:
-        _refine(asked, filename, checksum, mirrors or [])
-    if options is not NO_OPTIONS:
-        asked.configs = [
-            config.model_copy(update={"request": options.over(config.request)})
-            for config in asked.configs
-        ]
-    if sidecar:
-        asked.configs = [config.model_copy(update={"sidecar": True}) for config in asked.configs]
-    asked.tell(quiet=quiet)
-    if not asked.configs:
+        found = _only_one(found, filename, checksum, mirrors or [])
+    wanted: Iterator[Item] = chain.from_iterable(starmap(judged, found))
+    first = _first(wanted, remarks)
+    if first is None:
         raise typer.Exit(ExitCode.FAILED)
+    wanted = chain([first], wanted)
+    if sidecar:
+        wanted = map(_with_sidecar, wanted)
+    if requests is not NO_OPTIONS:
+        wanted = (_with_options(item, requests) for item in wanted)
     _make_folder(settings.download_dir)
 
     from .running import Output, run
 
-    code = run(
-        asked.configs,
-        settings,
-        Output(json=json_events, quiet=quiet, verbose=common.verbose),
-        insecure=hosts,
-    )
-    if code is ExitCode.DONE and asked.problems:
+    shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
+    code = run(wanted, remarks, settings, shown, insecure=unchecked)
+    if code is ExitCode.DONE and remarks.any_problem:
         code = ExitCode.FAILED
     raise typer.Exit(code)
-
-
-@dataclass(slots=True)
-class _Asked:
-    """What the arguments and the list ask for."""
-
-    configs: list[FileConfig] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    entries: int = 0
-
-    def add(self, entry: "Entry", where: str) -> None:
-        self.entries += 1
-        if entry.problem and entry.config is not None:
-            self.notes.append(f"{where}: {entry.problem}, left out: {entry.text}")
-        elif entry.config is not None:
-            self.configs.append(entry.config)
-            if entry.note:
-                self.notes.append(f"{where}: {entry.note}")
-        else:
-            self.problems.append(f"{where}: {explained(entry)}")
-
-    def tell(self, *, quiet: bool) -> None:
-        """Say on standard error what is not right, and unless `quiet` what is left out."""
-        for lines in (self.problems, [] if quiet else self.notes):
-            if lines:
-                said = at_most([printable(redact(line)) for line in lines], "\nrheo: ", _MOST_LINES)
-                typer.echo(f"rheo: {said}", err=True)
 
 
 def _options(
@@ -219,63 +177,48 @@ def _options(
     return ReadOptions(base=base, links=links, patterns=glob, folder=folder)
 
 
-def _entries(
-    urls: list[str], list_files: list[str], options: "ReadOptions"
-) -> Iterator[tuple[str, "Entry"]]:
-    """What is asked for, as it is read, each with the place where it is."""
-    from rheo_core.inputs import Entry, Verdict, read_entries
+def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
+    """The first download; remarks before it are told."""
 
-    ids: set[str] = set()
-    for number, url in enumerate(urls, 1):
-        where, is_empty = f"argument {number}", True
-        for entry in read_entries(url.splitlines(), ids, options):
-            is_empty = False
-            yield where, entry
-            _note_id(ids, entry)
-        if is_empty:
-            yield where, Entry(1, url, Verdict.INVALID, problem=f"{url!r} is no URL")
-    for list_file in list_files:
-        name, is_empty = "standard input" if list_file == _STANDARD_INPUT else list_file, True
-        # A copy: what the list itself repeats is told with the line.
-        known = frozenset(ids)
-        with _open_list(list_file) as lines:
-            for entry in read_entries(lines, known, options):
-                is_empty = False
-                yield f"{name}, line {entry.line}", entry
-                _note_id(ids, entry)
-        if is_empty:
-            yield name, Entry(1, "", Verdict.INVALID, problem="there is no URL in it")
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    for item in wanted:
+        if isinstance(item, FileConfig):
+            return item
+        remarks.tell(item, say)
+    remarks.finish(say)
+    return None
 
 
-def _note_id(ids: set[str], entry: "Entry") -> None:
+def _with_options(item: Item, options: RequestOptions) -> Item:
+    if not isinstance(item, FileConfig):
+        return item
+    return item.model_copy(update={"request": options.over(item.request)})
+
+
+def _with_sidecar(item: Item) -> Item:
+    return item.model_copy(update={"sidecar": True}) if isinstance(item, FileConfig) else item
+
+
+def _only_one(
+    found: Iterator[Placed], filename: str | None, checksum: str | None, mirrors: list[str]
+) -> Iterator[Placed]:
+    """The only entry with what it alone gets; ends the command if it is not the only one."""
+    both = list(islice(found, 2))
+    if len(both) != 1:
+        fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
+    (where, entry), *_ = both
     if entry.config is not None and not entry.problem:
-        ids.add(entry.config.id)
+        entry = entry._replace(config=_refined(entry.config, filename, checksum, mirrors))
+    return iter([(where, entry)])
 
 
-@contextmanager
-def _open_list(list_file: str) -> Iterator[Iterable[str]]:
-    """The lines of the list; ends the command where it cannot be read."""
-    from rheo_core.inputs import bounded_lines
-
-    try:
-        if list_file == _STANDARD_INPUT:
-            yield bounded_lines(TextIOWrapper(sys.stdin.buffer, "utf-8", errors="replace"))
-        else:
-            with Path(list_file).open(encoding="utf-8", errors="replace") as file:
-                yield bounded_lines(file)
-    except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        fail(f"cannot read the list {list_file}: {reason}.", ExitCode.FAILED)
-
-
-def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: list[str]) -> None:
-    """Give the only download what it alone gets; ends the command if it is not the only one."""
+def _refined(
+    config: FileConfig, filename: str | None, checksum: str | None, mirrors: list[str]
+) -> FileConfig:
     from rheo_core.inputs import problem_of
 
-    if asked.entries != 1:
-        fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
-    if not asked.configs:
-        return
     if filename is not None and (not filename.strip() or set(filename) & set("/\\\0")):
         problem = f"--filename {filename!r} is no file name: one without / and \\ is needed."
         fail(problem, ExitCode.FAILED)
@@ -284,9 +227,8 @@ def _refine(asked: _Asked, filename: str | None, checksum: str | None, mirrors: 
     except ValueError as error:
         fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
     given = {"filename": filename, "hash_config": hash_config, "mirrors": tuple(mirrors) or None}
-    config = asked.configs[0]
     try:
-        asked.configs[0] = FileConfig(
+        return FileConfig(
             **{name: getattr(config, name) for name in config.model_fields_set}
             | {name: value for name, value in given.items() if value is not None}
         )

@@ -25,14 +25,11 @@ if TYPE_CHECKING:
 
 
 class Reporter(ABC):
-    """Shows events. Enter it before the first one.
+    """Shows events. Enter it before the first one."""
 
-    Args:
-        names: What to call each download, by id.
-    """
-
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self._names = names
+    def __init__(self) -> None:
+        self.expected = 0  # downloads, ended ones included
+        self._names: dict[str, str] = {}  # of those that have not ended, by id
 
     def __enter__(self) -> Self:
         return self
@@ -44,6 +41,17 @@ class Reporter(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def expect(self, names: Mapping[str, str]) -> None:
+        """There will be events of these downloads: what to call each, by id."""
+        self.expected += len(names)
+        self._names |= names
+
+    def tell(self, event: DownloadEvent) -> None:
+        """Show `event`; nothing follows on one that ends a download."""
+        self.show(event)
+        if isinstance(event, ENDS):
+            self._names.pop(event.download_id, None)
 
     @abstractmethod
     def show(self, event: DownloadEvent) -> None:
@@ -65,8 +73,8 @@ class Reporter(ABC):
 class PlainReporter(Reporter):
     """A line for each thing worth one; with `quiet` only failures are."""
 
-    def __init__(self, names: Mapping[str, str], *, quiet: bool = False) -> None:
-        super().__init__(names)
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__()
         self._quiet = quiet
 
     def show(self, event: DownloadEvent) -> None:
@@ -85,13 +93,13 @@ class PlainReporter(Reporter):
 class LiveReporter(Reporter):
     """A bar for all, a bar for each running download, and a line above for each that ended."""
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        super().__init__(names)
+    def __init__(self) -> None:
+        super().__init__()
         self._progress = _make_progress()
         self._bars: dict[str, TaskID] = {}
         self._speeds: dict[str, float] = {}
         self._tally = Tally()
-        self._total = self._add_bar("total", len(names))
+        self._total = self._add_bar("total", None)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -99,6 +107,10 @@ class LiveReporter(Reporter):
 
     def close(self) -> None:
         self._progress.stop()
+
+    def expect(self, names: Mapping[str, str]) -> None:
+        super().expect(names)
+        self._show_total()
 
     def show(self, event: DownloadEvent) -> None:
         self._tally.add(event)
@@ -156,7 +168,8 @@ class LiveReporter(Reporter):
         self._progress.update(
             self._total,
             completed=ended,
-            amount=f"{ended} of {len(self._names)}",
+            total=self.expected,
+            amount=f"{ended} of {self.expected}",
             speed=f"{format_size(sum(self._speeds.values()))}/s",
         )
 

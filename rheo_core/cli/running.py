@@ -1,23 +1,34 @@
 """Runs downloads to their end, or until the user interrupts."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rheo_core.config import LogLevel, Settings
 from rheo_core.domain import FileConfig, RheoError
 from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.tracking import NullTracker
 
+from .asked import Item, Remark, Remarks
+from .feed import Feed
 from .json_lines import JsonLines
 from .options import ExitCode
-from .outcome import Tally
+from .outcome import ENDS, Tally
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
 
+if TYPE_CHECKING:
+    from rheo_core.downloads import DownloadManager
+
+_AHEAD = 4_000
+"""Downloads that wait or run before more of a list is read: what a list takes does not grow with
+it. As many as this, so that hosts that have room are found behind those that have none."""
 _JSON_SECONDS = 2.0  # for a reader to catch up after the user interrupted
 
 
@@ -37,24 +48,24 @@ class Output:
 
 
 def run(
-    configs: Sequence[FileConfig],
+    wanted: Iterator[Item],
+    remarks: Remarks,
     settings: Settings,
     output: Output,
     *,
     insecure: frozenset[str] = frozenset(),
 ) -> ExitCode:
-    """Download `configs` and tell of it.
+    """Download what is wanted and tell of it, remarks included.
+
+    The certificates of the hosts `insecure` are not checked.
 
     Returns:
         What the shell should learn; the caller has the folder made.
     """
-    names = {config.id: config.get_destination_filename() for config in configs}
-    reporter: Reporter = (
-        LiveReporter(names) if output.live else PlainReporter(names, quiet=output.quiet)
-    )
+    reporter: Reporter = LiveReporter() if output.live else PlainReporter(quiet=output.quiet)
     with reporter, _logging(reporter, settings, output):
         try:
-            return asyncio.run(_run(configs, settings, output, reporter, insecure))
+            return asyncio.run(_Run(remarks, settings, output, reporter, insecure).main(wanted))
         except (RheoError, OSError) as error:
             reporter.say(f"rheo: {error}")
             return ExitCode.FAILED
@@ -79,49 +90,84 @@ def _logging(reporter: Reporter, settings: Settings, output: Output) -> Iterator
         root.setLevel(before)
 
 
-async def _run(
-    configs: Sequence[FileConfig],
-    settings: Settings,
-    output: Output,
-    reporter: Reporter,
-    insecure: frozenset[str],
-) -> ExitCode:
-    tally = Tally()
+class _Run:
+    """One run of the command."""
 
-    def tell(event: DownloadEvent) -> None:
-        tally.add(event)
-        reporter.show(event)
+    def __init__(
+        self,
+        remarks: Remarks,
+        settings: Settings,
+        output: Output,
+        reporter: Reporter,
+        insecure: frozenset[str] = frozenset(),
+    ) -> None:
+        self._remarks = remarks
+        self._settings = settings
+        self._output = output
+        self._reporter = reporter
+        self._insecure = insecure
+        self._tally = Tally()
+        self._one_ended = asyncio.Event()
+        self._is_read = False  # everything that is wanted
 
-    interrupted = _catch_signals(reporter)
-    from rheo_core.engine import make_manager  # brings the HTTP library with it
+    async def main(self, wanted: Iterator[Item]) -> ExitCode:
+        """Download all, or until the user interrupts."""
+        reporter, output, tally = self._reporter, self._output, self._tally
+        interrupted = _catch_signals(reporter)
+        from rheo_core.engine import make_manager  # brings the HTTP library with it
 
-    manager = make_manager(settings, insecure=insecure)
-    async with manager:
-        for event_type in _event_types(output):
-            manager.on(event_type, tell)
-        lines = JsonLines() if output.json else None
+        gc.freeze()  # what was imported stays
+        gc.enable()
+        manager = make_manager(self._settings, tracker=NullTracker(), insecure=self._insecure)
+        async with manager:
+            for event_type in _event_types(output):
+                manager.on(event_type, self._tell)
+            lines = JsonLines() if output.json else None
+            if lines is not None:
+                manager.on("*", lines.add)
+            finished = await _unless(interrupted, self._download(Feed(wanted), manager))
+            await manager.close()
+        if self._is_read and tally.ended == reporter.expected:
+            finished = True  # the interrupt came too late
         if lines is not None:
-            manager.on("*", lines.add)
-        await manager.add(configs)
-        finished = await _unless(interrupted, manager.wait_until_complete())
-        await manager.close()
-    finished = finished or tally.ended == len(configs)  # the interrupt came too late
-    if lines is not None:
-        finished = finished and await _unless(interrupted, lines.finish())
-        await lines.finish(timeout=_JSON_SECONDS)
-    if not output.quiet:
-        reporter.close()
-        reporter.say(f"{tally.summary()}, in {settings.download_dir}")
-        if not finished:
-            reporter.say("Interrupted; run the same command again to go on from here.")
-    return tally.exit_code if finished else ExitCode.INTERRUPTED
+            finished = finished and await _unless(interrupted, lines.finish())
+            await lines.finish(timeout=_JSON_SECONDS)
+        if not output.quiet:
+            reporter.close()
+            reporter.say(f"{tally.summary()}, in {self._settings.download_dir}")
+            if not finished:
+                reporter.say("Interrupted; run the same command again to go on from here.")
+        return tally.exit_code if finished else ExitCode.INTERRUPTED
+
+    async def _download(self, feed: Feed[Item], manager: "DownloadManager") -> None:
+        """Queue what is wanted, a little ahead of what runs, and see it to its end."""
+        while items := await feed.take():
+            configs = [item for item in items if isinstance(item, FileConfig)]
+            for item in items:
+                if isinstance(item, Remark):
+                    self._remarks.tell(item, self._reporter.say)
+            self._reporter.expect({one.id: one.get_destination_filename() for one in configs})
+            await manager.add(configs)
+            while self._reporter.expected - self._tally.ended >= _AHEAD:
+                self._one_ended.clear()
+                await self._one_ended.wait()
+        self._remarks.finish(self._reporter.say)
+        self._is_read = True
+        await manager.wait_until_complete()
+
+    def _tell(self, event: DownloadEvent) -> None:
+        self._tally.add(event)
+        self._reporter.tell(event)
+        if isinstance(event, ENDS):
+            self._one_ended.set()
 
 
 def _event_types(output: Output) -> list[str]:
-    """What to listen to: the engine makes no progress events where nobody listens."""
-    if output.live:
-        return ["*"]
-    return [kind for kind in DownloadEventType if kind is not DownloadEventType.PROGRESS]
+    """What to listen to: the engine makes no events for which nobody listens."""
+    left_out = {DownloadEventType.QUEUED}
+    if not output.live:
+        left_out.add(DownloadEventType.PROGRESS)
+    return [kind for kind in DownloadEventType if kind not in left_out]
 
 
 async def _unless(interrupted: asyncio.Event, work: Coroutine[None, None, None]) -> bool:

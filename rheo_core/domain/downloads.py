@@ -26,6 +26,8 @@ class DownloadStatus(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
 
+    __hash__ = str.__hash__  # that of Enum is written in Python, and long lists ask for many
+
     @classmethod
     def terminal_states(cls) -> set["DownloadStatus"]:
         """The states that a download does not leave by itself."""

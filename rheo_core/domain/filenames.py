@@ -23,6 +23,9 @@ _WINDOWS_DEVICE = re.compile(
 _SPECIAL = re.compile(rf"{_WINDOWS_DEVICE.pattern}|desktop\.ini$")
 _SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_PLAIN_URL = re.compile(
+    r"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?([!\"$&-.0->@-\[\]-~]+)"  # no ? # \ nor %
+)
 _SHORT = 200
 _LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
 
@@ -71,6 +74,9 @@ def number_filename(name: str, number: int) -> str:
 
 def filename_from_url(url: str) -> str:
     """The name a URL suggests: its path's last segment, decoded, else its host."""
+    plain = _PLAIN_URL.fullmatch(url)
+    if plain and (name := sanitise_filename(plain[1], fallback="")):
+        return name  # as for most: the rest of this costs three times as much
     parts = urlsplit(url)
     path = parts.path.replace("\\", "/")
     last = unquote(path.rpartition("/")[2], errors="replace")

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 _SUBSTITUTE = "\ufffd"
+_HIDDEN = "***"
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_HOLDS_NO_SECRET = re.compile(r"https?://[A-Za-z0-9.:_-]+/[!\"$-:<>@-~]*")
 _PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=([^&;#\s]+)")
 _SECRET_NAME = re.compile(
     r"(?i)token|key|sig|secret|pass|pwd|auth|credential|session|hmac|jwt|cookie|ticket|policy|bearer"
@@ -50,16 +52,23 @@ def redact(text: str) -> str:
     Those of URLs (logins, and the values of query parameters whose name sounds like one: tokens,
     keys, signatures) and those of Authorization and Cookie fields.
     """
+    if _HOLDS_NO_SECRET.fullmatch(text):
+        return text  # as most are: the rest of this costs five times as much
     if "://" in text:
         text = _USERINFO.sub("", text)
     if "=" in text:
         text = _PARAMETER.sub(_redact_parameter, text)
-    return _SECRET_FIELD.sub(r"\1: ***", text) if ": " in text else text
+    return _SECRET_FIELD.sub(rf"\1: {_HIDDEN}", text) if ": " in text else text
 
 
 def _redact_parameter(found: re.Match[str]) -> str:
     name = unquote(found[2])
-    return f"{found[1]}{found[2]}=***" if _SECRET_NAME.search(name) else found[0]
+    return f"{found[1]}{found[2]}={_HIDDEN}" if _SECRET_NAME.search(name) else found[0]
+
+
+def is_redacted(url: str) -> bool:
+    """Whether the value of a parameter was taken out of `url`; it leads nowhere then."""
+    return f"={_HIDDEN}" in url
 
 
 def redact_url(url: str) -> str:

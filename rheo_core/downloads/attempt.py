@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -51,17 +51,17 @@ class Tools:
     resolver: DestinationResolver
     locks: PathLocks
     validator: BaseFileValidator | None  # None: the part file's own hash
-    written: dict[Path, str]  # which download of this run wrote a path
+    written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
     keep_rejected: bool  # what fails its check: there is somebody who may want it all the same
 
 
 class Attempt:
-    """Whatever it takes hold of is let go by `stack`, however it ends."""
+    """Holds its paths and part files until `close`."""
 
-    def __init__(self, tools: Tools, record: DownloadRecord, stack: AsyncExitStack) -> None:
+    def __init__(self, tools: Tools, record: DownloadRecord) -> None:
         self._tools = tools
         self._record = record
-        self._stack = stack
+        self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
         self._expected: HashConfig | None = None  # what the user or a sidecar says
         self._locked: set[Path] = set()
@@ -83,8 +83,24 @@ class Attempt:
         tools.reporter.report(record, last=True)
         await self._verify(part)
         await self._commit(part)
-        tools.written[part.destination] = record.id
+        tools.written[str(part.destination)] = record.id
         return tools.lifecycle.completed(record)
+
+    async def close(self) -> None:
+        """Let go of whatever it holds; what another attempt can use stays."""
+        cancellation: asyncio.CancelledError | None = None
+        try:
+            for part in self._parts:
+                if part.is_open or part.is_holding:
+                    try:
+                        await self._tools.disk.run(part.release, keep=self._record.keep_partial)
+                    except asyncio.CancelledError as error:  # the next one must not stay open
+                        cancellation = error
+        finally:
+            for path in self._locked:
+                self._tools.locks.release(path)
+        if cancellation is not None:
+            raise cancellation
 
     async def _look_up_checksum(self) -> HashConfig | None:
         """What the user says, or where the user wants so, the checksum file beside it.
@@ -144,24 +160,22 @@ class Attempt:
         if subdir is not None:
             await disk.run(check_inside, asked, subdir)
         part = self._part(asked)
-        self._stack.push_async_callback(self._let_go, part)
         path = await self._claim(asked, part)
         if path is None:
             await disk.run(part.discard)  # of no use any more
             raise _FileIsThereError(asked)
         if path != asked:
             part = self._part(path)
-            self._stack.push_async_callback(self._let_go, part)
             if asked in self._locked:
                 # The name that an earlier attempt began under is taken since: its bytes go on.
                 await disk.run(part.adopt, asked)
+        record = self._record
         if not part.is_open and (path != asked or self._found is not _Found.NOTHING):
             self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._tools.reading.run_stoppable(part.open)
-        record = self._record
         record.destination = path
-        record.name = path.name
-        record.bytes_downloaded = record.sampled_bytes = part.state.offset
+        record.final_name = path.name
+        record.go_on_from(part.state.offset)
         self._tools.lifecycle.explain(record, "")
         return part
 
@@ -169,6 +183,7 @@ class Attempt:
         part = PartFile(path, self._source, durable=self._tools.options.durable)
         if self._expected is not None:
             part.hash_with(self._expected.algorithm)
+        self._parts.append(part)
         return part
 
     async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
@@ -202,7 +217,7 @@ class Attempt:
         if not self._try_lock(path):
             lifecycle.explain(self._record, "another download writes this file")
             await locks.acquire(path)
-            self._keep_lock(path)
+            self._locked.add(path)
             lifecycle.explain(self._record, "")
         return await self._tools.resolver.resolve(path, self._strategy)
 
@@ -211,16 +226,12 @@ class Attempt:
             return True
         if not self._tools.locks.try_acquire(path):
             return False
-        self._keep_lock(path)
-        return True
-
-    def _keep_lock(self, path: Path) -> None:
         self._locked.add(path)
-        self._stack.callback(self._tools.locks.release, path)
+        return True
 
     def _wrote_another(self, path: Path) -> bool:
         """Whether another download of this run brought the file of this name."""
-        return self._tools.written.get(path, self._record.id) != self._record.id
+        return self._tools.written.get(str(path), self._record.id) != self._record.id
 
     async def _verify(self, part: PartFile) -> None:
         expected = self._expected or part.state.promised
@@ -260,11 +271,7 @@ class Attempt:
                     raise
             part.destination = await self._claim(part.destination) or part.destination
             self._record.destination = part.destination
-            self._record.name = part.destination.name
-
-    async def _let_go(self, part: PartFile) -> None:
-        if part.is_open or part.is_holding:
-            await self._tools.disk.run(part.release, keep=self._record.keep_partial)
+            self._record.final_name = part.destination.name
 
 
 class _Found(Enum):
@@ -277,7 +284,7 @@ class _Found(Enum):
 
 
 def _look(path: Path, source: str, part: PartFile | None) -> _Found:
-    owner = PartFile(path, source).owner()
+    owner = (part or PartFile(path, source)).owner()
     if os.path.lexists(path):
         return _Found.FILE
     if owner is None:

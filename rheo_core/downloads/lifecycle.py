@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,
     DownloadEvent,
+    DownloadEventType,
     DownloadFailedEvent,
     DownloadPausedEvent,
     DownloadPriorityChangedEvent,
@@ -50,9 +52,8 @@ class Lifecycle:
         self._journal = journal
 
     def queued(self, record: DownloadRecord) -> None:
-        """It waits for a slot. The journal has it already: who adds it sees to that."""
-        record.reason = ""
-        self._tracker.touch(record, DownloadStatus.QUEUED)
+        """It is new and waits for a slot. The journal has it: who adds it sees to that."""
+        self._tracker.add(record)
         self._publish(record, DownloadQueuedEvent, priority=record.priority)
 
     def connecting(self, record: DownloadRecord, max_attempts: int) -> None:
@@ -98,7 +99,7 @@ class Lifecycle:
         """The file was there already."""
         record.end_attempt()
         record.destination = path
-        record.name = path.name
+        record.final_name = path.name
         self._end(record, DownloadStatus.SKIPPED, "file exists")
         self._publish(
             record, DownloadSkippedEvent, reason="file_exists", destination_path=str(path)
@@ -170,13 +171,13 @@ class Lifecycle:
     def changed(self, record: DownloadRecord) -> None:
         """Something of it changed that no event tells, such as its place."""
         self._tracker.touch(record)
-        self._note(record)
+        self.note(record)
 
     def removed(self, record: DownloadRecord) -> None:
         """It is no longer in the list."""
         self._tracker.remove(record.id)
         record.listed = False
-        self._note(record)
+        self.note(record)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:
@@ -195,7 +196,7 @@ class Lifecycle:
         record.reason = ""
         record.waits_for_room = False
         self._tracker.touch(record, status)
-        self._note(record)
+        self.note(record)
 
     def _end(self, record: DownloadRecord, status: DownloadStatus, reason: str = "") -> None:
         record.finished_at = time.time()
@@ -203,13 +204,20 @@ class Lifecycle:
         record.waits_for_room = False
         record.reason = reason
         self._tracker.touch(record, status)
-        self._note(record)
+        self.note(record)
 
-    def _note(self, record: DownloadRecord) -> None:
+    def note(self, record: DownloadRecord) -> None:
+        """Have the journal write it, where there is one."""
         if self._journal is not None:
             self._journal.note(record)
 
     def _publish(self, record: DownloadRecord, kind: type[DownloadEvent], **facts: object) -> None:
-        if self._emitter.has_listeners(kind.model_fields["event_type"].default):
+        if self._emitter.has_listeners(_type_of(kind)):
             values = {"download_id": record.id, "url": redact(record.config.url), **facts}
             self._emitter.publish(kind.model_validate(values))
+
+
+@cache
+def _type_of(kind: type[DownloadEvent]) -> DownloadEventType:
+    event_type: DownloadEventType = kind.model_fields["event_type"].default
+    return event_type

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
 from rheo_core.domain.exceptions import (
     ManagerNotInitialisedError,
@@ -24,13 +23,16 @@ from rheo_core.events import (
     EventHandler,
     EventType,
     Subscription,
+    stream_events,
 )
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
 from rheo_core.transfer import Hosts, TokenBucket, TransferOptions
 
+from .intake import Intake
 from .lifecycle import Lifecycle
+from .pool import WorkerPool
 from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
@@ -44,7 +46,7 @@ _DRAIN_SECONDS = 5.0
 """How long `close` waits for handlers that are still busy."""
 
 
-class DownloadManager:
+class DownloadManager(Steering):
     """Queues downloads and runs them; use it as `async with DownloadManager(...) as manager`.
 
     Args:
@@ -146,18 +148,13 @@ class DownloadManager:
                 durable=durable,
             ),
         )
-        self._steering = Steering(
-            self._queue,
-            self._tracker,
-            self._lifecycle,
-            self._worker,
-            self._session,
-            max_concurrent,
-            self._hosts,
+        intake = Intake(self._queue, self._tracker, self._lifecycle, self._session)
+        pool = WorkerPool(
+            self._queue, self._worker.attempt, intake.requeue, max_concurrent, self._hosts
         )
-        self._pool = self._steering.pool
+        super().__init__(self._queue, self._tracker, self._lifecycle, self._worker, intake, pool)
         if self._session is not None if wait_for_room is None else wait_for_room:
-            self._worker.room = RoomKeeper(self._disk, self._steering.resume)
+            self._worker.room = RoomKeeper(self._disk, self.resume)
         self._ended = asyncio.Event()
         self._is_active = False
 
@@ -174,7 +171,7 @@ class DownloadManager:
             return
         try:
             if self._session is not None:
-                await self._steering.take_up(self._session, self._on_problem)
+                await self._intake.take_up(self._session, self._on_problem)
             if self._client.closed:
                 await self._client.open()
                 self._owns_client = True
@@ -196,7 +193,7 @@ class DownloadManager:
             return
         self._is_active = False
         await self._pool.close(wait_for_current=wait_for_current)
-        self._steering.put_back()
+        self._intake.put_back()
         for task in self._watching:
             task.cancel()
         with contextlib.suppress(TimeoutError):
@@ -221,7 +218,7 @@ class DownloadManager:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        pending = self._steering.pending_count() if self._is_active else 0
+        pending = self._queue.pending_count if self._is_active else 0
         await self.close()
         if pending and exc_type is None and self._session is None:  # a session loses nothing
             raise PendingDownloadsError(pending)
@@ -280,125 +277,6 @@ class DownloadManager:
             return []
         return [record.snapshot() for record in await self._session.search(text, limit, offset)]
 
-    def snapshot(self, since: int = 0) -> Snapshot:
-        """What changed after revision `since`, and the totals."""
-        return replace(
-            self._tracker.snapshot(since),
-            slots=self._pool.slots,
-            full_hosts=self._hosts.full() if self._is_active else frozenset(),
-            speed_limit_bps=self._limit.rate_bps,
-        )
-
-    def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
-        """Call `handler`, a function or a coroutine function, with each such event.
-
-        `"*"` means events of every type. No handler delays a transfer.
-        """
-        self._emitter.on(event_type, handler)
-        return Subscription(self._emitter, event_type, handler)
-
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event from this call on, until the manager closes."""
-        waiting: asyncio.Queue[DownloadEvent] = asyncio.Queue()
-        return self._stream(waiting, self.on("*", waiting.put_nowait))
-
-    async def _stream(
-        self, waiting: asyncio.Queue[DownloadEvent], subscription: Subscription
-    ) -> AsyncIterator[DownloadEvent]:
-        ended = asyncio.ensure_future(self._ended.wait())
-        try:
-            while not (ended.done() and waiting.empty()):
-                coming = asyncio.ensure_future(waiting.get())
-                try:
-                    await asyncio.wait({coming, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if coming.done():
-                        yield coming.result()
-                finally:
-                    coming.cancel()
-        finally:
-            ended.cancel()
-            subscription.unsubscribe()
-
-    async def wait_until_complete(self, timeout: float | None = None) -> None:
-        """Wait until every download has ended or is paused, and its events are handled.
-
-        Raises:
-            TimeoutError: it took more than `timeout` seconds.
-        """
-        async with asyncio.timeout(timeout):
-            while True:
-                await self._queue.join()
-                await self._steering.verbs_done()  # one may put a download back
-                if not self._queue.pending_count:
-                    break
-            await self._emitter.drain()
-
-    # Steering
-
-    async def add(self, files: Sequence[FileConfig]) -> None:
-        """Queue downloads; one whose id is still pending is dropped with a warning.
-
-        With a session they outlive the process once this has returned.
-
-        Raises:
-            SessionStoreError: the session cannot be written; nothing was queued.
-        """
-        await self._steering.add(files)
-
-    async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in whatever state it is and remove its partial data."""
-        return await self._steering.cancel(download_id)
-
-    async def pause(self, download_id: str) -> bool:
-        """Stop a download and keep its bytes; False where it has ended or is paused."""
-        return await self._steering.pause(download_id)
-
-    async def resume(self, download_id: str) -> bool:
-        """Put a paused download back into the queue, at the place it had.
-
-        One that waits for its next attempt goes to the queue at once. False for others.
-        """
-        return await self._steering.resume(download_id)
-
-    async def retry(self, download_id: str) -> bool:
-        """Queue a failed, cancelled or skipped download again, with all its attempts.
-
-        One that waits for its next attempt need not wait any longer. False for others.
-        """
-        return await self._steering.retry(download_id)
-
-    async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch a download from another URL from now on, such as a fresh one for an expired link.
-
-        Its bytes are kept if the validators agree, and it fails without losing them if not. An
-        ended one is queued again. False where it is unknown or completed.
-
-        Raises:
-            ValueError: the URL is not acceptable.
-        """
-        return await self._steering.replace_url(download_id, url)
-
-    async def keep(self, download_id: str) -> Path | None:
-        """Keep data that failed its check, as `NAME.unverified`; returns where it is.
-
-        None where there is none: it outlives its failure only with a session.
-
-        Raises:
-            DestinationError: the name cannot be given; the data is where it was.
-        """
-        return await self._steering.keep(download_id)
-
-    async def remove(self, download_id: str) -> bool:
-        """Take a download off the list, cancelling it if need be; a finished file stays.
-
-        With a session it stays in the history.
-        """
-        return await self._steering.remove(download_id)
-
-    async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: it is back in the state it had; one that ran begins again."""
-        return await self._steering.restore(download_id)
-
     async def forget(
         self,
         ids: Sequence[str] | None = None,
@@ -418,35 +296,40 @@ class DownloadManager:
             return 0
         return await self._session.forget(ids, text=text, older_than_days=older_than_days)
 
-    async def set_priority(self, download_id: str, priority: int) -> bool:
-        """Change the priority (1 or more, higher first); False where unknown or ended.
+    def snapshot(self, since: int = 0) -> Snapshot:
+        """What changed after revision `since`, and the totals."""
+        return replace(
+            self._tracker.snapshot(since),
+            slots=self._pool.slots,
+            full_hosts=self._hosts.full() if self._is_active else frozenset(),
+            speed_limit_bps=self._limit.rate_bps,
+        )
+
+    def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
+        """Call `handler`, a function or a coroutine function, with each such event.
+
+        `"*"` means events of every type. No handler delays a transfer.
+        """
+        self._emitter.on(event_type, handler)
+        return Subscription(self._emitter, event_type, handler)
+
+    def events(self) -> AsyncIterator[DownloadEvent]:
+        """Every event from this call on, until the manager closes."""
+        return stream_events(self._emitter, self._ended)
+
+    async def wait_until_complete(self, timeout: float | None = None) -> None:
+        """Wait until every download has ended or is paused, and its events are handled.
 
         Raises:
-            ProcessQueueError: the priority is below 1.
+            TimeoutError: it took more than `timeout` seconds.
         """
-        return await self._steering.set_priority(download_id, priority)
-
-    async def move(
-        self,
-        download_id: str,
-        *,
-        before: str | None = None,
-        after: str | None = None,
-        to: Literal["top", "bottom", "up", "down"] | None = None,
-    ) -> bool:
-        """Move a waiting download; it takes over the priority of its new neighbour.
-
-        False where it, or the one to move to, does not wait, or there is nowhere to go.
-        """
-        return await self._steering.move(download_id, before=before, after=after, to=to)
-
-    async def pause_all(self) -> None:
-        """Pause every download that has not ended."""
-        await self._steering.pause_all()
-
-    async def resume_all(self) -> None:
-        """Resume every paused download."""
-        await self._steering.resume_all()
+        async with asyncio.timeout(timeout):
+            while True:
+                await self._queue.join()
+                await self._verbs_done()  # one may put a download back
+                if not self._queue.pending_count:
+                    break
+            await self._emitter.drain()
 
     def set_limits(
         self,

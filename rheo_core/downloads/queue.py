@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
@@ -13,7 +14,16 @@ from rheo_core.domain.file_config import FileConfig, host_of
 from rheo_core.tracking.record import Rank
 
 _log = logging.getLogger(__name__)
-_Key = tuple[int, Rank, str]  # (-priority, rank, id): sorts as the queue runs
+
+
+class _Waiting(NamedTuple):
+    """One that waits; sorts as the queue runs, and never by more than the id."""
+
+    negative: int  # the priority, with a minus
+    rank: Rank
+    id: str
+    host: str
+    config: FileConfig
 
 
 class PriorityDownloadQueue:
@@ -24,11 +34,9 @@ class PriorityDownloadQueue:
     """
 
     def __init__(self) -> None:
-        self._order: SortedList[_Key] = SortedList()
-        self._keys: dict[str, _Key] = {}
-        self._configs: dict[str, FileConfig] = {}
-        self._hosts: dict[str, str] = {}  # of those waiting, by id
-        self._waiting_for = Counter[str]()  # how many wait, by host
+        self._order: SortedList[_Waiting] = SortedList()
+        self._waiting: dict[str, _Waiting] = {}  # the same, by id
+        self._waiting_for = Counter[str]()  # how many, by host
         self._taken: set[str] = set()
         self._last_rank = 0
         self._filled = asyncio.Event()
@@ -52,11 +60,8 @@ class PriorityDownloadQueue:
         self.reserve(rank)
         priority = config.priority if priority is None else priority
         self._taken.discard(config.id)
-        self._forget(config.id)
-        self._configs[config.id] = config
-        self._hosts[config.id] = host = host_of(config.sources[0])
-        self._waiting_for[host] += 1
-        self._place(config.id, priority, rank)
+        self._take_out(config.id)
+        self._insert(_Waiting(-priority, rank, config.id, host_of(config.sources[0]), config))
         self._filled.set()
         self._idle.clear()
         return rank
@@ -77,31 +82,24 @@ class PriorityDownloadQueue:
             is_full: tells of a host (with its port) whether it bears no further connection; call
                 `look_again` when that changes.
         """
-        while (index := self._first(is_full)) is None:
+        while (first := self._first(is_full)) is None:
             self._filled.clear()
             await self._filled.wait()
-        _, _, download_id = self._order.pop(index)
-        del self._keys[download_id]
-        self._taken.add(download_id)
-        config = self._configs[download_id]
-        self._forget(download_id)
-        return config
+        self._take_out(first.id)
+        self._taken.add(first.id)
+        return first.config
 
-    def _first(self, is_full: Callable[[str], bool]) -> int | None:
-        free = {host for host in self._waiting_for if not is_full(host)}
-        if not free:  # the usual answer where many wait for one host
-            return None
-        ids = enumerate(self._order)
-        return next(index for index, (_, _, id_) in ids if self._hosts[id_] in free)
-
-    def _forget(self, download_id: str) -> None:
-        """It does not wait any more, or not for the same host."""
-        self._configs.pop(download_id, None)
-        host = self._hosts.pop(download_id, None)
-        if host is not None:
-            self._waiting_for[host] -= 1
-            if not self._waiting_for[host]:
-                del self._waiting_for[host]
+    def _first(self, is_full: Callable[[str], bool]) -> _Waiting | None:
+        full: set[str] = set()
+        for waiting in self._order:
+            if waiting.host in full:
+                continue
+            if not is_full(waiting.host):
+                return waiting
+            full.add(waiting.host)
+            if len(full) == len(self._waiting_for):  # the usual end where many wait for one host
+                return None
+        return None
 
     def look_again(self) -> None:
         """A host has room again."""
@@ -114,11 +112,8 @@ class PriorityDownloadQueue:
 
     def remove(self, download_id: str) -> bool:
         """Take out a waiting one; False where it does not wait here."""
-        key = self._keys.pop(download_id, None)
-        if key is None:
+        if self._take_out(download_id) is None:
             return False
-        self._order.remove(key)
-        self._forget(download_id)
         self._note_idle()
         return True
 
@@ -126,10 +121,10 @@ class PriorityDownloadQueue:
         """Change the priority of a waiting one; it keeps its seniority."""
         if priority < 1:
             raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
-        key = self._keys.get(download_id)
-        if key is None:
+        waiting = self._take_out(download_id)
+        if waiting is None:
             return False
-        self._place(download_id, priority, key[1])
+        self._insert(waiting._replace(negative=-priority))
         return True
 
     def move(
@@ -152,47 +147,45 @@ class PriorityDownloadQueue:
             raise ProcessQueueError("move takes exactly one of before, after and to")
         if to not in (None, "top", "bottom"):
             raise ProcessQueueError(f"move to {to!r} is unknown; known are top and bottom")
-        if download_id not in self._keys or download_id in (before, after):
+        waiting = self._waiting.get(download_id)
+        if waiting is None or download_id in (before, after):
             return None
         if to is not None:
-            end = self._order[0 if to == "top" else -1][2]
+            end = self._order[0 if to == "top" else -1].id
             if end == download_id:  # it stands there already
-                negative, rank, _ = self._keys[download_id]
-                return -negative, rank
+                return -waiting.negative, waiting.rank
             before, after = (end, None) if to == "top" else (None, end)
-        neighbour = before or after
-        if neighbour is None or neighbour not in self._keys:
+        neighbour = self._waiting.get(before or after or "")
+        if neighbour is None:
             return None
-        self._order.remove(self._keys[download_id])
+        self._take_out(download_id)
         negative, rank = self._beside(neighbour, is_before=before is not None)
-        key = (negative, rank, download_id)
-        self._keys[download_id] = key
-        self._order.add(key)
+        self._insert(waiting._replace(negative=negative, rank=rank))
         self.reserve(rank)
         return -negative, rank
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
         """The ids that run just before and just after a waiting one."""
-        key = self._keys.get(download_id)
-        if key is None:
+        waiting = self._waiting.get(download_id)
+        if waiting is None:
             return None, None
-        index = self._order.index(key)
-        earlier = self._order[index - 1][2] if index else None
-        later = self._order[index + 1][2] if index + 1 < len(self._order) else None
+        index = self._order.index(waiting)
+        earlier = self._order[index - 1].id if index else None
+        later = self._order[index + 1].id if index + 1 < len(self._order) else None
         return earlier, later
 
     @property
     def pending_count(self) -> int:
         """Downloads waiting or taken and not done."""
-        return len(self._keys) + len(self._taken)
+        return len(self._waiting) + len(self._taken)
 
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return not self._keys
+        return not self._waiting
 
     def size(self) -> int:
         """How many wait."""
-        return len(self._keys)
+        return len(self._waiting)
 
     async def join(self) -> None:
         """Wait until everything added is done or removed."""
@@ -200,30 +193,37 @@ class PriorityDownloadQueue:
 
     def __contains__(self, download_id: object) -> bool:
         """Whether this id waits or is taken and not done."""
-        return download_id in self._keys or download_id in self._taken
+        return download_id in self._waiting or download_id in self._taken
 
     def __iter__(self) -> Iterator[FileConfig]:
         """What waits, in order."""
-        return (self._configs[download_id] for _, _, download_id in self._order)
+        return (waiting.config for waiting in self._order)
 
-    def _place(self, download_id: str, priority: int, rank: Rank) -> None:
-        old = self._keys.get(download_id)
-        if old is not None:
-            self._order.remove(old)
-        key = (-priority, rank, download_id)
-        self._keys[download_id] = key
-        self._order.add(key)
+    def _insert(self, waiting: _Waiting) -> None:
+        self._waiting[waiting.id] = waiting
+        self._waiting_for[waiting.host] += 1
+        self._order.add(waiting)
 
-    def _beside(self, neighbour: str, *, is_before: bool) -> tuple[int, Rank]:
+    def _take_out(self, download_id: str) -> _Waiting | None:
+        waiting = self._waiting.pop(download_id, None)
+        if waiting is None:
+            return None
+        self._order.remove(waiting)
+        self._waiting_for[waiting.host] -= 1
+        if not self._waiting_for[waiting.host]:
+            del self._waiting_for[waiting.host]
+        return waiting
+
+    def _beside(self, neighbour: _Waiting, *, is_before: bool) -> tuple[int, Rank]:
         """(-priority, rank) between `neighbour` and who stands on that side of it."""
-        negative, rank, _ = key = self._keys[neighbour]
-        index = self._order.index(key) + (-1 if is_before else 1)
+        negative, rank = neighbour.negative, neighbour.rank
+        index = self._order.index(neighbour) + (-1 if is_before else 1)
         beyond = self._order[index] if 0 <= index < len(self._order) else None
-        if beyond is None or beyond[0] != negative:
+        if beyond is None or beyond.negative != negative:
             # Half a place, because a paused or running one may stand on the next.
             return negative, rank + Fraction(-1 if is_before else 1, 2)
-        return negative, Fraction(rank + beyond[1]) / 2
+        return negative, Fraction(rank + beyond.rank) / 2
 
     def _note_idle(self) -> None:
-        if not self._keys and not self._taken:
+        if not self._waiting and not self._taken:
             self._idle.set()

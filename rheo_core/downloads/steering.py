@@ -1,7 +1,6 @@
-"""Steering: what a user may do with downloads; `DownloadManager` passes it on."""
+"""Steering: what a user may do with downloads."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,19 +11,16 @@ from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
-from rheo_core.transfer import Hosts
 
+from .intake import Intake, in_slices
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue
-from .session import Session
 from .worker import DownloadWorker
-
-_log = logging.getLogger(__name__)
 
 
 class Steering:
-    """Every verb, carried out on queue, pool and records; owns the pool."""
+    """Every verb of the `DownloadManager`, carried out on queue, pool and records."""
 
     def __init__(
         self,
@@ -32,64 +28,26 @@ class Steering:
         tracker: BaseTracker,
         lifecycle: Lifecycle,
         worker: DownloadWorker,
-        session: Session | None,
-        slots: int,
-        hosts: Hosts,
+        intake: Intake,
+        pool: WorkerPool,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
         self._lifecycle = lifecycle
         self._worker = worker
-        self._session = session
+        self._intake = intake
+        self._pool = pool
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.pool = WorkerPool(queue, worker.attempt, self.requeue, slots, hosts)
-
-    async def take_up(self, session: Session, on_problem: Callable[[str], None]) -> None:
-        """Go on with what the session holds, but for what is known here already."""
-        for problem in await session.open():
-            on_problem(problem)
-        for record in await session.restore():
-            if not self._tracker.get(record.id) and record.id not in self._queue:
-                self._tracker.add(record)
-                self._queue.reserve(record.rank)  # paused ones too come back to their place
-                if record.status is DownloadStatus.QUEUED:
-                    self._queue.put(record.config, record.priority, record.rank)
-
-    def pending_count(self) -> int:
-        """Downloads that wait, run, or sleep before a retry."""
-        return self._queue.size() + sum(map(_is_begun, self._tracker.records()))
-
-    def put_back(self) -> None:
-        """Queue again what was stopped while it ran."""
-        for record in self._tracker.records():
-            if _is_begun(record):
-                self.requeue(record.config)
 
     async def add(self, files: Sequence[FileConfig]) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning.
 
-        Where there is a session, they are in it, durably, when this returns.
+        With a session they outlive the process once this has returned.
 
         Raises:
-            SessionStoreError: the session cannot be written; nothing is queued.
+            SessionStoreError: the session cannot be written; nothing was queued.
         """
-        fresh: dict[str, DownloadRecord] = {}
-        for config in files:
-            if not self._is_alive(config.id):
-                await self.pool.until_left(config.id)
-            if config.id in fresh or self._is_pending(config.id):
-                _log.warning("%s is already queued; dropped", config.id)
-            else:
-                fresh[config.id] = self._ranked(DownloadRecord.of(config))
-        if self._session is not None and self.pool.is_running and fresh:
-            await self._session.save_now(tuple(fresh.values()))
-        for record in fresh.values():
-            if self._is_pending(record.id):  # another `add` was quicker
-                _log.warning("%s is already queued; dropped", record.id)
-            else:
-                self._enqueue(record)
-                if not self.pool.is_running:
-                    self._lifecycle.changed(record)  # for the session, once it is open
+        await self._intake.add(files, self._pool)
 
     async def cancel(self, download_id: str) -> CancelResult:
         """End a download in whatever state it is and remove its partial data."""
@@ -125,7 +83,7 @@ class Steering:
             if record is None:
                 return False
             if record.status is DownloadStatus.RETRYING:
-                return self.pool.skip_wait(record.config)
+                return self._pool.skip_wait(record.config)
             if record.status is not DownloadStatus.PAUSED:
                 return False
             self._queue.put(record.config, record.priority, record.rank)
@@ -142,16 +100,17 @@ class Steering:
             if record is None or record.status is DownloadStatus.COMPLETED:
                 return False
             if not record.status.is_terminal:
-                return self.pool.skip_wait(record.config)
-            again = self._again(record)
-            self._enqueue(again)
+                return self._pool.skip_wait(record.config)
+            again = self._intake.again(record)
+            self._intake.enqueue(again)
             self._lifecycle.changed(again)
             return True
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch a download from another URL from now on; its bytes are kept.
+        """Fetch a download from another URL from now on, such as a fresh one for an expired link.
 
-        False where it is unknown or completed.
+        Its bytes are kept if the validators agree, and it fails without losing them if not. An
+        ended one is queued again. False where it is unknown or completed.
 
         Raises:
             ValueError: the URL is not acceptable.
@@ -168,9 +127,9 @@ class Steering:
             own = url == record.config.url
             config = record.config.model_copy(update={"fetch_url": None if own else url})
             if record.status.is_terminal:
-                again = self._again(record)
+                again = self._intake.again(record)
                 again.config = config
-                self._enqueue(again)
+                self._intake.enqueue(again)
                 self._lifecycle.changed(again)
             else:
                 record.config = config
@@ -178,11 +137,13 @@ class Steering:
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:
-                    self.requeue(config)
+                    self._intake.requeue(config)
             return True
 
     async def keep(self, download_id: str) -> Path | None:
-        """Keep data that failed its check under another name; None where there is none.
+        """Keep data that failed its check, as `NAME.unverified`; returns where it is.
+
+        None where there is none: it outlives its failure only with a session.
 
         Raises:
             DestinationError: the name cannot be given; the data is where it was.
@@ -223,12 +184,12 @@ class Steering:
             if was is None or was.is_terminal:
                 self._lifecycle.restored(record)
                 return True
-            again = self._again(record)  # its bytes went with it
+            again = self._intake.again(record)  # its bytes went with it
             if was is DownloadStatus.PAUSED:
                 self._tracker.add(again)
                 self._lifecycle.paused(again)
             else:
-                self._enqueue(again)
+                self._intake.enqueue(again)
                 self._lifecycle.changed(again)
             return True
 
@@ -280,58 +241,30 @@ class Steering:
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
+        async for waiting in in_slices(tuple(self._queue)):
+            for config in waiting:  # in their order: the next to begin are the first
+                await self.pause(config.id)
         await asyncio.gather(*(self.pause(id_) for id_ in self._ids(_can_pause)))
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        for download_id in self._ids(lambda record: record.status is DownloadStatus.PAUSED):
-            await self.resume(download_id)
+        paused = self._ids(lambda record: record.status is DownloadStatus.PAUSED)
+        async for some in in_slices(paused):
+            for download_id in some:
+                await self.resume(download_id)
 
-    async def verbs_done(self) -> None:
+    async def _verbs_done(self) -> None:
         """Wait until every verb that is at work has ended."""
         for lock in tuple(self._verbs.values()):
             async with lock:
                 pass
-
-    def _is_alive(self, download_id: str) -> bool:
-        known = self._tracker.get(download_id)
-        return known is not None and not known.status.is_terminal
-
-    def _is_pending(self, download_id: str) -> bool:
-        return download_id in self._queue or self._is_alive(download_id)
-
-    def _again(self, record: DownloadRecord) -> DownloadRecord:
-        """A fresh record of the same download, behind all others."""
-        again = self._ranked(DownloadRecord.of(record.config))
-        again.priority, again.added_at = record.priority, record.added_at
-        if record.status is DownloadStatus.FAILED:  # its bytes are under that name
-            again.destination, again.name = record.destination, record.name
-        return again
-
-    def _ranked(self, record: DownloadRecord) -> DownloadRecord:
-        """Give it the place after all there are."""
-        record.rank = self._queue.next_rank()
-        return record
-
-    def _enqueue(self, record: DownloadRecord) -> None:
-        self._queue.put(record.config, record.priority, record.rank)
-        self._tracker.add(record)
-        self._lifecycle.queued(record)
-
-    def requeue(self, config: FileConfig) -> None:
-        record = self._tracker.get(config.id)
-        if record is None:  # put into the queue behind the manager's back
-            self._queue.put(config)
-        else:
-            self._queue.put(config, record.priority, record.rank)
-            self._lifecycle.waits_again(record)
 
     async def _halt(self, record: DownloadRecord, *, keep_partial: bool) -> bool:
         """Take a download out of queue and pool; False where it has ended."""
         if record.status.is_terminal:
             return False
         record.keep_partial = keep_partial
-        ran = not self._queue.remove(record.id) and await self.pool.stop(record.id)
+        ran = not self._queue.remove(record.id) and await self._pool.stop(record.id)
         record.keep_partial = True
         if record.status.is_terminal:  # it ended before the stop could strike
             return False
@@ -348,10 +281,6 @@ class Steering:
 
     def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
         return [record.id for record in self._tracker.records() if wanted(record)]
-
-
-def _is_begun(record: DownloadRecord) -> bool:
-    return record.status.is_active or record.status is DownloadStatus.RETRYING
 
 
 def _is_completed(record: DownloadRecord) -> bool:

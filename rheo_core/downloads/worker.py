@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -100,8 +99,11 @@ class DownloadWorker:
             self._tracker.add(record)
         self._tools.lifecycle.connecting(record, 1 + self.retry_handler.max_retries)
         try:
-            async with AsyncExitStack() as stack:
-                await Attempt(self._tools, record, stack).run(self._destination(record))
+            attempt = Attempt(self._tools, record)
+            try:
+                await attempt.run(self._destination(record))
+            finally:
+                await attempt.close()
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)

@@ -27,6 +27,7 @@ from .models import (
     ValidationResult,
 )
 from .null import NullEmitter
+from .stream import stream_events
 from .subscription import Subscription
 
 __all__ = [
@@ -56,4 +57,5 @@ __all__ = [
     "NullEmitter",
     "Subscription",
     "ValidationResult",
+    "stream_events",
 ]

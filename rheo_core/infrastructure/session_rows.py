@@ -78,7 +78,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     return DownloadRecord(
         config=config,
         id=config.id,
-        name=row.name,
+        final_name=None if row.name == config.get_destination_filename() else row.name,
         priority=row.priority,
         rank=rank.numerator if rank.denominator == 1 else rank,
         status=DownloadStatus(row.status),

@@ -6,14 +6,12 @@ from typing import Any
 from pydantic_core import from_json
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.text import is_redacted, printable, redact_url
 
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
 
 _FORM = "JSON line"
 _EVENT = "JSON event"
-_HIDDEN = "=***"
-"""What stands in the URL of an event for a secret."""
 
 
 def begins(text: str) -> bool:
@@ -23,7 +21,7 @@ def begins(text: str) -> bool:
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     """The downloads of these lines; of the events of one, only the first."""
-    seen: set[str] = set()
+    seen: set[int] = set()  # hashes: the URLs of a long list are not kept
     for line in lines:
         text = line.strip()
         if not text:
@@ -33,7 +31,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
             return
         found = _read_line(lines.number, text)
         if found.form == _EVENT:
-            if (url := found.fields["url"]) in seen:
+            if (url := hash(found.fields["url"])) in seen:
                 continue
             seen.add(url)
         yield found
@@ -50,10 +48,12 @@ def _read_line(number: int, text: str) -> Found:
     except ValueError as error:
         # There is but this line; its number in the text is told beside.
         problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
-        return Found(number, text, {}, problem=problem, form=_FORM)
+        return Found(number, "{…}", {}, problem=problem, form=_FORM)
 
 
 def _parsed(text: str) -> object:
+    if not is_unicode(text):
+        raise ValueError("this line is not valid Unicode")
     try:
         return from_json(text)
     except ValueError as error:
@@ -62,7 +62,7 @@ def _parsed(text: str) -> object:
 
 def _event(number: int, url: str) -> Found:
     problem = ""
-    if _HIDDEN in url:
+    if is_redacted(url):
         problem = "the URL of this event has its secret left out; use the URL itself"
     return Found(number, redact_url(url), {"url": url}, problem, form=_EVENT)
 

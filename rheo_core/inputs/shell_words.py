@@ -11,6 +11,7 @@ from .found import Lines
 
 MOST_LINES = 500
 """Of one command; a quote that nobody closes must not swallow a long list."""
+_MOST_CHARACTERS = 1 << 20
 
 _BASH = re.compile(
     r"(?P<blank>(?:[ \t\r]|\\\r?\n)+)"
@@ -58,17 +59,20 @@ class _Text:
         self._taken = [next(lines)]
         self.text = _ended(self._taken[0])
 
-    def extend(self) -> None:
+    def extend(self, *, in_quote: bool = False) -> None:
         """Take one more line.
 
         Raises:
-            ValueError: there is none, or too many are taken; all but the first are given back.
+            ValueError: there is none, or too much is taken. What an open quote would swallow is
+                given back, but for the first line.
         """
         line = next(self._lines, None)
         if line is not None:
             self._taken.append(line)
             self.text += _ended(line)
-        if line is None or len(self._taken) > MOST_LINES:
+        if line is None or len(self._taken) > MOST_LINES or len(self.text) > _MOST_CHARACTERS:
+            if not in_quote:
+                raise ValueError(f"the curl command does not end within {MOST_LINES} lines")
             self._lines.give_back(*self._taken[1:])
             raise ValueError("the curl command does not end; a quote of it is not closed")
 
@@ -90,7 +94,7 @@ def _read_bash(lines: Lines) -> tuple[list[str], bool]:
     while at < len(source.text):
         piece = _BASH.match(source.text, at)
         if piece is None:  # an open quote
-            source.extend()
+            source.extend(in_quote=True)
             continue
         at = piece.end()
         kind, text = piece.lastgroup, piece[piece.lastgroup or 0]

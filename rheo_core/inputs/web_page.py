@@ -1,19 +1,36 @@
-"""The links of a web page, when they are asked for."""
+"""The links of a web page, when they are asked for.
 
+Not by `html.parser`: of pages written to that end it takes time that grows with the square of their
+length, minutes for 300 KB. What is searched here is searched once.
+"""
+
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from html.parser import HTMLParser
+from html import unescape
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions
 
 _FORM = "link of a page"
-_CHUNK = 64 << 10
-"""Characters given to the parser at once: it looks again at what it could not end."""
 _LINKS = {
     "a": "href", "area": "href", "audio": "src", "embed": "src", "img": "src", "source": "src",
     "track": "src", "video": "src",
 }  # fmt: skip
+
+# Possessive, and to the end where there is no end: nothing is looked at twice.
+_HIDDEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style)(?=[\s/>]).*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE
+)
+_TAG = re.compile(
+    rf"<(?P<tag>base|{'|'.join(_LINKS)})(?=[\s/])"
+    r"(?P<attributes>(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>",
+    re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(
+    r"(?P<name>[^\s\"'=<>/]++)"
+    r"(?:\s*+=\s*+(?:\"(?P<double>[^\"]*+)\"|'(?P<single>[^']*+)'|(?P<bare>[^\s\"'<>]++)))?"
+)
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
@@ -27,84 +44,65 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     if options.links is None:
         problem = "this is a web page; say which of its links are wanted, such as *.iso or *"
         raise InputError(first, problem, "links")
-    page = _Page(first - 1)
-    is_empty = True
+    tags = list(_tags(first, _whole(lines)))
+    home = _home(options.base, tags)
     seen: set[str] = set()
-    for number, link in _links(page, lines):
-        url = _address(number, link, page.base, options.base)
+    for number, tag, attributes in tags:
+        link = attributes.get(_LINKS.get(tag, ""), "")
+        url = _address(number, link, home)
         if url in seen or not _is_meant(url, options.links):
             continue
         seen.add(url)
-        is_empty = False
         yield Found(number, url, {"url": url}, form=_FORM)
-    if is_empty:
+    if not seen:
         raise InputError(first, f"no link of this page is like {options.links[:80]!r}", "links")
 
 
-def _links(page: "_Page", lines: Lines) -> Iterator[tuple[int, str]]:
+def _whole(lines: Lines) -> str:
     size = 0
-    chunk = ""
+    taken: list[str] = []
     for line in lines:
         size += len(line)
         if size > LARGEST_DOCUMENT:
             problem = f"a page may have {LARGEST_DOCUMENT:,} characters at most"
             raise InputError(lines.number, problem)
-        chunk += line if line.endswith("\n") else f"{line}\n"
-        if len(chunk) >= _CHUNK:
-            page.read(chunk)
-            yield from page.take()
-            chunk = ""
-    page.read(chunk, is_last=True)
-    yield from page.take()
+        taken.append(line if line.endswith("\n") else f"{line}\n")
+    return "".join(taken)
 
 
-class _Page(HTMLParser):
-    """Collects links with their lines."""
-
-    def __init__(self, before: int) -> None:
-        super().__init__(convert_charrefs=True)
-        self.base = ""
-        self._before = before
-        self._found: list[tuple[int, str]] = []
-
-    def read(self, text: str, *, is_last: bool = False) -> None:
-        """Read on.
-
-        Raises:
-            InputError: the parser cannot.
-        """
-        try:
-            self.feed(text)
-            if is_last:
-                self.close()
-        except (AssertionError, ValueError):  # of some malformed declarations
-            raise InputError(self._before + self.getpos()[0], "the page cannot be read") from None
-
-    def take(self) -> list[tuple[int, str]]:
-        """The links found since, with their lines."""
-        found, self._found = self._found, []
-        return found
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a link, or the base of all (HTML 4.2.3: the first one counts)."""
-        attributes = dict(reversed(attrs))  # the first of a name counts
-        if tag == "base" and not self.base:
-            self.base = (attributes.get("href") or "").strip()
-        elif link := (attributes.get(_LINKS.get(tag, "")) or "").strip():
-            self._found.append((self._before + self.getpos()[0], link))
+def _tags(number: int, page: str) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """The tags that may hold links: line, name and attributes of each."""
+    page = _HIDDEN.sub(lambda hidden: "\n" * hidden[0].count("\n"), page)
+    counted = 0
+    for match in _TAG.finditer(page):
+        number += page.count("\n", counted, match.start())
+        counted = match.start()
+        attributes: dict[str, str] = {}
+        for found in _ATTRIBUTE.finditer(match["attributes"]):
+            value = found["double"] or found["single"] or found["bare"] or ""
+            attributes.setdefault(found["name"].lower(), unescape(value).strip())
+        yield number, match["tag"].lower(), attributes
 
 
-def _address(number: int, link: str, page_base: str, base: str | None) -> str:
+def _home(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
+    """What links are relative to: the address of the page, as its first `<base>` changes it."""
+    bases = (found["href"] for _, tag, found in tags if tag == "base" and "href" in found)
+    try:
+        return urljoin(base or "", next(bases, ""))
+    except ValueError:
+        return base or ""
+
+
+def _address(number: int, link: str, home: str) -> str:
     """The whole address of a link; "" for one that leads to no file over HTTP."""
     try:
-        home = urljoin(base or "", page_base)
         url = urldefrag(urljoin(home, link)).url
         parts = urlsplit(url)
     except ValueError:
         return ""
     if parts.scheme in {"http", "https"}:
         return url.replace(" ", "%20")
-    if not parts.scheme and not home and not link.startswith("#"):
+    if url and not parts.scheme and not home:
         problem = "the links of this page are relative; its own address is needed"
         raise InputError(number, problem, "base")
     return ""

@@ -37,7 +37,7 @@ class BaseTracker(ABC):
 
     @abstractmethod
     def records(self) -> Iterator[DownloadRecord]:
-        """Every record."""
+        """Every record there is now, in any order."""
 
     @abstractmethod
     def get_download_info(self, download_id: str) -> DownloadInfo | None:

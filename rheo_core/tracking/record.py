@@ -15,18 +15,28 @@ Rank = int | Fraction
 """Place among the downloads of one priority; lower goes first."""
 
 
+@dataclass(slots=True)
+class _Meter:
+    """The clock of one attempt."""
+
+    counted: int  # bytes of the download at the last sample
+    began: float = field(default_factory=time.monotonic)
+    calculator: SpeedCalculator = field(default_factory=SpeedCalculator)
+    metrics: SpeedMetrics | None = None
+
+
 @dataclass(slots=True, eq=False)
 class DownloadRecord:
     """Mutable; the engine writes it, `BaseTracker.touch` tells readers that it changed.
 
     The transfer only adds to `bytes_downloaded`; it waits for nobody. Times are seconds since
-    the epoch, but `_busy_since`, which is monotonic.
+    the epoch.
     """
 
     config: FileConfig
     id: str
-    name: str
     priority: int
+    final_name: str | None = None  # once it is known to be another than the config suggests
     rank: Rank = 0
     status: DownloadStatus = DownloadStatus.QUEUED
     reason: str = ""
@@ -50,50 +60,62 @@ class DownloadRecord:
     keep_partial: bool = True  # whether bytes outlive the end of an attempt
     elapsed: float = 0.0  # seconds spent in ended attempts
     revision: int = 0
-    sampled_bytes: int = 0
     connections: int = 0
     transferred: int = 0  # bytes that came over the network, repeated ones included
-    metrics: SpeedMetrics | None = None
-    _calculator: SpeedCalculator | None = None
-    _busy_since: float | None = None
+    _meter: _Meter | None = None  # while an attempt runs
 
     @classmethod
-    def of(cls, config: FileConfig) -> "DownloadRecord":
-        """A fresh record of a download that was asked for."""
+    def of(cls, config: FileConfig, added_at: float | None = None) -> "DownloadRecord":
+        """A fresh record of a download that was asked for, now unless `added_at` tells when."""
         return cls(
             config=config,
             id=config.id,
-            name=config.get_destination_filename(),
             priority=config.priority,
             total_bytes=config.size_bytes,
+            added_at=time.time() if added_at is None else added_at,
         )
+
+    @property
+    def name(self) -> str:
+        """What to call it: the name of its file, as far as it is known."""
+        if self.final_name is None:
+            return self.config.get_destination_filename()
+        return self.final_name
 
     def begin_attempt(self) -> None:
         """Start the clock of one attempt."""
         self.attempt += 1
-        self._busy_since = time.monotonic()
+        self._meter = _Meter(self.bytes_downloaded)
         self.started_at = self.started_at or time.time()
-        self._calculator = SpeedCalculator()
-        self.metrics = None
-        self.sampled_bytes = self.bytes_downloaded
 
     def end_attempt(self) -> None:
         """Stop the clock."""
-        if self._busy_since is not None:
-            self.elapsed += time.monotonic() - self._busy_since
-        self._busy_since = None
-        self._calculator = None
-        self.metrics = None
+        if self._meter is not None:
+            self.elapsed += time.monotonic() - self._meter.began
+            self._meter = None
+
+    def go_on_from(self, offset: int) -> None:
+        """The first `offset` bytes are there already; they do not count as speed."""
+        self.bytes_downloaded = offset
+        if self._meter is not None:
+            self._meter.counted = offset
 
     def sample(self) -> int:
         """Take the speed now; return the bytes since the last sample."""
-        fresh = max(self.bytes_downloaded - self.sampled_bytes, 0)
-        self.sampled_bytes = self.bytes_downloaded
-        if self._calculator is not None:
-            self.metrics = self._calculator.record_chunk(
-                fresh, self.bytes_downloaded, self.total_bytes, time.monotonic()
-            )
+        meter = self._meter
+        if meter is None:
+            return 0
+        fresh = max(self.bytes_downloaded - meter.counted, 0)
+        meter.counted = self.bytes_downloaded
+        meter.metrics = meter.calculator.record_chunk(
+            fresh, self.bytes_downloaded, self.total_bytes, time.monotonic()
+        )
         return fresh
+
+    @property
+    def metrics(self) -> SpeedMetrics | None:
+        """The speed while an attempt runs, as it was last sampled."""
+        return self._meter.metrics if self._meter is not None else None
 
     @property
     def average_speed_bps(self) -> float | None:
@@ -116,6 +138,7 @@ class DownloadRecord:
 
     def snapshot(self) -> DownloadSnapshot:
         """A frozen copy for the screen."""
+        metrics = self.metrics
         return DownloadSnapshot(
             id=self.id,
             url=redact_url(self.config.sources[0]),
@@ -126,8 +149,8 @@ class DownloadRecord:
             order=(-self.priority, float(self.rank)),
             bytes_downloaded=self.bytes_downloaded,
             total_bytes=self.total_bytes,
-            speed_bps=self.metrics.average_speed_bps if self.metrics else 0.0,
-            eta_seconds=self.metrics.eta_seconds if self.metrics else None,
+            speed_bps=metrics.average_speed_bps if metrics else 0.0,
+            eta_seconds=metrics.eta_seconds if metrics else None,
             connections=self.connections,
             attempt=self.attempt,
             failures=self.failures,

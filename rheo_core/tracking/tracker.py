@@ -1,6 +1,6 @@
 """DownloadTracker: records, revisions and snapshots; every answer costs what changed."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 
 from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
@@ -18,10 +18,10 @@ class DownloadTracker(BaseTracker):
 
     def __init__(self) -> None:
         self._revision = 0
-        self._records: dict[str, DownloadRecord] = {}
-        self._by_change: dict[str, DownloadRecord] = {}  # the latest change last
+        self._records: dict[str, DownloadRecord] = {}  # the latest change last
         self._active: dict[str, DownloadRecord] = {}
-        self._removed: dict[str, tuple[int, DownloadRecord]] = {}  # the latest last
+        # The latest last. An ordinary dict finds its first entry slowly once many before it went.
+        self._removed: OrderedDict[str, tuple[int, DownloadRecord]] = OrderedDict()
         self._complete_since = 0  # removals up to this revision may be forgotten
         self._counts: Counter[DownloadStatus] = Counter()
         self._completed_bytes = 0
@@ -29,7 +29,6 @@ class DownloadTracker(BaseTracker):
     def add(self, record: DownloadRecord) -> None:
         self._forget(record.id)
         self._removed.pop(record.id, None)
-        self._records[record.id] = record
         self._count(record, +1)
         self._mark(record)
 
@@ -52,8 +51,7 @@ class DownloadTracker(BaseTracker):
         self._revision += 1
         self._removed[download_id] = (self._revision, record)
         if len(self._removed) > _MOST_REMOVED:
-            oldest = next(iter(self._removed))
-            self._complete_since, _ = self._removed.pop(oldest)
+            _, (self._complete_since, _) = self._removed.popitem(last=False)
         return record
 
     def restore(self, download_id: str) -> DownloadRecord | None:
@@ -67,7 +65,7 @@ class DownloadTracker(BaseTracker):
         return iter(tuple(self._active.values()))
 
     def records(self) -> Iterator[DownloadRecord]:
-        return iter(self._records.values())
+        return iter(tuple(self._records.values()))
 
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
         record = self._records.get(download_id)
@@ -117,7 +115,7 @@ class DownloadTracker(BaseTracker):
         )
 
     def _changed_after(self, since: int) -> Iterator[DownloadRecord]:
-        for record in reversed(self._by_change.values()):
+        for record in reversed(self._records.values()):
             if record.revision <= since:
                 return
             yield record
@@ -131,14 +129,13 @@ class DownloadTracker(BaseTracker):
     def _mark(self, record: DownloadRecord) -> None:
         self._revision += 1
         record.revision = self._revision
-        self._by_change.pop(record.id, None)
-        self._by_change[record.id] = record
+        self._records.pop(record.id, None)
+        self._records[record.id] = record
 
     def _forget(self, download_id: str) -> DownloadRecord | None:
         record = self._records.pop(download_id, None)
         if record is not None:
             self._count(record, -1)
-            self._by_change.pop(download_id, None)
         return record
 
     def _count(self, record: DownloadRecord, by: int) -> None:

@@ -49,6 +49,10 @@ class ParsedBody:
             count(len(chunk))
         return self.rest()
 
+    def all_here(self) -> bytes | None:
+        """The whole body where it came with the head, else None; not to be asked after `fill`."""
+        return self._content.read_nowait(-1) if self._content.is_eof() else None
+
     def _check_end(self) -> None:
         """A body that ends with its connection must end with a FIN, not with a reset."""
         lost = self._protocol.exception() if self._protocol is not None else None
@@ -120,6 +124,10 @@ class TakenBody(asyncio.BufferedProtocol):
             self._front = grown
         await self._wait_until_filled()
         return self.rest()
+
+    def all_here(self) -> memoryview | None:
+        """The whole body where it is here already, else None; not to be asked after `fill`."""
+        return None if self._missing else self.rest()
 
     def rest(self) -> memoryview:
         """What came and was not returned yet."""

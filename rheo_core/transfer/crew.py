@@ -143,7 +143,9 @@ class Crew:
                 if not reply.plan.partial:
                     check_version(reply.plan, state.total, state.validator)
                     raise RangeRefusedError("the server sends the whole file for a range")
-                self._ranges_work = True
+                if self._ranges_work is None:  # the others need not wait for the next look
+                    self._ranges_work = True
+                    self._recruit()
                 await self._receive(segment, reply)
         finally:
             if is_counted:
@@ -192,7 +194,7 @@ class Crew:
         allowed = self._transfer.options.connections
         allowed = allowed if self._ranges_work else min(allowed, 2)
         while len(self._tasks) < allowed and (source := sources.choose(self._idle_host)):
-            segment = self._segments.take(self._loop.time(), compare=self._is_unlimited)
+            segment = self._segments.take(self._loop.time(), compare=self._transfer.is_unlimited)
             if segment is None:
                 return
             is_counted = source.host == self._idle_host
@@ -222,12 +224,7 @@ class Crew:
         if elapsed < _JOIN_AFTER:
             return False
         lasts = self._segments.missing * elapsed > gained * _WORTH_SECONDS
-        return lasts or self._segments.laggard(now, compare=self._is_unlimited) is not None
-
-    @property
-    def _is_unlimited(self) -> bool:
-        """Under a limit a connection is slow because of us."""
-        return all(limit.rate_bps is None for limit in self._transfer.limits)
+        return lasts or self._segments.laggard(now, compare=self._transfer.is_unlimited) is not None
 
     def _check_complete(self) -> None:
         if self._segments.is_complete:

@@ -1,6 +1,7 @@
 """How many connections each host may have at a time: a limit for all, less where one refuses."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ class Hosts:
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._claims: dict[str, str] = {}  # downloads without a connection yet -> their host
+        self._claimed = Counter[str]()  # how many of them, by host
         self._room = asyncio.Event()
         self._total = 0
 
@@ -52,16 +54,16 @@ class Hosts:
     def claim(self, download_id: str, host: str) -> None:
         """Say that a download begins, whose first connection will be to this host."""
         self._claims[download_id] = host
+        self._claimed[host] += 1
 
     def drop_claim(self, download_id: str) -> None:
         """Say that it has ended."""
-        if self._claims.pop(download_id, None) is not None:
+        if self._redeem(download_id) is not None:
             self._note_room()
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
-        claimed = sum(claimed == host for claimed in self._claims.values())
-        return self._in_use(host) + claimed >= self.allowed(host)
+        return self._in_use(host) + self._claimed[host] >= self.allowed(host)
 
     def full(self) -> frozenset[str]:
         """Every host that is full."""
@@ -111,13 +113,13 @@ class Hosts:
                 self._room.clear()
                 await self._room.wait()
             explain("")
-        claimed = self._claims.pop(download_id, host)
+        claimed = self._redeem(download_id)
         known = self._hosts.get(host)
         if known is None:
             known = self._hosts[host] = _Host()
         known.in_use += 1
         self._total += 1
-        if claimed != host:  # the claim was on another one
+        if claimed not in (None, host):  # the claim was on another one
             self._note_room()
         return known
 
@@ -128,6 +130,14 @@ class Hosts:
         if not known.in_use and known.learned is None:
             del self._hosts[host]
         self._note_room()
+
+    def _redeem(self, download_id: str) -> str | None:
+        host = self._claims.pop(download_id, None)
+        if host is not None:
+            self._claimed[host] -= 1
+            if not self._claimed[host]:
+                del self._claimed[host]
+        return host
 
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)

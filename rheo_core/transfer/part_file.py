@@ -251,7 +251,7 @@ class PartFile:
         """
         return size is not None and 0 < size <= _MOST_HELD and not self.is_open
 
-    def hold(self, data: memoryview) -> None:
+    def hold(self, data: bytes | memoryview) -> None:
         """Take all bytes of the expected version; they go to the disk with `commit`."""
         self._held = bytes(data)
 

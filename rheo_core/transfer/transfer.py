@@ -27,7 +27,7 @@ from .plan import (
     Validator,
 )
 from .request import Request
-from .segments import Segment, SegmentMap
+from .segments import Segment, SegmentMap, WrittenRange
 from .sources import Source, Sources
 from .state import PartState
 
@@ -144,9 +144,8 @@ class Transfer:
         Raises:
             RangeRefusedError: only a fresh start can help.
         """
-        segments = SegmentMap(part.state.total, part.state.written)
-        segment = segments.first()
-        async with await self._ask(segment, part.state) as reply:
+        asked = SegmentMap(part.state.total, part.state.written).first()
+        async with await self._ask(asked, part.state) as reply:
             plan = reply.plan
             # Before anything can fail: who waits for room wants to know how much.
             expected = self.record.config.size_bytes
@@ -160,26 +159,40 @@ class Transfer:
                 part.expect(plan.total, plan.validator, plan.promised)
                 if not part.can_hold(plan.total):
                     await self.disk.run(part.begin)
-                segments = SegmentMap(plan.total)
-                segment = segments.first()
             elif part.state.total is None:  # the first reply did not tell it, this one does
                 part.state = replace(part.state, total=plan.total)
-                segments = SegmentMap(plan.total, part.state.written)
-                segment = segments.first()
             self._check_size(plan.total)
             if plan.partial and plan.total is not None:
                 await self.disk.run(part.check_room, plan.total)
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
-            self._show(segments)
-            await Crew(self, part, segments).run(segment, reply)
-        written = segments.written()
+            written = await self._receive(reply, part)
         size = sum(piece.end - piece.start for piece in written)
         self.record.total_bytes = self.record.bytes_downloaded = size
         part.state = replace(part.state, total=size, written=written)
         if plan.total is None:
             await self._check_whole(part, size)
         return True, part
+
+    async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
+        """Bring all that is missing; return what there is then."""
+        state, record = part.state, self.record
+        record.go_on_from(state.offset)
+        self._announce()
+        if self.is_unlimited and part.can_hold(state.total):
+            data = reply.body.all_here()
+            if data is not None:  # there is nobody to set to work
+                part.hold(data)
+                record.transferred += len(data)
+                return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
+        segments = SegmentMap(state.total, state.written)
+        await Crew(self, part, segments).run(segments.first(), reply)
+        return segments.written()
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether bytes may come as fast as they can."""
+        return all(limit.rate_bps is None for limit in self.limits)
 
     def _check_size(self, size: int | None) -> None:
         """A page that asks to sign in must not pass for the file."""
@@ -253,10 +266,6 @@ class Transfer:
             self.record.config.options_for(source.url),
         )
 
-    def _show(self, segments: SegmentMap) -> None:
-        self.record.bytes_downloaded = self.record.sampled_bytes = segments.received
-        self._announce()
-
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
     """Whether a 416 says that this very version ends where ours does."""
@@ -273,6 +282,6 @@ def _continues(plan: Plan, state: PartState) -> bool:
     return (
         state.offset > 0
         and state.validator.if_range is not None
-        and state.validator == plan.validator
+        and state.validator.if_range == plan.validator.if_range
         and state.total == plan.total
     )

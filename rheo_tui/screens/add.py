@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
@@ -64,7 +64,7 @@ class AddScreen(ModalScreen[int]):
         """Check what was pasted."""
         links = self.query_one(LinksArea)
         links.move_cursor(links.document.end)
-        self._check()
+        self._check_soon()
 
     def insert(self, text: str) -> None:
         """Take a paste that went elsewhere."""
@@ -77,12 +77,16 @@ class AddScreen(ModalScreen[int]):
     def _changed(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(_PAUSE_BEFORE_CHECK, self._check)
+        self._timer = self.set_timer(_PAUSE_BEFORE_CHECK, self._check_soon)
 
-    def _check(self) -> list[Entry]:
+    @work(exclusive=True)
+    async def _check_soon(self) -> None:
+        await self._check()
+
+    async def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
         verdicts, service = self.query_one(VerdictList), self._link.service
-        entries = service.check(text, verdicts.options) if text.strip() else []
+        entries = await service.check(text, verdicts.options) if text.strip() else []
         nothing = _HINT if not text.strip() else "Nothing to add in these lines."
         verdicts.show(entries, nothing, service.free_space)
         return entries
@@ -90,7 +94,7 @@ class AddScreen(ModalScreen[int]):
     @on(LinksArea.Submitted)
     @on(Input.Submitted)
     async def _submit(self) -> None:
-        entries = self._check()
+        entries = await self._check()
         good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
         if good:
             if not await self._link.add(good):
@@ -138,7 +142,7 @@ class AddScreen(ModalScreen[int]):
         ]
         links.load_text("\n".join(kept))
         links.move_cursor(links.document.end)
-        self._check()
+        self._check_soon()
 
     def action_leave(self) -> None:
         """Close; what is still in the box goes."""

@@ -1,16 +1,14 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.command import CommandPalette
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
@@ -19,7 +17,6 @@ from textual.widgets import Input
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError
 from rheo_core.domain.text import printable
-from rheo_core.events import DownloadEvent
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.commands import Command, CommandError, parse_command
@@ -28,7 +25,7 @@ from rheo_tui.filters import parse_filter
 from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
 from rheo_tui.log_book import LogBook
-from rheo_tui.palette import ActionProvider
+from rheo_tui.notices import Notices
 from rheo_tui.service import DownloadService, ListLockedError
 from rheo_tui.verbs import Verbs
 from rheo_tui.widgets.command_line import CommandLine
@@ -39,15 +36,9 @@ from rheo_tui.widgets.log_pane import LogPane
 from rheo_tui.widgets.table import DownloadTable
 from rheo_tui.widgets.totals import TotalsHeader
 
-from .add import AddScreen
-from .help import HelpScreen
-from .history import HistoryScreen
-from .link import LinkScreen
-from .load import LoadScreen
-from .settings import SettingsScreen
-from .sort import SortScreen
+from .dialogs import Dialogs
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.25
 
 
 class MainScreen(Screen[None]):
@@ -71,11 +62,10 @@ class MainScreen(Screen[None]):
         self.link = EngineLink(service, self.book, self._notice)
         self._service = service
         self._configs = configs
-        self._last_notice, self._noticed_at = "", 0.0
         self._verbs = Verbs(service)
         self._here: dict[str, Callable[[], object]] = {
             "add": lambda: self.open_add(""),
-            "load": lambda: self.app.push_screen(LoadScreen(self.link)),
+            "load": lambda: self._dialogs.load(),
             "link": self._open_link,
             "limit_down": lambda: self._change_limit(partial(self._verbs.step_limit, up=False)),
             "limit_up": lambda: self._change_limit(partial(self._verbs.step_limit, up=True)),
@@ -83,17 +73,17 @@ class MainScreen(Screen[None]):
             "mark": self._mark,
             "mark_all": self._mark_all,
             "filter": lambda: self.query_one(FilterBar).open(),
-            "sort": lambda: self.app.push_screen(SortScreen(self.listing.sort), self._sort_by),
+            "sort": lambda: self._dialogs.sort(self.listing.sort, self._sort_by),
             "clear": self._clear,
             "details": self._toggle_details,
             "log": self._toggle_log,
-            "history": lambda: self.app.push_screen(HistoryScreen(self.link)),
+            "history": lambda: self._dialogs.history(),
             "copy": self._copy,
             "folder": self._open_folder,
-            "settings": self._open_settings,
+            "settings": lambda: self._dialogs.settings(self._save_settings),
             "command": self._open_command_line,
-            "palette": self._open_palette,
-            "help": lambda: self.app.push_screen(HelpScreen(self.keymap)),
+            "palette": lambda: self._dialogs.palette(),
+            "help": lambda: self._dialogs.help(self.keymap),
             "quit": lambda: self.app.run_action("quit"),
         }
 
@@ -114,7 +104,7 @@ class MainScreen(Screen[None]):
         self.query_one(LogPane).display = self._service.settings.show_log
         self.query_one(DownloadTable).focus()
         self._show_context()
-        self._run_engine()
+        self.call_after_refresh(self._run_engine)  # its imports take longer than the first screen
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details go on without news from the engine.
         self.set_interval(1.0, self._show_details)
@@ -127,14 +117,8 @@ class MainScreen(Screen[None]):
             self.post_message(self.Locked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
-        if self.link.ready:
-            self._listen(self._service.events())
-            if self._configs:
-                await self.link.add(self._configs)
-
-    @work(exit_on_error=False)
-    async def _listen(self, events: AsyncIterator[DownloadEvent]) -> None:
-        await self.link.listen(events, self._name_of)
+        if self.link.ready and self._configs:
+            await self.link.add(self._configs)
 
     def _name_of(self, download_id: str) -> str:
         row = self.listing.rows.get(download_id)
@@ -142,10 +126,12 @@ class MainScreen(Screen[None]):
 
     # What is shown
 
-    def refresh_from_engine(self) -> None:
+    async def refresh_from_engine(self) -> None:
         """Pull what changed; nothing is repainted when nothing did."""
+        snapshot = await self.link.poll(self._name_of)
+        if not self.is_running:  # it was closed meanwhile
+            return
         self.query_one(LogPane).update_lines()
-        snapshot = self.link.poll()
         if snapshot is None:
             return
         self.query_one(DownloadTable).apply(snapshot)
@@ -188,13 +174,15 @@ class MainScreen(Screen[None]):
             bar.show_count(len(self.listing.shown), len(self.listing.rows))
 
     def _notice(self, text: str, error: bool = False) -> None:
-        # One at a time: a held key must not fill the screen with the same sentence.
-        now = time.monotonic()
-        if text == self._last_notice and now - self._noticed_at < self.app.NOTIFICATION_TIMEOUT:
-            return
-        self._last_notice, self._noticed_at = text, now
-        self.app.clear_notifications()
-        self.app.notify(printable(text), severity="error" if error else "information", markup=False)
+        self._notices.show(text, error)
+
+    @cached_property
+    def _notices(self) -> Notices:
+        return Notices(self.app)
+
+    @cached_property
+    def _dialogs(self) -> Dialogs:
+        return Dialogs(self.app, self.link)
 
     # Actions
 
@@ -231,7 +219,7 @@ class MainScreen(Screen[None]):
                 self._notice(told)
 
         await self.link.guard(act(), f"{title} did not work")
-        self.refresh_from_engine()
+        await self.refresh_from_engine()
         self._show_context()
 
     def open_add(self, text: str) -> None:
@@ -239,20 +227,21 @@ class MainScreen(Screen[None]):
         if reason := BY_ID["add"].disabled(self.context()):
             self._notice(f"Not added: {reason}.")
             return
-        self.app.push_screen(AddScreen(self.link, text))
+        self._dialogs.add(text)
 
     def _open_link(self) -> None:
         row = self.query_one(DownloadTable).current
         if row is not None:
-            self.app.push_screen(LinkScreen(self._service, row))
+            self._dialogs.replace_link(row)
 
     @work(exit_on_error=False)
-    async def _change_limit(self, change: Callable[[int | None], str]) -> None:
+    async def _change_limit(self, change: Callable[[int | None], Awaitable[str]]) -> None:
         async def act() -> None:
-            self._notice(change(self.link.latest.speed_limit_bps if self.link.latest else None))
+            limit = self.link.latest.speed_limit_bps if self.link.latest else None
+            self._notice(await change(limit))
 
         await self.link.guard(act(), "The speed limit was not changed")
-        self.refresh_from_engine()
+        await self.refresh_from_engine()
 
     def _mark(self) -> None:
         table = self.query_one(DownloadTable)
@@ -308,10 +297,6 @@ class MainScreen(Screen[None]):
         problem = open_folder(folder)
         self._notice(problem or f"Opening {folder}.", bool(problem))
 
-    def _open_palette(self) -> None:
-        placeholder = "What do you want to do?"
-        self.app.push_screen(CommandPalette(providers=[ActionProvider], placeholder=placeholder))
-
     # Sorting and filtering
 
     @on(DownloadTable.SortRequested)
@@ -361,15 +346,12 @@ class MainScreen(Screen[None]):
 
     # Settings and the command line
 
-    def _open_settings(self) -> None:
-        self.app.push_screen(SettingsScreen(self._service.settings), self._save_settings)
-
     async def _save_settings(self, settings: Settings | None) -> None:
         if settings is not None:
             self.app.theme = settings.theme
             saved = self._service.change_settings(settings)
             await self.link.guard(saved, "The settings are in force, but cannot be kept")
-            self.refresh_from_engine()
+            await self.refresh_from_engine()
 
     def _open_command_line(self) -> None:
         self.query_one(KeyFooter).display = False
@@ -401,4 +383,4 @@ class MainScreen(Screen[None]):
                 self._notice(told)
 
         await self.link.guard(act(), f"{command.verb} did not work")
-        self.refresh_from_engine()
+        await self.refresh_from_engine()

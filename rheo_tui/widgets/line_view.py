@@ -1,19 +1,22 @@
-"""A scrolling view of ready-made lines; draws only those that are seen."""
+"""A scrolling view of lines; makes and draws only those that are seen."""
 
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from rich.text import Text
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+T = TypeVar("T")
 
-class LineView(ScrollView, can_focus=False):
-    """Shows texts, one a line, cut at the right edge. Markup is never parsed."""
+
+class LineView(ScrollView, Generic[T], can_focus=False):
+    """Shows items, one a line, cut at the right edge. Markup is never parsed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._lines: Sequence[Text] = ()
+        self._items: Sequence[T] = ()
         self._follows = True
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -29,10 +32,14 @@ class LineView(ScrollView, can_focus=False):
         if self._follows:
             self.scroll_end(animate=False, immediate=True)
 
-    def show(self, lines: Sequence[Text], *, to_end: bool = False) -> None:
+    def text_of(self, item: T) -> Text:
+        """The line for an item."""
+        raise NotImplementedError
+
+    def show(self, items: Sequence[T], *, to_end: bool = False) -> None:
         """Replace all lines; `to_end` scrolls to the last unless the user has scrolled up."""
-        self._lines = lines
-        self.virtual_size = Size(1, len(lines))
+        self._items = items
+        self.virtual_size = Size(1, len(items))
         self.refresh()
         if to_end and self._follows:
             # The new height is known only after the next layout.
@@ -41,16 +48,16 @@ class LineView(ScrollView, can_focus=False):
     @property
     def plain_lines(self) -> list[str]:
         """The texts without style."""
-        return [line.plain for line in self._lines]
+        return [self.text_of(item).plain for item in self._items]
 
     def render_line(self, y: int) -> Strip:
         """One line in the widget's own style."""
         width = self.scrollable_content_region.width
         index = self.scroll_offset.y + y
         base = self.rich_style
-        if index >= len(self._lines):
+        if index >= len(self._items):
             return Strip.blank(width, base)
-        text = self._lines[index].copy()
+        text = self.text_of(self._items[index])
         text.truncate(width, overflow="ellipsis")
         segments = list(text.render(self.app.console))
         strip = Strip([segment for segment in segments if segment.text])

@@ -10,7 +10,7 @@ from rheo_tui.log_book import LogBook, LogLine
 from .line_view import LineView
 
 
-class LogPane(LineView, can_focus=True):
+class LogPane(LineView[LogLine], can_focus=True):
     """Shows a `LogBook`; asks it for news when told to."""
 
     COMPONENT_CLASSES: ClassVar = {
@@ -31,14 +31,10 @@ class LogPane(LineView, can_focus=True):
         """Show new lines, if there are any and the pane is to be seen."""
         if self.display and self._seen != self._book.written:
             self._seen = self._book.written
-            self.show([self._text(line) for line in self._book.lines], to_end=True)
+            self.show(tuple(self._book.lines), to_end=True)
 
-    def notify_style_update(self) -> None:
-        """Another theme: the lines carry its colours."""
-        super().notify_style_update()
-        self._seen = 0
-
-    def _text(self, line: LogLine) -> Text:
+    def text_of(self, line: LogLine) -> Text:
+        """Time, id, what happened, name."""
         style = self.get_component_rich_style
         text = Text(no_wrap=True, end="")
         clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")

@@ -8,7 +8,7 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
-from rheo_tui.columns import GAP, PlacedColumn
+from rheo_tui.columns import GAP, PlacedColumn, layout
 from rheo_tui.formatting import (
     bar_text,
     duration_text,
@@ -44,38 +44,46 @@ class RowPainter:
     """Draws rows with one set of styles."""
 
     def __init__(self, styles: RowStyles) -> None:
-        self._styles = styles
+        self.styles = styles
+        background = styles.base.bgcolor
+        # Made once: a Style takes longer to make than all else of a bar.
+        self._bars = {
+            name: Style(color=colour.color, bgcolor=background)
+            for name, colour in styles.by_status.items()
+        }
+        self._done_bar = Style(color=styles.done_bar.color, bgcolor=background)
+        self._track = Style(color=styles.track.bgcolor, bgcolor=background)
 
     def paint(
         self,
         row: DownloadSnapshot,
-        columns: tuple[PlacedColumn, ...],
+        width: int,
         *,
         marked: bool,
         cursor: bool,
         status: str,
     ) -> Strip:
-        """The strip of `row`; `status` is its state and reason in words."""
+        """The strip of `row`, `width` cells long; `status` is its state and reason in words."""
         segments: list[Segment] = []
-        for place in columns:
-            if segments:
-                segments.append(Segment(" " * GAP, self._styles.base))
+        for place in columns_in(width):
             segments += self._cell(row, place, marked, status)
-        return Strip(self._under_cursor(segments) if cursor else segments)
+            segments.append(Segment(" " * GAP, self.styles.base))
+        segments = _joined(segments)
+        return Strip(self._under_cursor(segments) if cursor else segments, width)
 
     def _under_cursor(self, segments: list[Segment]) -> list[Segment]:
-        track = self._styles.track.bgcolor
+        track = self.styles.track.bgcolor
         return [
             segment
             if segment.style and segment.style.bgcolor == track
-            else Segment(segment.text, (segment.style or self._styles.base) + self._styles.cursor)
+            else Segment(segment.text, (segment.style or self.styles.base) + self.styles.cursor)
             for segment in segments
         ]
 
     def _cell(
         self, row: DownloadSnapshot, place: PlacedColumn, marked: bool, status: str
     ) -> list[Segment]:
-        styles, width = self._styles, place.width
+        styles, width = self.styles, place.width
         look = LOOKS[row.status]
         colour = styles.by_status[look.style]
         match place.column.id:
@@ -85,7 +93,7 @@ class RowPainter:
                 style = styles.mark if marked else self._name_style(row)
                 return [Segment(fit_middle(printable(row.name), width), style)]
             case "progress":
-                return self._progress(row, width, colour)
+                return self._progress(row, width)
             case "status":
                 words = fit(printable(status), width - 2)
                 return [Segment(f"{look.glyph} {words}", colour)]
@@ -96,7 +104,7 @@ class RowPainter:
 
     def _name_style(self, row: DownloadSnapshot) -> Style:
         faint = {DownloadStatus.SKIPPED, DownloadStatus.CANCELLED}
-        return self._styles.quiet if row.status in faint else self._styles.base
+        return self.styles.quiet if row.status in faint else self.styles.base
 
     def _plain_text(self, row: DownloadSnapshot, column_id: str) -> str:
         match column_id:
@@ -111,32 +119,44 @@ class RowPainter:
             case _:
                 return row.id[:8]
 
-    def _progress(self, row: DownloadSnapshot, width: int, colour: Style) -> list[Segment]:
+    def _progress(self, row: DownloadSnapshot, width: int) -> list[Segment]:
         fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
         if row.status is DownloadStatus.COMPLETED:
             fraction = 1.0
         if fraction is None or (fraction == 0.0 and not row.status.is_active):
             so_far = size_text(row.bytes_downloaded) if row.bytes_downloaded else ""
-            return [Segment(fit_right(so_far, width), self._styles.quiet)]
+            return [Segment(fit_right(so_far, width), self.styles.quiet)]
         filled, track = bar_text(fraction, width - _PERCENT_WIDTH)
         percent = fit_right(percent_text(fraction), _PERCENT_WIDTH)
-        style = self._styles.base if row.status.is_active else self._styles.quiet
+        style = self.styles.base if row.status.is_active else self.styles.quiet
+        bar = self._bars[LOOKS[row.status].style]
         if row.status is DownloadStatus.COMPLETED:
-            colour = self._styles.done_bar  # many full bars in full colour would shout
-        return [
-            Segment(filled, Style(color=colour.color, bgcolor=style.bgcolor)),
-            Segment(track, Style(color=self._styles.track.bgcolor, bgcolor=style.bgcolor)),
-            Segment(percent, style),
-        ]
+            bar = self._done_bar  # many full bars in full colour would shout
+        return [Segment(filled, bar), Segment(track, self._track), Segment(percent, style)]
 
 
-def header_line(
-    columns: tuple[PlacedColumn, ...], sort: Sort, width: int, styles: RowStyles
-) -> Strip:
+def _joined(segments: list[Segment]) -> list[Segment]:
+    """Neighbours of one style as one: what draws a row costs by the segment."""
+    joined = segments[:1]
+    for segment in segments[1:]:
+        last = joined[-1]
+        if segment.style is last.style:
+            joined[-1] = Segment(last.text + segment.text, last.style)
+        else:
+            joined.append(segment)
+    return joined
+
+
+def columns_in(width: int) -> tuple[PlacedColumn, ...]:
+    """The columns of a table of `width` cells, the last of which stays blank."""
+    return layout(width - GAP)
+
+
+def header_line(sort: Sort, width: int, styles: RowStyles) -> Strip:
     """The titles, with an arrow at the column that rows are sorted by."""
     arrow = "▼" if sort.descending else "▲"
     cells = []
-    for place in columns:
+    for place in columns_in(width):
         title = place.column.title
         if place.column is sort.column:
             title = f"{arrow} {title}" if place.column.right else f"{title} {arrow}"

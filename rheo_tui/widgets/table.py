@@ -1,9 +1,9 @@
-"""The queue table: draws only the rows that are seen, and of those only what changed."""
+"""The queue table: draws only the rows that are seen, and of those only what looks different."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from textual import events
 from textual.cache import LRUCache
@@ -15,11 +15,11 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
-from rheo_tui.columns import GAP, Column, PlacedColumn, layout
+from rheo_tui.columns import GAP, Column
 from rheo_tui.listing import Listing
 from rheo_tui.statuses import Waiting, status_text
 
-from .row import RowPainter, RowStyles, header_line, hint_line
+from .row import RowPainter, RowStyles, columns_in, header_line, hint_line
 
 _HEADER_LINES = 1
 _STATUS_STYLES = (
@@ -75,13 +75,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         column: Column
 
     def __init__(self, listing: Listing, *, read_only: bool = False, id: str | None = None) -> None:
+        self._drawn: dict[int, Strip] = {}  # what the screen shows, by line
+        self._drawn_for = (Size(), 0)  # the sizes that this holds for
         super().__init__(id=id)
         self.listing = listing
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
         self.painted_lines = 0  # lines drawn anew, for tests of the cost
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
         self._painter: RowPainter | None = None
-        self._row_styles: RowStyles | None = None
         self._waiting = Waiting()
         self._current_id: str | None = None
 
@@ -158,12 +159,15 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return position in self._visible_positions()
 
     def _refresh_rows(self, positions: Iterable[int]) -> None:
+        """Draw those again that are seen and look different: most of the work is the drawing."""
         visible = self._visible_positions()
-        top = self.scroll_offset.y
+        top = self.scroll_offset.y - _HEADER_LINES
+        width = self._width
         regions = [
-            Region(0, position - top + _HEADER_LINES, self.size.width, 1)
+            Region(0, position - top, self.size.width, 1)
             for position in positions
             if position in visible
+            and self._row_line(position, width) != self._drawn.get(position - top)
         ]
         if regions:
             self.refresh(*regions)
@@ -233,7 +237,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Activated())
 
     def _column_at(self, x: int) -> Column | None:
-        for place in self._columns:
+        for place in columns_in(self._width):
             if place.x <= x <= place.x + place.width and place.column.id != "mark":
                 return place.column
         return None
@@ -244,15 +248,18 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _width(self) -> int:
         return self.scrollable_content_region.width
 
-    @property
-    def _columns(self) -> tuple[PlacedColumn, ...]:
-        return layout(self._width - 1)
-
     def notify_style_update(self) -> None:
         """Another theme: everything is painted anew."""
         super().notify_style_update()
         self._painter = None
         self._strips.clear()
+        self._drawn.clear()
+
+    @property
+    def _painter_now(self) -> RowPainter:
+        if self._painter is None:
+            self._painter = RowPainter(self._styles_now())
+        return self._painter
 
     def _styles_now(self) -> RowStyles:
         cursor = "cursor" if self.has_focus else "cursor-blurred"
@@ -281,24 +288,59 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._strips.clear()
         self.refresh()
 
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Have these regions drawn anew, or everything."""
+        for y in [y for region in regions for y in region.line_range] or list(self._drawn):
+            self._drawn.pop(y, None)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of `crop`, without padding, borders and tints, of which there are none here.
+
+        Textual's own way makes new strips to apply them, and a strip that stays keeps what was
+        worked out of it: that is most of the cost of a line.
+        """
+        filters, (_, background) = self.get_line_filters(), self.background_colors
+        base = self._painter_now.styles.base
+        # The bar has its place in any case, and draws there only while it is shown.
+        width = self.size.width if not self.show_vertical_scrollbar else self._width
+        if self._drawn_for != (now := (self.size, self._width)):
+            self._drawn_for = now
+            self._drawn.clear()
+        strips = []
+        for y in crop.line_range:
+            strip = self._drawn.get(y)
+            if strip is None:
+                strip = self._drawn[y] = self.render_line(y)
+            strip = strip.adjust_cell_length(width, base)
+            for line_filter in filters:
+                strip = strip.apply_filter(line_filter, background)
+            strips.append(strip)
+        left, right = crop.column_span
+        if left > 0 or right < width:
+            strips = [strip.crop(left, right) for strip in strips]
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """The header, a row, a line of the hint, or nothing."""
-        if self._painter is None or self._row_styles is None:
-            self._row_styles = self._styles_now()
-            self._painter = RowPainter(self._row_styles)
-        width = self._width
-        base = self._row_styles.base
+        styles, width = self._painter_now.styles, self._width
         if not self.listing.shown:
-            return hint_line(self._hint(), y, self.size.height, width, self._row_styles)
+            return hint_line(self._hint(), y, self.size.height, width, styles)
         if y < _HEADER_LINES:
-            return header_line(self._columns, self.listing.sort, width, self._row_styles)
-        row = self.listing.row_at(self.scroll_offset.y + y - _HEADER_LINES)
-        if row is None:
-            return Strip.blank(width, base)
-        return self._row_line(row, self.scroll_offset.y + y - _HEADER_LINES, width)
+            return header_line(self.listing.sort, width, styles)
+        position = self.scroll_offset.y + y - _HEADER_LINES
+        if position >= len(self.listing.shown):
+            return Strip.blank(width, styles.base)
+        return self._row_line(position, width)
 
-    def _row_line(self, row: DownloadSnapshot, position: int, width: int) -> Strip:
-        assert self._painter is not None and self._row_styles is not None
+    def _row_line(self, position: int, width: int) -> Strip:
+        row = self.listing.rows[self.listing.shown[position]]
         cursor = position == self.cursor
         marked = row.id in self.listing.marked
         status = self.status_of(row)
@@ -306,11 +348,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         strip = self._strips.get(key)
         if strip is None:
             self.painted_lines += 1
-            strip = self._painter.paint(
-                row, self._columns, marked=marked, cursor=cursor, status=status
-            )
-            fill = self._row_styles.base + self._row_styles.cursor if cursor else None
-            strip = strip.adjust_cell_length(width, fill or self._row_styles.base)
+            strip = self._painter_now.paint(row, width, marked=marked, cursor=cursor, status=status)
             self._strips[key] = strip
         return strip
 

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -22,7 +23,15 @@ _WANTED = {  # fields of ReadOptions
 }
 
 
-class VerdictLines(LineView):
+class _Line(NamedTuple):
+    """A line on the screen."""
+
+    entry: Entry
+    text: str  # the link, or a piece of the reason why not
+    is_first: bool = True  # of its entry
+
+
+class VerdictLines(LineView[_Line]):
     """Lines that need attention first; a long reason goes on below."""
 
     COMPONENT_CLASSES: ClassVar = {f"verdict--{verdict.value}" for verdict in Verdict}
@@ -30,6 +39,7 @@ class VerdictLines(LineView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._entries: Sequence[Entry] = ()
+        self._digits = 1
 
     def show_entries(self, entries: Sequence[Entry]) -> None:
         """Show these verdicts in place of others."""
@@ -42,25 +52,36 @@ class VerdictLines(LineView):
         self._lay_out()
 
     def _lay_out(self) -> None:
+        self._digits = len(str(self._entries[-1].line)) if self._entries else 1
         width = max(self.scrollable_content_region.width, 20)
-        digits = len(str(self._entries[-1].line)) if self._entries else 1
-        lines: list[Text] = []
+        room = max(width - len(self._head(self._entries[0])), 10) if self._entries else width
+        lines: list[_Line] = []
         for entry in sorted(self._entries, key=lambda entry: entry.verdict is Verdict.OK):
-            lines += self._entry_lines(entry, width, digits)
+            text = _described(entry) if entry.verdict is Verdict.OK else entry.problem or entry.text
+            pieces = self._wrapped(text, room) if entry.verdict is not Verdict.OK else [text]
+            lines += [_Line(entry, piece, at == 0) for at, piece in enumerate(pieces)]
         self.show(lines)
 
-    def _entry_lines(self, entry: Entry, width: int, digits: int) -> list[Text]:
-        style = self.get_component_rich_style(f"verdict--{entry.verdict.value}", partial=True)
-        head = f"{_GLYPHS[entry.verdict]} line {entry.line:>{digits}}  "
-        if entry.verdict is Verdict.OK:
-            about = "; ".join(filter(None, (entry.form, _size(entry), entry.note)))
-            return [Text(head + printable(entry.text) + (f"  ({about})" if about else ""), style)]
-        body = Text(printable(entry.problem or entry.text), style)
-        wrapped = body.wrap(self.app.console, max(width - len(head), 10), overflow="fold")
-        lines = []
-        for at, part in enumerate(wrapped):
-            lines.append(Text(head if at == 0 else " " * len(head), style) + part)
-        return lines
+    def _wrapped(self, text: str, width: int) -> list[str]:
+        text = printable(text)
+        if cell_len(text) <= width:  # of a long list, nearly all
+            return [text]
+        return [line.plain for line in Text(text).wrap(self.app.console, width, overflow="fold")]
+
+    def _head(self, entry: Entry) -> str:
+        return f"{_GLYPHS[entry.verdict]} line {entry.line:>{self._digits}}  "
+
+    def text_of(self, line: _Line) -> Text:
+        """Verdict, number, link or reason."""
+        name = f"verdict--{line.entry.verdict.value}"
+        head = self._head(line.entry)
+        shown = head if line.is_first else " " * len(head)
+        return Text(shown + printable(line.text), self.get_component_rich_style(name, partial=True))
+
+
+def _described(entry: Entry) -> str:
+    about = "; ".join(filter(None, (entry.form, _size(entry), entry.note)))
+    return f"{entry.text}  ({about})" if about else entry.text
 
 
 class VerdictList(Vertical):

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import server, startup
 from benchmarks.__main__ import main
+from benchmarks.app.__main__ import main as measure_app
 
 pytestmark = pytest.mark.skipif(server.PROGRAM is None, reason="nginx is not installed")
 _SMALL = ["--scale", "0.001", "--rounds", "1", "--results"]
@@ -40,6 +41,23 @@ def test_a_client_that_fails_is_shown_as_failed(
 
     assert code == 1
     assert "failed: exit code 1" in capsys.readouterr().out
+
+
+def test_the_app_is_measured(tmp_path: Path) -> None:
+    small = ["--rows", "30", "--active", "4", "--windows", "2", "--window", "0.3"]
+
+    code = measure_app([*small, "--keys", "5", "--large", "8000000", "--results", str(tmp_path)])
+
+    (file,) = tmp_path.glob("*.json")
+    found = json.loads(file.read_text())["found"]
+    assert code == 0
+    assert len(found["full speed"]["keys"]) == 5
+    assert all(seconds > 0 for seconds in found["full speed"]["keys"])
+    for situation in ("empty", "idle", "busy"):
+        assert len(found[situation]["app"]) == 2
+    assert min(found["busy"]["engine"]) > 0
+    assert found["busy"]["memory"][0] > 10 << 20
+    assert "95th percentile" in file.with_suffix(".md").read_text()
 
 
 def test_the_start_is_measured(

@@ -1,6 +1,8 @@
 """What is asked for wrongly is told in one sentence, with the right exit code."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -12,8 +14,8 @@ from rheo_core.cli.main import app
 pytestmark = pytest.mark.usefixtures("environment")
 
 
-def run(*arguments: object, stdin: bytes | None = None) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 def test_version() -> None:
@@ -69,10 +71,11 @@ def test_list_without_a_url(tmp_path: Path) -> None:
     assert (result.exit_code, result.stderr) == (1, f"rheo: {path}: there is no URL in it\n")
 
 
-def test_lines_of_a_bad_list_are_named() -> None:
-    result = run("download", "-i", "-", stdin=b"\xef\xbb\xbf# mine\r\nftp://x\r\nhttp://\xff y\n")
-    assert result.exit_code == 1
-    first, second = result.stderr.splitlines()
+async def test_lines_of_a_bad_list_are_named(rheo: Callable[..., Awaitable[Any]]) -> None:
+    text = b"\xef\xbb\xbf# mine\r\nftp://x\r\nhttp://\xff y\n"
+    result = await rheo("download", "-i", "-", stdin=text)
+    assert result.code == 1
+    first, second = result.err.splitlines()
     assert first.startswith("rheo: standard input, line 2: ")
     assert second.startswith("rheo: standard input, line 3: ")
 

@@ -112,7 +112,8 @@ ALL = [QUEUED, STARTED, PROGRESS, RETRYING, PROGRESS, VALIDATING, COMPLETED, fai
 
 
 def test_plain(capsys: pytest.CaptureFixture[str]) -> None:
-    with PlainReporter({WHICH["download_id"]: "a.bin"}) as reporter:
+    with PlainReporter() as reporter:
+        reporter.expect({WHICH["download_id"]: "a.bin"})
         for event in ALL:
             reporter.show(event)
     words = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
@@ -120,7 +121,7 @@ def test_plain(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_quiet_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
-    with PlainReporter({}, quiet=True) as reporter:
+    with PlainReporter(quiet=True) as reporter:
         for event in ALL:
             reporter.show(event)
     assert capsys.readouterr().err == "failed    01234567: HTTP 404\n"
@@ -135,7 +136,9 @@ def test_live_survives_hostile_names(
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the captured stream for a terminal
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
-    with LiveReporter({WHICH["download_id"]: HOSTILE, "b": "b", "c": "c"}) as reporter:
+    with LiveReporter() as reporter:
+        reporter.expect({WHICH["download_id"]: HOSTILE, "b": "b"})
+        reporter.expect({"c": "c"})
         for event in ALL[:6]:
             reporter.show(event)
         reporter._progress.refresh()
@@ -149,6 +152,16 @@ def test_live_survives_hostile_names(
     assert "3 of 3" in shown
 
 
+def test_names_go_with_the_downloads(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainReporter() as reporter:
+        reporter.expect({WHICH["download_id"]: "a.bin"})
+        reporter.tell(RETRYING)
+        reporter.tell(failed())
+        assert reporter.name(RETRYING) == "01234567"  # nothing is held of what has ended
+        assert reporter.expected == 1
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["a.bin", "a.bin:"]
+
+
 def test_nobody_reads_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone:
         def write(self, _: str) -> int:
@@ -157,4 +170,4 @@ def test_nobody_reads_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
         flush = write
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    PlainReporter({}).show(failed())
+    PlainReporter().show(failed())

@@ -1,13 +1,14 @@
 """Downloads and verbs that get in each other's way."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import CancelResult, DownloadStatus
+from rheo_core.domain import CancelResult, DownloadStatus, PendingDownloadsError
 from rheo_core.transfer import crew, segments
 from tests.core.engine import (
     Gate,
@@ -224,3 +225,18 @@ async def test_asked_for_again_the_moment_it_ended(
         second = "failed" if ending == "failed" else "skipped"
         assert journal.names()[-2:] == ["queued", second]
         assert manager.stats.in_progress == 0
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_left_the_moment_it_was_taken_from_the_queue(tmp_path: Path, turns: int) -> None:
+    """Between queue and attempt a download is pending like any other, and goes back."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # nobody accepts, nothing is refused
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        files = [FileConfig(url=f"{url}/{number}") for number in range(2)]
+        with pytest.raises(PendingDownloadsError) as caught:
+            async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
+                await manager.add(files)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+    assert caught.value.pending_count == 2
+    assert [config.id for config in manager._queue] == [file.id for file in files]

@@ -1,6 +1,9 @@
 """FileConfig: what is accepted, ids, destinations."""
 
+import copy
 import hashlib
+import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import HttpUrl, ValidationError
 
-from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig
+from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig, file_config, filenames, text
+from rheo_core.domain.file_config import host_of, normalise_url
+from rheo_core.domain.filenames import filename_from_url
+from rheo_core.domain.text import redact_url
 
 URL = "http://example.com/a/file.zip"
 
@@ -60,6 +66,36 @@ def test_refused_urls(url: str, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem) as caught:
         FileConfig(url=url)
     assert len(caught.value.errors()) == 1
+
+
+PLAIN = st.from_regex(
+    r"https?://[A-Za-z0-9._@-]{1,8}(:[0-9]{0,5})?(/[!-~]{0,8}){0,3}([?#][!-~]{0,8})?",
+    fullmatch=True,
+)
+
+
+@given(PLAIN)
+@example("http://example.com:65536/")
+@example("http://example.com:8080/a?b#c")
+@example("http://example.com/a?")
+def test_the_short_way_of_plain_urls_leads_to_the_same(url: str) -> None:
+    """Lists are long, so most URLs are let through by a look; it must not change any."""
+
+    def all_of(url: str) -> tuple[str, ...]:
+        try:
+            normal = normalise_url(url)
+        except ValueError as error:
+            return (str(error), filename_from_url(url), redact_url(url))
+        return (normal, filename_from_url(url), redact_url(url), host_of(normal))
+
+    short = all_of(url)
+    with pytest.MonkeyPatch.context() as patch:
+        never = re.compile(r"(?!)")
+        patch.setattr(file_config, "_NORMAL", never)
+        patch.setattr(file_config, "_ORIGIN", never)
+        patch.setattr(filenames, "_PLAIN_URL", never)
+        patch.setattr(text, "_HOLDS_NO_SECRET", never)
+        assert all_of(url) == short
 
 
 def test_refused_url_is_named_in_printable_text() -> None:
@@ -176,3 +212,32 @@ def test_equality_does_not_depend_on_who_asked_for_the_id() -> None:
 def test_json_and_back() -> None:
     config = FileConfig(url=URL, filename="x", destination_subdir="a", priority=3)
     assert FileConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_value_in_little_memory_is_one_as_pydantic_makes_them() -> None:
+    fields = {"url": URL, "filename": "x", "priority": 3}
+    config = FileConfig(**fields)
+    assert config.id
+    for same in (
+        FileConfig(**fields),
+        FileConfig.model_validate(config.model_dump(exclude={"id"})),
+        config.model_copy(),
+        config.model_copy(deep=True),
+        copy.copy(config),
+        copy.deepcopy(config),
+        pickle.loads(pickle.dumps(config)),
+    ):
+        assert same == config
+        assert hash(same) == hash(config)
+        assert same.model_dump() == config.model_dump()
+    assert list(config.model_dump()) == [*FileConfig.model_fields, "id"]
+    assert config.model_dump(exclude_unset=True, exclude={"id"}) == fields
+    assert config.model_dump(exclude_defaults=True, exclude={"id"}) == fields
+    assert "description=None" in repr(config)
+
+
+def test_a_changed_copy_leaves_the_field_sets_of_others() -> None:
+    first, second = FileConfig(url=URL), FileConfig(url=f"{URL}2")
+    changed = first.model_copy(update={"priority": 2})
+    assert changed.model_fields_set == {"url", "priority"}
+    assert first.model_fields_set == second.model_fields_set == {"url"}

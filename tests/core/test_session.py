@@ -162,7 +162,7 @@ def records(draw: st.DrawFn) -> DownloadRecord:
     record.status = draw(st.sampled_from(DownloadStatus))
     record.priority = draw(st.integers(1, 2**63 - 1))
     record.rank = draw(st.integers() | st.fractions())
-    record.name, record.reason = draw(texts), draw(texts)
+    record.final_name, record.reason = draw(texts), draw(texts)
     record.bytes_downloaded, record.transferred = draw(sizes), draw(sizes)
     record.total_bytes = draw(st.none() | sizes)
     record.attempt, record.failures = draw(sizes), draw(sizes)

@@ -227,7 +227,7 @@ def test_speed_is_the_sum_of_what_runs() -> None:
 
 def test_a_snapshot_shows_no_secrets_and_no_controls() -> None:
     new = DownloadRecord.of(FileConfig(url="http://user:pass@example.com/a?token=secret"))
-    new.name = "a\x1b[31m"
+    new.final_name = "a\x1b[31m"
     shown = new.snapshot()
     assert shown.url == "http://example.com/a?token=***"
     assert shown.name.replace("\ufffd", "").isprintable()

@@ -34,7 +34,7 @@ class Driver:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
-        self.main.refresh_from_engine()
+        await self.main.refresh_from_engine()
         await self.pilot.pause()
 
     async def command(self, text: str) -> None:
@@ -63,7 +63,7 @@ class Driver:
         return [config.id for config in configs]
 
     async def update(self) -> None:
-        self.main.refresh_from_engine()
+        await self.main.refresh_from_engine()
         await self.pilot.pause()
 
     def called(self, name: str) -> list[object]:

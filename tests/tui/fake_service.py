@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +55,7 @@ class FakeService:
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
         self.past: dict[str, DownloadSnapshot] = {}  # taken off the list
-        self._queues: list[asyncio.Queue[DownloadEvent | None]] = []
+        self._events: list[DownloadEvent] = []
         self._sequence = 0
 
     # The door
@@ -75,10 +75,8 @@ class FakeService:
     async def close(self) -> None:
         self._record("close")
         self.closed = True
-        for queue in self._queues:
-            queue.put_nowait(None)
 
-    def snapshot(self, since: int = 0) -> Snapshot:
+    async def snapshot(self, since: int = 0) -> Snapshot:
         self.snapshots_asked += 1
         changed = [self.rows[row] for row, at in self._changed.items() if at > since]
         return Snapshot(
@@ -108,23 +106,16 @@ class FakeService:
         problems, self.problems = self.problems, []
         return problems
 
-    def events(self) -> AsyncIterator[DownloadEvent]:
-        queue: asyncio.Queue[DownloadEvent | None] = asyncio.Queue()
-        self._queues.append(queue)
-        return self._stream(queue)
+    def take_events(self) -> list[DownloadEvent]:
+        events, self._events = self._events, []
+        return events
 
-    async def _stream(
-        self, queue: asyncio.Queue[DownloadEvent | None]
-    ) -> AsyncIterator[DownloadEvent]:
-        while (event := await queue.get()) is not None:
-            yield event
+    async def check(self, text: str, options: ReadOptions | None = None) -> list[Entry]:
+        return list(read_entries(text.splitlines(), self._known(), options or ReadOptions()))
 
-    def check(self, text: str, options: ReadOptions = ReadOptions()) -> list[Entry]:
-        return list(read_entries(text.splitlines(), self._known(), options))
-
-    async def check_file(self, path: Path, options: ReadOptions = ReadOptions()) -> list[Entry]:
+    async def check_file(self, path: Path, options: ReadOptions | None = None) -> list[Entry]:
         text = await asyncio.to_thread(path.read_text, "utf-8")
-        return self.check(text, options)
+        return await self.check(text, options)
 
     def free_space(self) -> int | None:
         return 50_000_000_000
@@ -253,7 +244,7 @@ class FakeService:
         self.settings = settings
         self._revision += 1
 
-    def set_speed_limit(self, bytes_per_second: int | None) -> None:
+    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
         self._record("set_speed_limit", bytes_per_second)
         self._limit = bytes_per_second
         self._revision += 1
@@ -326,8 +317,7 @@ class FakeService:
 
     def _emit(self, kind: Callable[..., DownloadEvent], download_id: str, **facts: Any) -> None:
         row = self.rows[download_id]
-        for queue in self._queues:
-            queue.put_nowait(kind(download_id=download_id, url=row.url, **facts))
+        self._events.append(kind(download_id=download_id, url=row.url, **facts))
 
     def _record(self, name: str, value: Any = None) -> None:
         error, self.fail_with = self.fail_with, None

@@ -87,6 +87,59 @@ async def test_loading_a_list(tmp_path: Path) -> None:
         assert app.called("add") == [["https://example.org/1", "https://example.org/2"]]
 
 
+async def test_what_was_pasted_is_named(tmp_path: Path) -> None:
+    async with running(size=(150, 40)) as app:
+        await paste(app, "curl 'https://x/a' \\\r  -b 'sid=s3cret' -k\rhttps://x/img[01-03].jpg\r")
+        assert verdicts(app) == [
+            "✓ line 1  curl https://x/a  (curl command; ignored: --insecure)",
+            "✓ line 3  https://x/img01.jpg  (pattern: 3 files)",
+            "✓ line 3  https://x/img02.jpg  (pattern: 3 files)",
+            "✓ line 3  https://x/img03.jpg  (pattern: 3 files)",
+        ]
+        assert _count(app) == "4 to add"
+        await app.press("enter")
+        assert len(app.called("add")[0]) == 4
+
+
+async def test_sizes_beside_free_space() -> None:
+    async with running(size=(150, 40)) as app:
+        await paste(app, '{"url": "https://x/a", "size_bytes": 4000000000}\rhttps://x/b')
+        assert _count(app) == "2 to add, 4.0 GB (50.0 GB free)"
+        text = '{"url": "https://x/c", "size_bytes": 90000000000}'
+        app.app.screen.query_one(LinksArea).load_text(text)
+        await app.until(lambda: _count(app) == "1 to add, 90.0 GB (only 50.0 GB free)")
+
+
+async def test_several_entries_of_a_line_stay_together() -> None:
+    async with running() as app:
+        await paste(app, "https://x/a https://x/b\rcurl -X POST \\\r https://x/c\rhttps://x/d")
+        await app.press("enter")
+        assert app.called("add") == [["https://x/a", "https://x/b", "https://x/d"]]
+        assert app.app.screen.query_one(LinksArea).text == "curl -X POST \\\n https://x/c"
+
+
+async def test_a_page_asks_for_its_links_and_its_address(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<html><a href=one.iso>1</a><a href=two.iso>2</a><a href=no.txt>3</a></html>")
+    async with running() as app:
+        await app.press("o")
+        links, base = (
+            app.app.screen.query_one(f".wanted-{name}", Input) for name in ("links", "base")
+        )
+        app.app.screen.query_one("#path", Input).value = str(page)
+        await app.until(lambda: links.display)
+        assert not base.display
+        links.value = "*.iso"
+        await app.until(lambda: base.display)
+        base.value = "https://example.org/pub/"
+        await app.until(lambda: "2 to add" in _count(app))
+        base.focus()
+        await app.press("enter")
+        await app.until(lambda: app.called("add"))
+        url = "https://example.org/pub/"
+        assert app.called("add") == [[f"{url}one.iso", f"{url}two.iso"]]
+
+
 def _count(app: Driver) -> str:
     return str(app.app.screen.query_one(".verdict-count").render())
 

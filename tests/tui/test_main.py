@@ -13,6 +13,7 @@ from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
 from rheo_tui.local_service import LocalService
 from rheo_tui.screens.settings import SettingsScreen
+from rheo_tui.threaded_service import ThreadedService
 
 _TRIES = 2000
 
@@ -70,13 +71,13 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
     async with DemoServer(throttled=False) as server:
         configs = server.configs()
         settings = build_settings(download_dir=tmp_path / "new", max_retries=0)
-        service = LocalService(settings, save=False)
+        service = ThreadedService(LocalService(settings, save=False))
         app = RheoApp(service, configs)
         async with app.run_test(size=(120, 40)) as pilot:
             rows = app.main.listing.rows
             for _ in range(_TRIES):
                 await pilot.pause(0.01)
-                app.main.refresh_from_engine()
+                await app.main.refresh_from_engine()
                 states = {row.status for row in rows.values()}
                 if len(rows) == len(configs) and all(state.is_terminal for state in states):
                     break
@@ -84,7 +85,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             done = [row for row in rows.values() if row.status is DownloadStatus.COMPLETED]
             assert all(Path(row.destination).stat().st_size == row.total_bytes for row in done)
             assert any("done:" in line.text for line in app.main.book.lines)
-            assert not service.check(FileConfig(url="http://a/b").url)[0].problem
+            assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
             await pilot.press(",")
             assert isinstance(app.screen, SettingsScreen)
             app.screen.query_one("#retries", Input).value = "7"

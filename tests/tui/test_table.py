@@ -20,6 +20,17 @@ async def test_every_line_has_the_table_s_width(size: tuple[int, int]) -> None:
         assert lengths == {width}
 
 
+@pytest.mark.parametrize("rows", [0, 3, 200])  # with a hint, without a scroll bar, with one
+async def test_lines_fill_what_the_screen_has_for_them(rows: int) -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill(rows)
+        shown = "\n".join(strip.text for strip in app.main._compositor.render_strips())
+        assert ("file-00001.iso" if rows else "Nothing to download yet") in shown
+        width = 80 if rows < 24 else 79
+        lines = app.table.render_lines(app.table.size.region)
+        assert {line.cell_length for line in lines} == {width}
+
+
 async def test_10_000_rows_paint_only_what_changed_and_is_seen() -> None:
     async with running(size=(120, 36)) as app:
         ids = await app.fill(10_000)

@@ -1,5 +1,6 @@
 """The read-only door over a real session file that another writer changes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.config.settings import build_settings
-from rheo_core.domain import DownloadStatus, FileConfig, RheoError
+from rheo_core.domain import DownloadStatus, FileConfig, RheoError, Snapshot
 from rheo_core.infrastructure.session_rows import to_stored
 from rheo_core.infrastructure.session_store import (
     SessionStore,
@@ -44,12 +45,18 @@ async def viewing(path: Path) -> AsyncIterator[SessionViewer]:
         await viewer.close()
 
 
-def shown(viewer: SessionViewer) -> dict[str, DownloadStatus]:
-    return {row.name: row.status for row in viewer.snapshot().downloads}
+def shown(snapshot: Snapshot) -> dict[str, DownloadStatus]:
+    return {row.name: row.status for row in snapshot.downloads}
+
+
+async def until_shows(viewer: SessionViewer, condition: Callable[[Snapshot], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition(await viewer.snapshot()):
+            await asyncio.sleep(0.01)
 
 
 async def test_what_could_not_be_read_is_read_later(
-    path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
     store = SessionStore.open(path).store
@@ -65,14 +72,14 @@ async def test_what_could_not_be_read_is_read_later(
 
             monkeypatch.setattr(SessionStore, "load", busy_first)
             store.save([to_stored(download(1))])
-            await until(lambda: shown(viewer))
+            await until_shows(viewer, shown)
             assert len(viewer.take_problems()) == 1
     finally:
         store.close()
 
 
 async def test_it_follows_what_changes_and_only_that(
-    path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
     store = SessionStore.open(path).store
@@ -81,23 +88,25 @@ async def test_it_follows_what_changes_and_only_that(
         store.save(map(to_stored, (first, second)))
         async with viewing(path) as viewer:
             await viewer.start()  # an open one stays open
-            assert shown(viewer) == dict.fromkeys(["file-1", "file-2"], DownloadStatus.QUEUED)
-            before = viewer.snapshot().revision
+            assert shown(await viewer.snapshot()) == dict.fromkeys(
+                ["file-1", "file-2"], DownloadStatus.QUEUED
+            )
+            before = (await viewer.snapshot()).revision
             first.status, first.listed = DownloadStatus.COMPLETED, False
             store.save(map(to_stored, (first, third)))
-            await until(lambda: set(shown(viewer)) == {"file-2", "file-3"})
-            change = viewer.snapshot(before)
+            await until_shows(viewer, lambda now: set(shown(now)) == {"file-2", "file-3"})
+            change = await viewer.snapshot(before)
             assert [row.name for row in change.downloads] == ["file-3"]
             assert change.removed == (first.id,)
             assert [row.name for row in await viewer.history("FILE")] == ["file-1"]
             assert await viewer.link_of(first.id) == first.config.url
             third.config = third.config.model_copy(update={"fetch_url": "https://b.example/new"})
             store.save(map(to_stored, (third,)))
-            await until(lambda: viewer.snapshot().downloads[-1].url == "https://b.example/new")
+            await until_shows(viewer, lambda now: now.downloads[-1].url == "https://b.example/new")
             assert await viewer.link_of(third.id) == "https://b.example/new"
             assert await viewer.link_of("unknown") is None
             assert viewer.take_problems() == []
-            assert [event async for event in viewer.events()] == []
+            assert viewer.take_events() == ()
     finally:
         store.close()
     assert not path.with_name("session.db-wal").exists()  # it held nobody up
@@ -114,7 +123,7 @@ async def test_what_cannot_be_read_is_told_once(
             (problem,) = viewer.take_problems()
             assert problem.startswith("1 of 1 downloads")
             store.save([to_stored(download(1))])
-            await until(lambda: shown(viewer))
+            await until_shows(viewer, shown)
 
             async def broken() -> bool:
                 asked.append(1)
@@ -124,7 +133,7 @@ async def test_what_cannot_be_read_is_told_once(
             monkeypatch.setattr(viewer._session, "has_changed", broken)
             await until(lambda: len(asked) > 3)
             assert viewer.take_problems() == ["The list cannot be read again: the disk is gone."]
-            assert list(shown(viewer)) == ["file-1"]
+            assert list(shown(await viewer.snapshot())) == ["file-1"]
     finally:
         store.close()
 
@@ -143,4 +152,4 @@ async def test_verbs_are_refused(path: Path) -> None:
             with pytest.raises(RheoError, match="open for reading only"):
                 await refused
         with pytest.raises(RheoError, match="open for reading only"):
-            viewer.set_speed_limit(None)
+            await viewer.set_speed_limit(None)

@@ -1,0 +1,66 @@
+"""Feed: items of an iterator that may block, such as standard input, for the event loop."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from queue import Empty, Queue
+from threading import Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_READ_AHEAD = 1_000
+"""Items that wait here at the most; then the reading waits."""
+
+
+class Feed(Generic[T]):
+    """Reads in a thread of its own; make it on the event loop.
+
+    The thread ends with the process where nobody takes the rest.
+    """
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self._read: Queue[T] = Queue(_READ_AHEAD)
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._is_awaited = False
+        self._is_over = False
+        self._error: BaseException | None = None
+        Thread(target=self._read_all, name="feed", daemon=True).start()
+
+    async def take(self) -> list[T]:
+        """What has been read, as soon as there is some; nothing at the end."""
+        while True:
+            is_over, self._is_awaited = self._is_over, True
+            taken = self._take_now()
+            if taken:
+                return taken
+            if is_over:
+                if self._error is not None:
+                    raise self._error
+                return []
+            await self._news.wait()
+            self._news.clear()
+
+    def _take_now(self) -> list[T]:
+        taken: list[T] = []
+        with suppress(Empty):
+            while len(taken) < _READ_AHEAD:  # it may come as fast as it is taken
+                taken.append(self._read.get_nowait())
+        return taken
+
+    def _read_all(self) -> None:
+        try:
+            for item in self._items:
+                self._read.put(item)
+                if self._is_awaited:
+                    self._wake()
+        except BaseException as error:  # for who takes
+            self._error = error
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._is_awaited = False
+        with suppress(RuntimeError):  # the loop is closed: nobody waited so long
+            self._loop.call_soon_threadsafe(self._news.set)

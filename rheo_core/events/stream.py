@@ -1,0 +1,33 @@
+"""Events as an asynchronous iterator."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from .base import BaseEmitter
+from .models.download import DownloadEvent
+from .subscription import Subscription
+
+
+def stream_events(emitter: BaseEmitter, ended: asyncio.Event) -> AsyncIterator[DownloadEvent]:
+    """Every event from this call on, until `ended` is set and all that were sent are read."""
+    waiting: asyncio.Queue[DownloadEvent] = asyncio.Queue()
+    emitter.on("*", waiting.put_nowait)
+    return _stream(waiting, Subscription(emitter, "*", waiting.put_nowait), ended)
+
+
+async def _stream(
+    waiting: asyncio.Queue[DownloadEvent], subscription: Subscription, ended: asyncio.Event
+) -> AsyncIterator[DownloadEvent]:
+    ending = asyncio.ensure_future(ended.wait())
+    try:
+        while not (ending.done() and waiting.empty()):
+            coming = asyncio.ensure_future(waiting.get())
+            try:
+                await asyncio.wait({coming, ending}, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    yield coming.result()
+            finally:
+                coming.cancel()
+    finally:
+        ending.cancel()
+        subscription.unsubscribe()

@@ -1,0 +1,25 @@
+"""Sentences for the user at the edge of the screen, one at a time."""
+
+import time
+
+from textual.app import App
+
+from rheo_core.domain.text import printable
+
+
+class Notices:
+    """Shows the latest one; a held key does not fill the screen with the same sentence."""
+
+    def __init__(self, app: App[None]) -> None:
+        self._app = app
+        self._last, self._at = "", 0.0
+
+    def show(self, text: str, error: bool = False) -> None:
+        """Show `text` in place of others."""
+        now = time.monotonic()
+        if text == self._last and now - self._at < self._app.NOTIFICATION_TIMEOUT:
+            return
+        self._last, self._at = text, now
+        self._app.clear_notifications()
+        severity = "error" if error else "information"
+        self._app.notify(printable(text), severity=severity, markup=False)  # type: ignore[arg-type]

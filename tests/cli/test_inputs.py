@@ -1,0 +1,165 @@
+"""`rheo download` with all that may be pasted into a list: what it says, and what arrives."""
+
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from rheo_core import FileConfig
+from rheo_core.cli.main import app
+from tests.core.engine import sha256
+from tests.inputs.texts import APACHE_PAGE, CHROME_BASH, METALINK_4
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+pytestmark = pytest.mark.usefixtures("environment")
+Run = Callable[..., Awaitable[Any]]
+BODY = body_of(30_000)
+
+
+def run(*arguments: object, stdin: str = "") -> Result:
+    """In this process; the command reads the descriptor of standard input, not `sys.stdin`."""
+    before = os.dup(0)
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin.encode())
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+    try:
+        return CliRunner().invoke(app, list(map(str, arguments)))
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
+async def members_only(exchange: Exchange) -> None:
+    if exchange.request.headers.get("cookie") == "sid=s3cret":
+        await exchange.serve(BODY)
+    else:
+        await exchange.head("403 Forbidden", Content_Length=0)
+
+
+async def whole(exchange: Exchange) -> None:
+    await exchange.serve(BODY, ETag='"1"')
+
+
+async def test_a_curl_command_is_done(rheo: Run, folder: Path) -> None:
+    async with MisbehavingServer() as server:
+        url = server.on("/get/file.iso", members_only)
+        command = f"curl '{url}' \\\n  -H 'Accept: */*' \\\n -b 'sid=s3cret' -k -o 'mine/a b.iso'\n"
+        result = await rheo("download", "-i", "-", "-o", folder, stdin=command.encode())
+    assert result.code == 0, result.err
+    assert "standard input, line 1: ignored: --insecure" in result.err
+    assert "s3cret" not in result.err + result.out
+    assert (folder / "mine" / "a b.iso").read_bytes() == BODY
+
+
+async def test_a_metalink_is_done(rheo: Run, folder: Path, tmp_path: Path) -> None:
+    """With the mirror that works, and its hash checked."""
+    async with MisbehavingServer() as server:
+        good = server.on("/x.iso", whole)
+        text = f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="x.iso">
+            <size>{len(BODY)}</size><hash type="sha-256">{sha256(BODY)}</hash>
+            <url priority="2">{good}</url><url priority="1">{server.url("/gone")}</url>
+            </file></metalink>"""
+        (tmp_path / "x.meta4").write_text(text)
+        result = await rheo("download", "-i", tmp_path / "x.meta4", "-o", folder)
+    assert result.code == 0, result.err
+    assert "hash verified" in result.err
+    assert (folder / "x.iso").read_bytes() == BODY
+
+
+async def test_the_links_of_a_page_and_a_pattern_are_done(
+    rheo: Run, folder: Path, tmp_path: Path
+) -> None:
+    async with MisbehavingServer() as server:
+        for path in ("/p/1.iso", "/p/2.iso", "/n07.bin", "/n08.bin"):
+            server.on(path, whole)
+        page = tmp_path / "page.html"
+        page.write_text('<html><a href="1.iso">1</a> <a href=2.iso>2</a> <a href="3.txt">3</a>')
+        base, pattern = server.url("/p/"), server.url("/n[07-08].bin")
+        result = await rheo(
+            "download", "-i", page, "--links", "*.iso", "--base", base, "--glob", pattern,
+            "-o", folder,
+        )  # fmt: skip
+    assert result.code == 0, result.err
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "1.iso",
+        "2.iso",
+        "n07.bin",
+        "n08.bin",
+    ]
+
+
+def test_dry_run(tmp_path: Path, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "there.iso").touch()
+    lists = tmp_path / "list"
+    lists.write_text(
+        f"{CHROME_BASH} -k\nhttps://x/there.iso\nhttps://x/[1-2]\nhttps://x/1\nftp://x/\n"
+    )
+    result = run("download", "-i", lists, "-o", folder, "--glob", "--dry-run", "https://x/a")
+    told = result.stdout.replace(f"{lists}, ", "").splitlines()
+    assert told[:-1] == [
+        "argument 1: ok: https://x/a",
+        "line 1: ok: curl https://cdn.example.org/get/file.iso?sig=***&x=1 "
+        "(curl command; ignored: --insecure)",
+        "line 10: already there: https://x/there.iso: already on the disk: there.iso",
+        "line 11: ok: https://x/1 (pattern: 2 files)",
+        "line 11: ok: https://x/2 (pattern: 2 files)",
+        "line 12: duplicate: https://x/1: already in the list, line 11",
+        "line 13: invalid: URL 'ftp://x/' has scheme 'ftp'; http and https are supported",
+    ]
+    assert told[-1].startswith("4 to download, 1 duplicate, 1 invalid, 1 already there; ")
+    assert told[-1].endswith(f" free in {folder}")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert [path.name for path in folder.iterdir()] == ["there.iso"]
+
+
+def test_dry_run_tells_sizes(folder: Path) -> None:
+    result = run("download", "-i", "-", "-o", folder, "--dry-run", stdin=METALINK_4)
+    entry, total = result.stdout.splitlines()
+    assert "(Metalink, 3 mirrors; 4.7 GB; ignored: URLs that are not http" in entry
+    assert total.startswith("1 to download; 4.7 GB known of, ")
+    assert result.exit_code == 0
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 1, "line 1: this is a web page; say which of its links are wanted, such as *.iso or *"
+                " (--links)"),
+        (("--links", "*.iso"), 1, "line 6: the links of this page are relative; its own address is"
+                                  " needed (--base)"),
+        (("--links", "*.zip", "--base", "http://x/"), 1, "no link of this page is like '*.zip'"),
+        (("--base", "x"), 2, "--base: URL 'x' has no scheme"),
+        (("--dry-run", "--json"), 2, "there are no events for --json"),
+    ],
+)  # fmt: skip
+def test_one_sentence(arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = run("download", "-i", "-", *arguments, stdin=APACHE_PAGE)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_options_of_one_download_leave_the_rest_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--filename` for a curl command keeps its headers."""
+    asked: list[FileConfig] = []
+
+    def note(configs: list[FileConfig], *_: object, **__: object) -> int:
+        asked.extend(configs)
+        return 0
+
+    monkeypatch.setattr("rheo_core.cli.running.run", note)
+    run("download", "-i", "-", "--filename", "mine", stdin="curl http://x/ -b a=1 -o other")
+    assert [(each.filename, each.headers) for each in asked] == [("mine", (("Cookie", "a=1"),))]
+
+
+def test_a_pattern_is_a_url_unless_asked() -> None:
+    result = run("download", "--dry-run", "http://x/[1-3]")
+    assert "argument 1: ok: http://x/[1-3]\n" in result.stdout

@@ -1,0 +1,199 @@
+"""curl commands: what browsers copy, what people write, what is refused, what stays secret."""
+
+import shlex
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core.inputs import Verdict
+from rheo_core.inputs.found import Lines
+from rheo_core.inputs.shell_words import _arguments, read_words
+from tests.inputs.texts import (
+    CHROME_BASH,
+    CHROME_CMD,
+    FIREFOX_BASH,
+    FIREFOX_CMD,
+    SAFARI,
+    asked,
+    problems,
+    read,
+    urls,
+)
+
+URL = "https://cdn.example.org/get/file.iso"
+
+
+def headers(text: str) -> dict[str, str]:
+    (fields,) = asked(text)
+    return dict(fields.get("headers", ()))
+
+
+def test_chrome_bash() -> None:
+    (fields,) = asked(CHROME_BASH)
+    assert fields["url"] == f"{URL}?sig=a%2Fb&x=1"
+    assert dict(fields["headers"]) == {
+        "accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
+        "accept-language": "en-US,en;q=0.9",
+        "x-note": "it's ! here",
+        "Cookie": "sid=s3cret; theme=dark",
+        "priority": "u=0, i",
+        "sec-ch-ua": '"Chromium";v="131", "Not_A Brand";v="24"',
+        "user-agent": "Mozilla/5.0 (X11; Linux x86_64)",
+    }
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_chrome_cmd(end: str) -> None:
+    (fields,) = asked(CHROME_CMD.replace("\n", end))
+    assert fields["url"] == f"{URL}?sig=a%2Fb&x=1"
+    assert dict(fields["headers"]) == {
+        "accept": "*/*",
+        "Cookie": "sid=s3cret; theme=dark",
+        "sec-ch-ua": '"Chromium";v="131"',
+    }
+
+
+def test_firefox() -> None:
+    found = headers(FIREFOX_BASH)
+    assert found.keys() == {"User-Agent", "DNT", "Cookie", "Sec-GPC"}
+    (entry,) = read(FIREFOX_BASH)
+    assert entry.note == "ignored: header Accept-Encoding, header Connection"
+    assert headers(FIREFOX_CMD)["X-Quoted"] == 'say "hello" \\'
+
+
+def test_safari() -> None:
+    assert headers(SAFARI)["Cookie"] == "sid=s3cret"
+    assert read(SAFARI)[0].note == "ignored: header Range"
+
+
+def test_several_as_chrome_copies_all() -> None:
+    bash = f"{CHROME_BASH} ;\n{SAFARI} ;\nhttps://example.org/plain\n"
+    assert [(entry.line, entry.form) for entry in read(bash)] == [
+        (1, "curl command"), (10, "curl command"), (16, ""),
+    ]  # fmt: skip
+    assert len(urls(f"{CHROME_CMD} &\r\n\r\n{CHROME_CMD.replace('get', 'got')}")) == 2
+    assert urls("curl a.org/1; curl 'b.org/2'") == ["http://a.org/1", "http://b.org/2"]
+
+
+def test_nothing_secret_is_shown() -> None:
+    secret = "-u me:s3cret -H 'X-Token: s3cret' --oauth2-bearer s3cret 'https://u:s3cret@x/?token=s3cret'"
+    for text in (CHROME_BASH, CHROME_CMD, f"curl {secret}", f"curl -X PUT {secret}"):
+        (entry,) = read(text)
+        assert "s3cret" not in entry.text + entry.problem + entry.note + entry.form
+        assert "s3cret" not in repr(entry.config).replace("u:s3cret@x/?token=s3cret", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ("-o name.iso", {"filename": "name.iso"}),
+        ("-oname.iso", {"filename": "name.iso"}),
+        ("-o a/b/name.iso", {"filename": "name.iso", "destination_subdir": "a/b"}),
+        ("-o b/n --output-dir a", {"filename": "n", "destination_subdir": "a/b"}),
+        ("--output-dir a", {"destination_subdir": "a"}),
+        ("-o -", {}),
+        ("-sSLO", {}),
+        ("-u name:pass", {"headers": [["Authorization", "Basic bmFtZTpwYXNz"]]}),
+        ("-u n:p -H 'Authorization: x'", {"headers": [["Authorization", "x"]]}),
+        ("-b a=1", {"headers": [["Cookie", "a=1"]]}),
+        ("-A Me -e http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
+        ("-H 'X-Empty;' -H 'Gone:'", {"headers": [["X-Empty", ""]]}),
+        ("-X GET -G -L --compressed -g", {}),
+    ],
+)
+def test_options(options: str, fields: dict[str, object]) -> None:
+    (entry,) = read(f"curl {options} {URL}")
+    assert entry.note == ""
+    assert asked(f"curl {options} {URL}") == [{"url": URL, **fields}]
+    assert asked(f"curl {URL} {options}") == [{"url": URL, **fields}]
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ("-x socks5://p:1", "ignored: -x (a download has no proxy of its own)"),
+        ("-k -kv", "ignored: --insecure, --verbose"),
+        ("--limit-rate 5M --retry 3", "ignored: --limit-rate, --retry"),
+        ("-b cookies.txt", "ignored: --cookie"),
+        ("-H @headers", "ignored: -H @file"),
+        ("--not-of-curl", "ignored: --not-of-curl"),
+        ("-r 0-99", "ignored: --range"),
+    ],
+)
+def test_what_is_ignored_is_named(options: str, note: str) -> None:
+    (entry,) = read(f"curl {options} {URL}")
+    assert (entry.verdict, entry.note) == (Verdict.OK, note)
+    assert entry.config is not None
+    assert entry.config.url == URL
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("curl", "the curl command has no URL"),
+        (f"curl -X POST {URL}", "-X asks with POST; only GET is downloaded"),
+        (f"curl {URL} --data-raw 'a=s3cret'", "--data-raw sends data; only GET is downloaded"),
+        (f"curl {URL} -d a", "--data sends data"),
+        (f"curl -T file {URL}", "--upload-file sends data"),
+        (f"curl -I {URL}", "-I asks for the headers only"),
+        (f"curl -u name {URL}", "-u names no password"),
+        (f"curl -H nonsense {URL}", "-H 'nonsense' is not of the form"),
+        (f"curl -o ../x {URL}", "-o '../x' must not contain '..'"),
+        (f"curl -o /etc/x {URL}", "-o '/etc/x' must be relative"),
+        (f"curl -o 'C:\\x' {URL}", "-o 'C:\\\\x' must be relative"),
+        (f"curl --output-dir ../x {URL}", "--output-dir '../x/file' must not"),
+        ("curl ftp://x/y", "has scheme 'ftp'"),
+        ("curl 'https://x/open", "the curl command does not end"),
+        ("curl https://x/ \\", "the curl command does not end"),
+    ],
+)
+def test_what_is_refused(command: str, problem: str) -> None:
+    (told,) = problems(command)
+    assert told[0] == 1
+    assert problem in told[1]
+
+
+def test_an_open_quote_swallows_no_list() -> None:
+    text = "curl 'https://x/open\n" + "".join(f"https://x/{number}\n" for number in range(1000))
+    entries = read(text)
+    assert [entry.verdict for entry in entries] == [Verdict.INVALID] + [Verdict.OK] * 1000
+
+
+def test_parts_of_a_command_have_headers_of_their_own() -> None:
+    first, second = asked("curl -H 'A: 1' http://x/1 --next -H 'B: 2' http://x/2")
+    assert first == {"url": "http://x/1", "headers": [["A", "1"]]}
+    assert second == {"url": "http://x/2", "headers": [["B", "2"]]}
+
+
+def test_several_urls_and_outputs() -> None:
+    first, second = asked("$ curl -o one http://x/1 -o two --url http://x/2")
+    assert (first["filename"], second["filename"]) == ("one", "two")
+
+
+@pytest.mark.parametrize("rest", ["| tar xz", "> file", "2>/dev/null"])
+def test_what_follows_is_not_run(rest: str) -> None:
+    (entry,) = read(f"curl {URL} {rest}")
+    assert entry.note == "ignored: what follows the command"
+
+
+def test_unquoted_queries() -> None:
+    assert urls("curl http://x/?a=1&b=2;c") == ["http://x/?a=1&b=2;c"]
+
+
+WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+@given(st.lists(WORD, max_size=6))
+def test_bash_words_are_those_of_shlex(words: list[str]) -> None:
+    text = "curl " + shlex.join(words)
+    lines = [f"{line}\n" for line in text.split("\n")]
+    if "^" not in lines[0]:  # which is a sign of cmd
+        assert read_words(Lines(lines)) == (["curl", *words], False)
+
+
+@given(st.lists(st.text(st.sampled_from('ab \\"\t')), min_size=1, max_size=5))
+def test_arguments_of_windows(words: list[str]) -> None:
+    """`list2cmdline` writes them as the C runtime reads them."""
+    assert _arguments(subprocess.list2cmdline(words)) == words

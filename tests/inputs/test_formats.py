@@ -1,0 +1,396 @@
+"""Every format but curl's: what is read, what is refused, by line."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core import FileConfig
+from rheo_core.domain import FileExistsStrategy, HashAlgorithm, SpeedMetrics
+from rheo_core.events import DownloadProgressEvent, DownloadQueuedEvent
+from rheo_core.inputs import Entry, Verdict
+from tests.inputs.texts import (
+    APACHE_PAGE,
+    ARIA2_LIST,
+    CHECKSUMS,
+    CHROME_BASH,
+    METALINK_3,
+    METALINK_4,
+    OTHER,
+    PAGE_ADDRESS,
+    PROSE,
+    SHA256,
+    SIGNED_CHECKSUMS,
+    asked,
+    problems,
+    read,
+    urls,
+)
+
+
+def checksum(digest: str, algorithm: str = "sha256") -> dict[str, str]:
+    return {"algorithm": algorithm, "expected_hash": digest}
+
+
+def only(text: str, **options: object) -> Entry:
+    (entry,) = read(text, **options)
+    return entry
+
+
+class TestLists:
+    def test_aria2(self) -> None:
+        first, second = asked(ARIA2_LIST)
+        assert first == {
+            "url": "http://a.example.org/one.iso",
+            "mirrors": ["https://b.example.org/one.iso"],
+            "filename": "one.iso",
+            "destination_subdir": "linux/isos",
+            "hash_config": checksum(SHA256),
+            "headers": [["Cookie", "sid=s3cret"], ["User-Agent", "Wget/1.21"]],
+        }
+        assert second == {"url": "http://a.example.org/two.iso"}
+        entries = read(ARIA2_LIST)
+        assert [entry.line for entry in entries] == [2, 12]
+        assert entries[0].form == "aria2 entry"
+        ignored = "split, max-connection-per-server, header Accept-Encoding"
+        assert entries[0].note == f"ignored: {ignored}"
+
+    @pytest.mark.parametrize(
+        ("option", "problem"),
+        [
+            ("out=../x", "out '../x' must not contain '..'"),
+            ("out=..\\x", "out '..\\\\x' must not contain '..'"),
+            ("out=/etc/passwd", "out '/etc/passwd' must be relative"),
+            ("out=", "out '' names no file"),
+            ("dir=/home/me", "dir '/home/me/file' must be relative"),
+            ("dir=a/../../b", "must not contain '..'"),
+            ("checksum=sha-256=12", "64 are needed"),
+            ("checksum=crc32=12", "hash algorithm 'crc32' is unknown"),
+            ("header=no colon", "header 'no colon' is not of the form"),
+            ("header=X: a\x0bb", "control characters"),
+        ],
+    )
+    def test_bad_options_of_aria2(self, option: str, problem: str) -> None:
+        text = f"https://x/1\n {option}\nhttps://x/2\n"
+        ((line, told),) = problems(text)
+        assert line == 1
+        assert problem in told
+        assert read(text)[1].verdict is Verdict.OK
+
+    @pytest.mark.parametrize(
+        ("name", "safe"), [("CON", "CON_"), ("a\x1b[2J", "a_[2J"), (".x", "x")]
+    )
+    def test_names_are_made_safe(self, name: str, safe: str) -> None:
+        (fields,) = asked(f"https://x/1\n out={name}/{name}\n")
+        assert (fields["destination_subdir"], fields["filename"]) == (safe, safe)
+
+    def test_an_option_without_a_url(self) -> None:
+        assert "no scheme" in only(" out=x").problem
+
+    def test_several_on_a_line(self) -> None:
+        assert urls("https://x/1 https://x/2\n") == ["https://x/1", "https://x/2"]
+        assert "white space" in only("https://x/1 or so").problem
+        assert "white space" in only("https://x/1\tA title").problem
+
+    def test_formats_follow_each_other(self) -> None:
+        event = json.dumps({"event_type": "download.failed", "url": "https://x/json"})
+        text = f"https://x/1\n{CHROME_BASH}\n{event}\n{SHA256}  sum.iso\nhttps://x/2\n- https://x/3"
+        entries = read(text, base="https://x/")
+        assert [entry.line for entry in entries] == [1, 2, 11, 12, 13, 14]
+        assert [entry.form for entry in entries] == [
+            "", "curl command", "JSON event", "checksum list", "", "text",
+        ]  # fmt: skip
+
+
+class TestProse:
+    def test_urls_in_it(self) -> None:
+        names = ["a.iso", "dir/b_(2).iso", "c.iso", "d.iso", "e.iso", "f", "g"]
+        assert urls(PROSE) == [f"https://example.org/{name}" for name in names]
+        assert [entry.line for entry in read(PROSE)] == [1, 2, 3, 3, 4, 4, 4]
+
+    def test_none_in_it(self) -> None:
+        text = "\n# note\nnothing to see\nhere, or there\n"
+        assert problems(text) == [(3, "there is no http or https URL in this text")]
+
+
+class TestMetalink:
+    def test_version_4(self) -> None:
+        assert asked(METALINK_4) == [
+            {
+                "url": "https://mirror.cz.example.org/leap-x86_64.iso",
+                "mirrors": [
+                    "http://ftp.de.example.org/leap-x86_64.iso",
+                    "http://us.example.org/leap-x86_64.iso",
+                ],
+                "filename": "leap-x86_64.iso",
+                "size_bytes": 4702863360,
+                "hash_config": checksum(SHA256),
+            }
+        ]
+        entry = only(METALINK_4)
+        assert (entry.line, entry.form) == (6, "Metalink, 3 mirrors")
+        assert entry.note == "ignored: URLs that are not http or come twice (1)"
+
+    def test_version_3(self) -> None:
+        assert asked(METALINK_3) == [
+            {
+                "url": "https://de/repomd.xml",
+                "mirrors": ["http://se/repomd.xml"],
+                "filename": "repomd.xml",
+                "size_bytes": 5285,
+                "hash_config": checksum(SHA256),
+            }
+        ]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "line", "problem"),
+        [
+            ('name="leap', 'name="../leap', 6, "name '../leap-x86_64.iso' must not contain '..'"),
+            ('name="leap', 'name="/leap', 6, "must be relative"),
+            ('name="leap', 'name="C:\\leap', 6, "must be relative"),
+            ('name="leap-x86_64.iso"', "", 6, "name '' names no file"),
+            ("<size>4702863360", "<size>many", 6, "size 'many' is no number of bytes"),
+            ("<size>4702863360", "<size>-1", 6, "size '-1' is no number of bytes"),
+            (SHA256, "12", 6, "64 are needed"),
+            (SHA256, "g" * 64, 6, "is not hexadecimal"),
+            ("http", "ftp", 6, "has no http or https URL"),
+            ("</metalink>", "", 20, "no well-formed XML: no element found"),
+            ("<size>", "<size", 7, "no well-formed XML"),
+            ("<file", "<other", 19, "no well-formed XML: mismatched tag"),
+        ],
+    )
+    def test_what_is_refused(self, old: str, new: str, line: int, problem: str) -> None:
+        ((at, told),) = problems(METALINK_4.replace(old, new))
+        assert problem in told
+        assert at == line
+
+    @pytest.mark.parametrize(
+        "declaration",
+        [
+            '<!DOCTYPE m SYSTEM "http://evil.example.org/m.dtd">',
+            '<!DOCTYPE m [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+            '<!DOCTYPE m [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>',
+        ],
+    )
+    def test_no_entities(self, declaration: str) -> None:
+        text = METALINK_4.replace("<metalink", f"{declaration}\n<metalink", 1)
+        assert problems(text) == [
+            (2, "the Metalink has a document type or entities, which are not read")
+        ]
+
+    def test_no_file(self) -> None:
+        assert problems("<metalink/>") == [(1, "the Metalink names no file")]
+
+    def test_not_without_end(self) -> None:
+        text = "<metalink>\n" + f"<a>{'x' * 1_000_000}</a>\n" * 20
+        ((line, told),) = problems(text)
+        assert line == 18
+        assert "at most" in told
+
+
+class TestPages:
+    def test_a_page_is_no_list_unless_asked(self) -> None:
+        entry = only(APACHE_PAGE)
+        assert (entry.line, entry.wants) == (1, "links")
+        assert "say which of its links are wanted" in entry.problem
+
+    def test_links_by_pattern(self) -> None:
+        entries = read(APACHE_PAGE, links="*.iso", base=PAGE_ADDRESS)
+        assert [(entry.line, entry.text) for entry in entries] == [
+            (8, f"{PAGE_ADDRESS}a%20one.iso"),
+            (9, f"{PAGE_ADDRESS}b.ISO?x=1&y=2"),
+        ]
+        assert urls(APACHE_PAGE, links="*/logo*", base=PAGE_ADDRESS) == [f"{PAGE_ADDRESS}logo.png"]
+        assert len(urls(APACHE_PAGE, links="*", base=PAGE_ADDRESS)) == 4
+
+    def test_its_address_is_wanted(self) -> None:
+        entry = only(APACHE_PAGE, links="*.iso")
+        assert (entry.wants, entry.line) == ("base", 6)
+
+    def test_its_own_base(self) -> None:
+        text = APACHE_PAGE.replace("<head>", '<head><base href="http://other.org/a/b">')
+        assert urls(text, links="a*.iso") == ["http://other.org/a/a%20one.iso"]
+        text = text.replace("http://other.org", "")
+        assert urls(text, links="a*", base=PAGE_ADDRESS) == ["https://example.org/a/a%20one.iso"]
+
+    def test_no_link_is_meant(self) -> None:
+        entry = only(APACHE_PAGE, links="*.zip", base=PAGE_ADDRESS)
+        assert entry.problem == "no link of this page is like '*.zip'"
+        assert entry.wants == "links"
+
+    def test_not_without_end(self) -> None:
+        assert "at most" in only("<p>\n" + ("x" * 1_000_000 + "\n") * 20, links="*").problem
+
+
+class TestChecksumLists:
+    def test_with_its_address(self) -> None:
+        folder = "https://example.org/pub/"
+        assert asked(CHECKSUMS, base=f"{folder}SHA256SUMS") == [
+            {
+                "url": f"{folder}Fedora-x.iso",
+                "filename": "Fedora-x.iso",
+                "hash_config": checksum(SHA256),
+            },
+            {
+                "url": f"{folder}images/boot.iso",
+                "filename": "boot.iso",
+                "destination_subdir": "images",
+                "hash_config": checksum(OTHER),
+            },
+            {
+                "url": f"{folder}tools.zip",
+                "filename": "tools.zip",
+                "hash_config": checksum(OTHER),
+            },
+        ]
+
+    def test_signed(self) -> None:
+        assert urls(SIGNED_CHECKSUMS, base="http://x/") == [
+            "http://x/one.iso", "https://example.org/after.iso",
+        ]  # fmt: skip
+
+    def test_its_address_is_wanted(self) -> None:
+        first, second = read(f"{CHECKSUMS}\nhttps://example.org/x\n")
+        assert (first.line, first.wants) == (2, "base")
+        assert second.verdict is Verdict.OK
+
+    @pytest.mark.parametrize("digest", ["12" * 16, "12" * 20, "12" * 48, "12" * 64])
+    def test_algorithms_by_length(self, digest: str) -> None:
+        (fields,) = asked(f"{digest}  x", base="http://x/")
+        assert HashAlgorithm(fields["hash_config"]["algorithm"]).hex_length == len(digest)
+
+    def test_urls_as_names_and_names_of_urls(self) -> None:
+        assert urls(f"{SHA256}  https://y/z.iso") == ["https://y/z.iso"]
+        assert urls(f"{SHA256}  a#b? c.iso", base="http://x/") == ["http://x/a%23b%3F%20c.iso"]
+
+    @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "C:\\x"])
+    def test_hostile_names(self, name: str) -> None:
+        ((line, told),) = problems(f"{SHA256}  {name}", base="http://x/")
+        assert line == 1
+        assert "must" in told
+
+
+class TestJson:
+    def test_configs_come_back(self) -> None:
+        config = FileConfig(
+            url="https://x/a", filename="b", destination_subdir="c", priority=3, size_bytes=7,
+            mirrors=("https://y/a",), headers={"Cookie": "a=b"}, sidecar=True,
+            hash_config={"algorithm": "sha256", "expected_hash": SHA256},
+            file_exists_strategy=FileExistsStrategy.RENAME,
+        )  # fmt: skip
+        entry = only(config.model_dump_json())
+        assert (entry.config, entry.note) == (config, "")
+
+    def test_events(self) -> None:
+        speed = SpeedMetrics(
+            current_speed_bps=1, average_speed_bps=1, eta_seconds=None, elapsed_seconds=1
+        )
+        events = [
+            event
+            for url in ("https://x/a", "https://x/b")
+            for event in (
+                DownloadQueuedEvent(download_id="1", url=url, priority=1),
+                DownloadProgressEvent(
+                    download_id="1", url=url, chunk_size=1, bytes_downloaded=1, total_bytes=2,
+                    speed=speed, progress_percent=50.0,
+                ),
+            )
+        ]  # fmt: skip
+        text = "\n".join(event.model_dump_json() for event in events)
+        assert [(e.line, e.form) for e in read(text)] == [(1, "JSON event"), (3, "JSON event")]
+
+    def test_a_secret_left_out_of_an_event(self) -> None:
+        text = '{"event_type": "download.failed", "url": "https://x/a?token=***"}'
+        assert "has its secret left out" in only(text).problem
+
+    @pytest.mark.parametrize(
+        ("line", "problem"),
+        [
+            ("{", "not valid JSON"),
+            ("{" * 100_000, "not valid JSON"),
+            ('{"a":' * 10_000, "not valid JSON"),
+            ('{"url": 5}', 'needs a "url"'),
+            ("{}", 'needs a "url"'),
+            ('{"url": "ftp://x"}', "scheme 'ftp'"),
+            ('{"url": "http://x/", "filename": "../x"}', "must not contain '..'"),
+            ('{"url": "http://x/", "filename": "a/b"}', "destination_subdir is for them"),
+            ('{"url": "http://x/", "destination_subdir": "/etc"}', "must be relative"),
+            ('{"url": "http://x/", "priority": 0}', "greater than or equal to 1"),
+            ('{"url": "http://x/", "headers": {"Range": "s3cret"}}', "is set by the engine"),
+            ('{"url": "http://x/", "size_bytes": ' + "9" * 5000 + "}", ""),
+        ],
+    )
+    def test_what_is_refused(self, line: str, problem: str) -> None:
+        ((at, told),) = problems(f"{line}\nhttp://x/after\n")
+        assert at == 1
+        assert problem in told
+        assert "s3cret" not in told
+
+    def test_unknown_keys_are_named(self) -> None:
+        note = only('{"url": "http://x/", "id": "1", "uri": 5}').note
+        assert note == "ignored: uri"
+
+
+def test_what_is_on_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "a.iso").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    text = (
+        "https://x/a.iso\nhttps://x/b.iso\nhttps://x/dangling\n"
+        '{"url": "https://y/a.iso", "file_exists_strategy": "overwrite"}\n'
+    )
+    entries = read(text, folder=tmp_path)
+    assert [(entry.verdict, entry.problem) for entry in entries] == [
+        (Verdict.ON_DISK, "already on the disk: a.iso"),
+        (Verdict.OK, ""),
+        (Verdict.ON_DISK, "already on the disk: dangling"),
+        (Verdict.OK, ""),
+    ]
+
+
+def test_duplicates_in_other_clothes() -> None:
+    entries = read("https://x/a\ncurl https://x/a\ncurl https://x/a -o b\nhttps://x/a\n  out=a\n")
+    assert [entry.verdict.value for entry in entries] == ["ok", "duplicate", "ok", "duplicate"]
+
+
+class _Links(HTMLParser):
+    """What the standard library finds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        link = dict(reversed(attrs)).get("href")
+        if tag == "a" and link and link.strip().startswith("h"):
+            self.found.append(link.strip())
+
+
+ATTRIBUTE = st.sampled_from(
+    [
+        ' href="http://x/1&amp;2"', " HREF = 'http://x/3'", "\nhref=http://x/4?a=b", " title='>'",
+        ' title="<a href=http://x/5>"', " hidden", " href=h", "\tdata-href=http://x/6",
+    ]
+)  # fmt: skip
+TAG = st.builds("<{}{}>".format, st.sampled_from("aA"), st.lists(ATTRIBUTE).map("".join))
+PIECE = TAG | st.sampled_from(
+    [
+        "text", "</a>", "<br>", "<abbr href=http://x/7>", "<!-- <a href=http://x/8> -->",
+        "< a href=x>", "<script>'<a href=http://x/9>'</script>", "<SCRIPT async></SCRIPT>",
+        "&lt;a href=http://x/>",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(PIECE).map("".join))
+def test_links_are_those_that_the_standard_library_finds(text: str) -> None:
+    parser = _Links()
+    parser.feed(f"<html>{text}")
+    parser.close()
+    entries = read(f"<html>{text}", links="*", base="http://x/")
+    assert [entry.text for entry in entries if not entry.problem] == [
+        urljoin("http://x/", link) for link in dict.fromkeys(parser.found)
+    ]

@@ -1,0 +1,170 @@
+"""Whatever a text holds: entries or our own error with a line, bounded memory, no escape."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path, PurePath
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rheo_core.inputs import (
+    Entry,
+    ReadOptions,
+    Verdict,
+    bounded_lines,
+    checksum_list,
+    curl,
+    json_lines,
+    metalink,
+    prose,
+    read_entries,
+    url_list,
+    web_page,
+)
+from rheo_core.inputs.formats import read_found, read_markup
+from rheo_core.inputs.found import Found, InputError, Lines
+from rheo_core.inputs.reading import LONGEST_LINE
+from tests.inputs.texts import ALL
+
+READERS = {
+    "checksums": checksum_list.read,
+    "curl": curl.read,
+    "json": json_lines.read,
+    "markup": read_markup,
+    "metalink": metalink.read,
+    "page": web_page.read,
+    "prose": prose.read,
+    "prose line": prose.read_line,
+    "urls": url_list.read,
+    "any": read_found,
+}
+TEXT = st.text(st.characters(codec=None))
+PIECES = st.sampled_from(
+    [
+        "curl ", "'", '"', "\\", "^", "$'", "-H ", "-o ", "--next ", "http://", "https://x/",
+        "[1-9]", "{a,b}", "\n", "\r\n", "\t", "  out=", " dir=", "../", "<a href=", "<metalink>",
+        "<file name='", "<url>", "</url>", "</file>", "<!--", "-->", "<!DOCTYPE", "<![CDATA[",
+        "<?xml", ">", "&#0;", "&amp;", "{", '{"url":"', '"}', '"event_type":"', "a" * 64, "  ",
+        "SHA256 (", ") = ", "\ufeff", "\x00", "-----BEGIN PGP SIGNED MESSAGE-----", "#", "=", ":",
+        "\ud800", "\u2028", "\x0c", "é", "://", "@",
+    ]
+)  # fmt: skip
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A real text with something cut, doubled or put into it."""
+    text = draw(st.sampled_from(ALL))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 30)))
+        text = text[:start] + draw(PIECES | TEXT) + text[end if draw(st.booleans()) else start :]
+    return text
+
+
+TEXTS = TEXT | st.lists(PIECES | TEXT).map("".join) | damaged()
+OPTIONS = st.builds(
+    ReadOptions,
+    base=st.none() | st.just("https://base.example.org/x/") | TEXT,
+    links=st.none() | st.just("*") | TEXT,
+    patterns=st.booleans(),
+    folder=st.none() | st.just(Path("/nowhere")),
+)
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
+@settings(max_examples=300)
+@given(text=TEXTS, options=OPTIONS)
+def test_readers_raise_nothing_but_our_own(
+    reader: Callable[[Lines, ReadOptions], Iterator[Found]], text: str, options: ReadOptions
+) -> None:
+    lines = StringIO(text or "\n", newline=None).readlines()
+    try:
+        found = list(reader(Lines(lines), options))
+    except InputError as error:
+        assert 1 <= error.line <= len(lines)
+        assert str(error)
+    else:
+        assert all(1 <= each.line <= len(lines) for each in found)
+
+
+@settings(max_examples=1000)
+@given(text=TEXTS, options=OPTIONS)
+def test_no_text_raises_or_escapes(text: str, options: ReadOptions) -> None:
+    count = len(StringIO(text, newline=None).readlines())
+    for entry in read_entries(StringIO(text, newline=None), (), options):
+        check(entry, count)
+
+
+def check(entry: Entry, lines: int) -> None:
+    assert 1 <= entry.line <= lines
+    for shown in (entry.text, entry.problem, entry.form, entry.note):
+        assert shown.isprintable()
+    assert (entry.problem == "") == (entry.verdict is Verdict.OK)
+    assert (entry.config is None) == (entry.verdict is Verdict.INVALID)
+    if entry.config is not None:
+        assert entry.config.id
+        assert entry.config.model_dump_json()
+        path = entry.config.get_destination_path(Path("base"))
+        assert ".." not in PurePath(path).parts
+        assert path.is_relative_to("base")
+
+
+@given(st.lists(st.sampled_from(ALL), min_size=1, max_size=3), st.randoms())
+def test_a_text_is_read_the_same_in_any_pieces(texts: list[str], source: random.Random) -> None:
+    """Lines may come with or without their ends, and one after the other."""
+    text = "\n".join(texts)
+    lines = StringIO(text, newline=None).readlines()
+    bare = [line if source.random() < 0.5 else line.rstrip("\n") for line in lines]
+    assert list(read_entries(iter(lines))) == list(read_entries(bare))
+
+
+def test_overlong_lines_are_cut_and_counted_as_one() -> None:
+    text = "https://x/1\n" + "https://x/" + "y" * (3 * LONGEST_LINE) + "\nhttps://x/2\n"
+    entries = list(read_entries(bounded_lines(StringIO(text))))
+    assert [(entry.line, entry.verdict) for entry in entries] == [
+        (1, Verdict.OK), (2, Verdict.INVALID), (3, Verdict.OK),
+    ]  # fmt: skip
+    assert entries[1].problem == "URL is longer than 65,536 characters"
+    assert max(map(len, bounded_lines(StringIO(text)))) == LONGEST_LINE
+
+
+COUNT = """
+import resource, sys
+from rheo_core.inputs import ReadOptions, Verdict, bounded_lines, read_entries
+
+resource.setrlimit(resource.RLIMIT_DATA, ({limit}, {limit}))
+count = 0
+lines = bounded_lines(open(sys.stdin.fileno(), encoding="utf-8", errors="replace"))
+for entry in read_entries(lines, (), ReadOptions(patterns=True)):
+    assert entry.verdict is Verdict.OK, entry
+    count += 1
+print(count)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "count", "limit"),
+    [
+        (f"https://example.org/{'folder/' * 10}file-{{:09}}.iso", 1_000_000, 160 << 20),
+        ('{{"url": "https://example.org/{}", "filename": "{}"}}', 100_000, 48 << 20),
+        ("curl 'https://example.org/{}' -H 'Cookie: a=b'", 50_000, 48 << 20),
+    ],
+)
+def test_a_million_lines_in_bounded_memory(
+    line: str, count: int, limit: int, tmp_path: Path
+) -> None:
+    """What is remembered are hashes; the interpreter takes 20 MB of the limit, 1 MB is 1 << 20."""
+    path = tmp_path / "list.txt"
+    with path.open("w") as file:
+        file.writelines(f"{line.format(number, number)}\n" for number in range(count))
+    with path.open() as file:
+        done = subprocess.run(
+            [sys.executable, "-c", COUNT.format(limit=limit)],
+            stdin=file, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"{count}\n", "")
