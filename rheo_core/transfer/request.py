@@ -132,6 +132,8 @@ class Request:
             raise ours from error
 
     def _translated(self, error: BaseException | None) -> BaseException | None:
+        if error is None:
+            return None
         host = self._exchange.host if self._exchange is not None else ""
         return translation(error, host or self._source.name, self._timeouts) or error
 

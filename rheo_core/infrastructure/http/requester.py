@@ -80,11 +80,7 @@ class Requester:
 
 
 class Exchange:
-    """One GET with the redirects that it meets.
-
-    Attributes:
-        host: the one that is asked; where it fails, the one to blame.
-    """
+    """One GET with the redirects that it meets."""
 
     def __init__(
         self,
@@ -94,9 +90,9 @@ class Exchange:
         timeouts: aiohttp.ClientTimeout,
         own: RequestOptions,
     ) -> None:
-        self.host = ""
         self._requester = requester
         self._url, self._login = split_login(url)
+        self._asked = self._url  # the last one
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
@@ -104,6 +100,11 @@ class Exchange:
         self._has_left = False  # the origin of the user's URL, once
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[ClientResponse] | None = None
+
+    @property
+    def host(self) -> str:
+        """The host that was asked last; where that failed, the one to blame."""
+        return urlsplit(self._asked).hostname or ""
 
     async def open(self) -> ClientResponse:
         """Ask, and follow redirects; returns the head of the last reply.
@@ -164,7 +165,7 @@ class Exchange:
         travel: dict[str, Any] = {}
         if not self._is_plain or self._login is not None or self._jar is not None:
             headers, travel = await self._prepared(url)
-        self.host = urlsplit(url).hostname or ""
+        self._asked = url
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **travel
         )
