@@ -3,15 +3,17 @@
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
+from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector, resolver
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.names import Names
 from tests.servers.scenarios import redirect
 from tests.servers.tls import Authority
 
@@ -189,3 +191,48 @@ async def test_an_error_names_the_host_that_failed(
         there = f"http://localhost:{held.getsockname()[1]}/c4nary?token=c4nary"
         told = await ask(tmp_path, server.on("/a", redirect(there)))
     assert told == "localhost: connection refused"
+
+
+class Book(Names):
+    """Names with addresses of their own; others lead to 127.0.0.1."""
+
+    addresses: ClassVar = {"inner.example": "127.0.0.2", "intranet.example": "127.0.0.2"}
+
+    async def resolve(self, host: str, *args: Any, **kwargs: Any) -> Any:
+        (found,) = await super().resolve(host, *args, **kwargs)
+        return [{**found, "host": self.addresses.get(host, found["host"])}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is Linux's")
+@pytest.mark.parametrize(
+    ("home", "there", "problem"),
+    [
+        ("files.example", "other.example", ""),
+        ("files.example", "inner.example", "refused a redirect to inner.example, which has a"),
+        ("intranet.example", "inner.example", ""),
+    ],
+)
+async def test_a_public_name_of_a_private_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, there: str, problem: str
+) -> None:
+    """Here 127.0.0.2 stands for what is private, and 127.0.0.1 for what is not."""
+    monkeypatch.setattr(resolver, "is_private", lambda host: host == "127.0.0.2")
+    connector = create_secure_connector(resolver=resolver.GuardedResolver(Book()))
+    async with MisbehavingServer(host="127.0.0.2") as inner, MisbehavingServer() as outer:
+        servers = {"127.0.0.2": inner, "127.0.0.1": outer}
+
+        def server_of(host: str) -> MisbehavingServer:
+            return servers[Book.addresses.get(host, "127.0.0.1")]
+
+        def url_of(host: str, path: str) -> str:
+            return f"http://{host}:{server_of(host).url('').rpartition(':')[2]}{path}"
+
+        server_of(there).on("/b", serving(BODY))
+        server_of(home).on("/a", redirect(url_of(there, "/b")))
+        config = FileConfig(url=url_of(home, "/a"))
+        async with AiohttpClient(connector=connector) as client:
+            manager, _ = await fetch(tmp_path, [config], client=client)
+        await connector.close()
+        assert problem in error_of(manager, config)
+        assert (status_of(manager, config) == "failed") is bool(problem)
+        assert len(server_of(there).requests_for("/b")) == (not problem)

@@ -11,6 +11,8 @@ import aiohttp
 
 from rheo_core.domain.exceptions import RequestOptionsError
 
+from .resolver import GuardedResolver
+
 _IP_BOUND_IF = 25  # macOS, netinet/in.h
 _IPV6_BOUND_IF = 125
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}
@@ -44,6 +46,7 @@ def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
     connections is not limited here: slots and segments limit it.
     """
     connector_kwargs.setdefault("limit", 0)
+    connector_kwargs.setdefault("resolver", GuardedResolver())
     return aiohttp.TCPConnector(**connector_kwargs)
 
 

@@ -28,6 +28,7 @@ from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
 from .factories import Route
 from .logins import Login, NetrcFile, login_of, split_login
 from .redirects import check_hop, next_url
+from .resolver import SENT_BY
 from .tls import tls_of
 
 _MOST_REDIRECTS = 10
@@ -102,6 +103,11 @@ class Exchange:
         self._sent: AbstractAsyncContextManager[ClientResponse] | None = None
 
     @property
+    def home(self) -> str:
+        """The host of the user's URL."""
+        return urlsplit(self._url).hostname or ""
+
+    @property
     def host(self) -> str:
         """The host that was asked last; where that failed, the one to blame."""
         return urlsplit(self._asked).hostname or ""
@@ -169,19 +175,24 @@ class Exchange:
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **travel
         )
+        socks = travel["route"].socks if "route" in travel else None
+        is_direct = socks is None and "proxy" not in travel
+        sent_by = SENT_BY.set(self.home if self._has_left and is_direct else "")
         try:
             reply = await sent.__aenter__()
         except Exception as error:
-            if "route" in travel and travel["route"].socks is not None:
-                _explain_socks(error, travel["route"].socks)
+            if socks is not None:
+                _explain_socks(error, socks)
             raise
+        finally:
+            SENT_BY.reset(sent_by)
         self._sent = sent
         return reply
 
     def _options(self, url: str) -> RequestOptions:
         rules, host = self._requester.rules, urlsplit(url).hostname or ""
         if self._has_left:
-            return rules.elsewhere(host, self._own, urlsplit(self._url).hostname or "")
+            return rules.elsewhere(host, self._own, self.home)
         return rules.at_home(host, self._own)
 
     async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
@@ -222,7 +233,7 @@ class Exchange:
 
     def _is_for_host(self, url: str) -> bool:
         """Whether what is kept for a host is for `url`; see `RequestRules.elsewhere`."""
-        return not self._has_left or urlsplit(url).hostname != urlsplit(self._url).hostname
+        return not self._has_left or urlsplit(url).hostname != self.home
 
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
