@@ -24,6 +24,7 @@ def make_manager(
     The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
     certificates are not checked; the settings have no place for them.
     """
+    proxies = getproxies_environment()
     return DownloadManager(
         tracker=tracker,
         max_concurrent=settings.max_concurrent,
@@ -41,7 +42,10 @@ def make_manager(
         durable=settings.durable,
         history_days=settings.history_days,
         request_rules=RequestRules(
-            settings.request, settings.hosts, frozenset(insecure), getproxies_environment()
+            settings.request,
+            settings.hosts,
+            frozenset(insecure),
+            proxies if proxies.keys() - {"no"} else {},
         ),
         session_path=session_path,
         on_problem=on_problem,

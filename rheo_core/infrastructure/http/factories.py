@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from rheo_core.domain.exceptions import RequestOptionsError
+from rheo_core.domain.exceptions import ConnectionFailedError, RequestOptionsError
+from rheo_core.domain.text import printable
 
 from .resolver import GuardedResolver
 
@@ -121,3 +123,17 @@ def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
         return made
 
     return make
+
+
+def explain_socks(error: Exception, proxy: str) -> None:
+    """Raise what `aiohttp_socks` raises by the names that are known here."""
+    from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+
+    host = urlsplit(proxy).hostname or ""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        raise error.__cause__
+    if isinstance(error, EOFError):
+        raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
+    if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
+        said = printable(str(error))[:200] or "timed out"
+        raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error

@@ -1,7 +1,6 @@
 """GET requests as the user wants them: what they carry, how they travel, where they may lead."""
 
 import logging
-import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -14,7 +13,6 @@ from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from rheo_core.domain.exceptions import (
-    ConnectionFailedError,
     RequestOptionsError,
     TooManyRedirectsError,
 )
@@ -25,7 +23,7 @@ from rheo_core.domain.text import printable, redact
 
 from .base import BaseHttpClient
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
-from .factories import Route
+from .factories import Route, explain_socks
 from .logins import Login, NetrcFile, login_of, split_login
 from .redirects import check_hop, next_url
 from .resolver import SENT_BY
@@ -49,7 +47,7 @@ class Requester:
         self.has_rules = not self.rules.are_empty
         self.cookies = CookieFiles()
         self.netrc = NetrcFile()
-        self._digests: dict[tuple[str, Login], aiohttp.DigestAuthMiddleware] = {}
+        self._digests: dict[tuple[tuple[str, str], Login], aiohttp.DigestAuthMiddleware] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
 
@@ -72,7 +70,7 @@ class Requester:
 
     def digest(self, url: str, login: Login) -> aiohttp.DigestAuthMiddleware:
         """Answers the challenges of an origin (RFC 7616), and remembers them."""
-        key = (url.partition("//")[2].partition("/")[0], login)
+        key = (origin_of(url), login)
         if key not in self._digests:
             if ":" in login.name:
                 raise RequestOptionsError("user: a name with a colon does not go with digest")
@@ -175,19 +173,28 @@ class Exchange:
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **travel
         )
+        if self._has_left or travel:
+            reply = await self._carefully(sent, travel)
+        else:
+            reply = await sent.__aenter__()
+        self._sent = sent
+        return reply
+
+    async def _carefully(
+        self, sent: AbstractAsyncContextManager[ClientResponse], travel: dict[str, Any]
+    ) -> ClientResponse:
+        """The reply, where a server chose who is asked, or it does not go the usual way."""
         socks = travel["route"].socks if "route" in travel else None
         is_direct = socks is None and "proxy" not in travel
         sent_by = SENT_BY.set(self.home if self._has_left and is_direct else "")
         try:
-            reply = await sent.__aenter__()
+            return await sent.__aenter__()
         except Exception as error:
             if socks is not None:
-                _explain_socks(error, socks)
+                explain_socks(error, socks)
             raise
         finally:
             SENT_BY.reset(sent_by)
-        self._sent = sent
-        return reply
 
     def _options(self, url: str) -> RequestOptions:
         rules, host = self._requester.rules, urlsplit(url).hostname or ""
@@ -238,7 +245,7 @@ class Exchange:
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
     ) -> None:
-        if self._jar is None and options.cookies is not None:
+        if options.cookies is not None:
             self._jar = await self._requester.cookies.jar(options.cookies)
         if self._jar is None or not (self._is_for_host(url) or self._is_home(url)):
             return
@@ -280,7 +287,7 @@ class Exchange:
 
     def _usual_proxy(self, scheme: str, place: str) -> str | None:
         """What the *_PROXY variables say."""
-        proxies = dict(self._requester.rules.proxies)
+        proxies = self._requester.rules.proxies
         proxy = proxies.get(scheme) or proxies.get("all")
         if not proxy or proxy_bypass_environment(place, proxies):
             return None
@@ -289,17 +296,3 @@ class Exchange:
         except ValueError:
             problem = f"the variable for {scheme}, or for all, is of no use: {redact(proxy)!r}"
             raise RequestOptionsError(f"proxy: {printable(problem)}") from None
-
-
-def _explain_socks(error: Exception, proxy: str) -> None:
-    """Raise what `aiohttp_socks` raises by the names that are known here."""
-    from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
-
-    host = urlsplit(proxy).hostname or ""
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        raise error.__cause__
-    if isinstance(error, EOFError):
-        raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
-    if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
-        said = printable(str(error))[:200] or "timed out"
-        raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error
