@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import save_settings
 from rheo_core.domain import (
+    DownloadManagerError,
     DownloadSnapshot,
     DownloadStatus,
     FileConfig,
     Snapshot,
 )
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import is_redacted, printable
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 from .service import ListLockedError
@@ -181,8 +182,14 @@ class LocalService:
         await self._manager.add(configs)
 
     async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue what ended, as it was asked for."""
+        """Queue what ended, as it was asked for.
+
+        Raises:
+            DownloadManagerError: the link of one held a secret, which the history does not keep.
+        """
         found = [await self._manager.find_config(download_id) for download_id in ids]
+        if any(config and is_redacted(config.url) for config in found):
+            raise DownloadManagerError("its link held a secret, which is not kept; add it anew")
         await self._manager.add([config for config in found if config])
 
     async def pause(self, ids: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 
 if TYPE_CHECKING:
     from rheo_core.config import Settings
@@ -50,7 +50,7 @@ class Bounds:
 
 def fail(message: str, code: ExitCode) -> NoReturn:
     """End the command with one sentence on standard error."""
-    typer.echo(f"rheo: {printable(message)}", err=True)
+    typer.echo(f"rheo: {printable(redact(message))}", err=True)
     raise typer.Exit(code)
 
 

@@ -52,9 +52,17 @@ class Output:
 
 
 def run(
-    wanted: Iterator[Item], remarks: Remarks, settings: Settings, output: Output, bounds: Bounds
+    wanted: Iterator[Item],
+    remarks: Remarks,
+    settings: Settings,
+    output: Output,
+    bounds: Bounds,
+    *,
+    insecure: frozenset[str] = frozenset(),
 ) -> ExitCode:
     """Download what is wanted and tell of it, remarks included.
+
+    The certificates of the hosts `insecure` are not checked.
 
     Returns:
         What the shell should learn; the caller has the folder made.
@@ -62,7 +70,8 @@ def run(
     reporter: Reporter = LiveReporter() if output.live else PlainReporter(quiet=output.quiet)
     with reporter, _logging(reporter, settings, output):
         try:
-            return asyncio.run(_Run(remarks, settings, output, reporter, bounds).main(wanted))
+            runner = _Run(remarks, settings, output, reporter, bounds, insecure)
+            return asyncio.run(runner.main(wanted))
         except (RheoError, OSError) as error:
             reporter.say(f"rheo: {error}")
             return ExitCode.FAILED
@@ -97,12 +106,14 @@ class _Run:
         output: Output,
         reporter: Reporter,
         bounds: Bounds,
+        insecure: frozenset[str],
     ) -> None:
         self._remarks = remarks
         self._settings = settings
         self._output = output
         self._reporter = reporter
         self._bounds = bounds
+        self._insecure = insecure
         self._tally = Tally()
         self._endings = Endings()
         self._tracker = NullTracker()
@@ -117,7 +128,7 @@ class _Run:
 
         gc.freeze()  # what was imported stays
         gc.enable()
-        manager = make_manager(self._settings, tracker=self._tracker)
+        manager = make_manager(self._settings, tracker=self._tracker, insecure=self._insecure)
         async with manager:
             for event_type in _event_types(output):
                 manager.on(event_type, self._tell)

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from rheo_core.domain.hosts import normalise_host_pattern
+from rheo_core.domain.request_options import RequestOptions
 
 from .values import Rate
 
@@ -12,10 +13,8 @@ HostPattern = Annotated[str, AfterValidator(normalise_host_pattern)]
 """`example.org`, or `*.example.org` for every host below it; `find_host` looks it up."""
 
 
-class HostSettings(BaseModel):
+class HostSettings(RequestOptions):
     """What holds for one host, or for each one that a `*.` stands for. Immutable."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     speed_limit: Rate = Field(
         default=None,
@@ -35,3 +34,11 @@ class HostSettings(BaseModel):
         strict=True,
         description="Downloads from it that run at the same time",
     )
+
+    @property
+    def request(self) -> RequestOptions:
+        """How requests to it are made."""
+        return RequestOptions.model_construct(
+            self.model_fields_set & RequestOptions.model_fields.keys(),
+            **{name: getattr(self, name) for name in RequestOptions.model_fields},
+        )

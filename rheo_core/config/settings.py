@@ -21,10 +21,11 @@ from pydantic_settings import (
 )
 
 from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.rules import Rule, read_rules
 
 from .hosts import HostPattern, HostSettings
-from .values import TIB, Rate, SpanLine, from_json, lines, off_is_none, size
+from .values import TIB, Rate, SpanLine, lines, off_is_none, size, table
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -156,11 +157,6 @@ class Settings(BaseSettings):
         description="When another limit holds for all together, in local time: a list of lines "
         'such as "Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that fits',
     )
-    hosts: Annotated[dict[HostPattern, HostSettings], NoDecode, BeforeValidator(from_json)] = Field(
-        default_factory=dict,
-        description="What holds for single hosts: a table for each, such as "
-        '[hosts."example.org"] or [hosts."*.example.org"]',
-    )
     chunk_size: Annotated[int, BeforeValidator(size)] = Field(
         default=4 * _MIB,
         ge=_KIB,
@@ -214,9 +210,21 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"
     )
+    request: Annotated[RequestOptions, NoDecode, table('{"user_agent": "Me/1.0"}')] = Field(
+        default=NO_OPTIONS, description="How all requests are made"
+    )
+    hosts: Annotated[
+        dict[HostPattern, HostSettings],
+        NoDecode,
+        table('{"example.org": {"connections": 2}}'),
+    ] = Field(
+        default_factory=dict,
+        description="What holds for single hosts, requests and limits: a table for each, such as "
+        '[hosts."example.org"]; "*.example.org" stands for each below it',
+    )
     theme: str = Field(default="rheo-dark", min_length=1, description="Colours of the app")
     show_log: bool = Field(default=True, description="Whether the app shows its log")
-    keys: Annotated[dict[str, str], NoDecode, BeforeValidator(from_json)] = Field(
+    keys: Annotated[dict[str, str], NoDecode, table('{"quit": "q"}')] = Field(
         default_factory=dict, description="Keys of the app's actions: action = keys"
     )
 

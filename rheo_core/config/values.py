@@ -28,14 +28,18 @@ def off_is_none(value: object) -> object:
     return None if value in ("off", "none", "0", 0) else value
 
 
-def from_json(value: object) -> object:
-    """The environment gives tables as JSON objects in text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError('should be a JSON object such as {"quit": "q"}') from None
+def table(example: str) -> BeforeValidator:
+    """The environment gives a table as a JSON object in text."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError(f"should be a JSON object such as {example}") from None
+
+    return BeforeValidator(read)
 
 
 def lines(value: object) -> object:

@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (
@@ -88,6 +89,8 @@ class DownloadManager(Limiting):
         origin: whether a file gets its URL as an extended attribute, without secrets.
         rules: which downloads go to another folder, of which the first that matches holds.
         following: commands and notifications that follow the end of a download.
+        request_rules: what requests carry and how they travel, for all and by host; each download
+            may say otherwise (`FileConfig.request`).
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class DownloadManager(Limiting):
         origin: bool = False,
         rules: Sequence[Rule] = (),
         following: Following | None = None,
+        request_rules: RequestRules | None = None,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
             download_dir = Path(download_dir).absolute()
@@ -159,6 +163,7 @@ class DownloadManager(Limiting):
             limits=limits,
             lifecycle=self._lifecycle,
             keep_rejected=self._session is not None,
+            request_rules=request_rules,
             options=TransferOptions(
                 timeout=timeout,
                 connect_timeout=connect_timeout,

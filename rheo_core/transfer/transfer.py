@@ -13,7 +13,7 @@ from rheo_core.domain.exceptions import (
     ProtocolError,
 )
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.http import BaseHttpClient
+from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
 
 from .crew import Crew
@@ -73,7 +73,7 @@ class Transfer:
 
     def __init__(
         self,
-        client: BaseHttpClient,
+        requester: Requester,
         disk: DiskThreads,
         hosts: Hosts,
         limits: Limits,
@@ -88,7 +88,7 @@ class Transfer:
         self._throttles: dict[str, Throttle] = {}  # by host
         self.options = options
         self.record = record
-        self._client = client
+        self._requester = requester
         self._place = place
         self.explain = explain  # told why it goes as it goes
         self._announce = announce  # called once the reply's head is known to be good
@@ -275,9 +275,15 @@ class Transfer:
         connection = None
         if not is_counted:
             connection = self._hosts.connection(source.host, self.explain, self.record.id)
-        headers = self.record.config.headers_for(source.url)
         return Request(
-            self._client, self._hosts, connection, source, segment, state, self._timeouts, headers
+            self._requester,
+            self._hosts,
+            connection,
+            source,
+            segment,
+            state,
+            self._timeouts,
+            self.record.config.options_for(source.url),
         )
 
 
