@@ -267,7 +267,7 @@ class DownloadManager(Limiting):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        pending = self._queue.pending_count if self._is_active else 0
+        pending = self._intake.pending_count() if self._is_active else 0
         await self.close()
         if pending and exc_type is None and self._session is None:  # a session loses nothing
             raise PendingDownloadsError(pending)
