@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.rules import Rule
 
+from .hosts import HostSettings
 from .settings import Settings
 
 _HEAD = """\
@@ -28,6 +30,32 @@ default. Editors that know schemas of TOML find one in [settings.schema.json](se
 
 Sizes and rates may have a unit: `500K`, `5M`, `2.5 MiB`. Tables and lists are given in the
 environment as JSON; a command as one line.
+
+"""
+_REQUESTS = """\
+
+## Requests: for all, and by host
+
+```toml
+[request]
+proxy = "socks5://127.0.0.1:1080"
+
+[hosts."files.example.org"]
+user = "me:password"
+auth = "digest"
+
+[hosts."*.example.org"]
+headers = { X-Api-Key = "key" }
+```
+
+What a download says itself (flags of `rheo download`, a curl command) wins over its host, the host
+over `[request]`. Secrets stay at the host that they are for: a redirect elsewhere gets none.
+`off` stands for nothing said; of a proxy, for none at all.
+
+"""
+_LIMITS = """\
+
+`[hosts."..."]` has besides:
 
 """
 _RULES = """\
@@ -81,7 +109,11 @@ They are ended when rheo ends.
 
 def settings_page() -> str:
     """The page, in Markdown."""
-    return f"{_HEAD}{_table(Settings)}{_RULES}{_table(Rule)}{_COMMANDS}"
+    return (
+        f"{_HEAD}{_table(Settings)}{_REQUESTS}{_table(RequestOptions)}"
+        f"{_LIMITS}{_table(HostSettings, besides=RequestOptions)}"
+        f"{_RULES}{_table(Rule)}{_COMMANDS}"
+    )
 
 
 def settings_schema() -> str:
@@ -119,9 +151,12 @@ def _replace_null(schema: Any) -> None:
             _replace_null(part)
 
 
-def _table(model: type[BaseModel]) -> str:
+def _table(model: type[BaseModel], *, besides: type[BaseModel] = BaseModel) -> str:
+    """The fields of a model, but for those of `besides`."""
     lines = ["| Name | Default | What it is |", "|---|---|---|"]
     for name, field in model.model_fields.items():
+        if name in besides.model_fields:
+            continue
         told = (field.description or "").replace("|", "\\|")
         lines.append(f"| `{name}` | {_default(field)} | {told}{_choices(field)} |")
     return "\n".join(lines) + "\n"
@@ -135,7 +170,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "`off`"
-    if value in ("", ()):
+    if value in ("", ()) or isinstance(value, BaseModel):
         return "none"
     if isinstance(value, Enum):
         value = value.value
