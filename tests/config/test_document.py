@@ -9,6 +9,7 @@ import pytest
 
 from rheo_core.config import Settings, build_settings
 from rheo_core.config.document import settings_page, settings_schema, write_documents
+from rheo_core.config.hosts import HostSettings
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.rules import Rule
 
