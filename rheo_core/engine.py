@@ -1,10 +1,13 @@
 """An engine as the settings want it; what the command and the app start from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.request import getproxies_environment
 
 from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
+from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.request_rules import RequestRules
 from rheo_core.downloads import DownloadManager, Following, RetryHandler
 from rheo_core.tracking import BaseTracker
 
@@ -15,8 +18,14 @@ def make_manager(
     tracker: BaseTracker | None = None,
     session_path: Path | None = None,
     on_problem: Callable[[str], None] | None = None,
+    insecure: Iterable[str] = (),
 ) -> DownloadManager:
-    """A manager, not yet open; the other arguments are those of `DownloadManager`."""
+    """A manager, not yet open; the other arguments are those of `DownloadManager`.
+
+    The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
+    certificates are not checked; the settings have no place for them.
+    """
+    proxies = getproxies_environment()
     return DownloadManager(
         tracker=tracker,
         max_concurrent=settings.max_concurrent,
@@ -27,6 +36,9 @@ def make_manager(
         connect_timeout=settings.connect_timeout,
         stall_timeout=settings.stall_timeout,
         speed_limit_bps=settings.speed_limit,
+        schedule=settings.schedule,
+        slow_limit_bps=settings.slow_limit,
+        hosts=make_host_limits(settings),
         chunk_size=settings.chunk_size,
         connections=settings.connections,
         connections_per_host=settings.connections_per_host,
@@ -42,9 +54,23 @@ def make_manager(
             timeout=settings.command_timeout,
             on_desktop=settings.notify is Notify.DESKTOP,
         ),
+        request_rules=RequestRules(
+            settings.request,
+            {host: each.request for host, each in settings.hosts.items()},
+            frozenset(insecure),
+            proxies if proxies.keys() - {"no"} else {},
+        ),
         session_path=session_path,
         on_problem=on_problem,
     )
+
+
+def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
+    """The limits of single hosts."""
+    return {
+        pattern: HostLimits(host.speed_limit, host.connections, host.max_concurrent)
+        for pattern, host in settings.hosts.items()
+    }
 
 
 def make_retry_handler(settings: Settings) -> RetryHandler:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 
 from .options import ExitCode, fail
 from .preview import explained
@@ -125,7 +125,7 @@ class Remarks:
         self._count[remark.is_problem] += 1
         is_wanted = remark.is_problem or not self._quiet
         if is_wanted and self._count[remark.is_problem] <= _MOST_LINES:
-            say(f"rheo: {printable(remark.text)}")
+            say(f"rheo: {printable(redact(remark.text))}")
 
     def finish(self, say: Callable[[str], None]) -> None:
         """Say how many were too many; there will be no more."""

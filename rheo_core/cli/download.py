@@ -1,6 +1,7 @@
 """`rheo download`: from arguments to downloads."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain, islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,31 +10,54 @@ import typer
 
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.domain.schedule import parse_start
+from rheo_core.domain.sizes import parse_size
 
 from .asked import Item, Placed, Remarks, entries, judged
-from .options import CommonOptions, ExitCode, fail, settings_in_force
+from .options import Bounds, CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
+    AllowDowngrade,
+    At,
+    Auth,
     Base,
+    Bearer,
+    CaFile,
+    Certificate,
     Checksum,
     Connections,
+    Cookies,
     DryRun,
     Exists,
     Filename,
     Glob,
+    Headers,
     InputFiles,
+    Insecure,
+    Interface,
+    Ipv4,
+    Ipv6,
     JsonEvents,
+    Key,
     LimitRate,
     Links,
     Mirrors,
+    Netrc,
     OutputDir,
+    Proxy,
     Quiet,
+    Referer,
     Retries,
     ServerTime,
     Sidecar,
+    StopAfter,
     Urls,
+    User,
+    UserAgent,
     Workers,
 )
 from .preview import preview
+from .requests import RequestFlags, insecure_hosts
 
 if TYPE_CHECKING:
     from rheo_core.config import Settings
@@ -56,16 +80,35 @@ def download(
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,
+    at: At = None,
+    stop_after: StopAfter = None,
     retries: Retries = None,
     exists: Exists = None,
     server_time: ServerTime = None,
+    headers: Headers = None,
+    user_agent: UserAgent = None,
+    referer: Referer = None,
+    cookies: Cookies = None,
+    user: User = None,
+    auth: Auth = None,
+    bearer: Bearer = None,
+    netrc: Netrc = False,
+    proxy: Proxy = None,
+    ca_file: CaFile = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    insecure: Insecure = None,
+    ipv4: Ipv4 = False,
+    ipv6: Ipv6 = False,
+    interface: Interface = None,
+    allow_downgrade: AllowDowngrade = False,
     json_events: JsonEvents = False,
     quiet: Quiet = False,
 ) -> None:
     """Download files. Interrupted or failed ones go on when the same command is run again.
 
     Ends with 0 if all went well, 1 if a download failed or some input was bad, 2 for wrong usage,
-    4 if the disk is full or not writable, 130 if interrupted.
+    3 if stopped by --stop-after, 4 if the disk is full or not writable, 130 if interrupted.
     """
     common: CommonOptions = context.obj
     if not urls and not input_files:
@@ -83,6 +126,26 @@ def download(
         server_time=server_time,
         rules=None if output is None else (),  # whoever names a folder wants this one
     )
+    bounds = _bounds(at, stop_after)
+    requests = RequestFlags(
+        headers=headers,
+        user_agent=user_agent,
+        referer=referer,
+        cookies=cookies,
+        user=user,
+        auth=auth,
+        bearer=bearer,
+        netrc=netrc,
+        proxy=proxy,
+        ca_file=ca_file,
+        client_cert=certificate,
+        client_key=key,
+        ipv4=ipv4,
+        ipv6=ipv6,
+        interface=interface,
+        allow_downgrade=allow_downgrade,
+    ).read()
+    unchecked = insecure_hosts(insecure or [])
     options = _options(glob, links, base, settings, dry_run)
     found = entries(urls or [], input_files or [], options)
     if dry_run:
@@ -97,15 +160,35 @@ def download(
     wanted = chain([first], wanted)
     if sidecar:
         wanted = map(_with_sidecar, wanted)
+    if requests is not NO_OPTIONS:
+        wanted = (_with_options(item, requests) for item in wanted)
     _make_folder(settings.download_dir)
 
     from .running import Output, run
 
     shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
-    code = run(wanted, remarks, settings, shown)
+    code = run(wanted, remarks, settings, shown, bounds, insecure=unchecked)
     if code is ExitCode.DONE and remarks.any_problem:
         code = ExitCode.FAILED
     raise typer.Exit(code)
+
+
+def _bounds(at: str | None, stop_after: str | None) -> Bounds:
+    """When to start and to stop; ends the command where that is not right."""
+    start_at = size = None
+    if at is not None:
+        try:
+            start_at = parse_start(at, datetime.now())
+        except ValueError as error:
+            fail(f"--at = {at!r} is not acceptable: it {error}.", ExitCode.USAGE)
+    if stop_after is not None:
+        try:
+            size = parse_size(stop_after)
+        except ValueError as error:
+            fail(f"--stop-after = {stop_after!r} is not acceptable: it {error}.", ExitCode.USAGE)
+        if size == 0:
+            fail(f"--stop-after = {stop_after!r} is not acceptable: it is nothing.", ExitCode.USAGE)
+    return Bounds(start_at, size)
 
 
 def _options(
@@ -136,6 +219,12 @@ def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
         remarks.tell(item, say)
     remarks.finish(say)
     return None
+
+
+def _with_options(item: Item, options: RequestOptions) -> Item:
+    if not isinstance(item, FileConfig):
+        return item
+    return item.model_copy(update={"request": options.over(item.request)})
 
 
 def _with_sidecar(item: Item) -> Item:

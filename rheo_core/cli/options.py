@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 
 if TYPE_CHECKING:
     from rheo_core.config import Settings
@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1  # some download failed, or some input is not right
     USAGE = 2
+    STOPPED = 3  # by --stop-after
     DISK = 4  # full, or not writable
     INTERRUPTED = 130
 
@@ -39,9 +40,17 @@ class CommonOptions:
     verbose: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When a run begins, and when it ends before all is done."""
+
+    start_at: float | None = None  # seconds since the epoch
+    stop_after: int | None = None  # bytes
+
+
 def fail(message: str, code: ExitCode) -> NoReturn:
     """End the command with one sentence on standard error."""
-    typer.echo(f"rheo: {printable(message)}", err=True)
+    typer.echo(f"rheo: {printable(redact(message))}", err=True)
     raise typer.Exit(code)
 
 

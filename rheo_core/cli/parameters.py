@@ -1,5 +1,6 @@
 """What the command line takes: the flags of each argument and option, and their help."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -92,6 +93,22 @@ LimitRate = Annotated[
         "500K or 5M; off for none.",
     ),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Wait until then before anything is fetched: 23:30, or 2026-11-24T01:00.",
+    ),
+]
+StopAfter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="End once so many bytes, such as 500M or 2G, have come in this run; the same "
+        "command goes on from there. The exit code is 3 then.",
+    ),
+]
 Retries = Annotated[
     int | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
 ]
@@ -101,6 +118,109 @@ ServerTime = Annotated[
     typer.Option(
         "--server-time/--no-server-time", help="Give each file the time that the server has for it."
     ),
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-H",
+        "--header",
+        metavar="'NAME: VALUE'",
+        help="Header to send with every request; not past a redirect to another origin, nor to "
+        "mirrors. May be repeated.",
+    ),
+]
+UserAgent = Annotated[
+    str | None, typer.Option("-A", "--user-agent", metavar="TEXT", help="What to call ourselves.")
+]
+Referer = Annotated[
+    str | None, typer.Option("-e", "--referer", metavar="URL", help="Page that led to the files.")
+]
+Cookies = Annotated[
+    Path | None,
+    typer.Option(
+        "-b",
+        "--cookies",
+        metavar="FILE",
+        help="Cookies to send, in a cookies.txt; it is only read.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "-u",
+        "--user",
+        metavar="NAME[:PASSWORD]",
+        help="Login for every URL given. Others on this machine may see what is in the command: "
+        "with the name alone, the password is asked for, or with --netrc looked up.",
+    ),
+]
+Auth = Annotated[
+    str | None,
+    typer.Option(metavar="basic|digest", help="How the login is told; digest: when asked."),
+]
+Bearer = Annotated[
+    str | None,
+    typer.Option(metavar="TOKEN", help="Bearer token to send; - asks for it."),
+]
+Netrc = Annotated[
+    bool, typer.Option("--netrc", help="Look up logins in ~/.netrc, or the file $NETRC.")
+]
+Proxy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Proxy (http, https, socks5); off: none, whatever the *_PROXY variables say.",
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Certificates (PEM) of the authorities to believe, instead of the system's.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--cert",
+        metavar="FILE",
+        help="Certificate (PEM) to show to the server.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="Its key (PEM), where it is not in the same file.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Insecure = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="HOST",
+        help="Do not check the certificates of HOST: anyone on the way may read and change what "
+        "comes. For this command only. May be repeated.",
+    ),
+]
+Ipv4 = Annotated[bool, typer.Option("-4", "--ipv4", help="Connect by IPv4 only.")]
+Ipv6 = Annotated[bool, typer.Option("-6", "--ipv6", help="Connect by IPv6 only.")]
+Interface = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Address or name of the network interface to connect from."
+    ),
+]
+AllowDowngrade = Annotated[
+    bool, typer.Option("--allow-downgrade", help="Follow redirects from https to http.")
 ]
 JsonEvents = Annotated[
     bool, typer.Option("--json", help="Write each event as a line of JSON to standard output.")

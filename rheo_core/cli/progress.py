@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 from rheo_core.events import (
     DownloadEvent,
     DownloadFailedEvent,
@@ -213,4 +213,4 @@ class LogLines(logging.Handler):
         self._reporter = reporter
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._reporter.say(f"{record.levelname.lower():<9} {record.getMessage()}")
+        self._reporter.say(f"{record.levelname.lower():<9} {redact(record.getMessage())}")

@@ -6,21 +6,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rheo_core.config import LogLevel, Notify, Settings
 from rheo_core.domain import FileConfig, RheoError
+from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.events.endings import Endings, terminal_notice
+from rheo_core.infrastructure.wall_clock import sleep_until
 from rheo_core.tracking import NullTracker
 
 from .asked import Item, Remark, Remarks
 from .feed import Feed
 from .json_lines import JsonLines
-from .options import ExitCode
+from .options import Bounds, ExitCode
 from .outcome import ENDS, Tally
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
 
@@ -48,8 +51,18 @@ class Output:
         return sys.stderr.isatty() and not plain
 
 
-def run(wanted: Iterator[Item], remarks: Remarks, settings: Settings, output: Output) -> ExitCode:
+def run(
+    wanted: Iterator[Item],
+    remarks: Remarks,
+    settings: Settings,
+    output: Output,
+    bounds: Bounds,
+    *,
+    insecure: frozenset[str] = frozenset(),
+) -> ExitCode:
     """Download what is wanted and tell of it, remarks included.
+
+    The certificates of the hosts `insecure` are not checked.
 
     Returns:
         What the shell should learn; the caller has the folder made.
@@ -57,7 +70,8 @@ def run(wanted: Iterator[Item], remarks: Remarks, settings: Settings, output: Ou
     reporter: Reporter = LiveReporter() if output.live else PlainReporter(quiet=output.quiet)
     with reporter, _logging(reporter, settings, output):
         try:
-            return asyncio.run(_Run(remarks, settings, output, reporter).main(wanted))
+            runner = _Run(remarks, settings, output, reporter, bounds, insecure)
+            return asyncio.run(runner.main(wanted))
         except (RheoError, OSError) as error:
             reporter.say(f"rheo: {error}")
             return ExitCode.FAILED
@@ -86,12 +100,20 @@ class _Run:
     """One run of the command."""
 
     def __init__(
-        self, remarks: Remarks, settings: Settings, output: Output, reporter: Reporter
+        self,
+        remarks: Remarks,
+        settings: Settings,
+        output: Output,
+        reporter: Reporter,
+        bounds: Bounds,
+        insecure: frozenset[str],
     ) -> None:
         self._remarks = remarks
         self._settings = settings
         self._output = output
         self._reporter = reporter
+        self._bounds = bounds
+        self._insecure = insecure
         self._tally = Tally()
         self._endings = Endings()
         self._tracker = NullTracker()
@@ -106,14 +128,19 @@ class _Run:
 
         gc.freeze()  # what was imported stays
         gc.enable()
-        manager = make_manager(self._settings, tracker=self._tracker)
+        manager = make_manager(self._settings, tracker=self._tracker, insecure=self._insecure)
         async with manager:
             for event_type in _event_types(output):
                 manager.on(event_type, self._tell)
             lines = JsonLines() if output.json else None
             if lines is not None:
                 manager.on("*", lines.add)
+            manager.set_limits(stop_after_bytes=self._bounds.stop_after)
+            stopping = asyncio.create_task(manager.wait_until_stopped())
+            stopping.add_done_callback(_unless_cancelled(interrupted.set))
             finished = await _unless(interrupted, self._download(Feed(wanted), manager))
+            stopped = stopping.done()
+            stopping.cancel()
             await manager.close()
         if self._is_read and tally.ended == reporter.expected:
             finished = True  # the interrupt came too late
@@ -126,11 +153,15 @@ class _Run:
         if not output.quiet:
             reporter.say(f"{tally.summary()}, in {self._settings.download_dir}")
             if not finished:
-                reporter.say("Interrupted; run the same command again to go on from here.")
-        return tally.exit_code if finished else ExitCode.INTERRUPTED
+                why = "Stopped after the bytes of --stop-after" if stopped else "Interrupted"
+                reporter.say(f"{why}; run the same command again to go on from here.")
+        if finished:
+            return tally.exit_code
+        return ExitCode.STOPPED if stopped else ExitCode.INTERRUPTED
 
     async def _download(self, feed: Feed[Item], manager: "DownloadManager") -> None:
         """Queue what is wanted, a little ahead of what runs, and see it to its end."""
+        await self._wait_for_start()
         while items := await feed.take():
             configs = [item for item in items if isinstance(item, FileConfig)]
             for item in items:
@@ -144,6 +175,14 @@ class _Run:
         self._remarks.finish(self._reporter.say)
         self._is_read = True
         await manager.wait_until_complete()
+
+    async def _wait_for_start(self) -> None:
+        start_at = self._bounds.start_at
+        if start_at is None:
+            return
+        if not self._output.quiet:
+            self._reporter.say(f"Waits until {start_text(start_at, datetime.now())}.")
+        await sleep_until(start_at)
 
     def _tell(self, event: DownloadEvent) -> None:
         self._tally.add(event)
@@ -178,6 +217,10 @@ async def _unless(interrupted: asyncio.Event, work: Coroutine[None, None, None])
         for task in (doing, stop):
             task.cancel()
         await asyncio.gather(doing, stop, return_exceptions=True)
+
+
+def _unless_cancelled(tell: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
+    return lambda task: None if task.cancelled() else tell()
 
 
 def _catch_signals(reporter: Reporter) -> asyncio.Event:

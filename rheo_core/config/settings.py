@@ -9,10 +9,7 @@ from typing import Annotated, Any
 import platformdirs
 from pydantic import (
     BeforeValidator,
-    ByteSize,
     Field,
-    TypeAdapter,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -24,12 +21,14 @@ from pydantic_settings import (
 )
 
 from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.rules import Rule, read_rules
+
+from .hosts import HostPattern, HostSettings
+from .values import TIB, Rate, SpanLine, lines, off_is_none, size, table
 
 _KIB = 1024
 _MIB = 1024 * _KIB
-_TIB = 1024 * 1024 * _MIB
-_BYTE_SIZE: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
 class LogLevel(StrEnum):
@@ -50,26 +49,6 @@ class Notify(StrEnum):
     DESKTOP = "desktop"
 
 
-def _size(value: object) -> int:
-    """Bytes from a number or from text such as `500K`, `5M`, `2.5 MB`, `1MiB`."""
-    try:
-        return int(_BYTE_SIZE.validate_python(value))
-    except (ValidationError, OverflowError):
-        raise ValueError("should be a size such as 65536, 500K, 5M or 2.5 MiB") from None
-
-
-def _off_is_none(value: object) -> object:
-    """None for the ways to say that there is no limit: `off`, `none`, 0."""
-    if isinstance(value, str):
-        value = value.strip().lower()
-    return None if value in ("off", "none", "0", 0) else value
-
-
-def _rate(value: object) -> int | None:
-    value = _off_is_none(value)
-    return None if value is None else _size(value)
-
-
 def _folder(value: object) -> Path:
     """An absolute path, with `~` expanded."""
     text = str(value) if isinstance(value, str | Path) else ""
@@ -79,16 +58,6 @@ def _folder(value: object) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError:
         raise ValueError("should be the path of a folder; there is no such user") from None
-
-
-def _key_table(value: object) -> object:
-    """The environment gives the table as a JSON object in text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError('should be a JSON object such as {"quit": "q"}') from None
 
 
 def _command(value: object) -> tuple[str, ...]:
@@ -162,24 +131,33 @@ class Settings(BaseSettings):
     file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
         default=FileExistsStrategy.SKIP, description="What to do when the file exists"
     )
-    timeout: Annotated[Seconds | None, BeforeValidator(_off_is_none)] = Field(
+    timeout: Annotated[Seconds | None, BeforeValidator(off_is_none)] = Field(
         default=None, description="Limit for a whole attempt, in seconds; off: no limit"
     )
     connect_timeout: Seconds = Field(default=30.0, description="Limit for connecting, in seconds")
     stall_timeout: Seconds = Field(
         default=60.0, description="Longest time without a byte, in seconds"
     )
-    stall_speed: Annotated[int, BeforeValidator(_size)] = Field(
+    stall_speed: Annotated[int, BeforeValidator(size)] = Field(
         default=100,
         ge=0,
-        le=_TIB,
+        le=TIB,
         description="Fewer bytes a second than this over stall_timeout count as none",
     )
-    speed_limit: Annotated[int | None, Field(gt=0, le=_TIB), BeforeValidator(_rate)] = Field(
+    speed_limit: Rate = Field(
         default=None,
         description="Limit for all downloads together, in bytes a second, such as 500K; off: none",
     )
-    chunk_size: Annotated[int, BeforeValidator(_size)] = Field(
+    slow_limit: Annotated[int, Field(ge=1, le=TIB), BeforeValidator(size)] = Field(
+        default=100_000,
+        description="Limit for all downloads together in slow mode, in bytes a second",
+    )
+    schedule: Annotated[tuple[SpanLine, ...], NoDecode, BeforeValidator(lines)] = Field(
+        default=(),
+        description="When another limit holds for all together, in local time: a list of lines "
+        'such as "Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that fits',
+    )
+    chunk_size: Annotated[int, BeforeValidator(size)] = Field(
         default=4 * _MIB,
         ge=_KIB,
         le=64 * _MIB,
@@ -189,7 +167,7 @@ class Settings(BaseSettings):
         default=True,
         description="Whether files are synced to the disk; without, a power cut may spoil new ones",
     )
-    history_days: Annotated[int | None, BeforeValidator(_off_is_none)] = Field(
+    history_days: Annotated[int | None, BeforeValidator(off_is_none)] = Field(
         default=365,
         ge=1,
         le=36_500,
@@ -232,9 +210,21 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"
     )
+    request: Annotated[RequestOptions, NoDecode, table('{"user_agent": "Me/1.0"}')] = Field(
+        default=NO_OPTIONS, description="How all requests are made"
+    )
+    hosts: Annotated[
+        dict[HostPattern, HostSettings],
+        NoDecode,
+        table('{"example.org": {"connections": 2}}'),
+    ] = Field(
+        default_factory=dict,
+        description="What holds for single hosts, requests and limits: a table for each, such as "
+        '[hosts."example.org"]; "*.example.org" stands for each below it',
+    )
     theme: str = Field(default="rheo-dark", min_length=1, description="Colours of the app")
     show_log: bool = Field(default=True, description="Whether the app shows its log")
-    keys: Annotated[dict[str, str], NoDecode, BeforeValidator(_key_table)] = Field(
+    keys: Annotated[dict[str, str], NoDecode, table('{"quit": "q"}')] = Field(
         default_factory=dict, description="Keys of the app's actions: action = keys"
     )
 

@@ -13,6 +13,7 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
+from rheo_core.domain.request_options import REVEAL
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import write_atomically
 
@@ -107,13 +108,20 @@ def save_settings(
 
 def _differing(settings: Settings) -> dict[str, Any]:
     """The values that are not the defaults, as TOML knows them; it has no None, which is `off`."""
-    values = settings.model_dump(mode="json")
+    values = settings.model_dump(mode="json", context=REVEAL)
     defaults = _Layer().model_dump(mode="json")
     return {
-        name: "off" if value is None else value
+        name: "off" if value is None else _without_nulls(value)
         for name, value in values.items()
         if value != defaults[name]
     }
+
+
+def _without_nulls(value: Any) -> Any:
+    """Tables without what is left open in them."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(inner) for name, inner in value.items() if inner not in (None, [])}
 
 
 def _read_environment() -> tuple[dict[str, Any], list[str]]:
@@ -135,11 +143,11 @@ def _check(
 
 
 def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    """`values` less those at `paths`, which are one or two names long."""
+    """`values` less those at `paths`, which lead through tables."""
     left = dict(values)
     for name, *rest in paths:
-        if rest:
-            left[name] = {key: value for key, value in left[name].items() if key != rest[0]}
+        if rest and isinstance(left.get(name), dict):
+            left[name] = _without(left[name], [tuple(rest)])
         else:
             left.pop(name, None)
     return left
@@ -163,10 +171,23 @@ def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
     good, bad = _check(values)
     if bad:
         _keep_copy(path, data)
-    return good, [
+    problems = [
         f"{shown}{f', line {line}' if line else ''}: {_sentence(bad[place])}"
         for line, place in sorted((line_of(text, place) or 0, place) for place in bad)
     ]
+    if _holds_secrets(good) and path.stat().st_mode & 0o077:
+        problems.append(
+            f"{shown} holds secrets, and others may read it; chmod 600 puts that right."
+        )
+    return good, problems
+
+
+def _holds_secrets(values: dict[str, Any]) -> bool:
+    settings = _Layer(**values)
+    return any(
+        options.has_login or options.headers or options.proxy is not None
+        for options in (settings.request, *settings.hosts.values())
+    )
 
 
 def _reason(error: Exception) -> str:

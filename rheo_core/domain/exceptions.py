@@ -114,6 +114,10 @@ class DownloadTimeoutError(DownloadError):
         super().__init__(f"{what} for {seconds:g} s" if seconds else f"{what}: timed out")
 
 
+class RequestOptionsError(DownloadError):
+    """What the user says of a request cannot be done: a file is missing, a proxy of no use."""
+
+
 class TooManyRedirectsError(DownloadError):
     """The server sends from one address to the next."""
 

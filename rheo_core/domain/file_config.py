@@ -13,8 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
-from .request_headers import Headers, for_any_origin, read_headers
-from .text import is_unicode, printable, redact_url
+from .request_headers import Headers, read_headers
+from .request_options import NO_OPTIONS, RequestOptions
+from .text import is_unicode, printable, redact, redact_url
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
@@ -104,7 +105,8 @@ def _host_of(origin: str) -> str:
     return f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
-def _origin_of(url: str) -> tuple[str, str]:
+def origin_of(url: str) -> tuple[str, str]:
+    """Scheme, and host with port: what secrets are bound to (RFC 9110 4.3.1)."""
     return urlsplit(url).scheme, host_of(url)
 
 
@@ -141,6 +143,15 @@ class FileConfig(BaseModel):
     fetch_url: Annotated[str, BeforeValidator(normalise_url)] | None = Field(
         default=None, description="Where it is fetched from now, where `url` has expired"
     )
+    speed_limit: int | None = Field(
+        default=None, ge=1, description="Limit for this download alone, bytes/s; None: no limit"
+    )
+    start_at: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="It does not begin before this time, seconds since the epoch; None: at once",
+    )
     sidecar: bool = Field(
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
     )
@@ -148,6 +159,11 @@ class FileConfig(BaseModel):
         default=(),
         repr=False,
         description="Header fields sent with its requests; a mapping will do",
+    )
+    request: RequestOptions = Field(
+        default=NO_OPTIONS,
+        repr=False,
+        description="How its requests are made, where other than the settings say",
     )
 
     @field_validator("destination_subdir")
@@ -188,14 +204,29 @@ class FileConfig(BaseModel):
         """Every URL that it may be fetched from, the preferred one first, each once."""
         return tuple(dict.fromkeys((self.fetch_url or self.url, *self.mirrors)))
 
-    def headers_for(self, url: str) -> Headers:
-        """The headers that a request to `url` carries.
+    def options_for(self, url: str) -> RequestOptions:
+        """What a request to `url` carries, and how it travels, as far as the download says so.
 
-        All of them at the origin of `self.url`; elsewhere, as at a mirror, none that may be secret.
+        All of it at the origin of `self.url`; elsewhere, as at a mirror, no secret.
         """
-        if not self.headers or _origin_of(url) == _origin_of(self.url):
-            return self.headers
-        return for_any_origin(self.headers)
+        options = self.request
+        if self.headers:
+            options = RequestOptions(headers=self.headers).over(options)
+        if options is NO_OPTIONS or origin_of(url) == origin_of(self.url):
+            return options
+        return options.without_secrets()
+
+    def without_secrets(self) -> Self:
+        """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs."""
+        return self.model_copy(
+            update={
+                "url": redact(self.url),
+                "fetch_url": None,
+                "mirrors": tuple(map(redact, self.mirrors)),
+                "headers": (),
+                "request": NO_OPTIONS,
+            }
+        )
 
     def get_destination_filename(self) -> str:
         """The name asked for, else the one the URL suggests; safe as one path component.

@@ -53,9 +53,18 @@ def _read_header(pair: object) -> tuple[str, str]:
         raise ValueError(f"header name {shown!r} is not one (letters, digits and - are)")
     if is_of_engine(name):
         raise ValueError(f"header {shown!r} is set by the engine")
+    return name, check_value(value, f"the value of header {shown!r}")
+
+
+def check_value(value: str, what: str) -> str:
+    """`value` without the white space around it, fit to be the value of a header.
+
+    Raises:
+        ValueError: it is not. The sentence names `what` it is, never the value.
+    """
     value = value.strip(" \t")
     if _CONTROL.search(value):
-        raise ValueError(f"the value of header {shown!r} contains control characters")
+        raise ValueError(f"{what} contains control characters")
     if not is_unicode(value):
-        raise ValueError(f"the value of header {shown!r} is not valid Unicode")
-    return name, value
+        raise ValueError(f"{what} is not valid Unicode")
+    return value

@@ -18,14 +18,14 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig, ValidationResult
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.http import BaseHttpClient
+from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.marks import FileMarks
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     Hosts,
+    Limits,
     PartFile,
     Plan,
-    TokenBucket,
     Transfer,
     TransferOptions,
     fetch_checksum,
@@ -42,11 +42,11 @@ from .validation import BaseFileValidator, compare
 class Tools:
     """What every attempt works with."""
 
-    client: BaseHttpClient
+    requester: Requester
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
     hosts: Hosts
-    limit: TokenBucket
+    limits: Limits
     options: TransferOptions
     lifecycle: Lifecycle
     reporter: ProgressReporter
@@ -117,7 +117,9 @@ class Attempt:
         self._tools.lifecycle.explain(self._record, "looking for its checksum file")
         timeouts = self._tools.options.timeouts
         for url in dict.fromkeys((config.sources[0], config.url)):
-            found = await fetch_checksum(self._tools.client, url, timeouts, config.headers_for(url))
+            found = await fetch_checksum(
+                self._tools.requester, url, timeouts, config.options_for(url)
+            )
             if found is not None:
                 return found
         raise FileValidationError(
@@ -138,10 +140,10 @@ class Attempt:
             return part
 
         transfer = Transfer(
-            tools.client,
+            tools.requester,
             tools.disk,
             tools.hosts,
-            (tools.limit,),
+            tools.limits,
             tools.options,
             record,
             place,

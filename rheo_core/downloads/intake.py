@@ -54,6 +54,12 @@ class Intake:
             if is_wanted and record.id not in self._queue:
                 self.requeue(record.config)
 
+    def pending_count(self) -> int:
+        """Downloads that have not ended; some of those that have still hold their slots."""
+        records = self._tracker.records()
+        ended = sum(record.status.is_terminal and record.id in self._queue for record in records)
+        return self._queue.pending_count - ended
+
     async def add(self, files: Sequence[FileConfig], pool: WorkerPool) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning.
 
@@ -108,7 +114,7 @@ class Intake:
         if record is None:  # put into the queue behind the manager's back
             self._queue.put(config)
         else:
-            self._queue.put(config, record.priority, record.rank)
+            self._queue.put(record.config, record.priority, record.rank)  # it may have changed
             self._lifecycle.waits_again(record)
 
     def _ranked(self, record: DownloadRecord) -> DownloadRecord:

@@ -10,6 +10,7 @@ from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.domain.hash_validation import HashAlgorithm
+from rheo_core.domain.text import redact
 from rheo_core.events import (
     BaseEmitter,
     DownloadCancelledEvent,
@@ -212,7 +213,7 @@ class Lifecycle:
 
     def _publish(self, record: DownloadRecord, kind: type[DownloadEvent], **facts: object) -> None:
         if self._emitter.has_listeners(_type_of(kind)):
-            values = {"download_id": record.id, "url": record.config.url, **facts}
+            values = {"download_id": record.id, "url": redact(record.config.url), **facts}
             self._emitter.publish(kind.model_validate(values))
 
 

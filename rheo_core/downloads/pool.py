@@ -114,7 +114,7 @@ class WorkerPool:
         while True:
             self._note_slots()
             await self._slot_free.wait()
-            config = await self._queue.get_next(self._hosts.is_full)
+            config = await self._queue.get_next(self._hosts.is_busy)
             if len(self._running) >= self._slots:  # fewer slots since the wait began
                 self._requeue(config)
             else:

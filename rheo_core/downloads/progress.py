@@ -2,6 +2,7 @@
 
 import asyncio
 
+from rheo_core.domain.text import redact
 from rheo_core.events import BaseEmitter, DownloadEventType, DownloadProgressEvent
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
@@ -33,7 +34,7 @@ class ProgressReporter:
             self._emitter.publish(
                 DownloadProgressEvent(
                     download_id=record.id,
-                    url=record.config.url,
+                    url=redact(record.config.url),
                     chunk_size=fresh,
                     bytes_downloaded=record.bytes_downloaded,
                     total_bytes=record.total_bytes,

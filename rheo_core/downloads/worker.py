@@ -8,12 +8,13 @@ from typing import TypeVar
 
 from rheo_core.domain.exceptions import DiskFullError, DownloadError
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.http import BaseHttpClient
+from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import Hosts, PartFile, TokenBucket, TransferOptions, source_of
+from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, source_of
 
 from .attempt import Attempt, Tools
 from .destination import DestinationResolver, Folders, PathLocks
@@ -47,11 +48,12 @@ class DownloadWorker:
         validator: BaseFileValidator | None = None,
         disk: DiskThreads | None = None,
         hosts: Hosts | None = None,
-        limit: TokenBucket | None = None,
+        limits: Limits | None = None,
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
         keep_rejected: bool = False,
         rules: Sequence[Rule] = (),
+        request_rules: RequestRules | None = None,
     ) -> None:
         self.folders = Folders(download_dir, rules)
         self.retry_handler = retry_handler or NullRetryHandler()
@@ -62,11 +64,11 @@ class DownloadWorker:
         emitter = emitter or EventEmitter()
         self.resolver = DestinationResolver(FileExistsStrategy(file_exists_strategy), disk)
         self._tools = Tools(
-            client=client,
+            requester=Requester(client, request_rules),
             disk=disk,
             reading=reading,
             hosts=hosts or Hosts(_MOST_CONNECTIONS),
-            limit=limit or TokenBucket(),
+            limits=limits or Limits(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),

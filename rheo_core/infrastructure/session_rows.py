@@ -8,6 +8,7 @@ from pathlib import Path
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
+from rheo_core.domain.request_options import NO_OPTIONS, REVEAL
 from rheo_core.tracking.record import DownloadRecord
 
 from .session_schema import StoredDownload
@@ -23,7 +24,9 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     validation = record.validation
     return StoredDownload(
         id=record.id,
-        config=record.config.model_dump_json(exclude_defaults=True, exclude=_COMPUTED),
+        config=_to_keep(record).model_dump_json(
+            exclude_defaults=True, exclude=_COMPUTED, context=REVEAL
+        ),
         status=status.value if is_settled else DownloadStatus.QUEUED.value,
         priority=record.priority,
         rank=str(record.rank),
@@ -44,6 +47,21 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         transferred=record.transferred,
         listed=record.listed,
     )
+
+
+def _to_keep(record: DownloadRecord) -> FileConfig:
+    """What is needed of what was asked for: no secret outlives its use.
+
+    What may go on needs them after a restart. What is done keeps its URL while it is in the list,
+    for its id comes from that; the history keeps nothing.
+    """
+    if not record.status.is_terminal:
+        return record.config
+    if not record.listed:
+        return record.config.without_secrets()
+    if record.status is DownloadStatus.FAILED:  # it may be tried again
+        return record.config
+    return record.config.model_copy(update={"headers": (), "request": NO_OPTIONS})
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:

@@ -26,6 +26,7 @@ class _Request:
     outputs: list[str] = field(default_factory=list)
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
+    options: dict[str, str] = field(default_factory=dict)  # of RequestOptions
     user: str | None = None
     is_literal: bool = False  # no patterns in its URLs
     ignored: list[str] = field(default_factory=list)
@@ -108,7 +109,9 @@ def _take(request: _Request, name: str, value: str) -> None:
         case "globoff":
             request.is_literal = True
         case "proxy":
-            request.ignored.append("-x (a download has no proxy of its own)")
+            request.options["proxy"] = value
+        case "cacert":
+            request.options["ca_file"] = value
         case _ if name not in NEEDLESS and name != "request":
             request.ignored.append(f"{'--' if len(name) > 1 else '-'}{printable(name[:40])}")
 
@@ -142,6 +145,8 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
         url = url if "://" in url else f"http://{url}"  # as curl guesses
         found = found._replace(text=f"curl {redact_url(url)}", problem=request.problem)
         fields: dict[str, Any] = {"url": url, "headers": headers}
+        if request.options:
+            fields["request"] = request.options
         try:
             fields |= _place(output, request.folder)
         except ValueError as error:

@@ -6,14 +6,12 @@ from typing import Any
 from pydantic_core import from_json
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.text import is_unicode, printable, redact_url
+from rheo_core.domain.text import is_redacted, is_unicode, printable, redact_url
 
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
 
 _FORM = "JSON line"
 _EVENT = "JSON event"
-_HIDDEN = "=***"
-"""What stands in the URL of an event for a secret."""
 
 
 def begins(text: str) -> bool:
@@ -64,7 +62,7 @@ def _parsed(text: str) -> object:
 
 def _event(number: int, url: str) -> Found:
     problem = ""
-    if _HIDDEN in url:
+    if is_redacted(url):
         problem = "the URL of this event has its secret left out; use the URL itself"
     return Found(number, redact_url(url), {"url": url}, problem, form=_EVENT)
 

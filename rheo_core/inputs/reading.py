@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 
 from .entries import Entry, Verdict
 from .formats import read_found
@@ -111,7 +111,9 @@ class _Reader:
 
     def _judge(self, found: Found, fields: dict[str, Any]) -> Entry:
         text = found.text
-        shown = printable(text[:_LONGEST_SHOWN]) + ("…" if len(text) > _LONGEST_SHOWN else "")
+        shown = printable(redact(text[:_LONGEST_SHOWN])) + (
+            "…" if len(text) > _LONGEST_SHOWN else ""
+        )
         config, verdict, problem = None, Verdict.INVALID, found.problem
         if not problem:
             try:

@@ -9,7 +9,7 @@ from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadS
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.speed import SpeedCalculator, SpeedMetrics
-from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.text import printable, redact, redact_url
 
 Rank = int | Fraction
 """Place among the downloads of one priority; lower goes first."""
@@ -126,7 +126,7 @@ class DownloadRecord:
         """A copy for users of the library."""
         return DownloadInfo(
             id=self.id,
-            url=self.config.url,
+            url=redact(self.config.url),
             status=self.status,
             bytes_downloaded=self.bytes_downloaded,
             total_bytes=self.total_bytes,
@@ -152,6 +152,8 @@ class DownloadRecord:
             speed_bps=metrics.average_speed_bps if metrics else 0.0,
             eta_seconds=metrics.eta_seconds if metrics else None,
             connections=self.connections,
+            speed_limit_bps=self.config.speed_limit,
+            start_at=self.config.start_at,
             attempt=self.attempt,
             failures=self.failures,
             max_attempts=self.max_attempts,

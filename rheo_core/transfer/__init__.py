@@ -1,7 +1,7 @@
 """How bytes get from a URL into a file."""
 
 from .hosts import Hosts
-from .limits import TokenBucket
+from .limits import Limits, Throttle, TokenBucket
 from .part_file import PartFile
 from .plan import Plan
 from .sidecar import fetch_checksum
@@ -10,8 +10,10 @@ from .transfer import Transfer, TransferOptions
 
 __all__ = [
     "Hosts",
+    "Limits",
     "PartFile",
     "Plan",
+    "Throttle",
     "TokenBucket",
     "Transfer",
     "TransferOptions",

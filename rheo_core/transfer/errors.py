@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 import aiohttp
 
@@ -13,9 +14,9 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     HttpStatusError,
     ProtocolError,
-    TooManyRedirectsError,
+    RequestOptionsError,
 )
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 
 
 @contextmanager
@@ -35,8 +36,10 @@ def translation(
 ) -> DownloadError | None:
     """What an error of the HTTP library is called here; None for any other."""
     match error:
-        case aiohttp.TooManyRedirects():
-            return TooManyRedirectsError(len(error.history))
+        case aiohttp.ClientHttpProxyError():
+            return _proxy_refusal(error, host)
+        case aiohttp.ClientProxyConnectionError():
+            return ConnectionFailedError(error.host, f"the proxy: {_os_problem(error)}")
         case aiohttp.ClientResponseError():
             if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
                 return _malformed_or_status(error)
@@ -60,6 +63,13 @@ def translation(
         case TimeoutError():
             return DownloadTimeoutError("download took longer", timeouts.total)
     return None
+
+
+def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadError:
+    if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return RequestOptionsError("the proxy wants a login, or another one")
+    said = f"{error.status} {_said(error.message)}".rstrip()
+    return ConnectionFailedError(host, f"the proxy refuses: {said}")
 
 
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
@@ -92,5 +102,5 @@ def _certificate_problem(error: Exception) -> str:
 
 
 def _said(message: object) -> str:
-    text = printable(str(message))
+    text = printable(redact(str(message)))
     return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,6 +1,5 @@
 """One GET: counted at its host, its reply judged, its errors in our words."""
 
-from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
@@ -11,9 +10,9 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     ProtocolError,
 )
-from rheo_core.domain.request_headers import Headers
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
+from rheo_core.infrastructure.http import Exchange, Requester
 
 from .body import Body, body_of
 from .errors import translation
@@ -23,7 +22,6 @@ from .segments import Segment
 from .sources import Source
 from .state import PartState
 
-_MOST_REDIRECTS = 10
 _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -34,14 +32,14 @@ class Request:
     To be used as `async with await request.open():`; `plan` and `body` are those of the reply.
 
     Args:
-        client: sends it.
+        requester: sends it.
         hosts: counts its connection.
         connection: the place for it, not taken yet; None where it is counted already.
         source: where it goes to.
         segment: what is asked for.
         state: what is known of the file.
         timeouts: limits of patience.
-        headers: that the user has sent along, as far as `source` may have them.
+        options: what its download says of requests.
     """
 
     plan: Plan
@@ -49,24 +47,25 @@ class Request:
 
     def __init__(
         self,
-        client: BaseHttpClient,
+        requester: Requester,
         hosts: Hosts,
         connection: Connection | None,
         source: Source,
         segment: Segment,
         state: PartState,
         timeouts: aiohttp.ClientTimeout,
-        headers: Headers,
+        options: RequestOptions,
     ) -> None:
-        self._client = client
+        self._requester = requester
         self._hosts = hosts
         self._connection = connection
         self._source = source
         self._segment = segment
         self._state = state
         self._timeouts = timeouts
-        self._headers = headers
-        self._exchange: AbstractAsyncContextManager[aiohttp.ClientResponse] | None = None
+        self._options = options
+        self._exchange: Exchange | None = None
+        self._is_answered = False
 
     async def open(self) -> Self:
         """Send it, and read the head of the reply.
@@ -103,16 +102,12 @@ class Request:
 
     async def _ask(self) -> None:
         asked = _range_headers(self._segment, self._state)
-        exchange = self._client.get(
-            self._source.url,
-            headers=_HEADERS | asked,
-            timeout=self._timeouts,
-            max_redirects=_MOST_REDIRECTS,
-            middlewares=(RedirectGuard(self._headers),),
+        self._exchange = self._requester.get(
+            self._source.url, _HEADERS | asked, self._timeouts, self._options
         )
-        reply = await exchange.__aenter__()
-        self._exchange = exchange  # to be left from now on
+        reply = await self._exchange.open()
         self.body = body_of(reply, self._timeouts.sock_read)
+        self._is_answered = True
         _check_coding(reply)
         offset = self._segment.received if asked else None
         self.plan = read_plan(
@@ -125,9 +120,10 @@ class Request:
     async def _leave(self, error: BaseException | None) -> None:
         """Let go of reply and connection; raise what went wrong, if it has another name here."""
         try:
-            if self._exchange is not None:
+            if self._is_answered:
                 self.body.close()
-                await self._exchange.__aexit__(type(error) if error else None, error, None)
+            if self._exchange is not None:
+                await self._exchange.close(error)
         finally:
             if self._connection is not None:
                 self._connection.end()
@@ -136,7 +132,10 @@ class Request:
             raise ours from error
 
     def _translated(self, error: BaseException | None) -> BaseException | None:
-        return translation(error, self._source.name, self._timeouts) or error
+        if error is None:
+            return None
+        host = self._exchange.host if self._exchange is not None else ""
+        return translation(error, host or self._source.name, self._timeouts) or error
 
     def _is_refusal(self, error: BaseException | None) -> bool:
         """Whether the host wants fewer connections, as far as that can be told."""

@@ -10,10 +10,10 @@ import aiohttp
 from rheo_core.domain.checksum_lists import NAMELESS, read_checksum_line
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
-from rheo_core.domain.request_headers import Headers
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryPolicy
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.http import BaseHttpClient, RedirectGuard
+from rheo_core.infrastructure.http import Requester
 
 from .errors import translated_errors
 
@@ -64,18 +64,21 @@ def sidecars(url: str) -> list[Sidecar]:
 
 
 async def fetch_checksum(
-    client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout, headers: Headers = ()
+    requester: Requester,
+    url: str,
+    timeouts: aiohttp.ClientTimeout,
+    options: RequestOptions = NO_OPTIONS,
 ) -> HashConfig | None:
     """The checksum of the file at `url` that the first checksum file beside it gives.
 
-    `headers` go with every request, as `RedirectGuard` lets them.
+    `options` are those of its download.
 
     Raises:
         DownloadError: one cannot be fetched, for another reason than that it is not there.
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     for place in sidecars(url):
-        text = await _fetch_text(client, place.url, timeouts, headers)
+        text = await _fetch_text(requester, place.url, timeouts, options)
         found = hash_in(text, filename, place.algorithm, is_single=place.is_single)
         if found is not None:
             return found
@@ -83,16 +86,12 @@ async def fetch_checksum(
 
 
 async def _fetch_text(
-    client: BaseHttpClient, url: str, timeouts: aiohttp.ClientTimeout, headers: Headers
+    requester: Requester, url: str, timeouts: aiohttp.ClientTimeout, options: RequestOptions
 ) -> str:
     """The text at `url`; empty where there is none, or none of a sensible size."""
+    headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
     with translated_errors(urlsplit(url).hostname or url, timeouts):
-        async with client.get(
-            url,
-            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
-            timeout=timeouts,
-            middlewares=(RedirectGuard(headers),),
-        ) as reply:
+        async with requester.get(url, headers, timeouts, options) as reply:
             if reply.status in _TRANSIENT:
                 raise HttpStatusError(reply.status, printable(reply.reason or ""))
             if reply.status != HTTPStatus.OK:

@@ -1,7 +1,7 @@
 """One attempt at moving a file: ask, judge the reply, set connections to work."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -13,12 +13,12 @@ from rheo_core.domain.exceptions import (
     ProtocolError,
 )
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.http import BaseHttpClient
+from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
 
 from .crew import Crew
 from .hosts import Hosts
-from .limits import TokenBucket
+from .limits import Limits, Throttle
 from .part_file import PartFile
 from .plan import (
     NothingLeftError,
@@ -73,10 +73,10 @@ class Transfer:
 
     def __init__(
         self,
-        client: BaseHttpClient,
+        requester: Requester,
         disk: DiskThreads,
         hosts: Hosts,
-        limits: Sequence[TokenBucket],
+        limits: Limits,
         options: TransferOptions,
         record: DownloadRecord,
         place: Place,
@@ -84,10 +84,11 @@ class Transfer:
         explain: Callable[[str], None],
     ) -> None:
         self.disk = disk
-        self.limits = limits
+        self._limits = limits
+        self._throttles: dict[str, Throttle] = {}  # by host
         self.options = options
         self.record = record
-        self._client = client
+        self._requester = requester
         self._place = place
         self.explain = explain  # told why it goes as it goes
         self._announce = announce  # called once the reply's head is known to be good
@@ -181,7 +182,7 @@ class Transfer:
         state, record = part.state, self.record
         record.go_on_from(state.offset)
         self._announce()
-        if self.is_unlimited and part.can_hold(state.total):
+        if part.can_hold(state.total) and not self._may_be_limited:
             data = reply.body.all_here()
             if data is not None:  # there is nobody to set to work
                 part.hold(data)
@@ -190,11 +191,6 @@ class Transfer:
         segments = SegmentMap(state.total, state.written)
         await Crew(self, part, segments).run(segments.first(), reply)
         return segments.written()
-
-    @property
-    def is_unlimited(self) -> bool:
-        """Whether bytes may come as fast as they can."""
-        return all(limit.rate_bps is None for limit in self.limits)
 
     def _check_size(self, size: int | None) -> None:
         """A page that asks to sign in must not pass for the file."""
@@ -213,6 +209,28 @@ class Transfer:
     async def _begin_again(self, part: PartFile) -> None:
         part.expect(None, Validator())
         await self.disk.run(part.begin)
+
+    def throttle(self, source: Source) -> Throttle:
+        """What connections to a source take from."""
+        throttle = self._throttles.get(source.host)
+        if throttle is None:
+            rate = self.record.config.speed_limit
+            throttle = self._limits.throttle(self.record.id, rate, source.host)
+            self._throttles[source.host] = throttle
+        return throttle
+
+    @property
+    def _may_be_limited(self) -> bool:
+        return self._limits.is_set or self.record.config.speed_limit is not None
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether bytes may come as fast as they can."""
+        return not any(throttle.is_limited for throttle in self._throttles.values())
+
+    def is_held(self) -> bool:
+        """Whether a connection waits because of a limit."""
+        return any(throttle.is_holding for throttle in self._throttles.values())
 
     def batch_bytes(self) -> int:
         """What one connection collects before it writes: less, the more there are."""
@@ -257,9 +275,15 @@ class Transfer:
         connection = None
         if not is_counted:
             connection = self._hosts.connection(source.host, self.explain, self.record.id)
-        headers = self.record.config.headers_for(source.url)
         return Request(
-            self._client, self._hosts, connection, source, segment, state, self._timeouts, headers
+            self._requester,
+            self._hosts,
+            connection,
+            source,
+            segment,
+            state,
+            self._timeouts,
+            self.record.config.options_for(source.url),
         )
 
 

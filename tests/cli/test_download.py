@@ -9,6 +9,7 @@ import re
 import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,44 @@ async def test_ctrl_c_leaves_the_terminal_as_it_was(
     assert "run the same command again" in shown
     assert "Traceback" not in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+async def test_waits_until_it_is_time(server: DemoServer, start: Start, folder: Path) -> None:
+    at = (datetime.now() + timedelta(seconds=2)).isoformat()
+    process = await start("download", server.url(SMALL.path), "-o", folder, "--at", at)
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        assert (await process.stderr.readline()).startswith(b"Waits until ")
+        assert not (folder / "a small.bin").exists()
+        await process.communicate()
+    assert process.returncode == 0
+    assert datetime.now().isoformat() > at
+    assert is_whole(folder / "a small.bin", server, SMALL)
+
+
+async def test_the_wait_can_be_interrupted(server: DemoServer, start: Start, folder: Path) -> None:
+    arguments = ("download", server.url(SMALL.path), "-o", folder, "--at", "2126-01-01T00:00")
+    process = await start(*arguments)
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        assert await process.stderr.readline() == b"Waits until 2126-01-01 00:00.\n"
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert process.returncode == 130
+    assert b"Interrupted; run the same command again" in err
+    assert names_in(folder) == []
+
+
+async def test_stops_after_so_many_bytes_and_goes_on(
+    server: DemoServer, rheo: Run, folder: Path
+) -> None:
+    arguments = ("download", server.url(MARKUP.path), "-o", folder, "-x", 1)
+    stopped = await rheo(*arguments, "--stop-after", "2M")
+    assert stopped.code == 3
+    assert "Stopped after the bytes of --stop-after; run the same command again" in stopped.err
+    (part,) = folder.glob("*.part")
+    assert 1_900_000 <= part.stat().st_size < 2_600_000
+    again = await rheo(*arguments, "--stop-after", "1G")
+    assert again.code == 0, again.err
+    (whole,) = folder.iterdir()
+    assert is_whole(whole, server, MARKUP)

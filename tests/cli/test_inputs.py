@@ -151,7 +151,7 @@ def test_options_of_one_download_leave_the_rest_as_it_was(monkeypatch: pytest.Mo
     """`--filename` for a curl command keeps its headers."""
     asked: list[FileConfig] = []
 
-    def note(configs: list[FileConfig], *_: object) -> int:
+    def note(configs: list[FileConfig], *_: object, **__: object) -> int:
         asked.extend(configs)
         return 0
 

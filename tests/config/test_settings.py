@@ -43,6 +43,13 @@ def test_every_setting_is_described() -> None:
         ("STALL_TIMEOUT", "4", 4.0),
         ("SPEED_LIMIT", "500K", 500_000),
         ("SPEED_LIMIT", "off", None),
+        ("SLOW_LIMIT", "50K", 50_000),
+        (
+            "SCHEDULE",
+            "08:00-18:00 2M; Sat,Sun 00:00-24:00 off",
+            ("08:00-18:00 2M", "Sat,Sun 00:00-24:00 off"),
+        ),
+        ("SCHEDULE", "off", ()),
         ("CHUNK_SIZE", "8192", 8192),
         ("HISTORY_DAYS", "30", 30),
         ("HISTORY_DAYS", "off", None),

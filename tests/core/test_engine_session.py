@@ -78,7 +78,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
 async def test_what_is_taken_off_the_list_is_history(
     tmp_path: Path, server: MisbehavingServer
 ) -> None:
-    done = FileConfig(url=server.on("/Done.iso?token=secret", serving(BODY)))
+    done = FileConfig(url=server.on("/Done.iso", serving(BODY)))
     waits = FileConfig(url=server.url("/waits"))
 
     def manager() -> DownloadManager:

@@ -107,7 +107,7 @@ def test_what_is_refused(headers: object, problem: str) -> None:
 def test_they_are_kept_and_not_shown() -> None:
     config = FileConfig(url="http://x/", headers=HEADERS)
     assert "s3cret" not in repr(config)
-    record = DownloadRecord(config=config, id=config.id, name="x", priority=1)
+    record = DownloadRecord.of(config)
     assert to_record(to_stored(record)).config == config
     assert config.id == FileConfig(url="http://x/").id
     assert hash(config)

@@ -110,10 +110,19 @@ def test_options(options: str, fields: dict[str, object]) -> None:
     assert asked(f"curl {URL} {options}") == [{"url": URL, **fields}]
 
 
+def test_how_it_travels() -> None:
+    (entry,) = read(f"curl -x me:s3cret@p:1 --cacert /ca.pem {URL}")
+    assert entry.note == "" and entry.config is not None
+    assert entry.config.request.proxy_url == "http://me:s3cret@p:1"
+    assert str(entry.config.request.ca_file) == "/ca.pem"
+    (bad,) = read(f"curl -x ftp://me:s3cret@p {URL}")
+    assert bad.verdict is Verdict.INVALID
+    assert "should be the URL of a proxy" in bad.problem and "s3cret" not in bad.problem
+
+
 @pytest.mark.parametrize(
     ("options", "note"),
     [
-        ("-x socks5://p:1", "ignored: -x (a download has no proxy of its own)"),
         ("-k -kv", "ignored: --insecure, --verbose"),
         ("--limit-rate 5M --retry 3", "ignored: --limit-rate, --retry"),
         ("-b cookies.txt", "ignored: --cookie"),

@@ -101,8 +101,9 @@ class Exchange:
 class MisbehavingServer:
     """Listens on the loopback interface while its `async with` block runs."""
 
-    def __init__(self, ssl: object = None) -> None:
+    def __init__(self, ssl: object = None, host: str = "127.0.0.1") -> None:
         self._ssl = ssl
+        self._host = host
         self._behaviours: dict[str, Behaviour] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -132,7 +133,7 @@ class MisbehavingServer:
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
             self._connect,
-            "127.0.0.1",
+            self._host,
             0,
             ssl=self._ssl,  # type: ignore[arg-type]
         )

@@ -24,6 +24,27 @@ class Authority:
         self._ca.configure_trust(context)
         return context
 
+    def file(self, folder: Path) -> Path:
+        """Its own certificate, for those who are to trust it."""
+        file = folder / "authority.pem"
+        file.write_bytes(self._ca.cert_pem.bytes())
+        return file
+
+    def client(self, folder: Path, name: str = "client@example.org") -> tuple[Path, Path]:
+        """Files with a client's certificate, and with its key."""
+        issued = self._ca.issue_cert(name)
+        certificate, key = folder / "client.pem", folder / "client.key"
+        certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+        return certificate, key
+
+    def asking(self, *names: str, strictly: bool = True) -> ssl.SSLContext:
+        """A server's context that asks clients for a certificate, and with `strictly` insists."""
+        context = self.serving(*names)
+        self._ca.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED if strictly else ssl.CERT_OPTIONAL
+        return context
+
     def serving(self, *names: str, expired: bool = False, **details: str) -> ssl.SSLContext:
         """A server's context with a certificate for these names."""
         now = datetime.datetime.now(datetime.UTC)

@@ -9,7 +9,7 @@ from tests.tui.fake_service import FakeService
 async def test_what_is_added_before_the_engine_runs_waits_for_it() -> None:
     told: list[str] = []
     service = FakeService()
-    link = EngineLink(service, LogBook(), lambda text, error: told.append(text))
+    link = EngineLink(service, LogBook(), lambda text, error: told.append(text), lambda event: None)
 
     adding = asyncio.create_task(link.add([FileConfig(url="https://example.org/a")]))
     await asyncio.sleep(0)

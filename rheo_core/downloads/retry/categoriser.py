@@ -11,6 +11,7 @@ from rheo_core.domain.exceptions import (
     FileValidationError,
     HttpStatusError,
     IncompleteError,
+    RequestOptionsError,
     TooManyRedirectsError,
 )
 from rheo_core.domain.retry import ErrorCategory, RetryPolicy
@@ -31,6 +32,7 @@ class ErrorCategoriser:
                 return ErrorCategory.TRANSIENT
             case (
                 CertificateError()
+                | RequestOptionsError()
                 | TooManyRedirectsError()
                 | DestinationError()
                 | FileExistsError()

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 
 
 class ErrorInfo(BaseModel):
@@ -21,8 +21,9 @@ class ErrorInfo(BaseModel):
     def from_exception(cls, exc: BaseException, include_traceback: bool = False) -> Self:
         """Describe `exc`; the message is never empty."""
         kind = type(exc)
+        trace = redact("".join(traceback.format_exception(exc))) if include_traceback else None
         return cls(
             exc_type=f"{kind.__module__}.{kind.__qualname__}",
-            message=printable(str(exc)) or kind.__name__,
-            traceback="".join(traceback.format_exception(exc)) if include_traceback else None,
+            message=printable(redact(str(exc))) or kind.__name__,
+            traceback=trace,
         )

@@ -1,14 +1,17 @@
-"""HTTP: the client interface, its aiohttp form, TLS."""
+"""HTTP: the client interface, its aiohttp form, TLS, requests as the user wants them."""
 
 from .aiohttp_client import AiohttpClient
 from .base import BaseHttpClient
-from .factories import create_secure_connector, create_ssl_context
-from .redirects import RedirectGuard
+from .factories import Route, create_secure_connector
+from .requester import Exchange, Requester
+from .tls import create_ssl_context
 
 __all__ = [
     "AiohttpClient",
     "BaseHttpClient",
-    "RedirectGuard",
+    "Exchange",
+    "Requester",
+    "Route",
     "create_secure_connector",
     "create_ssl_context",
 ]

@@ -9,7 +9,7 @@ from yarl import URL
 from rheo_core.domain.exceptions import ClientNotInitialisedError
 
 from .base import BaseHttpClient
-from .factories import create_secure_connector
+from .factories import USUAL_ROUTE, Route, create_connector, create_secure_connector
 
 _READ_BUFFER = 1 << 20
 """Bytes aiohttp reads ahead before it stops the sender."""
@@ -19,7 +19,10 @@ _LONGEST_HEADER = 64 << 10
 
 
 class AiohttpClient(BaseHttpClient):
-    """Owns an `aiohttp.ClientSession`, or uses the one it is given and leaves it open."""
+    """Owns an `aiohttp.ClientSession`, or uses the one it is given and leaves it open.
+
+    Ways that need a connector of their own get one when they are first gone.
+    """
 
     def __init__(
         self,
@@ -29,22 +32,17 @@ class AiohttpClient(BaseHttpClient):
         self._session = session
         self._connector = connector
         self._owns_session = session is None
+        self._routes: dict[Route, aiohttp.ClientSession] = {}
 
     async def open(self) -> None:
         if self.closed and self._owns_session:
-            self._session = aiohttp.ClientSession(
-                connector=self._connector or create_secure_connector(),
-                connector_owner=self._connector is None,
-                timeout=aiohttp.ClientTimeout(total=None),
-                auto_decompress=False,
-                requote_redirect_url=False,
-                read_bufsize=_READ_BUFFER,
-                max_line_size=_LONGEST_HEADER,
-                max_field_size=_LONGEST_HEADER,
-                cookie_jar=aiohttp.DummyCookieJar(),
+            self._session = _session(
+                self._connector or create_secure_connector(), owned=self._connector is None
             )
 
     async def close(self) -> None:
+        while self._routes:
+            await self._routes.popitem()[1].close()
         if self._session is not None and self._owns_session:
             await self._session.close()
             self._session = None
@@ -53,8 +51,32 @@ class AiohttpClient(BaseHttpClient):
     def closed(self) -> bool:
         return self._session is None or self._session.closed
 
-    def get(self, url: str, **kwargs: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        if self._session is None or self._session.closed:
+    def get(
+        self, url: str, *, route: Route = USUAL_ROUTE, **kwargs: Any
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        session = self._session
+        if session is None or session.closed:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
+        if route is not USUAL_ROUTE and route != USUAL_ROUTE:
+            session = self._session_of(route)
         # Encoded as it is: the URL goes out byte for byte, or signed links answer 403.
-        return self._session.get(URL(url, encoded=url.isascii()), **kwargs)
+        return session.get(URL(url, encoded=url.isascii()), **kwargs)
+
+    def _session_of(self, route: Route) -> aiohttp.ClientSession:
+        if route not in self._routes:
+            self._routes[route] = _session(create_connector(route), owned=True)
+        return self._routes[route]
+
+
+def _session(connector: aiohttp.BaseConnector, *, owned: bool) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=owned,
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+        requote_redirect_url=False,
+        read_bufsize=_READ_BUFFER,
+        max_line_size=_LONGEST_HEADER,
+        max_field_size=_LONGEST_HEADER,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )

@@ -40,6 +40,9 @@ class BaseHttpClient(ABC):
     def get(self, url: str, **kwargs: Any) -> AbstractAsyncContextManager[ClientResponse]:
         """A GET request; `kwargs` are those of `aiohttp.ClientSession.get`.
 
+        One more, `route`, comes where a user asks for a SOCKS proxy, a version of IP or a network
+        interface: see `Route`.
+
         Raises:
             ClientNotInitialisedError: the client is not open.
         """

@@ -1,14 +1,44 @@
-"""TLS and connectors with safe defaults."""
+"""Connectors with safe defaults, and those that a user asks for."""
 
+import ipaddress
+import socket
 import ssl
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
+from rheo_core.domain.exceptions import ConnectionFailedError, RequestOptionsError
+from rheo_core.domain.text import printable
 
-def create_ssl_context() -> ssl.SSLContext:
-    """A context that checks certificates and host names against the system's authorities."""
-    return ssl.create_default_context()
+from .resolver import GuardedResolver
+
+_IP_BOUND_IF = 25  # macOS, netinet/in.h
+_IPV6_BOUND_IF = 125
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}
+
+
+class Route(NamedTuple):
+    """A way to servers that takes a connector of its own; without any value, the usual one."""
+
+    socks: str | None = None  # URL of the proxy
+    ip_version: int | None = None
+    interface: str | None = None  # an address or a name
+
+    def check(self, host: str) -> None:
+        """Look whether the way leads to `host`.
+
+        Raises:
+            RequestOptionsError: it is an address of another version of IP.
+        """
+        wanted = self.ip_version or _version(self.interface or "")
+        if wanted and _version(host) not in (None, wanted):
+            raise RequestOptionsError(f"{host} is not an address of IP version {wanted}")
+
+
+USUAL_ROUTE = Route()
 
 
 def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
@@ -18,4 +48,92 @@ def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
     connections is not limited here: slots and segments limit it.
     """
     connector_kwargs.setdefault("limit", 0)
+    connector_kwargs.setdefault("resolver", GuardedResolver())
     return aiohttp.TCPConnector(**connector_kwargs)
+
+
+def create_connector(route: Route) -> aiohttp.BaseConnector:
+    """A connector that goes this way.
+
+    Raises:
+        RequestOptionsError: there is no such way.
+    """
+    if route.socks is not None:
+        return _socks_connector(route)
+    if route.interface is None:
+        return create_secure_connector(family=_FAMILIES[route.ip_version])
+    version = _version(route.interface)
+    if version is None:
+        return create_secure_connector(
+            family=_FAMILIES[route.ip_version], socket_factory=_bound_to(route.interface)
+        )
+    if route.ip_version not in (None, version):
+        raise RequestOptionsError(
+            f"interface {route.interface} is not an address of IP version {route.ip_version}"
+        )
+    return create_secure_connector(family=_FAMILIES[version], local_addr=(route.interface, 0))
+
+
+def _version(text: str) -> int | None:
+    """The version of IP of an address; None for a name."""
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return None
+
+
+def _socks_connector(route: Route) -> aiohttp.BaseConnector:
+    """The proxy looks up the names: nobody else learns them."""
+    if route != Route(route.socks):
+        raise RequestOptionsError("ip_version and interface do not go with a SOCKS proxy")
+    from aiohttp_socks import ProxyConnector, ProxyType  # rarely needed
+
+    parts = urlsplit(route.socks or "")
+    return ProxyConnector(
+        proxy_type=ProxyType.SOCKS5,
+        host=parts.hostname or "",
+        port=parts.port or 1080,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password or "") if parts.username else None,
+        rdns=True,
+        limit=0,
+    )
+
+
+def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Makes sockets that send through the interface `name`."""
+    try:
+        number = socket.if_nametoindex(name)
+    except OSError:
+        raise RequestOptionsError(f"interface {name!r} is not one of this machine") from None
+
+    def make(info: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = info
+        made = socket.socket(family=family, type=kind, proto=protocol)
+        try:
+            if sys.platform == "darwin":
+                is_v6 = family == socket.AF_INET6
+                level = socket.IPPROTO_IPV6 if is_v6 else socket.IPPROTO_IP
+                made.setsockopt(level, _IPV6_BOUND_IF if is_v6 else _IP_BOUND_IF, number)
+            else:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, f"{name}\0".encode())
+        except OSError:
+            made.close()
+            raise
+        return made
+
+    return make
+
+
+def explain_socks(error: Exception, proxy: str) -> None:
+    """Raise what `aiohttp_socks` raises by the names that are known here."""
+    from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+
+    host = urlsplit(proxy).hostname or ""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        raise error.__cause__
+    if isinstance(error, EOFError):
+        raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
+    if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
+        said = printable(str(error))[:200] or "timed out"
+        raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error

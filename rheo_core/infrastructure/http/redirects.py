@@ -1,76 +1,62 @@
-"""Which redirects are followed."""
+"""Where a redirect leads, and whether it is followed."""
 
 import ipaddress
 import socket
+from urllib.parse import quote, urljoin, urlsplit
 
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
-from yarl import URL
+from aiohttp import ClientResponse
 
 from rheo_core.domain.exceptions import ProtocolError
-from rheo_core.domain.request_headers import Headers, for_any_origin
+from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.text import printable
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 
-class RedirectGuard:
-    """Sees every hop of one request (an aiohttp client middleware) and refuses unsafe ones.
+def next_url(url: str, reply: ClientResponse) -> str | None:
+    """Where the reply to a request for `url` sends us; None where it is the last one.
 
-    Not from https to http; not from a public address to a private or loopback one, which a user
-    may name and a server may not; not where the server names two places at once.
-
-    It also sends `headers` along: past the first origin none that may be secret, and none again
-    on the way back, for then a stranger has chosen what is asked for. They are not given to
-    aiohttp, which refuses Authorization where a server redirects to a URL with a login.
+    Raises:
+        ProtocolError: to two places at once, or to what is no http(s) URL.
     """
-
-    def __init__(self, headers: Headers = ()) -> None:
-        self._headers = headers
-        self._first: URL | None = None
-
-    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        url = request.url
-        if self._first is None:
-            self._first = url
-        else:
-            _check_hop(self._first, url)
-            if not _is_same_origin(self._first, url):
-                self._headers = for_any_origin(self._headers)
-        _add_headers(request, self._headers)
-        reply = await handler(request)
-        if reply.status in _REDIRECTS and len(set(reply.headers.getall("Location", ()))) > 1:
-            reply.close()
-            raise ProtocolError("the server redirects to two places at once")
-        return reply
+    if reply.status not in _REDIRECTS:
+        return None
+    locations = set(reply.headers.getall("Location", ()))
+    if len(locations) > 1:
+        raise ProtocolError("the server redirects to two places at once")
+    location = locations.pop() if locations else ""
+    if not location:
+        return None
+    # Servers send what no URL may hold; browsers encode it too.
+    location = quote(location.encode(errors="surrogateescape"), safe=_ASCII)
+    try:
+        return normalise_url(urljoin(url, location)).partition("#")[0]
+    except ValueError as error:
+        raise ProtocolError(f"redirect to an unusable address: {error}") from None
 
 
-def _check_hop(first: URL, url: URL) -> None:
-    if first.scheme == "https" and url.scheme == "http":
-        raise ProtocolError(f"refused a redirect from https to http ({printable(url.host or '')})")
-    if is_private(url.host or "") and not is_private(first.host or ""):
+def check_hop(home: str, before: str, url: str, *, allow_downgrade: bool) -> None:
+    """Refuse what a user may ask for and a server may not.
+
+    Args:
+        home: the user's URL.
+        before: the one that leads to `url`.
+
+    Raises:
+        ProtocolError: from https to http, or from a public address to one of this machine or a
+            local network.
+    """
+    target = urlsplit(url)
+    if target.scheme == "http" and urlsplit(before).scheme == "https" and not allow_downgrade:
         raise ProtocolError(
-            f"refused a redirect to the private address {printable(url.host or '')}"
+            f"refused a redirect from https to http ({printable(target.hostname or '')}); "
+            "allow_downgrade permits it"
         )
-
-
-def _is_same_origin(first: URL, url: URL) -> bool:
-    """Whether it is; going from http to https is no step away (RFC 6797 asks for it)."""
-    if first.origin() == url.origin():
-        return True
-    is_upgrade = (first.scheme, url.scheme) == ("http", "https") and first.host == url.host
-    return is_upgrade and first.is_default_port() and url.is_default_port()
-
-
-def _add_headers(request: ClientRequest, headers: Headers) -> None:
-    """Put `headers` in the place of those that are there; a login in the URL goes first."""
-    own = [
-        (name, value)
-        for name, value in headers
-        if name.lower() != "authorization" or name not in request.headers
-    ]
-    for name, _ in own:
-        request.headers.popall(name, None)
-    request.headers.extend(own)
+    if is_private(target.hostname or "") and not is_private(urlsplit(home).hostname or ""):
+        raise ProtocolError(
+            f"refused a redirect to the private address {printable(target.hostname or '')}"
+        )
 
 
 def is_private(host: str) -> bool:

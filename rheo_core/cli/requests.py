@@ -1,0 +1,101 @@
+"""The flags that say how requests are made."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import ValidationError
+
+from rheo_core.domain.request_headers import read_headers
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.domain.text import printable
+
+from .options import ExitCode, fail
+
+_FLAGS = {"client_cert": "--cert", "client_key": "--key", "ip_version": "-4 and -6"}
+_ASK = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFlags:
+    """What was given; None and empty: nothing."""
+
+    headers: list[str] | None
+    user_agent: str | None
+    referer: str | None
+    cookies: Path | None
+    user: str | None
+    auth: str | None
+    bearer: str | None
+    netrc: bool
+    proxy: str | None
+    ca_file: Path | None
+    client_cert: Path | None
+    client_key: Path | None
+    ipv4: bool
+    ipv6: bool
+    interface: str | None
+    allow_downgrade: bool
+
+    def read(self) -> RequestOptions:
+        """The options of every download of the command; ends it where one is not acceptable."""
+        if self.ipv4 and self.ipv6:
+            fail("-4 and -6 exclude each other.", ExitCode.USAGE)
+        if self.client_key is not None and self.client_cert is None:
+            fail("--key needs --cert.", ExitCode.USAGE)
+        values: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in RequestOptions.model_fields
+            if name not in ("headers", "ip_version") and getattr(self, name)
+        }
+        if self.headers:
+            values["headers"] = _headers(self.headers)
+        if self.ipv4 or self.ipv6:
+            values["ip_version"] = 4 if self.ipv4 else 6
+        if self.user is not None and ":" not in self.user and not self.netrc:
+            values["user"] = f"{self.user}:{_asked(f'Password of {self.user}', '--user')}"
+        if self.bearer == _ASK:
+            values["bearer"] = _asked("Token", "--bearer")
+        try:
+            return RequestOptions(**values) if values else NO_OPTIONS
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)[0]
+            name = str(details["loc"][0])
+            flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+            message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            fail(f"{flag}: it {message}.", ExitCode.USAGE)
+
+
+def _headers(texts: list[str]) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon:
+            fail("--header: one is not of the form 'Name: value'.", ExitCode.USAGE)
+        pairs.append((name.strip(), value))
+    try:
+        read_headers(pairs)
+    except ValueError as error:
+        fail(f"--header: {error}.", ExitCode.USAGE)
+    return pairs
+
+
+def _asked(what: str, flag: str) -> str:
+    """What the user types, unseen."""
+    if not sys.stdin.isatty():
+        fail(f"{flag}: there is no terminal to ask for the secret.", ExitCode.USAGE)
+    answer: str = typer.prompt(what, hide_input=True, err=True)
+    return answer
+
+
+def insecure_hosts(hosts: list[str]) -> frozenset[str]:
+    """Those whose certificates are not checked. Says so, however quiet the command is."""
+    names = frozenset(host.strip().lower().strip("[]") for host in hosts)
+    for name in sorted(names):
+        if not name or set(name) & set("/:@*") - ({":"} if name.count(":") > 1 else set()):
+            fail(f"--insecure {name!r}: a host alone is needed, without a port.", ExitCode.USAGE)
+        warning = "anyone on the way may read and change what comes from there"
+        typer.echo(printable(f"rheo: CERTIFICATES OF {name} ARE NOT CHECKED: {warning}."), err=True)
+    return names

@@ -1,0 +1,193 @@
+"""How requests are made: what the settings, a host and a single download may choose."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+)
+
+from .request_headers import Headers, check_value, for_any_origin, read_headers
+from .text import printable, redact
+
+REVEAL = {"reveal": True}
+"""Context for `model_dump_json` where secrets are to be written: to the session, to settings."""
+DIRECT = "off"
+"""The proxy that stands for none, whatever the environment says."""
+_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+def _reveal(value: Any, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    if isinstance(value, SecretStr) and isinstance(info.context, dict) and "reveal" in info.context:
+        return value.get_secret_value()
+    return handler(value)
+
+
+def _line(value: object) -> object:
+    """Text that fits into a header."""
+    if isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("should be text")
+    return check_value(value, "the value")
+
+
+def _file(value: object) -> Path:
+    """An absolute path, with `~` expanded."""
+    text = str(value) if isinstance(value, str | Path) else ""
+    if not text.strip() or "\x00" in text:
+        raise ValueError("should be the path of a file")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("should be the path of a file; there is no such user") from None
+
+
+def _proxy(value: object) -> object:
+    """A URL, with the scheme http where it has none, or `off`."""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("should be the URL of a proxy, or off")
+    value = value.strip()
+    if value.lower() in (DIRECT, "none"):
+        return DIRECT
+    url = value if "://" in value else f"http://{value}"
+    shown = printable(redact(url))
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError as error:
+        raise ValueError(f"should be the URL of a proxy, which {shown!r} is not: {error}") from None
+    if parts.scheme not in _PROXY_PORTS or not has_place:
+        raise ValueError(
+            f"should be the URL of a proxy (http, https, socks5 or socks5h), which {shown!r} is not"
+        )
+    check_value(value, "the proxy")
+    return url
+
+
+def _interface(value: object) -> str:
+    """An address of this machine, or the name of one of its interfaces."""
+    name = value.strip() if isinstance(value, str) else ""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        if not 0 < len(name.encode()) < 16 or not name.isprintable() or set(name) & set("/ "):
+            raise ValueError("should be an address or an interface of this machine") from None
+        return name
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_line), WrapSerializer(_reveal)]
+Line = Annotated[str, BeforeValidator(_line)]
+File = Annotated[Path, BeforeValidator(_file)]
+
+
+class RequestOptions(BaseModel):
+    """What requests carry and how they travel. Immutable; None leaves it open.
+
+    No representation of it holds a secret: neither its text, nor its JSON unless `REVEAL` is the
+    context.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
+        default=(), repr=False, description="Header fields: a table of names and values"
+    )
+    user_agent: Line | None = Field(default=None, description="The User-Agent header")
+    referer: Line | None = Field(default=None, repr=False, description="The Referer header")
+    cookies: File | None = Field(
+        default=None,
+        description="File with cookies to send, of Netscape's format (cookies.txt); only read",
+    )
+    user: Secret | None = Field(
+        default=None, description="Login as name:password; a name alone goes with netrc"
+    )
+    auth: Literal["basic", "digest"] | None = Field(
+        default=None,
+        description="How a login is told: basic (at once) or digest (when asked, never in clear)",
+    )
+    bearer: Secret | None = Field(default=None, description="Bearer token, in the place of a login")
+    netrc: bool | None = Field(
+        default=None, description="Whether logins are looked up in ~/.netrc, or the file $NETRC"
+    )
+    proxy: Annotated[SecretStr, BeforeValidator(_proxy), WrapSerializer(_reveal)] | None = Field(
+        default=None,
+        description="Proxy, such as http://name:password@host:3128 or socks5://host:1080; "
+        "off: none, whatever the *_PROXY variables say",
+    )
+    ca_file: File | None = Field(
+        default=None,
+        description="Certificates (PEM) of the authorities to believe, instead of the system's",
+    )
+    client_cert: File | None = Field(
+        default=None, description="Certificate (PEM) to show to servers that ask for one"
+    )
+    client_key: File | None = Field(
+        default=None, description="Its key (PEM), where client_cert does not hold it too"
+    )
+    ip_version: Literal[4, 6] | None = Field(
+        default=None, description="4 or 6: connect by this version of IP only"
+    )
+    interface: Annotated[str, BeforeValidator(_interface)] | None = Field(
+        default=None, description="Address or name of the network interface to connect from"
+    )
+    allow_downgrade: bool | None = Field(
+        default=None, description="Whether a redirect may lead from https to http"
+    )
+
+    @property
+    def proxy_url(self) -> str | None:
+        """The proxy with its login; None where it is left open, `DIRECT` for none."""
+        return self.proxy.get_secret_value() if self.proxy else None
+
+    @property
+    def has_login(self) -> bool:
+        """Whether these say who asks."""
+        named = any(name.lower() == "authorization" for name, _ in self.headers)
+        return named or self.user is not None or self.bearer is not None
+
+    def over(self, base: "RequestOptions") -> "RequestOptions":
+        """These, and what they leave open as `base` has it; a login replaces the whole of another.
+
+        Of headers of one name only these stay.
+        """
+        if base is NO_OPTIONS or self is NO_OPTIONS:
+            return self if base is NO_OPTIONS else base
+        values = {name: value for name, value in base if value is not None}
+        if self.has_login:
+            values = {name: value for name, value in values.items() if name not in _LOGINS}
+        if self.client_cert is not None:
+            values.pop("client_key", None)
+        values |= {name: value for name, value in self if value is not None}
+        own = {name.lower() for name, _ in self.headers}
+        if self.has_login:
+            own.add("authorization")
+        kept = tuple(pair for pair in base.headers if pair[0].lower() not in own)
+        return RequestOptions.model_construct(**values | {"headers": kept + self.headers})
+
+    def without_secrets(self) -> "RequestOptions":
+        """What may be told to a place that the user did not name, and how to get there.
+
+        Cookies and netrc say themselves which host they are for.
+        """
+        if self is NO_OPTIONS:
+            return self
+        return self.model_copy(
+            update=dict.fromkeys(_SECRETS) | {"headers": for_any_origin(self.headers)}
+        )
+
+
+_LOGINS = frozenset({"user", "bearer"})
+_SECRETS = ("referer", "user", "bearer", "client_cert", "client_key")
+NO_OPTIONS = RequestOptions()

@@ -1,0 +1,55 @@
+"""Which options a request has: those of all, of its host, of its download."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .request_options import NO_OPTIONS, RequestOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRules:
+    """What holds for requests besides what a download says itself.
+
+    Args:
+        defaults: for all.
+        hosts: by host: `example.org` is that one, `*.example.org` every one below it.
+        insecure: hosts whose certificates are not checked. Never to be kept anywhere.
+        proxies: by scheme, as `urllib.request.getproxies_environment` gives them.
+    """
+
+    defaults: RequestOptions = NO_OPTIONS
+    hosts: Mapping[str, RequestOptions] = field(default_factory=dict)
+    insecure: frozenset[str] = frozenset()
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold passwords
+
+    @property
+    def are_empty(self) -> bool:
+        """Whether they say nothing."""
+        return self == _NO_RULES
+
+    def of_host(self, host: str) -> RequestOptions:
+        """What is said of a host alone; the longest pattern counts most, its name even more."""
+        found = self.hosts.get(host, NO_OPTIONS)
+        labels = host.split(".")
+        for at in range(1, len(labels)):
+            found = found.over(self.hosts.get(f"*.{'.'.join(labels[at:])}", NO_OPTIONS))
+        return found
+
+    def at_home(self, host: str, own: RequestOptions) -> RequestOptions:
+        """The options of a request to where the user sends it."""
+        return own.over(self.of_host(host).over(self.defaults))
+
+    def elsewhere(self, host: str, own: RequestOptions, home: str) -> RequestOptions:
+        """The options of a request to where a server sends it: another origin than the user named.
+
+        The secrets of the download and those for all are not for it. What the user says of the
+        host is, unless only scheme or port are others than at `home`, the host of the user's URL:
+        there somebody else may listen.
+        """
+        at_host = self.of_host(host)
+        if host == home:
+            at_host = at_host.without_secrets()
+        return own.without_secrets().over(at_host.over(self.defaults.without_secrets()))
+
+
+_NO_RULES = RequestRules()

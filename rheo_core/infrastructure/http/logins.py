@@ -1,0 +1,110 @@
+"""Logins: those of a URL, those of a netrc file."""
+
+import netrc
+import os
+from base64 import b64encode
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from rheo_core.domain.exceptions import RequestOptionsError
+from rheo_core.domain.text import printable
+
+
+class Login(NamedTuple):
+    """Who asks. Its text is of no use: no secret is in it."""
+
+    name: str
+    password: str | None
+
+    def __repr__(self) -> str:
+        return "Login(***)"
+
+    @property
+    def basic(self) -> str:
+        """The Authorization field (RFC 7617)."""
+        pair = f"{self.name}:{self.password or ''}"
+        return f"Basic {b64encode(pair.encode(errors='surrogateescape')).decode()}"
+
+
+def login_of(text: str) -> Login:
+    """That of `name:password`, or of a name alone."""
+    name, colon, password = text.partition(":")
+    return Login(name, password if colon else None)
+
+
+def split_login(url: str) -> tuple[str, Login | None]:
+    """The URL without its login, and that."""
+    if "@" not in url:
+        return url, None
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    name, colon, password = userinfo.partition(":")
+    login = Login(unquote(name), unquote(password) if colon else None)
+    return urlunsplit(parts._replace(netloc=host)), login if userinfo else None
+
+
+class _Entries(dict[str, Any]):
+    """Every entry of a machine, where the standard library keeps the last."""
+
+    def __setitem__(self, machine: str, entry: Any) -> None:
+        if entry:  # an empty one comes before each
+            self.setdefault(machine, []).append(entry)
+
+
+class _Netrc(netrc.netrc):
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, _Entries() if name == "hosts" else value)
+
+
+class NetrcFile:
+    """The logins of ~/.netrc, or of the file that $NETRC names; read when first asked."""
+
+    def __init__(self) -> None:
+        self._entries: _Entries | None = None
+
+    def find(self, host: str, name: str | None = None) -> Login | None:
+        """The login for exactly this host, and exactly this name where one is given.
+
+        Its `default` entry, which is for any host, is passed over.
+
+        Raises:
+            RequestOptionsError: the file cannot be read, or others than its owner may read it.
+        """
+        if self._entries is None:
+            self._entries = _read(Path(os.environ.get("NETRC") or "~/.netrc"))
+        if host == "default":  # what the standard library calls the entry for any host
+            return None
+        for login, _, password in self._entries.get(host, ()):
+            if name in (None, login):
+                return Login(login, password)
+        return None
+
+
+def _read(path: Path) -> _Entries:
+    shown = printable(str(path))
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno())
+    except FileNotFoundError:
+        return _Entries()
+    except OSError as error:
+        raise RequestOptionsError(f"netrc {shown}: {error.strerror}") from None
+    if mode.st_mode & 0o077:
+        raise RequestOptionsError(
+            f"netrc {shown}: others than you may read it; chmod 600 puts that right"
+        )
+    if mode.st_uid != os.geteuid():
+        raise RequestOptionsError(f"netrc {shown}: it belongs to another user")
+    try:
+        return _Netrc(str(path)).hosts  # type: ignore[return-value]
+    except netrc.NetrcParseError as error:
+        problem = f"line {error.lineno} cannot be understood"
+        raise RequestOptionsError(f"netrc {shown}: {problem}") from None
+    except (OSError, UnicodeError):
+        raise RequestOptionsError(f"netrc {shown}: it cannot be read") from None

@@ -1,0 +1,78 @@
+"""TLS: contexts with safe defaults, and those that a user asks for."""
+
+import ssl
+from functools import lru_cache
+from pathlib import Path
+
+from rheo_core.domain.exceptions import RequestOptionsError
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.text import printable
+
+
+def create_ssl_context() -> ssl.SSLContext:
+    """A context that checks certificates and host names against the system's authorities."""
+    return ssl.create_default_context()
+
+
+def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
+    """What aiohttp takes as `ssl`; True where nothing is asked for.
+
+    Equal wishes share a context, and with it their connections. Reads files.
+
+    Raises:
+        RequestOptionsError: a file cannot be read or used.
+    """
+    ca, certificate, key = options.ca_file, options.client_cert, options.client_key
+    if ca is None and certificate is None:
+        return not insecure
+    return _context(ca, certificate, key, insecure)
+
+
+@lru_cache(maxsize=64)
+def _context(
+    ca: Path | None, certificate: Path | None, key: Path | None, insecure: bool
+) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca is not None:
+        context = ssl.create_default_context(cadata=_authorities(ca))
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        _show(context, certificate, key)
+    return context
+
+
+def _authorities(file: Path) -> str:
+    nothing = _problem("ca_file", file, "it holds no certificate in PEM form")
+    try:
+        text = file.read_text("utf-8", errors="replace")
+        if "-----BEGIN" not in text:
+            raise nothing
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise nothing from None
+    except OSError as error:
+        raise _problem("ca_file", file, error.strerror or type(error).__name__) from None
+    return text
+
+
+def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    def refuse() -> str:
+        raise _problem("client_key", key or certificate, "it is encrypted, which is not supported")
+
+    for name, file in (("client_cert", certificate), ("client_key", key)):
+        if file is not None and not file.is_file():
+            raise _problem(name, file, "no such file")
+    try:
+        # Without a function here OpenSSL would ask the terminal for a password.
+        context.load_cert_chain(certificate, key, password=refuse)
+    except ssl.SSLError as error:
+        reason = (error.reason or "not in PEM form").replace("_", " ").lower()
+        raise _problem("client_cert", certificate, f"it cannot be used: {reason}") from None
+    except OSError as error:
+        raise _problem("client_cert", certificate, error.strerror or "cannot be read") from None
+
+
+def _problem(name: str, file: Path, reason: str) -> RequestOptionsError:
+    return RequestOptionsError(f"{name} {printable(str(file))}: {reason}")

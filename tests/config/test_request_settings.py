@@ -1,0 +1,76 @@
+"""[request] and [hosts."..."] in the settings file: one sentence for what is wrong in them."""
+
+from pathlib import Path
+
+import pytest
+
+from rheo_core.config import load_settings, save_settings
+
+FILE = """\
+[request]
+user_agent = "A/1"
+proxy = "http://me:c4nary@h:99999"
+[hosts."Example.org"]
+user = "me:c4nary"
+headers = { Range = "c4nary" }
+colour = 5
+ip_version = 5
+[hosts."a b:80"]
+netrc = true
+[hosts."*.below.org"]
+prox = "x"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(FILE)
+    path.chmod(0o600)
+    return path
+
+
+def test_each_thing_that_is_wrong_is_told_with_its_line(path: Path) -> None:
+    loaded = load_settings(path)
+    told = [problem.removeprefix(f"{path}, line ") for problem in loaded.problems]
+    assert told == [
+        "3: request.proxy = … is not acceptable: it should be the URL of a proxy, which "
+        "'http://h:99999' is not: Port out of range 0-65535.",
+        "6: hosts.Example.org.headers = … is not acceptable: header 'Range' is set by the engine.",
+        "7: hosts.Example.org.colour is not a setting.",
+        "8: hosts.Example.org.ip_version = 5 is not acceptable: it should be 4 or 6.",
+        "9: hosts.a b:80 = 'a b:80' is not acceptable: it should be a host such as example.org or "
+        "*.example.org, without a port.",
+        "12: hosts.*.below.org.prox is not a setting; did you mean proxy?",
+    ]
+    assert loaded.settings.request.user_agent == "A/1"
+    user = loaded.settings.hosts["example.org"].user
+    assert user is not None and user.get_secret_value() == "me:c4nary"
+    assert "c4nary" not in repr(loaded)
+
+
+def test_it_is_written_as_it_was_read(path: Path) -> None:
+    settings = load_settings(path).settings
+    copy = path.with_name("copy.toml")
+    save_settings(settings, copy)
+    assert load_settings(copy).settings == settings
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_with_secrets_is_for_its_owner(path: Path) -> None:
+    path.write_text('[hosts."x"]\nuser = "me:c4nary"\n')
+    path.chmod(0o644)
+    (problem,) = load_settings(path).problems
+    assert problem == f"{path} holds secrets, and others may read it; chmod 600 puts that right."
+    path.write_text('[hosts."x"]\nuser_agent = "A"\n')
+    assert not load_settings(path).problems
+
+
+def test_the_environment_has_them_as_json(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHEO_REQUEST", '{"user_agent": "E/1"}')
+    monkeypatch.setenv("RHEO_HOSTS", '{"x": {"netrc": true}}')
+    settings = load_settings(path).settings
+    assert settings.request.user_agent == "E/1" and settings.hosts["x"].netrc
+    monkeypatch.setenv("RHEO_REQUEST", '{"user": "me:c4nary"')
+    told = " ".join(load_settings(path).environment_problems)
+    assert "RHEO_REQUEST = …" in told and "c4nary" not in told

@@ -1,0 +1,126 @@
+"""Cookies: of a file, and set by servers, within the public suffix rules."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from rheo_core import FileConfig
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.core.engine import error_of, fetch, status_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.names import Names
+
+BODY = body_of(10_000)
+HEAD = "# Netscape HTTP Cookie File\n"
+
+
+def lines(*cookies: tuple[str, bool, str, bool, int, str, str]) -> str:
+    said = HEAD
+    for host, below, path, secure, expires, name, value in cookies:
+        said += f"{host}\t{below!s}\t{path}\t{secure!s}\t{expires}\t{name}\t{value}\n".replace(
+            "True", "TRUE"
+        ).replace("False", "FALSE")
+    return said
+
+
+async def asked(
+    tmp_path: Path, server: MisbehavingServer, host: str, *, file: str = "", path: str = "/a/b"
+) -> list[str]:
+    """The cookies that each request for a file of `host` carried."""
+    options = RequestOptions()
+    if file:
+        (tmp_path / "cookies.txt").write_text(file)
+        options = RequestOptions(cookies=tmp_path / "cookies.txt")
+    port = server.url("").rpartition(":")[2]
+    connector = create_secure_connector(resolver=Names())
+    async with AiohttpClient(connector=connector) as client:
+        config = FileConfig(url=f"http://{host}:{port}{path}", filename="f", request=options)
+        manager, _ = await fetch(tmp_path / "out", [config], client=client)
+    await connector.close()
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    return [request.headers.get("cookie", "") for request in server.requests]
+
+
+async def whole(exchange: Exchange) -> None:
+    await exchange.serve(BODY)
+
+
+async def test_those_of_a_file_go_where_they_belong(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    server.on("/a/b", whole)
+    later = int(time.time()) + 1000
+    file = lines(
+        ("files.example.org", False, "/", False, 0, "host", "1"),
+        (".example.org", True, "/a", False, later, "below", "2"),
+        ("#HttpOnly_files.example.org", False, "/", False, later, "hidden", "3"),
+        ("example.org", False, "/", False, 0, "parent", "no"),
+        ("files.example.org", False, "/other", False, 0, "path", "no"),
+        ("files.example.org", False, "/", True, 0, "safe", "no"),
+        ("files.example.org", False, "/", False, 5, "expired", "no"),
+        (".org", True, "/", False, 0, "public", "no"),
+        ("elsewhere.example", False, "/", False, 0, "else", "no"),
+    )
+    (sent,) = await asked(tmp_path, server, "files.example.org", file=file)
+    assert set(sent.split("; ")) == {"host=1", "below=2", "hidden=3"}
+
+
+@pytest.mark.parametrize(
+    ("host", "field", "target", "sent"),
+    [
+        ("www.example.org", "id=1", "www.example.org", True),
+        ("www.example.org", "id=1", "example.org", False),
+        ("www.example.org", "id=1; Domain=example.org", "files.example.org", True),
+        ("www.example.org", "id=1; Domain=.example.org", "files.example.org", True),
+        ("www.example.org", "id=1; Domain=org", "files.org", False),
+        ("www.example.co.uk", "id=1; Domain=co.uk", "other.co.uk", False),
+        ("me.github.io", "id=1; Domain=github.io", "you.github.io", False),
+        ("www.example.org", "id=1; Domain=other.org", "other.org", False),
+        ("www.example.org", "id=1; Domain=example.org; Domain=org", "files.org", False),
+        ("intranet", "id=1; Domain=intranet", "intranet", True),
+        ("www.example.org", "id=1; Secure", "www.example.org", False),
+        ("www.example.org", "id=1; Path=/x", "www.example.org", False),
+        ("www.example.org", "id=1; Max-Age=0", "www.example.org", False),
+    ],
+)
+async def test_what_a_redirect_sets(
+    tmp_path: Path, server: MisbehavingServer, host: str, field: str, target: str, sent: bool
+) -> None:
+    port = server.url("").rpartition(":")[2]
+
+    async def begin(exchange: Exchange) -> None:
+        place = f"http://{target}:{port}/there"
+        await exchange.head("302 Found", Location=place, Set_Cookie=field, Content_Length=0)
+
+    server.on("/a/b", begin)
+    server.on("/there", whole)
+    # A cookie without a path is for the folder of what was asked for (RFC 6265 5.1.4).
+    field = f"{field}; Path=/" if "Path" not in field else field
+    first, second = await asked(tmp_path, server, host)
+    assert first == ""
+    assert second == ("id=1" if sent else "")
+
+
+async def test_another_download_has_none_of_them(tmp_path: Path, server: MisbehavingServer) -> None:
+    async def greet(exchange: Exchange) -> None:
+        await exchange.head(Set_Cookie="id=1", Content_Length=0)
+
+    for path in ("/a", "/b"):
+        server.on(path, greet)
+    configs = [FileConfig(url=server.url(path)) for path in ("/a", "/b")]
+    await fetch(tmp_path, configs, max_concurrent=1)
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+@pytest.mark.parametrize("text", ["{}", HEAD + "c4nary\tc4nary\n", "\0\xff", ""])
+async def test_a_file_that_is_none(tmp_path: Path, server: MisbehavingServer, text: str) -> None:
+    file = tmp_path / "cookies.txt"
+    file.write_text(text)
+    config = FileConfig(url=server.url("/a"), request=RequestOptions(cookies=file))
+    manager, journal = await fetch(tmp_path / "out", [config])
+    assert (
+        error_of(manager, config) == f"cookies {file}: it is not of Netscape's format (cookies.txt)"
+    )
+    assert journal.names() == ["queued", "failed"] and not server.requests

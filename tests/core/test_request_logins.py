@@ -1,0 +1,140 @@
+"""Logins: basic, digest, bearer and netrc, as servers see them."""
+
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from rheo_core import FileConfig
+from rheo_core.domain.exceptions import RequestOptionsError
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.infrastructure.http.logins import Login, NetrcFile
+from tests.core.engine import error_of, fetch, sha256, status_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+BODY = body_of(300_000)
+
+
+def basic(pair: str) -> str:
+    return f"Basic {b64encode(pair.encode()).decode()}"
+
+
+class Guarded:
+    """Wants a digest (RFC 7616) of `me` and `p@ss:word`."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self.seen: list[str] = []
+
+    async def __call__(self, exchange: Exchange) -> None:
+        said = exchange.request.headers.get("authorization", "")
+        self.seen.append(said)
+        if said.startswith("Digest ") and self._is_right(said, exchange.request.target):
+            await exchange.serve(BODY, ETag='"1"')
+            return
+        wanted = f'Digest realm="r", nonce="n0", qop="auth", algorithm={self._algorithm}'
+        await exchange.head("401 Unauthorized", WWW_Authenticate=wanted, Content_Length=0)
+
+    def _is_right(self, said: str, target: str) -> bool:
+        import hashlib
+
+        digest = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[self._algorithm]
+        parts = dict(part.split("=", 1) for part in said[7:].split(", "))
+        value = {name: text.strip('"') for name, text in parts.items()}
+
+        def hashed(text: str) -> str:
+            return digest(text.encode()).hexdigest()
+
+        expected = hashed(
+            f"{hashed('me:r:p@ss:word')}:n0:{value['nc']}:{value['cnonce']}:auth:"
+            f"{hashed(f'GET:{target}')}"
+        )
+        return value["response"] == expected and value["username"] == "me"
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+async def test_digest(tmp_path: Path, server: MisbehavingServer, algorithm: str) -> None:
+    guard = Guarded(algorithm)
+    url = server.on("/a?b=%20c", guard)
+    config = FileConfig(url=url, request=RequestOptions(user="me:p@ss:word", auth="digest"))
+    manager, _ = await fetch(tmp_path, [config], connections=3)
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    assert sha256((tmp_path / "a").read_bytes()) == sha256(BODY)
+    assert guard.seen[0] == "" and not any(said.startswith("Basic") for said in guard.seen)
+    assert guard.seen.count("") == 1  # the challenge is remembered
+
+
+async def test_a_login_in_the_url_meets_a_digest(tmp_path: Path, server: MisbehavingServer) -> None:
+    url = server.on("/a", Guarded("MD5")).replace("://", "://me:p%40ss%3Aword@")
+    config = FileConfig(url=url)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+
+
+async def test_a_wrong_digest_ends(tmp_path: Path, server: MisbehavingServer) -> None:
+    config = FileConfig(
+        url=server.on("/a", Guarded("MD5")), request=RequestOptions(user="me:x", auth="digest")
+    )
+    manager, _ = await fetch(tmp_path, [config])
+    assert "401" in error_of(manager, config) and len(server.requests) <= 3
+
+
+@pytest.mark.parametrize(
+    ("options", "at", "sent"),
+    [
+        ({"user": "me:p:w"}, "", basic("me:p:w")),
+        ({"user": "me:pä"}, "", basic("me:pä")),
+        ({"bearer": "tok"}, "", "Bearer tok"),
+        ({"user": "me:pw"}, "you:in%20url@", basic("you:in url")),
+        ({"headers": {"Authorization": "Own x"}}, "", "Own x"),
+        ({"headers": {"Authorization": "Own x"}, "netrc": True}, "", "Own x"),
+        ({"netrc": True}, "", basic("first:one")),
+        ({"netrc": True, "user": "second"}, "", basic("second:two")),
+        ({"netrc": True}, "second@", basic("second:two")),
+        ({"netrc": True, "user": "third"}, "", basic("third:")),
+        ({}, "", None),
+    ],
+)
+async def test_what_goes_first(
+    tmp_path: Path,
+    server: MisbehavingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, object],
+    at: str,
+    sent: str | None,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(
+        "machine 127.0.0.1 login first password one\n"
+        "machine 127.0.0.1 login second password two\n"
+        "default login any password any\n"
+    )
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    url = server.url("/a").replace("://", f"://{at}")
+    config = FileConfig(url=url, request=RequestOptions(**options))
+    await fetch(tmp_path / "out", [config])
+    assert server.requests[0].headers.get("authorization") == sent
+
+
+def test_netrc_is_for_the_exact_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine example.org\nlogin me\npassword pw\ndefault login x password y\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    file = NetrcFile()
+    assert file.find("example.org") == Login("me", "pw")
+    for host in ("www.example.org", "org", "default", "example.com"):
+        assert file.find(host) is None
+    assert "pw" not in repr(file.find("example.org"))
+
+
+def test_a_netrc_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert NetrcFile().find("x") is None
+    netrc.write_text("machine x login me pasword c4nary\n")
+    netrc.chmod(0o600)
+    with pytest.raises(RequestOptionsError, match="line 1 cannot be understood") as caught:
+        NetrcFile().find("x")
+    assert "c4nary" not in str(caught.value)

@@ -1,0 +1,122 @@
+"""What a user may say of requests: how it is read, put together, shown and kept."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from rheo_core import FileConfig
+from rheo_core.domain import DownloadStatus
+from rheo_core.domain.request_options import NO_OPTIONS, REVEAL, RequestOptions
+from rheo_core.domain.request_rules import RequestRules
+from rheo_core.infrastructure.session_rows import to_record, to_stored
+from rheo_core.tracking import DownloadRecord
+
+SECRET = "c4nary"
+FULL = RequestOptions(
+    headers={"X-Token": SECRET},
+    referer=f"http://x/?{SECRET}",
+    user=f"me:{SECRET}",
+    bearer=SECRET,
+    proxy=f"http://me:{SECRET}@proxy:3128",
+    user_agent="Me/1.0",
+    ip_version=4,
+)
+
+
+def test_no_text_of_it_holds_a_secret() -> None:
+    config = FileConfig(url="http://x/", request=FULL)
+    rules = RequestRules(FULL, {"x": FULL}, proxies={"http": f"http://me:{SECRET}@proxy"})
+    for shown in (repr(FULL), str(FULL), repr(config), str(config), repr(rules)):
+        assert SECRET not in shown
+    assert SECRET not in FULL.model_dump_json(exclude={"headers", "referer"})
+
+
+def test_it_outlives_a_restart_with_its_secrets() -> None:
+    config = FileConfig(url="http://x/", request=FULL)
+    text = config.model_dump_json(exclude_defaults=True, exclude={"id"}, context=REVEAL)
+    assert FileConfig.model_validate_json(text) == config
+
+
+@pytest.mark.parametrize(
+    ("status", "listed", "keeps_options", "keeps_url"),
+    [
+        (DownloadStatus.QUEUED, True, True, True),
+        (DownloadStatus.PAUSED, True, True, True),
+        (DownloadStatus.FAILED, True, True, True),
+        (DownloadStatus.COMPLETED, True, False, True),
+        (DownloadStatus.CANCELLED, True, False, True),
+        (DownloadStatus.FAILED, False, False, False),
+        (DownloadStatus.COMPLETED, False, False, False),
+    ],
+)
+def test_what_the_session_keeps(
+    status: DownloadStatus, listed: bool, keeps_options: bool, keeps_url: bool
+) -> None:
+    url = "http://me:urlpart@x/a?token=urlpart"
+    record = DownloadRecord.of(
+        FileConfig(url=url, request=FULL, headers={"A": SECRET}, mirrors=[url + "2"])
+    )
+    record.status, record.listed = status, listed
+    row = to_stored(record)
+    assert (SECRET in row.config) is keeps_options
+    assert ("urlpart" in row.config) is keeps_url
+    assert to_record(row).config.get_destination_filename() == "a"
+
+
+def test_one_over_another() -> None:
+    base = RequestOptions(user="a:b", user_agent="A", headers={"X": "1", "Y": "1"}, netrc=True)
+    over = RequestOptions(bearer="t", headers={"x": "2"}, netrc=False)
+    both = over.over(base)
+    assert (both.user, both.user_agent, both.netrc) == (None, "A", False)
+    assert both.bearer is not None
+    assert both.headers == (("Y", "1"), ("x", "2"))
+    assert NO_OPTIONS.over(base) is base and base.over(NO_OPTIONS) is base
+    signed = RequestOptions(headers={"Authorization": "x"})
+    assert signed.over(base).user is None
+    assert base.over(signed).headers == base.headers
+    pair = RequestOptions(client_cert="/a", client_key="/b")
+    assert RequestOptions(client_cert="/c").over(pair).client_key is None
+
+
+def test_the_nearest_pattern_counts_most() -> None:
+    def called(name: str) -> RequestOptions:
+        return RequestOptions(user_agent=name)
+
+    hosts = {"*.org": called("org"), "*.a.org": called("a"), "b.a.org": called("b")}
+    rules = RequestRules(RequestOptions(user_agent="all", ip_version=4), hosts)
+    for host, name in [
+        ("b.a.org", "b"), ("c.a.org", "a"), ("d.c.a.org", "a"), ("a.org", "org"), ("org", "all"),
+    ]:  # fmt: skip
+        options = rules.at_home(host, NO_OPTIONS)
+        assert (options.user_agent, options.ip_version) == (name, 4), host
+    assert rules.at_home("b.a.org", called("own")).user_agent == "own"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("proxy", f"ftp://me:{SECRET}@h", "(http, https, socks5 or socks5h), which 'ftp://h'"),
+        ("proxy", f"http://me:{SECRET}@h:99999", "'http://h:99999' is not"),
+        ("proxy", "", "should be the URL of a proxy, or off"),
+        ("user", f"me:{SECRET}\r\nX: y", "contains control characters"),
+        ("bearer", f"{SECRET}\0", "contains control characters"),
+        ("user_agent", "", "should be text"),
+        ("ip_version", 5, "4 or 6"),
+        ("auth", "ntlm", "'basic' or 'digest'"),
+        ("interface", "a b", "an address or an interface"),
+        ("cookies", "", "should be the path of a file"),
+        ("headers", {"Range": SECRET}, "set by the engine"),
+    ],
+)
+def test_what_is_refused(field: str, value: object, problem: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RequestOptions(**{field: value})
+    assert problem in caught.value.errors()[0]["msg"]
+    assert SECRET not in str(caught.value)
+    assert SECRET not in caught.value.errors()[0]["msg"]
+
+
+def test_files_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert RequestOptions(ca_file="~/ca.pem").ca_file == Path("/home/me/ca.pem")

@@ -1,0 +1,116 @@
+"""Proxies: real ones, by HTTP, CONNECT and SOCKS5, with and without a login."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rheo_core import FileConfig
+from rheo_core.config import build_settings
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.request_rules import RequestRules
+from rheo_core.engine import make_manager
+from tests.core.engine import error_of, fetch, serving, sha256, status_of
+from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.proxy import proxy
+from tests.servers.scenarios import redirect
+from tests.servers.tls import Authority
+
+BODY = body_of(400_000)
+
+
+@pytest.mark.parametrize("login", ["", "anna:s3cret"])
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
+async def test_a_file_comes_through_it(
+    tmp_path: Path, scheme: str, secure: bool, login: str
+) -> None:
+    authority = Authority()
+    ssl = authority.serving("127.0.0.1") if secure else None
+    async with MisbehavingServer(ssl=ssl) as server, proxy(tmp_path, login) as way:
+        at = f"{login}@" if login else ""
+        options = RequestOptions(
+            proxy=f"{scheme}://{at}127.0.0.1:{way.port}", ca_file=authority.file(tmp_path)
+        )
+        config = FileConfig(url=server.on("/a", serving(BODY, ETag='"1"')), request=options)
+        manager, _ = await fetch(tmp_path / "out", [config], connections=2)
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+        port = server.url("").rpartition(":")[2]
+        assert port in way.log  # it went this way, and no other
+        assert all("proxy-authorization" not in request.headers for request in server.requests)
+    assert sha256((tmp_path / "out" / "a").read_bytes()) == sha256(BODY)
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+async def test_a_wrong_login_is_told_without_it(tmp_path: Path, scheme: str, secure: bool) -> None:
+    ssl = Authority().serving("127.0.0.1") if secure else None
+    async with MisbehavingServer(ssl=ssl) as server, proxy(tmp_path, "anna:right") as way:
+        options = RequestOptions(proxy=f"{scheme}://anna:s3cret@127.0.0.1:{way.port}")
+        config = FileConfig(url=server.on("/a", serving(BODY)), request=options)
+        manager, _ = await fetch(tmp_path / "out", [config])
+        assert status_of(manager, config) == "failed"
+        assert "s3cret" not in error_of(manager, config)
+        assert "prox" in error_of(manager, config).lower(), error_of(manager, config)
+        assert not server.requests
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_a_proxy_that_is_not_there(
+    tmp_path: Path, server: MisbehavingServer, scheme: str
+) -> None:
+    options = RequestOptions(proxy=f"{scheme}://127.0.0.1:9")
+    config = FileConfig(url=server.on("/a", serving(BODY)), request=options)
+    manager, _ = await fetch(tmp_path / "out", [config])
+    assert "proxy" in error_of(manager, config)
+    assert not server.requests
+
+
+async def test_each_host_may_have_its_own(tmp_path: Path, server: MisbehavingServer) -> None:
+    """By default one, for a host none; on a redirect the way is chosen again."""
+    async with proxy(tmp_path) as way:
+        rules = RequestRules(
+            defaults=RequestOptions(proxy=f"http://127.0.0.1:{way.port}"),
+            hosts={"localhost": RequestOptions(proxy="off")},
+        )
+        port = server.url("").rpartition(":")[2]
+        there = server.on("/there", serving(BODY))
+        server.on("/here", redirect(there))
+        config = FileConfig(url=f"http://localhost:{port}/here", filename="a")
+        manager, _ = await fetch(tmp_path / "out", [config], request_rules=rules)
+        assert status_of(manager, config) == "completed"
+        assert way.log.count(f"127.0.0.1:{port}") == 1
+        assert "localhost" not in way.log
+
+
+@pytest.mark.parametrize(
+    ("name", "bypass", "used"),
+    [
+        ("http_proxy", "", True),
+        ("HTTP_PROXY", "", True),
+        ("ALL_PROXY", "", True),
+        ("https_proxy", "", False),
+        ("http_proxy", "127.0.0.1", False),
+        ("http_proxy", "*", False),
+    ],
+)
+async def test_the_variables_of_the_environment(
+    tmp_path: Path,
+    server: MisbehavingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    bypass: str,
+    used: bool,
+) -> None:
+    for known in os.environ:
+        if known.lower().endswith("_proxy"):
+            monkeypatch.delenv(known)
+    async with proxy(tmp_path) as way:
+        monkeypatch.setenv(name, f"127.0.0.1:{way.port}")
+        monkeypatch.setenv("no_proxy", bypass)
+        config = FileConfig(url=server.on("/a", serving(BODY)))
+        async with make_manager(build_settings(download_dir=tmp_path / "out")) as manager:
+            await manager.add([config])
+            await manager.wait_until_complete(timeout=20)
+        assert status_of(manager, config) == "completed"
+        assert (server.url("").rpartition(":")[2] in way.log) is used

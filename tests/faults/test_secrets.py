@@ -1,0 +1,240 @@
+"""Secrets of every kind over redirects: none goes to another host, port or scheme."""
+
+import os
+import ssl
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core import FileConfig
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.request_rules import RequestRules
+from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.core.engine import error_of, fetch, status_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.names import Names
+from tests.servers.tls import Authority
+
+BODY = body_of(20_000)
+HOST, OTHER, PORT = "files.example", "other.example", 7000
+SECRET = "c4nary"
+MARKS = (SECRET, b64encode(f"me:{SECRET}".encode()).decode(), "username=")
+
+COOKIES = f"# Netscape HTTP Cookie File\n{HOST}\tFALSE\t/\tFALSE\t0\tid\t{SECRET}\n"
+NETRC = f"machine {HOST} login me password {SECRET}\n"
+
+KINDS: dict[str, Mapping[str, Any]] = {
+    "login in the URL": {},
+    "Authorization": {"headers": {"authorization": f"Basic {SECRET}"}},
+    "Cookie": {"headers": {"Cookie": f"id={SECRET}"}},
+    "header": {"headers": {"X-Token": SECRET}},
+    "referer": {"referer": f"http://example.org/?{SECRET}"},
+    "basic": {"user": f"me:{SECRET}"},
+    "digest": {"user": f"me:{SECRET}", "auth": "digest"},
+    "bearer": {"bearer": SECRET},
+    "netrc": {"netrc": True},
+    "cookies.txt": {},
+}
+PLANTED = [
+    (kind, level)
+    for kind in KINDS
+    for level in ("download", "default", "host")
+    if level == "download" or kind != "login in the URL"
+]
+MOVES = ("path", "port", "host", "scheme", "downgrade", "all")
+
+
+class Places(Names):
+    """Every name leads to 127.0.0.1, every port to `port`: two schemes may share a port."""
+
+    port = 0
+
+    async def resolve(self, *args: Any, **kwargs: Any) -> Any:
+        (found,) = await super().resolve(*args, **kwargs)
+        return [{**found, "port": self.port}]
+
+
+class Stage:
+    """A server that redirects to another one, which is elsewhere in the ways of `move`."""
+
+    def __init__(self, move: str, home: MisbehavingServer, there: MisbehavingServer) -> None:
+        self.places = Places()
+        self.home, self.there = home, there
+        self.places.port = port_of(home)
+        secure = move == "downgrade"
+        self.url = f"{'https' if secure else 'http'}://{HOST}:{PORT}/a"
+        scheme = "https" if move in ("scheme", "all") else "http"
+        host = OTHER if move in ("host", "all") else HOST
+        port = PORT + 1 if move in ("port", "all") else PORT
+        self._target = f"{scheme}://{host}:{port}/b"
+        home.on("/a", self._send_on)
+        there.on("/b", self._serve)
+
+    async def _send_on(self, exchange: Exchange) -> None:
+        if "digest" in self.url and "authorization" not in exchange.request.headers:
+            await challenge(exchange)
+            return
+        self.places.port = port_of(self.there)
+        await exchange.head("302 Found", Location=self._target, Content_Length=0)
+        await exchange.close()
+
+    async def _serve(self, exchange: Exchange) -> None:
+        await exchange.serve(BODY)
+
+
+def port_of(server: MisbehavingServer) -> int:
+    return int(server.url("").rpartition(":")[2])
+
+
+async def challenge(exchange: Exchange) -> None:
+    """Ask for a digest (RFC 7616)."""
+    wanted = 'Digest realm="files", nonce="abc", qop="auth", algorithm=SHA-256'
+    await exchange.head("401 Unauthorized", WWW_Authenticate=wanted, Content_Length=0)
+
+
+def secrets_in(requests: list[Any]) -> list[str]:
+    said = [f"{name}: {value}" for request in requests for name, value in request.headers.items()]
+    return [line for line in said if any(mark in line for mark in MARKS)]
+
+
+@pytest.mark.parametrize(("kind", "level"), PLANTED)
+@pytest.mark.parametrize("move", MOVES)
+async def test_none_goes_astray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: str, kind: str, level: str
+) -> None:
+    authority = Authority()
+    safe = authority.serving(HOST, OTHER)
+    fields = {**KINDS[kind], "allow_downgrade": True, "ca_file": authority.file(tmp_path)}
+    if kind == "cookies.txt":
+        fields["cookies"] = tmp_path / "cookies.txt"
+        fields["cookies"].write_text(COOKIES)
+    netrc = tmp_path / "netrc"
+    netrc.write_text(NETRC)
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with (
+        MisbehavingServer(ssl=safe if move == "downgrade" else None) as home,
+        MisbehavingServer(ssl=safe if move in ("scheme", "all") else None) as there,
+    ):
+        stage = Stage(move, home, there)
+        if kind == "digest":
+            stage.url += "?digest"
+            home.on("/a?digest", stage._send_on)
+        connector = create_secure_connector(resolver=stage.places, use_dns_cache=False)
+        options = RequestOptions(**fields)
+        own, rules = {}, None
+        if level == "download":
+            own = {"request": options}
+        else:
+            rules = RequestRules(
+                defaults=options if level == "default" else RequestOptions(**_harmless(fields)),
+                hosts={HOST: options} if level == "host" else {},
+            )
+        url = stage.url
+        if kind == "login in the URL":
+            url = url.replace("://", f"://me:{SECRET}@")
+        config = FileConfig(url=url, filename="a", **own)
+        async with AiohttpClient(connector=connector) as client:
+            manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
+        await connector.close()
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+        assert secrets_in(home.requests), "the secret was never sent"
+        if move == "path":
+            assert secrets_in(there.requests), "it was lost at its own origin"
+        else:
+            assert secrets_in(there.requests) == []
+            assert not {"authorization", "cookie", "referer"} & set(there.requests[0].headers)
+    assert (tmp_path / "out" / "a").read_bytes() == BODY
+
+
+def _harmless(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fields[name] for name in ("allow_downgrade", "ca_file")}
+
+
+@pytest.mark.parametrize("kind", ["basic", "netrc", "cookies.txt"])
+async def test_what_is_kept_for_a_host_is_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A redirect to another host finds what the user said of that one, and of no other."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(NETRC.replace(HOST, OTHER))
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text(COOKIES.replace(HOST, OTHER))
+    options = RequestOptions(**{**KINDS[kind], **({"cookies": cookies} if "." in kind else {})})
+    rules = RequestRules(hosts={OTHER: options})
+    if kind != "basic":
+        rules = RequestRules(defaults=options)
+    async with MisbehavingServer() as home, MisbehavingServer() as there:
+        stage = Stage("host", home, there)
+        connector = create_secure_connector(resolver=stage.places, use_dns_cache=False)
+        config = FileConfig(url=stage.url)
+        async with AiohttpClient(connector=connector) as client:
+            manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
+        await connector.close()
+        assert status_of(manager, config) == "completed"
+        assert secrets_in(there.requests) and not secrets_in(home.requests)
+
+
+@pytest.mark.parametrize("move", ["path", "port", "host"])
+@pytest.mark.parametrize("level", ["download", "default"])
+async def test_a_client_certificate_is_not_shown_elsewhere(
+    tmp_path: Path, move: str, level: str
+) -> None:
+    authority = Authority()
+    certificate, key = authority.client(tmp_path)
+    options = RequestOptions(
+        ca_file=authority.file(tmp_path), client_cert=certificate, client_key=key
+    )
+    shown: dict[str, bool] = {}
+
+    def note(exchange: Exchange) -> None:
+        tls: ssl.SSLObject = exchange.writer.get_extra_info("ssl_object")
+        shown[exchange.request.target] = bool(tls.getpeercert())
+
+    asking = authority.asking(HOST, OTHER, strictly=False)
+    async with MisbehavingServer(ssl=asking) as home, MisbehavingServer(ssl=asking) as there:
+        stage = Stage(move, home, there)
+        stage.url = stage.url.replace("http:", "https:")
+        stage._target = stage._target.replace("http:", "https:")
+
+        async def first(exchange: Exchange) -> None:
+            note(exchange)
+            await stage._send_on(exchange)
+
+        async def second(exchange: Exchange) -> None:
+            note(exchange)
+            await exchange.serve(BODY)
+
+        home.on("/a", first)
+        there.on("/b", second)
+        connector = create_secure_connector(resolver=stage.places, use_dns_cache=False)
+        own = {"request": options} if level == "download" else {}
+        rules = RequestRules(defaults=options) if level == "default" else None
+        config = FileConfig(url=stage.url, **own)
+        async with AiohttpClient(connector=connector) as client:
+            manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
+        await connector.close()
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+    assert shown == {"/a": True, "/b": move == "path"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+async def test_a_netrc_that_others_may_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: MisbehavingServer, mode: int
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(NETRC)
+    netrc.chmod(mode)
+    monkeypatch.setenv("NETRC", str(netrc))
+    config = FileConfig(url=server.url("/a"), request=RequestOptions(netrc=True))
+    manager, journal = await fetch(tmp_path / "out", [config])
+    assert error_of(manager, config).endswith(
+        "others than you may read it; chmod 600 puts that right"
+    )
+    assert journal.names() == ["queued", "failed"] and not server.requests
