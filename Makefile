@@ -44,6 +44,10 @@ bench: $(READY)  ## Run this project beside its peers, 20 minutes or more (pytho
 screenshots: $(READY)  ## Draw the pictures of the README
 	$(BIN)/python -m screenshots
 
+.PHONY: settings-docs
+settings-docs: $(READY)  ## Write docs/SETTINGS.md and its schema anew
+	@$(BIN)/python -m rheo_core.config.document docs
+
 .PHONY: clean
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

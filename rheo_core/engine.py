@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.request import getproxies_environment
 
-from rheo_core.config.settings import Settings
+from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
+from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.downloads import DownloadManager, RetryHandler
+from rheo_core.downloads import DownloadManager, Following, RetryHandler
 from rheo_core.tracking import BaseTracker
 
 
@@ -35,6 +36,9 @@ def make_manager(
         connect_timeout=settings.connect_timeout,
         stall_timeout=settings.stall_timeout,
         speed_limit_bps=settings.speed_limit,
+        schedule=settings.schedule,
+        slow_limit_bps=settings.slow_limit,
+        hosts=make_host_limits(settings),
         chunk_size=settings.chunk_size,
         connections=settings.connections,
         connections_per_host=settings.connections_per_host,
@@ -43,13 +47,30 @@ def make_manager(
         history_days=settings.history_days,
         request_rules=RequestRules(
             settings.request,
-            settings.hosts,
+            {pattern: host.requests for pattern, host in settings.hosts.items()},
             frozenset(insecure),
             proxies if proxies.keys() - {"no"} else {},
+        ),
+        server_time=settings.server_time,
+        origin=settings.origin,
+        rules=settings.rules,
+        following=Following(
+            on_complete=settings.on_complete,
+            on_error=settings.on_error,
+            timeout=settings.command_timeout,
+            on_desktop=settings.notify is Notify.DESKTOP,
         ),
         session_path=session_path,
         on_problem=on_problem,
     )
+
+
+def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
+    """The limits of single hosts."""
+    return {
+        pattern: HostLimits(host.speed_limit, host.connections, host.max_concurrent)
+        for pattern, host in settings.hosts.items()
+    }
 
 
 def make_retry_handler(settings: Settings) -> RetryHandler:

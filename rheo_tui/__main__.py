@@ -155,6 +155,8 @@ def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Se
     import asyncio
     from tempfile import TemporaryDirectory
 
+    from rheo_core.config.settings import Notify
+
     from .app import RheoApp
     from .demo import DemoServer
     from .local_service import LocalService
@@ -162,7 +164,10 @@ def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Se
 
     async def run(folder: str) -> int:
         # One connection each: the server is slow on purpose, and there is something to watch.
-        here = settings.model_copy(update={"download_dir": Path(folder), "connections": 1})
+        changes = {"download_dir": Path(folder), "connections": 1}
+        # Nothing of it is real, so nothing follows it.
+        changes |= {"rules": (), "on_complete": (), "on_error": (), "notify": Notify.OFF}
+        here = settings.model_copy(update=changes)
         async with DemoServer() as server:
             service = ThreadedService(LocalService(here, save=False))
             app = RheoApp(service, [*server.configs(), *configs], notices)

@@ -220,7 +220,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "slow", "t", "Slow mode", "Queue",
-        "100 kB/s for all together, and back to the limit before.", disabled=_changes(),
+        "A low limit for all together (slow_limit), and back.", disabled=_changes(),
     ),
     Action(
         "limit_up", "]", "Raise the speed limit", "Queue",
@@ -273,7 +273,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_changes(),
     ),
     Action(
-        "command", ":", "Command line", "App", "Such as :cancel 3fa9 or :limit 2M.",
+        "command", ":", "Command line", "App", "Such as :cancel 3fa9, :limit 2M or :at 23:30.",
         opens_input=True,
     ),
     Action("palette", "ctrl+p", "Palette", "App", "Find any of these by name."),

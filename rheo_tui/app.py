@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from asyncio import get_running_loop
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,6 +26,9 @@ from .screens.main import MainScreen
 from .screens.quit import QuitScreen
 from .service import READ_ONLY, DownloadService, ListLockedError, OtherList
 from .themes import DARK, FALLBACKS, THEMES
+
+HANG_UP_SECONDS = 10.0
+"""The app has so long to end by itself after its terminal is gone."""
 
 
 class RheoApp(App[None]):
@@ -104,6 +108,11 @@ class RheoApp(App[None]):
                 if stream is not None:
                     os.dup2(nowhere, stream.fileno())
             loop.call_soon_threadsafe(self._close_and_exit, context=context)
+            # If the writer has died already, the loop waits for it: then the app ends as if
+            # killed, which the list and the files bear.
+            last_resort = threading.Timer(HANG_UP_SECONDS, os._exit, (128 + signal.SIGHUP,))
+            last_resort.daemon = True
+            last_resort.start()
 
         signal.signal(signal.SIGHUP, terminal_gone)
 

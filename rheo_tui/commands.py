@@ -3,15 +3,20 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from .formatting import parse_rate
+from rheo_core.domain.schedule import parse_start
+from rheo_core.domain.sizes import parse_rate, parse_size
 
 ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
-_ALL = (*ID_VERBS, "link", "add", "limit", "prune", "quit")
+_PLAIN_VERBS = ("quit-when-done", "quit")
+_ALL = (*ID_VERBS, "link", "add", "limit", "at", "stop-after", "prune", *_PLAIN_VERBS)
 _EXAMPLES = {
     "link": "link 3fa9 https://example.org/file.iso",
     "add": "add https://example.org/file.iso",
-    "limit": "limit 2M",
+    "limit": "limit 2M” or “limit all 2M",
+    "at": "at 23:30” or “at now",
+    "stop-after": "stop-after 5G” or “stop-after off",
     "prune": "prune 30",
 }
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
@@ -30,6 +35,9 @@ class Command:
     download_id: str = ""
     text: str = ""
     rate: int | None = None  # bytes/s; None: no limit
+    for_all: bool = False  # for all downloads together, not the marked or current ones
+    start_at: float | None = None  # seconds since the epoch; None: now
+    size: int | None = None  # bytes; None: no limit
     days: int = 0
 
 
@@ -45,9 +53,9 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
         raise CommandError(f"“{verb}” is no command; there are {', '.join(_ALL)}.")
     if verb in ID_VERBS:
         return Command(verb, download_id=find_id(verb, argument, ids))
-    if verb == "quit":
+    if verb in _PLAIN_VERBS:
         if argument:
-            raise CommandError(f"quit takes nothing after it, not “{argument}”.")
+            raise CommandError(f"{verb} takes nothing after it, not “{argument}”.")
         return Command(verb)
     if not argument:
         raise CommandError(f"{verb} needs something after it, such as “{_EXAMPLES[verb]}”.")
@@ -61,9 +69,21 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
     if verb == "prune":
         return Command(verb, days=_parse_days(argument))
     try:
-        return Command(verb, rate=parse_rate(argument))
+        return _with_number(verb, argument)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(f"“{argument}” is not acceptable: it {error}.") from None
+
+
+def _with_number(verb: str, argument: str) -> Command:
+    if verb == "at":
+        now = argument.lower() == "now"
+        return Command(verb, start_at=None if now else parse_start(argument, datetime.now()))
+    if verb == "stop-after":
+        off = argument.lower() in ("off", "none", "0")
+        return Command(verb, size=None if off else parse_size(argument))
+    scope, _, rate = argument.rpartition(" ")
+    for_all = scope.strip().lower() == "all"
+    return Command(verb, rate=parse_rate(rate if for_all else argument), for_all=for_all)
 
 
 def _parse_days(text: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
+from rheo_core.events import DownloadEvent
 
 from .log_book import LogBook, log_line
 from .service import DownloadService
@@ -20,12 +21,19 @@ class EngineLink:
     The engine's own errors become a notice and a log line; the app goes on.
     """
 
-    def __init__(self, service: DownloadService, book: LogBook, notice: Notice) -> None:
+    def __init__(
+        self,
+        service: DownloadService,
+        book: LogBook,
+        notice: Notice,
+        on_event: Callable[[DownloadEvent], None],
+    ) -> None:
         self.service = service
         self.ready = False
         self.latest: Snapshot | None = None
         self._book = book
         self._notice = notice
+        self._on_event = on_event
         self._poll_failed = False
         self._closed = False
         self._tried = asyncio.Event()  # to start, whatever came of it
@@ -66,6 +74,7 @@ class EngineLink:
         try:
             for event in self.service.take_events():
                 self._book.write(log_line(event, name_of(event.download_id)))
+                self._on_event(event)
             snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:

@@ -1,7 +1,6 @@
 """Sizes, speeds, times and texts as they appear on the screen; widths are terminal cells."""
 
 import math
-import re
 from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -10,8 +9,6 @@ from rich.filesize import decimal
 _ELLIPSIS = "…"
 _SPARKS = "▁▂▃▄▅▆▇█"
 _LONGEST_KEPT_EXTENSION = 10
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?", re.IGNORECASE)
-_RATE_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def size_text(size: float | None) -> str:
@@ -31,21 +28,6 @@ def limit_text(bytes_per_second: int | None) -> str:
     if bytes_per_second is None:
         return "off"
     return f"{size_text(bytes_per_second).replace('.0 ', ' ')}/s"
-
-
-def parse_rate(text: str) -> int | None:
-    """Bytes a second from `500K`, `5M` or `1.5 MB/s`; None from `off` or `0`.
-
-    Raises:
-        ValueError: in one sentence, naming the value and what is allowed.
-    """
-    if text.strip().lower() in {"off", "none", "0"}:
-        return None
-    match = _RATE.fullmatch(text.strip())
-    rate = float(match[1]) * _RATE_UNITS[match[2].lower()] if match else 0.0
-    if rate < 1:
-        raise ValueError(f"Rate {text!r} is not a speed such as 500K, 5M or off.")
-    return int(rate)
 
 
 def duration_text(seconds: float | None) -> str:

@@ -249,7 +249,7 @@ class LocalService:
 
     async def change_settings(self, settings: Settings) -> None:
         """Put settings in force, for what begins from now on, and keep them."""
-        from rheo_core.engine import make_retry_handler
+        from rheo_core.engine import make_host_limits, make_retry_handler
 
         changed = {
             name
@@ -261,6 +261,9 @@ class LocalService:
             max_concurrent=settings.max_concurrent,
             connections=settings.connections,
             connections_per_host=settings.connections_per_host,
+            slow_limit_bps=settings.slow_limit,
+            schedule=settings.schedule if "schedule" in changed else None,
+            hosts=make_host_limits(settings),
         )
         self._manager.set_defaults(
             download_dir=settings.download_dir,
@@ -270,9 +273,27 @@ class LocalService:
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
 
-    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
-        """Limit all downloads together, at once; None lifts the limit."""
-        self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
+    async def set_speed_limit(
+        self, bytes_per_second: int | None, ids: Sequence[str] | None = None
+    ) -> None:
+        """Limit each of these, or all downloads together, at once; None lifts the limit."""
+        if ids is None:
+            self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
+        for download_id in ids or ():
+            await self._manager.set_speed_limit(download_id, bytes_per_second)
+
+    async def set_slow(self, on: bool) -> None:
+        """Switch slow mode."""
+        self._manager.set_limits(slow=on)
+
+    async def set_start(self, ids: Sequence[str], start_at: float | None) -> None:
+        """Let them wait until a time; None: they may start at once."""
+        for download_id in ids:
+            await self._manager.set_start(download_id, start_at)
+
+    async def stop_after(self, count: int | None) -> None:
+        """Pause everything once so many bytes have come; None: never."""
+        self._manager.set_limits(stop_after_bytes=count or 0)
 
     def _rows_now(self) -> dict[str, DownloadSnapshot]:
         """All rows, brought up to date at the cost of what changed."""

@@ -166,5 +166,16 @@ class DownloadService(Protocol):
             OSError: they are in force, but the file cannot be written.
         """
 
-    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
-        """Limit all downloads together, at once; None lifts the limit."""
+    async def set_speed_limit(
+        self, bytes_per_second: int | None, ids: Sequence[str] | None = None
+    ) -> None:
+        """Limit each of these, at once, or all downloads together; None lifts the limit."""
+
+    async def set_slow(self, on: bool) -> None:
+        """Switch slow mode."""
+
+    async def set_start(self, ids: Sequence[str], start_at: float | None) -> None:
+        """Let them wait until a time, in seconds since the epoch; None: they may start at once."""
+
+    async def stop_after(self, count: int | None) -> None:
+        """Pause everything once so many bytes have come from now on; None: never."""

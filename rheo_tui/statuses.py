@@ -1,10 +1,12 @@
 """How each state of a download looks: a glyph one cell wide, a word, a style."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.file_config import host_of
+from rheo_core.domain.schedule import start_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def reason_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
     if row.reason:
         return row.reason
     if row.status is DownloadStatus.QUEUED:
+        if row.start_at is not None and row.start_at > now:
+            return f"until {start_text(row.start_at, datetime.fromtimestamp(now))}"
         return waiting.reason(row)
     if row.status is DownloadStatus.FAILED:
         return row.error or ""

@@ -191,6 +191,20 @@ class ThreadedService:
         """Put settings in force and keep them."""
         await self._there(self._service.change_settings(settings))
 
-    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
-        """Limit all downloads together; None lifts the limit."""
-        await self._there(self._service.set_speed_limit(bytes_per_second))
+    async def set_speed_limit(
+        self, bytes_per_second: int | None, ids: Sequence[str] | None = None
+    ) -> None:
+        """Limit each of these, or all downloads together; None lifts the limit."""
+        await self._there(self._service.set_speed_limit(bytes_per_second, ids))
+
+    async def set_slow(self, on: bool) -> None:
+        """Switch slow mode."""
+        await self._there(self._service.set_slow(on))
+
+    async def set_start(self, ids: Sequence[str], start_at: float | None) -> None:
+        """Let them wait until a time; None: they may start at once."""
+        await self._there(self._service.set_start(ids, start_at))
+
+    async def stop_after(self, count: int | None) -> None:
+        """Pause everything once so many bytes have come; None: never."""
+        await self._there(self._service.stop_after(count))

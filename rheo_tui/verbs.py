@@ -1,14 +1,15 @@
 """What the actions do to downloads, through the service; each tells what came of it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
+from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import printable
 from rheo_core.inputs import Verdict
 
 from .actions import (
     BY_ID,
-    SPEED_LIMITS,
     Context,
     can_keep,
     can_move,
@@ -17,7 +18,7 @@ from .actions import (
     limit_step,
 )
 from .commands import Command
-from .formatting import count_text, limit_text
+from .formatting import count_text, limit_text, size_text
 from .service import READ_ONLY, DownloadService
 
 Targets = Sequence[DownloadSnapshot]
@@ -29,7 +30,6 @@ class Verbs:
     def __init__(self, service: DownloadService) -> None:
         self._service = service
         self._removed: list[list[str]] = []
-        self._before_slow: int | None = None
         self.by_action: dict[str, Callable[[Targets], Awaitable[str]]] = {
             "pause": self._pause,
             "cancel": self._cancel,
@@ -104,30 +104,61 @@ class Verbs:
             await self._service.move(download_id, "up" if up else "down")
         return ""
 
-    async def step_limit(self, current: int | None, *, up: bool) -> str:
-        """Go one step up or down from `current` bytes/s."""
-        return await self.set_limit(limit_step(current, up))
+    async def step_limit(self, now: Snapshot, *, up: bool) -> str:
+        """Go one step up or down from the limit that holds now."""
+        return await self._set_limit(limit_step(now.speed_limit_bps, up))
 
-    async def toggle_slow(self, current: int | None) -> str:
-        """Go down to the slowest step from `current` bytes/s, or back to what was before."""
-        if current == SPEED_LIMITS[0]:
-            return await self.set_limit(self._before_slow)
-        self._before_slow = current
-        return f"Slow mode. {await self.set_limit(SPEED_LIMITS[0])}"
+    async def toggle_slow(self, now: Snapshot) -> str:
+        """Switch slow mode on or off."""
+        await self._service.set_slow(not now.is_slow)
+        if now.is_slow:
+            return "Slow mode is off."
+        return f"Slow mode: {limit_text(self._service.settings.slow_limit)} for all together."
 
-    async def set_limit(self, bytes_per_second: int | None) -> str:
-        """Limit all downloads together; None lifts the limit."""
-        await self._service.set_speed_limit(bytes_per_second)
-        if bytes_per_second is None:
-            return "No speed limit."
-        return f"Speed limit {limit_text(bytes_per_second)}."
+    async def _set_limit(self, rate: int | None, rows: Targets | None = None) -> str:
+        """Limit all downloads together, or each of `rows`; None lifts the limit."""
+        ids = None if rows is None else _not_ended(rows)
+        if ids == []:
+            return "limit: nothing that has not ended is marked or selected; “limit all 2M”?"
+        await self._service.set_speed_limit(rate, ids)
+        whose = "" if ids is None else f" for {count_text(len(ids))}"
+        return (
+            f"No speed limit{whose}." if rate is None else f"Speed limit {limit_text(rate)}{whose}."
+        )
 
-    async def run_command(self, command: Command, rows: Mapping[str, DownloadSnapshot]) -> str:
-        """Run a command of the command line; `rows` are all downloads by their ids."""
+    async def _set_start(self, start_at: float | None, rows: Targets) -> str:
+        ids = _not_ended(rows)
+        if not ids:
+            return "at: nothing that has not ended is marked or selected."
+        await self._service.set_start(ids, start_at)
+        if start_at is None:
+            return ""
+        return f"{count_text(len(ids))}: waits until {start_text(start_at, datetime.now())}."
+
+    async def _stop_after(self, size: int | None) -> str:
+        await self._service.stop_after(size)
+        if size is None:
+            return "Nothing stops by itself."
+        return f"All will be paused once {size_text(size)} have come."
+
+    async def run_command(
+        self, command: Command, rows: Mapping[str, DownloadSnapshot], targets: Targets
+    ) -> str:
+        """Run a command of the command line.
+
+        Args:
+            command: what was typed.
+            rows: all downloads by their ids.
+            targets: those that are marked, else the current one.
+        """
         if self._service.is_read_only:
             return f"{command.verb}: {READ_ONLY}."
         if command.verb == "limit":
-            return await self.set_limit(command.rate)
+            return await self._set_limit(command.rate, None if command.for_all else targets)
+        if command.verb == "at":
+            return await self._set_start(command.start_at, targets)
+        if command.verb == "stop-after":
+            return await self._stop_after(command.size)
         if command.verb == "add":
             return await self._add(command.text)
         if command.verb == "prune":
@@ -166,6 +197,10 @@ class Verbs:
     async def _resume_one(self, rows: Targets) -> str:
         await self._service.resume([row.id for row in rows])
         return ""
+
+
+def _not_ended(rows: Targets) -> list[str]:
+    return [row.id for row in rows if not row.status.is_terminal]
 
 
 def _several(did: str, ids: Sequence[object]) -> str:

@@ -100,6 +100,7 @@ class SessionViewer:
 
     # The actions that lead here are disabled.
     check = check_file = add = add_again = set_speed_limit = _refuse
+    set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = replace_url = change_priority = move = change_settings = _refuse
 

@@ -3,8 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.misbehaving import MisbehavingServer
+
+settings.register_profile("untimed", deadline=None)  # the machine may be busy with other things
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`rheo download`: from arguments to downloads."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain, islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,14 @@ import typer
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.domain.schedule import parse_start
+from rheo_core.domain.sizes import parse_size
 
 from .asked import Item, Placed, Remarks, entries, judged
-from .options import CommonOptions, ExitCode, fail, settings_in_force
+from .options import Bounds, CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
     AllowDowngrade,
+    At,
     Auth,
     Base,
     Bearer,
@@ -44,7 +48,9 @@ from .parameters import (
     Quiet,
     Referer,
     Retries,
+    ServerTime,
     Sidecar,
+    StopAfter,
     Urls,
     User,
     UserAgent,
@@ -74,6 +80,8 @@ def download(
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,
+    at: At = None,
+    stop_after: StopAfter = None,
     retries: Retries = None,
     exists: Exists = None,
     headers: Headers = None,
@@ -93,13 +101,14 @@ def download(
     ipv6: Ipv6 = False,
     interface: Interface = None,
     allow_downgrade: AllowDowngrade = False,
+    server_time: ServerTime = None,
     json_events: JsonEvents = False,
     quiet: Quiet = False,
 ) -> None:
     """Download files. Interrupted or failed ones go on when the same command is run again.
 
     Ends with 0 if all went well, 1 if a download failed or some input was bad, 2 for wrong usage,
-    4 if the disk is full or not writable, 130 if interrupted.
+    3 if stopped by --stop-after, 4 if the disk is full or not writable, 130 if interrupted.
     """
     common: CommonOptions = context.obj
     if not urls and not input_files:
@@ -114,6 +123,8 @@ def download(
         max_retries=retries,
         speed_limit=limit_rate,
         file_exists_strategy=exists,
+        server_time=server_time,
+        rules=None if output is None else (),  # whoever names a folder wants this one
     )
     requests = RequestFlags(
         headers=headers,
@@ -134,6 +145,7 @@ def download(
         allow_downgrade=allow_downgrade,
     ).read()
     unchecked = insecure_hosts(insecure or [])
+    bounds = _bounds(at, stop_after)
     options = _options(glob, links, base, settings, dry_run)
     found = entries(urls or [], input_files or [], options)
     if dry_run:
@@ -155,10 +167,28 @@ def download(
     from .running import Output, run
 
     shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
-    code = run(wanted, remarks, settings, shown, insecure=unchecked)
+    code = run(wanted, remarks, settings, shown, bounds, insecure=unchecked)
     if code is ExitCode.DONE and remarks.any_problem:
         code = ExitCode.FAILED
     raise typer.Exit(code)
+
+
+def _bounds(at: str | None, stop_after: str | None) -> Bounds:
+    """When to start and to stop; ends the command where that is not right."""
+    start_at = size = None
+    if at is not None:
+        try:
+            start_at = parse_start(at, datetime.now())
+        except ValueError as error:
+            fail(f"--at = {at!r} is not acceptable: it {error}.", ExitCode.USAGE)
+    if stop_after is not None:
+        try:
+            size = parse_size(stop_after)
+        except ValueError as error:
+            fail(f"--stop-after = {stop_after!r} is not acceptable: it {error}.", ExitCode.USAGE)
+        if size == 0:
+            fail(f"--stop-after = {stop_after!r} is not acceptable: it is nothing.", ExitCode.USAGE)
+    return Bounds(start_at, size)
 
 
 def _options(

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1  # some download failed, or some input is not right
     USAGE = 2
+    STOPPED = 3  # by --stop-after
     DISK = 4  # full, or not writable
     INTERRUPTED = 130
 
@@ -37,6 +38,14 @@ class CommonOptions:
     download_dir: str | None = None
     workers: int | None = None
     verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When a run begins, and when it ends before all is done."""
+
+    start_at: float | None = None  # seconds since the epoch
+    stop_after: int | None = None  # bytes
 
 
 def fail(message: str, code: ExitCode) -> NoReturn:

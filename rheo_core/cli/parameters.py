@@ -93,6 +93,22 @@ LimitRate = Annotated[
         "500K or 5M; off for none.",
     ),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Wait until then before anything is fetched: 23:30, or 2026-11-24T01:00.",
+    ),
+]
+StopAfter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="End once so many bytes, such as 500M or 2G, have come in this run; the same "
+        "command goes on from there. The exit code is 3 then.",
+    ),
+]
 Retries = Annotated[
     int | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
 ]
@@ -199,6 +215,12 @@ Interface = Annotated[
 ]
 AllowDowngrade = Annotated[
     bool, typer.Option("--allow-downgrade", help="Follow redirects from https to http.")
+]
+ServerTime = Annotated[
+    bool | None,
+    typer.Option(
+        "--server-time/--no-server-time", help="Give each file the time that the server has for it."
+    ),
 ]
 JsonEvents = Annotated[
     bool, typer.Option("--json", help="Write each event as a line of JSON to standard output.")

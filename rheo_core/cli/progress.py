@@ -65,6 +65,10 @@ class Reporter(ABC):
     def close(self) -> None:
         """Leave the terminal as it was. Calling it again does nothing."""
 
+    def rename(self, download_id: str, name: str) -> None:
+        """Call a download so from now on."""
+        self._names[download_id] = name
+
     def name(self, event: DownloadEvent) -> str:
         """What to call the download of `event`."""
         return self._names.get(event.download_id, event.download_id[:8])

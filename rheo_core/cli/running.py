@@ -6,20 +6,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rheo_core.config import LogLevel, Settings
+from rheo_core.config import LogLevel, Notify, Settings
 from rheo_core.domain import FileConfig, RheoError
+from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.events.endings import Endings, terminal_notice
+from rheo_core.infrastructure.wall_clock import sleep_until
 from rheo_core.tracking import NullTracker
 
 from .asked import Item, Remark, Remarks
 from .feed import Feed
 from .json_lines import JsonLines
-from .options import ExitCode
+from .options import Bounds, ExitCode
 from .outcome import ENDS, Tally
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
 
@@ -52,12 +56,11 @@ def run(
     remarks: Remarks,
     settings: Settings,
     output: Output,
+    bounds: Bounds,
     *,
     insecure: frozenset[str] = frozenset(),
 ) -> ExitCode:
     """Download what is wanted and tell of it, remarks included.
-
-    The certificates of the hosts `insecure` are not checked.
 
     Returns:
         What the shell should learn; the caller has the folder made.
@@ -65,7 +68,9 @@ def run(
     reporter: Reporter = LiveReporter() if output.live else PlainReporter(quiet=output.quiet)
     with reporter, _logging(reporter, settings, output):
         try:
-            return asyncio.run(_Run(remarks, settings, output, reporter, insecure).main(wanted))
+            return asyncio.run(
+                _Run(remarks, settings, output, reporter, bounds, insecure).main(wanted)
+            )
         except (RheoError, OSError) as error:
             reporter.say(f"rheo: {error}")
             return ExitCode.FAILED
@@ -99,14 +104,18 @@ class _Run:
         settings: Settings,
         output: Output,
         reporter: Reporter,
+        bounds: Bounds,
         insecure: frozenset[str] = frozenset(),
     ) -> None:
         self._remarks = remarks
         self._settings = settings
         self._output = output
         self._reporter = reporter
+        self._bounds = bounds
         self._insecure = insecure
         self._tally = Tally()
+        self._endings = Endings()
+        self._tracker = NullTracker()
         self._one_ended = asyncio.Event()
         self._is_read = False  # everything that is wanted
 
@@ -118,29 +127,40 @@ class _Run:
 
         gc.freeze()  # what was imported stays
         gc.enable()
-        manager = make_manager(self._settings, tracker=NullTracker(), insecure=self._insecure)
+        manager = make_manager(self._settings, tracker=self._tracker, insecure=self._insecure)
         async with manager:
             for event_type in _event_types(output):
                 manager.on(event_type, self._tell)
             lines = JsonLines() if output.json else None
             if lines is not None:
                 manager.on("*", lines.add)
+            manager.set_limits(stop_after_bytes=self._bounds.stop_after)
+            stopping = asyncio.create_task(manager.wait_until_stopped())
+            stopping.add_done_callback(_unless_cancelled(interrupted.set))
             finished = await _unless(interrupted, self._download(Feed(wanted), manager))
+            stopped = stopping.done()
+            stopping.cancel()
             await manager.close()
         if self._is_read and tally.ended == reporter.expected:
             finished = True  # the interrupt came too late
         if lines is not None:
             finished = finished and await _unless(interrupted, lines.finish())
             await lines.finish(timeout=_JSON_SECONDS)
+        reporter.close()  # while it draws it lets no sequence for the terminal through
+        if (told := self._endings.take()) and sys.stderr.isatty():
+            print(terminal_notice(told), end="", file=sys.stderr, flush=True)
         if not output.quiet:
-            reporter.close()
             reporter.say(f"{tally.summary()}, in {self._settings.download_dir}")
             if not finished:
-                reporter.say("Interrupted; run the same command again to go on from here.")
-        return tally.exit_code if finished else ExitCode.INTERRUPTED
+                why = "Stopped after the bytes of --stop-after" if stopped else "Interrupted"
+                reporter.say(f"{why}; run the same command again to go on from here.")
+        if finished:
+            return tally.exit_code
+        return ExitCode.STOPPED if stopped else ExitCode.INTERRUPTED
 
     async def _download(self, feed: Feed[Item], manager: "DownloadManager") -> None:
         """Queue what is wanted, a little ahead of what runs, and see it to its end."""
+        await self._wait_for_start()
         while items := await feed.take():
             configs = [item for item in items if isinstance(item, FileConfig)]
             for item in items:
@@ -155,9 +175,22 @@ class _Run:
         self._is_read = True
         await manager.wait_until_complete()
 
+    async def _wait_for_start(self) -> None:
+        start_at = self._bounds.start_at
+        if start_at is None:
+            return
+        if not self._output.quiet:
+            self._reporter.say(f"Waits until {start_text(start_at, datetime.now())}.")
+        await sleep_until(start_at)
+
     def _tell(self, event: DownloadEvent) -> None:
         self._tally.add(event)
+        record = self._tracker.get(event.download_id)
+        if record is not None:  # the server may have named it
+            self._reporter.rename(record.id, record.name)
         self._reporter.tell(event)
+        if self._settings.notify is Notify.TERMINAL:
+            self._endings.add(event)
         if isinstance(event, ENDS):
             self._one_ended.set()
 
@@ -183,6 +216,10 @@ async def _unless(interrupted: asyncio.Event, work: Coroutine[None, None, None])
         for task in (doing, stop):
             task.cancel()
         await asyncio.gather(doing, stop, return_exceptions=True)
+
+
+def _unless_cancelled(tell: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
+    return lambda task: None if task.cancelled() else tell()
 
 
 def _catch_signals(reporter: Reporter) -> asyncio.Event:

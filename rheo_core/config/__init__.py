@@ -1,6 +1,6 @@
 """Settings: the TOML file, RHEO_* variables, flags."""
 
-from .settings import LogLevel, Settings, build_settings
+from .settings import LogLevel, Notify, Settings, build_settings
 from .store import (
     LoadedSettings,
     load_settings,
@@ -12,6 +12,7 @@ from .store import (
 __all__ = [
     "LoadedSettings",
     "LogLevel",
+    "Notify",
     "Settings",
     "build_settings",
     "load_settings",

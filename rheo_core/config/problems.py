@@ -1,25 +1,27 @@
 """Values that are not acceptable, told in one sentence each."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import PurePath
 
 from annotated_types import Ge, Gt, Le
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 
+from .hosts import HostSettings
 from .settings import Settings
 
 _LONGEST_VALUE = 60
-_DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
-"""How many names lead to a value in tables; elsewhere it is one."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
 """Values that no sentence may hold; tables may hold them."""
+_DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
+"""How deep the values of a table are; what follows names a branch of the type, not a place."""
+_TABLES: dict[str, type[BaseModel]] = {"request": RequestOptions, "hosts": HostSettings}
 
 
 def explain(
@@ -32,34 +34,33 @@ def explain(
         names: How the user calls a setting, where that is not its name; such as a flag.
 
     Returns:
-        Sentences by where the value is: `("timeout",)`, `("keys", "quit")` within a table, or
-        `("hosts", "example.org", "proxy")`.
+        Sentences by where the value is: `("timeout",)`, or `("keys", "quit")` within a table, or
+        `("hosts", "example.org", "connections")`.
     """
     sentences: dict[tuple[str, ...], str] = {}
     for details in error.errors(include_url=False):
-        path = _place(tuple(map(str, details["loc"])))
+        path = tuple(str(part) for part in details["loc"])
+        path = path[: _DEPTHS.get(path[0], 1)] if path else ()
+        if path[2:] == ("[key]",):  # the host's name itself
+            path = path[:2]
         shown = ".".join(((names or {}).get(path[0], path[0]), *path[1:])) if path else ""
         sentences.setdefault(path, _sentence(shown, path, details))
     return sentences
 
 
-def _place(location: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of a value; what follows in `location` tells of a branch of its type."""
-    depth = _DEPTHS.get(location[0], 1) if location else 0
-    return tuple(part for part in location[:depth] if part != "[key]")
-
-
 def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
-    shown, name = printable(shown), path[-1] if path else ""
-    of_requests = bool(path) and path[0] in ("request", "hosts")
+    shown = printable(shown)
+    name = path[-1] if path else ""
+    fields = _TABLES.get(path[0], Settings).model_fields if len(path) > 1 else Settings.model_fields
     if details["type"] == "extra_forbidden":
-        known = RequestOptions.model_fields if of_requests else Settings.model_fields
-        close = get_close_matches(name, known, n=1)
+        close = get_close_matches(name, fields, n=1)
         return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
-    value = "…" if of_requests and name in _SECRET else _shorten(details["input"])
-    message = f"{'it ' * message.startswith('should')}{message}{_limits(name, message)}"
-    return f"{shown} = {value} is not acceptable: {message}"
+    message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
+    is_secret = name in _SECRET and (len(path) > 1 or isinstance(details["input"], str | dict))
+    value = "…" if is_secret else _shorten(details["input"])
+    message = f"{'' if message.startswith('header') else 'it '}{message}"
+    return f"{shown} = {value} is not acceptable: {message}{_limits(fields.get(name), message)}"
 
 
 def _shorten(value: object) -> str:
@@ -69,9 +70,8 @@ def _shorten(value: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def _limits(name: str, message: str) -> str:
+def _limits(field: FieldInfo | None, message: str) -> str:
     """The range of a number, where the message does not tell all of it."""
-    field = Settings.model_fields.get(name)
     low = high = None
     for limit in field.metadata if field else ():
         if isinstance(limit, Ge):
@@ -95,26 +95,12 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
     here: list[str] = []
     wanted = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
     for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("["):
-            here = _table_of(line)
+        if header := re.match(r"\s*\[+([^\]]*)\]", line):
+            here = [
+                name.strip("\"'") for name in re.findall(r"\"[^\"]*\"|'[^']*'|[\w-]+", header[1])
+            ]
             if here == [*table, key]:
                 return number
         elif here == table and wanted.match(line):
             return number
     return None
-
-
-def _table_of(header: str) -> list[str]:
-    """The names in a table's header line; none where it is no such line."""
-    names: list[str] = []
-    try:
-        inner: object = tomllib.loads(header)
-    except tomllib.TOMLDecodeError:
-        return names
-    while isinstance(inner, list | dict) and inner:
-        if isinstance(inner, list):
-            inner = inner[0]
-        else:
-            name, inner = next(iter(inner.items()))
-            names.append(name)
-    return names

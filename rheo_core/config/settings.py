@@ -1,8 +1,7 @@
 """The settings: names, defaults, meanings and limits, all in this one place."""
 
-import ipaddress
 import json
-import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +9,7 @@ from typing import Annotated, Any
 import platformdirs
 from pydantic import (
     BeforeValidator,
-    ByteSize,
     Field,
-    TypeAdapter,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -26,12 +22,13 @@ from pydantic_settings import (
 
 from rheo_core.domain.file_config import FileExistsStrategy
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.domain.rules import Rule, read_rules
 
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+from .hosts import HostPattern, HostSettings
+from .values import TIB, Rate, SpanLine, from_json, lines, off_is_none, size
+
 _KIB = 1024
 _MIB = 1024 * _KIB
-_TIB = 1024 * 1024 * _MIB
-_BYTE_SIZE: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
 class LogLevel(StrEnum):
@@ -44,24 +41,12 @@ class LogLevel(StrEnum):
     CRITICAL = "CRITICAL"
 
 
-def _size(value: object) -> int:
-    """Bytes from a number or from text such as `500K`, `5M`, `2.5 MB`, `1MiB`."""
-    try:
-        return int(_BYTE_SIZE.validate_python(value))
-    except (ValidationError, OverflowError):
-        raise ValueError("should be a size such as 65536, 500K, 5M or 2.5 MiB") from None
+class Notify(StrEnum):
+    """Where it is told that downloads have ended."""
 
-
-def _off_is_none(value: object) -> object:
-    """None for the ways to say that there is no limit: `off`, `none`, 0."""
-    if isinstance(value, str):
-        value = value.strip().lower()
-    return None if value in ("off", "none", "0", 0) else value
-
-
-def _rate(value: object) -> int | None:
-    value = _off_is_none(value)
-    return None if value is None else _size(value)
+    OFF = "off"
+    TERMINAL = "terminal"
+    DESKTOP = "desktop"
 
 
 def _folder(value: object) -> Path:
@@ -75,34 +60,27 @@ def _folder(value: object) -> Path:
         raise ValueError("should be the path of a folder; there is no such user") from None
 
 
-def _table(example: str) -> BeforeValidator:
-    """The environment gives a table as a JSON object in text."""
+def _command(value: object) -> tuple[str, ...]:
+    """A program and its arguments, from a list or from a line with quotes as a shell has them."""
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"should be a command ({str(error).lower()})") from None
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise ValueError('should be a command such as ["program", "argument"]')
+    if any("\x00" in word for word in words) or (words and not words[0].strip()):
+        raise ValueError("should be a command; it names no program")
+    return () if [word.lower() for word in words] == ["off"] else tuple(words)
 
-    def read(value: object) -> object:
-        if not isinstance(value, str):
-            return value
+
+def _rules(value: object) -> tuple[Rule, ...]:
+    """The environment gives the tables as a JSON list in text."""
+    if isinstance(value, str):
         try:
-            return json.loads(value)
+            value = json.loads(value)
         except (ValueError, RecursionError):
-            raise ValueError(f"should be a JSON object such as {example}") from None
-
-    return BeforeValidator(read)
-
-
-def _host(value: object) -> str:
-    """A host name in lower case, or an address; `*.` before it stands for all below it."""
-    name = str(value).strip().lower()
-    try:
-        return str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
-    except ValueError:
-        star = "*." if name.startswith("*.") else ""
-    try:
-        host = name.removeprefix("*.").encode("idna").decode("ascii")
-    except UnicodeError:
-        host = ""
-    if not _HOST.fullmatch(host):
-        raise ValueError("should be a host such as example.org or *.example.org, without a port")
-    return f"{star}{host}"
+            raise ValueError('should be a JSON list such as [{"folder": "pictures"}]') from None
+    return read_rules(value)
 
 
 def _lower(value: object) -> object:
@@ -113,6 +91,11 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
+Command = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_command, json_schema_input_type=str | list[str]),
+]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -148,24 +131,38 @@ class Settings(BaseSettings):
     file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
         default=FileExistsStrategy.SKIP, description="What to do when the file exists"
     )
-    timeout: Annotated[Seconds | None, BeforeValidator(_off_is_none)] = Field(
+    timeout: Annotated[Seconds | None, BeforeValidator(off_is_none)] = Field(
         default=None, description="Limit for a whole attempt, in seconds; off: no limit"
     )
     connect_timeout: Seconds = Field(default=30.0, description="Limit for connecting, in seconds")
     stall_timeout: Seconds = Field(
         default=60.0, description="Longest time without a byte, in seconds"
     )
-    stall_speed: Annotated[int, BeforeValidator(_size)] = Field(
+    stall_speed: Annotated[int, BeforeValidator(size)] = Field(
         default=100,
         ge=0,
-        le=_TIB,
+        le=TIB,
         description="Fewer bytes a second than this over stall_timeout count as none",
     )
-    speed_limit: Annotated[int | None, Field(gt=0, le=_TIB), BeforeValidator(_rate)] = Field(
+    speed_limit: Rate = Field(
         default=None,
         description="Limit for all downloads together, in bytes a second, such as 500K; off: none",
     )
-    chunk_size: Annotated[int, BeforeValidator(_size)] = Field(
+    slow_limit: Annotated[int, Field(ge=1, le=TIB), BeforeValidator(size)] = Field(
+        default=100_000,
+        description="Limit for all downloads together in slow mode, in bytes a second",
+    )
+    schedule: Annotated[tuple[SpanLine, ...], NoDecode, BeforeValidator(lines)] = Field(
+        default=(),
+        description="When another limit holds for all together, in local time: a list of lines "
+        'such as "Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that fits',
+    )
+    hosts: Annotated[dict[HostPattern, HostSettings], NoDecode, BeforeValidator(from_json)] = Field(
+        default_factory=dict,
+        description="What holds for single hosts: a table for each, such as "
+        '[hosts."example.org"] or [hosts."*.example.org"]',
+    )
+    chunk_size: Annotated[int, BeforeValidator(size)] = Field(
         default=4 * _MIB,
         ge=_KIB,
         le=64 * _MIB,
@@ -175,30 +172,55 @@ class Settings(BaseSettings):
         default=True,
         description="Whether files are synced to the disk; without, a power cut may spoil new ones",
     )
-    history_days: Annotated[int | None, BeforeValidator(_off_is_none)] = Field(
+    history_days: Annotated[int | None, BeforeValidator(off_is_none)] = Field(
         default=365,
         ge=1,
         le=36_500,
         description="Days that downloads taken off the list stay in the history; off: for ever",
     )
+    server_time: bool = Field(
+        default=False, description="Whether a file gets the time that the server has for it"
+    )
+    origin: bool = Field(
+        default=False,
+        description="Whether a file remembers its URL, without secrets (extended attribute "
+        "user.xdg.origin.url)",
+    )
+    on_complete: Command = Field(
+        default=(),
+        description="Command to run for each file that is complete, without a shell; RHEO_PATH, "
+        "RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS tell it of the file",
+    )
+    on_error: Command = Field(
+        default=(),
+        description="Command to run for each download that failed; RHEO_ERROR tells it why",
+    )
+    command_timeout: Seconds = Field(
+        default=60.0, description="Longest time for on_complete and on_error, in seconds"
+    )
+    notify: Annotated[Notify, BeforeValidator(_lower)] = Field(
+        default=Notify.OFF,
+        description="Where to tell that downloads have ended: nowhere, through the terminal "
+        "(OSC 9 or 777) or on the desktop (notify-send, osascript)",
+    )
+    rules: Annotated[
+        tuple[Rule, ...],
+        NoDecode,
+        BeforeValidator(_rules, json_schema_input_type=list[Rule]),
+    ] = Field(
+        default=(),
+        description="Which downloads go to another folder: tables [[rules]]; the first holds of "
+        "which all that it names is true",
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default=LogLevel.WARNING, description="How much is logged"
     )
-    request: Annotated[RequestOptions, NoDecode, _table('{"user_agent": "Me/1.0"}')] = Field(
+    request: Annotated[RequestOptions, NoDecode, BeforeValidator(from_json)] = Field(
         default=NO_OPTIONS, description="How all requests are made"
-    )
-    hosts: Annotated[
-        dict[Annotated[str, BeforeValidator(_host)], RequestOptions],
-        NoDecode,
-        _table('{"example.org": {"user": "me:secret"}}'),
-    ] = Field(
-        default_factory=dict,
-        description="How requests to single hosts are made, where other than all: "
-        'a table for each, such as hosts."example.org"; "*.example.org" are all below it',
     )
     theme: str = Field(default="rheo-dark", min_length=1, description="Colours of the app")
     show_log: bool = Field(default=True, description="Whether the app shows its log")
-    keys: Annotated[dict[str, str], NoDecode, _table('{"quit": "q"}')] = Field(
+    keys: Annotated[dict[str, str], NoDecode, BeforeValidator(from_json)] = Field(
         default_factory=dict, description="Keys of the app's actions: action = keys"
     )
 

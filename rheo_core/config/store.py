@@ -111,17 +111,17 @@ def _differing(settings: Settings) -> dict[str, Any]:
     values = settings.model_dump(mode="json", context=REVEAL)
     defaults = _Layer().model_dump(mode="json")
     return {
-        name: "off" if value is None else _without_nulls(value)
+        name: "off" if value is None else _without_none(value)
         for name, value in values.items()
         if value != defaults[name]
     }
 
 
-def _without_nulls(value: Any) -> Any:
-    """Tables without what is left open in them."""
+def _without_none(value: Any) -> Any:
+    """In tables None is what is not given."""
     if not isinstance(value, dict):
         return value
-    return {name: _without_nulls(inner) for name, inner in value.items() if inner not in (None, [])}
+    return {key: _without_none(inner) for key, inner in value.items() if inner not in (None, [])}
 
 
 def _read_environment() -> tuple[dict[str, Any], list[str]]:
@@ -143,10 +143,10 @@ def _check(
 
 
 def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    """`values` less those at `paths`, which lead through tables."""
+    """`values` less those at `paths`."""
     left = dict(values)
     for name, *rest in paths:
-        if rest and isinstance(left.get(name), dict):
+        if rest and name in left:  # else the table that it is in has gone already
             left[name] = _without(left[name], [tuple(rest)])
         else:
             left.pop(name, None)

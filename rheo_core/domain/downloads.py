@@ -117,6 +117,8 @@ class DownloadSnapshot:
     speed_bps: float = 0.0
     eta_seconds: float | None = None
     connections: int = 0  # that bring bytes now
+    speed_limit_bps: int | None = None  # its own
+    start_at: float | None = None  # it does not begin before
     attempt: int = 0  # 1 for the first try; pauses and restarts count too
     failures: int = 0  # failed attempts in a row; `max_attempts` of them end the download
     max_attempts: int = 1
@@ -145,5 +147,7 @@ class Snapshot:
     speed_bps: float = 0.0
     slots: int = 0  # downloads that may run at once
     full_hosts: frozenset[str] = frozenset()  # with their ports; downloads from them wait
-    speed_limit_bps: int | None = None
+    speed_limit_bps: int | None = None  # for all together
+    speed_limit_reason: str = ""  # why it is not the one set by hand: `slow mode`, `until 18:00`
+    is_slow: bool = False  # whether slow mode is on
     reset: bool = False

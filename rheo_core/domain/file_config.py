@@ -143,6 +143,15 @@ class FileConfig(BaseModel):
     fetch_url: Annotated[str, BeforeValidator(normalise_url)] | None = Field(
         default=None, description="Where it is fetched from now, where `url` has expired"
     )
+    speed_limit: int | None = Field(
+        default=None, ge=1, description="Limit for this download alone, bytes/s; None: no limit"
+    )
+    start_at: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="It does not begin before this time, seconds since the epoch; None: at once",
+    )
     sidecar: bool = Field(
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
     )

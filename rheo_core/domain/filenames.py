@@ -16,13 +16,18 @@ MAX_NAME_BYTES = 255
 RESERVED_SUFFIX_BYTES = len(".part.state.new")
 """Room kept for the names of our own files beside the finished one."""
 
+_LONGEST = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES
+
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00]')
 _WINDOWS_DEVICE = re.compile(
     r"(?i)^(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))"
 )
+_LAUNCHER = r"\.(?i:desktop|lnk|local|scf|url)$"
+"""What a file manager starts or loads something by; browsers rename these too."""
+_HARMLESS_SUFFIX = ".download"
 _SPECIAL = re.compile(rf"{_WINDOWS_DEVICE.pattern}|desktop\.ini$")
 _SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
-_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER})\.[A-Za-z0-9_-]+)*")
 _PLAIN_URL = re.compile(
     r"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?([!\"$&-.0->@-\[\]-~]+)"  # no ? # \ nor %
 )
@@ -34,8 +39,9 @@ def sanitise_filename(text: str, fallback: str = "download") -> str:
     """One path component made of `text`, never empty.
 
     No separators, control, bidi or zero-width characters, no leading dot (hidden files), no
-    trailing dot or space and no device names (Windows), at most 255 bytes of UTF-8 with the
-    room for `.part` files; cut on a character boundary with the extension kept.
+    trailing dot or space, no device names (Windows) and no launchers (`.desktop`, `.lnk`), at
+    most 255 bytes of UTF-8 with the room for `.part` files; cut on a character boundary with the
+    extension kept.
     """
     if len(text) <= _SHORT and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
         return text  # as most names are: the rest of this costs ten times as much
@@ -45,10 +51,13 @@ def sanitise_filename(text: str, fallback: str = "download") -> str:
     name = _WINDOWS_DEVICE.sub(r"\1_", name)
     if name.lower() == "desktop.ini":
         name += "_"
-    return shorten_filename(name) or fallback
+    name = shorten_filename(name) or fallback
+    if re.search(_LAUNCHER, name):
+        name = shorten_filename(name, _LONGEST - len(_HARMLESS_SUFFIX)) + _HARMLESS_SUFFIX
+    return name
 
 
-def shorten_filename(name: str, limit: int = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES) -> str:
+def shorten_filename(name: str, limit: int = _LONGEST) -> str:
     """`name` cut to `limit` bytes of UTF-8 on a character boundary, its extension kept."""
     if len(name.encode()) <= limit:
         return name
@@ -68,16 +77,19 @@ def number_filename(name: str, number: int) -> str:
         tail += f".{extension}"
     else:
         stem = name
-    room = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - len(tail.encode())
+    room = _LONGEST - len(tail.encode())
     return stem.encode()[:room].decode(errors="ignore") + tail
 
 
 def filename_from_url(url: str) -> str:
-    """The name a URL suggests: its path's last segment, decoded, else its host."""
+    """The name a URL suggests: its path's last segment, else its host.
+
+    Decoded before it is split: an encoded slash is a slash to whoever reads the name.
+    """
     plain = _PLAIN_URL.fullmatch(url)
     if plain and (name := sanitise_filename(plain[1], fallback="")):
         return name  # as for most: the rest of this costs three times as much
     parts = urlsplit(url)
-    path = parts.path.replace("\\", "/")
-    last = unquote(path.rpartition("/")[2], errors="replace")
+    path = unquote(parts.path, errors="replace").replace("\\", "/")
+    last = path.rpartition("/")[2]
     return sanitise_filename(last, fallback="") or sanitise_filename(parts.hostname or "")

@@ -2,6 +2,7 @@
 
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
 
+from .afterwards import Following
 from .destination import DestinationResolver
 from .manager import DownloadManager
 from .queue import PriorityDownloadQueue
@@ -19,6 +20,7 @@ __all__ = [
     "FileAccessError",
     "FileValidationError",
     "FileValidator",
+    "Following",
     "HashMismatchError",
     "NullFileValidator",
     "NullRetryHandler",

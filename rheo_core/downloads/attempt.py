@@ -19,18 +19,20 @@ from rheo_core.domain.file_config import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig, ValidationResult
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
+from rheo_core.infrastructure.marks import FileMarks
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     Hosts,
+    Limits,
     PartFile,
-    TokenBucket,
+    Plan,
     Transfer,
     TransferOptions,
     fetch_checksum,
     source_of,
 )
 
-from .destination import DestinationResolver, PathLocks, check_inside, numbered
+from .destination import DestinationResolver, Folders, PathLocks, check_inside, numbered
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .validation import BaseFileValidator, compare
@@ -44,11 +46,12 @@ class Tools:
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
     hosts: Hosts
-    limit: TokenBucket
+    limits: Limits
     options: TransferOptions
     lifecycle: Lifecycle
     reporter: ProgressReporter
     resolver: DestinationResolver
+    folders: Folders
     locks: PathLocks
     validator: BaseFileValidator | None  # None: the part file's own hash
     written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
@@ -127,20 +130,20 @@ class Attempt:
     async def _transfer(self, part: PartFile) -> PartFile:
         record, tools = self._record, self._tools
 
-        async def place(name: str) -> PartFile:
-            """Go by the server's name where the user asked for none."""
+        async def place(plan: Plan) -> PartFile:
             nonlocal part
-            if record.config.filename is None and name != part.destination.name:
+            path = self._better_place(part.destination, plan)
+            if path != part.destination:
                 if part.is_open:
                     await tools.disk.run(part.discard)
-                part = await self._open(part.destination.with_name(name))
+                part = await self._open(path)
             return part
 
         transfer = Transfer(
             tools.requester,
             tools.disk,
             tools.hosts,
-            (tools.limit,),
+            tools.limits,
             tools.options,
             record,
             place,
@@ -148,6 +151,21 @@ class Attempt:
             lambda reason: tools.lifecycle.explain(record, reason),
         )
         return await transfer.run(part)
+
+    def _better_place(self, path: Path, plan: Plan) -> Path:
+        """Where the file goes now that a reply tells its name and type.
+
+        The user's name wins over the server's. The folder is left alone where it is not the one
+        that was chosen before the reply: the download began there under other settings.
+        """
+        config, folders = self._record.config, self._tools.folders
+        named = plan.name if config.filename is None else None
+        if folders.rules and path.parent == folders.path_of(config).parent:
+            name = named or config.get_destination_filename()
+            folder = folders.folder_of(config, name, plan.type or config.type)
+            if folder != path.parent:
+                return folder / name
+        return path if named is None else path.with_name(named)
 
     async def _open(self, asked: Path) -> PartFile:
         """Claim a path and open its part file.
@@ -262,7 +280,9 @@ class Attempt:
         assert part.state.total is not None
         size = part.state.total
         while True:
-            commit = self._tools.disk.submit(part.commit, size, overwrite=overwrite)
+            commit = self._tools.disk.submit(
+                part.commit, size, overwrite=overwrite, marks=self._marks(part)
+            )
             try:
                 return await _uninterrupted(commit)
             except FileExistsError:  # another program was quicker
@@ -272,6 +292,13 @@ class Attempt:
             part.destination = await self._claim(part.destination) or part.destination
             self._record.destination = part.destination
             self._record.final_name = part.destination.name
+
+    def _marks(self, part: PartFile) -> FileMarks:
+        options = self._tools.options
+        return FileMarks(
+            modified=part.state.modified if options.server_time else None,
+            origin=self._record.config.url if options.origin else None,
+        )
 
 
 class _Found(Enum):

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path, PurePath
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
-from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.domain.filenames import number_filename
+from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads
 
 
@@ -42,6 +43,27 @@ class DestinationResolver:
                 return path
             case FileExistsStrategy.RENAME:
                 return await self._disk.run(_first_free, path)
+
+
+class Folders:
+    """Where downloads go: the download folder, or where the first rule that matches says."""
+
+    def __init__(self, base: Path, rules: Sequence[Rule] = ()) -> None:
+        self.base = base
+        self.rules = rules
+
+    def path_of(self, config: FileConfig) -> Path:
+        """Where a file goes, going by what is known before the transfer."""
+        if not self.rules:
+            return config.get_destination_path(self.base)
+        name = config.get_destination_filename()
+        return self.folder_of(config, name, config.type) / name
+
+    def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
+        """Where a file of this name and media type goes; a folder asked for wins."""
+        if config.destination_subdir is not None:
+            return self.base / config.destination_subdir
+        return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
 
 
 class PathLocks:

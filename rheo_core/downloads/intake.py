@@ -108,7 +108,7 @@ class Intake:
         if record is None:  # put into the queue behind the manager's back
             self._queue.put(config)
         else:
-            self._queue.put(config, record.priority, record.rank)
+            self._queue.put(record.config, record.priority, record.rank)  # it may have changed
             self._lifecycle.waits_again(record)
 
     def _ranked(self, record: DownloadRecord) -> DownloadRecord:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,10 @@ from rheo_core.domain.exceptions import (
     PendingDownloadsError,
 )
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_rules import RequestRules
+from rheo_core.domain.rules import Rule
+from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (
     BaseEmitter,
     DownloadEvent,
@@ -28,17 +31,19 @@ from rheo_core.events import (
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
-from rheo_core.transfer import Hosts, TokenBucket, TransferOptions
+from rheo_core.transfer import Hosts, Limits, TransferOptions
 
+from .afterwards import Afterwards, Following
 from .intake import Intake
 from .lifecycle import Lifecycle
+from .limiting import Limiting
 from .pool import WorkerPool
 from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 from .room import RoomKeeper
 from .session import Session
-from .steering import Steering
+from .speed_plan import SpeedPlan
 from .worker import DownloadWorker
 
 _log = logging.getLogger(__name__)
@@ -46,7 +51,7 @@ _DRAIN_SECONDS = 5.0
 """How long `close` waits for handlers that are still busy."""
 
 
-class DownloadManager(Steering):
+class DownloadManager(Limiting):
     """Queues downloads and runs them; use it as `async with DownloadManager(...) as manager`.
 
     Args:
@@ -62,6 +67,10 @@ class DownloadManager(Steering):
         connect_timeout: patience for a connection, seconds.
         stall_timeout: patience while no byte comes, seconds.
         speed_limit_bps: for all downloads together, bytes/s; None is no limit.
+        schedule: when another limit holds for all together, such as `Mon-Fri 08:00-18:00 2M`; the
+            first that fits, in local time (`rheo_core.domain.schedule`).
+        slow_limit_bps: the limit of slow mode, for all together, bytes/s.
+        hosts: limits of single hosts, by name or as `*.example.org`.
         chunk_size: bytes that a connection collects before they are written to the disk; fewer
             where there are many connections.
         session_path: where queue and history are kept, and taken up by `open`; None: nowhere.
@@ -78,6 +87,10 @@ class DownloadManager(Steering):
             kept for ever.
         request_rules: what requests carry and how they travel, for all and by host; each download
             may say otherwise (`FileConfig.request`).
+        server_time: whether a file gets the server's time (Last-Modified).
+        origin: whether a file gets its URL as an extended attribute, without secrets.
+        rules: which downloads go to another folder, of which the first that matches holds.
+        following: commands and notifications that follow the end of a download.
     """
 
     def __init__(
@@ -105,6 +118,13 @@ class DownloadManager(Steering):
         wait_for_room: bool | None = None,
         history_days: int | None = None,
         request_rules: RequestRules | None = None,
+        schedule: Sequence[str] = (),
+        slow_limit_bps: int = 100_000,
+        hosts: Mapping[str, HostLimits] | None = None,
+        server_time: bool = False,
+        origin: bool = False,
+        rules: Sequence[Rule] = (),
+        following: Following | None = None,
     ) -> None:
         if session_path is not None:  # the next start may be made from another folder
             download_dir = Path(download_dir).absolute()
@@ -113,7 +133,13 @@ class DownloadManager(Steering):
         self._queue = queue or PriorityDownloadQueue()
         self._tracker = tracker or DownloadTracker()
         self._emitter = emitter or EventEmitter()
-        self._limit = TokenBucket(speed_limit_bps or None)
+        limits = Limits()
+        plan = SpeedPlan(
+            limits,
+            rate_bps=speed_limit_bps or None,
+            slow_bps=slow_limit_bps,
+            schedule=parse_schedule(schedule),
+        )
         self._disk = DiskThreads()
         self._hosts = Hosts(connections_per_host, self._queue.look_again)
         self._on_problem = on_problem or _log.warning
@@ -134,7 +160,7 @@ class DownloadManager(Steering):
             retry_handler=retry_handler,
             disk=self._disk,
             hosts=self._hosts,
-            limit=self._limit,
+            limits=limits,
             lifecycle=self._lifecycle,
             keep_rejected=self._session is not None,
             request_rules=request_rules,
@@ -146,13 +172,28 @@ class DownloadManager(Steering):
                 chunk_size=chunk_size,
                 connections=connections,
                 durable=durable,
+                server_time=server_time,
+                origin=origin,
             ),
+            rules=rules,
         )
+        self._afterwards = Afterwards(following or Following(), self._emitter, self._explain)
         intake = Intake(self._queue, self._tracker, self._lifecycle, self._session)
         pool = WorkerPool(
             self._queue, self._worker.attempt, intake.requeue, max_concurrent, self._hosts
         )
-        super().__init__(self._queue, self._tracker, self._lifecycle, self._worker, intake, pool)
+        super().__init__(
+            self._queue,
+            self._tracker,
+            self._lifecycle,
+            self._worker,
+            intake,
+            pool,
+            self._hosts,
+            limits,
+            plan,
+        )
+        self.set_limits(hosts=hosts)
         if self._session is not None if wait_for_room is None else wait_for_room:
             self._worker.room = RoomKeeper(self._disk, self.resume)
         self._ended = asyncio.Event()
@@ -180,8 +221,9 @@ class DownloadManager(Steering):
                 await self._session.close()
             raise
         self._ended.clear()
+        self._afterwards.open()
         self._pool.start()
-        watchers = [self._reporter.run()]
+        watchers = [self._reporter.run(), self._plan.run(), self._stop_when_spent()]
         if self._worker.room is not None:
             watchers.append(self._worker.room.run())
         self._watching = [asyncio.create_task(watcher) for watcher in watchers]
@@ -196,6 +238,7 @@ class DownloadManager(Steering):
         self._intake.put_back()
         for task in self._watching:
             task.cancel()
+        await self._afterwards.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._emitter.drain()
@@ -207,6 +250,12 @@ class DownloadManager(Steering):
             self._worker.close()
             if self._owns_client:
                 await self._client.close()
+
+    def _explain(self, download_id: str, reason: str) -> None:
+        record = self._tracker.get(download_id)
+        if record is not None and record.status.is_terminal:  # else it has begun again
+            record.reason = reason
+            self._lifecycle.changed(record)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -301,8 +350,10 @@ class DownloadManager(Steering):
         return replace(
             self._tracker.snapshot(since),
             slots=self._pool.slots,
-            full_hosts=self._hosts.full() if self._is_active else frozenset(),
-            speed_limit_bps=self._limit.rate_bps,
+            full_hosts=self._hosts.busy() if self._is_active else frozenset(),
+            speed_limit_bps=self._plan.rate_bps,
+            speed_limit_reason=self._plan.reason,
+            is_slow=self._plan.is_slow,
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
@@ -331,42 +382,6 @@ class DownloadManager(Steering):
                     break
             await self._emitter.drain()
 
-    def set_limits(
-        self,
-        *,
-        max_concurrent: int | None = None,
-        speed_limit_bps: int | None = None,
-        connections: int | None = None,
-        connections_per_host: int | None = None,
-    ) -> None:
-        """Change limits at once, also for what runs; None leaves one as it is.
-
-        Raises:
-            ValueError: a number is below 1.
-
-        Args:
-            max_concurrent: downloads that run at once.
-            speed_limit_bps: for all together, bytes/s; 0 lifts the limit.
-            connections: for one download; holds for attempts that begin.
-            connections_per_host: for all downloads from one host.
-        """
-        if max_concurrent is not None:
-            if max_concurrent < 1:
-                raise ValueError(f"max_concurrent is {max_concurrent}; it must be 1 or more")
-            self._pool.slots = max_concurrent
-        if speed_limit_bps is not None:
-            self._limit.rate_bps = speed_limit_bps or None
-        if connections is not None:
-            if connections < 1:
-                raise ValueError(f"connections is {connections}; it must be 1 or more")
-            self._worker.connections = connections
-        if connections_per_host is not None:
-            if connections_per_host < 1:
-                raise ValueError(
-                    f"connections_per_host is {connections_per_host}; it must be 1 or more"
-                )
-            self._hosts.limit = connections_per_host
-
     def set_defaults(
         self,
         *,
@@ -378,7 +393,7 @@ class DownloadManager(Steering):
 
         A download that has begun stays in the folder it began in.
         """
-        self._worker.download_dir = download_dir or self._worker.download_dir
+        self._worker.folders.base = download_dir or self._worker.folders.base
         self._worker.retry_handler = retry_handler or self._worker.retry_handler
         if file_exists_strategy is not None:
             self._worker.resolver.default_strategy = file_exists_strategy

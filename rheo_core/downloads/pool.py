@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.domain.file_config import FileConfig, host_of
@@ -113,7 +114,7 @@ class WorkerPool:
         while True:
             self._note_slots()
             await self._slot_free.wait()
-            config = await self._queue.get_next(self._hosts.is_full)
+            config = await self._queue.get_next(self._hosts.is_busy)
             if len(self._running) >= self._slots:  # fewer slots since the wait began
                 self._requeue(config)
             else:
@@ -123,7 +124,7 @@ class WorkerPool:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))
         self._running[config.id] = task
         self._hosts.claim(config.id, host_of(config.sources[0]))
-        task.add_done_callback(lambda _: self._leave(config.id))
+        task.add_done_callback(partial(self._leave, config.id))
 
     async def _run_attempt(self, config: FileConfig) -> None:
         delay = await self._attempt(config)
@@ -135,11 +136,13 @@ class WorkerPool:
         if self._waiting.pop(config.id, None) is not None:
             self._requeue(config)
 
-    def _leave(self, download_id: str) -> None:
-        task = self._running.pop(download_id)
-        self._hosts.drop_claim(download_id)
+    def _leave(self, download_id: str, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("attempt of %s ended with a bug", download_id, exc_info=error)
+        if self._running[download_id] is not task:  # who did not wait has begun another attempt
+            return
+        del self._running[download_id]
+        self._hosts.drop_claim(download_id)
         if download_id not in self._waiting:
             self._queue.task_done(download_id)
         self._note_slots()

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
 from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, host_of
+from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.tracking.record import Rank
 
 _log = logging.getLogger(__name__)
@@ -30,12 +34,13 @@ class PriorityDownloadQueue:
     """Higher priority first, first come first served within one.
 
     Every change is made in place and costs O(log n). An id is pending from `add` until
-    `task_done` or `remove`.
+    `task_done` or `remove`. What is to start later stands in no line until then.
     """
 
     def __init__(self) -> None:
         self._order: SortedList[_Waiting] = SortedList()
-        self._waiting: dict[str, _Waiting] = {}  # the same, by id
+        self._later: SortedList[tuple[float, str]] = SortedList()  # when to start, and the id
+        self._waiting: dict[str, _Waiting] = {}  # all of both, by id
         self._waiting_for = Counter[str]()  # how many, by host
         self._taken: set[str] = set()
         self._last_rank = 0
@@ -82,12 +87,27 @@ class PriorityDownloadQueue:
             is_full: tells of a host (with its port) whether it bears no further connection; call
                 `look_again` when that changes.
         """
+        self._line_up()
         while (first := self._first(is_full)) is None:
             self._filled.clear()
-            await self._filled.wait()
+            await self._until_filled()
+            self._line_up()
         self._take_out(first.id)
         self._taken.add(first.id)
         return first.config
+
+    async def _until_filled(self) -> None:
+        """Wait for a change, or until the time of one that is to start later."""
+        nap = nap_before(self._later[0][0]) if self._later else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(nap):
+                await self._filled.wait()
+
+    def _line_up(self) -> None:
+        """Let those whose time has come stand in line."""
+        while self._later and self._later[0][0] <= time.time():
+            _, download_id = self._later.pop(0)
+            self._stand_in_line(self._waiting[download_id])
 
     def _first(self, is_full: Callable[[str], bool]) -> _Waiting | None:
         full: set[str] = set()
@@ -147,7 +167,7 @@ class PriorityDownloadQueue:
             raise ProcessQueueError("move takes exactly one of before, after and to")
         if to not in (None, "top", "bottom"):
             raise ProcessQueueError(f"move to {to!r} is unknown; known are top and bottom")
-        waiting = self._waiting.get(download_id)
+        waiting = self._in_line(download_id)
         if waiting is None or download_id in (before, after):
             return None
         if to is not None:
@@ -155,7 +175,7 @@ class PriorityDownloadQueue:
             if end == download_id:  # it stands there already
                 return -waiting.negative, waiting.rank
             before, after = (end, None) if to == "top" else (None, end)
-        neighbour = self._waiting.get(before or after or "")
+        neighbour = self._in_line(before or after or "")
         if neighbour is None:
             return None
         self._take_out(download_id)
@@ -166,7 +186,7 @@ class PriorityDownloadQueue:
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
         """The ids that run just before and just after a waiting one."""
-        waiting = self._waiting.get(download_id)
+        waiting = self._in_line(download_id)
         if waiting is None:
             return None, None
         index = self._order.index(waiting)
@@ -196,18 +216,39 @@ class PriorityDownloadQueue:
         return download_id in self._waiting or download_id in self._taken
 
     def __iter__(self) -> Iterator[FileConfig]:
-        """What waits, in order."""
-        return (waiting.config for waiting in self._order)
+        """What waits, in order; then what is to start later."""
+        later = (self._waiting[download_id] for _, download_id in self._later)
+        return (waiting.config for waiting in chain(self._order, later))
 
     def _insert(self, waiting: _Waiting) -> None:
         self._waiting[waiting.id] = waiting
+        start_at = waiting.config.start_at
+        if start_at is None or start_at <= time.time():
+            self._stand_in_line(waiting)
+        else:
+            self._later.add((start_at, waiting.id))
+
+    def _stand_in_line(self, waiting: _Waiting) -> None:
         self._waiting_for[waiting.host] += 1
         self._order.add(waiting)
+
+    def _in_line(self, download_id: str) -> _Waiting | None:
+        waiting = self._waiting.get(download_id)
+        return None if waiting is None or self._is_later(waiting) else waiting
+
+    def _is_later(self, waiting: _Waiting) -> bool:
+        return (
+            waiting.config.start_at is not None
+            and (waiting.config.start_at, waiting.id) in self._later
+        )
 
     def _take_out(self, download_id: str) -> _Waiting | None:
         waiting = self._waiting.pop(download_id, None)
         if waiting is None:
             return None
+        if self._is_later(waiting):
+            self._later.remove((waiting.config.start_at or 0.0, waiting.id))
+            return waiting
         self._order.remove(waiting)
         self._waiting_for[waiting.host] -= 1
         if not self._waiting_for[waiting.host]:

@@ -1,6 +1,7 @@
 """Steering: what a user may do with downloads."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -66,7 +67,7 @@ class Steering:
         """Stop a download and keep its bytes; False where it has ended or is paused."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
-            if record is None or not _can_pause(record):
+            if record is None or not can_pause(record):
                 return False
             if not await self._halt(record, keep_partial=True):
                 return False
@@ -120,7 +121,7 @@ class Steering:
             record = self._tracker.get(download_id)
             if record is None or _is_completed(record):
                 return False
-            stays_paused = not record.status.is_terminal and not _can_pause(record)
+            stays_paused = not record.status.is_terminal and not can_pause(record)
             await self._halt(record, keep_partial=True)
             if _is_completed(record):  # it was quicker
                 return False
@@ -210,6 +211,27 @@ class Steering:
             self._lifecycle.priority_changed(record)
         return True
 
+    async def set_start(self, download_id: str, start_at: float | None) -> bool:
+        """Let a download wait until a time (seconds since the epoch); None: it may start at once.
+
+        One that runs stops, keeps its bytes and its place, and goes on then; a paused one stays
+        paused. False where it is unknown or has ended.
+        """
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status.is_terminal:
+                return False
+            is_due = start_at is None or start_at <= time.time()
+            stays = not can_pause(record) or (is_due and record.status.is_active)
+            if not stays and not await self._halt(record, keep_partial=True):
+                return False
+            record.config = record.config.model_copy(update={"start_at": start_at})
+            if stays:
+                self._lifecycle.changed(record)
+            else:
+                self._intake.requeue(record.config)
+            return True
+
     async def move(
         self,
         download_id: str,
@@ -244,7 +266,7 @@ class Steering:
         async for waiting in in_slices(tuple(self._queue)):
             for config in waiting:  # in their order: the next to begin are the first
                 await self.pause(config.id)
-        await asyncio.gather(*(self.pause(id_) for id_ in self._ids(_can_pause)))
+        await asyncio.gather(*(self.pause(id_) for id_ in self._ids(can_pause)))
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
@@ -287,6 +309,7 @@ def _is_completed(record: DownloadRecord) -> bool:
     return record.status is DownloadStatus.COMPLETED
 
 
-def _can_pause(record: DownloadRecord) -> bool:
+def can_pause(record: DownloadRecord) -> bool:
+    """Whether it has not ended and does not wait for the user."""
     is_paused = record.status is DownloadStatus.PAUSED and not record.waits_for_room
     return not record.status.is_terminal and not is_paused

@@ -1,7 +1,7 @@
 """DownloadWorker: runs attempts and decides what follows a failed one."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -9,14 +9,15 @@ from typing import TypeVar
 from rheo_core.domain.exceptions import DiskFullError, DownloadError
 from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
 from rheo_core.domain.request_rules import RequestRules
+from rheo_core.domain.rules import Rule
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import Hosts, PartFile, TokenBucket, TransferOptions, source_of
+from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, source_of
 
 from .attempt import Attempt, Tools
-from .destination import DestinationResolver, PathLocks
+from .destination import DestinationResolver, Folders, PathLocks
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
@@ -47,13 +48,14 @@ class DownloadWorker:
         validator: BaseFileValidator | None = None,
         disk: DiskThreads | None = None,
         hosts: Hosts | None = None,
-        limit: TokenBucket | None = None,
+        limits: Limits | None = None,
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
         keep_rejected: bool = False,
         request_rules: RequestRules | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
-        self.download_dir = download_dir
+        self.folders = Folders(download_dir, rules)
         self.retry_handler = retry_handler or NullRetryHandler()
         self.room: RoomKeeper | None = None  # without one a full disk is a failure
         self._tracker = tracker or DownloadTracker()
@@ -66,13 +68,14 @@ class DownloadWorker:
             disk=disk,
             reading=reading,
             hosts=hosts or Hosts(_MOST_CONNECTIONS),
-            limit=limit or TokenBucket(),
+            limits=limits or Limits(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
             resolver=self.resolver,
             locks=PathLocks(),
             validator=validator,
+            folders=self.folders,
             written={},
             keep_rejected=keep_rejected,
         )
@@ -140,7 +143,7 @@ class DownloadWorker:
         self._tools.reading.close()
 
     def _destination(self, record: DownloadRecord) -> Path:
-        return record.destination or record.config.get_destination_path(self.download_dir)
+        return record.destination or self.folders.path_of(record.config)
 
     def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
         if isinstance(error, DiskFullError) and self.room is not None:  # costs no attempt

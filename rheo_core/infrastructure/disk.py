@@ -83,11 +83,11 @@ class _Threads:
         self._is_told = False  # the loop is going to look at what is done
 
     def take(self, work: Work[Any], function: Callable[[], Any]) -> None:
-        self._busy += 1
-        if self._count < min(self._busy, self._most):
-            self._count += 1
+        if self._count < min(self._busy + 1, self._most):
             # A daemon: like a kill, an exit in the middle of a write does no harm.
             threading.Thread(target=self._run, name="rheo-disk", daemon=True).start()
+            self._count += 1  # not before: where there can be no more threads, it raises
+        self._busy += 1
         self._jobs.put((work, function))
 
     def dismiss(self) -> None:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -128,7 +129,13 @@ def _rename_where_links_are_missing(source: Path, target: Path) -> None:
     source.rename(target)
 
 
-def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
+def create_whole(
+    path: Path,
+    data: bytes,
+    *,
+    durable: bool = True,
+    finish: Callable[[int], None] | None = None,
+) -> bool:
     """Create a file with all of its bytes at once: nobody, and no crash, sees it in part.
 
     It has no name until it is complete (`O_TMPFILE`, then link(2)).
@@ -137,6 +144,7 @@ def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
         path: where to; missing folders are created.
         data: the whole content.
         durable: whether it outlives a loss of power once this has returned.
+        finish: called with the descriptor before the file has its name.
 
     Returns:
         False where the system has no such files; nothing was done then.
@@ -145,21 +153,15 @@ def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
         builtins.FileExistsError: the name is taken.
         OSError: it could not be written.
     """
-    flags = getattr(os, "O_TMPFILE", None)
-    if flags is None:
+    descriptor = _open_unnamed(path.parent)
+    if descriptor is None:
         return False
-    folder = path.parent
-    try:
-        descriptor = os.open(folder, flags | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            return False  # the ordinary way tells what is wrong, if anything is
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, flags | os.O_WRONLY | os.O_CLOEXEC, 0o666)
     try:
         with memoryview(data) as rest:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+        if finish is not None:
+            finish(descriptor)
         if durable:
             os.fsync(descriptor)
         return _link_unnamed(descriptor, path)
@@ -167,10 +169,30 @@ def create_whole(path: Path, data: bytes, *, durable: bool = True) -> bool:
         os.close(descriptor)
 
 
+def _open_unnamed(folder: Path) -> int | None:
+    """A new file without a name on the disk of `folder`, which is made where it is missing.
+
+    None where there can be none; whoever tries the ordinary way is told what is wrong.
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return None
+    flags = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
+    with suppress(OSError):
+        try:
+            return os.open(folder, flags, 0o666)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            return os.open(folder, flags, 0o666)
+    return None
+
+
 def _link_unnamed(descriptor: int, path: Path) -> bool:
     """Give a file without a name this one, as open(2) tells; False where that is not possible."""
+    unnamed = f"/proc/self/fd/{descriptor}"
     try:
-        os.link(f"/proc/self/fd/{descriptor}", path, follow_symlinks=True)
+        # The folder of an absolute path is never looked at. Without one Python calls link(2), which
+        # does not follow the symbolic link; with one it calls linkat(2), which does.
+        os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
     except FileExistsError:
         raise
     except OSError:

@@ -152,6 +152,8 @@ class DownloadRecord:
             speed_bps=metrics.average_speed_bps if metrics else 0.0,
             eta_seconds=metrics.eta_seconds if metrics else None,
             connections=self.connections,
+            speed_limit_bps=self.config.speed_limit,
+            start_at=self.config.start_at,
             attempt=self.attempt,
             failures=self.failures,
             max_attempts=self.max_attempts,

@@ -1,8 +1,9 @@
 """One range: socket -> buffer -> file. The hot path; nothing else lives here."""
 
 import asyncio
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import aiohttp
 
@@ -10,7 +11,7 @@ from rheo_core.domain.exceptions import DestinationError, DownloadTimeoutError
 from rheo_core.infrastructure.disk import DiskThreads, Work
 from rheo_core.tracking.record import DownloadRecord
 
-from .limits import TokenBucket
+from .limits import Throttle
 from .part_file import PartFile
 from .segments import Segment
 
@@ -222,6 +223,7 @@ def body_of(reply: aiohttp.ClientResponse, stall_timeout: float | None) -> Body:
         or "Transfer-Encoding" in reply.headers
         or reply.connection is None
         or reply.connection.transport is None
+        or reply.content.exception() is not None  # lost already: the first read tells
     ):
         return ParsedBody(reply)
     return TakenBody(reply, length, stall_timeout)
@@ -234,7 +236,7 @@ async def receive(
     record: DownloadRecord,
     *,
     disk: DiskThreads,
-    limits: Sequence[TokenBucket],
+    throttle: Throttle,
     batch_bytes: Callable[[], int],
 ) -> bool:
     """Move a body that begins at `segment.received` into the part file.
@@ -252,9 +254,13 @@ async def receive(
         record.bytes_downloaded += fresh
         record.transferred += fresh
 
+    throttle.join()
     try:
         while segment.end is None or writer.offset < segment.end:
-            batch = await body.fill(min(batch_bytes(), *(b.portion for b in limits)), count)
+            if throttle.is_on:
+                batch = await _fill_slowly(body, segment, throttle, batch_bytes(), count)
+            else:
+                batch = await body.fill(batch_bytes(), count)
             if not batch:
                 return True
             if len(batch) == segment.end and part.can_hold(segment.end):
@@ -262,13 +268,12 @@ async def receive(
                 writer.offset = segment.written = segment.end
             else:
                 await writer.write(batch)
-            for limit in limits:
-                await limit.take(len(batch))
         return False
     except DestinationError:
         body.rest()  # behind bytes that could not be written there can be no others
         raise
     finally:
+        throttle.leave()
         body.close()
         try:
             await writer.write(body.rest())
@@ -276,6 +281,20 @@ async def receive(
         finally:
             record.bytes_downloaded -= segment.received - segment.written
             segment.rewind()
+
+
+async def _fill_slowly(
+    body: Body, segment: Segment, throttle: Throttle, capacity: int, count: Count
+) -> memoryview:
+    """Fill a batch once its bytes may come."""
+    # Of what came with the head some may be uncounted yet; at its end a body needs no more.
+    left = sys.maxsize if segment.end is None else max(segment.end - segment.received, 1)
+    granted = await throttle.take(min(capacity, left))
+    before = segment.received
+    try:
+        return await body.fill(min(granted, capacity), count)
+    finally:
+        throttle.settle(granted, segment.received - before)
 
 
 class _Writer:

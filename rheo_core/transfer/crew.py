@@ -49,7 +49,7 @@ class Crew:
         self._had = segments.received
         self._stall = StallWatch(
             transfer.record,
-            transfer.limits,
+            transfer.is_held,
             transfer.options.stall_timeout,
             transfer.options.stall_speed,
             self._began,
@@ -68,7 +68,7 @@ class Crew:
         if reply.plan.partial:
             self._ranges_work = True
         main = self._transfer.sources.main
-        self._start(segment, main, self._receive_first(segment, main.host, reply))
+        self._start(segment, main, self._receive_first(segment, main, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -107,14 +107,14 @@ class Crew:
         self._tasks[self._loop.create_task(work)] = segment, source
         self._transfer.record.connections = len(self._tasks)
 
-    async def _receive_first(self, segment: Segment, host: str, reply: Request) -> None:
+    async def _receive_first(self, segment: Segment, source: Source, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
         try:
-            await self._receive(segment, reply)
+            await self._receive(segment, source, reply)
         finally:
-            self._idle_host = host
+            self._idle_host = source.host
 
-    async def _receive(self, segment: Segment, reply: Request) -> None:
+    async def _receive(self, segment: Segment, source: Source, reply: Request) -> None:
         transfer = self._transfer
         try:
             is_over = await receive(
@@ -123,7 +123,7 @@ class Crew:
                 segment,
                 transfer.record,
                 disk=transfer.disk,
-                limits=transfer.limits,
+                throttle=transfer.throttle(source),
                 batch_bytes=transfer.batch_bytes,
             )
         finally:
@@ -146,7 +146,7 @@ class Crew:
                 if self._ranges_work is None:  # the others need not wait for the next look
                     self._ranges_work = True
                     self._recruit()
-                await self._receive(segment, reply)
+                await self._receive(segment, source, reply)
         finally:
             if is_counted:
                 self._idle_host = source.host

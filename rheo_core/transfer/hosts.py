@@ -1,9 +1,11 @@
-"""How many connections each host may have at a time: a limit for all, less where one refuses."""
+"""How much each host may have at a time: a limit for all or its own, less where one refuses."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from rheo_core.domain.hosts import HostLimits, find_host
 
 _LOWERED_SECONDS = 60.0
 """A host that refused a connection is spared it for so long; then it is tried with one more."""
@@ -20,10 +22,10 @@ class _Host:
 
 
 class Hosts:
-    """Counts connections by host, and learns how many each one bears.
+    """Counts connections and downloads by host, and learns how many connections each one bears.
 
     Args:
-        limit: connections to one host.
+        limit: connections to one host, unless its own limits say otherwise.
         on_room: called whenever a host that was full has room again.
     """
 
@@ -33,6 +35,9 @@ class Hosts:
         self._hosts: dict[str, _Host] = {}
         self._claims: dict[str, str] = {}  # downloads without a connection yet -> their host
         self._claimed = Counter[str]()  # how many of them, by host
+        self._running: dict[str, str] = {}  # downloads -> the host they began with
+        self._downloads = Counter[str]()  # how many of them, by host
+        self._own: Mapping[str, HostLimits] = {}
         self._room = asyncio.Event()
         self._total = 0
 
@@ -46,6 +51,11 @@ class Hosts:
         self._limit = count
         self._note_room()
 
+    def set_own(self, table: Mapping[str, HostLimits]) -> None:
+        """Limits of single hosts, by names as `find_host` has them."""
+        self._own = table
+        self._note_room()
+
     @property
     def in_use(self) -> int:
         """Connections to all hosts together."""
@@ -53,30 +63,39 @@ class Hosts:
 
     def claim(self, download_id: str, host: str) -> None:
         """Say that a download begins, whose first connection will be to this host."""
-        self._claims[download_id] = host
+        self._claims[download_id] = self._running[download_id] = host
         self._claimed[host] += 1
+        self._downloads[host] += 1
 
     def drop_claim(self, download_id: str) -> None:
         """Say that it has ended."""
-        if self._redeem(download_id) is not None:
+        ended = _take_out(self._running, self._downloads, download_id)
+        claimed = _take_out(self._claims, self._claimed, download_id)
+        if claimed is not None or (ended is not None and self._own):
             self._note_room()
+
+    def is_busy(self, host: str) -> bool:
+        """Whether no further download from it may begin now."""
+        own = self._limits_of(host)
+        most = own.max_concurrent if own else None
+        return self.is_full(host) or (most is not None and self._downloads[host] >= most)
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
         return self._in_use(host) + self._claimed[host] >= self.allowed(host)
 
-    def full(self) -> frozenset[str]:
-        """Every host that is full."""
-        known = {*self._hosts, *self._claims.values()}
-        return frozenset(host for host in known if self.is_full(host))
+    def busy(self) -> frozenset[str]:
+        """Every host that is busy."""
+        known = {*self._hosts, *self._downloads}
+        return frozenset(host for host in known if self.is_busy(host))
 
     def allowed(self, host: str) -> int:
         """Connections that it may have now."""
         known = self._hosts.get(host)
         if known is None or known.learned is None:
-            return self._limit
+            return self._limit_of(host)
         spared = asyncio.get_running_loop().time() - known.refused_at
-        return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit)
+        return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit_of(host))
 
     def refused(self, host: str) -> None:
         """Take note that it refused a connection, which is still counted.
@@ -113,7 +132,7 @@ class Hosts:
                 self._room.clear()
                 await self._room.wait()
             explain("")
-        claimed = self._redeem(download_id)
+        claimed = _take_out(self._claims, self._claimed, download_id)
         known = self._hosts.get(host)
         if known is None:
             known = self._hosts[host] = _Host()
@@ -131,23 +150,22 @@ class Hosts:
             del self._hosts[host]
         self._note_room()
 
-    def _redeem(self, download_id: str) -> str | None:
-        host = self._claims.pop(download_id, None)
-        if host is not None:
-            self._claimed[host] -= 1
-            if not self._claimed[host]:
-                del self._claimed[host]
-        return host
-
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)
         return known.in_use if known is not None else 0
+
+    def _limits_of(self, host: str) -> HostLimits | None:
+        return find_host(self._own, host.rpartition(":")[0])
+
+    def _limit_of(self, host: str) -> int:
+        own = self._limits_of(host)
+        return own.connections if own and own.connections else self._limit
 
     def _look_again(self, host: str, known: _Host) -> None:
         """Tell of the room that time has brought, until all is as it was."""
         known.waking = None
         self._note_room()
-        if self.allowed(host) >= self._limit:
+        if self.allowed(host) >= self._limit_of(host):
             known.learned = None
             if not known.in_use:
                 self._hosts.pop(host, None)
@@ -158,6 +176,16 @@ class Hosts:
     def _note_room(self) -> None:
         self._room.set()
         self._on_room()
+
+
+def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> str | None:
+    """Forget the host of a download; returns it."""
+    host = hosts.pop(download_id, None)
+    if host is not None:
+        counts[host] -= 1
+        if not counts[host]:
+            del counts[host]
+    return host
 
 
 class Connection:

@@ -1,4 +1,8 @@
-"""The name a reply suggests (RFC 6266 and RFC 8187), made safe."""
+"""The name a reply suggests (RFC 6266 and RFC 8187), made safe.
+
+What the grammar forbids and servers send all the same is read as browsers do where they agree on
+it, and ignored where they do not; the URL names the file then.
+"""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -10,8 +14,15 @@ _PARAMETER = re.compile(
         (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^;]*))""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
-_EXTENDED = re.compile(r"(?P<charset>[\w!#$%&+^`{}~-]+)'[^']*'(?P<value>.*)", re.DOTALL)
+_EXTENDED = re.compile(
+    r"(?P<charset>[\w!#$%&+^`{}~-]+)'[^']*'(?P<value>(?:[\x20-\x24\x26-\x7e]|%[0-9a-fA-F]{2})*)"
+)
 _CHARSETS = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "us-ascii": "ascii"}
+_C1 = re.compile(r"[\x80-\x9f]")
+_ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
+"""Servers that make headers as they make pages; the semicolon would end the parameter."""
+_ESCAPED = re.compile("|".join(_ESCAPES))
+_NO_TOKEN = re.compile(r"=|.*/", re.DOTALL)
 
 
 def filename_from_disposition(header: str) -> str | None:
@@ -20,6 +31,7 @@ def filename_from_disposition(header: str) -> str | None:
     `filename*` wins over `filename` (RFC 6266 4.3). None where no usable name is given.
     """
     plain = extended = None
+    header = _ESCAPED.sub(lambda escaped: _ESCAPES[escaped[0]], header)
     for match in _PARAMETER.finditer(header):
         parameter = match["name"].lower()
         if parameter == "filename*":
@@ -33,12 +45,13 @@ def filename_from_disposition(header: str) -> str | None:
     return sanitise_filename(last, fallback="") or None
 
 
-def _decode_plain(match: re.Match[str]) -> str:
+def _decode_plain(match: re.Match[str]) -> str | None:
     if match["quoted"] is not None:
-        text = re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL)
-    else:
-        text = match["token"].strip()
-    return _as_utf8(text)
+        return _as_utf8(re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL))
+    token: str = match["token"].strip()
+    if token.startswith('"'):  # nobody closed the quotes
+        return _as_utf8(token[1:])
+    return None if _NO_TOKEN.match(token) else _as_utf8(token)
 
 
 def _as_utf8(text: str) -> str:
@@ -62,11 +75,13 @@ def _bytes_of(text: str) -> bytes:
 
 
 def _decode_extended(text: str) -> str | None:
+    """An `ext-value` of RFC 8187 3.2.1; None where it is none, or not in the charset it names."""
     match = _EXTENDED.fullmatch(text.strip())
     charset = _CHARSETS.get(match["charset"].lower()) if match else None
     if match is None or charset is None:
         return None
     try:
-        return unquote_to_bytes(match["value"]).decode(charset)
+        name = unquote_to_bytes(match["value"]).decode(charset)
     except UnicodeError:
         return None
+    return None if charset == "latin-1" and _C1.search(name) else name  # it was UTF-8

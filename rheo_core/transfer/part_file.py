@@ -30,6 +30,7 @@ from rheo_core.infrastructure.files import (
     unfinished,
     write_atomically,
 )
+from rheo_core.infrastructure.marks import FileMarks
 
 from .disk_errors import named_errors
 from .plan import Validator
@@ -40,6 +41,7 @@ from .state import PartState, encode_state, read_state, state_bytes
 _READ_BYTES = 1 << 20
 _MOST_HELD = 256 << 10
 """Bytes of a file that may wait in memory for the end of the transfer."""
+_NO_MARKS = FileMarks()
 _ROOM_FOR_STATE = 64 << 10
 """Bytes given up at the end of what came, where a full disk leaves no room for the state."""
 
@@ -212,14 +214,19 @@ class PartFile:
             self._running.restart()
 
     def expect(
-        self, total: int | None, validator: Validator, promised: HashConfig | None = None
+        self,
+        total: int | None,
+        validator: Validator,
+        promised: HashConfig | None = None,
+        modified: int | None = None,
     ) -> None:
         """Start over: the bytes to come are those of this version from offset 0.
 
         The disk does not know of it before `begin`; nothing blocks here. `promised` is the
-        checksum that the server gives for it.
+        checksum that the server gives for it, `modified` the time (seconds since the epoch).
         """
-        self.state = PartState(self.source, total, validator, promised=promised)
+        self.state = PartState(self.source, total, validator, promised=promised, modified=modified)
+        self._held = None
         self._was_resumed = False
         self.is_begun = False
 
@@ -230,12 +237,12 @@ class PartFile:
             DiskFullError: the file does not fit on the disk.
             FileInUseError, DestinationError: as `open`.
         """
-        expected = self.state
+        expected = replace(self.state, written=())  # what is held is not on the disk yet
         if not self.is_open:
             self.open()
         if expected.total is not None:
             self.check_room(expected.total)
-        self.state = expected
+        self.state, self._was_resumed = expected, False
         self._restart_hash()
         with named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's. It
@@ -324,17 +331,17 @@ class PartFile:
             crc = self._crc_of(rest, threading.Event())
         return (*others, replace(rest, crc=crc or 0)) if rest.end > rest.start else tuple(others)
 
-    def commit(self, size: int, *, overwrite: bool) -> None:
-        """Give the finished file its name, durably.
+    def commit(self, size: int, *, overwrite: bool, marks: FileMarks = _NO_MARKS) -> None:
+        """Give the finished file its name, durably; it has its marks by then.
 
         Raises:
             FileExistsError: the name was taken meanwhile; the part file stays.
         """
         with named_errors(self.destination):
             try:
-                if overwrite or not self._commit_held():
+                if overwrite or not self._commit_held(marks):
                     self.write_held()
-                    self._commit_part(size, overwrite=overwrite)
+                    self._commit_part(size, marks, overwrite=overwrite)
             except OSError as error:
                 if error.errno == errno.EEXIST:
                     self.write_held()
@@ -343,16 +350,19 @@ class PartFile:
             if self._durable:
                 sync_folder(self.destination.parent)
 
-    def _commit_held(self) -> bool:
+    def _commit_held(self, marks: FileMarks) -> bool:
         if self._held is None:
             return False
-        is_there = create_whole(self.destination, self._held, durable=self._durable)
+        is_there = create_whole(
+            self.destination, self._held, durable=self._durable, finish=marks.put
+        )
         if is_there:
             self._held = None
         return is_there
 
-    def _commit_part(self, size: int, *, overwrite: bool) -> None:
+    def _commit_part(self, size: int, marks: FileMarks, *, overwrite: bool) -> None:
         os.ftruncate(self._fd, size)
+        marks.put(self._fd)
         if self._durable:
             os.fsync(self._fd)
         if overwrite:
@@ -374,7 +384,10 @@ class PartFile:
         if self._was_resumed:
             self.discard()
             return
-        self.write_held()
+        try:
+            self.write_held()
+        finally:
+            self._held = None  # where it cannot be written, no other attempt may go on from it
         self.state = PartState(self.source, is_rejected=True)  # total 0 would pass for whole
         with named_errors(self.path):
             write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
@@ -414,6 +427,7 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
+        self._held = None
         self._drop_committed()
         if self._descriptor is None and not self._is_ours_alone() and not self._is_blank():
             return

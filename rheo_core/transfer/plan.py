@@ -60,6 +60,8 @@ class Plan:
     name: str | None  # as Content-Disposition suggests it, made safe
     partial: bool  # a 206
     promised: HashConfig | None = None  # checksum of the whole file
+    modified: int | None = None  # Last-Modified, seconds since the epoch
+    type: str | None = None  # its media type, such as text/html, in lower case
 
 
 class RangeRefusedError(ProtocolError):
@@ -104,7 +106,17 @@ def read_plan(
     name = filename_from_disposition(headers.get("Content-Disposition", ""))
     if status == HTTPStatus.OK:
         promised = digest_of(headers, partial=False)
-        return Plan(0, content_length, content_length, validator, name, False, promised)
+        return Plan(
+            start=0,
+            end=content_length,
+            total=content_length,
+            validator=validator,
+            name=name,
+            partial=False,
+            promised=promised,
+            modified=_modified(headers),
+            type=headers.get("Content-Type", "").partition(";")[0].strip().lower() or None,
+        )
     if status == HTTPStatus.PARTIAL_CONTENT:
         return _read_partial(headers, content_length, offset, validator, name)
     refusals = (
@@ -155,6 +167,11 @@ def _is_strong_date(modified: str, date: str) -> bool:
     if changed is None or sent is None:
         return False
     return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
+
+
+def _modified(headers: Mapping[str, str]) -> int | None:
+    moment = _parse_date(headers.get("Last-Modified", ""))
+    return None if moment is None else int(moment.timestamp())
 
 
 def _parse_date(value: str) -> datetime | None:

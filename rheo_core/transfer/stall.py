@@ -1,11 +1,9 @@
 """When a transfer counts as stalled: no byte for too long, or next to none over that time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from rheo_core.domain.exceptions import DownloadTimeoutError
 from rheo_core.tracking.record import DownloadRecord
-
-from .limits import TokenBucket
 
 _GRACE = 0.1
 """Seconds; the connections themselves notice first that nothing comes, and say it better."""
@@ -16,7 +14,7 @@ class StallWatch:
 
     Args:
         record: its counter of bytes.
-        limits: while one of them holds the bytes back, slowness is no stall.
+        is_held: tells whether a limit holds the bytes back; then slowness is no stall.
         seconds: patience; None is endless.
         speed: bytes/s that must come on average over `seconds`.
         now: the loop's clock.
@@ -25,13 +23,13 @@ class StallWatch:
     def __init__(
         self,
         record: DownloadRecord,
-        limits: Sequence[TokenBucket],
+        is_held: Callable[[], bool],
         seconds: float | None,
         speed: int,
         now: float,
     ) -> None:
         self._record = record
-        self._limits = limits
+        self._is_held = is_held
         self._seconds = seconds
         self._speed = speed
         self._last = self._mark = record.transferred
@@ -46,7 +44,7 @@ class StallWatch:
         count = self._record.transferred
         if count != self._last:
             self._last, self._last_at = count, now
-        if self._seconds is None or any(limit.is_holding for limit in self._limits):
+        if self._seconds is None or self._is_held():
             self._mark = count
             self._last_at = self._mark_at = now
             return

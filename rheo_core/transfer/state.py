@@ -27,6 +27,7 @@ class PartState:
     validator: Validator = field(default_factory=Validator)
     written: tuple[WrittenRange, ...] = ()
     promised: HashConfig | None = None  # checksum of the whole file, as the server gives it
+    modified: int | None = None  # Last-Modified, seconds since the epoch
     is_rejected: bool = False  # whole, and not what its checksum promised; kept for the user
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")

@@ -1,7 +1,7 @@
 """One attempt at moving a file: ask, judge the reply, set connections to work."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -18,7 +18,7 @@ from rheo_core.tracking.record import DownloadRecord
 
 from .crew import Crew
 from .hosts import Hosts
-from .limits import TokenBucket
+from .limits import Limits, Throttle
 from .part_file import PartFile
 from .plan import (
     NothingLeftError,
@@ -37,8 +37,8 @@ _SMALLEST_BATCH = 64 << 10
 _MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
-Place = Callable[[str], Awaitable[PartFile]]
-"""Say where a file of the name that the server suggests goes; returns its opened part file."""
+Place = Callable[[Plan], Awaitable[PartFile]]
+"""Say where the file of this reply goes, by its name and type; returns its part file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class TransferOptions:
     """Limits of patience (seconds, None: endless; bytes/s), size of writes (bytes), connections.
 
     A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
-    `durable` bytes are synced to the disk before anything relies on them.
+    `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
+    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute.
     """
 
     timeout: float | None = None
@@ -56,6 +57,8 @@ class TransferOptions:
     chunk_size: int = 4 << 20
     connections: int = 1
     durable: bool = True
+    server_time: bool = False
+    origin: bool = False
 
     @property
     def timeouts(self) -> aiohttp.ClientTimeout:
@@ -73,7 +76,7 @@ class Transfer:
         requester: Requester,
         disk: DiskThreads,
         hosts: Hosts,
-        limits: Sequence[TokenBucket],
+        limits: Limits,
         options: TransferOptions,
         record: DownloadRecord,
         place: Place,
@@ -81,7 +84,8 @@ class Transfer:
         explain: Callable[[str], None],
     ) -> None:
         self.disk = disk
-        self.limits = limits
+        self._limits = limits
+        self._throttles: dict[str, Throttle] = {}  # by host
         self.options = options
         self.record = record
         self._requester = requester
@@ -152,11 +156,10 @@ class Transfer:
             self.record.total_bytes = expected if plan.total is None else plan.total
             if not plan.partial:
                 self._check_replaced(part.state)
-                if plan.name is not None:
-                    part = await self._place(plan.name)
-                    if _continues(plan, part.state):
-                        return False, part
-                part.expect(plan.total, plan.validator, plan.promised)
+                before, part = part, await self._place(plan)
+                if part is not before and _continues(plan, part.state):
+                    return False, part
+                part.expect(plan.total, plan.validator, plan.promised, plan.modified)
                 if not part.can_hold(plan.total):
                     await self.disk.run(part.begin)
             elif part.state.total is None:  # the first reply did not tell it, this one does
@@ -179,7 +182,7 @@ class Transfer:
         state, record = part.state, self.record
         record.go_on_from(state.offset)
         self._announce()
-        if self.is_unlimited and part.can_hold(state.total):
+        if part.can_hold(state.total) and not self._may_be_limited:
             data = reply.body.all_here()
             if data is not None:  # there is nobody to set to work
                 part.hold(data)
@@ -188,11 +191,6 @@ class Transfer:
         segments = SegmentMap(state.total, state.written)
         await Crew(self, part, segments).run(segments.first(), reply)
         return segments.written()
-
-    @property
-    def is_unlimited(self) -> bool:
-        """Whether bytes may come as fast as they can."""
-        return all(limit.rate_bps is None for limit in self.limits)
 
     def _check_size(self, size: int | None) -> None:
         """A page that asks to sign in must not pass for the file."""
@@ -211,6 +209,28 @@ class Transfer:
     async def _begin_again(self, part: PartFile) -> None:
         part.expect(None, Validator())
         await self.disk.run(part.begin)
+
+    def throttle(self, source: Source) -> Throttle:
+        """What connections to a source take from."""
+        throttle = self._throttles.get(source.host)
+        if throttle is None:
+            rate = self.record.config.speed_limit
+            throttle = self._limits.throttle(self.record.id, rate, source.host)
+            self._throttles[source.host] = throttle
+        return throttle
+
+    @property
+    def _may_be_limited(self) -> bool:
+        return self._limits.is_set or self.record.config.speed_limit is not None
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether bytes may come as fast as they can."""
+        return not any(throttle.is_limited for throttle in self._throttles.values())
+
+    def is_held(self) -> bool:
+        """Whether a connection waits because of a limit."""
+        return any(throttle.is_holding for throttle in self._throttles.values())
 
     def batch_bytes(self) -> int:
         """What one connection collects before it writes: less, the more there are."""

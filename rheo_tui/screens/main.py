@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
@@ -26,6 +26,7 @@ from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
 from rheo_tui.log_book import LogBook
 from rheo_tui.notices import Notices
+from rheo_tui.notifier import TerminalNotifier
 from rheo_tui.service import DownloadService, ListLockedError
 from rheo_tui.verbs import Verbs
 from rheo_tui.widgets.command_line import CommandLine
@@ -59,10 +60,12 @@ class MainScreen(Screen[None]):
         self.keymap = dict(service.settings.keys)
         self.book = LogBook()
         self.listing = Listing()
-        self.link = EngineLink(service, self.book, self._notice)
+        notifier = TerminalNotifier(self, service)
+        self.link = EngineLink(service, self.book, self._notice, notifier.add)
         self._service = service
         self._configs = configs
         self._verbs = Verbs(service)
+        self._quits_when_done = False
         self._here: dict[str, Callable[[], object]] = {
             "add": lambda: self.open_add(""),
             "load": lambda: self._dialogs.load(),
@@ -139,6 +142,9 @@ class MainScreen(Screen[None]):
         self._show_count()
         self._show_context()
         self._show_details()
+        stats = snapshot.stats
+        if self._quits_when_done and not stats.queued and not stats.in_progress:
+            await self.app.run_action("quit")
 
     def context(self) -> Context:
         """What decides which actions make sense now."""
@@ -235,10 +241,10 @@ class MainScreen(Screen[None]):
             self._dialogs.replace_link(row)
 
     @work(exit_on_error=False)
-    async def _change_limit(self, change: Callable[[int | None], Awaitable[str]]) -> None:
+    async def _change_limit(self, change: Callable[[Snapshot], Awaitable[str]]) -> None:
         async def act() -> None:
-            limit = self.link.latest.speed_limit_bps if self.link.latest else None
-            self._notice(await change(limit))
+            if self.link.latest:
+                self._notice(await change(self.link.latest))
 
         await self.link.guard(act(), "The speed limit was not changed")
         await self.refresh_from_engine()
@@ -353,6 +359,11 @@ class MainScreen(Screen[None]):
             await self.link.guard(saved, "The settings are in force, but cannot be kept")
             await self.refresh_from_engine()
 
+    def _toggle_quit_when_done(self) -> None:
+        self._quits_when_done = not self._quits_when_done
+        told = "Quits when nothing waits or runs any more." if self._quits_when_done else "Stays."
+        self._notice(told)
+
     def _open_command_line(self) -> None:
         self.query_one(KeyFooter).display = False
         self.query_one(CommandLine).open()
@@ -377,9 +388,13 @@ class MainScreen(Screen[None]):
         if command.verb == "quit":
             await self.app.run_action("quit")
             return
+        if command.verb == "quit-when-done":
+            self._toggle_quit_when_done()
+            return
 
         async def act() -> None:
-            if told := await self._verbs.run_command(command, self.listing.rows):
+            targets = self.context().targets
+            if told := await self._verbs.run_command(command, self.listing.rows, targets):
                 self._notice(told)
 
         await self.link.guard(act(), f"{command.verb} did not work")

@@ -27,7 +27,7 @@ class CommandLine(Horizontal):
         """A colon and the text."""
         yield Static(":", id="command-sign")
         yield LineInput(
-            placeholder="cancel 3fa9 · link 3fa9 URL · add URL · limit 2M · prune 30 · quit",
+            placeholder="cancel 3fa9 · limit 2M · at 23:30 · add URL · link 3fa9 URL · quit",
             id="command-text",
             compact=True,
         )

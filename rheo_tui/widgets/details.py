@@ -16,6 +16,7 @@ from rheo_tui.formatting import (
     clock_text,
     duration_text,
     fraction_done,
+    limit_text,
     percent_text,
     size_text,
     speed_text,
@@ -86,6 +87,10 @@ class DetailsPane(VerticalScroll):
         yield "Size", Text(_size(row))
         if speed := _speed(row):
             yield "Speed", Text(speed)
+        if row.speed_limit_bps is not None:
+            yield "Limit", Text(limit_text(row.speed_limit_bps))
+        if row.start_at is not None and not row.status.is_terminal:
+            yield "Starts", Text(clock_text(row.start_at))
         yield "URL", Text(printable(row.url))
         if row.destination:
             yield "File", Text(printable(row.destination))

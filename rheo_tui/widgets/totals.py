@@ -33,6 +33,7 @@ class TotalsHeader(Widget):
         self._counts: list[tuple[str, int, str, str]] = []
         self._speed = ""
         self._limit: int | None = None
+        self._limit_reason = ""
         self._marked = 0
         self._bytes_per_second = 0.0
         self._history: deque[float] = deque([0.0] * _HISTORY, maxlen=_HISTORY)
@@ -54,9 +55,10 @@ class TotalsHeader(Widget):
             counts.append(("‖", stats.paused, "paused", "paused"))
         self._bytes_per_second = snapshot.speed_bps
         speed = speed_text(snapshot.speed_bps) or "0 B/s"
-        seen = (counts, speed, snapshot.speed_limit_bps, marked)
-        if seen != (self._counts, self._speed, self._limit, self._marked):
-            self._counts, self._speed, self._limit, self._marked = seen
+        limit = (snapshot.speed_limit_bps, snapshot.speed_limit_reason)
+        seen = (counts, speed, *limit, marked)
+        if seen != (self._counts, self._speed, self._limit, self._limit_reason, self._marked):
+            self._counts, self._speed, self._limit, self._limit_reason, self._marked = seen
             self.refresh()
 
     def _sample(self) -> None:
@@ -102,5 +104,7 @@ class TotalsHeader(Widget):
         text.append(f"{self._speed:>10}", style("totals--speed"))
         if self._limit is not None:
             text.append(f" of {limit_text(self._limit)}", style("totals--paused"))
+        if self._limit_reason:
+            text.append(f" ({self._limit_reason})", style("totals--paused"))
         text.append(" ")
         return text

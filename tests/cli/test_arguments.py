@@ -28,7 +28,7 @@ def test_help_names_every_option(flag: str) -> None:
     text = run("download", flag).stdout
     for option in (
         "--input-file", "--output", "--filename", "--hash", "--workers", "--limit-rate",
-        "--retries", "--exists", "--json", "--quiet",
+        "--retries", "--exists", "--at", "--stop-after", "--json", "--quiet",
     ):  # fmt: skip
         assert option in text
 
@@ -43,6 +43,11 @@ def test_help_names_every_option(flag: str) -> None:
         (("http://x", "-w", "many"), 2, "--workers"),
         (("http://x", "--retries", "-1"), 2, "--retries = -1"),
         (("http://x", "--limit-rate", "fast"), 2, "500K"),
+        (("http://x", "--at", "soon"), 2, "--at = 'soon' is not acceptable: it should be a time"),
+        (("http://x", "--at", "25:00"), 2, "such as 23:30 or 2026-11-24T01:00"),
+        (("http://x", "--at", "2020-01-01T00:00"), 2, "it should be a time to come"),
+        (("http://x", "--stop-after", "lots"), 2, "--stop-after = 'lots' is not acceptable"),
+        (("http://x", "--stop-after", "0"), 2, "--stop-after = '0' is not acceptable"),
         (("http://x", "--exists", "maybe"), 2, "rename"),
         (("http://x", "http://y", "--filename", "z"), 2, "exactly one URL"),
         (("http://x", "http://y", "--hash", "md5:12"), 2, "exactly one URL"),

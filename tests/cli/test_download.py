@@ -5,9 +5,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,13 @@ CHUNKED = DemoFile("/chunked.csv", 150_000, has_length=False)
 BUSY = DemoFile("/busy.bin", 10_000, failures=2)
 GONE = DemoFile("/gone.bin", 0, missing=True)
 MARKUP = DemoFile("/[/red]{x}.bin", 5 * MB, speed=4 * MB)
+BOOK = DemoFile("/get/2", 2 * MB, speed=4 * MB, offered_name="book.epub")
 SLOW = DemoFile("/slow.bin", 3 * MB, speed=1 * MB)
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[DemoServer]:
-    files = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, SLOW]
+    files = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, BOOK, SLOW]
     async with DemoServer(files) as running:
         yield running
 
@@ -266,6 +269,17 @@ def watch_in_terminal(
     return child.exitstatus, shown
 
 
+async def test_a_bar_has_the_name_that_the_server_gives(
+    server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    line = [*command, "download", server.url(BOOK.path), "-o", os.fspath(folder)]
+    code, shown = await asyncio.to_thread(watch_in_terminal, line, environment)
+    assert code == 0
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert re.search(r"^book\.epub +[━╸╺]", plain, re.MULTILINE)
+    assert "done      book.epub" in plain
+
+
 async def test_bars_on_a_terminal(
     server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
@@ -291,3 +305,44 @@ async def test_ctrl_c_leaves_the_terminal_as_it_was(
     assert "run the same command again" in shown
     assert "Traceback" not in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+async def test_waits_until_it_is_time(server: DemoServer, start: Start, folder: Path) -> None:
+    at = (datetime.now() + timedelta(seconds=2)).isoformat()
+    process = await start("download", server.url(SMALL.path), "-o", folder, "--at", at)
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        assert (await process.stderr.readline()).startswith(b"Waits until ")
+        assert not (folder / "a small.bin").exists()
+        await process.communicate()
+    assert process.returncode == 0
+    assert datetime.now().isoformat() > at
+    assert is_whole(folder / "a small.bin", server, SMALL)
+
+
+async def test_the_wait_can_be_interrupted(server: DemoServer, start: Start, folder: Path) -> None:
+    arguments = ("download", server.url(SMALL.path), "-o", folder, "--at", "2126-01-01T00:00")
+    process = await start(*arguments)
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        assert await process.stderr.readline() == b"Waits until 2126-01-01 00:00.\n"
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert process.returncode == 130
+    assert b"Interrupted; run the same command again" in err
+    assert names_in(folder) == []
+
+
+async def test_stops_after_so_many_bytes_and_goes_on(
+    server: DemoServer, rheo: Run, folder: Path
+) -> None:
+    arguments = ("download", server.url(MARKUP.path), "-o", folder, "-x", 1)
+    stopped = await rheo(*arguments, "--stop-after", "2M")
+    assert stopped.code == 3
+    assert "Stopped after the bytes of --stop-after; run the same command again" in stopped.err
+    (part,) = folder.glob("*.part")
+    assert 1_900_000 <= part.stat().st_size < 2_600_000
+    again = await rheo(*arguments, "--stop-after", "1G")
+    assert again.code == 0, again.err
+    (whole,) = folder.iterdir()
+    assert is_whole(whole, server, MARKUP)

@@ -14,7 +14,7 @@ from rheo_core.cli import feed as feed_module
 from rheo_core.cli import running
 from rheo_core.cli.asked import Item, Remark, Remarks
 from rheo_core.cli.feed import Feed
-from rheo_core.cli.options import ExitCode
+from rheo_core.cli.options import Bounds, ExitCode
 from rheo_core.cli.progress import PlainReporter
 from rheo_core.cli.running import Output
 from rheo_core.config import build_settings
@@ -132,7 +132,7 @@ async def test_read_only_a_little_ahead(
     settings = build_settings(download_dir=folder, max_concurrent=3)
     folder.mkdir()
     with PlainReporter(quiet=True) as reporter:
-        one_run = running._Run(remarks, settings, Output(quiet=True), reporter)
+        one_run = running._Run(remarks, settings, Output(quiet=True), reporter, Bounds())
         assert await one_run.main(wanted()) is ExitCode.DONE
     assert len(list(folder.iterdir())) == count
     assert remarks.any_problem

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rheo_core.config import LogLevel, Settings, build_settings, load_settings
+from rheo_core.config import LogLevel, Notify, Settings, build_settings, load_settings
 from rheo_core.domain import FileExistsStrategy
+from rheo_core.domain.rules import Rule
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -42,9 +43,23 @@ def test_every_setting_is_described() -> None:
         ("STALL_TIMEOUT", "4", 4.0),
         ("SPEED_LIMIT", "500K", 500_000),
         ("SPEED_LIMIT", "off", None),
+        ("SLOW_LIMIT", "50K", 50_000),
+        (
+            "SCHEDULE",
+            "08:00-18:00 2M; Sat,Sun 00:00-24:00 off",
+            ("08:00-18:00 2M", "Sat,Sun 00:00-24:00 off"),
+        ),
+        ("SCHEDULE", "off", ()),
         ("CHUNK_SIZE", "8192", 8192),
         ("HISTORY_DAYS", "30", 30),
         ("HISTORY_DAYS", "off", None),
+        ("SERVER_TIME", "yes", True),
+        ("ORIGIN", "1", True),
+        ("ON_COMPLETE", "run 'a b' --x", ("run", "a b", "--x")),
+        ("ON_ERROR", "off", ()),
+        ("COMMAND_TIMEOUT", "2.5", 2.5),
+        ("NOTIFY", "Desktop", Notify.DESKTOP),
+        ("RULES", '[{"folder": "a", "host": "b"}]', (Rule(folder="a", host=("b",)),)),
         ("LOG_LEVEL", "debug", LogLevel.DEBUG),
         ("THEME", "nord", "nord"),
         ("SHOW_LOG", "no", False),
@@ -95,6 +110,16 @@ def test_speed_limit(text: object, value: int | None) -> None:
         ("chunk_size", 1023),
         ("history_days", -1),
         ("history_days", "a year"),
+        ("on_complete", "run 'a"),
+        ("on_complete", 3),
+        ("on_error", ["run", 3]),
+        ("on_error", ["", "x"]),
+        ("on_error", "run a\x00b"),
+        ("command_timeout", 0),
+        ("notify", "mail"),
+        ("rules", {"folder": "a"}),
+        ("rules", "[{]"),
+        ("rules", [{"folder": "a", "pattern": "["}]),
         ("log_level", "LOUD"),
         ("theme", ""),
         ("keys", "quit"),
@@ -113,7 +138,7 @@ def test_limits(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_true_is_for_switches_alone(name: str) -> None:
-    if name in ("durable", "show_log"):
+    if name in ("durable", "show_log", "server_time", "origin"):
         assert getattr(build_settings(**{name: True}), name) is True
     else:
         with pytest.raises(ValidationError, match="should not be true or false"):

@@ -57,6 +57,9 @@ def test_saved_is_read_back(path: Path, tmp_path: Path) -> None:
         show_log=False,
         timeout=9,
         history_days="off",
+        on_complete="run 'a b'",
+        notify="terminal",
+        rules=[{"folder": "~/a", "host": "b"}, {"folder": "c", "extension": ["d", "e"]}],
     )
     save_settings(settings, path)
     loaded = load_settings(path)
@@ -104,6 +107,9 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
         ("download_dir = '/x'\nmax_concurent = 2\n", 2, ("did you mean max_concurrent?",)),
         ("[keys]\na = 'b'\nquit = 3\n", 3, ("keys.quit = 3",)),
         ("[network]\na = 'b'\n", 1, ("network is not a setting.",)),
+        ("theme = 'x'\n[[rules]]\nfolder = 'a'\npattern = '('\n", 2, ("pattern = '(' in rule 1",)),
+        ("\n[[rules]]\nfolder = 'a'\nhots = 'b'\n", 2, ("'hots' in rule 1", "host, type")),
+        ('on_error = "a \'b"\n', 1, ('on_error = "a \'b"', "should be a command")),
         ('log_level = "L\\u001b[31m"', 1, ("'CRITICAL'",)),
     ],
 )

@@ -116,7 +116,8 @@ def test_terminal_states_is_the_callers_own() -> None:
 FIELDS: dict[type[BaseModel], str] = {
     FileConfig: (
         "url type description priority size_human size_bytes filename destination_subdir "
-        "hash_config timeout file_exists_strategy mirrors fetch_url sidecar headers request"
+        "hash_config timeout file_exists_strategy mirrors fetch_url headers speed_limit start_at "
+        "sidecar request"
     ),
     DownloadInfo: (
         "id url status bytes_downloaded total_bytes error average_speed_bps destination_path "

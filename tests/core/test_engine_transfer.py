@@ -166,6 +166,26 @@ async def test_names_come_from_the_reply(server: MisbehavingServer, tmp_path: Pa
     assert manager.snapshot().downloads[0].name == "€ rates.pdf"
 
 
+async def test_the_name_is_the_servers_as_soon_as_its_head_is_known(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 1000, Content_Disposition='attachment; filename="book.epub"')
+    config = FileConfig(url=server.on("/get?id=1", gate))
+    names: list[str] = []
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        manager.on("*", lambda _: names.append(manager.snapshot().downloads[0].name))
+        await manager.add([config])
+        await gate.reached.wait()
+        while not (tmp_path / "book.epub.part").exists():
+            await asyncio.sleep(0)
+        assert manager.snapshot().downloads[0].name == "book.epub"
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=30)
+    assert names[0] == "get"
+    assert set(names[1:]) == {"book.epub"}  # from the started event on
+    assert names_in(tmp_path) == ["book.epub"]
+
+
 async def test_a_name_asked_for_wins(server: MisbehavingServer, tmp_path: Path) -> None:
     url = server.on("/get", serving(b"x", Content_Disposition='attachment; filename="b.txt"'))
     await fetch(tmp_path, [FileConfig(url=url, filename="mine.txt", destination_subdir="a/b")])

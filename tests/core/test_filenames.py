@@ -20,7 +20,16 @@ from rheo_core.domain.filenames import (
 LONGEST_SUFFIX = ".part.state.new"
 
 anything = st.text(st.characters(), max_size=400)  # surrogates included
-pieces = ["\u202e", "\u200b", "\ud800", "con", ".txt", *'ab.~ /\\:*?"<>|\x00\n\t{}-1é€😀']
+pieces = [
+    "\u202e",
+    "\u200b",
+    "\ud800",
+    "con",
+    ".txt",
+    ".lnk",
+    ".Desktop",
+    *'ab.~ /\\:*?"<>|\x00\n\t{}-1é€😀',
+]
 hostile = st.lists(st.sampled_from(pieces), max_size=300).map("".join)
 
 
@@ -32,6 +41,7 @@ def assert_safe(name: str) -> None:
     assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     assert not name.startswith((".", " "))
     assert not name.endswith((".", " "))
+    assert not name.lower().endswith((".desktop", ".lnk", ".local", ".scf", ".url"))
 
 
 @given(anything | hostile)
@@ -40,6 +50,8 @@ def assert_safe(name: str) -> None:
 @example("a" + "." * 300 + "b")
 @example("\u202egpj.exe")
 @example("con")
+@example("a" * 300 + ".desktop")
+@example("a" * 232 + ".desktop" + "x" * 60)
 def test_safe_whatever_comes(text: str) -> None:
     assert_safe(sanitise_filename(text))
 
@@ -93,6 +105,11 @@ def test_short_names_stay() -> None:
         ("com1.tar.gz", "com1_.tar.gz"),
         ("console.txt", "console.txt"),
         ("desktop.ini", "desktop.ini_"),
+        ("game.desktop", "game.desktop.download"),
+        ("game.LNK", "game.LNK.download"),
+        ("game.\u202edesktop.", "game.desktop.download"),
+        ("desktop", "desktop"),
+        ("game.url.txt", "game.url.txt"),
         ("a\u202egpj.exe", "agpj.exe"),
         ("a\u200bb", "ab"),
         ("a\x1b[31mb", "a_[31mb"),
@@ -124,7 +141,12 @@ def test_fallback() -> None:
         ("http://example.com/a/", "example.com"),
         ("http://example.com/..", "example.com"),
         ("http://example.com/%2e%2e", "example.com"),
-        ("http://example.com/a%2Fb", "a_b"),
+        ("http://example.com/a%2Fb", "b"),
+        ("http://example.com/a%5Cb", "b"),
+        ("http://example.com/..%2f..%2f.bashrc", "bashrc"),
+        ("http://example.com/..%5c..%5cevil.bat", "evil.bat"),
+        ("http://example.com/a%252Fb", "a%2Fb"),
+        ("http://example.com/a%2F", "example.com"),
         ("http://example.com/a\\b", "b"),
         ("http://example.com/%E6%9D%B1%E4%BA%AC.zip", "東京.zip"),
         ("http://example.com/%ff.zip", "_.zip"),

@@ -11,6 +11,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import host_of
+from rheo_core.domain.hosts import HostLimits
 from rheo_core.transfer import Hosts, hosts
 from tests.core.engine import Gate, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -229,3 +230,22 @@ async def test_the_limit_holds_for_all_downloads_of_a_host(
         with pytest.raises(ValueError, match="connections_per_host is 0"):
             manager.set_limits(connections_per_host=0)
     assert shop.peak <= 5
+
+
+async def test_a_host_may_have_limits_of_its_own() -> None:
+    rooms: list[bool] = []
+    some = Hosts(1, lambda: rooms.append(True))
+    some.set_own({"a": HostLimits(connections=2), "*.b": HostLimits(max_concurrent=1)})
+    assert (some.allowed("a:1"), some.allowed("x.b:1"), some.allowed("c:1")) == (2, 1, 1)
+    some.set_own({"*.b": HostLimits(connections=8, max_concurrent=2)})
+    for number in range(2):
+        assert not some.is_busy("x.b:1")
+        some.claim(str(number), "x.b:1")
+    assert some.is_busy("x.b:1") and not some.is_full("x.b:1")
+    assert not some.is_busy("y.b:1")
+    assert some.busy() == {"x.b:1"}
+    async with some.connection("x.b:1", print, "0"):
+        assert some.is_busy("x.b:1")
+    rooms.clear()
+    some.drop_claim("0")  # long redeemed, and yet it makes room
+    assert rooms and not some.is_busy("x.b:1")

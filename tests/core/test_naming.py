@@ -16,7 +16,7 @@ CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "cases" / "content_disposition.json").read_text(encoding="utf-8")
 )["cases"]
 STRICT = [case for case in CASES if case["class"] == "valid"]
-SETTLED = [case for case in CASES if case["class"] in ("path-in-name", "continuation-optional")]
+TOLERANT = [case for case in CASES if case["class"] != "valid"]
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,14 @@ SETTLED = [case for case in CASES if case["class"] in ("path-in-name", "continua
         ("attachment; filename*=koi8-r''%c1.txt; filename=b.txt", "b.txt"),
         ("attachment; filename*=utf-8''%ff.txt; filename=b.txt", "b.txt"),
         ("attachment; filename*=a.txt; filename=b.txt", "b.txt"),
+        ("attachment; filename*=utf-8''a%.txt; filename=b.txt", "b.txt"),
+        ("attachment; filename*=utf-8''\u00e9.txt; filename=b.txt", "b.txt"),
+        ("attachment; filename*=iso-8859-1''%c3%a4.txt; filename=b.txt", "\u00c3\u00a4.txt"),
+        ("attachment; filename*=iso-8859-1''%e2%82%ac.txt; filename=b.txt", "b.txt"),
+        ('attachment; filename="a b.txt', "a b.txt"),
+        ("attachment; filename=dir/a.txt", None),
+        ("attachment; filename=a&amp;b.txt", "a&b.txt"),
+        ("attachment; filename==?utf-8?Q?a?=", None),
         ('attachment; filename="../../etc/passwd"', "passwd"),
         (r'attachment; filename="C:\\dir\\a.txt"', "a.txt"),
         ('attachment; filename="a%2Fb.txt"', "a%2Fb.txt"),
@@ -68,8 +76,8 @@ def test_valid_headers_of_public_suites(case: dict[str, Any]) -> None:
     assert name in accepted
 
 
-@pytest.mark.parametrize("case", SETTLED, ids=lambda case: case["id"])
-def test_headers_that_suites_agree_on(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", TOLERANT, ids=lambda case: case["id"])
+def test_other_headers_give_a_name_that_some_suite_accepts(case: dict[str, Any]) -> None:
     name = filename_from_disposition(as_received(case["header_latin1"]))
     assert name in {made_safe(each) for each in case["accept_any_of"]}
 

@@ -180,6 +180,24 @@ async def test_after_the_wait_it_runs_again(house: House, until: Until) -> None:
     assert house.requeued == [A.id]
 
 
+async def test_a_wait_skipped_at_once_leaves_two_attempts_apart(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next attempt begins in the very turn of the loop in which the first one ends."""
+    await house.queue.add([A])
+    await settle()
+    house.attempts.end(A, delay=3600)
+    asyncio.get_running_loop().call_soon(house.pool.skip_wait, A)
+    house.queue.look_again()
+    await settle()
+    assert house.attempts.begun == ids(A, A)
+    assert A.id in house.queue
+    house.attempts.end(A)
+    async with asyncio.timeout(5):
+        await house.queue.join()
+    assert not caplog.records
+
+
 async def test_the_wait_may_be_skipped(house: House) -> None:
     await house.queue.add([A])
     await settle()

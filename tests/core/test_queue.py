@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from fractions import Fraction
 
 import pytest
@@ -312,3 +313,32 @@ async def test_a_full_host_is_passed_over_at_no_cost() -> None:
     await asyncio.sleep(0)
     assert asked == []
     waiting.cancel()
+
+
+async def test_what_is_to_start_later_stands_in_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    queue = PriorityDownloadQueue()
+    first, later, last = (config(name) for name in ("first", "later", "last"))
+    later = later.model_copy(update={"start_at": 1060.0, "priority": 9})
+    await queue.add([first, later, last])
+    assert list(queue) == [first, last, later]
+    assert queue.size() == queue.pending_count == 3 and later.id in queue
+    assert queue.neighbours(later.id) == (None, None)
+    assert queue.move(later.id, to="top") is None
+    assert queue.move(first.id, after=later.id) is None
+    assert queue.set_priority(later.id, 2)
+    assert await queue.get_next() == first
+    now = 1060.0
+    assert await queue.get_next() == later
+    assert await queue.get_next() == last
+
+    queue.put(later.model_copy(update={"start_at": 2000.0}))
+    taking = asyncio.create_task(queue.get_next())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not taking.done()
+    queue.put(later.model_copy(update={"start_at": None}))  # somebody wants it now
+    assert (await taking).id == later.id
+    queue.put(later.model_copy(update={"start_at": 3000.0}))
+    assert queue.remove(later.id) and queue.is_empty()

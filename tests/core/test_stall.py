@@ -9,7 +9,7 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus, DownloadTimeoutError
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import TokenBucket, crew, segments
+from rheo_core.transfer import crew, segments
 from rheo_core.transfer.stall import StallWatch
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -21,10 +21,11 @@ Until = Callable[..., Awaitable[None]]
 class Watched:
     """A watch of 10 seconds and 100 bytes/s, and a clock."""
 
-    def __init__(self, limit: TokenBucket | None = None, seconds: float | None = 10.0) -> None:
+    def __init__(self, seconds: float | None = 10.0) -> None:
         self.record = DownloadRecord.of(FileConfig(url="http://a/f"))
         self.now = 0.0
-        self.watch = StallWatch(self.record, [limit or TokenBucket()], seconds, 100, self.now)
+        self.is_held = False
+        self.watch = StallWatch(self.record, lambda: self.is_held, seconds, 100, self.now)
 
     def goes_on(self, seconds: int, bytes_each: int) -> None:
         for _ in range(seconds):
@@ -57,17 +58,17 @@ def test_it_is_the_average_that_counts() -> None:
         watched.goes_on(1, 600)
 
 
-def test_what_a_limit_holds_back_is_not_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = TokenBucket(50)
-    monkeypatch.setattr(TokenBucket, "is_holding", True)
-    Watched(limit).goes_on(1000, 10)
+def test_what_a_limit_holds_back_is_not_slow() -> None:
+    watched = Watched()
+    watched.is_held = True
+    watched.goes_on(1000, 10)
 
 
-def test_patience_begins_when_a_limit_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = Watched(TokenBucket(50))
-    with monkeypatch.context() as held:
-        held.setattr(TokenBucket, "is_holding", True)
-        watched.goes_on(30, 0)
+def test_patience_begins_when_a_limit_lets_go() -> None:
+    watched = Watched()
+    watched.is_held = True
+    watched.goes_on(30, 0)
+    watched.is_held = False
     watched.goes_on(9, 0)
     with pytest.raises(DownloadTimeoutError):
         watched.goes_on(2, 0)

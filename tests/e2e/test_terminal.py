@@ -64,6 +64,44 @@ async def test_paste_watch_cancel_retry_quit(server: MisbehavingServer, tmp_path
         assert digest == hashlib.sha256(body).hexdigest(), name
 
 
+async def test_a_row_gets_the_servers_name_while_it_runs(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    header = 'attachment; filename="[/b]book\u202e.epub"'
+    gate = Gate(BODY, 1_200_000, Content_Disposition=header)
+    url = server.on("/get-it", gate)
+    async with Terminal([APP, url, "-d", str(tmp_path / "files")], tmp_path / "home") as terminal:
+        await terminal.until(lambda: "%" in terminal.line_with("b]book.epub"), "the name")
+        gate.opened.set()
+        await terminal.until(lambda: "✓" in terminal.line_with("b]book.epub"), "the end")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+    assert names_in(tmp_path / "files") == ["b]book.epub"]
+
+
+async def test_the_terminal_is_told_of_ends(server: MisbehavingServer, tmp_path: Path) -> None:
+    hostile = server.on("/x%07y;%1b%5d9;z.bin", serving(BODY))
+    home = tmp_path / "home"
+    command = [APP, hostile, "-d", str(tmp_path / "files")]
+    async with Terminal(command, home, environ={"RHEO_NOTIFY": "terminal"}) as terminal:
+        told = b"\x1b]9;Downloaded x_y;_]9;z.bin\x07"
+        await terminal.until(lambda: told in terminal.painted, "the notification")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+    assert terminal.painted.count(b"\x1b]9;") == 1
+
+
+async def test_without_the_setting_the_terminal_is_told_nothing(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    async with Terminal([APP, url, "-d", str(tmp_path / "files")], tmp_path / "home") as terminal:
+        await terminal.until(lambda: "✓" in terminal.line_with("file.bin"), "the end")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+    assert b"\x1b]9;" not in terminal.painted and b"\x1b]777;" not in terminal.painted
+
+
 async def test_quitting_asks_while_something_runs_and_keeps_the_bytes(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:

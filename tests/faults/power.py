@@ -14,10 +14,15 @@ CALLS = "openat,write,pwrite64,ftruncate,fdatasync,fsync,linkat,link,unlink,rena
 
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<rest>.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(?P<rest>.*)")
-_CALL = re.compile(r"(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+)")
+_CALL = re.compile(
+    r"(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+)(?:<(?P<opened>[^>]*)>)?"
+)
 _PATHS = re.compile(r'(?:^|, )"(?P<path>/[^"]*)"')
 _DESCRIPTOR = re.compile(r"\d+<(?P<path>[^>]*)>")
-_WRITE = re.compile(r'\d+<[^>]*>, "(?P<text>.*)"(?P<cut>\.\.\.)?, (?P<count>\d+)(?:, (?P<at>\d+))?')
+_WRITE = re.compile(
+    r'\d+<[^>]*>(?:\(deleted\))?, "(?P<text>.*)"(?P<cut>\.\.\.)?, (?P<count>\d+)(?:, (?P<at>\d+))?'
+)
+_CREATING = re.compile("O_CREAT|O_TMPFILE")
 _SYNCS = ("fsync", "fdatasync")
 
 
@@ -28,14 +33,22 @@ class Call:
     name: str
     arguments: str
     begins: bool = False
+    opened: str = ""  # what the descriptor that it returns is of
 
     @property
     def paths(self) -> list[Path]:
-        """What it is about: names, or the file of the descriptor."""
+        """What it is about: names, or the file of the descriptor, or both where one gets a name.
+
+        A file without a name (`O_TMPFILE`) has one for strace: its number, in its folder.
+        """
+        if "O_TMPFILE" in self.arguments:
+            return [Path(self.opened)]
+        names = [Path(found["path"]) for found in _PATHS.finditer(self.arguments)]
         described = _DESCRIPTOR.match(self.arguments)
-        if described is not None:
-            return [Path(described["path"])]
-        return [Path(found["path"]) for found in _PATHS.finditer(self.arguments)]
+        if described is None:
+            return names
+        # linkat(2): the descriptor, what /proc calls it, and the name it gets
+        return [Path(described["path"]), *(names[1:] if self.name == "linkat" else [])]
 
 
 def read_calls(log: Path) -> Iterator[Call]:
@@ -56,7 +69,7 @@ def read_calls(log: Path) -> Iterator[Call]:
             continue
         ended = _CALL.match(rest)
         if ended is not None and int(ended["result"]) >= 0:
-            yield Call(ended["name"], ended["arguments"])
+            yield Call(ended["name"], ended["arguments"], opened=ended["opened"] or "")
 
 
 @dataclass
@@ -94,11 +107,15 @@ class Left:
 
 
 class Disk:
-    """One folder. `body` tells what is written to the part file, of which strace cuts the text."""
+    """One folder. `body` tells what is written to the part file, of which strace cuts the text.
+
+    A file that has no name yet is on no disk, whatever was synced.
+    """
 
     def __init__(self, folder: Path, body: bytes) -> None:
         self._folder, self._body = folder, body
         self.names: dict[str, Inode] = {}
+        self._unnamed: dict[str, Inode] = {}  # gone with the loss, whatever is synced
         for path in folder.glob("*"):
             data = path.read_bytes()
             self.names[path.name] = Inode(bytearray(data), data)
@@ -110,7 +127,7 @@ class Disk:
             self._synced_names = dict(self.names)
             return True
         paths = [path for path in call.paths if path.parent == self._folder]
-        if not paths or (call.name == "openat" and "O_CREAT" not in call.arguments):
+        if not paths or (call.name == "openat" and not _CREATING.search(call.arguments)):
             return False
         getattr(self, f"_{call.name}")(call, *[path.name for path in paths])
         return True
@@ -123,15 +140,26 @@ class Disk:
             same.setdefault(id(inode), []).append(name)
         return Left({tuple(all_): there[all_[0]].left(zeros=zeros) for all_ in same.values()})
 
+    def _inode(self, name: str) -> Inode:
+        return self._unnamed[name] if name in self._unnamed else self.names[name]
+
     def _openat(self, call: Call, name: str) -> None:
+        if "O_TMPFILE" in call.arguments:
+            self._unnamed[name] = Inode()
+            return
         inode = self.names.setdefault(name, Inode())
         if "O_TRUNC" in call.arguments:
             inode.data.clear()
 
     def _write(self, call: Call, name: str) -> None:
         found = _WRITE.match(call.arguments)
-        assert found is not None and not found["cut"], call
-        self.names[name].data += found["text"].encode().decode("unicode_escape").encode("latin-1")
+        assert found is not None, call
+        data = self._inode(name).data
+        if name in self._unnamed:  # as with the part file, its text is cut
+            data += self._body[len(data) : len(data) + int(found["count"])]
+            return
+        assert not found["cut"], call
+        data += found["text"].encode().decode("unicode_escape").encode("latin-1")
 
     def _pwrite64(self, call: Call, name: str) -> None:
         found = _WRITE.match(call.arguments)
@@ -146,7 +174,7 @@ class Disk:
         data[size:] = bytes(max(size - len(data), 0))
 
     def _fsync(self, call: Call, name: str) -> None:
-        inode = self.names[name]
+        inode = self._inode(name)
         if call.begins:
             inode.syncing = bytes(inode.data)
         else:
@@ -155,7 +183,7 @@ class Disk:
     _fdatasync = _fsync
 
     def _linkat(self, call: Call, old: str, new: str) -> None:
-        self.names[new] = self.names[old]
+        self.names[new] = self._unnamed.pop(old) if old in self._unnamed else self.names[old]
 
     _link = _linkat
 

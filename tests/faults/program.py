@@ -20,12 +20,20 @@ LIMIT = 60.0
 COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
 
 HASTE = """
-from rheo_core.transfer import crew, segments
+from rheo_core.transfer import crew, segments, transfer
 crew._CHECKPOINT_SECONDS = crew._WORTH_SECONDS = 0.0
 crew._JOIN_AFTER = 0.01
 segments.SMALLEST_PIECE = 100_000
+transfer._BUFFERS = 0
 """
-"""A checkpoint every few milliseconds, and more connections at once: small files do for tests."""
+"""A checkpoint every few milliseconds, the smallest writes, and more connections at once: small
+files do for tests."""
+
+ONE_THREAD = """
+from rheo_core.infrastructure.disk import DiskThreads
+DiskThreads.__init__.__defaults__ = (1,)
+"""
+"""strace counts calls by thread: with one for the disk, the busiest thread makes all its calls."""
 
 WITH_SESSION = """
 import asyncio, logging, sys
@@ -37,21 +45,20 @@ DONE = (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)  # it has its name; th
 
 logging.getLogger().addHandler(logging.NullHandler())  # the app shows problems, not the log
 
-async def main(folder, url):
+async def main(folder, *urls):
     async with DownloadManager(
         download_dir=folder,
         session_path=folder.with_name("state") / "session.db",
         connections=3,
-        chunk_size=65536,
         on_problem=lambda problem: print(problem, file=sys.stderr),
     ) as manager:
-        await manager.add([FileConfig(url=url)])
+        await manager.add([FileConfig(url=url) for url in urls])
         await manager.resume_all()
         await manager.wait_until_complete()
-        return 0 if manager.snapshot().downloads[0].status in DONE else 1
+        return 0 if all(row.status in DONE for row in manager.snapshot().downloads) else 1
 
 try:
-    sys.exit(asyncio.run(main(Path(sys.argv[1]), sys.argv[2])))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:])))
 except RheoError as error:
     print(error, file=sys.stderr)
     sys.exit(1)

@@ -12,7 +12,8 @@ from tests.core.engine import names_in, serving
 from tests.faults.program import Home, needs_strace, strace
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
-BODY = body_of(200_000)
+BODY = body_of(400_000)
+SMALL = body_of(200_000)
 
 
 @needs_strace
@@ -28,4 +29,20 @@ async def test_a_file_that_has_its_name_is_there(
     assert name in names_in(folder)
     result = await home.rheo("download", url, "-o", folder)
     assert result.code == 0, result
+    assert names_in(folder) == ["file.bin"]
+
+
+@needs_strace
+async def test_a_small_file_that_has_its_name_is_there(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """It is created whole: there is nothing to tidy up, only its folder to sync."""
+    url, folder = server.on("/file.bin", serving(SMALL, ETag='"v1"')), tmp_path / "files"
+    folder.mkdir()
+    inject = ("-P", str(folder), "-e", "trace=fsync", "-e", "inject=fsync:error=EIO")
+    result = await Home(tmp_path / "home").rheo(
+        "download", url, "-o", folder, before=strace(*inject)
+    )
+    assert result.code == 0, result
+    assert (folder / "file.bin").read_bytes() == SMALL
     assert names_in(folder) == ["file.bin"]

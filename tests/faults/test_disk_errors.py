@@ -6,7 +6,7 @@ Of all the places a sample is tried; with RHEO_TEST_ERRORS=9999 in the environme
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.faults.oracle import LIMIT
 from tests.faults.program import (
     COMMAND,
     HASTE,
+    ONE_THREAD,
     WITH_SESSION,
     Ended,
     Home,
@@ -54,10 +55,10 @@ def sample(steps: Iterable[Step]) -> list[tuple[Step, str]]:
     return [place for index, place in enumerate(places) if index in chosen]
 
 
-async def finish(folder: Path, url: str, session: Path | None) -> DownloadManager:
+async def finish(folder: Path, urls: Sequence[str], session: Path | None) -> DownloadManager:
     """The next run, on a good disk."""
     async with DownloadManager(download_dir=folder, session_path=session) as manager:
-        await manager.add([FileConfig(url=url)])
+        await manager.add([FileConfig(url=url) for url in urls])
         await manager.resume_all()
         await manager.wait_until_complete(LIMIT)
     return manager
@@ -73,9 +74,9 @@ async def test_whatever_call_fails(
     async def run(folder: Path, *options: str, log: Path = Path(os.devnull)) -> Ended:
         before = strace(*options, log=log) if options else ()
         if program == "session":
-            return await home.run(HASTE + WITH_SESSION, folder, url, before=before)
+            return await home.run(HASTE + ONE_THREAD + WITH_SESSION, folder, url, before=before)
         line = ("download", url, "-o", folder, "-x", 3)  # a hash would hide what went wrong
-        return await home.run(HASTE + COMMAND, *line, before=before)
+        return await home.run(HASTE + ONE_THREAD + COMMAND, *line, before=before)
 
     whole = await run(tmp_path / "whole" / "files", "-e", f"trace={CALLS}", log=tmp_path / "log")
     assert whole.code == 0, whole.err
@@ -94,7 +95,7 @@ async def test_whatever_call_fails(
         assert not final.exists() or final.read_bytes() == BODY, where
 
         session = folder.with_name("state") / "session.db" if program == "session" else None
-        stats = (await finish(folder, url, session)).stats
+        stats = (await finish(folder, [url], session)).stats
         assert (stats.completed + stats.skipped, stats.failed) == (1, 0), where
         assert final.read_bytes() == BODY, where
         assert names_in(folder) == ["file.bin"], where

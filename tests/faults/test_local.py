@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -92,6 +93,11 @@ def make(path: Path, kind: str, precious: Path) -> None:
             os.mkfifo(path)
         case "device":
             path.symlink_to("/dev/null")
+        case "device node":
+            try:
+                os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))  # as /dev/null is
+            except OSError as error:
+                pytest.skip(f"this user may make no device: {error}")
         case "hard link":
             path.hardlink_to(precious)
 
@@ -103,7 +109,7 @@ def unblock(fifo: Path, stuck: list[Path]) -> None:
         stuck.append(fifo)
 
 
-KINDS = ["link", "broken link", "folder", "fifo", "device"]
+KINDS = ["link", "broken link", "folder", "fifo", "device", "device node"]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.transfer.state import decode_state
-from tests.core.engine import names_in
+from tests.core.engine import names_in, serving
 from tests.faults.disk import limit_file_size
 from tests.faults.oracle import LIMIT
 from tests.faults.power import CALLS, Disk, Left, read_calls
@@ -81,6 +81,24 @@ async def test_l08_the_power_goes(
         assert manager.stats.failed == 0, (where, manager.snapshot().downloads)
         assert (again / "file.bin").read_bytes() == BODY, where
         assert names_in(again) == ["file.bin"], where
+
+
+@needs_strace
+@pytest.mark.parametrize("size", [10_000, 200_000])
+async def test_l08_the_power_goes_with_a_small_file(
+    server: MisbehavingServer, tmp_path: Path, size: int
+) -> None:
+    """It is there whole or not at all, and there is never anything beside it."""
+    body, folder, log = body_of(size), tmp_path / "files", tmp_path / "log"
+    url = server.on("/file.bin", serving(body))
+    folder.mkdir()
+    disk = Disk(folder, body)
+    record = strace("-y", "-s", "4096", "-e", f"trace={CALLS}", log=log)
+    line = ("download", url, "-o", folder)
+    assert (await Home(tmp_path / "home").rheo(*line, before=record)).code == 0
+    pictures = [left.files for _, left in losses(disk, log)]
+    assert pictures == [{}, {"file.bin": body}]
+    assert disk.left(zeros=False, names=False).files == {"file.bin": body}  # done means done
 
 
 @needs_strace

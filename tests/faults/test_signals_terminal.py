@@ -55,6 +55,41 @@ async def test_l20_the_app(
     assert [request.range_start for request in server.requests] == [None, FIRST]
 
 
+DEAD_WRITER = """
+import os, sys
+from textual.drivers._writer_thread import WriterThread
+from rheo_tui import __main__, app
+
+app.HANG_UP_SECONDS = 0.5
+
+def write_until_gone(self):
+    while (text := self._queue.get()) is not None:
+        if os.path.exists(sys.argv[-1]):
+            return  # as after a write to a terminal that is gone
+        self._file.write(text)
+        self._file.flush()
+
+WriterThread.run = write_until_gone
+sys.exit(__main__.main(sys.argv[1:-1]))
+"""
+
+
+@needs_app
+async def test_l20_the_app_when_its_output_died_before_the_hangup(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    tap, folder, gone = Tap(BODY, FIRST, ETag='"v1"'), tmp_path / "files", tmp_path / "gone"
+    url, final = server.on("/file.bin", tap), folder / "file.bin"
+    command = [sys.executable, "-c", DEAD_WRITER, "-d", str(folder), url, str(gone)]
+    async with Terminal(command, tmp_path / "home") as terminal:
+        await terminal.until(lambda: "50%" in terminal.line_with("file.bin"), "half of it")
+        gone.touch()
+        terminal.type("lj" * 100)  # more output than waits for the writer without blocking
+        terminal.hang_up()
+        await until(lambda: terminal.is_over)
+    assert not final.exists() and (folder / "file.bin.part").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("times", [1, 2])
 async def test_l20_the_command(

@@ -51,6 +51,7 @@ class FakeService:
         self.fail_with: Exception | None = None  # raised by the next call
         self.snapshots_asked = 0
         self._limit = self.settings.speed_limit
+        self._is_slow = False
         self._revision = 1
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
@@ -86,7 +87,9 @@ class FakeService:
             stats=self._stats(),
             speed_bps=sum(row.speed_bps for row in self.rows.values()),
             slots=self.settings.max_concurrent,
-            speed_limit_bps=self._limit,
+            speed_limit_bps=self.settings.slow_limit if self._is_slow else self._limit,
+            speed_limit_reason="slow mode" if self._is_slow else "",
+            is_slow=self._is_slow,
         )
 
     async def link_of(self, download_id: str) -> str | None:
@@ -244,10 +247,30 @@ class FakeService:
         self.settings = settings
         self._revision += 1
 
-    async def set_speed_limit(self, bytes_per_second: int | None) -> None:
-        self._record("set_speed_limit", bytes_per_second)
-        self._limit = bytes_per_second
+    async def set_speed_limit(
+        self, bytes_per_second: int | None, ids: Sequence[str] | None = None
+    ) -> None:
+        if ids is None:
+            self._record("set_speed_limit", bytes_per_second)
+            self._limit = bytes_per_second
+            self._revision += 1
+            return
+        self._record("limit_each", (bytes_per_second, list(ids)))
+        for row in ids:
+            self.change(row, speed_limit_bps=bytes_per_second)
+
+    async def set_slow(self, on: bool) -> None:
+        self._record("set_slow", on)
+        self._is_slow = on
         self._revision += 1
+
+    async def set_start(self, ids: Sequence[str], start_at: float | None) -> None:
+        self._record("set_start", (list(ids), start_at))
+        for row in ids:
+            self.change(row, start_at=start_at)
+
+    async def stop_after(self, count: int | None) -> None:
+        self._record("stop_after", count)
 
     # The simulation
 

@@ -7,7 +7,6 @@ from rheo_tui.formatting import (
     fit,
     fit_middle,
     limit_text,
-    parse_rate,
     percent_text,
     size_text,
     sparkline_text,
@@ -81,20 +80,6 @@ def test_the_middle_goes_and_the_extension_stays() -> None:
     assert cut.endswith("st.iso")
     assert "…" in cut
     assert fit_middle("東京オリンピック開会式.parquet", 16).rstrip().endswith(".parquet")
-
-
-@pytest.mark.parametrize(
-    ("text", "rate"),
-    [("500K", 500_000), ("5M", 5_000_000), ("1.5 MB/s", 1_500_000), ("off", None), ("0", None)],
-)
-def test_rates(text: str, rate: int | None) -> None:
-    assert parse_rate(text) == rate
-
-
-@pytest.mark.parametrize("text", ["", "fast", "-1M", "5X", "0.1"])
-def test_bad_rates_are_named(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a speed such as"):
-        parse_rate(text)
 
 
 def test_limits_read_like_the_keys() -> None:

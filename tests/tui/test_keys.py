@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import pytest
 
 from rheo_core.domain import DownloadStatus
@@ -101,8 +103,11 @@ async def test_speed_limit_steps() -> None:
 
 async def test_slow_mode_and_back() -> None:
     async with running() as app:
-        await app.press("[", "t", "t")
-        assert app.called("set_speed_limit") == [50_000_000, 100_000, 50_000_000]
+        await app.press("[", "t")
+        assert "Slow mode: 100 kB/s for all together." in app.notices()
+        await app.press("t")
+        assert app.called("set_speed_limit") == [50_000_000]
+        assert app.called("set_slow") == [True, False]
 
 
 async def test_disabled_actions_explain_themselves() -> None:
@@ -223,8 +228,38 @@ async def test_command_line() -> None:
         await app.command(f"cancel {ids[1][:6]}")
         assert app.called("cancel") == [[ids[1]]]
         assert not line.display
-        await app.command("limit 2M")
+        await app.command("limit all 2M")
         assert app.called("set_speed_limit") == [2_000_000]
+
+
+async def test_commands_for_what_is_marked_or_selected() -> None:
+    async with running() as app:
+        first, second, third = (await app.fill())[:3]
+        await app.command("limit 500K")
+        assert app.called("limit_each") == [(500_000, [first])]
+        assert "Speed limit 500 kB/s for 1 download." in app.notices()
+        await app.press("space", "space")
+        await app.command("limit off")
+        await app.command("at 2126-01-01T10:00")
+        await app.command("at now")
+        assert app.called("limit_each")[1:] == [(None, [first, second])]
+        at = datetime(2126, 1, 1, 10).timestamp()
+        assert app.called("set_start") == [([first, second], at), ([first, second], None)]
+        assert "2 downloads: waits until 2126-01-01 10:00." in app.notices()
+        assert app.service.rows[third].start_at is None
+
+
+async def test_commands_that_stop() -> None:
+    async with running() as app:
+        ids = await app.fill(1)
+        await app.command("stop-after 5G")
+        await app.command("stop-after off")
+        assert app.called("stop_after") == [5_000_000_000, None]
+        await app.command("quit-when-done")
+        assert app.app.is_running
+        app.service.change(ids[0], status=DownloadStatus.COMPLETED)
+        await app.update()
+        assert app.called("close") == [None]
 
 
 async def test_help_and_palette_come_from_the_registry() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_tui.columns import COLUMNS, QUEUE_ORDER, layout
-from rheo_tui.commands import CommandError, parse_command
+from rheo_tui.commands import Command, CommandError, parse_command
 from rheo_tui.filters import parse_filter
 from rheo_tui.listing import Listing, Sort
 
@@ -133,7 +133,11 @@ IDS = ["3fa9000000000000", "3fb0000000000000", "7c00000000000000"]
 
 def test_commands() -> None:
     assert parse_command(":cancel 3FA", IDS).download_id == IDS[0]
-    assert parse_command("limit 2M", IDS).rate == 2_000_000
+    assert parse_command("limit 2M", IDS) == Command("limit", rate=2_000_000)
+    assert parse_command("limit 1.5 MB/s", IDS) == Command("limit", rate=1_500_000)
+    assert parse_command("limit all off", IDS) == Command("limit", for_all=True)
+    assert parse_command("at now", IDS) == Command("at")
+    assert parse_command("stop-after 5 GB", IDS) == Command("stop-after", size=5_000_000_000)
     assert parse_command("add https://example.org/a", IDS).text == "https://example.org/a"
 
 
@@ -144,7 +148,12 @@ def test_commands() -> None:
         ("pause zz", "No download has an ID that starts with “zz”."),
         ("retry", "needs the start of an ID"),
         ("explode 3f", "is no command"),
-        ("limit soon", "is not a speed"),
+        ("limit soon", "bytes a second such as 500K"),
+        ("limit some 2M", "bytes a second such as 500K"),
+        ("at noon", "should be a time such as 23:30"),
+        ("at 2001-01-01T00:00", "should be a time to come"),
+        ("stop-after lots", "should be a size such as"),
+        ("quit-when-done soon", "takes nothing"),
         ("add", "needs something after it"),
         ("quit now", "takes nothing"),
     ],

@@ -1,5 +1,8 @@
 """Every wait has a reason."""
 
+from dataclasses import replace
+from datetime import datetime
+
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
@@ -41,6 +44,15 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
 )
 def test_why_it_waits(snapshot: Snapshot, told: str) -> None:
     assert status_text(row(), Waiting.now(snapshot), 0.0) == told
+
+
+def test_what_starts_later_says_when() -> None:
+    at = datetime(2126, 3, 4, 23, 30).timestamp()
+    later = replace(row(), start_at=at)
+    waiting = Waiting.now(snapshot(3))
+    assert status_text(later, waiting, at - 3600) == "waiting (until 23:30)"
+    assert status_text(later, waiting, at - 86400) == "waiting (until 2126-03-04 23:30)"
+    assert status_text(later, waiting, at) == "waiting (3 of 3 slots)"
 
 
 def test_the_engines_own_reason_comes_first() -> None:

@@ -1,0 +1,193 @@
+"""docs/SETTINGS.md and its JSON schema, made from the settings model.
+
+`python -m rheo_core.config.document FOLDER` writes both there.
+"""
+
+import json
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
+
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.domain.rules import Rule
+
+from .settings import Settings
+
+_HEAD = """\
+# Settings
+
+<!-- Made by `make settings-docs` from rheo_core/config/settings.py; changes belong there. -->
+
+The settings file is `rheo/settings.toml` in the configuration folder of the system
+(`~/.config/rheo/settings.toml` on Linux). A flag wins over a variable of the environment
+(`RHEO_MAX_CONCURRENT` for `max_concurrent`), the variable over the file, the file over the
+default. Editors that know schemas of TOML find one in [settings.schema.json](settings.schema.json).
+
+Sizes and rates may have a unit: `500K`, `5M`, `2.5 MiB`. Tables and lists are given in the
+environment as JSON; a command as one line.
+
+"""
+_RULES = """\
+
+## Rules: which folder
+
+```toml
+[[rules]]
+folder = "papers"                  # below the download folder
+host = ["arxiv.org", "*.arxiv.org"]
+type = "application/pdf"
+
+[[rules]]
+folder = "~/Videos"
+extension = ["mp4", "mkv"]
+
+[[rules]]
+folder = "/srv/releases"
+pattern = '/v\\d+\\.\\d+/'
+```
+
+The first rule holds of which all that it names is true. It is decided when the head of the
+server's reply is known, so that nothing is moved later. No rule holds for a download that was
+given a folder (`--output`, a sub-folder of a list).
+
+"""
+_REQUESTS = """\
+
+## How requests are made
+
+`[request]` holds for all, a table of `[hosts]` for one host or for all below it, a flag of
+`rheo download` for its downloads; the nearest counts. What is secret stays at the scheme, host and
+port that it was given for, whatever a redirect says. A file with secrets in it is for you alone:
+`chmod 600`. Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
+
+```toml
+[request]
+user_agent = "Mozilla/5.0"
+proxy = "socks5://127.0.0.1:1080"
+
+[hosts."files.example.org"]
+user = "me:password"              # or: netrc = true, or: bearer = "token"
+auth = "digest"
+headers = { X-Api-Key = "..." }
+connections = 4
+
+[hosts."*.example.org"]
+ca_file = "~/example-ca.pem"
+```
+
+"""
+_COMMANDS = """\
+
+## Commands after the end
+
+```toml
+on_complete = ["/home/me/bin/after-download", "--quiet"]
+on_error = "notify-me 'download failed'"     # quotes as in a shell; no shell runs it
+```
+
+They run one at a time, with the environment of rheo and these variables. What they print goes to
+the log; an exit code other than 0 is a warning there and in the details, never a failed download.
+They are ended when rheo ends.
+
+| Variable | What it tells |
+|---|---|
+| `RHEO_ID` | id of the download |
+| `RHEO_STATUS` | `completed` or `failed` |
+| `RHEO_URL` | URL, without its login and with the values of secret parameters replaced |
+| `RHEO_PATH` | where the file is |
+| `RHEO_SIZE` | its size in bytes |
+| `RHEO_HASH` | `algorithm:hex`, where it was checked |
+| `RHEO_ERROR` | why it failed |
+"""
+
+
+def settings_page() -> str:
+    """The page, in Markdown."""
+    requests = f"{_REQUESTS}{_table(RequestOptions)}"
+    return f"{_HEAD}{_table(Settings)}{_RULES}{_table(Rule)}{requests}{_COMMANDS}"
+
+
+def settings_schema() -> str:
+    """A JSON schema (draft 2020-12) of the settings file, as TOML has it."""
+    schema = Settings.model_json_schema()
+    for name, field in Settings.model_fields.items():
+        if any(isinstance(part, BeforeValidator) for part in field.metadata):
+            _allow_text(schema["properties"][name])
+    _replace_null(schema)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Settings of rheo"
+    schema["description"] = "rheo/settings.toml"
+    return f"{json.dumps(schema, indent=2, ensure_ascii=False)}\n"
+
+
+def _allow_text(schema: dict[str, Any]) -> None:
+    """Where a number may be written as text, such as `5M`."""
+    names = ("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    if schema.get("type") in ("integer", "number"):
+        schema["anyOf"] = [{name: schema.pop(name) for name in names if name in schema}]
+    if any(branch.get("type") in ("integer", "number") for branch in schema.get("anyOf", ())):
+        schema["anyOf"].append({"type": "string"})
+
+
+def _replace_null(schema: Any) -> None:
+    """TOML has no null; it is `off` in the settings file."""
+    if isinstance(schema, dict):
+        branches = schema.get("anyOf", [])
+        if {"type": "null"} in branches:
+            branches[branches.index({"type": "null"})] = {"const": "off"}
+        if schema.get("default", "") is None:
+            schema["default"] = "off"
+    if isinstance(schema, dict | list):
+        for part in schema.values() if isinstance(schema, dict) else schema:
+            _replace_null(part)
+
+
+def _table(model: type[BaseModel]) -> str:
+    lines = ["| Name | Default | What it is |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        told = (field.description or "").replace("|", "\\|")
+        default = "none" if model is RequestOptions else _default(field)
+        lines.append(f"| `{name}` | {default} | {told}{_choices(field)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    if field.default_factory is not None:
+        return "the usual folder" if field.annotation is Path else "none"
+    value = field.default
+    if value is None:
+        return "`off`"
+    if value in ("", (), NO_OPTIONS):
+        return "none"
+    if isinstance(value, Enum):
+        value = value.value
+    return f"`{json.dumps(value)}`"
+
+
+def _choices(field: FieldInfo) -> str:
+    kind = field.annotation
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f": {', '.join(f'`{choice.value}`' for choice in kind)}"
+    bounds = {
+        sign: getattr(limit, name)
+        for limit in field.metadata
+        for name, sign in (("ge", "from"), ("gt", "above"), ("le", "to"))
+        if getattr(limit, name, None) is not None
+    }
+    return f" ({' '.join(f'{sign} {bound:,}' for sign, bound in bounds.items())})" if bounds else ""
+
+
+def write_documents(folder: Path) -> None:
+    """Write the page and the schema to `folder`, which exists."""
+    (folder / "SETTINGS.md").write_text(settings_page(), encoding="utf-8")
+    (folder / "settings.schema.json").write_text(settings_schema(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_documents(Path(sys.argv[1]))

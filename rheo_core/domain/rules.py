@@ -1,0 +1,123 @@
+"""Which folder a download goes to: the tables `[[rules]]` of the settings."""
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from .text import printable
+
+
+def _texts(value: object) -> object:
+    """One text, or several of which any will do; the case does not matter."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
+        raise ValueError("should be a text or a list of texts")
+    return tuple(text.strip().lower() for text in values if text.strip())
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
+
+
+class Rule(BaseModel):
+    """A folder, and what is true of the downloads that go there; what is left out is no matter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str = Field(
+        description="Where to, from the download folder on; absolute or with ~ elsewhere"
+    )
+    host: Texts = Field(
+        default=(), description="Hosts: example.org, or *.example.org for those below it"
+    )
+    type: Texts = Field(
+        default=(), description="Types as the server tells: application/pdf, video/*"
+    )
+    extension: Texts = Field(default=(), description="How the name ends: pdf, tar.gz")
+    pattern: str = Field(
+        default="", description="Regular expression found in the URL or in the name"
+    )
+
+    @field_validator("folder")
+    @classmethod
+    def _check_folder(cls, value: str) -> str:
+        try:
+            expanded = Path(value).expanduser()
+        except RuntimeError:
+            raise ValueError("should be the path of a folder; there is no such user") from None
+        if not value.strip() or "\x00" in value:
+            raise ValueError("should be the path of a folder")
+        return str(expanded)
+
+    @field_validator("pattern")
+    @classmethod
+    def _check_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"should be a regular expression ({error})") from None
+        return value
+
+    def matches(self, url: str, name: str, type: str | None) -> bool:
+        """Whether a download goes here.
+
+        Args:
+            url: it is fetched from.
+            name: of its file.
+            type: of its file, such as `text/html`; None where that is not known.
+        """
+        return (
+            (not self.host or self._is_of(urlsplit(url).hostname or ""))
+            and (not self.type or any(fnmatchcase((type or "").lower(), t) for t in self.type))
+            and (not self.extension or name.lower().endswith(self._endings))
+            and bool(re.search(self.pattern, url) or re.search(self.pattern, name))
+        )
+
+    def _is_of(self, host: str) -> bool:
+        return any(
+            host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+            for pattern in self.host
+        )
+
+    @property
+    def _endings(self) -> tuple[str, ...]:
+        return tuple(f".{extension.lstrip('*.')}" for extension in self.extension)
+
+
+def folder_by_rule(rules: Sequence[Rule], url: str, name: str, type: str | None) -> str | None:
+    """The folder of the first rule that matches; None where none does."""
+    return next((rule.folder for rule in rules if rule.matches(url, name, type)), None)
+
+
+def read_rules(value: object) -> tuple[Rule, ...]:
+    """Rules from tables.
+
+    Raises:
+        ValueError: in one sentence, with the number of the rule, counted from 1.
+    """
+    if not isinstance(value, list | tuple):
+        raise ValueError("should be tables, each beginning with [[rules]]")
+    return tuple(_read_rule(number, rule) for number, rule in enumerate(value, 1))
+
+
+def _read_rule(number: int, value: object) -> Rule:
+    try:
+        return Rule.model_validate(value)
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+        name = printable(".".join(str(part) for part in details["loc"][:1]))
+        given = printable(repr(details["input"]))[:60]
+        match details["type"]:
+            case "missing":
+                problem = f"has no {name} in rule {number}"
+            case "extra_forbidden":
+                known = ", ".join(Rule.model_fields)
+                problem = f"has {name!r} in rule {number}, where {known} are known"
+            case _:
+                told = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+                problem = f"has {name} = {given} in rule {number}, which {told}"
+        raise ValueError(problem) from None

@@ -1,0 +1,131 @@
+"""What follows a download of `rheo download`: times, folders, commands, notifications."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_download import watch_in_terminal
+from tests.core.engine import names_in, serving
+from tests.servers.misbehaving import Exchange, MisbehavingServer
+
+Run = Callable[..., Awaitable[Any]]
+
+MODIFIED, WHEN = "Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777
+
+
+@pytest.fixture
+def settings_file(environment: dict[str, str]) -> Path:
+    """The settings file of the command, not there yet."""
+    path = Path(environment["XDG_CONFIG_HOME"]) / "rheo" / "settings.toml"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("setting", "flags", "is_theirs"),
+    [
+        ("", [], False),
+        ("", ["--server-time"], True),
+        ("server_time = true", [], True),
+        ("server_time = true", ["--no-server-time"], False),
+    ],
+)
+async def test_the_servers_time(
+    server: MisbehavingServer,
+    rheo: Run,
+    folder: Path,
+    settings_file: Path,
+    setting: str,
+    flags: list[str],
+    is_theirs: bool,
+) -> None:
+    settings_file.write_text(setting)
+    url = server.on("/f", serving(b"data", Last_Modified=MODIFIED))
+    result = await rheo("download", url, "-o", folder, *flags)
+    assert result.code == 0, result.err
+    assert ((folder / "f").stat().st_mtime == WHEN) is is_theirs
+
+
+async def test_rules_hold_unless_a_folder_is_asked_for(
+    server: MisbehavingServer, rheo: Run, tmp_path: Path, settings_file: Path
+) -> None:
+    settings_file.write_text("[[rules]]\nfolder = 'text'\ntype = 'text/*'\n")
+    url = server.on("/f", serving(b"data", Content_Type="text/plain"))
+    for flags in (("-d", tmp_path / "a", "download", url), ("download", url, "-o", tmp_path / "b")):
+        result = await rheo(*flags)
+        assert result.code == 0, result.err
+    assert names_in(tmp_path / "a") == ["text", "text/f"]
+    assert names_in(tmp_path / "b") == ["f"]
+
+
+async def test_a_bad_rule_is_told_once_and_is_no_obstacle(
+    server: MisbehavingServer, rheo: Run, folder: Path, settings_file: Path
+) -> None:
+    settings_file.write_text("[[rules]]\nfolder = 'text'\npattern = '*'\n")
+    url = server.on("/f", serving(b"data"))
+    result = await rheo("download", url, "-o", folder)
+    assert result.code == 0
+    (told,) = [line for line in result.err.splitlines() if "rules" in line]
+    assert "pattern = '*' in rule 1, which should be a regular expression" in told
+
+
+async def test_commands_run_before_the_end(
+    server: MisbehavingServer, rheo: Run, folder: Path, tmp_path: Path, settings_file: Path
+) -> None:
+    told = tmp_path / "told"
+    script = 'echo "$RHEO_PATH" >> "$1"; exit 3'
+    settings_file.write_text(f"on_complete = ['sh', '-c', '{script}', 'sh', '{told}']\n")
+    urls = [server.on(f"/{n}", serving(b"data")) for n in range(3)]
+    result = await rheo("download", *urls, "-o", folder)
+    assert result.code == 0
+    assert sorted(told.read_text().splitlines()) == [str(folder / str(n)) for n in range(3)]
+    assert result.err.count("exit code 3") == 3
+
+
+async def test_an_interrupt_ends_the_command(
+    server: MisbehavingServer, start: Any, folder: Path, tmp_path: Path, settings_file: Path
+) -> None:
+    code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+    pid = tmp_path / "pid"
+    settings_file.write_text(f"on_complete = {[sys.executable, '-c', code, str(pid)]!r}\n")
+    process = await start("download", server.on("/f", serving(b"data")), "-o", folder)
+    while not (pid.exists() and pid.read_text()):
+        await asyncio.sleep(0.01)
+    process.terminate()
+    async with asyncio.timeout(30):
+        await process.communicate()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    assert names_in(folder) == ["f"]
+
+
+async def test_the_terminal_is_told_once(
+    server: MisbehavingServer,
+    folder: Path,
+    environment: dict[str, str],
+    command: tuple[str, ...],
+) -> None:
+    async def missing(exchange: Exchange) -> None:
+        await exchange.head("404 Not Found", Content_Length=0)
+
+    urls = [server.on("/a", serving(b"data")), server.on("/b", missing)]
+    line = [*command, "download", *urls, "-o", os.fspath(folder)]
+    code, shown = await asyncio.to_thread(
+        watch_in_terminal, line, environment | {"RHEO_NOTIFY": "terminal"}
+    )
+    assert code == 1
+    assert shown.count("\x1b]9;Downloaded: 1; Failed: 1\x07") == 1
+
+
+async def test_what_is_no_terminal_is_told_nothing(
+    server: MisbehavingServer, rheo: Run, folder: Path, settings_file: Path
+) -> None:
+    settings_file.write_text("notify = 'terminal'\n")
+    result = await rheo("download", server.on("/a", serving(b"data")), "-o", folder)
+    assert result.code == 0
+    assert "\x1b" not in result.err + result.out

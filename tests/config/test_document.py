@@ -1,0 +1,54 @@
+"""docs/SETTINGS.md and its schema are those of the settings model."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core.config import Settings, build_settings
+from rheo_core.config.document import settings_page, settings_schema, write_documents
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.rules import Rule
+
+DOCS = Path(__file__).parents[2] / "docs"
+STALE = "it is stale: make settings-docs"
+
+
+def test_the_committed_files_are_current() -> None:
+    assert (DOCS / "SETTINGS.md").read_text("utf-8") == settings_page(), STALE
+    assert (DOCS / "settings.schema.json").read_text("utf-8") == settings_schema(), STALE
+
+
+def test_it_writes_both(tmp_path: Path) -> None:
+    write_documents(tmp_path)
+    assert (tmp_path / "SETTINGS.md").read_text("utf-8") == settings_page()
+    assert (tmp_path / "settings.schema.json").read_text("utf-8") == settings_schema()
+
+
+@pytest.mark.parametrize("model", [Settings, Rule, RequestOptions])
+def test_every_setting_is_on_the_page(model: Any) -> None:
+    lines = settings_page().splitlines()
+    for name, field in model.model_fields.items():
+        (line,) = [line for line in lines if line.startswith(f"| `{name}` |")]
+        assert field.description in line
+
+
+def test_the_schema_knows_what_toml_has() -> None:
+    schema = json.loads(settings_schema())
+    assert set(schema["properties"]) == set(Settings.model_fields)
+    assert schema["additionalProperties"] is False
+    assert '"null"' not in json.dumps(schema)
+    assert {"const": "off"} in schema["properties"]["history_days"]["anyOf"]
+    assert {"type": "string"} in schema["properties"]["chunk_size"]["anyOf"]
+    assert schema["properties"]["max_concurrent"]["maximum"] == 64
+
+
+def test_the_examples_of_the_page_are_acceptable() -> None:
+    examples = settings_page().split("```toml\n")[1:]
+    for example in examples:
+        values = tomllib.loads(example.partition("```")[0])
+        settings = build_settings(**values)
+        assert set(values) <= settings.model_fields_set
+    assert len(examples) == 3

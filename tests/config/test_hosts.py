@@ -1,0 +1,104 @@
+"""The tables `[hosts."..."]`: which host they stand for, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from rheo_core.config import Settings, build_settings, load_settings, save_settings
+from rheo_core.config.hosts import HostSettings
+from rheo_core.domain.hosts import HostLimits, find_host
+from rheo_core.engine import make_host_limits, make_manager
+
+_TABLES = """\
+[hosts."Example.org"]
+speed_limit = "500K"
+connections = 2
+
+[hosts."*.example.org"]
+max_concurrent = 1
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def test_tables_are_read_and_written(file: Path) -> None:
+    file.write_text(_TABLES)
+    loaded = load_settings(file)
+    assert loaded.problems == ()
+    assert loaded.settings.hosts == {
+        "example.org": HostSettings(speed_limit=500_000, connections=2),
+        "*.example.org": HostSettings(max_concurrent=1),
+    }
+    save_settings(loaded.settings, file)
+    assert load_settings(file).settings == loaded.settings
+
+
+def test_the_environment_gives_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHEO_HOSTS", '{"::1": {"speed_limit": "1M"}}')
+    assert Settings().hosts == {"::1": HostSettings(speed_limit=1_000_000)}
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "sentence"),
+    [
+        ('[hosts."a b"]', 1, "hosts.a b = 'a b' is not acceptable: it should be a host such as"),
+        ('[hosts."a.org:80"]', 1, "without a port"),
+        ('[hosts."*"]', 1, "example.org or *.example.org"),
+        ('[hosts."a.org"]\nconnections = 0', 2, "hosts.a.org.connections = 0 is not acceptable"),
+        ("[hosts.a]\nmax_concurrent = true", 2, "valid integer (1 to 64)"),
+        ("[hosts.a]\nspeed_limit = 'fast'", 2, "it should be bytes a second such as"),
+        ("[hosts.a]\nspeedlimit = 1", 2, "is not a setting; did you mean speed_limit?"),
+        ("[hosts]\na = 3", 2, "hosts.a = 3 is not acceptable: it should be a table."),
+    ],
+)
+def test_each_problem_is_one_sentence(file: Path, table: str, line: int, sentence: str) -> None:
+    file.write_text(f"{table}\n[hosts.good]\nconnections = 3\n")
+    loaded = load_settings(file)
+    (problem,) = loaded.problems
+    assert f"line {line}: " in problem
+    assert sentence in problem
+    assert loaded.settings.hosts["good"].connections == 3
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("example.org", "own"),
+        ("EXAMPLE.org", "own"),
+        ("a.example.org", "below"),
+        ("x.deep.example.org", "deeper"),
+        ("badexample.org", None),
+        ("org", None),
+        ("::1", "six"),
+    ],
+)
+def test_the_nearest_table_holds(host: str, found: str | None) -> None:
+    table = {"example.org": "own", "*.example.org": "below", "*.deep.example.org": "deeper"}
+    assert find_host(table | {"::1": "six"}, host) == found
+
+
+def test_a_line_of_the_schedule_is_named(file: Path) -> None:
+    file.write_text('schedule = ["08:00-18:00 2M", "Mon-Fry 08:00-18:00 2M"]\n')
+    (problem,) = load_settings(file).problems
+    assert problem.endswith(
+        "line 1: schedule = 'Mon-Fry 08:00-18:00 2M' is not acceptable: "
+        "it names 'Mon-Fry', and the days are Mon to Sun, as Mon-Fri or Sat,Sun."
+    )
+
+
+async def test_the_engine_gets_its_limits_from_the_settings(tmp_path: Path) -> None:
+    settings = build_settings(
+        download_dir=tmp_path,
+        speed_limit="5M",
+        slow_limit="50K",
+        schedule=["00:00-24:00 1M"],
+        hosts={"a.org": {"max_concurrent": 1, "connections": 2, "speed_limit": "1K"}},
+    )
+    assert make_host_limits(settings) == {"a.org": HostLimits(1000, 2, 1)}
+    manager = make_manager(settings)
+    assert manager.snapshot().speed_limit_bps == 1_000_000
+    manager.set_limits(slow=True)
+    assert manager.snapshot().speed_limit_bps == 50_000

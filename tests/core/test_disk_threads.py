@@ -1,0 +1,277 @@
+"""Threads for the disk: what comes back, and who waits for what."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from rheo_core.infrastructure.disk import DiskThreads
+
+Until = Callable[..., Awaitable[None]]
+LIMIT = 20.0
+
+
+@pytest.fixture
+async def disk() -> AsyncIterator[DiskThreads]:
+    disk = DiskThreads(2)
+    yield disk
+    disk.close()
+
+
+class Job:
+    """Work that lasts until it is let go."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.began = threading.Event()
+        self.go = threading.Event()
+        self.ended = threading.Event()
+        self._error = error
+
+    def __call__(self) -> str:
+        self.began.set()
+        assert self.go.wait(LIMIT)
+        self.ended.set()
+        if self._error is not None:
+            raise self._error
+        return "done"
+
+
+async def test_results(disk: DiskThreads) -> None:
+    assert await disk.run(divmod, 7, 2) == (3, 1)
+    assert await disk.run(int, "ff", base=16) == 255
+    assert await disk.submit(threading.current_thread) is not threading.current_thread()
+
+
+@pytest.mark.parametrize("error", [OSError(5, "no"), ValueError("x"), KeyError(1)])
+async def test_errors(disk: DiskThreads, error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        await disk.run(fail)
+    assert caught.value is error
+    assert await disk.run(len, "abc") == 3  # the thread lives on
+
+
+async def test_errors_that_are_none_come_back_too(disk: DiskThreads) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    work = disk.submit(leave)
+    with pytest.raises(SystemExit):
+        await work
+
+
+async def test_as_many_at_a_time_as_there_are_threads(disk: DiskThreads, until: Until) -> None:
+    jobs = [Job() for _ in range(4)]
+    works = [disk.submit(job) for job in jobs]
+    await until(lambda: sum(job.began.is_set() for job in jobs) == 2)
+    first, second, third, fourth = jobs
+    assert first.began.is_set() and second.began.is_set()
+    first.go.set()
+    assert await works[0] == "done"
+    await until(third.began.is_set)
+    assert not fourth.began.is_set() and not works[1].done()
+    for job in jobs:
+        job.go.set()
+    assert await asyncio.gather(*works) == ["done"] * 4
+
+
+async def test_one_thread_keeps_the_order() -> None:
+    disk, order = DiskThreads(1), list[int]()
+    await asyncio.gather(*(disk.run(order.append, number) for number in range(500)))
+    assert order == list(range(500))
+    disk.close()
+
+
+async def test_many_jobs_at_once(disk: DiskThreads) -> None:
+    """Each result goes to the one who asked for it, however many come with one wake-up."""
+    found = await asyncio.gather(*(disk.run(pow, number, 2) for number in range(2000)))
+    assert found == [number**2 for number in range(2000)]
+
+
+async def test_one_wake_up_brings_all_that_is_done(
+    disk: DiskThreads, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, calls = asyncio.get_running_loop(), []
+    tell = loop.call_soon_threadsafe
+    monkeypatch.setattr(
+        loop, "call_soon_threadsafe", lambda *some: (calls.append(some), tell(*some))[1]
+    )
+    last = threading.Event()
+    works = [disk.submit(len, "a" * number) for number in range(100)]
+    works.append(disk.submit(last.set))
+    assert last.wait(LIMIT)  # the loop does not run meanwhile, and the threads do
+    assert await asyncio.gather(*works) == [*range(100), None]
+    assert 0 < len(calls) <= 4
+
+
+# Cancellation
+
+
+@pytest.mark.parametrize("error", [None, OSError(5, "no")])
+async def test_a_cancellation_waits_for_the_work(
+    disk: DiskThreads, until: Until, error: OSError | None
+) -> None:
+    job = Job(error)
+    task = asyncio.create_task(disk.run(job))
+    await until(job.began.is_set)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not task.done()
+    job.go.set()
+    await asyncio.wait([task], timeout=LIMIT)
+    assert job.ended.is_set()
+    assert task.cancelled()
+
+
+async def test_a_time_limit_waits_for_the_work(disk: DiskThreads, until: Until) -> None:
+    job = Job()
+
+    async def limited() -> None:
+        async with asyncio.timeout(0):
+            await disk.run(job)
+
+    task = asyncio.create_task(limited())
+    await until(job.began.is_set)
+    await asyncio.sleep(0)
+    assert not task.done()
+    job.go.set()
+    with pytest.raises(TimeoutError):
+        await task
+    assert job.ended.is_set()
+
+
+async def test_work_cannot_be_cancelled(disk: DiskThreads) -> None:
+    job = Job()
+    work = disk.submit(job)
+    assert not work.cancel()
+    job.go.set()
+    assert await work == "done"
+
+
+async def test_work_that_waits_for_a_thread_is_done_all_the_same(
+    disk: DiskThreads, until: Until
+) -> None:
+    """What was handed over happens: nobody has to find out whether it had begun."""
+    blockers, waiting = [Job(), Job()], Job()
+    works = [disk.submit(job) for job in blockers]
+    task = asyncio.create_task(disk.run(waiting))
+    await until(lambda: all(job.began.is_set() for job in blockers))
+    task.cancel()
+    for job in (*blockers, waiting):
+        job.go.set()
+    await asyncio.gather(*works)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert waiting.ended.is_set()
+
+
+@pytest.mark.parametrize("error", [None, OSError(5, "no")])
+async def test_long_work_is_told_to_stop(
+    disk: DiskThreads, until: Until, error: OSError | None
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def read(stop: threading.Event) -> None:
+        began.set()
+        assert stop.wait(LIMIT)
+        ended.set()
+        if error is not None:
+            raise error
+
+    task = asyncio.create_task(disk.run_stoppable(read))
+    await until(began.is_set)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_long_work_that_nobody_stops(disk: DiskThreads) -> None:
+    assert await disk.run_stoppable(lambda stop: stop.is_set()) is False
+
+    def fail(stop: threading.Event) -> None:
+        raise OSError(5, "no")
+
+    with pytest.raises(OSError, match="no"):
+        await disk.run_stoppable(fail)
+
+
+# Loops and the end
+
+
+def test_two_loops_one_after_the_other() -> None:
+    disk = DiskThreads(2)
+    before = threading.enumerate()
+
+    async def work() -> list[int]:
+        return list(await asyncio.gather(*(disk.run(abs, -number) for number in range(20))))
+
+    assert asyncio.run(work()) == list(range(20))
+    assert asyncio.run(work()) == list(range(20))
+    disk.close()
+    disk.close()
+    ours = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in ours:
+        thread.join(LIMIT)
+    assert not any(thread.is_alive() for thread in ours)
+
+
+def test_a_loop_that_ended_before_the_work() -> None:
+    """Nobody waits for it any more, and nothing is raised in its thread."""
+    disk, job, raised = DiskThreads(1), Job(), list[object]()
+    before = threading.enumerate()
+    hook, threading.excepthook = threading.excepthook, raised.append
+    try:
+        loop = asyncio.new_event_loop()
+
+        async def begin() -> None:
+            disk.submit(job)
+
+        loop.run_until_complete(begin())
+        loop.close()
+        assert job.began.wait(LIMIT)
+        job.go.set()
+
+        async def again() -> int:
+            return await disk.run(len, "abc")
+
+        assert asyncio.run(again()) == 3
+        disk.close()
+        for thread in threading.enumerate():
+            if thread not in before:
+                thread.join(LIMIT)
+    finally:
+        threading.excepthook = hook
+    assert job.ended.is_set() and raised == []
+
+
+async def test_closed_while_jobs_wait(disk: DiskThreads) -> None:
+    """What there is is done, and the threads end; the next job has new ones."""
+    jobs = [Job() for _ in range(6)]
+    works = [disk.submit(job) for job in jobs]
+    disk.close()
+    assert await disk.run(len, "abc") == 3
+    for job in jobs:
+        job.go.set()
+    assert await asyncio.gather(*works) == ["done"] * 6
+
+
+async def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and the next job does not wait for a thread that never began."""
+
+    disk = DiskThreads(1)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as context, pytest.raises(RuntimeError):
+        context.setattr(threading.Thread, "start", refuse)
+        disk.submit(len, "abc")
+    async with asyncio.timeout(LIMIT):
+        assert await disk.run(len, "abc") == 3
+    disk.close()

@@ -1,0 +1,56 @@
+"""One grammar for sizes and rates."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core.domain.sizes import parse_rate, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("65536", 65536),
+        ("500K", 500_000),
+        ("500 kB", 500_000),
+        (" 1.5m ", 1_500_000),
+        (".5M", 500_000),
+        ("2G", 2 * 10**9),
+        ("1T", 10**12),
+        ("1KiB", 1024),
+        ("1.5 MiB", 3 << 19),
+        ("2Ki", 2048),
+        ("12 bytes", 12),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "K", "-1", "5,5M", "5M extra", "1e3", "5 Mbit", "nan", "٣"])
+def test_what_is_no_size_is_refused_whole(text: str) -> None:
+    with pytest.raises(ValueError, match="should be a size such as"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("500K", 500_000), ("1.5 MB/s", 1_500_000), ("1MiB/s", 1 << 20), ("OFF", None), ("0", None)],
+)
+def test_rates(text: str, rate: int | None) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1M", "5X", "0.1", "/s", "0.0K"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="bytes a second such as"):
+        parse_rate(text)
+
+
+@given(st.text())
+def test_no_text_makes_another_error(text: str) -> None:
+    with suppress(ValueError):
+        assert parse_size(text) >= 0

@@ -1,0 +1,255 @@
+"""Small files where the disk is full or old, where two want one, and where the user intervenes."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager
+from rheo_core.domain.hash_validation import HashAlgorithm
+from rheo_core.transfer import PartFile
+from tests.core.engine import Gate, Journal, names_in, serving
+from tests.faults.disk import check_kept, fill, small_disk
+from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
+from tests.faults.program import COMMAND, Home
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+
+Until = Callable[..., Awaitable[None]]
+
+MB = 1_000_000
+V1 = {"ETag": '"v1"'}
+sizes = pytest.mark.parametrize("size", [10_000, 200_000])
+"""The first comes with the head of the reply and is read by the HTTP library; the second is not."""
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Home:
+    """Writes in pieces of the usual size, so that a small file is one piece."""
+    return Home(tmp_path / "home")
+
+
+# Disks
+
+
+@sizes
+async def test_l01_no_room_for_a_small_file(
+    server: MisbehavingServer, user: Home, tmp_path: Path, size: int
+) -> None:
+    body = body_of(size)
+    with small_disk(tmp_path / "disk", MB) as disk:
+        line = ("download", server.on("/file.bin", serving(body, **V1)), "-o", disk)
+        filler = fill(disk)
+        result = await user.rheo(*line)
+        assert result.code == 4, result
+        assert result.told_once("disk full") and "retry" not in result.err
+        assert names_in(disk) == ["filler"]
+        filler.unlink()
+        result = await user.rheo(*line)
+        assert result.code == 0, result
+        assert names_in(disk) == ["file.bin"] and (disk / "file.bin").read_bytes() == body
+
+
+@sizes
+async def test_l01_a_small_file_waits_for_room(scene: Scene, until: Until, size: int) -> None:
+    body = body_of(size)
+    scene.server.on(scene.path, serving(body, **V1))
+    with small_disk(scene.folder / "small", 8 * MB) as disk:
+        config = scene.config(destination_subdir="small")
+        async with scene.manager(wait_for_room=True) as manager, asyncio.timeout(LIMIT):
+            journal, filler = Journal(manager), fill(disk)
+            await manager.add([config])
+            await until(lambda: journal.names()[-1] == "paused")
+            (row,) = manager.snapshot().downloads
+            assert row.status == "paused" and "disk full" in row.reason
+            assert journal.endings() == {} and names_in(disk) == ["filler"]
+            filler.unlink()
+            await until(lambda: manager.stats.completed == 1)
+            assert journal.endings() == {config.id: 1}
+        assert (disk / "file.bin").read_bytes() == body and names_in(disk) == ["file.bin"]
+    (scene.folder / "small").rmdir()
+
+
+_OLD_DISKS = {
+    "a system without": "import os; del os.O_TMPFILE",
+    "a disk without": """
+import errno, os
+real = os.open
+def refuse(path, flags, *more, **options):
+    if flags & os.O_TMPFILE == os.O_TMPFILE:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    return real(path, flags, *more, **options)
+os.open = refuse
+""",
+    "without proc": """
+import errno, os
+real = os.link
+def refuse(source, target, **options):
+    if str(source).startswith("/proc/"):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return real(source, target, **options)
+os.link = refuse
+""",
+    "without links": """
+import errno, os
+def refuse(source, target, **options):
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+os.link = refuse
+""",
+}
+
+
+@sizes
+@pytest.mark.parametrize("kind", _OLD_DISKS)
+async def test_where_files_cannot_be_created_whole(
+    server: MisbehavingServer, user: Home, tmp_path: Path, kind: str, size: int
+) -> None:
+    """It goes the way of larger files: a part file, and a name when it is whole."""
+    body, folder = body_of(size), tmp_path / "files"
+    url = server.on("/file.bin", serving(body, **V1))
+    for _ in range(2):  # the second time it is there
+        result = await user.run(f"{_OLD_DISKS[kind]}\n{COMMAND}", "download", url, "-o", folder)
+        assert result.code == 0, result
+        assert (folder / "file.bin").read_bytes() == body
+        assert names_in(folder) == ["file.bin"]
+    assert len(server.requests) == 1
+
+
+# Two at once
+
+
+@sizes
+@pytest.mark.parametrize("exists", ["skip", "rename", "overwrite"])
+async def test_l13_two_processes_fetch_one_file(
+    server: MisbehavingServer, user: Home, tmp_path: Path, size: int, exists: str
+) -> None:
+    """Both have asked before either gets a byte: none saw that the other one was there."""
+    body, folder = body_of(size), tmp_path / "files"
+    folder.mkdir()
+
+    async def once_both_ask(exchange: Exchange) -> None:
+        await server.wait_for_requests(2)
+        await exchange.serve(body, **V1)
+
+    line = ("download", server.on("/file.bin", once_both_ask), "-o", folder, "--exists", exists)
+    results = await asyncio.gather(user.rheo(*line), user.rheo(*line))
+    codes = sorted(result.code for result in results)
+    assert codes[0] == 0 and codes[1] in (0, 1), results
+    for result in results:
+        assert result.code == 0 or result.told_once("failed "), result
+    found = [path for path in folder.iterdir() if not path.name.endswith((".part", ".state"))]
+    assert all(path.read_bytes() == body for path in found)
+    both = ["file (1).bin", "file.bin"]
+    assert sorted(path.name for path in found) == (both if exists == "rename" else ["file.bin"])
+    if exists == "skip":
+        assert (await user.rheo(*line)).code == 0
+        assert names_in(folder) == ["file.bin"]  # what the slower one kept is of no use any more
+
+
+# The user intervenes
+
+
+@sizes
+@pytest.mark.parametrize("headers", [V1, {}], ids=["strong", "no validator"])
+async def test_pausing_a_slow_small_file(
+    scene: Scene, until: Until, size: int, headers: dict[str, object]
+) -> None:
+    body, some = body_of(size), size // 3
+    gate = Gate(body, some, **headers)
+
+    async def pause(manager: DownloadManager) -> None:
+        await bytes_come(manager, some)
+        (row,) = manager.snapshot().downloads
+        assert await manager.pause(row.id)
+        if headers:
+            assert check_kept(scene.final, body) == some
+        else:
+            assert not scene.part.exists() and not scene.state.exists()
+        assert await manager.resume(row.id)
+        gate.opened.set()
+
+    outcome = await scene.fetch(gate, body, meanwhile=pause)
+    outcome.completed(body, requests=2)
+    assert outcome.requests[1].range_start == (some if headers else None)
+
+
+@sizes
+async def test_cancelling_a_slow_small_file(scene: Scene, size: int) -> None:
+    body, some = body_of(size), size // 3
+    scene.server.on(scene.path, Gate(body, some, **V1))
+    async with scene.manager() as manager, asyncio.timeout(LIMIT):
+        config = scene.config()
+        await manager.add([config])
+        await bytes_come(manager, some)
+        assert await manager.cancel(config.id) == "cancelled"
+        assert names_in(scene.folder) == sorted(scene.before)
+    assert scene.bystanders() == scene.before
+
+
+@sizes
+@pytest.mark.parametrize("verb", ["pause", "cancel", "close"])
+async def test_stopped_between_the_last_byte_and_the_commit(
+    scene: Scene, until: Until, monkeypatch: pytest.MonkeyPatch, size: int, verb: str
+) -> None:
+    """All is there, in memory: nothing is fetched again unless the user gave it up."""
+    body, checking = body_of(size), threading.Event()
+    digest = PartFile.digest
+
+    def stuck(part: PartFile, algorithm: HashAlgorithm, stop: threading.Event) -> str:
+        checking.set()
+        assert stop.wait(LIMIT)
+        return digest(part, algorithm, stop)
+
+    monkeypatch.setattr(PartFile, "digest", stuck)
+    scene.server.on(scene.path, serving(body))
+    config = scene.config(hash_config=checksum(body))
+    async with asyncio.timeout(LIMIT):
+        manager = scene.manager()
+        await manager.open()
+        await manager.add([config])
+        await until(checking.is_set)
+        if verb == "pause":
+            assert await manager.pause(config.id)
+        elif verb == "cancel":
+            assert await manager.cancel(config.id) == "cancelled"
+        await manager.close()
+    assert not scene.final.exists()
+    assert scene.part.exists() == scene.state.exists() == (verb != "cancel")
+    monkeypatch.undo()
+    outcome = await scene.fetch(None, body, config=config)
+    outcome.completed(body, requests=2 if verb == "cancel" else 1)
+
+
+@sizes
+async def test_a_small_file_of_another_hash_is_gone(scene: Scene, size: int) -> None:
+    """A further attempt asks anew: what was wrong is not gone on from."""
+    body, other = body_of(size), body_of(size, "other")
+    config = scene.config(hash_config=checksum(body))
+    outcome = await scene.fetch(serving(other, **V1), other, config=config)
+    outcome.failed("hash mismatch")
+    assert not scene.part.exists() and not scene.state.exists()
+    before = len(outcome.requests)
+    outcome = await scene.fetch(serving(body, **V1), body, config=config)
+    outcome.completed(body, requests=before + 1)
+    assert outcome.requests[-1].range_start is None
+
+
+@sizes
+async def test_a_small_file_of_another_hash_may_be_kept(
+    scene: Scene, tmp_path: Path, size: int
+) -> None:
+    body, other = body_of(size), body_of(size, "other")
+    scene.server.on(scene.path, serving(other, **V1))
+    config = scene.config(hash_config=checksum(body))
+    options = {"session_path": tmp_path / "state" / "session.db"}
+    async with scene.manager(**options) as manager, asyncio.timeout(LIMIT):
+        await manager.add([config])
+        await manager.wait_until_complete()
+        assert scene.part.read_bytes() == other and not scene.final.exists()
+    async with scene.manager(**options) as manager, asyncio.timeout(LIMIT):
+        kept = await manager.keep(config.id)
+    assert kept == scene.folder / "file.bin.unverified"
+    assert kept.read_bytes() == other
+    assert names_in(scene.folder) == sorted([*scene.before, kept.name])
+    assert scene.bystanders() == scene.before
