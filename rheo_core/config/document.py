@@ -34,23 +34,27 @@ environment as JSON; a command as one line.
 """
 _REQUESTS = """\
 
-## Requests: for all, and by host
+## How requests are made
+
+`[request]` holds for all, a table of `[hosts]` for one host or for all below it, a flag of
+`rheo download` for its downloads; the nearest counts. What is secret stays at the scheme, host and
+port that it was given for, whatever a redirect says. A file with secrets in it is for you alone:
+`chmod 600`. Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
 
 ```toml
 [request]
+user_agent = "Mozilla/5.0"
 proxy = "socks5://127.0.0.1:1080"
 
 [hosts."files.example.org"]
-user = "me:password"
+user = "me:password"              # or: netrc = true, or: bearer = "token"
 auth = "digest"
+headers = { X-Api-Key = "..." }
+connections = 4
 
 [hosts."*.example.org"]
-headers = { X-Api-Key = "key" }
+ca_file = "~/example-ca.pem"
 ```
-
-What a download says itself (flags of `rheo download`, a curl command) wins over its host, the host
-over `[request]`. Secrets stay at the host that they are for: a redirect elsewhere gets none.
-`off` stands for nothing said; of a proxy, for none at all.
 
 """
 _LIMITS = """\
@@ -158,7 +162,8 @@ def _table(model: type[BaseModel], *, besides: type[BaseModel] = BaseModel) -> s
         if name in besides.model_fields:
             continue
         told = (field.description or "").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_default(field)} | {told}{_choices(field)} |")
+        default = "none" if issubclass(model, RequestOptions) else _default(field)
+        lines.append(f"| `{name}` | {default} | {told}{_choices(field)} |")
     return "\n".join(lines) + "\n"
 
 
