@@ -99,7 +99,8 @@ async def test_it_follows_what_changes_and_only_that(
             assert [row.name for row in change.downloads] == ["file-3"]
             assert change.removed == (first.id,)
             assert [row.name for row in await viewer.history("FILE")] == ["file-1"]
-            assert await viewer.link_of(first.id) == first.config.url
+            # What is off the list keeps no secrets, in the file neither.
+            assert await viewer.link_of(first.id) == "https://example.org/file-1?token=***"
             third.config = third.config.model_copy(update={"fetch_url": "https://b.example/new"})
             store.save(map(to_stored, (third,)))
             await until_shows(viewer, lambda now: now.downloads[-1].url == "https://b.example/new")
