@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from rheo_core.domain.rules import Rule
 
+from .hosts import HostSettings
 from .settings import Settings
 
 _HEAD = """\
@@ -28,6 +29,23 @@ default. Editors that know schemas of TOML find one in [settings.schema.json](se
 
 Sizes and rates may have a unit: `500K`, `5M`, `2.5 MiB`. Tables and lists are given in the
 environment as JSON; a command as one line.
+
+"""
+_HOSTS = """\
+
+## Single hosts, and how requests are made
+
+```toml
+[request]
+user_agent = "Me/1.0"
+
+[hosts."example.org"]
+connections = 2
+speed_limit = "500K"
+```
+
+A table `[hosts."example.org"]` takes all of these, `[request]` those on requests. `*.example.org`
+stands for each host below it.
 
 """
 _RULES = """\
@@ -81,7 +99,9 @@ They are ended when rheo ends.
 
 def settings_page() -> str:
     """The page, in Markdown."""
-    return f"{_HEAD}{_table(Settings)}{_RULES}{_table(Rule)}{_COMMANDS}"
+    return (
+        f"{_HEAD}{_table(Settings)}{_HOSTS}{_table(HostSettings)}{_RULES}{_table(Rule)}{_COMMANDS}"
+    )
 
 
 def settings_schema() -> str:
@@ -135,7 +155,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "`off`"
-    if value in ("", ()):
+    if value in ("", ()) or isinstance(value, BaseModel):
         return "none"
     if isinstance(value, Enum):
         value = value.value
