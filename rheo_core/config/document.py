@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.rules import Rule
 
 from .hosts import HostSettings
@@ -31,21 +32,34 @@ Sizes and rates may have a unit: `500K`, `5M`, `2.5 MiB`. Tables and lists are g
 environment as JSON; a command as one line.
 
 """
-_HOSTS = """\
+_REQUESTS = """\
 
-## Single hosts, and how requests are made
+## How requests are made
+
+`[request]` holds for all, a table of `[hosts]` for one host or for all below it, a flag of
+`rheo download` for its downloads; the nearest counts. What is secret stays at the scheme, host and
+port that it was given for, whatever a redirect says. A file with secrets in it is for you alone:
+`chmod 600`. Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
 
 ```toml
 [request]
-user_agent = "Me/1.0"
+user_agent = "Mozilla/5.0"
+proxy = "socks5://127.0.0.1:1080"
 
-[hosts."example.org"]
-connections = 2
-speed_limit = "500K"
+[hosts."files.example.org"]
+user = "me:password"              # or: netrc = true, or: bearer = "token"
+auth = "digest"
+headers = { X-Api-Key = "..." }
+connections = 4
+
+[hosts."*.example.org"]
+ca_file = "~/example-ca.pem"
 ```
 
-A table `[hosts."example.org"]` takes all of these, `[request]` those on requests. `*.example.org`
-stands for each host below it.
+"""
+_LIMITS = """\
+
+`[hosts."..."]` has besides:
 
 """
 _RULES = """\
@@ -100,7 +114,9 @@ They are ended when rheo ends.
 def settings_page() -> str:
     """The page, in Markdown."""
     return (
-        f"{_HEAD}{_table(Settings)}{_HOSTS}{_table(HostSettings)}{_RULES}{_table(Rule)}{_COMMANDS}"
+        f"{_HEAD}{_table(Settings)}{_REQUESTS}{_table(RequestOptions)}"
+        f"{_LIMITS}{_table(HostSettings, besides=RequestOptions)}"
+        f"{_RULES}{_table(Rule)}{_COMMANDS}"
     )
 
 
@@ -139,11 +155,15 @@ def _replace_null(schema: Any) -> None:
             _replace_null(part)
 
 
-def _table(model: type[BaseModel]) -> str:
+def _table(model: type[BaseModel], *, besides: type[BaseModel] = BaseModel) -> str:
+    """The fields of a model, but for those of `besides`."""
     lines = ["| Name | Default | What it is |", "|---|---|---|"]
     for name, field in model.model_fields.items():
+        if name in besides.model_fields:
+            continue
         told = (field.description or "").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_default(field)} | {told}{_choices(field)} |")
+        default = "none" if issubclass(model, RequestOptions) else _default(field)
+        lines.append(f"| `{name}` | {default} | {told}{_choices(field)} |")
     return "\n".join(lines) + "\n"
 
 

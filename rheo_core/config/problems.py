@@ -20,6 +20,8 @@ from .settings import Settings
 _LONGEST_VALUE = 60
 _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
 """How many names lead to a value in tables; elsewhere it is one."""
+_VERBS = ("should", "names")
+"""Messages that begin so speak of the value."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
 """Values that no sentence may hold; tables may hold them."""
 
@@ -66,7 +68,7 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
         if path and path[0] in ("request", "hosts") and name in _SECRET
         else _shorten(details["input"])
     )
-    message = f"{'it ' * message.startswith('should')}{message}{_limits(fields.get(name), message)}"
+    message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
     return f"{shown} = {value} is not acceptable: {message}"
 
 

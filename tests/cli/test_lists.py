@@ -132,7 +132,9 @@ async def test_read_only_a_little_ahead(
     settings = build_settings(download_dir=folder, max_concurrent=3)
     folder.mkdir()
     with PlainReporter(quiet=True) as reporter:
-        one_run = running._Run(remarks, settings, Output(quiet=True), reporter, Bounds())
+        one_run = running._Run(
+            remarks, settings, Output(quiet=True), reporter, Bounds(), frozenset()
+        )
         assert await one_run.main(wanted()) is ExitCode.DONE
     assert len(list(folder.iterdir())) == count
     assert remarks.any_problem
