@@ -101,9 +101,10 @@ class RequestOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
-        default=(), repr=False, description="Header fields: a table of names and values"
-    )
+    headers: Annotated[
+        Headers,
+        BeforeValidator(read_headers, json_schema_input_type=dict[str, str] | list[list[str]]),
+    ] = Field(default=(), repr=False, description="Header fields: a table of names and values")
     user_agent: Line | None = Field(default=None, description="The User-Agent header")
     referer: Line | None = Field(default=None, repr=False, description="The Referer header")
     cookies: File | None = Field(
