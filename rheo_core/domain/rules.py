@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
+from .hosts import find_host, normalise_host_pattern
 from .text import printable
 
 
@@ -20,7 +29,9 @@ def _texts(value: object) -> object:
     return tuple(text.strip().lower() for text in values if text.strip())
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
+_Texts = BeforeValidator(_texts, json_schema_input_type=str | list[str])
+Texts = Annotated[tuple[str, ...], _Texts]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(normalise_host_pattern)], ...], _Texts]
 
 
 class Rule(BaseModel):
@@ -31,7 +42,7 @@ class Rule(BaseModel):
     folder: str = Field(
         description="Where to, from the download folder on; absolute or with ~ elsewhere"
     )
-    host: Texts = Field(
+    host: Hosts = Field(
         default=(), description="Hosts: example.org, or *.example.org for those below it"
     )
     type: Texts = Field(
@@ -70,17 +81,12 @@ class Rule(BaseModel):
             name: of its file.
             type: of its file, such as `text/html`; None where that is not known.
         """
+        host = urlsplit(url).hostname or ""
         return (
-            (not self.host or self._is_of(urlsplit(url).hostname or ""))
+            (not self.host or bool(find_host(dict.fromkeys(self.host, True), host)))
             and (not self.type or any(fnmatchcase((type or "").lower(), t) for t in self.type))
             and (not self.extension or name.lower().endswith(self._endings))
             and bool(re.search(self.pattern, url) or re.search(self.pattern, name))
-        )
-
-    def _is_of(self, host: str) -> bool:
-        return any(
-            host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
-            for pattern in self.host
         )
 
     @property
