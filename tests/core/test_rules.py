@@ -140,7 +140,7 @@ async def test_nothing_is_written_to_the_folder_that_was_only_guessed(
         )
     )
     await gate.reached.wait()
-    while not (tmp_path / "films" / "film.part").exists():
+    while not (tmp_path / "films" / "film.part.state").exists():
         await asyncio.sleep(0)
     assert names_in(tmp_path) == ["films", "films/film.part", "films/film.part.state"]
     gate.opened.set()
