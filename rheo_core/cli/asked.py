@@ -9,7 +9,6 @@ from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.text import printable, redact
 
 from .options import ExitCode, fail
-from .preview import explained
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
@@ -70,6 +69,11 @@ def _read(
             yield name, Entry(1, "", Verdict.INVALID, problem=problem)
         known |= fresh
         file.close()
+
+
+def explained(entry: "Entry") -> str:
+    """What is wrong with an entry, and the option that would help."""
+    return f"{entry.problem} (--{entry.wants})" if entry.wants else entry.problem
 
 
 def judged(where: str, entry: "Entry") -> Iterator[Item]:

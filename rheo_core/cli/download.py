@@ -56,7 +56,6 @@ from .parameters import (
     UserAgent,
     Workers,
 )
-from .preview import preview
 from .requests import RequestFlags, insecure_hosts
 
 if TYPE_CHECKING:
@@ -149,6 +148,8 @@ def download(
     options = _options(glob, links, base, settings, dry_run)
     found = entries(urls or [], input_files or [], options)
     if dry_run:
+        from .preview import preview
+
         raise typer.Exit(preview(found, settings.download_dir))
     remarks = Remarks(quiet=quiet)
     if filename is not None or checksum is not None or mirrors:

@@ -11,6 +11,7 @@ import typer
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.text import printable
 
+from .asked import explained
 from .options import ExitCode
 from .outcome import format_size
 
@@ -39,11 +40,6 @@ def preview(entries: Iterable[tuple[str, "Entry"]], folder: Path) -> ExitCode:
     known = f"{format_size(size)} known of, " if size else ""
     typer.echo(f"{', '.join(told)}; {known}{_free(folder)}")
     return ExitCode.FAILED if Verdict.INVALID in counts else ExitCode.DONE
-
-
-def explained(entry: "Entry") -> str:
-    """What is wrong with an entry, and the option that would help."""
-    return f"{entry.problem} (--{entry.wants})" if entry.wants else entry.problem
 
 
 def _told(entry: "Entry") -> str:
