@@ -39,6 +39,10 @@ class LinksArea(TextArea):
         else:
             self.insert("\n")
 
+    def on_paste(self, event: events.Paste) -> None:
+        """Keep it: the app takes what no input keeps, and would insert it once more."""
+        event.stop()
+
 
 class AddScreen(ModalScreen[int]):
     """Queues the good lines; the others stay in the box. Gives how many were queued."""

@@ -25,12 +25,13 @@ def verdicts(app: Driver) -> list[str]:
     return app.app.screen.query_one(VerdictLines).plain_lines
 
 
-@pytest.mark.parametrize("before", [(), ("slash",), ("colon",)])
+@pytest.mark.parametrize("before", [(), ("slash",), ("colon",), ("a",)])
 async def test_a_paste_anywhere_opens_add_with_all_of_it(before: tuple[str, ...]) -> None:
     async with running() as app:
         await app.press(*before)
         await paste(app, PASTE)
         assert app.app.screen.query_one(LinksArea).text == PASTE.replace("\r", "\n")
+        await app.until(lambda: any("line 5" in line for line in verdicts(app)))
         lines = verdicts(app)
         assert any(line.startswith("✗ line 2") and "ftp" in line for line in lines)
         assert any(line.startswith("= line 4") for line in lines)
