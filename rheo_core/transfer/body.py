@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from rheo_core.domain.exceptions import DestinationError, DownloadTimeoutError
+from rheo_core.domain.exceptions import DownloadTimeoutError
 from rheo_core.infrastructure.disk import DiskThreads, Work
 from rheo_core.tracking.record import DownloadRecord
 
@@ -269,9 +269,6 @@ async def receive(
             else:
                 await writer.write(batch)
         return False
-    except DestinationError:
-        body.rest()  # behind bytes that could not be written there can be no others
-        raise
     finally:
         throttle.leave()
         body.close()
@@ -305,10 +302,17 @@ class _Writer:
         self._disk = disk
         self._segment = segment
         self._writing: Work[int] | None = None
+        self._is_broken = False  # bytes are missing: behind them there can be no others
         self.offset = segment.written  # of the next batch
 
     async def write(self, batch: memoryview) -> None:
-        """Start writing, once the write before has ended: two buffers are enough."""
+        """Start writing, once the write before has ended: two buffers are enough.
+
+        After a failure or a cancellation in here nothing more is written.
+        """
+        if self._is_broken:
+            return
+        self._is_broken = True
         await self.finish()
         if self._segment.end is not None:
             batch = batch[: max(self._segment.end - self.offset, 0)]
@@ -319,6 +323,7 @@ class _Writer:
                 self._part.write, self.offset, batch, self._segment.crc
             )
             self.offset += len(batch)
+        self._is_broken = False
 
     async def finish(self) -> None:
         """Wait for the last write."""

@@ -1,0 +1,73 @@
+"""Receiving: what is written when a connection is stopped at an awkward moment."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from rheo_core import FileConfig
+from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.tracking import DownloadRecord
+from rheo_core.transfer import Limits, PartFile
+from rheo_core.transfer.body import ParsedBody, receive
+from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.segments import SegmentMap
+
+TOTAL = 1_000_000
+
+
+class LateBody(ParsedBody):
+    """Has a batch at once, and more when it is asked for the rest."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    async def fill(self, capacity: int, count: object) -> memoryview:
+        count(1000)  # type: ignore[operator]
+        return memoryview(b"a" * 1000)
+
+    def rest(self) -> memoryview:
+        return memoryview(b"b" * 1000)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_nothing_follows_a_batch_that_was_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, disk, body = PartFile(tmp_path / "f", "source"), DiskThreads(), LateBody()
+    part.expect(TOTAL, Validator('"v"'))
+    is_beginning, may_begin, begin = asyncio.Event(), threading.Event(), part.begin
+    loop = asyncio.get_running_loop()
+
+    def begin_when_told() -> None:
+        loop.call_soon_threadsafe(is_beginning.set)
+        may_begin.wait(10)
+        begin()
+
+    monkeypatch.setattr(part, "begin", begin_when_told)
+    segment = SegmentMap(TOTAL).first()
+    record = DownloadRecord.of(FileConfig(url="http://example.org/f"))
+    receiving = asyncio.create_task(
+        receive(
+            body,
+            part,
+            segment,
+            record,
+            disk=disk,
+            throttle=Limits().throttle("f", None, "example.org:80"),
+            batch_bytes=lambda: 1000,
+        )
+    )
+    await is_beginning.wait()
+    receiving.cancel()
+    may_begin.set()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    disk.close()
+    assert body.is_closed
+    assert (segment.written, segment.received, record.bytes_downloaded) == (0, 0, 0)
+    assert part.path.read_bytes() == b""
+    part.release(keep=False)
