@@ -63,6 +63,7 @@ class Hosts:
 
     def claim(self, download_id: str, host: str) -> None:
         """Say that a download begins, whose first connection will be to this host."""
+        self.drop_claim(download_id)  # of an attempt that has ended in this turn of the loop
         self._claims[download_id] = self._running[download_id] = host
         self._claimed[host] += 1
         self._downloads[host] += 1

@@ -249,3 +249,14 @@ async def test_a_host_may_have_limits_of_its_own() -> None:
     rooms.clear()
     some.drop_claim("0")  # long redeemed, and yet it makes room
     assert rooms and not some.is_busy("x.b:1")
+
+
+async def test_a_download_that_begins_twice_is_one() -> None:
+    """Its next attempt may begin before the pool has seen the end of the last one."""
+    some = Hosts(1)
+    some.set_own({"a": HostLimits(max_concurrent=1)})
+    some.claim("x", "a:1")
+    some.claim("x", "a:1")
+    assert some.is_full("a:1") and some.is_busy("a:1")
+    some.drop_claim("x")
+    assert not some.is_full("a:1") and not some.is_busy("a:1")
