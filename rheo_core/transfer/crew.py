@@ -14,7 +14,7 @@ from rheo_core.domain.text import printable
 
 from .body import receive
 from .part_file import PartFile
-from .plan import ChangedError, RangeRefusedError, check_version
+from .plan import ChangedError, RangeRefusedError
 from .request import Request
 from .segments import STALLED_SECONDS, Segment, SegmentMap
 from .sources import Source
@@ -141,7 +141,7 @@ class Crew:
         try:
             async with await request.open() as reply:
                 if not reply.plan.partial:
-                    check_version(reply.plan, state.total, state.validator)
+                    reply.check_version()
                     raise RangeRefusedError("the server sends the whole file for a range")
                 if self._ranges_work is None:  # the others need not wait for the next look
                     self._ranges_work = True
@@ -155,6 +155,7 @@ class Crew:
         """Look at the connections that have ended."""
         for task in [task for task in self._tasks if task.done()]:
             segment, source = self._tasks.pop(task)
+            self._transfer.sources.note(source, segment.began_with, segment.written)
             segment.is_busy = False
             source.connections -= 1
             error = None if task.cancelled() else task.exception()
@@ -184,7 +185,7 @@ class Crew:
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""
-        if self._part.state.validator.if_range is None or not self._part.is_begun:
+        if not self._part.is_guarded or not self._part.is_begun:
             return  # nobody can join
         if not self._tasks and not self._segments.received:
             return  # the first one brought nothing: the next source may begin with its own version
@@ -235,7 +236,7 @@ class Crew:
 
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
         """Note what came, where another attempt can go on from it."""
-        is_of_use = self._part.state.validator.if_range is not None and self._part.is_begun
+        is_of_use = self._part.is_guarded and self._part.is_begun
         if not is_of_use or not self._transfer.record.keep_partial:
             return
         work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
@@ -253,7 +254,8 @@ class Crew:
         while any(not task.done() for task in self._tasks):
             with suppress(asyncio.CancelledError):  # another one may come meanwhile
                 await asyncio.wait(self._tasks)
-        for task, (_, source) in self._tasks.items():
+        for task, (segment, source) in self._tasks.items():
+            self._transfer.sources.note(source, segment.began_with, segment.written)
             source.connections -= 1
             if not task.cancelled():
                 task.exception()  # seen

@@ -28,7 +28,7 @@ class PartState:
     written: tuple[WrittenRange, ...] = ()
     promised: HashConfig | None = None  # checksum of the whole file, as the server gives it
     modified: int | None = None  # Last-Modified, seconds since the epoch
-    is_rejected: bool = False  # whole, and not what its checksum promised; kept for the user
+    is_rejected: bool = False  # whole, and not as promised, but for what `written` tells of
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -40,10 +40,8 @@ class PartState:
     @property
     def can_resume(self) -> bool:
         """Whether a later request may go on: only a strong validator tells versions apart."""
-        return (
-            bool(self.written)
-            and not self.is_rejected
-            and (self.validator.if_range is not None or self.offset == self.total)
+        return bool(self.written) and (
+            self.validator.if_range is not None or self.offset == self.total
         )
 
 
