@@ -236,13 +236,17 @@ class FileConfig(BaseModel):
         return options.without_secrets()
 
     def without_secrets(self) -> Self:
-        """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs."""
+        """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs.
+
+        Nor the hashes of its pieces, which may be as long as a book.
+        """
         return self.model_copy(
             update={
                 "url": redact(self.url),
                 "fetch_url": None,
                 "mirrors": tuple(map(redact, self.mirrors)),
                 "headers": (),
+                "pieces": None,
                 "request": NO_OPTIONS,
             }
         )

@@ -312,6 +312,7 @@ class TestJson:
             url="https://x/a", filename="b", destination_subdir="c", priority=3, size_bytes=7,
             mirrors=("https://y/a",), headers={"Cookie": "a=b"}, sidecar=True,
             hash_config={"algorithm": "sha256", "expected_hash": SHA256},
+            pieces={"algorithm": "sha1", "length": 4, "hashes": [SHA1, SHA1]},
             file_exists_strategy=FileExistsStrategy.RENAME,
         )  # fmt: skip
         entry = only(config.model_dump_json())
