@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
-from rheo_core.infrastructure.files import create_whole, rename_without_clobbering, sync_folder
+from rheo_core.infrastructure.files import create_whole, rename_without_clobbering
+from rheo_core.infrastructure.folder_sync import sync_folder
 from rheo_core.infrastructure.marks import FileMarks
 
 from .disk_errors import named_errors
