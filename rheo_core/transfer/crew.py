@@ -30,7 +30,7 @@ _JOIN_AFTER = 0.1
 """Seconds of transfer that are watched before more connections join."""
 
 _WORTH_SECONDS = 1.0
-"""More connections join where the largest piece would take longer than this."""
+"""More connections join where the largest segment would take longer than this."""
 
 _WORTH_AT_LEAST = 0.1
 _WORTH_TIMES = 4

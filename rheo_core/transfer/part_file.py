@@ -193,7 +193,7 @@ class PartFile:
         if self._running is None and state.promised is not None:
             self.hash_with(state.promised.algorithm)
         # Nobody may have cut or changed them since.
-        intact = all(self._crc_of(piece, stop) == piece.crc for piece in state.written)
+        intact = all(self._crc_of(there, stop) == there.crc for there in state.written)
         if intact or stop.is_set():  # stopped: what nobody has checked stays for the next time
             return state
         self.restart_hash()
@@ -206,13 +206,13 @@ class PartFile:
         """Whether another attempt may go on from what `state` tells of."""
         return state.can_resume or (self.pieces is not None and bool(state.written))
 
-    def _crc_of(self, piece: WrittenRange, stop: threading.Event) -> int | None:
+    def _crc_of(self, there: WrittenRange, stop: threading.Event) -> int | None:
         """CRC-32 of what the file holds there; None where it is too short, or when stopped."""
-        crc, offset = 0, piece.start
-        while offset < piece.end:
+        crc, offset = 0, there.start
+        while offset < there.end:
             if stop.is_set():
                 return None
-            data = os.pread(self.descriptor, min(_READ_BYTES, piece.end - offset), offset)
+            data = os.pread(self.descriptor, min(_READ_BYTES, there.end - offset), offset)
             if not data:
                 return None
             crc = isal_zlib.crc32(data, crc)
@@ -334,7 +334,7 @@ class PartFile:
 
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
         """Give up the last bytes that came, and their blocks with them."""
-        *others, last = sorted(written, key=lambda piece: piece.start)
+        *others, last = sorted(written, key=lambda there: there.start)
         rest = replace(last, end=max(last.end - _ROOM_FOR_STATE, last.start))
         with named_errors(self.path):
             os.ftruncate(self.descriptor, rest.end)

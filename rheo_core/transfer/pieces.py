@@ -90,11 +90,11 @@ def _whole_pieces(
 def _spans(written: Sequence[WrittenRange]) -> Iterator[tuple[int, int]]:
     """What is there, without the seams."""
     start = end = 0
-    for piece in sorted(written, key=lambda piece: piece.start):
-        if piece.start > end:
+    for there in sorted(written, key=lambda there: there.start):
+        if there.start > end:
             yield start, end
-            start = piece.start
-        end = piece.end
+            start = there.start
+        end = there.end
     yield start, end
 
 
@@ -114,5 +114,6 @@ def _read(
 
 
 def _largest(ranges: list[WrittenRange]) -> tuple[WrittenRange, ...]:
-    kept = heapq.nlargest(_MOST_RANGES, ranges, key=lambda piece: piece.end - piece.start)
-    return tuple(sorted((r for r in kept if r.end > r.start), key=lambda piece: piece.start))
+    there = (one for one in ranges if one.end > one.start)
+    kept = heapq.nlargest(_MOST_RANGES, there, key=lambda one: one.end - one.start)
+    return tuple(sorted(kept, key=lambda one: one.start))

@@ -35,7 +35,7 @@ class PartState:
     @property
     def offset(self) -> int:
         """Bytes that are there."""
-        return sum(piece.end - piece.start for piece in self.written)
+        return sum(there.end - there.start for there in self.written)
 
     @property
     def can_resume(self) -> bool:
@@ -97,8 +97,8 @@ def state_bytes(path: Path) -> bytes | None:
 
 def _check_ranges(state: PartState) -> None:
     size = float("inf") if state.total is None else state.total
-    for piece in state.written:
-        if not 0 <= piece.start < piece.end <= size:
+    for there in state.written:
+        if not 0 <= there.start < there.end <= size:
             raise ValueError("the state has an impossible range")
     if any(before.end > after.start for before, after in pairwise(state.written)):
         raise ValueError("the state's ranges overlap")

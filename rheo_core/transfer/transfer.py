@@ -195,7 +195,7 @@ class Transfer:
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        size = sum(piece.end - piece.start for piece in written)
+        size = sum(there.end - there.start for there in written)
         self.record.total_bytes = self.record.bytes_downloaded = size
         part.state = replace(part.state, total=size, written=written)
         if plan.total is None:

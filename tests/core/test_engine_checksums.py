@@ -286,7 +286,7 @@ async def test_bytes_out_of_order_are_read_once(
 ) -> None:
     monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
     monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
-    monkeypatch.setattr(segments, "SMALLEST_PIECE", 1 << 20)  # two pieces and no more
+    monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # two pieces and no more
     monkeypatch.setattr(segments, "_PROMPT_SECONDS", 3600.0)
 
     async def slow_first(exchange: Exchange) -> None:

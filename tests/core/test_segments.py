@@ -25,7 +25,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = mock.patch.object(segments, "SMALLEST_PIECE", 4)
+        self.patch = mock.patch.object(segments, "SMALLEST_SEGMENT", 4)
         self.patch.start()
         self.now = 0.0
         self.connections: list[Segment] = []
