@@ -1,7 +1,9 @@
 """Piece hashes: damage is found, fetched again from who has it whole, and never committed."""
 
 import hashlib
+import os
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from tests.core.engine import (
     status_of,
 )
 from tests.core.test_engine_checksums import repr_digest
+from tests.servers import nginx
 from tests.servers.misbehaving import Behaviour, MisbehavingServer, body_of
 from tests.servers.scenarios import (
     Hold,
@@ -472,6 +475,36 @@ def cut_range(body: bytes, at: int, **headers: object) -> Behaviour:
         await exchange.close()
 
     return behave
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed")
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_two_copies_on_real_servers(tmp_path: Path, connections: int) -> None:
+    """Their dates, and so their ETags, differ; the first one is damaged in two places."""
+    body = body_of(20_000_000)
+    spoilt = damaged(body, (3_999_999, 4_000_001), (17_000_000, 17_300_000))
+    urls = []
+    with ExitStack() as stack:
+        servers = []
+        for number, content in enumerate((spoilt, body)):
+            root = tmp_path / f"root{number}"
+            root.mkdir()
+            (root / "f").write_bytes(content)
+            os.utime(root / "f", (1_600_000_000 + number, 1_600_000_000 + number))
+            own = tmp_path / f"nginx{number}"
+            own.mkdir()
+            servers.append(stack.enter_context(nginx.Nginx(root, own, rate=40_000_000)))
+            urls.append(servers[-1].url("f"))
+        config = FileConfig(url=urls[0], mirrors=urls[1:], pieces=pieces_of(body, 1_000_000))
+        manager, _ = await fetch(tmp_path / "out", [config], connections=connections)
+        assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+        assert sha256((tmp_path / "out" / "f").read_bytes()) == sha256(body)
+    sent = [server.bytes_sent() for server in servers]
+    if connections == 1:
+        assert sent == [20_000_000, 3_000_000]  # the pieces 3, 4 and 17
+    else:
+        assert sent[1] > 0
 
 
 # What outlives the process
