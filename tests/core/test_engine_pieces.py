@@ -75,7 +75,7 @@ async def test_a_mirror_mends_what_the_first_source_damages(
 ) -> None:
     config = asking(
         server.on("/f", serving(SPOILT, ETag='"v1"')),
-        server.on("/m/f", serving(BODY, ETag='"v1"')),
+        server.on("/m/f", serving(BODY, ETag='"m1"')),
         hash_config=wanted(BODY) if with_hash else None,
     )
     manager, journal = await fetch(tmp_path, [config])
@@ -87,6 +87,8 @@ async def test_a_mirror_mends_what_the_first_source_damages(
     assert sorted(ranges_of(server, "/m/f")) == [
         (400_000, 500_000), (1_200_000, 1_500_000), (3_000_000, None),
     ]  # fmt: skip
+    told_of = [request.headers.get("if-range") for request in server.requests_for("/m/f")]
+    assert told_of == [None, '"m1"', '"m1"']  # its own, once it is known
     assert len(server.requests_for("/f")) == 1
     checks = 2 if with_hash else 1  # of the whole, and of the pieces
     assert journal.names() == [
@@ -125,6 +127,8 @@ async def test_a_source_that_stays_bad(
             "hash mismatch for f: 5 of 31 pieces stay bad, whoever sends them"
         )
         assert journal.names().count("repairing") == 2
+        info = manager.get_download_info(config.id)
+        assert info is not None and info.bytes_downloaded == 2_600_000
         assert names_in(tmp_path / "files") == ["f.part", "f.part.state"]
         server.on("/f", serving(BODY, ETag='"v1"'))
         before = len(server.requests)
@@ -206,7 +210,7 @@ async def test_what_cannot_be_fetched_again_is_fetched_by_another_attempt(
     config = asking(server.on("/f", behave))
     manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries())
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
-    assert journal.names().count("retrying") == 1
+    assert journal.names().count("retrying") == journal.names().count("repairing") == 1
     starts = [request.range_start for request in server.requests]
     assert sorted(set(starts[1:]), key=str) == [1_200_000, 3_000_000, 400_000]
 
@@ -223,6 +227,22 @@ async def test_a_small_file_that_waits_in_memory(
     manager, _ = await fetch(tmp_path, [config])
     assert sha256((tmp_path / "f").read_bytes()) == sha256(body), error_of(manager, config)
     assert names_in(tmp_path) == ["f"]
+
+
+async def test_a_small_file_is_mended_by_who_did_not_damage_it(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    body = body_of(1000)
+    own = serving(damaged(body, (0, 1)), ETag='"v1"')
+    config = FileConfig(
+        url=server.on("/f", own),
+        mirrors=(server.on("/m/f", serving(body, ETag='"v1"')),),
+        pieces=pieces_of(body, 64),
+    )
+    await fetch(tmp_path, [config])
+    assert sha256((tmp_path / "f").read_bytes()) == sha256(body)
+    assert ranges_of(server, "/f") == [(None, None)]
+    assert ranges_of(server, "/m/f") == [(0, 64)]
 
 
 async def test_an_empty_file(server: MisbehavingServer, tmp_path: Path) -> None:
@@ -255,6 +275,8 @@ async def test_the_file_changes_on_the_server_before_the_repair(
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
         assert "5 of 31 pieces stay bad" in error_of(manager, config)
+        asked = [(r.range_start, r.headers.get("if-range")) for r in server.requests]
+        assert asked == [(None, None), (400_000, '"v1"'), (400_000, '"v1"')]  # two turns
         server.on("/f", serving(BODY, ETag='"v3"'))
         before = len(server.requests)
         await manager.retry(config.id)
@@ -418,6 +440,19 @@ async def test_a_checksum_of_the_whole_is_enough(
     assert server.requests_for("/m/f")[0].headers.get("if-range") is None
     wholes = [request.range_start for request in server.requests_for("/f")].count(None)
     assert wholes == (1 if is_good else 2)
+
+
+async def test_one_version_that_is_bad_is_not_fetched_anew(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(
+        url=server.on("/f", serving(OTHER, ETag='"v1"')),
+        mirrors=(server.on("/m/f", serving(BODY, ETag='"m1"')),),
+        hash_config=wanted(BODY),
+    )
+    manager, _ = await fetch(tmp_path, [config])
+    assert "hash mismatch" in error_of(manager, config)
+    assert len(server.requests) == 1
 
 
 @pytest.mark.usefixtures("impatient")

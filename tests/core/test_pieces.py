@@ -158,6 +158,12 @@ def test_the_disk_knows_before_bad_bytes_change(tmp_path: Path) -> None:
     again = PartFile(tmp_path / "f", "source", pieces=part.pieces)
     again.open()
     assert again.state == part.state
+    again.close()
+    with part.path.open("r+b") as file:  # what is good is believed no more than anything else
+        file.seek(500)
+        file.write(b"damage")
+    again.open()
+    assert gaps(again.state.written, 1000) == [(100, 130), (500, 510)]
     again.discard()
 
 
