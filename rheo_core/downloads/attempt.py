@@ -33,7 +33,7 @@ from .destination import DestinationResolver, Folders, PathLocks, check_inside, 
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .validation import BaseFileValidator
-from .verification import Verification
+from .verification import Verification, is_hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Attempt:
             place,
             lambda: tools.lifecycle.started(record),
             lambda reason: tools.lifecycle.explain(record, reason),
-            is_vouched=self._expected is not None or record.config.pieces is not None,
+            is_vouched=record.config.pieces is not None or is_hashed(tools, self._expected),
         )
         part = await transfer.run(part)
         tools.reporter.report(record, last=True)

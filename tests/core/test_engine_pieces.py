@@ -11,6 +11,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig, PieceHashes
+from rheo_core.downloads import DownloadWorker, NullFileValidator
+from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.transfer import crew
 from tests.core.engine import (
     Journal,
@@ -440,6 +442,25 @@ async def test_a_checksum_of_the_whole_is_enough(
     assert server.requests_for("/m/f")[0].headers.get("if-range") is None
     wholes = [request.range_start for request in server.requests_for("/f")].count(None)
     assert wholes == (1 if is_good else 2)
+
+
+async def test_who_believes_every_file_gets_one_version(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """A validator of the user's own vouches for nothing; pieces do, whatever it says."""
+    own = cut(SPOILT, 2_000_000, ETag='"v1"')
+    mirror = server.on("/m/f", serving(BODY, ETag='"m1"'))
+    async with AiohttpClient() as client:
+        worker = DownloadWorker(client, download_dir=tmp_path, validator=NullFileValidator())
+        plain = FileConfig(
+            url=server.on("/plain", own), mirrors=(mirror,), hash_config=wanted(BODY)
+        )
+        await worker.attempt(plain)
+        assert not (tmp_path / "plain").exists()
+        pieced = asking(server.on("/pieced", own), mirror, hash_config=wanted(BODY))
+        await worker.attempt(pieced)
+        worker.close()
+    assert sha256((tmp_path / "pieced").read_bytes()) == sha256(BODY)
 
 
 async def test_one_version_that_is_bad_is_not_fetched_anew(
