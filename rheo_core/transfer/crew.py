@@ -146,7 +146,7 @@ class Crew:
         asked = self._loop.time()
         try:
             async with await request.open() as reply:
-                self._segments.join_seconds = self._loop.time() - asked
+                self._segments.note_join(self._loop.time() - asked)
                 if not reply.plan.partial:
                     reply.check_version()
                     raise RangeRefusedError("the server sends the whole file for a range")

@@ -75,7 +75,7 @@ class SegmentMap:
 
     def __init__(self, total: int | None, written: Sequence[WrittenRange] = ()) -> None:
         self.total = total
-        self.join_seconds: float | None = None  # what a connection takes to begin, if known
+        self.join_seconds: float | None = None  # what a connection takes to begin, at the least
         self._thefts = 0  # segments taken from stalled connections; each makes the next one wait
         self._segments: list[Segment] = []
         starts = sorted(written, key=lambda there: there.start)
@@ -100,6 +100,11 @@ class SegmentMap:
     def missing(self) -> int:
         """Bytes that have not come; 0 while the size is unknown."""
         return sum(segment.missing for segment in self._segments)
+
+    def note_join(self, seconds: float) -> None:
+        """A connection took so long to begin."""
+        known = self.join_seconds
+        self.join_seconds = seconds if known is None else min(known, seconds)
 
     def lasts_longer(self, seconds: float, now: float, usual: float) -> bool:
         """Whether the largest segment takes longer than this.
