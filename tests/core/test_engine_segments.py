@@ -196,8 +196,13 @@ async def test_one_connection_fetches_all_that_is_missing(
 
 @pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Busy", "reset", "close"])
 async def test_a_server_that_allows_two_connections(
-    server: MisbehavingServer, tmp_path: Path, until: Until, refusal: str
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    refusal: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # the other requests are refusals
     slow = Trickle()
     busy = 0
 
