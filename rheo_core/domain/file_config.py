@@ -15,11 +15,12 @@ from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, RequestOptions
-from .text import is_unicode, printable, redact, redact_url
+from .text import is_unicode, printable, redact, redact_unreadable
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 _LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
+_LONGEST_SHOWN = 200
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NORMAL = re.compile(
     r"https?://[a-z0-9._-]+(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
@@ -65,7 +66,9 @@ def normalise_url(value: object) -> str:
         parts = urlsplit(url)
         netloc = _normalise_netloc(parts)
     except ValueError as error:
-        raise ValueError(f"URL {_shown(url)!r} is not valid: {error}") from None
+        # Where there is a login, what is wrong may be a part of the password.
+        reason = "" if "@" in url else f": {error}"
+        raise ValueError(f"URL {_shown(url)!r} is not valid{reason}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
         raise ValueError(f"URL {_shown(url)!r} has {scheme}; http and https are supported")
@@ -75,7 +78,8 @@ def normalise_url(value: object) -> str:
 
 
 def _shown(url: str) -> str:
-    return redact_url(url if len(url) <= 200 else f"{url[:200]}…")
+    shown = redact_unreadable(url)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
 def _normalise_netloc(parts: SplitResult) -> str:
@@ -113,7 +117,7 @@ def origin_of(url: str) -> tuple[str, str]:
 class FileConfig(BaseModel):
     """One thing to download. Immutable; equal requests have equal ids."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     DOWNLOAD_ID_LENGTH: ClassVar[int] = 16
     """Hexadecimal characters of `id`; 64 bits."""

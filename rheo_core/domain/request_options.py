@@ -17,13 +17,13 @@ from pydantic import (
 )
 
 from .request_headers import Headers, check_value, for_any_origin, read_headers
-from .text import printable, redact
+from .text import redact_unreadable
 
 REVEAL = {"reveal": True}
 """Context for `model_dump_json` where secrets are to be written: to the session, to settings."""
 DIRECT = "off"
 """The proxy that stands for none, whatever the environment says."""
-_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 
 
 def _reveal(value: Any, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
@@ -53,7 +53,7 @@ def _file(value: object) -> Path:
 
 
 def _proxy(value: object) -> object:
-    """A URL, with the scheme http where it has none, or `off`."""
+    """A URL with its scheme in lower case, http where it has none; or `off`."""
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if not isinstance(value, str) or not value.strip():
@@ -61,18 +61,19 @@ def _proxy(value: object) -> object:
     value = value.strip()
     if value.lower() in (DIRECT, "none"):
         return DIRECT
-    url = value if "://" in value else f"http://{value}"
-    shown = printable(redact(url))
+    check_value(value, "the proxy")
+    scheme, _, place = value.rpartition("://")
+    url = f"{scheme.lower() or 'http'}://{place}"
     try:
         parts = urlsplit(url)
-        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError as error:
-        raise ValueError(f"should be the URL of a proxy, which {shown!r} is not: {error}") from None
-    if parts.scheme not in _PROXY_PORTS or not has_place:
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text may hold a part of the password
+        has_place = False
+    if not has_place or parts.scheme not in _PROXY_SCHEMES:
         raise ValueError(
-            f"should be the URL of a proxy (http, https, socks5 or socks5h), which {shown!r} is not"
+            "should be the URL of a proxy (http, https, socks5 or socks5h), which "
+            f"{redact_unreadable(url)!r} is not"
         )
-    check_value(value, "the proxy")
     return url
 
 

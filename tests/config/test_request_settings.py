@@ -34,8 +34,8 @@ def test_each_thing_that_is_wrong_is_told_with_its_line(path: Path) -> None:
     loaded = load_settings(path)
     told = [problem.removeprefix(f"{path}, line ") for problem in loaded.problems]
     assert told == [
-        "3: request.proxy = … is not acceptable: it should be the URL of a proxy, which "
-        "'http://h:99999' is not: Port out of range 0-65535.",
+        "3: request.proxy = … is not acceptable: it should be the URL of a proxy (http, https, "
+        "socks5 or socks5h), which 'http://h:99999' is not.",
         "6: hosts.Example.org.headers = … is not acceptable: header 'Range' is set by the engine.",
         "7: hosts.Example.org.colour is not a setting.",
         "8: hosts.Example.org.ip_version = 5 is not acceptable: it should be 4 or 6.",

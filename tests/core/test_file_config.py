@@ -98,6 +98,25 @@ def test_the_short_way_of_plain_urls_leads_to_the_same(url: str) -> None:
         assert all_of(url) == short
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:c4nary/w@host/x", "'https://***@host/x' is not valid"),
+        ("https://me:c4nary#w@host/x", "'https://***@host/x' is not valid"),
+        ("https://me:c4n ary@host/x", "'https://***@host/x' contains white space"),
+        ("https://me:c4nary@host:x/", "'https://host:x/' is not valid"),
+        ("https://me:c4nary@ex℀mple.com/", "'https://ex℀mple.com/' is not valid"),
+        ("me:c4nary@host/x", "'***@host/x' has scheme"),
+        (f"ftp://me:c4nary{'x' * 300}@host/x", "'ftp://host/x' has scheme"),
+    ],
+)
+def test_a_refused_url_is_named_without_its_login(url: str, shown: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        FileConfig(url=url)
+    assert shown in caught.value.errors()[0]["msg"]
+    assert "c4n" not in str(caught.value) and "ary" not in caught.value.errors()[0]["msg"]
+
+
 def test_refused_url_is_named_in_printable_text() -> None:
     with pytest.raises(ValidationError) as caught:
         FileConfig(url="gopher://x/\u202e\u200b")

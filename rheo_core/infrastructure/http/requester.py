@@ -19,7 +19,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import printable, redact_unreadable
 
 from .base import BaseHttpClient
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
@@ -294,5 +294,7 @@ class Exchange:
         try:
             return RequestOptions(proxy=proxy).proxy_url
         except ValueError:
-            problem = f"the variable for {scheme}, or for all, is of no use: {redact(proxy)!r}"
-            raise RequestOptionsError(f"proxy: {printable(problem)}") from None
+            shown = redact_unreadable(proxy)
+            raise RequestOptionsError(
+                f"proxy: the variable for {scheme}, or for all, is of no use: {shown!r}"
+            ) from None
