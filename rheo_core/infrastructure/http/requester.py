@@ -24,7 +24,7 @@ from rheo_core.domain.text import printable, redact_unreadable
 from .base import BaseHttpClient
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
 from .factories import Route, explain_socks
-from .logins import Login, NetrcFile, login_of, split_login
+from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
 from .redirects import check_hop, next_url
 from .resolver import SENT_BY
 from .tls import tls_of
@@ -47,7 +47,7 @@ class Requester:
         self.has_rules = not self.rules.are_empty
         self.cookies = CookieFiles()
         self.netrc = NetrcFile()
-        self._digests: dict[tuple[tuple[str, str], Login], aiohttp.DigestAuthMiddleware] = {}
+        self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
 
@@ -68,13 +68,13 @@ class Requester:
         """
         return Exchange(self, url, headers, timeouts, own)
 
-    def digest(self, url: str, login: Login) -> aiohttp.DigestAuthMiddleware:
+    def digest(self, url: str, login: Login) -> DigestLogin:
         """Answers the challenges of an origin (RFC 7616), and remembers them."""
         key = (origin_of(url), login)
         if key not in self._digests:
             if ":" in login.name:
                 raise RequestOptionsError("user: a name with a colon does not go with digest")
-            self._digests[key] = aiohttp.DigestAuthMiddleware(login.name, login.password or "")
+            self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 
 
