@@ -38,8 +38,9 @@ _REQUESTS = """\
 
 `[request]` holds for all, a table of `[hosts]` for one host or for all below it, a flag of
 `rheo download` for its downloads; the nearest counts. What is secret stays at the scheme, host and
-port that it was given for, whatever a redirect says. A file with secrets in it is for you alone:
-`chmod 600`. Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
+port that it was given for, whatever a redirect says; what a table of `[hosts]` holds is told to
+that host on such a way by https only. A file with secrets in it is for you alone: `chmod 600`.
+Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
 
 ```toml
 [request]

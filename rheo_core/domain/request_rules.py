@@ -39,15 +39,17 @@ class RequestRules:
         """The options of a request to where the user sends it."""
         return own.over(self.of_host(host).over(self.defaults))
 
-    def elsewhere(self, host: str, own: RequestOptions, home: str) -> RequestOptions:
+    def elsewhere(
+        self, host: str, own: RequestOptions, home: str, *, is_safe: bool
+    ) -> RequestOptions:
         """The options of a request to where a server sends it: another origin than the user named.
 
         The secrets of the download and those for all are not for it. What the user says of the
-        host is, unless only scheme or port are others than at `home`, the host of the user's URL:
-        there somebody else may listen.
+        host is, unless only scheme or port are others than at `home`, the host of the user's URL,
+        or it does not go there by https (`is_safe`): somebody else may listen.
         """
         at_host = self.of_host(host)
-        if host == home:
+        if host == home or not is_safe:
             at_host = at_host.without_secrets()
         return own.without_secrets().over(at_host.over(self.defaults.without_secrets()))
 

@@ -27,7 +27,7 @@ from .factories import Route, explain_socks
 from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
 from .redirects import check_hop, next_url
 from .resolver import SENT_BY
-from .tls import tls_of
+from .tls import check_https_proxy, tls_of
 
 _MOST_REDIRECTS = 10
 _log = logging.getLogger(__name__)
@@ -197,9 +197,11 @@ class Exchange:
             SENT_BY.reset(sent_by)
 
     def _options(self, url: str) -> RequestOptions:
-        rules, host = self._requester.rules, urlsplit(url).hostname or ""
+        rules, parts = self._requester.rules, urlsplit(url)
+        host = parts.hostname or ""
         if self._has_left:
-            return rules.elsewhere(host, self._own, self.home)
+            is_safe = parts.scheme == "https"
+            return rules.elsewhere(host, self._own, self.home, is_safe=is_safe)
         return rules.at_home(host, self._own)
 
     async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
@@ -228,7 +230,8 @@ class Exchange:
             headers["Authorization"] = f"Bearer {options.bearer.get_secret_value()}"
             return
         known = "Authorization" in headers if login is None else login.password is not None
-        if options.netrc and not known and self._is_for_host(url):
+        is_safe = not self._has_left or urlsplit(url).scheme == "https"
+        if options.netrc and not known and is_safe and self._is_for_host(url):
             host = urlsplit(url).hostname or ""
             login = self._requester.netrc.find(host, login and login.name) or login
         if login is None:
@@ -278,10 +281,11 @@ class Exchange:
                 route.check(parts.hostname or "")
             travel["route"] = route
         if parts.scheme == "https" or "proxy" in travel:
-            insecure = parts.hostname in self._requester.rules.insecure
-            if insecure and travel.get("proxy", "").startswith("https:"):  # it has the same checks
-                raise RequestOptionsError(f"--insecure {parts.hostname}: not with an https proxy")
-            tls = tls_of(options, insecure=insecure)
+            host = parts.hostname or ""
+            insecure = host if host in self._requester.rules.insecure else ""
+            if travel.get("proxy", "").startswith("https:"):
+                check_https_proxy(options, insecure)
+            tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 travel["ssl"] = tls
 
