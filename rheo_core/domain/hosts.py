@@ -1,8 +1,8 @@
 """Which hosts a name in a table stands for: `example.org`, or `*.example.org`."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,6 +16,12 @@ class HostLimits:
     speed_limit_bps: int | None = None  # for all downloads from it together
     connections: int | None = None
     max_concurrent: int | None = None  # downloads that run at once
+
+    def over(self, base: "HostLimits") -> "HostLimits":
+        """These, and what they leave open as `base` has it."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        given = {name: value for name, value in values.items() if value is not None}
+        return replace(base, **given)
 
 
 def normalise_host_pattern(text: str) -> str:
@@ -35,15 +41,21 @@ def normalise_host_pattern(text: str) -> str:
     return pattern
 
 
-def find_host(table: Mapping[str, T], host: str) -> T | None:
-    """The entry of `host` (a name without its port): its own, else that of the nearest `*.`."""
-    if not table:
-        return None
+def entries_for(table: Mapping[str, T], host: str) -> Iterator[T]:
+    """The entries of `host` (a name without its port): its own, then that of each `*.` above it.
+
+    For a pattern, which may stand for `host`, those of the hosts that it stands for.
+    """
     host = host.lower()
     if (own := table.get(host)) is not None:
-        return own
+        yield own
+    host = host.removeprefix("*.")
     while "." in host:
         host = host.partition(".")[2]
         if (above := table.get(f"*.{host}")) is not None:
-            return above
-    return None
+            yield above
+
+
+def find_host(table: Mapping[str, T], host: str) -> T | None:
+    """The first of `entries_for`, the nearest."""
+    return next(entries_for(table, host), None) if table else None

@@ -96,8 +96,8 @@ File = Annotated[Path, BeforeValidator(_file)]
 class RequestOptions(BaseModel):
     """What requests carry and how they travel. Immutable; None leaves it open.
 
-    No representation of it holds a secret: neither its text, nor its JSON unless `REVEAL` is the
-    context.
+    Its text holds no secret. Its JSON has logins and the proxy only where `REVEAL` is the context;
+    headers and referer are in it always, as they are in the lists that it is written to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -158,6 +158,12 @@ class RequestOptions(BaseModel):
         """Whether these say who asks."""
         named = any(name.lower() == "authorization" for name, _ in self.headers)
         return named or self.user is not None or self.bearer is not None
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether somebody who reads these could use them: files have readers of their own."""
+        in_headers = self.headers != for_any_origin(self.headers)
+        return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
     def over(self, base: "RequestOptions") -> "RequestOptions":
         """These, and what they leave open as `base` has it; a login replaces the whole of another.

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
+from .hosts import entries_for
 from .request_options import NO_OPTIONS, RequestOptions
 
 
@@ -29,11 +31,7 @@ class RequestRules:
 
     def of_host(self, host: str) -> RequestOptions:
         """What is said of a host alone; the longest pattern counts most, its name even more."""
-        found = self.hosts.get(host, NO_OPTIONS)
-        labels = host.split(".")
-        for at in range(1, len(labels)):
-            found = found.over(self.hosts.get(f"*.{'.'.join(labels[at:])}", NO_OPTIONS))
-        return found
+        return reduce(RequestOptions.over, entries_for(self.hosts, host), NO_OPTIONS)
 
     def at_home(self, host: str, own: RequestOptions) -> RequestOptions:
         """The options of a request to where the user sends it."""
