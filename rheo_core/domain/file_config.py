@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig
+from .hosts import ascii_host
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, RequestOptions
 from .text import is_unicode, printable, redact, redact_unreadable
@@ -88,7 +89,7 @@ def _normalise_netloc(parts: SplitResult) -> str:
     if ":" in host:
         host = f"[{host}]"
     elif not host.isascii():
-        host = host.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+        host = ascii_host(host)
         if not _HOST.fullmatch(host):
             raise ValueError(f"host {printable(host)!r} is not possible")
     port = parts.port  # raises ValueError unless 0-65535

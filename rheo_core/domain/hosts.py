@@ -24,6 +24,22 @@ class HostLimits:
         return replace(base, **given)
 
 
+def ascii_host(name: str) -> str:
+    """A host name as DNS knows it, in the way of browsers (UTS 46): `faß.de` is `xn--fa-hia.de`.
+
+    Raises:
+        ValueError: it can be none.
+    """
+    if name.isascii():
+        return name
+    import idna  # its tables take a while to read
+
+    try:
+        return idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:  # browsers take more than IDNA 2008: hearts and snowmen
+        return name.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+
+
 def normalise_host_pattern(text: str) -> str:
     """A host's name or address, or `*.` and a name for every host below it, in lower case.
 
@@ -31,11 +47,11 @@ def normalise_host_pattern(text: str) -> str:
         ValueError: it is neither.
     """
     pattern = text.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
-    if not pattern.isascii():
-        try:
-            pattern = pattern.encode("idna").decode("ascii")
-        except UnicodeError:
-            pattern = ""
+    star = "*." if pattern.startswith("*.") else ""
+    try:
+        pattern = star + ascii_host(pattern.removeprefix(star))
+    except ValueError:
+        pattern = ""
     if not _PATTERN.fullmatch(pattern):
         raise ValueError("should be a host such as example.org or *.example.org, without a port")
     return pattern

@@ -26,7 +26,9 @@ def _texts(value: object) -> object:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
         raise ValueError("should be a text or a list of texts")
-    return tuple(text.strip().lower() for text in values if text.strip())
+    if not all(map(str.strip, values)):
+        raise ValueError("should be a text or a list of texts, none of them empty")
+    return tuple(text.strip().lower() for text in values)
 
 
 _Texts = BeforeValidator(_texts, json_schema_input_type=str | list[str])

@@ -15,6 +15,7 @@ from pydantic import HttpUrl, ValidationError
 from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig, file_config, filenames, text
 from rheo_core.domain.file_config import host_of, normalise_url
 from rheo_core.domain.filenames import filename_from_url
+from rheo_core.domain.hosts import normalise_host_pattern
 from rheo_core.domain.text import redact_url
 
 URL = "http://example.com/a/file.zip"
@@ -96,6 +97,22 @@ def test_the_short_way_of_plain_urls_leads_to_the_same(url: str) -> None:
         patch.setattr(filenames, "_PLAIN_URL", never)
         patch.setattr(text, "_HOLDS_NO_SECRET", never)
         assert all_of(url) == short
+
+
+@pytest.mark.parametrize(
+    ("host", "ascii"),
+    [
+        ("bücher.de", "xn--bcher-kva.de"),
+        ("faß.de", "xn--fa-hia.de"),  # as browsers: fass.de is another site
+        ("☃.net", "xn--n3h.net"),
+        ("BÜCHER。de", "xn--bcher-kva.de"),
+        ("１２７.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_names_of_hosts_are_those_that_browsers_ask_for(host: str, ascii: str) -> None:
+    assert normalise_url(f"http://{host}/") == f"http://{ascii}/"
+    assert normalise_host_pattern(host) == ascii
+    assert normalise_host_pattern(f"*.{host}") == f"*.{ascii}"
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize("fold", [0, 1])
+def test_an_hour_that_comes_twice(fold: int) -> None:
+    """At each 2:45 of the night in which summer time ends, 2:50 is to come."""
+    now = datetime(2026, 10, 25, 2, 45, fold=fold)
+    assert parse_start("2:50", now) == now.timestamp() + 300
+
+
+@pytest.mark.usefixtures("berlin")
 def test_summer_time_moves_the_span_with_the_clock_on_the_wall() -> None:
     spans = parse_schedule(["01:30-03:30 1M"])
 
