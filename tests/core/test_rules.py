@@ -243,3 +243,12 @@ async def test_a_server_without_ranges_begins_again_under_its_own_name(
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries())
     assert manager.stats.completed == 1
     assert (tmp_path / "film").read_bytes() == BODY
+
+
+def test_a_pattern_that_would_never_end_is_told_and_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rule = Rule(folder="f", pattern="^(a|aa|aaa)+$")
+    assert not rule.matches("http://example.org/", "a" * 60 + "!", None)
+    assert "the pattern '^(a|aa|aaa)+$' of a rule takes too long" in caplog.text
+    assert rule.matches("http://example.org/", "aaaa", None)
