@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from .request_headers import Headers, check_value, for_any_origin, read_headers
-from .text import redact_unreadable
+from .text import redact_unreadable, without_login
 
 REVEAL = {"reveal": True}
 """Context for `model_dump_json` where secrets are to be written: to the session, to settings."""
@@ -39,6 +39,12 @@ def _line(value: object) -> object:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("should be text")
     return check_value(value, "the value")
+
+
+def _referer(value: object) -> object:
+    """Such text, without what no server may learn from it (RFC 9110 10.1.3)."""
+    text = _line(value)
+    return without_login(text).partition("#")[0] if isinstance(text, str) else text
 
 
 def _file(value: object) -> Path:
@@ -107,7 +113,9 @@ class RequestOptions(BaseModel):
         BeforeValidator(read_headers, json_schema_input_type=dict[str, str] | list[list[str]]),
     ] = Field(default=(), repr=False, description="Header fields: a table of names and values")
     user_agent: Line | None = Field(default=None, description="The User-Agent header")
-    referer: Line | None = Field(default=None, repr=False, description="The Referer header")
+    referer: Annotated[str, BeforeValidator(_referer)] | None = Field(
+        default=None, repr=False, description="The Referer header"
+    )
     cookies: File | None = Field(
         default=None,
         description="File with cookies to send, of Netscape's format (cookies.txt); only read",

@@ -58,12 +58,17 @@ def redact(text: str) -> str:
     if _HOLDS_NO_SECRET.fullmatch(text):
         return text  # as most are: the rest of this costs five times as much
     if "://" in text:
-        text = _USERINFO.sub("", text)
+        text = without_login(text)
     if "=" in text:
         text = _PARAMETER.sub(_redact_parameter, text)
     if "#" in text:
         text = _WORD.sub(_redact_fragment, text)
     return _SECRET_FIELD.sub(rf"\1: {_HIDDEN}", text) if ":" in text else text
+
+
+def without_login(text: str) -> str:
+    """`text` without the logins of the URLs in it."""
+    return _USERINFO.sub("", text)
 
 
 def _redact_parameter(found: re.Match[str]) -> str:
@@ -94,7 +99,7 @@ def redact_url(url: str) -> str:
 
 def redact_unreadable(url: str) -> str:
     """`redact_url` for what cannot be read as a URL: its login may reach as far as the last `@`."""
-    login, at, place = _USERINFO.sub("", url).rpartition("@")
+    login, at, place = without_login(url).rpartition("@")
     if not at:
         return redact_url(place)
     scheme, mark, _ = login.partition("://")

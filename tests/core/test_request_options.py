@@ -133,6 +133,18 @@ def test_a_proxy_is_told_by_its_scheme(value: str, read: str) -> None:
     assert RequestOptions(proxy=value).proxy_url == read
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://example.org/a?b=c", "https://example.org/a?b=c"),
+        ("https://me:pw@example.org/a#part", "https://example.org/a"),
+        ("about:blank", "about:blank"),
+    ],
+)
+def test_a_referer_tells_no_login_and_no_fragment(given: str, sent: str) -> None:
+    assert RequestOptions(referer=given).referer == sent
+
+
 def test_files_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert RequestOptions(ca_file="~/ca.pem").ca_file == Path("/home/me/ca.pem")
