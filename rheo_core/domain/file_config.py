@@ -1,6 +1,7 @@
 """What the user asked for: a URL, a destination, options."""
 
 import hashlib
+import ipaddress
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -87,8 +88,9 @@ def _normalise_netloc(parts: SplitResult) -> str:
     userinfo, at, _ = parts.netloc.rpartition("@")
     host = parts.hostname or ""
     if ":" in host:
+        ipaddress.IPv6Address(host.replace("%25", "%"))  # ValueError; RFC 6874: %25 before a zone
         host = f"[{host}]"
-    elif not host.isascii():
+    elif host:
         host = ascii_host(host)
         if not _HOST.fullmatch(host):
             raise ValueError(f"host {printable(host)!r} is not possible")

@@ -61,6 +61,12 @@ def test_url_object() -> None:
         ("http://example.com:99999/", "not valid"),
         ("http://example.com:x/", "not valid"),
         ("http://[::1/", "not valid"),
+        ("http://a<b>/", "host 'a<b>' is not possible"),
+        ("http://a\\b.org/", r"host 'a\\\\b.org' is not possible"),
+        ("http://127%2e0.0.1/", "host '127%2e0.0.1' is not possible"),
+        ("http://[@x]/", "not valid"),
+        ("http://a[b@[/[::1]/", "not valid"),
+        ("http://a[@b:c]:1/", "not valid"),
     ],
 )
 def test_refused_urls(url: str, problem: str) -> None:
