@@ -26,10 +26,10 @@ from rheo_core.infrastructure.files import (
     open_locked,
     rename_to_first_free,
     rename_without_clobbering,
-    sync_folder,
     unfinished,
     write_atomically,
 )
+from rheo_core.infrastructure.folder_sync import sync_folder
 from rheo_core.infrastructure.marks import FileMarks
 
 from .disk_errors import named_errors

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SMALLEST_PIECE = 1 << 20
+SMALLEST_PIECE = 512 << 10
 """Bytes; a piece is not split where its halves would be smaller."""
 
 STALLED_SECONDS = 3.0
@@ -13,6 +13,11 @@ SLOWER_TIMES = 4
 """So does one that is so many times slower than the best, where its rest takes longer than that."""
 
 _YOUNG_SECONDS = 1.0
+
+_PROMPT_SECONDS = 0.1
+_PROMPT_TIMES = 10
+"""Near the end, with nothing left to split, so many times what a connection takes to begin stand
+for `STALLED_SECONDS`, but no less than these: few bytes are at stake, and all wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Segment:
     active_at: float = 0.0  # when bytes last came; the loop's clock
     began_at: float = 0.0  # when its connection began
     began_with: int = 0  # offset at that time
+    is_overtaken: bool = False  # another connection has got what it lacks
 
     def speed(self, now: float) -> float:
         """Bytes/s of its connection, on average; 0.0 while it is too young to tell."""
@@ -69,6 +75,7 @@ class SegmentMap:
 
     def __init__(self, total: int | None, written: Sequence[WrittenRange] = ()) -> None:
         self.total = total
+        self.join_seconds: float | None = None  # what a connection takes to begin, at the least
         self._thefts = 0  # pieces taken from stalled connections; each makes the next one wait
         self._segments: list[Segment] = []
         starts = sorted(written, key=lambda piece: piece.start)
@@ -94,18 +101,32 @@ class SegmentMap:
         """Bytes that have not come; 0 while the size is unknown."""
         return sum(segment.missing for segment in self._segments)
 
+    def note_join(self, seconds: float) -> None:
+        """A connection took so long to begin."""
+        known = self.join_seconds
+        self.join_seconds = seconds if known is None else min(known, seconds)
+
+    def lasts_longer(self, seconds: float, now: float, usual: float) -> bool:
+        """Whether the largest piece takes longer than this.
+
+        At the speed of its connection, or at the `usual` one (bytes/s) while it is young.
+        """
+        largest = self._largest
+        return largest.missing > (largest.speed(now) or usual) * seconds
+
     def laggard(self, now: float, *, compare: bool = True) -> Segment | None:
         """A piece that another connection would bring sooner: its own has stalled, or is far
         slower than the best was (where speeds may be compared).
         """
         best = max(segment.speed(now) for segment in self._segments) if compare else 0.0
+        patience = self._patience(is_unlimited=compare)
         for segment in self._segments:
             if not (segment.is_busy and segment.missing):
                 continue
-            if now - segment.active_at >= self._patience:
+            if now - segment.active_at >= patience:
                 return segment
             speed = segment.speed(now)
-            if 0 < speed * SLOWER_TIMES < best and segment.missing > speed * self._patience:
+            if 0 < speed * SLOWER_TIMES < best and segment.missing > speed * patience:
                 return segment
         return None
 
@@ -132,7 +153,7 @@ class SegmentMap:
         """
         segment = next((s for s in self._segments if s.missing and not s.is_busy), None)
         if segment is None:
-            largest = max(self._segments, key=lambda piece: piece.missing)
+            largest = self._largest
             if laggard := self.laggard(now, compare=compare):
                 segment = self._split(laggard, whole=True)
             elif largest.missing >= 2 * SMALLEST_PIECE:
@@ -166,10 +187,19 @@ class SegmentMap:
         self._segments.insert(index + 1, piece)
         if whole:
             self._thefts += 1
+            segment.is_overtaken = True
             if segment.start == middle:
                 del self._segments[index]  # nothing is left of it
         return piece
 
     @property
-    def _patience(self) -> float:
-        return STALLED_SECONDS * (1 + self._thefts)
+    def _largest(self) -> Segment:
+        return max(self._segments, key=lambda piece: piece.missing)
+
+    def _patience(self, *, is_unlimited: bool) -> float:
+        """Seconds without a byte after which a connection loses its piece."""
+        seconds = STALLED_SECONDS
+        is_near_end = self._largest.missing < 2 * SMALLEST_PIECE
+        if is_unlimited and is_near_end and self.join_seconds is not None:
+            seconds = min(seconds, max(self.join_seconds * _PROMPT_TIMES, _PROMPT_SECONDS))
+        return seconds * (1 + self._thefts)

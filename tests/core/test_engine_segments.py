@@ -253,7 +253,6 @@ async def test_a_stalled_connection_is_overtaken(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "STALLED_SECONDS", 0.1)
-    monkeypatch.setattr(crew, "STALLED_SECONDS", 0.1)
     stuck = Trickle()
 
     async def first_one_stalls(exchange: Exchange) -> None:
@@ -264,6 +263,24 @@ async def test_a_stalled_connection_is_overtaken(
 
     config = FileConfig(url=server.on("/f", first_one_stalls))
     manager, _ = await fetch(tmp_path, [config], connections=3)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_near_the_end_nobody_waits_long_for_a_stalled_connection(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "STALLED_SECONDS", 3600.0)
+    stuck = Trickle()
+
+    async def first_one_stalls(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            await stuck(exchange)
+        else:
+            await exchange.serve(BODY, ETag='"v1"')
+
+    config = FileConfig(url=server.on("/f", first_one_stalls))
+    manager, _ = await fetch(tmp_path, [config], connections=2)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
 
