@@ -23,6 +23,7 @@ _SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 _LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
 _LONGEST_SHOWN = 200
+_LAST_START = 253_402_214_400  # the last day of 9999: no calendar here goes on
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NORMAL = re.compile(
     r"https?://[a-z0-9._-]+(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
@@ -156,6 +157,7 @@ class FileConfig(BaseModel):
     start_at: float | None = Field(
         default=None,
         ge=0,
+        le=_LAST_START,
         allow_inf_nan=False,
         description="It does not begin before this time, seconds since the epoch; None: at once",
     )

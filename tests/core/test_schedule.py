@@ -180,6 +180,8 @@ def test_by_hand_it_is_overruled_until_the_span_ends() -> None:
     wall.at(9)
     wall.plan.set_rate(3_000_000)
     assert wall.at(10) == (3_000_000, "")
+    wall.plan.set_schedule(parse_schedule(["08:00-18:00 2M", "18:00-23:00 off"]))  # no news
+    assert wall.at(11) == (3_000_000, "")
     assert wall.at(18) == (None, "until 23:00")
     assert wall.at(23) == (3_000_000, "")
 
