@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.transfer import PartFile, crew, segments, source_of
+from rheo_core.transfer import PartFile, body, crew, segments, source_of
 from rheo_core.transfer.plan import Validator
 from tests.core.engine import error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -280,6 +280,29 @@ async def test_near_the_end_nobody_waits_long_for_a_stalled_connection(
             await exchange.serve(BODY, ETag='"v1"')
 
     config = FileConfig(url=server.on("/f", first_one_stalls))
+    manager, _ = await fetch(tmp_path, [config], connections=2)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_a_connection_ends_where_its_piece_ends(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "_LONGEST_BATCH", 3600.0)  # it waits for no more than it needs
+
+    async def stops_behind_its_piece(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await exchange.serve(BODY, ETag='"v1"')
+            return
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:500_000])
+        await server.wait_for_requests(2)
+        border = server.requests[1].range_start
+        assert border is not None
+        await exchange.send(BODY[500_000 : border + 1000])
+        await exchange.reader.read()
+
+    config = FileConfig(url=server.on("/f", stops_behind_its_piece))
     manager, _ = await fetch(tmp_path, [config], connections=2)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
