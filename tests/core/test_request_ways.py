@@ -1,5 +1,6 @@
 """How requests travel: TLS of the user's choice, versions of IP, interfaces, redirects."""
 
+import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -323,3 +324,37 @@ async def test_a_private_place_that_is_known_from_the_user(town: Town) -> None:
 )
 def test_which_addresses_are_private(host: str, is_inside: bool) -> None:
     assert private.is_private(host) is is_inside
+
+
+async def test_one_look_up_answers_all_who_ask_at_once() -> None:
+    book = SlowBook()
+    resolver = GuardedResolver(book)
+    answers = await asyncio.gather(*(resolver.resolve("files.example", port) for port in (80, 443)))
+    assert [answer[0]["port"] for answer in answers] == [80, 443]
+    assert (await resolver.resolve("files.example", 80))[0]["host"] == answers[0][0]["host"]
+    assert book.asked == ["files.example"]
+
+
+async def test_a_look_up_that_failed_is_not_kept() -> None:
+    book = SlowBook(failures=1)
+    resolver = GuardedResolver(book)
+    both = [resolver.resolve("files.example") for _ in range(2)]
+    failed = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(error) for error in failed] == [OSError, OSError]
+    assert await resolver.resolve("files.example")
+    assert book.asked == ["files.example"] * 2
+
+
+class SlowBook(Book):
+    """Another one may ask before it answers; fails at first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        super().__init__()
+        self._failures = failures
+
+    async def resolve(self, host: str, *args: Any, **kwargs: Any) -> Any:
+        found = await super().resolve(host, *args, **kwargs)
+        await asyncio.sleep(0)
+        if len(self.asked) <= self._failures:
+            raise OSError("no answer")
+        return found

@@ -1,5 +1,6 @@
 """Name look-ups that keep redirects from leading into local networks."""
 
+import asyncio
 import socket
 import time
 from contextvars import ContextVar
@@ -23,7 +24,8 @@ _MOST_KEPT = 1000
 class GuardedResolver(AbstractResolver):
     """Refuses names of private addresses that a redirect from a public one leads to.
 
-    It keeps what it found for some seconds; the cache of a connector would not ask who asks.
+    It keeps what it found for some seconds, and who asks meanwhile waits for the same answer; the
+    cache of a connector would not ask on whose behalf.
 
     Args:
         inner: looks them up; the system, where None.
@@ -31,7 +33,7 @@ class GuardedResolver(AbstractResolver):
 
     def __init__(self, inner: AbstractResolver | None = None) -> None:
         self._inner = inner or aiohttp.ThreadedResolver()
-        self._kept: dict[tuple[str, int], tuple[float, list[ResolveResult]]] = {}
+        self._kept: dict[tuple[str, int], tuple[float, asyncio.Task[list[ResolveResult]]]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -51,15 +53,22 @@ class GuardedResolver(AbstractResolver):
         return [ResolveResult(**{**address, "port": port}) for address in found]
 
     async def _look_up(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
-        now = time.monotonic()
-        asked_at, found = self._kept.get((host, family), (-_KEPT_SECONDS, []))
-        if now - asked_at < _KEPT_SECONDS:
-            return found
+        key, now = (host, family), time.monotonic()
+        asked_at, answer = self._kept.get(key, (now, None))
+        if answer is None or now - asked_at >= _KEPT_SECONDS:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            answer = asyncio.create_task(self._ask(host, family))
+            self._kept[key] = now, answer
+        try:
+            return await asyncio.shield(answer)
+        except OSError:
+            self._kept.pop(key, None)  # the next one asks again
+            raise
+
+    async def _ask(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
         found = await self._inner.resolve(host, 0, family)
         note_addresses(host, (address["host"] for address in found))
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        self._kept[host, family] = now, found
         return found
 
     async def close(self) -> None:
