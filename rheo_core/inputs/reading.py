@@ -1,9 +1,11 @@
 """Texts into entries with a verdict each, as their lines come."""
 
 import asyncio
+import codecs
 import errno
 import os
 from collections.abc import Container, Iterable, Iterator
+from io import BufferedReader, TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,7 +22,12 @@ from .patterns import expand, may_be_pattern
 LONGEST_LINE = 1 << 20
 """Characters; the rest of a longer line is left out, and what is left is no URL."""
 
+_MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
 _LONGEST_SHOWN = 500
+_NOT_READ = "what looks like a pattern is taken as it stands"
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
 
@@ -43,7 +50,7 @@ def read_entries(
 async def read_entries_file(
     path: Path, known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> list[Entry]:
-    """The entries of a UTF-8 file; bytes that are not UTF-8 are replaced.
+    """The entries of a file in UTF-8, or in UTF-16 with its mark; what is neither is replaced.
 
     The event loop goes on meanwhile, in long lists too.
 
@@ -57,6 +64,22 @@ async def read_entries_file(
     return entries
 
 
+def decoded(file: BufferedReader) -> TextIO:
+    """An open file as text: UTF-8, unless it begins with the byte order mark of UTF-16 or UTF-32.
+
+    Bytes that are no text are replaced. Waits for the first ones.
+
+    Raises:
+        OSError: it cannot be read, or begins with binary data.
+    """
+    head = file.peek(len(codecs.BOM_UTF32_LE))
+    marked = (encoding for mark, encoding in _MARKS.items() if head.startswith(mark))
+    encoding = next(marked, "")
+    if not encoding and b"\0" in head:
+        raise OSError(errno.EILSEQ, "it is binary data, not text")
+    return TextIOWrapper(file, encoding=encoding or "utf-8", errors="replace")
+
+
 def bounded_lines(file: TextIO) -> Iterator[str]:
     """The lines of an open file, each cut to LONGEST_LINE: not every file is a text."""
     while line := file.readline(LONGEST_LINE):
@@ -68,8 +91,8 @@ def bounded_lines(file: TextIO) -> Iterator[str]:
 def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iterator[Entry]:
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    with path.open(encoding="utf-8", errors="replace") as file:
-        yield from read_entries(bounded_lines(file), known, options)
+    with path.open("rb") as file, decoded(file) as text:
+        yield from read_entries(bounded_lines(text), known, options)
 
 
 class _Reader:
@@ -85,7 +108,7 @@ class _Reader:
     def read(self, lines: Lines) -> Iterator[Entry]:
         try:
             for found in read_found(lines, self._options):
-                if found.may_be_pattern and self._options.patterns:
+                if found.may_be_pattern and may_be_pattern(found.fields.get("url", "")):
                     yield from self._judge_pattern(found)
                 else:
                     yield self._judge(found, found.fields)
@@ -94,12 +117,16 @@ class _Reader:
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
 
     def _judge_pattern(self, found: Found) -> Iterator[Entry]:
-        url = found.fields.get("url", "")
+        reads = self._options.patterns
         try:
-            expanded = expand(url) if not found.problem and may_be_pattern(url) else None
+            expanded = expand(found.fields["url"]) if not found.problem else None
         except ValueError as error:
-            yield self._judge(found._replace(problem=str(error)), {})
-            return
+            expanded = None
+            if reads:
+                found = found._replace(problem=str(error))
+        if expanded is not None and not reads:
+            note = "; ".join(filter(None, (found.note, _NOT_READ)))
+            found, expanded = found._replace(note=note, wants="patterns"), None
         if expanded is None:
             yield self._judge(found, found.fields)
             return

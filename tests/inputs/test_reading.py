@@ -1,10 +1,11 @@
 """Lists of URLs: a verdict on each line, whatever the lines hold."""
 
 import asyncio
+import codecs
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain import FileConfig
@@ -108,7 +109,12 @@ def test_no_text_raises(lines: list[str]) -> None:
 )
 def test_no_file_raises(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "list.txt"
+    assume(not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)))
     path.write_bytes(data)
+    if b"\0" in data:
+        with pytest.raises(OSError, match="it is binary data, not text"):
+            asyncio.run(read_entries_file(path))
+        return
     entries = asyncio.run(read_entries_file(path))
     text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
     assert entries == list(read_entries(text.split("\n")))
@@ -121,6 +127,13 @@ async def test_file(tmp_path: Path) -> None:
     entries = await read_entries_file(path, known())
     assert entries[:-1] == list(read_entries(LIST.splitlines(), known()))
     assert entries[-1].line == 12
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+async def test_a_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(LIST.removeprefix("\ufeff").encode(encoding))
+    assert await read_entries_file(path) == list(read_entries(LIST.splitlines()))
 
 
 async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:
