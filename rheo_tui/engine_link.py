@@ -16,6 +16,8 @@ from .service import DownloadService
 if TYPE_CHECKING:
     from rheo_core.inputs.asked import Item
 
+_ADDED_AT_ONCE = 2000
+
 Notice = Callable[[str, bool], None]
 """Tells the user a sentence; True for an error."""
 
@@ -103,7 +105,11 @@ class EngineLink:
         if not self.ready:
             self._notice("Not added: the engine does not run.", True)
             return False
-        return await self.guard(self.service.add(configs), "Cannot add")
+        for start in range(0, len(configs), _ADDED_AT_ONCE):  # the first are seen meanwhile
+            some = configs[start : start + _ADDED_AT_ONCE]
+            if not await self.guard(self.service.add(some), "Cannot add"):
+                return False
+        return True
 
     async def add_wanted(self, wanted: "Iterable[Item]") -> None:
         """Queue what is wanted as it is read; what is not right is told in the log and counted."""

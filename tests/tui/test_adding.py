@@ -91,11 +91,12 @@ async def test_loading_a_list(tmp_path: Path) -> None:
 async def test_what_was_pasted_is_named(tmp_path: Path) -> None:
     async with running(size=(150, 40)) as app:
         await paste(app, "curl 'https://x/a' \\\r  -b 'sid=s3cret' -k\rhttps://x/img[01-03].jpg\r")
+        await app.until(lambda: verdicts(app))
         assert verdicts(app) == [
-            "✓ line 1  curl https://x/a  (curl command; ignored: --insecure)",
-            "✓ line 3  https://x/img01.jpg  (pattern: 3 files)",
-            "✓ line 3  https://x/img02.jpg  (pattern: 3 files)",
-            "✓ line 3  https://x/img03.jpg  (pattern: 3 files)",
+            "✓ line 1  a  (curl command; ignored: --insecure)  https://x/a",
+            "✓ line 3  img01.jpg  (pattern: 3 files)  https://x/img01.jpg",
+            "✓ line 3  img02.jpg  (pattern: 3 files)  https://x/img02.jpg",
+            "✓ line 3  img03.jpg  (pattern: 3 files)  https://x/img03.jpg",
         ]
         assert _count(app) == "4 to add"
         await app.press("enter")
@@ -105,7 +106,7 @@ async def test_what_was_pasted_is_named(tmp_path: Path) -> None:
 async def test_sizes_beside_free_space() -> None:
     async with running(size=(150, 40)) as app:
         await paste(app, '{"url": "https://x/a", "size_bytes": 4000000000}\rhttps://x/b')
-        assert _count(app) == "2 to add, 4.0 GB (50.0 GB free)"
+        await app.until(lambda: _count(app) == "2 to add, 4.0 GB (50.0 GB free)")
         text = '{"url": "https://x/c", "size_bytes": 90000000000}'
         app.app.screen.query_one(LinksArea).load_text(text)
         await app.until(lambda: _count(app) == "1 to add, 90.0 GB (only 50.0 GB free)")
