@@ -269,7 +269,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", "home,g", "First", "Move", "To the first row."),
     Action("last", "end,G", "Last", "Move", "To the last row."),
     Action(
-        "settings", "comma", "Settings", "App", "Folder, parallel downloads, retries.",
+        "settings", "comma", "Settings", "App", "Folder, limits, schedule, retries.",
         disabled=_changes(),
     ),
     Action(
