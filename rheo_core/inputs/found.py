@@ -1,5 +1,6 @@
 """What the readers of formats share: lines in, things found out."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -11,6 +12,7 @@ from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.text import printable
 
+_UNSAID = re.compile(r"^Value error, |, unable to .*")
 LARGEST_DOCUMENT = 16 << 20
 """Characters of a document that is read as a whole: a Metalink, a page."""
 
@@ -83,7 +85,9 @@ class Lines(Iterator[str]):
 def problem_of(error: ValueError) -> str:
     """What is wrong, in the words of the first that says so."""
     if isinstance(error, ValidationError):
-        return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        return _UNSAID.sub("", first["msg"]).replace("Input ", f"{field} ", 1)
     return str(error)
 
 

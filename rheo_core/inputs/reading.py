@@ -4,7 +4,9 @@ import asyncio
 import codecs
 import errno
 import os
+import re
 from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from io import BufferedReader, TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -26,6 +28,9 @@ _MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
+_XML_ENCODING = re.compile(
+    rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
+)
 _LONGEST_SHOWN = 500
 _NOT_READ = "what looks like a pattern is taken as it stands"
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
@@ -65,7 +70,7 @@ async def read_entries_file(
 
 
 def decoded(file: BufferedReader) -> TextIO:
-    """An open file as text: UTF-8, unless it begins with the byte order mark of UTF-16 or UTF-32.
+    """An open file as text: UTF-8, unless a byte order mark or an XML declaration says otherwise.
 
     Bytes that are no text are replaced. Waits for the first ones.
 
@@ -77,6 +82,9 @@ def decoded(file: BufferedReader) -> TextIO:
     encoding = next(marked, "")
     if not encoding and b"\0" in head:
         raise OSError(errno.EILSEQ, "it is binary data, not text")
+    if not encoding and (declared := _XML_ENCODING.match(head)):
+        with suppress(LookupError):
+            encoding = codecs.lookup(declared[1].decode()).name
     return TextIOWrapper(file, encoding=encoding or "utf-8", errors="replace")
 
 
@@ -117,14 +125,15 @@ class _Reader:
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
 
     def _judge_pattern(self, found: Found) -> Iterator[Entry]:
-        reads = self._options.patterns
-        try:
-            expanded = expand(found.fields["url"]) if not found.problem else None
-        except ValueError as error:
-            expanded = None
-            if reads:
-                found = found._replace(problem=str(error))
-        if expanded is not None and not reads:
+        expanded, problem = None, ""
+        if not found.problem:
+            try:
+                expanded = expand(found.fields["url"])
+            except ValueError as error:
+                problem = str(error)
+        if self._options.patterns:
+            found = found._replace(problem=found.problem or problem)
+        elif expanded is not None or problem:
             note = "; ".join(filter(None, (found.note, _NOT_READ)))
             found, expanded = found._replace(note=note, wants="patterns"), None
         if expanded is None:

@@ -136,6 +136,34 @@ async def test_a_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> N
     assert await read_entries_file(path) == list(read_entries(LIST.splitlines()))
 
 
+async def test_a_document_that_declares_its_encoding(tmp_path: Path) -> None:
+    text = """<?xml version='1.0' encoding='ISO-8859-1'?>
+        <metalink><file name='é.iso'><url>http://x/</url></file></metalink>"""
+    path = tmp_path / "x.metalink"
+    path.write_bytes(text.encode("latin-1"))
+    assert [entry.place for entry in await read_entries_file(path)] == ["é.iso"]
+
+
+def test_a_pattern_that_is_not_read_is_noted() -> None:
+    for url in ("http://x/[1-3]", "http://x/[3-1]"):
+        (entry,) = read_entries([url])
+        assert entry.verdict is Verdict.OK
+        assert entry.note == "what looks like a pattern is taken as it stands"
+        assert entry.wants == "patterns"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("https://x/\nnothing to see here", "there is no http or https URL in this line"),
+        ('{"url": "http://x/", "priority": "high"}', "priority should be a valid integer"),
+        ("curl http://x/ 'a b'", "'a b' in the command is no URL"),
+    ],
+)
+def test_what_is_wrong_is_named(line: str, problem: str) -> None:
+    assert problem in [entry.problem for entry in read_entries(line.split("\n"))]
+
+
 async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("".join(f"https://example.org/{number}\n" for number in range(20_000)))
