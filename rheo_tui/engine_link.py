@@ -118,7 +118,10 @@ class EngineLink:
 
         feed, remarks = Feed(iter(wanted)), Remarks(quiet=False)
 
+        told: list[str] = []
+
         def say(line: str) -> None:
+            told.append(line)
             self._book.note(line, "warning")
 
         while items := await feed.take():
@@ -129,8 +132,11 @@ class EngineLink:
             if configs and not await self.add(configs):
                 break
         remarks.finish(say)
-        if count := remarks.problems:
-            self._notice(f"{count_text(count, 'line')} not acceptable; see the log.", True)
+        if len(told) == 1:
+            self._notice(f"{told[0]}.", remarks.problems > 0)
+        elif remarks.problems:
+            what = count_text(remarks.problems, "line")
+            self._notice(f"{what} not acceptable; see the log.", True)
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:
         """Await `work`; what it raises is told as "`what`: reason". Gives whether all went well."""

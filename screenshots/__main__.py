@@ -21,12 +21,20 @@ from rheo_tui.local_service import LocalService
 
 HERE = Path(__file__).parent
 MOMENT = 1_772_000_000.0  # what every clock on the pictures shows
+FREE = 76_000_000_000  # bytes on every disk
 SIZES = ((80, 24), (120, 36), (200, 50))
 PASTED = """\
 https://example.org/talks/2026-keynote.webm
-https://example.org/talks/2026-slides.pdf
+curl 'https://members.example.org/get?file=77&sig=4fd1' \\
+  -H 'referer: https://members.example.org/' -b 'session=c2VjcmV0' -k -o minutes.pdf
+https://mirror-a.example.org/tumbleweed.iso\thttps://mirror-b.example.org/tumbleweed.iso
+  out=isos/tumbleweed.iso
+  split=8
+{"url": "https://example.org/data/2026.parquet", "size_bytes": 4702863360}
+https://example.org/talks/slides-[01-24].png
 ftp://example.org/old-server.tar
-https://example.org/talks/2026-slides.pdf
+https://example.org/talks/2026-keynote.webm
+Anna's notes are at https://example.org/notes.txt, she says.
 """
 
 Scene = Callable[["Stage"], Awaitable[None]]
@@ -125,5 +133,8 @@ async def draw_all() -> None:
 
 
 if __name__ == "__main__":
-    with patch.object(time, "time", lambda: MOMENT):
+    with (
+        patch.object(time, "time", lambda: MOMENT),
+        patch.object(LocalService, "free_space", lambda _: FREE),
+    ):
         asyncio.run(draw_all())

@@ -20,7 +20,10 @@ from rheo_tui.widgets.verdicts import VerdictList, good_of
 _PAUSE_BEFORE_CHECK = 0.1
 _LONG_TEXT = 100_000  # characters
 _KEYS = "Enter adds  ·  Ctrl+J new line  ·  Tab to the verdicts  ·  Esc closes"
-_HINT = "Links, one a line; curl commands, aria2 lists, Metalinks, patterns such as [1-9]."
+_HINT = (
+    "Links, one a line; “Copy as cURL”, aria2 and wget lists, Metalinks, checksum lists, pages of "
+    "links, any text with links in it; patterns such as [001-120] and {a,b}."
+)
 
 
 class LinksArea(TextArea):

@@ -16,7 +16,10 @@ from rheo_tui.formatting import count_text
 from rheo_tui.widgets.inputs import LineInput
 from rheo_tui.widgets.verdicts import VerdictList, good_of
 
-_HINT = "The path of a file: links, curl commands, an aria2 list, a Metalink, a saved page."
+_HINT = (
+    "The path of a file: links, curl commands, an aria2 or wget list, a Metalink, a checksum list, "
+    "a saved page, any text with links in it."
+)
 
 
 class LoadScreen(ModalScreen[int]):

@@ -43,6 +43,7 @@ class VerdictLines(LineView[_Line], can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._follows = False
         self._entries: Sequence[Entry] = ()
         self._digits = 1
 
@@ -50,10 +51,10 @@ class VerdictLines(LineView[_Line], can_focus=True):
         """Show these verdicts in place of others."""
         self._entries = entries
         self._lay_out()
+        self.scroll_home(animate=False, immediate=True)
 
     def on_resize(self) -> None:
         """Reasons are wrapped to the width."""
-        super().on_resize()
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -80,9 +81,10 @@ class VerdictLines(LineView[_Line], can_focus=True):
         """Verdict, number, name and link or the reason why not."""
         style = self.get_component_rich_style(_CLASSES[line.entry.verdict], partial=True)
         head = self._head(line.entry)
-        text = Text((head if line.is_first else " " * len(head)) + line.reason, style)
+        # Each part with a style of its own: that of a whole `Text` is lost where it has no other.
+        text = Text().append((head if line.is_first else " " * len(head)) + line.reason, style)
         if line.entry.verdict is Verdict.OK:
-            text.append(line.entry.place)
+            text.append(line.entry.place, style)
             about = self.get_component_rich_style("verdict--about", partial=True)
             text.append(_about(line.entry), about)
         return text
