@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain.exceptions import RheoError
+from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.text import printable
 
@@ -89,6 +90,18 @@ def problem_of(error: ValueError) -> str:
         field = ".".join(map(str, first["loc"]))
         return _UNSAID.sub("", first["msg"]).replace("Input ", f"{field} ", 1)
     return str(error)
+
+
+def base_of(options: ReadOptions, line: int) -> str | None:
+    """The address that was given for a page or a list.
+
+    Raises:
+        InputError: it is no http(s) URL; `line` is where it is needed.
+    """
+    try:
+        return None if options.base is None else normalise_url(options.base)
+    except ValueError as error:
+        raise InputError(line, f"the address of this: {error}", "base") from None
 
 
 def place_fields(path: str, what: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain import FileConfig
-from rheo_core.inputs import Entry, Verdict, read_entries, read_entries_file
+from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries, read_entries_file
 
 LIST = """\
 \ufeff# my list
@@ -162,6 +162,15 @@ def test_a_pattern_that_is_not_read_is_noted() -> None:
 )
 def test_what_is_wrong_is_named(line: str, problem: str) -> None:
     assert problem in [entry.problem for entry in read_entries(line.split("\n"))]
+
+
+@pytest.mark.parametrize("text", ["<a href='x'>x</a>", f"{'ab' * 32}  x.iso"])
+def test_an_address_that_is_none_is_asked_for_again(text: str) -> None:
+    (entry,) = read_entries([text], (), ReadOptions(base="exam", links="*"))
+    assert entry.wants == "base"
+    assert entry.problem == (
+        "the address of this: URL 'exam' has no scheme; http and https are supported"
+    )
 
 
 async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:
