@@ -15,6 +15,7 @@ from unittest.mock import patch
 from textual.pilot import Pilot
 
 from rheo_core.config.settings import Settings
+from rheo_core.domain import DownloadSnapshot
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
 from rheo_tui.local_service import LocalService
@@ -52,6 +53,12 @@ class Stage:
         while (latest := self.app.main.link.latest) is None or latest.stats.completed < count:
             await self.pilot.pause(0.05)
 
+    async def until_halfway(self, name: str) -> None:
+        """Let it run until half of this one is there."""
+        rows = self.app.main.listing.rows
+        while not any(row.name == name and _is_halfway(row) for row in rows.values()):
+            await self.pilot.pause(0.05)
+
     async def select(self, name: str) -> None:
         """Put the cursor on the row of this name."""
         await self.pilot.press("home")
@@ -61,9 +68,13 @@ class Stage:
             await self.pilot.press("down")
 
 
+def _is_halfway(row: DownloadSnapshot) -> bool:
+    return row.total_bytes is not None and row.bytes_downloaded * 2 >= row.total_bytes
+
+
 async def main_view(stage: Stage) -> None:
-    await stage.until_done(3)
-    await stage.select("blender-5.0-linux-x64.tar.xz")
+    await stage.until_halfway("lecture-07-graph-algorithms.mp4")
+    await stage.select("lecture-07-graph-algorithms.mp4")
 
 
 async def details(stage: Stage) -> None:
@@ -73,7 +84,7 @@ async def details(stage: Stage) -> None:
 
 async def add(stage: Stage) -> None:
     await stage.until_done(1)
-    stage.app.main.open_add(PASTED)
+    stage.app.main.open_add(PASTED.rstrip())
 
 
 async def settings(stage: Stage) -> None:
@@ -125,7 +136,7 @@ async def draw_all() -> None:
     for columns, lines in SIZES:
         await draw(f"main-{columns}x{lines}", main_view, (columns, lines))
     await draw("details", details, (120, 36))
-    await draw("add", add, (100, 30))
+    await draw("add", add, (100, 40))
     await draw("settings", settings, (100, 30))
     await draw("help", help_page, (120, 40))
     await draw("filter", filtered, (100, 30))
