@@ -16,6 +16,7 @@ from rheo_core.events import (
     DownloadPriorityChangedEvent,
     DownloadQueuedEvent,
     DownloadRemovedEvent,
+    DownloadRepairingEvent,
     DownloadResumedEvent,
     DownloadRetryingEvent,
     DownloadSkippedEvent,
@@ -92,6 +93,9 @@ def _describe(event: DownloadEvent) -> tuple[str, Level]:
             wait = duration_text(event.delay_seconds)
             count = f"retry {event.retry} of {event.max_retries} in {wait}"
             return f"{count}: {event.error.message}", "warning"
+        case DownloadRepairingEvent():
+            bad = f"bad pieces: {event.bad_pieces:,} of {event.pieces:,}"
+            return f"{bad}; fetched again from {event.host}", "warning"
         case DownloadSkippedEvent():
             return f"skipped: {event.reason.replace('_', ' ')}", "warning"
         case DownloadCancelledEvent():

@@ -7,6 +7,7 @@ and to import is left out. Settings come from `RHEO_*` variables, as for the com
 import argparse
 import asyncio
 import cProfile
+import gc
 import json
 import sys
 import time
@@ -45,6 +46,7 @@ if __name__ == "__main__":
         max_concurrent=options.workers,
         connections=options.connections,
     )
+    gc.freeze()  # as the command does: what was imported stays
     profile = cProfile.Profile()
     if options.profile:
         profile.enable()

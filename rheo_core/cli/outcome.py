@@ -10,6 +10,7 @@ from rheo_core.events import (
     DownloadCompletedEvent,
     DownloadEvent,
     DownloadFailedEvent,
+    DownloadRepairingEvent,
     DownloadRetryingEvent,
     DownloadSkippedEvent,
 )
@@ -47,6 +48,9 @@ def describe(event: DownloadEvent, name: str) -> str | None:
             return f"skipped   {name}: {event.reason.replace('_', ' ')}"
         case DownloadCancelledEvent():
             return f"cancelled {name}"
+        case DownloadRepairingEvent():
+            bad = f"bad pieces: {event.bad_pieces:,} of {event.pieces:,}"
+            return f"repairing {name}: {bad}; fetched again from {event.host}"
         case DownloadRetryingEvent():
             turn = f"retry {event.retry} of {event.max_retries}"
             return (

@@ -227,8 +227,13 @@ def _unless_cancelled(tell: Callable[[], None]) -> Callable[[asyncio.Task[None]]
 
 
 def _catch_signals(reporter: Reporter) -> asyncio.Event:
-    """An event set by Ctrl-C, SIGTERM or a closed terminal. The second ends the process at once."""
+    """An event set by Ctrl-C, SIGTERM or a closed terminal. The second ends the process at once.
+
+    The handlers stay: those of asyncio go with the loop, and a Ctrl-C of the last moment would
+    print a traceback.
+    """
     interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
         if interrupted.is_set():
@@ -236,9 +241,12 @@ def _catch_signals(reporter: Reporter) -> asyncio.Event:
             os._exit(ExitCode.INTERRUPTED)
         interrupted.set()
 
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, interrupt)
+    def catch(*_: object) -> None:
+        if not loop.is_closed():  # else the process is about to end
+            loop.call_soon_threadsafe(interrupt)
+
+    signal.signal(signal.SIGINT, catch)
+    signal.signal(signal.SIGTERM, catch)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup(1) has it
-        loop.add_signal_handler(signal.SIGHUP, interrupt)
+        signal.signal(signal.SIGHUP, catch)
     return interrupted

@@ -35,7 +35,7 @@ from .exceptions import (
     WorkerPoolError,
 )
 from .file_config import FileConfig, FileExistsStrategy
-from .hash_validation import HashAlgorithm, HashConfig, ValidationResult
+from .hash_validation import HashAlgorithm, HashConfig, PieceHashes, ValidationResult
 from .retry import ErrorCategory, RetryConfig, RetryPolicy
 from .speed import SpeedCalculator, SpeedMetrics
 
@@ -70,6 +70,7 @@ __all__ = [
     "InfrastructureError",
     "ManagerNotInitialisedError",
     "PendingDownloadsError",
+    "PieceHashes",
     "ProcessQueueError",
     "ProtocolError",
     "QueueError",

@@ -161,16 +161,30 @@ class FileAccessError(FileValidationError):
 
 
 class HashMismatchError(FileValidationError):
-    """The file's digest is not the expected one."""
+    """The file's digest is not the expected one.
 
-    def __init__(self, *, expected_hash: str, calculated_hash: str | None, file_path: Path) -> None:
+    Where some of its pieces are bad: `bad_pieces` of `pieces`, and the digests of the first.
+    """
+
+    def __init__(
+        self,
+        *,
+        expected_hash: str,
+        calculated_hash: str | None,
+        file_path: Path,
+        bad_pieces: int = 0,
+        pieces: int = 0,
+    ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
         self.file_path = file_path
+        self.bad_pieces = bad_pieces
+        self.pieces = pieces
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
-        super().__init__(
-            f"hash mismatch for {file_path.name}: expected {expected_hash[:16]}…, got {got}"
-        )
+        problem = f"expected {expected_hash[:16]}…, got {got}"
+        if bad_pieces:
+            problem = f"{bad_pieces:,} of {pieces:,} pieces stay bad, whoever sends them"
+        super().__init__(f"hash mismatch for {file_path.name}: {problem}")
 
 
 class WorkerError(DownloadManagerError):

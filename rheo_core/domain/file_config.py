@@ -9,10 +9,18 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    computed_field,
+    field_validator,
+)
 
 from .filenames import filename_from_url, sanitise_filename
-from .hash_validation import HashConfig
+from .hash_validation import HashConfig, PieceHashes
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, RequestOptions
 from .text import is_unicode, printable, redact, redact_url
@@ -131,6 +139,9 @@ class FileConfig(BaseModel):
         default=None, description="Folder below the download folder; relative, without '..'"
     )
     hash_config: HashConfig | None = Field(default=None, description="Checksum to check")
+    pieces: PieceHashes | None = Field(
+        default=None, description="Checksums of its pieces; a bad one is fetched again"
+    )
     timeout: float | None = Field(
         default=None, gt=0, description="Limit for each attempt in all, seconds; None: no limit"
     )
@@ -165,6 +176,14 @@ class FileConfig(BaseModel):
         repr=False,
         description="How its requests are made, where other than the settings say",
     )
+
+    @field_validator("pieces")
+    @classmethod
+    def _check_pieces(cls, value: PieceHashes | None, info: ValidationInfo) -> PieceHashes | None:
+        size = info.data.get("size_bytes")
+        if value is not None and size is not None:
+            value.check_size(size)
+        return value
 
     @field_validator("destination_subdir")
     @classmethod
@@ -217,13 +236,17 @@ class FileConfig(BaseModel):
         return options.without_secrets()
 
     def without_secrets(self) -> Self:
-        """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs."""
+        """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs.
+
+        Nor the hashes of its pieces, which may be as long as a book.
+        """
         return self.model_copy(
             update={
                 "url": redact(self.url),
                 "fetch_url": None,
                 "mirrors": tuple(map(redact, self.mirrors)),
                 "headers": (),
+                "pieces": None,
                 "request": NO_OPTIONS,
             }
         )

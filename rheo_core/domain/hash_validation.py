@@ -1,13 +1,22 @@
-"""Checksums that a user or a list gives for a file, and the outcome of comparing them."""
+"""Checksums that a user or a list gives for a file or its pieces, and the outcome of comparing."""
 
 import hmac
 import string
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    computed_field,
+    field_validator,
+    model_validator,
+)
 
 _HEX_DIGITS = frozenset(string.hexdigits.lower())
+_LONGEST_SHOWN = 128
 
 
 class HashAlgorithm(StrEnum):
@@ -36,6 +45,16 @@ _HEX_LENGTHS = {
 }
 
 
+def _check_digest(algorithm: HashAlgorithm, digest: str) -> None:
+    if not _HEX_DIGITS.issuperset(digest):
+        shown = digest if len(digest) <= _LONGEST_SHOWN else f"{digest[:_LONGEST_SHOWN]}…"
+        raise ValueError(f"{algorithm} hash {shown!r} is not hexadecimal (0-9, a-f)")
+    if len(digest) != algorithm.hex_length:
+        raise ValueError(
+            f"{algorithm} hash has {len(digest)} characters, {algorithm.hex_length} are needed"
+        )
+
+
 class HashConfig(BaseModel):
     """The checksum a finished file must have."""
 
@@ -51,15 +70,7 @@ class HashConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_digest(self) -> Self:
-        if not _HEX_DIGITS.issuperset(self.expected_hash):
-            raise ValueError(
-                f"{self.algorithm} hash {self.expected_hash!r} is not hexadecimal (0-9, a-f)"
-            )
-        if len(self.expected_hash) != self.algorithm.hex_length:
-            raise ValueError(
-                f"{self.algorithm} hash has {len(self.expected_hash)} characters, "
-                f"{self.algorithm.hex_length} are needed"
-            )
+        _check_digest(self.algorithm, self.expected_hash)
         return self
 
     @classmethod
@@ -80,6 +91,57 @@ class HashConfig(BaseModel):
         if not digest.strip():
             raise ValueError(f"hash {checksum!r} has no digest after the colon")
         return cls(algorithm=algorithm, expected_hash=digest)
+
+
+class PieceHashes(BaseModel):
+    """Checksums of a file's pieces, all of one length but for the last, which may be shorter.
+
+    They tell which bytes are damaged, and for that any algorithm will do, SHA-1 too; they are
+    never told as the validation of the whole file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    algorithm: HashAlgorithm = Field(description="Hash algorithm of the pieces")
+    length: int = Field(description="Bytes of a piece")
+    hashes: tuple[str, ...] = Field(
+        repr=False, description="Digests in the order of the pieces, hexadecimal"
+    )
+
+    @field_validator("length")
+    @classmethod
+    def _check_length(cls, value: int) -> int:
+        if value < 1:
+            raise ValueError(f"length of a piece is {value} bytes; it must be 1 or more")
+        return value
+
+    @field_validator("hashes")
+    @classmethod
+    def _normalise_hashes(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        algorithm = info.data.get("algorithm")
+        hashes = tuple(digest.strip().lower() for digest in value)
+        if not hashes:
+            raise ValueError("a list of piece hashes must not be empty")
+        for number, digest in enumerate(hashes, 1):
+            try:
+                if algorithm is not None:
+                    _check_digest(algorithm, digest)
+            except ValueError as error:
+                raise ValueError(f"piece {number} of {len(hashes)}: {error}") from None
+        return hashes
+
+    def check_size(self, size: int) -> None:
+        """See that there are as many as a file of `size` bytes has pieces.
+
+        Raises:
+            ValueError: there are not.
+        """
+        needed = max(-(-size // self.length), 1)
+        if needed != len(self.hashes):
+            raise ValueError(
+                f"a file of {size:,} bytes has {needed:,} piece(s) of {self.length:,} bytes, "
+                f"{len(self.hashes):,} piece hashes are given"
+            )
 
 
 class ValidationResult(BaseModel):

@@ -2,21 +2,17 @@
 
 import asyncio
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from rheo_core.domain.exceptions import (
-    DestinationError,
     FileExistsError,
     FileValidationError,
-    HashMismatchError,
 )
 from rheo_core.domain.file_config import FileExistsStrategy
-from rheo_core.domain.hash_validation import HashConfig, ValidationResult
+from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.marks import FileMarks
@@ -28,6 +24,7 @@ from rheo_core.transfer import (
     Plan,
     Transfer,
     TransferOptions,
+    commit,
     fetch_checksum,
     source_of,
 )
@@ -35,7 +32,8 @@ from rheo_core.transfer import (
 from .destination import DestinationResolver, Folders, PathLocks, check_inside, numbered
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
-from .validation import BaseFileValidator, compare
+from .validation import BaseFileValidator
+from .verification import Verification, is_hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +78,9 @@ class Attempt:
         record, tools = self._record, self._tools
         self._expected = await self._look_up_checksum()
         try:
-            part = await self._transfer(await self._open(asked))
+            part = await self._fetch(await self._open(asked))
         except _FileIsThereError as there:
             return tools.lifecycle.skipped(record, there.path)
-        tools.reporter.report(record, last=True)
-        await self._verify(part)
         await self._commit(part)
         tools.written[str(part.destination)] = record.id
         return tools.lifecycle.completed(record)
@@ -127,7 +123,8 @@ class Attempt:
             "SHA512SUMS beside it names the file"
         )
 
-    async def _transfer(self, part: PartFile) -> PartFile:
+    async def _fetch(self, part: PartFile) -> PartFile:
+        """Bring all bytes and verify them; returns the part file to commit."""
         record, tools = self._record, self._tools
 
         async def place(plan: Plan) -> PartFile:
@@ -149,8 +146,11 @@ class Attempt:
             place,
             lambda: tools.lifecycle.started(record),
             lambda reason: tools.lifecycle.explain(record, reason),
+            is_vouched=record.config.pieces is not None or is_hashed(tools, self._expected),
         )
-        return await transfer.run(part)
+        part = await transfer.run(part)
+        tools.reporter.report(record, last=True)
+        return await Verification(tools, record, transfer, self._expected).run(part)
 
     def _better_place(self, path: Path, plan: Plan) -> Path:
         """Where the file goes now that a reply tells its name and type.
@@ -198,7 +198,8 @@ class Attempt:
         return part
 
     def _part(self, path: Path) -> PartFile:
-        part = PartFile(path, self._source, durable=self._tools.options.durable)
+        durable, pieces = self._tools.options.durable, self._record.config.pieces
+        part = PartFile(path, self._source, durable=durable, pieces=pieces)
         if self._expected is not None:
             part.hash_with(self._expected.algorithm)
         self._parts.append(part)
@@ -251,40 +252,16 @@ class Attempt:
         """Whether another download of this run brought the file of this name."""
         return self._tools.written.get(str(path), self._record.id) != self._record.id
 
-    async def _verify(self, part: PartFile) -> None:
-        expected = self._expected or part.state.promised
-        if expected is None:
-            return
-        self._tools.lifecycle.verifying(self._record, expected.algorithm)
-        result = await self._check(part, expected)
-        self._record.validation = result
-        if not result.is_valid:
-            with suppress(DestinationError):
-                work = part.reject if self._tools.keep_rejected else part.discard
-                await self._tools.disk.run(work)
-            raise HashMismatchError(
-                expected_hash=result.expected_hash,
-                calculated_hash=result.calculated_hash,
-                file_path=part.destination,
-            )
-
-    async def _check(self, part: PartFile, expected: HashConfig) -> ValidationResult:
-        if self._tools.validator is not None:
-            await self._tools.disk.run(part.write_held)
-            return await self._tools.validator.validate(part.path, expected)
-        work = partial(part.digest, expected.algorithm)
-        return await compare(part.path, expected, work, self._tools.reading)
-
     async def _commit(self, part: PartFile) -> None:
         overwrite = self._strategy is FileExistsStrategy.OVERWRITE
         assert part.state.total is not None
         size = part.state.total
         while True:
-            commit = self._tools.disk.submit(
-                part.commit, size, overwrite=overwrite, marks=self._marks(part)
+            work = self._tools.disk.submit(
+                commit, part, size, overwrite=overwrite, marks=self._marks(part)
             )
             try:
-                return await _uninterrupted(commit)
+                return await _uninterrupted(work)
             except FileExistsError:  # another program was quicker
                 if self._strategy is not FileExistsStrategy.RENAME:
                     await self._tools.disk.run(part.checkpoint, part.state.written)

@@ -22,6 +22,7 @@ from rheo_core.events import (
     DownloadPriorityChangedEvent,
     DownloadQueuedEvent,
     DownloadRemovedEvent,
+    DownloadRepairingEvent,
     DownloadResumedEvent,
     DownloadRetryingEvent,
     DownloadSkippedEvent,
@@ -79,6 +80,11 @@ class Lifecycle:
         """Its hash is being checked."""
         self._change(record, DownloadStatus.VERIFYING)
         self._publish(record, DownloadValidatingEvent, algorithm=algorithm)
+
+    def repairing(self, record: DownloadRecord, bad: int, pieces: int, host: str) -> None:
+        """Some of its pieces are bad and are fetched again."""
+        self._change(record, DownloadStatus.IN_PROGRESS)
+        self._publish(record, DownloadRepairingEvent, bad_pieces=bad, pieces=pieces, host=host)
 
     def completed(self, record: DownloadRecord) -> None:
         """The file is under its final name."""

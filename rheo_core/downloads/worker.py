@@ -14,7 +14,7 @@ from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, source_of
+from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, keep_rejected, source_of
 
 from .attempt import Attempt, Tools
 from .destination import DestinationResolver, Folders, PathLocks
@@ -125,7 +125,7 @@ class DownloadWorker:
         Raises:
             DestinationError: the name cannot be given.
         """
-        return await self._with_part(record, PartFile.keep_rejected)
+        return await self._with_part(record, keep_rejected)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Do something with the part file of a download that does not run."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import FileInUseError
 
+from .folder_sync import sync_folder
+
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -208,13 +210,3 @@ def rename_to_first_free(source: Path, name: str) -> Path:
             rename_without_clobbering(source, target)
             return target
     raise AssertionError("there is always another number")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` last; some network file systems cannot, and that is no error."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -14,7 +14,8 @@ from urllib.parse import quote
 from rheo_core.domain.text import printable
 
 from . import session_schema as schema
-from .files import rename_without_clobbering, sync_folder
+from .files import rename_without_clobbering
+from .folder_sync import sync_folder
 from .session_lock import SessionStoreError
 
 _BUSY_SECONDS = 5.0

@@ -1,7 +1,4 @@
-"""Metalink 4 (RFC 5854) and Metalink 3: files with mirrors, sizes and hashes.
-
-What `<pieces>` says is passed over.
-"""
+"""Metalink 4 (RFC 5854) and Metalink 3: files with mirrors, sizes, hashes, hashes of pieces."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from rheo_core.domain.file_config import normalise_url
-from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
+from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable, redact_url
 
 from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, place_fields, problem_of
@@ -66,6 +63,15 @@ def _explain(error: Exception) -> str:
     return problem_of(error) if isinstance(error, ValueError) else str(error)
 
 
+class _Pieces:
+    """What is read of one `<pieces>` (RFC 5854 4.1.3)."""
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        self.algorithm = _algorithm(attributes)
+        self.length = attributes.get("length", "")
+        self.hashes: list[tuple[str, str]] = []  # the number that Metalink 3 gives each; or ""
+
+
 class _File:
     """What is read of one `<file>`."""
 
@@ -73,7 +79,8 @@ class _File:
         self.line = line
         self.name = name
         self.size = ""
-        self.hashes: dict[str, str] = {}
+        self.hashes: dict[str, str] = {}  # by algorithm
+        self.pieces: dict[str, _Pieces] = {}  # so too
         self.urls: list[tuple[int, str]] = []  # the smallest goes first
 
 
@@ -87,6 +94,7 @@ class _Files:
         self._before = before
         self._path: list[str] = []
         self._file: _File | None = None
+        self._pieces: _Pieces | None = None  # of the file, those that began last
         self._depth = 0  # of the file's element
         self._attributes: dict[str, str] = {}
         self._text: list[str] = []
@@ -105,6 +113,9 @@ class _Files:
             line = self._before + self.parser.parser.CurrentLineNumber
             self._file = _File(line, attributes.get("name", ""))
             self._depth = len(self._path)
+        elif name == "pieces" and self._file is not None:
+            self._pieces = _Pieces(attributes)
+            self._file.pieces[self._pieces.algorithm] = self._pieces
 
     def data(self, text: str) -> None:
         """Characters of an element."""
@@ -119,17 +130,24 @@ class _Files:
         if (file := self._file) is None:
             return
         if depth == self._depth:
-            self._file = None
+            self._file = self._pieces = None
             self.done.append(_found(file))
         elif name == "size" and inside == "file":
             file.size = text
         elif name == "hash" and inside in {"file", "verification"}:
-            file.hashes[self._attributes.get("type", "").lower().replace("-", "")] = text
+            file.hashes[_algorithm(self._attributes)] = text
+        elif name == "hash" and inside == "pieces" and self._pieces is not None:
+            self._pieces.hashes.append((self._attributes.get("piece", ""), text))
         elif name == "url" and inside in {"file", "resources"}:
             file.urls.append((_rank(self._attributes), text))
 
     def close(self) -> None:
         """The document ends."""
+
+
+def _algorithm(attributes: dict[str, str]) -> str:
+    """The `type` of a hash as `HashAlgorithm` would call it: `sha-256` is `sha256`."""
+    return attributes.get("type", "").lower().replace("-", "")
 
 
 def _rank(attributes: dict[str, str]) -> int:
@@ -151,8 +169,9 @@ def _found(file: _File) -> Found:
         fields: dict[str, Any] = place_fields(file.name, "name")
         fields |= {"url": usable[0], "mirrors": tuple(usable[1:])}
         if file.size:
-            fields["size_bytes"] = _size(file.size)
+            fields["size_bytes"] = _number(file.size, "size")
         fields |= _hash(file.hashes)
+        fields |= _pieces(file.pieces)
     except ValueError as error:
         return Found(file.line, text, {}, problem=problem_of(error), form=form)
     if len(usable) > 1:
@@ -169,9 +188,9 @@ def _normalised(url: str) -> str:
         return ""
 
 
-def _size(text: str) -> int:
+def _number(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise ValueError(f"size {printable(text[:40])!r} is no number of bytes")
+        raise ValueError(f"{what} {printable(text[:40])!r} is no number of bytes")
     return int(text)
 
 
@@ -182,3 +201,23 @@ def _hash(hashes: dict[str, str]) -> dict[str, HashConfig]:
             checksum = f"{algorithm.value}:{digest}"
             return {"hash_config": HashConfig.from_checksum_string(checksum)}
     return {}
+
+
+def _pieces(found: dict[str, _Pieces]) -> dict[str, PieceHashes]:
+    """Those of the strongest algorithm that is known. SHA-1 will do: it only finds the damage."""
+    for algorithm in _BEST_HASHES:
+        pieces = found.get(algorithm.value)
+        if pieces is not None and pieces.hashes:
+            length = _number(pieces.length, "length of a piece")
+            hashes = _in_order(pieces.hashes)
+            return {"pieces": PieceHashes(algorithm=algorithm, length=length, hashes=hashes)}
+    return {}
+
+
+def _in_order(hashes: list[tuple[str, str]]) -> tuple[str, ...]:
+    """The digests by the numbers that Metalink 3 gives them; Metalink 4 gives none."""
+    by_number = {number or str(place): digest for place, (number, digest) in enumerate(hashes)}
+    digests = tuple(by_number.get(str(place), "") for place in range(len(hashes)))
+    if missing := digests.count(""):
+        raise ValueError(f"{missing:,} of {len(hashes):,} piece hashes are missing or empty")
+    return digests

@@ -1,9 +1,12 @@
 """How bytes get from a URL into a file."""
 
+from .committing import commit
 from .hosts import Hosts
 from .limits import Limits, Throttle, TokenBucket
 from .part_file import PartFile
-from .plan import Plan
+from .pieces import gaps
+from .plan import Plan, RangeRefusedError
+from .rejected import keep_rejected, reject, take_out_bad_pieces
 from .sidecar import fetch_checksum
 from .state import source_of
 from .transfer import Transfer, TransferOptions
@@ -13,10 +16,16 @@ __all__ = [
     "Limits",
     "PartFile",
     "Plan",
+    "RangeRefusedError",
     "Throttle",
     "TokenBucket",
     "Transfer",
     "TransferOptions",
+    "commit",
     "fetch_checksum",
+    "gaps",
+    "keep_rejected",
+    "reject",
     "source_of",
+    "take_out_bad_pieces",
 ]

@@ -24,8 +24,8 @@ _WORTH_TAKING = 16 << 10
 
 _OVERFLOW = 64 << 10
 
-Count = Callable[[int], None]
-"""Told how many bytes came, as soon as they came."""
+Count = Callable[[int], bool]
+"""Told how many bytes came, as soon as they came; says whether that is enough."""
 
 
 class ParsedBody:
@@ -37,7 +37,7 @@ class ParsedBody:
         self._chunks: list[bytes] = []
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
-        """Up to `capacity` bytes, or those of a second; empty at the end."""
+        """Up to `capacity` bytes, or enough, or those of a second; empty at the end."""
         collected = 0
         patience = time.monotonic() + _LONGEST_BATCH
         while collected < capacity and time.monotonic() < patience:
@@ -47,7 +47,8 @@ class ParsedBody:
                 break
             self._chunks.append(chunk)
             collected += len(chunk)
-            count(len(chunk))
+            if count(len(chunk)):
+                break
         return self.rest()
 
     def all_here(self) -> bytes | None:
@@ -106,19 +107,19 @@ class TakenBody(asyncio.BufferedProtocol):
         self._transport.set_protocol(self)
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
-        """`capacity` bytes, or those of a second; empty at the end of the connection.
+        """`capacity` bytes, or enough, or those of a second; empty at the end of the connection.
 
         What it returns stays untouched until the next but one call.
 
         Raises:
             DownloadTimeoutError: nothing came for too long.
         """
-        if self._uncounted:
-            count(self._uncounted)
-            self._uncounted = 0
         self._count = count
         self._capacity = capacity
-        size = min(capacity, self._filled + self._missing + 1)
+        early, self._uncounted = self._uncounted, 0
+        if early and count(early):
+            self._capacity = self._filled
+        size = min(self._capacity, self._filled + self._missing + 1)
         if len(self._front) < size:
             grown = bytearray(size)
             grown[: self._filled] = self._front[: self._filled]
@@ -171,8 +172,8 @@ class TakenBody(asyncio.BufferedProtocol):
         self._filled += nbytes
         self._missing -= nbytes
         self._active_at = self._loop.time()
-        if self._count is not None:
-            self._count(nbytes)
+        if self._count is not None and self._count(nbytes):
+            self._capacity = self._filled
         if self._filled >= self._capacity or not self._missing:
             self._transport.pause_reading()
             self._wake()
@@ -248,11 +249,12 @@ async def receive(
     loop = asyncio.get_running_loop()
     writer = _Writer(part, disk, segment)
 
-    def count(fresh: int) -> None:
+    def count(fresh: int) -> bool:
         segment.received += fresh
         segment.active_at = loop.time()
         record.bytes_downloaded += fresh
         record.transferred += fresh
+        return segment.end is not None and segment.received >= segment.end
 
     throttle.join()
     try:

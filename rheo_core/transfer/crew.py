@@ -14,9 +14,9 @@ from rheo_core.domain.text import printable
 
 from .body import receive
 from .part_file import PartFile
-from .plan import ChangedError, RangeRefusedError, check_version
+from .plan import ChangedError, RangeRefusedError
 from .request import Request
-from .segments import STALLED_SECONDS, Segment, SegmentMap
+from .segments import Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
 
@@ -30,7 +30,12 @@ _JOIN_AFTER = 0.1
 """Seconds of transfer that are watched before more connections join."""
 
 _WORTH_SECONDS = 1.0
-"""More connections join where the rest would take longer than this."""
+"""More connections join where the largest segment would take longer than this."""
+
+_WORTH_AT_LEAST = 0.1
+_WORTH_TIMES = 4
+"""Where connections begin soon, a shorter rest is worth one: so many times what one took to begin,
+but no less than `_WORTH_AT_LEAST` seconds."""
 
 
 class Crew:
@@ -138,10 +143,12 @@ class Crew:
         """Fetch a segment over a connection of its own."""
         state = self._part.state
         request = self._transfer.request(source, segment, state, is_counted=is_counted)
+        asked = self._loop.time()
         try:
             async with await request.open() as reply:
+                self._segments.note_join(self._loop.time() - asked)
                 if not reply.plan.partial:
-                    check_version(reply.plan, state.total, state.validator)
+                    reply.check_version()
                     raise RangeRefusedError("the server sends the whole file for a range")
                 if self._ranges_work is None:  # the others need not wait for the next look
                     self._ranges_work = True
@@ -155,6 +162,7 @@ class Crew:
         """Look at the connections that have ended."""
         for task in [task for task in self._tasks if task.done()]:
             segment, source = self._tasks.pop(task)
+            self._transfer.sources.note(source, segment.began_with, segment.written)
             segment.is_busy = False
             source.connections -= 1
             error = None if task.cancelled() else task.exception()
@@ -184,7 +192,7 @@ class Crew:
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""
-        if self._part.state.validator.if_range is None or not self._part.is_begun:
+        if not self._part.is_guarded or not self._part.is_begun:
             return  # nobody can join
         if not self._tasks and not self._segments.received:
             return  # the first one brought nothing: the next source may begin with its own version
@@ -204,11 +212,10 @@ class Crew:
             self._release_overtaken()
 
     def _release_overtaken(self) -> None:
-        """End connections that stalled and whose rest was given to another one."""
-        now = self._loop.time()
+        """End connections whose rest was given to another one."""
         for task, (segment, _) in self._tasks.items():
-            overtaken = segment.end is not None and not segment.missing
-            if overtaken and now - segment.active_at >= STALLED_SECONDS:
+            if segment.is_overtaken:
+                segment.is_overtaken = False  # once: what came is being written then
                 task.cancel()
 
     def _is_worth_more(self) -> bool:
@@ -220,11 +227,19 @@ class Crew:
             return False
         now = self._loop.time()
         elapsed = now - self._began
-        gained = self._segments.received - self._had
         if elapsed < _JOIN_AFTER:
             return False
-        lasts = self._segments.missing * elapsed > gained * _WORTH_SECONDS
+        usual = (self._segments.received - self._had) / elapsed / max(len(self._tasks), 1)
+        lasts = self._segments.lasts_longer(self._worth_seconds, now, usual)
         return lasts or self._segments.laggard(now, compare=self._transfer.is_unlimited) is not None
+
+    @property
+    def _worth_seconds(self) -> float:
+        """A rest of so many seconds is worth another connection."""
+        took = self._segments.join_seconds
+        if took is None:
+            return _WORTH_SECONDS
+        return min(_WORTH_SECONDS, max(took * _WORTH_TIMES, _WORTH_AT_LEAST))
 
     def _check_complete(self) -> None:
         if self._segments.is_complete:
@@ -235,7 +250,7 @@ class Crew:
 
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
         """Note what came, where another attempt can go on from it."""
-        is_of_use = self._part.state.validator.if_range is not None and self._part.is_begun
+        is_of_use = self._part.is_guarded and self._part.is_begun
         if not is_of_use or not self._transfer.record.keep_partial:
             return
         work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
@@ -253,7 +268,8 @@ class Crew:
         while any(not task.done() for task in self._tasks):
             with suppress(asyncio.CancelledError):  # another one may come meanwhile
                 await asyncio.wait(self._tasks)
-        for task, (_, source) in self._tasks.items():
+        for task, (segment, source) in self._tasks.items():
+            self._transfer.sources.note(source, segment.began_with, segment.written)
             source.connections -= 1
             if not task.cancelled():
                 task.exception()  # seen

@@ -17,22 +17,17 @@ from isal import isal_zlib
 from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
-    FileExistsError,
     FileInUseError,
 )
-from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
+from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.infrastructure.files import (
-    create_whole,
     open_locked,
-    rename_to_first_free,
-    rename_without_clobbering,
-    sync_folder,
     unfinished,
     write_atomically,
 )
-from rheo_core.infrastructure.marks import FileMarks
 
 from .disk_errors import named_errors
+from .pieces import check_pieces
 from .plan import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -41,7 +36,6 @@ from .state import PartState, encode_state, read_state, state_bytes
 _READ_BYTES = 1 << 20
 _MOST_HELD = 256 << 10
 """Bytes of a file that may wait in memory for the end of the transfer."""
-_NO_MARKS = FileMarks()
 _ROOM_FOR_STATE = 64 << 10
 """Bytes given up at the end of what came, where a full disk leaves no room for the state."""
 
@@ -53,23 +47,32 @@ class PartFile:
     programs away while it is open.
     """
 
-    def __init__(self, destination: Path, source: str, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        destination: Path,
+        source: str,
+        *,
+        durable: bool = True,
+        pieces: PieceHashes | None = None,
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
             destination: where the finished file goes.
             source: tells which download it is of; see `source_of`.
             durable: whether bytes are synced to the disk before anything relies on them.
+            pieces: by which whoever finishes the file will tell its good bytes from bad ones.
         """
         self.destination = destination
         self.source = source
         self.path, self.state_path = _paths(destination)
         self.state = PartState(source)
-        self._durable = durable
+        self.durable = durable
+        self.pieces = pieces
         self._descriptor: int | None = None
         self._running: RunningHash | None = None
-        self._was_resumed = False
-        self._held: bytes | None = None  # all there is of a small file, not on the disk yet
+        self.was_resumed = False
+        self.held: bytes | None = None  # all there is of a small file, not on the disk yet
         self.is_begun = False  # the disk knows of the version that `state` tells of
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
@@ -86,11 +89,16 @@ class PartFile:
         Raises:
             OSError: it cannot be read.
         """
-        if self._held is not None:
-            return hashlib.new(algorithm, self._held, usedforsecurity=False).hexdigest()
+        if self.held is not None:
+            return hashlib.new(algorithm, self.held, usedforsecurity=False).hexdigest()
         self.hash_with(algorithm)
         assert self._running is not None
-        return self._running.finish(self._fd, stop)
+        return self._running.finish(self.descriptor, stop)
+
+    def restart_hash(self) -> None:
+        """Bytes that were written have changed."""
+        if self._running is not None:
+            self._running.restart()
 
     def owner(self) -> str | None:
         """Which download began what is there; None where no state tells."""
@@ -100,7 +108,7 @@ class PartFile:
     def adopt(self, earlier: Path) -> None:
         """Take over what this download began under another name."""
         other = PartFile(earlier, self.source)
-        if os.path.lexists(self.path) or not other._is_ours_alone():
+        if os.path.lexists(self.path) or not other.take_alone():
             return
         try:
             with named_errors(self.path):
@@ -110,7 +118,7 @@ class PartFile:
                     other.path.replace(self.path)
                 other.state_path.unlink()
         finally:
-            other._close()
+            other.close()
 
     def open(self, stop: threading.Event | None = None) -> None:
         """Create it, or take up what an earlier attempt left.
@@ -128,9 +136,9 @@ class PartFile:
             self._descriptor = open_locked(self.path, os.O_CREAT)
             try:
                 self.state = self._take_up(stop or threading.Event())
-                self._was_resumed = self.is_begun = bool(self.state.written)
+                self.was_resumed = self.is_begun = bool(self.state.written)
             except BaseException:
-                self._close()
+                self.close()
                 raise
 
     def prepare(self) -> None:
@@ -166,7 +174,7 @@ class PartFile:
 
     def _take_up(self, stop: threading.Event) -> PartState:
         """What of the bytes found can be relied on."""
-        found = os.fstat(self._fd)
+        found = os.fstat(self.descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise DestinationError(self.path, "not a regular file")
         if found.st_nlink > 1:
@@ -178,26 +186,33 @@ class PartFile:
             return PartState(self.source)
         with suppress(FileNotFoundError):  # what a kill in the middle of a checkpoint leaves
             unfinished(self.state_path).unlink()
-        if state.is_rejected:
+        if state.is_rejected and not state.written:
             return state  # kept for the user until a new version of it begins
-        if not state.can_resume:
+        if not self._can_resume(state):
             return PartState(self.source)
         if self._running is None and state.promised is not None:
             self.hash_with(state.promised.algorithm)
         # Nobody may have cut or changed them since.
-        intact = all(self._crc_of(piece, stop) == piece.crc for piece in state.written)
+        intact = all(self._crc_of(there, stop) == there.crc for there in state.written)
         if intact or stop.is_set():  # stopped: what nobody has checked stays for the next time
             return state
-        self._restart_hash()
-        return PartState(self.source)
+        self.restart_hash()
+        if self.pieces is None:
+            return PartState(self.source)
+        checked = check_pieces(self.descriptor, self.pieces, state.total, state.written, stop)
+        return state if stop.is_set() else replace(state, written=checked.good)
 
-    def _crc_of(self, piece: WrittenRange, stop: threading.Event) -> int | None:
+    def _can_resume(self, state: PartState) -> bool:
+        """Whether another attempt may go on from what `state` tells of."""
+        return state.can_resume or (self.pieces is not None and bool(state.written))
+
+    def _crc_of(self, there: WrittenRange, stop: threading.Event) -> int | None:
         """CRC-32 of what the file holds there; None where it is too short, or when stopped."""
-        crc, offset = 0, piece.start
-        while offset < piece.end:
+        crc, offset = 0, there.start
+        while offset < there.end:
             if stop.is_set():
                 return None
-            data = os.pread(self._fd, min(_READ_BYTES, piece.end - offset), offset)
+            data = os.pread(self.descriptor, min(_READ_BYTES, there.end - offset), offset)
             if not data:
                 return None
             crc = isal_zlib.crc32(data, crc)
@@ -208,10 +223,6 @@ class PartFile:
     def _hash(self, offset: int, data: bytes | memoryview) -> None:
         if self._running is not None:
             self._running.feed(offset, data)
-
-    def _restart_hash(self) -> None:
-        if self._running is not None:
-            self._running.restart()
 
     def expect(
         self,
@@ -226,8 +237,8 @@ class PartFile:
         checksum that the server gives for it, `modified` the time (seconds since the epoch).
         """
         self.state = PartState(self.source, total, validator, promised=promised, modified=modified)
-        self._held = None
-        self._was_resumed = False
+        self.held = None
+        self.was_resumed = False
         self.is_begun = False
 
     def begin(self) -> None:
@@ -242,13 +253,13 @@ class PartFile:
             self.open()
         if expected.total is not None:
             self.check_room(expected.total)
-        self.state, self._was_resumed = expected, False
-        self._restart_hash()
+        self.state, self.was_resumed = expected, False
+        self.restart_hash()
         with named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's. It
             # only has to be there while the part file is, so nothing is synced.
             write_atomically(self.state_path, encode_state(self.state), durable=False)
-            os.ftruncate(self._fd, 0)
+            os.ftruncate(self.descriptor, 0)
         self.is_begun = True
 
     def can_hold(self, size: int | None) -> bool:
@@ -260,20 +271,20 @@ class PartFile:
 
     def hold(self, data: bytes | memoryview) -> None:
         """Take all bytes of the expected version; they go to the disk with `commit`."""
-        self._held = bytes(data)
+        self.held = bytes(data)
 
     @property
     def is_holding(self) -> bool:
         """Whether bytes wait in memory."""
-        return self._held is not None
+        return self.held is not None
 
     def write_held(self) -> None:
         """Put what waits in memory into the part file after all, and into `state`."""
-        if self._held is not None:
+        if self.held is not None:
             self.begin()
-            crc = self.write(0, self._held)
-            self.state = replace(self.state, written=(WrittenRange(0, len(self._held), crc),))
-            self._held = None
+            crc = self.write(0, self.held)
+            self.state = replace(self.state, written=(WrittenRange(0, len(self.held), crc),))
+            self.held = None
 
     def check_room(self, size: int) -> None:
         """See that the rest of a file of `size` bytes fits on the disk.
@@ -282,8 +293,8 @@ class PartFile:
             DiskFullError: it does not.
         """
         with named_errors(self.path):
-            disk = os.fstatvfs(self._fd)
-            written = os.fstat(self._fd).st_blocks * 512
+            disk = os.fstatvfs(self.descriptor)
+            written = os.fstat(self.descriptor).st_blocks * 512
             missing = size - written - disk.f_bavail * disk.f_frsize
         if missing > 0 and disk.f_blocks:  # some file systems do not know their size
             raise DiskFullError(self.path, missing)
@@ -293,7 +304,7 @@ class PartFile:
         with named_errors(self.path):
             view = memoryview(data)
             while view:
-                written = os.pwrite(self._fd, view, offset)
+                written = os.pwrite(self.descriptor, view, offset)
                 self._hash(offset, view[:written])
                 view = view[written:]
                 offset += written
@@ -303,9 +314,9 @@ class PartFile:
         """Make these bytes durable, then the state that says so."""
         state = replace(self.state, written=written)
         with named_errors(self.path):
-            if self._durable:
-                os.fdatasync(self._fd)
-            write_atomically(self.state_path, encode_state(state), durable=self._durable)
+            if self.durable:
+                os.fdatasync(self.descriptor)
+            write_atomically(self.state_path, encode_state(state), durable=self.durable)
         self.state = state
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
@@ -323,120 +334,41 @@ class PartFile:
 
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
         """Give up the last bytes that came, and their blocks with them."""
-        *others, last = sorted(written, key=lambda piece: piece.start)
+        *others, last = sorted(written, key=lambda there: there.start)
         rest = replace(last, end=max(last.end - _ROOM_FOR_STATE, last.start))
         with named_errors(self.path):
-            os.ftruncate(self._fd, rest.end)
-            self._restart_hash()
+            os.ftruncate(self.descriptor, rest.end)
+            self.state = replace(self.state, is_rejected=False)  # not whole any more
+            self.restart_hash()
             crc = self._crc_of(rest, threading.Event())
         return (*others, replace(rest, crc=crc or 0)) if rest.end > rest.start else tuple(others)
 
-    def commit(self, size: int, *, overwrite: bool, marks: FileMarks = _NO_MARKS) -> None:
-        """Give the finished file its name, durably; it has its marks by then.
-
-        Raises:
-            FileExistsError: the name was taken meanwhile; the part file stays.
-        """
-        with named_errors(self.destination):
-            try:
-                if overwrite or not self._commit_held(marks):
-                    self.write_held()
-                    self._commit_part(size, marks, overwrite=overwrite)
-            except OSError as error:
-                if error.errno == errno.EEXIST:
-                    self.write_held()
-                    raise FileExistsError(self.destination) from None
-                raise
-            if self._durable:
-                sync_folder(self.destination.parent)
-
-    def _commit_held(self, marks: FileMarks) -> bool:
-        if self._held is None:
-            return False
-        is_there = create_whole(
-            self.destination, self._held, durable=self._durable, finish=marks.put
-        )
-        if is_there:
-            self._held = None
-        return is_there
-
-    def _commit_part(self, size: int, marks: FileMarks, *, overwrite: bool) -> None:
-        os.ftruncate(self._fd, size)
-        marks.put(self._fd)
-        if self._durable:
-            os.fsync(self._fd)
-        if overwrite:
-            _refuse_special(self.destination)
-            self.path.replace(self.destination)
-        else:
-            rename_without_clobbering(self.path, self.destination)
-        with suppress(OSError):  # the file has its name: nothing can undo that
-            if not os.path.lexists(self.path):  # else the state says whose that is
-                self.state_path.unlink()
-        self._close()
-
-    def reject(self) -> None:
-        """The file is whole and not what its checksum promised: resume nothing of it.
-
-        The user may want it all the same. Not so where it came over several attempts: the server
-        may have changed it meanwhile under the same validator, and a splice is of no use.
-        """
-        if self._was_resumed:
-            self.discard()
-            return
-        try:
-            self.write_held()
-        finally:
-            self._held = None  # where it cannot be written, no other attempt may go on from it
-        self.state = PartState(self.source, is_rejected=True)  # total 0 would pass for whole
-        with named_errors(self.path):
-            write_atomically(self.state_path, encode_state(self.state), durable=self._durable)
-
-    def keep_rejected(self) -> Path | None:
-        """Give rejected data the first free of the names `NAME.unverified`, `….1` and so on.
-
-        None where there is none of this download.
-
-        Raises:
-            DestinationError: the name cannot be given; the data is where it was.
-        """
-        state = read_state(self.state_path)
-        if state is None or not state.is_rejected or not self._is_ours_alone():
-            return None
-        try:
-            with named_errors(self.path):
-                kept = rename_to_first_free(self.path, f"{self.destination.name}.unverified")
-                self.state_path.unlink()
-                return kept
-        finally:
-            self._close()
-
     def release(self, *, keep: bool) -> None:
         """Let go of the file; what another attempt or the user can use stays if `keep`."""
-        if keep and self._held is not None:
+        if keep and self.held is not None:
             with suppress(DestinationError):
                 self.write_held()
                 self.checkpoint(self.state.written)
-        self._held = None
+        self.held = None
         if self._descriptor is None:
             return
-        if keep and (self.state.can_resume or self.state.is_rejected):
-            self._close()
+        if keep and (self._can_resume(self.state) or self.state.is_rejected):
+            self.close()
         else:
             self.discard()
 
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
-        self._held = None
+        self.held = None
         self._drop_committed()
-        if self._descriptor is None and not self._is_ours_alone() and not self._is_blank():
+        if self._descriptor is None and not self.take_alone() and not self._is_blank():
             return
         for path in (self.path, self.state_path):
             with suppress(OSError):
                 path.unlink()
-        self._close()
+        self.close()
 
-    def _is_ours_alone(self) -> bool:
+    def take_alone(self) -> bool:
         """Whether what is there is of this download alone; it is open then, where it exists."""
         if self.owner() != self.source:
             return False
@@ -459,10 +391,16 @@ class PartFile:
                 return True
         return False
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the file and leave it as it is."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether bytes of several requests may meet in it: a validator or pieces guard it."""
+        return self.state.validator.if_range is not None or self.pieces is not None
 
     @property
     def is_open(self) -> bool:
@@ -470,7 +408,8 @@ class PartFile:
         return self._descriptor is not None
 
     @property
-    def _fd(self) -> int:
+    def descriptor(self) -> int:
+        """Of the open file."""
         assert self._descriptor is not None, "the part file is not open"
         return self._descriptor
 
@@ -479,10 +418,3 @@ def _paths(destination: Path) -> tuple[Path, Path]:
     """The part file and the state file of a destination."""
     part = destination.with_name(f"{destination.name}.part")
     return part, part.with_name(f"{part.name}.state")
-
-
-def _refuse_special(path: Path) -> None:
-    """Overwriting means a regular file: not a folder, a device or where a link points."""
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise DestinationError(path, "exists and is not a regular file")

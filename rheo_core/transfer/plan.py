@@ -194,15 +194,17 @@ def _retry_after(value: str) -> float | None:
 
 
 def check_version(
-    plan: Plan, total: int | None, validator: Validator, promised: HashConfig | None = None
+    plan: Plan, total: int | None, validator: Validator | None, promised: HashConfig | None = None
 ) -> None:
     """See that a 206 belongs to the version begun, whatever the server made of If-Range.
+
+    `validator` None: any will do, as all bytes are checked in the end.
 
     Raises:
         ChangedError: it does not.
     """
     told = plan.validator
-    same = told.if_range == validator.if_range
+    same = validator is None or told.if_range == validator.if_range
     if not same or (None not in (total, plan.total) and plan.total != total):
         raise ChangedError("the file on the server is another one than before")
     if (

@@ -17,7 +17,7 @@ from rheo_core.infrastructure.http import Exchange, Requester
 from .body import Body, body_of
 from .errors import translation
 from .hosts import Connection, Hosts
-from .plan import Plan, check_version, read_plan
+from .plan import Plan, Validator, check_version, read_plan
 from .segments import Segment
 from .sources import Source
 from .state import PartState
@@ -38,6 +38,7 @@ class Request:
         source: where it goes to.
         segment: what is asked for.
         state: what is known of the file.
+        version: what the reply must agree with; None: with none, as all is checked in the end.
         timeouts: limits of patience.
         options: what its download says of requests.
     """
@@ -53,6 +54,7 @@ class Request:
         source: Source,
         segment: Segment,
         state: PartState,
+        version: Validator | None,
         timeouts: aiohttp.ClientTimeout,
         options: RequestOptions,
     ) -> None:
@@ -62,6 +64,7 @@ class Request:
         self._source = source
         self._segment = segment
         self._state = state
+        self._version = version
         self._timeouts = timeouts
         self._options = options
         self._exchange: Exchange | None = None
@@ -101,7 +104,7 @@ class Request:
         await self._leave(error)
 
     async def _ask(self) -> None:
-        asked = _range_headers(self._segment, self._state)
+        asked = _range_headers(self._segment, self._state.total, self._version)
         self._exchange = self._requester.get(
             self._source.url, _HEADERS | asked, self._timeouts, self._options
         )
@@ -114,8 +117,17 @@ class Request:
             reply.status, reply.reason or "", reply.headers, _length(reply), offset
         )
         if self.plan.partial:
-            state = self._state
-            check_version(self.plan, state.total, state.validator, state.promised)
+            self.check_version()
+            self._source.version = self.plan.validator
+
+    def check_version(self) -> None:
+        """See that the reply is of the version begun.
+
+        Raises:
+            ChangedError: it is not.
+        """
+        state = self._state
+        check_version(self.plan, state.total, self._version, state.promised)
 
     async def _leave(self, error: BaseException | None) -> None:
         """Let go of reply and connection; raise what went wrong, if it has another name here."""
@@ -145,13 +157,17 @@ class Request:
         return lost and self._hosts.bears_others(self._source.host)
 
 
-def _range_headers(segment: Segment, state: PartState) -> dict[str, str]:
-    """Ask for a range only where a strong validator guards it (RFC 9110 13.1.5)."""
-    if_range = state.validator.if_range
-    if if_range is None or (segment.received == 0 and segment.end == state.total):
+def _range_headers(
+    segment: Segment, total: int | None, version: Validator | None
+) -> dict[str, str]:
+    """Ask for a range where a strong validator guards it (RFC 9110 13.1.5), or none has to."""
+    if segment.received == 0 and segment.end == total:
         return {}
-    last = "" if segment.end in (None, state.total) else str(segment.end - 1)
-    return {"Range": f"bytes={segment.received}-{last}", "If-Range": if_range}
+    last = "" if segment.end in (None, total) else str(segment.end - 1)
+    asked = {"Range": f"bytes={segment.received}-{last}"}
+    if version is None:
+        return asked
+    return {} if version.if_range is None else {**asked, "If-Range": version.if_range}
 
 
 def _check_coding(reply: aiohttp.ClientResponse) -> None:

@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SMALLEST_PIECE = 1 << 20
-"""Bytes; a piece is not split where its halves would be smaller."""
+SMALLEST_SEGMENT = 512 << 10
+"""Bytes; a segment is not split where its halves would be smaller."""
 
 STALLED_SECONDS = 3.0
-"""A connection that brought nothing for so long loses its piece to one that is free."""
+"""A connection that brought nothing for so long loses its segment to one that is free."""
 
 SLOWER_TIMES = 4
 """So does one that is so many times slower than the best, where its rest takes longer than that."""
 
 _YOUNG_SECONDS = 1.0
+
+_PROMPT_SECONDS = 0.1
+_PROMPT_TIMES = 10
+"""Near the end, with nothing left to split, so many times what a connection takes to begin stand
+for `STALLED_SECONDS`, but no less than these: few bytes are at stake, and all wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Segment:
     active_at: float = 0.0  # when bytes last came; the loop's clock
     began_at: float = 0.0  # when its connection began
     began_with: int = 0  # offset at that time
+    is_overtaken: bool = False  # another connection has got what it lacks
 
     def speed(self, now: float) -> float:
         """Bytes/s of its connection, on average; 0.0 while it is too young to tell."""
@@ -69,15 +75,16 @@ class SegmentMap:
 
     def __init__(self, total: int | None, written: Sequence[WrittenRange] = ()) -> None:
         self.total = total
-        self._thefts = 0  # pieces taken from stalled connections; each makes the next one wait
+        self.join_seconds: float | None = None  # what a connection takes to begin, at the least
+        self._thefts = 0  # segments taken from stalled connections; each makes the next one wait
         self._segments: list[Segment] = []
-        starts = sorted(written, key=lambda piece: piece.start)
+        starts = sorted(written, key=lambda there: there.start)
         if not starts or starts[0].start > 0:
             first_end = starts[0].start if starts else total
             self._segments.append(Segment(0, first_end, 0, 0))
-        ends = [piece.start for piece in starts[1:]] + [total]
-        for piece, end in zip(starts, ends, strict=False):
-            self._segments.append(Segment(piece.start, end, piece.end, piece.end, piece.crc))
+        ends = [there.start for there in starts[1:]] + [total]
+        for there, end in zip(starts, ends, strict=False):
+            self._segments.append(Segment(there.start, end, there.end, there.end, there.crc))
 
     @property
     def is_complete(self) -> bool:
@@ -94,18 +101,32 @@ class SegmentMap:
         """Bytes that have not come; 0 while the size is unknown."""
         return sum(segment.missing for segment in self._segments)
 
+    def note_join(self, seconds: float) -> None:
+        """A connection took so long to begin."""
+        known = self.join_seconds
+        self.join_seconds = seconds if known is None else min(known, seconds)
+
+    def lasts_longer(self, seconds: float, now: float, usual: float) -> bool:
+        """Whether the largest segment takes longer than this.
+
+        At the speed of its connection, or at the `usual` one (bytes/s) while it is young.
+        """
+        largest = self._largest
+        return largest.missing > (largest.speed(now) or usual) * seconds
+
     def laggard(self, now: float, *, compare: bool = True) -> Segment | None:
-        """A piece that another connection would bring sooner: its own has stalled, or is far
+        """A segment that another connection would bring sooner: its own has stalled, or is far
         slower than the best was (where speeds may be compared).
         """
         best = max(segment.speed(now) for segment in self._segments) if compare else 0.0
+        patience = self._patience(is_unlimited=compare)
         for segment in self._segments:
             if not (segment.is_busy and segment.missing):
                 continue
-            if now - segment.active_at >= self._patience:
+            if now - segment.active_at >= patience:
                 return segment
             speed = segment.speed(now)
-            if 0 < speed * SLOWER_TIMES < best and segment.missing > speed * self._patience:
+            if 0 < speed * SLOWER_TIMES < best and segment.missing > speed * patience:
                 return segment
         return None
 
@@ -119,23 +140,23 @@ class SegmentMap:
 
     def first(self) -> Segment:
         """Take the first segment that lacks something; for the first connection."""
-        incomplete = (piece for piece in self._segments if not piece.is_complete)
+        incomplete = (segment for segment in self._segments if not segment.is_complete)
         segment = next(incomplete, self._segments[0])  # an empty file has nothing to lack
         segment.is_busy = True
         return segment
 
     def take(self, now: float, *, compare: bool = True) -> Segment | None:
-        """Work for one more connection: what nobody fetches, else half of the largest piece.
+        """Work for one more connection: what nobody fetches, else half of the largest segment.
 
-        The rest of a laggard's piece is taken whole. None where there is nothing worth a
+        The rest of a laggard's segment is taken whole. None where there is nothing worth a
         connection.
         """
         segment = next((s for s in self._segments if s.missing and not s.is_busy), None)
         if segment is None:
-            largest = max(self._segments, key=lambda piece: piece.missing)
+            largest = self._largest
             if laggard := self.laggard(now, compare=compare):
                 segment = self._split(laggard, whole=True)
-            elif largest.missing >= 2 * SMALLEST_PIECE:
+            elif largest.missing >= 2 * SMALLEST_SEGMENT:
                 segment = self._split(largest, whole=False)
             else:
                 return None
@@ -143,7 +164,7 @@ class SegmentMap:
         return segment
 
     def give_back(self, segment: Segment) -> bool:
-        """Undo a `take` that brought nothing: the piece before it goes on to its end.
+        """Undo a `take` that brought nothing: the segment before it goes on to its end.
 
         False where nobody is there to go on.
         """
@@ -160,16 +181,25 @@ class SegmentMap:
 
     def _split(self, segment: Segment, *, whole: bool) -> Segment:
         middle = segment.received if whole else segment.received + segment.missing // 2
-        piece = Segment(middle, segment.end, middle, middle)
+        second = Segment(middle, segment.end, middle, middle)
         segment.end = middle
         index = self._segments.index(segment)
-        self._segments.insert(index + 1, piece)
+        self._segments.insert(index + 1, second)
         if whole:
             self._thefts += 1
+            segment.is_overtaken = True
             if segment.start == middle:
                 del self._segments[index]  # nothing is left of it
-        return piece
+        return second
 
     @property
-    def _patience(self) -> float:
-        return STALLED_SECONDS * (1 + self._thefts)
+    def _largest(self) -> Segment:
+        return max(self._segments, key=lambda segment: segment.missing)
+
+    def _patience(self, *, is_unlimited: bool) -> float:
+        """Seconds without a byte after which a connection loses its segment."""
+        seconds = STALLED_SECONDS
+        is_near_end = self._largest.missing < 2 * SMALLEST_SEGMENT
+        if is_unlimited and is_near_end and self.join_seconds is not None:
+            seconds = min(seconds, max(self.join_seconds * _PROMPT_TIMES, _PROMPT_SECONDS))
+        return seconds * (1 + self._thefts)

@@ -10,7 +10,7 @@ _GRACE = 0.1
 
 
 class StallWatch:
-    """Looks at one transfer as a whole, however often its pieces change hands.
+    """Looks at one transfer as a whole, however often its segments change hands.
 
     Args:
         record: its counter of bytes.

@@ -28,22 +28,20 @@ class PartState:
     written: tuple[WrittenRange, ...] = ()
     promised: HashConfig | None = None  # checksum of the whole file, as the server gives it
     modified: int | None = None  # Last-Modified, seconds since the epoch
-    is_rejected: bool = False  # whole, and not what its checksum promised; kept for the user
+    is_rejected: bool = False  # whole, and not as promised, but for what `written` tells of
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
     @property
     def offset(self) -> int:
         """Bytes that are there."""
-        return sum(piece.end - piece.start for piece in self.written)
+        return sum(there.end - there.start for there in self.written)
 
     @property
     def can_resume(self) -> bool:
         """Whether a later request may go on: only a strong validator tells versions apart."""
-        return (
-            bool(self.written)
-            and not self.is_rejected
-            and (self.validator.if_range is not None or self.offset == self.total)
+        return bool(self.written) and (
+            self.validator.if_range is not None or self.offset == self.total
         )
 
 
@@ -99,8 +97,8 @@ def state_bytes(path: Path) -> bytes | None:
 
 def _check_ranges(state: PartState) -> None:
     size = float("inf") if state.total is None else state.total
-    for piece in state.written:
-        if not 0 <= piece.start < piece.end <= size:
+    for there in state.written:
+        if not 0 <= there.start < there.end <= size:
             raise ValueError("the state has an impossible range")
     if any(before.end > after.start for before, after in pairwise(state.written)):
         raise ValueError("the state's ranges overlap")

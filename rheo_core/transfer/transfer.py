@@ -21,6 +21,7 @@ from .hosts import Hosts
 from .limits import Limits, Throttle
 from .part_file import PartFile
 from .plan import (
+    ChangedError,
     NothingLeftError,
     Plan,
     RangeRefusedError,
@@ -82,6 +83,8 @@ class Transfer:
         place: Place,
         announce: Callable[[], None],
         explain: Callable[[str], None],
+        *,
+        is_vouched: bool,
     ) -> None:
         self.disk = disk
         self._limits = limits
@@ -95,6 +98,10 @@ class Transfer:
         self._hosts = hosts
         self.sources = Sources(record.config.sources, hosts, options.connections)
         self._timeouts = options.timeouts
+        self._is_vouched = is_vouched  # the file is checked in the end, whatever sources say of it
+        self._limit = record.config.timeout or options.timeout
+        now = asyncio.get_running_loop().time()
+        self._ends_at = None if self._limit is None else now + self._limit
 
     async def run(self, part: PartFile) -> PartFile:
         """Fetch what `part` lacks; return the part file that is whole then.
@@ -105,12 +112,25 @@ class Transfer:
         Raises:
             DownloadError: what came is kept for the next attempt.
         """
-        limit = self.record.config.timeout or self.options.timeout
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout_at(self._ends_at):
                 return await self._rounds(part)
         except TimeoutError as error:
-            raise DownloadTimeoutError("download not complete", limit) from error
+            raise DownloadTimeoutError("download not complete", self._limit) from error
+
+    async def run_with(self, source: Source, part: PartFile) -> PartFile:
+        """As `run`, from one source alone. Where it has another version by now, it fails."""
+        self.sources.alone = self.sources.main = source
+        try:
+            return await self.run(part)
+        finally:
+            self.sources.alone = None
+
+    async def run_anew(self, part: PartFile) -> PartFile:
+        """As `run`, from the first byte, and with sources of one version only."""
+        self._is_vouched = False
+        await self._begin_again(part)
+        return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
         for _ in range(_MOST_ROUNDS + len(self.record.config.mirrors)):
@@ -125,6 +145,8 @@ class Transfer:
                 if _is_all_there(refused, part.state):
                     part.state = replace(part.state, total=part.state.offset)
                     continue
+                if self.sources.alone is not None:
+                    raise
                 self._check_replaced(part.state)
                 # Some servers have an ETag a machine, others one and no ranges.
                 self.options = replace(self.options, connections=1)
@@ -154,23 +176,26 @@ class Transfer:
             # Before anything can fail: who waits for room wants to know how much.
             expected = self.record.config.size_bytes
             self.record.total_bytes = expected if plan.total is None else plan.total
+            self._check_size(plan.total)
             if not plan.partial:
+                if self._goes_on(part, plan):
+                    return False, part
                 self._check_replaced(part.state)
                 before, part = part, await self._place(plan)
                 if part is not before and _continues(plan, part.state):
                     return False, part
                 part.expect(plan.total, plan.validator, plan.promised, plan.modified)
+                self.sources.main.version = plan.validator
                 if not part.can_hold(plan.total):
                     await self.disk.run(part.begin)
             elif part.state.total is None:  # the first reply did not tell it, this one does
                 part.state = replace(part.state, total=plan.total)
-            self._check_size(plan.total)
             if plan.partial and plan.total is not None:
                 await self.disk.run(part.check_room, plan.total)
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        size = sum(piece.end - piece.start for piece in written)
+        size = sum(there.end - there.start for there in written)
         self.record.total_bytes = self.record.bytes_downloaded = size
         part.state = replace(part.state, total=size, written=written)
         if plan.total is None:
@@ -186,6 +211,7 @@ class Transfer:
             data = reply.body.all_here()
             if data is not None:  # there is nobody to set to work
                 part.hold(data)
+                self.sources.note(self.sources.main, 0, len(data))
                 record.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
         segments = SegmentMap(state.total, state.written)
@@ -197,6 +223,12 @@ class Transfer:
         wanted = self.record.config.size_bytes
         if wanted is not None and size is not None and size != wanted:
             raise ProtocolError(f"the server offers {size} bytes, {wanted} were expected")
+        pieces = self.record.config.pieces
+        if size is not None and pieces is not None:
+            try:
+                pieces.check_size(size)
+            except ValueError as error:
+                raise ProtocolError(f"the server offers another file: {error}") from None
 
     async def _check_whole(self, part: PartFile, size: int) -> None:
         """Only now the size of a body without a length is known."""
@@ -245,6 +277,26 @@ class Transfer:
                 "are kept; to fetch the new one, add its link"
             )
 
+    def _goes_on(self, part: PartFile, plan: Plan) -> bool:
+        """Whether what is there stays, although a source sends the whole instead of the rest.
+
+        Where pieces will tell which bytes are bad it does, as far as the first such reply of a
+        source goes: it may have another version, and is asked again with its own validator.
+
+        Raises:
+            ChangedError: in a repair, its version is another one than before.
+        """
+        source, state = self.sources.main, part.state
+        if part.pieces is None or not state.written or plan.total not in (None, state.total):
+            return False
+        if source.version is None:
+            source.version = plan.validator
+            part.state = replace(state, validator=plan.validator)
+            return True
+        if self.sources.alone is not None and source.version != plan.validator:
+            raise ChangedError("the file on the server is another one than before")
+        return False
+
     async def _ask(self, segment: Segment, state: PartState) -> Request:
         """The first one with a reply of use, of the sources in turn.
 
@@ -282,9 +334,23 @@ class Transfer:
             source,
             segment,
             state,
+            self._version_of(source, state),
             self._timeouts,
             self.record.config.options_for(source.url),
         )
+
+    def _version_of(self, source: Source, state: PartState) -> Validator | None:
+        """What replies of `source` must agree with; None: with nothing that is known.
+
+        Validators mean nothing across URLs (RFC 9110 8.8.1). Unless the file is checked in the
+        end, two sources are taken to have one file only where they agree.
+        """
+        if not self._is_vouched:
+            return state.validator
+        version = source.version
+        if version is None and source is self.sources.own:
+            version = state.validator  # that it began with, most likely from here
+        return version if version is not None and version.if_range is not None else None
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:

@@ -1,5 +1,7 @@
 """`rheo download` with all that may be pasted into a list: what it says, and what arrives."""
 
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -13,8 +15,9 @@ from typer.testing import CliRunner
 from rheo_core import FileConfig
 from rheo_core.cli.main import app
 from tests.core.engine import sha256
-from tests.inputs.texts import APACHE_PAGE, CHROME_BASH, METALINK_4
+from tests.inputs.texts import APACHE_PAGE, CHROME_BASH, METALINK_4, SHA1
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import damaged
 
 pytestmark = pytest.mark.usefixtures("environment")
 Run = Callable[..., Awaitable[Any]]
@@ -70,6 +73,72 @@ async def test_a_metalink_is_done(rheo: Run, folder: Path, tmp_path: Path) -> No
     assert result.code == 0, result.err
     assert "hash verified" in result.err
     assert (folder / "x.iso").read_bytes() == BODY
+
+
+LENGTH = 1 << 12
+HASHES = [hashlib.sha1(BODY[at : at + LENGTH]).hexdigest() for at in range(0, len(BODY), LENGTH)]
+METALINKS = {
+    "x.meta4": """<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="x.iso">
+        <size>30000</size><pieces length="4096" type="sha-1">{pieces}</pieces>
+        <url priority="1">{first}</url><url priority="2">{second}</url></file></metalink>""",
+    "x.metalink": """<metalink version="3.0" xmlns="http://www.metalinker.org/"><files>
+        <file name="x.iso"><verification><pieces length="4096" type="sha1">{pieces}</pieces>
+        </verification><resources><url type="http" preference="90">{second}</url>
+        <url type="http" preference="100">{first}</url></resources></file></files></metalink>""",
+}
+
+
+@pytest.mark.parametrize("name", METALINKS)
+async def test_pieces_of_a_metalink_mend_a_file(
+    rheo: Run, folder: Path, tmp_path: Path, name: str
+) -> None:
+    number = ' piece="{}"' if name == "x.metalink" else ""
+    pieces = (f"<hash{number.format(at)}>{hex_}</hash>" for at, hex_ in enumerate(HASHES))
+
+    async def spoilt(exchange: Exchange) -> None:
+        await exchange.serve(damaged(BODY, (5000, 9000), (29_999, 30_000)), ETag='"1"')
+
+    async with MisbehavingServer() as server, MisbehavingServer() as mirror:
+        text = METALINKS[name].format(
+            pieces="\n".join(pieces),
+            first=server.on("/x.iso", spoilt),
+            second=mirror.on("/m", whole),
+        )
+        (tmp_path / name).write_text(text)
+        result = await rheo("download", "-i", tmp_path / name, "-o", folder)
+        told = await rheo(
+            *("download", "-i", tmp_path / name, "-o", folder, "--exists", "overwrite", "--json")
+        )
+    assert result.code == told.code == 0, result.err
+    assert sha256((folder / "x.iso").read_bytes()) == sha256(BODY)
+    assert "repairing x.iso: bad pieces: 3 of 8; fetched again from 127.0.0.1" in result.err
+    starts = {request.range_start for request in mirror.requests}
+    assert starts == {4096, 28_672}
+    events = map(json.loads, told.out.splitlines())
+    (repairing,) = (event for event in events if event["event_type"] == "download.repairing")
+    assert (repairing["bad_pieces"], repairing["pieces"]) == (3, 8)
+
+
+async def test_pieces_that_stay_bad_fail_the_command(
+    rheo: Run, folder: Path, tmp_path: Path
+) -> None:
+    """And the next one fetches these pieces only."""
+    async with MisbehavingServer() as server:
+        url = server.on("/x.iso", whole)
+        pieces = "".join(f"<hash>{hex_}</hash>" for hex_ in [SHA1, *HASHES[1:]])
+        text = METALINKS["x.meta4"].format(pieces=pieces, first=url, second=url)
+        (tmp_path / "x.meta4").write_text(text)
+        result = await rheo("download", "-i", tmp_path / "x.meta4", "-o", folder)
+        assert result.code == 1
+        assert "failed    x.iso: hash mismatch for x.iso: 1 of 8 pieces stay bad" in result.err
+        assert not (folder / "x.iso").exists()
+        good = text.replace(SHA1, HASHES[0])
+        (tmp_path / "x.meta4").write_text(good)
+        before = len(server.requests)
+        result = await rheo("download", "-i", tmp_path / "x.meta4", "-o", folder)
+    assert result.code == 0, result.err
+    assert sha256((folder / "x.iso").read_bytes()) == sha256(BODY)
+    assert [(r.range_start, r.range_end) for r in server.requests[before:]] == [(0, 4096)]
 
 
 async def test_the_links_of_a_page_and_a_pattern_are_done(

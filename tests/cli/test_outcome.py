@@ -22,6 +22,7 @@ from rheo_core.events import (
     DownloadFailedEvent,
     DownloadProgressEvent,
     DownloadQueuedEvent,
+    DownloadRepairingEvent,
     DownloadRetryingEvent,
     DownloadSkippedEvent,
     DownloadStartedEvent,
@@ -39,6 +40,7 @@ SPEED = SpeedMetrics(
     current_speed_bps=10.0, average_speed_bps=5.0, eta_seconds=4000.0, elapsed_seconds=1.0
 )
 PROGRESS = DownloadProgressEvent(**WHICH, bytes_downloaded=50, total_bytes=100, speed=SPEED)
+REPAIRING = DownloadRepairingEvent(**WHICH, bad_pieces=3, pieces=1400, host="example.org")
 VALIDATING = DownloadValidatingEvent(**WHICH, algorithm=HashAlgorithm.MD5)
 COMPLETED = DownloadCompletedEvent(
     **WHICH, destination_path="/d/better.bin", total_bytes=2_500_000, average_speed_bps=1000.0
@@ -70,6 +72,7 @@ def failed(kind: str = "rheo_core.domain.exceptions.HttpStatusError") -> Downloa
         (SKIPPED, "skipped   a.bin: file exists"),
         (CANCELLED, "cancelled a.bin"),
         (RETRYING, "retrying  a.bin in 1.5 s (retry 2 of 5): HTTP 503"),
+        (REPAIRING, "repairing a.bin: bad pieces: 3 of 1,400; fetched again from example.org"),
         (QUEUED, None),
         (PROGRESS, None),
     ],

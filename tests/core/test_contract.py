@@ -117,7 +117,7 @@ FIELDS: dict[type[BaseModel], str] = {
     FileConfig: (
         "url type description priority size_human size_bytes filename destination_subdir "
         "hash_config timeout file_exists_strategy mirrors fetch_url headers speed_limit start_at "
-        "sidecar request"
+        "sidecar request pieces"
     ),
     DownloadInfo: (
         "id url status bytes_downloaded total_bytes error average_speed_bps destination_path "
@@ -192,6 +192,7 @@ EVENTS: dict[str, str] = {
     "cancelled": "cancelled_from",
     "retrying": "retry max_retries delay_seconds error",
     "validating": "algorithm",
+    "repairing": "bad_pieces pieces host",
     "paused": "reason",
     "resumed": "",
     "priority_changed": "priority",
@@ -204,6 +205,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "cancelled": {"cancelled_from": CancelledFrom.QUEUED},
     "retrying": {"retry": 1, "max_retries": 3, "error": ErrorInfo(exc_type="E", message="m")},
     "validating": {"algorithm": HashAlgorithm.MD5},
+    "repairing": {"bad_pieces": 1, "pieces": 2, "host": "a"},
     "priority_changed": {"priority": 2},
 }
 

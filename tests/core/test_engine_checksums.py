@@ -12,7 +12,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
-from rheo_core.transfer import crew, running_hash
+from rheo_core.transfer import crew, running_hash, segments
 from tests.core.engine import (
     Journal,
     error_of,
@@ -286,6 +286,8 @@ async def test_bytes_out_of_order_are_read_once(
 ) -> None:
     monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
     monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # two pieces and no more
+    monkeypatch.setattr(segments, "_PROMPT_SECONDS", 3600.0)
 
     async def slow_first(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:

@@ -95,8 +95,7 @@ async def test_the_same_command_goes_on_with_both_files_of_one_name(
 async def test_pieces_that_change_hands_do_not_hide_a_stall(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (segments, crew):
-        monkeypatch.setattr(module, "STALLED_SECONDS", 0.05)
+    monkeypatch.setattr(segments, "STALLED_SECONDS", 0.05)
 
     async def stalls(exchange: Exchange) -> None:
         start = exchange.request.range_start

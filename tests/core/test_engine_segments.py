@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.transfer import PartFile, crew, segments, source_of
+from rheo_core.transfer import PartFile, body, crew, segments, source_of
 from rheo_core.transfer.plan import Validator
 from tests.core.engine import error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -196,8 +196,13 @@ async def test_one_connection_fetches_all_that_is_missing(
 
 @pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Busy", "reset", "close"])
 async def test_a_server_that_allows_two_connections(
-    server: MisbehavingServer, tmp_path: Path, until: Until, refusal: str
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    refusal: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # the other requests are refusals
     slow = Trickle()
     busy = 0
 
@@ -253,7 +258,6 @@ async def test_a_stalled_connection_is_overtaken(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "STALLED_SECONDS", 0.1)
-    monkeypatch.setattr(crew, "STALLED_SECONDS", 0.1)
     stuck = Trickle()
 
     async def first_one_stalls(exchange: Exchange) -> None:
@@ -264,6 +268,47 @@ async def test_a_stalled_connection_is_overtaken(
 
     config = FileConfig(url=server.on("/f", first_one_stalls))
     manager, _ = await fetch(tmp_path, [config], connections=3)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_near_the_end_nobody_waits_long_for_a_stalled_connection(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "STALLED_SECONDS", 3600.0)
+    stuck = Trickle()
+
+    async def first_one_stalls(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            await stuck(exchange)
+        else:
+            await exchange.serve(BODY, ETag='"v1"')
+
+    config = FileConfig(url=server.on("/f", first_one_stalls))
+    manager, _ = await fetch(tmp_path, [config], connections=2)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_a_connection_ends_where_its_piece_ends(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "_LONGEST_BATCH", 3600.0)  # it waits for no more than it needs
+
+    async def stops_behind_its_piece(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await exchange.serve(BODY, ETag='"v1"')
+            return
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:500_000])
+        await server.wait_for_requests(2)
+        border = server.requests[1].range_start
+        assert border is not None
+        await exchange.send(BODY[500_000 : border + 1000])
+        await exchange.reader.read()
+
+    config = FileConfig(url=server.on("/f", stops_behind_its_piece))
+    manager, _ = await fetch(tmp_path, [config], connections=2)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
-from rheo_core.transfer import PartFile
+from rheo_core.transfer import PartFile, commit
 from rheo_core.transfer import part_file as part_file_module
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -66,7 +66,7 @@ def test_the_state_survives(part: PartFile) -> None:
     again.open()
     assert again.state == PartState("source", 200, STRONG, FIRST_HALF)
     again.write(100, DATA[100:])
-    again.commit(200, overwrite=False)
+    commit(again, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
     assert names_in(part.destination.parent) == ["a.bin"]
 
@@ -90,7 +90,7 @@ def test_bytes_after_the_checkpoint_do_not_count(part: PartFile) -> None:
     part.open()
     assert part.state.offset == 100
     part.write(100, DATA[100:103])
-    part.commit(103, overwrite=False)
+    commit(part, 103, overwrite=False)
     assert part.destination.read_bytes() == DATA[:103]
 
 
@@ -360,11 +360,11 @@ def test_commit_never_clobbers(part: PartFile, kind: str) -> None:
         case _:
             part.destination.mkdir()
     with pytest.raises(FileExistsError) as caught:
-        part.commit(3, overwrite=False)
+        commit(part, 3, overwrite=False)
     assert caught.value.path == part.destination
     assert part.path.read_bytes() == b"abc"
     part.destination = part.destination.with_name("b.bin")  # under a free name it works
-    part.commit(3, overwrite=False)
+    commit(part, 3, overwrite=False)
     assert part.destination.read_bytes() == b"abc"
     assert names_in(part.destination.parent) == ["a.bin", "b.bin"]
 
@@ -375,7 +375,7 @@ def test_commit_overwrites_where_asked(part: PartFile) -> None:
     part.expect(3, Validator())
     part.begin()
     part.write(0, b"abc")
-    part.commit(3, overwrite=True)
+    commit(part, 3, overwrite=True)
     assert part.destination.read_bytes() == b"abc"
     assert names_in(part.destination.parent) == ["a.bin"]
 
@@ -396,7 +396,7 @@ def test_commit_overwrites_regular_files_only(part: PartFile, kind: str) -> None
         case _:
             os.mkfifo(part.destination)
     with pytest.raises(DestinationError, match="not a regular file"):
-        part.commit(3, overwrite=True)
+        commit(part, 3, overwrite=True)
     assert victim.read_bytes() == b"victim"
     assert not stat.S_ISREG(part.destination.lstat().st_mode)
 
@@ -406,7 +406,7 @@ def test_commit_cuts_what_is_too_much(part: PartFile) -> None:
     part.expect(None, Validator())
     part.begin()
     part.write(0, b"abcdef")
-    part.commit(3, overwrite=False)
+    commit(part, 3, overwrite=False)
     assert part.destination.read_bytes() == b"abc"
 
 
@@ -414,7 +414,7 @@ def test_an_empty_file(part: PartFile) -> None:
     part.open()
     part.expect(0, Validator())
     part.begin()
-    part.commit(0, overwrite=False)
+    commit(part, 0, overwrite=False)
     assert part.destination.read_bytes() == b""
 
 
@@ -424,7 +424,7 @@ def test_the_umask_decides_on_the_mode(part: PartFile) -> None:
         part.open()
         part.expect(0, Validator())
         part.begin()
-        part.commit(0, overwrite=False)
+        commit(part, 0, overwrite=False)
     finally:
         os.umask(previous)
     assert stat.S_IMODE(part.destination.stat().st_mode) == 0o640
@@ -463,7 +463,7 @@ def test_release_after_commit_touches_nothing(part: PartFile) -> None:
     part.expect(1, Validator())
     part.begin()
     part.write(0, b"a")
-    part.commit(1, overwrite=False)
+    commit(part, 1, overwrite=False)
     part.release(keep=False)
     assert part.destination.read_bytes() == b"a"
 
@@ -500,7 +500,7 @@ def test_short_writes_are_continued(part: PartFile, monkeypatch: pytest.MonkeyPa
     part.expect(200, STRONG)
     part.begin()
     part.write(0, DATA)
-    part.commit(200, overwrite=False)
+    commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.transfer import PartFile
+from rheo_core.transfer import PartFile, commit, committing, keep_rejected, reject
 from rheo_core.transfer import part_file as part_file_module
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -34,7 +34,7 @@ def part(tmp_path: Path) -> PartFile:
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With files that are created whole, and on a system without."""
     if request.param == "ordinary":
-        monkeypatch.setattr(part_file_module, "create_whole", lambda *_, **__: False)
+        monkeypatch.setattr(committing, "create_whole", lambda *_, **__: False)
     return str(request.param)
 
 
@@ -76,12 +76,12 @@ def test_what_is_held_is_a_copy(tmp_path: Path) -> None:
     buffer = bytearray(DATA)
     part = holding(tmp_path / "a.bin", data=memoryview(buffer))
     buffer[:] = bytes(200)
-    part.commit(200, overwrite=False)
+    commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
 
 
 def test_commit(part: PartFile, either_way: str) -> None:
-    part.commit(200, overwrite=False)
+    commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
     assert not part.is_holding and not part.is_open
     assert names_in(part.destination.parent) == ["a.bin"]
@@ -95,7 +95,7 @@ def test_commit_makes_no_other_file(part: PartFile, monkeypatch: pytest.MonkeyPa
     """This is what it is for: one file, and one name."""
     monkeypatch.setattr(part_file_module, "open_locked", failing(errno.EIO))
     monkeypatch.setattr(part_file_module, "write_atomically", failing(errno.EIO))
-    part.commit(200, overwrite=False)
+    commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
 
 
@@ -108,7 +108,7 @@ def test_syncing_is_a_choice(
     part = PartFile(tmp_path / "a.bin", "source", durable=durable)
     part.expect(200, WEAK)
     part.hold(DATA)
-    part.commit(200, overwrite=False)
+    commit(part, 200, overwrite=False)
     assert synced == ([False, True] if durable else [])  # the file, then its folder
 
 
@@ -116,7 +116,7 @@ def test_syncing_is_a_choice(
 def test_overwriting(part: PartFile, there: bytes | None) -> None:
     if there is not None:
         part.destination.write_bytes(there)
-    part.commit(200, overwrite=True)
+    commit(part, 200, overwrite=True)
     assert part.destination.read_bytes() == DATA
     assert names_in(part.destination.parent) == ["a.bin"]
 
@@ -132,12 +132,12 @@ def test_a_taken_name_costs_no_byte(part: PartFile, either_way: str, kind: str) 
             part.destination.mkdir()
     before = part.destination.lstat()
     with pytest.raises(FileExistsError) as caught:
-        part.commit(200, overwrite=False)
+        commit(part, 200, overwrite=False)
     assert caught.value.path == part.destination
     assert part.destination.lstat() == before
     assert part.path.read_bytes() == DATA and part.state.written == ALL
     part.destination = part.destination.with_name("b.bin")  # under a free name it works
-    part.commit(200, overwrite=False)
+    commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
     assert names_in(part.destination.parent) == ["a.bin", "b.bin"]
 
@@ -151,7 +151,7 @@ def test_write_held(part: PartFile) -> None:
     assert part.path.read_bytes() == DATA
     assert part.state.written == ALL
     part.write_held()  # there is nothing to do any more
-    part.commit(200, overwrite=False)
+    commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
     assert names_in(part.destination.parent) == ["a.bin"]
 
@@ -179,7 +179,7 @@ def test_what_is_kept_needs_no_other_request(tmp_path: Path, validator: Validato
     again = PartFile(tmp_path / "a.bin", "source")
     again.open()
     assert again.state.offset == again.state.total == 200
-    again.commit(200, overwrite=False)
+    commit(again, 200, overwrite=False)
     assert (tmp_path / "a.bin").read_bytes() == DATA
     assert names_in(tmp_path) == ["a.bin"]
 
@@ -213,7 +213,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     for call in ("write", "pwrite"):
         monkeypatch.setattr(os, call, failing(errno.ENOSPC))
     with pytest.raises(DiskFullError) as caught:
-        part.commit(200, overwrite=False)
+        commit(part, 200, overwrite=False)
     assert caught.value.path == part.destination
     part.release(keep=True)
     assert names_in(part.destination.parent) == []
@@ -224,7 +224,7 @@ def test_a_new_version_drops_what_is_held(part: PartFile) -> None:
     part.expect(3, WEAK)
     part.begin()
     part.write(0, b"new")
-    part.commit(3, overwrite=False)
+    commit(part, 3, overwrite=False)
     assert part.destination.read_bytes() == b"new"
 
 
@@ -241,7 +241,7 @@ def test_digest(part: PartFile, algorithm: HashAlgorithm) -> None:
 
 
 def test_rejected_data_is_for_the_user_only(part: PartFile) -> None:
-    part.reject()
+    reject(part)
     part.release(keep=True)
     names = ["a.bin.part", "a.bin.part.state"]
     assert names_in(part.destination.parent) == names
@@ -249,7 +249,7 @@ def test_rejected_data_is_for_the_user_only(part: PartFile) -> None:
     again.open()
     assert again.state.is_rejected and again.state.offset == 0
     again.release(keep=True)
-    kept = PartFile(part.destination, "source").keep_rejected()
+    kept = keep_rejected(PartFile(part.destination, "source"))
     assert kept == part.destination.with_name("a.bin.unverified")
     assert sha256(kept.read_bytes()) == sha256(DATA)
     assert names_in(part.destination.parent) == ["a.bin.unverified"]
@@ -260,7 +260,7 @@ def test_rejected_data_that_cannot_be_kept_goes(
 ) -> None:
     with monkeypatch.context() as context, pytest.raises(DiskFullError):
         context.setattr(os, "pwrite", failing(errno.ENOSPC))
-        part.reject()
+        reject(part)
     part.release(keep=True)  # there is room again, but nobody wants it
     assert names_in(part.destination.parent) == []
 
@@ -277,6 +277,6 @@ def test_what_another_one_left_meanwhile_is_written_over(part: PartFile) -> None
     holding(part.destination, b"x" * 150, STRONG).release(keep=True)
     part.write_held()
     assert part.path.read_bytes() == DATA
-    part.reject()  # it came in one piece, whatever was there before
+    reject(part)  # it came in one piece, whatever was there before
     part.release(keep=True)
-    assert PartFile(part.destination, "source").keep_rejected() is not None
+    assert keep_rejected(PartFile(part.destination, "source")) is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.domain.exceptions import DiskFullError
-from rheo_core.transfer import PartFile, part_file
+from rheo_core.transfer import PartFile, commit, part_file
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
 
@@ -84,7 +84,7 @@ def test_syncing_is_a_choice(
     part.expect(4, STRONG)
     part.begin()
     part.checkpoint((WrittenRange(0, 4, part.write(0, b"data")),))
-    part.commit(4, overwrite=False)
+    commit(part, 4, overwrite=False)
     assert (tmp_path / "a").read_bytes() == b"data"
     assert synced == (["fdatasync", "fsync", "fsync", "fsync", "fsync"] if durable else [])
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from unittest import mock
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,7 +25,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = mock.patch.object(segments, "SMALLEST_PIECE", 4)
+        self.patch = mock.patch.object(segments, "SMALLEST_SEGMENT", 4)
         self.patch.start()
         self.now = 0.0
         self.connections: list[Segment] = []
@@ -45,8 +46,12 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
             assert self.file == set(range(self.total))
         self.patch.stop()
 
-    @initialize(total=st.integers(1, LONGEST), borders=st.sets(st.integers(0, LONGEST)))
-    def begin(self, total: int, borders: set[int]) -> None:
+    @initialize(
+        total=st.integers(1, LONGEST),
+        borders=st.sets(st.integers(0, LONGEST)),
+        join_seconds=st.sampled_from([None, 0.01, 0.5]),
+    )
+    def begin(self, total: int, borders: set[int], join_seconds: float | None) -> None:
         """As an earlier attempt left it."""
         self.total = total
         ordered = sorted(border for border in borders if border <= total)
@@ -54,11 +59,12 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
         self.file = {byte for start, end in pieces for byte in range(start, end)}
         written = [WrittenRange(start, end, crc=start) for start, end in pieces]
         self.map = SegmentMap(total, written[::-1])
+        self.map.join_seconds = join_seconds
         assert self.map.written() == tuple(written)
         if not self.map.is_complete:
             self.connections.append(self.map.first())
 
-    @rule(seconds=st.sampled_from([0.0, 1.0, 9.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.2, 1.0, 9.0]))
     def join(self, seconds: float) -> None:
         """A while after the last rule: those that brought nothing since have stalled."""
         self.now += seconds
@@ -149,3 +155,36 @@ TestSegmentsAgainstAFile = SegmentsAgainstAFile.TestCase
 TestSegmentsAgainstAFile.settings = settings(
     max_examples=200, stateful_step_count=40, deadline=None, derandomize=True
 )
+
+
+@pytest.mark.parametrize(
+    ("total", "join_seconds", "idle", "is_unlimited", "is_laggard"),
+    [
+        (900_000, 0.02, 0.3, True, True),
+        (900_000, 0.02, 0.1, True, False),  # not yet
+        (900_000, 0.001, 0.05, True, False),  # be it ever so near
+        (900_000, 1.0, 3.0, True, True),  # no later than otherwise
+        (900_000, 0.02, 0.3, False, False),  # a limit makes pauses of its own
+        (900_000, None, 0.3, True, False),  # who knows how long a connection takes?
+        (9_000_000, 0.02, 0.3, True, False),  # there is other work
+        (9_000_000, 0.02, 3.0, True, True),
+    ],
+)
+def test_near_the_end_patience_is_short(
+    total: int, join_seconds: float | None, idle: float, is_unlimited: bool, is_laggard: bool
+) -> None:
+    pieces = SegmentMap(total)
+    pieces.join_seconds = join_seconds
+    pieces.first().begin(0.0)
+    assert (pieces.laggard(idle, compare=is_unlimited) is not None) is is_laggard
+
+
+def test_a_rest_is_measured_at_the_speed_of_its_connection() -> None:
+    pieces = SegmentMap(1000)
+    segment = pieces.first()
+    segment.begin(0.0)
+    segment.received = 400
+    assert pieces.lasts_longer(5.9, now=0.5, usual=100.0)  # too young: the usual speed
+    assert not pieces.lasts_longer(6.1, now=0.5, usual=100.0)
+    assert pieces.lasts_longer(2.9, now=2.0, usual=100.0)  # 200 bytes/s
+    assert not pieces.lasts_longer(3.1, now=2.0, usual=100.0)

@@ -23,7 +23,7 @@ HASTE = """
 from rheo_core.transfer import crew, segments, transfer
 crew._CHECKPOINT_SECONDS = crew._WORTH_SECONDS = 0.0
 crew._JOIN_AFTER = 0.01
-segments.SMALLEST_PIECE = 100_000
+segments.SMALLEST_SEGMENT = 100_000
 transfer._BUFFERS = 0
 """
 """A checkpoint every few milliseconds, the smallest writes, and more connections at once: small

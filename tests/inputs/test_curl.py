@@ -198,7 +198,8 @@ WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=2
 def test_bash_words_are_those_of_shlex(words: list[str]) -> None:
     text = "curl " + shlex.join(words)
     lines = [f"{line}\n" for line in text.split("\n")]
-    if "^" not in lines[0]:  # which is a sign of cmd
+    # The one is a sign of cmd, the other an end of a line on Windows wherever it stands.
+    if "^" not in lines[0] and "\r\n" not in text:
         assert read_words(Lines(lines)) == (["curl", *words], False)
 
 

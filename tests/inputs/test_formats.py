@@ -23,6 +23,7 @@ from tests.inputs.texts import (
     OTHER,
     PAGE_ADDRESS,
     PROSE,
+    SHA1,
     SHA256,
     SIGNED_CHECKSUMS,
     asked,
@@ -129,6 +130,7 @@ class TestMetalink:
                 "filename": "leap-x86_64.iso",
                 "size_bytes": 4702863360,
                 "hash_config": checksum(SHA256),
+                "pieces": {"algorithm": "sha1", "length": 1 << 32, "hashes": [SHA1, SHA1[::-1]]},
             }
         ]
         entry = only(METALINK_4)
@@ -143,6 +145,7 @@ class TestMetalink:
                 "filename": "repomd.xml",
                 "size_bytes": 5285,
                 "hash_config": checksum(SHA256),
+                "pieces": {"algorithm": "sha1", "length": 262144, "hashes": [SHA1]},
             }
         ]
 
@@ -156,6 +159,19 @@ class TestMetalink:
             ("<size>4702863360", "<size>many", 6, "size 'many' is no number of bytes"),
             ("<size>4702863360", "<size>-1", 6, "size '-1' is no number of bytes"),
             (SHA256, "12", 6, "64 are needed"),
+            (SHA1[::-1], "12", 6, "piece 2 of 2: sha1 hash has 2 characters, 40 are needed"),
+            (SHA1[::-1], "", 6, "1 of 2 piece hashes are missing or empty"),
+            ("<hash>a", '<hash piece="1">a', 6, "1 of 2 piece hashes are missing or empty"),
+            ('length="', 'length="0" was="', 6, "length of a piece is 0 bytes; it must be 1 or"),
+            ('length="', 'length="-', 6, "length of a piece '-4294967296' is no number of bytes"),
+            ("length=", "size=", 6, "length of a piece '' is no number of bytes"),
+            (
+                "4294967296",
+                "262144",
+                6,
+                "a file of 4,702,863,360 bytes has 17,940 piece(s) of 262,144 bytes, "
+                "2 piece hashes are given",
+            ),
             (SHA256, "g" * 64, 6, "is not hexadecimal"),
             ("http", "ftp", 6, "has no http or https URL"),
             ("</metalink>", "", 20, "it ends before its last element does"),
@@ -181,6 +197,22 @@ class TestMetalink:
         assert problems(text) == [
             (2, "the Metalink has a document type or entities, which are not read")
         ]
+
+    def test_the_strongest_pieces_count(self) -> None:
+        stronger = f'<pieces length="4702863360" type="sha-256"><hash>{OTHER}</hash></pieces>'
+        unknown = '<pieces length="1" type="sha-3"><hash>00</hash></pieces>'
+        text = METALINK_4.replace("<pieces", f"{unknown}{stronger}<pieces")
+        ((_, pieces),) = [(file["url"], file["pieces"]) for file in asked(text)]
+        assert pieces == {"algorithm": "sha256", "length": 4702863360, "hashes": [OTHER]}
+        nothing_known = METALINK_4.replace('type="sha-1">\n', 'type="sha-3">\n')
+        assert "pieces" not in asked(nothing_known)[0]
+
+    def test_pieces_go_by_their_numbers(self) -> None:
+        """Those of Metalink 3."""
+        pieces = f'<hash piece="1">{SHA1}</hash><hash piece="0">{SHA1[::-1]}</hash>'
+        old = f'"262144" type="sha1"><hash piece="0">{SHA1}</hash>'
+        text = METALINK_3.replace(old, f'"4096" type="sha1">{pieces}')
+        assert asked(text)[0]["pieces"]["hashes"] == [SHA1[::-1], SHA1]
 
     def test_no_file(self) -> None:
         assert problems("<metalink/>") == [(1, "the Metalink names no file")]
@@ -280,6 +312,7 @@ class TestJson:
             url="https://x/a", filename="b", destination_subdir="c", priority=3, size_bytes=7,
             mirrors=("https://y/a",), headers={"Cookie": "a=b"}, sidecar=True,
             hash_config={"algorithm": "sha256", "expected_hash": SHA256},
+            pieces={"algorithm": "sha1", "length": 4, "hashes": [SHA1, SHA1]},
             file_exists_strategy=FileExistsStrategy.RENAME,
         )  # fmt: skip
         entry = only(config.model_dump_json())

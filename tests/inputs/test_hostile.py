@@ -48,6 +48,7 @@ PIECES = st.sampled_from(
         "curl ", "'", '"', "\\", "^", "$'", "-H ", "-o ", "--next ", "http://", "https://x/",
         "[1-9]", "{a,b}", "\n", "\r\n", "\t", "  out=", " dir=", "../", "<a href=", "<metalink>",
         "<file name='", "<url>", "</url>", "</file>", "<!--", "-->", "<!DOCTYPE", "<![CDATA[",
+        "<pieces length='9' type='sha-1'>", "</pieces>", "<hash>", "<hash piece='1'>", "</hash>",
         "<?xml", ">", "&#0;", "&amp;", "{", '{"url":"', '"}', '"event_type":"', "a" * 64, "  ",
         "SHA256 (", ") = ", "\ufeff", "\x00", "-----BEGIN PGP SIGNED MESSAGE-----", "#", "=", ":",
         "\ud800", "\u2028", "\x0c", "é", "://", "@",

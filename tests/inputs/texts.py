@@ -6,6 +6,7 @@ from typing import Any
 from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries
 
 PAGE_ADDRESS = "https://example.org/pub/isos/"
+SHA1 = "a9993e364706816aba3e25717850c26c9cd0d89d"
 SHA256 = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
 OTHER = "d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35"
 
@@ -55,8 +56,8 @@ METALINK_4 = f"""\
     <hash type="md5">900150983cd24fb0d6963f7d28e17f72</hash>
     <hash type="sha-1">a9993e364706816aba3e25717850c26c9cd0d89d</hash>
     <hash type="sha-256">{SHA256}</hash>
-    <pieces length="4194304" type="sha-1">
-      <hash>a9993e364706816aba3e25717850c26c9cd0d89d</hash>
+    <pieces length="4294967296" type="sha-1">
+      <hash>{SHA1}</hash><hash>{SHA1[::-1]}</hash>
     </pieces>
     <url location="de" priority="2">http://ftp.de.example.org/leap-x86_64.iso</url>
     <url location="cz" priority="1">https://mirror.cz.example.org/leap-x86_64.iso</url>
@@ -78,7 +79,7 @@ METALINK_3 = f"""\
    <verification>
     <hash type="md5">900150983cd24fb0d6963f7d28e17f72</hash>
     <hash type="sha256">{SHA256}</hash>
-    <pieces length="262144" type="sha1"><hash piece="0">00</hash></pieces>
+    <pieces length="262144" type="sha1"><hash piece="0">{SHA1}</hash></pieces>
    </verification>
    <resources maxconnections="1">
     <url protocol="rsync" type="rsync" location="DE" preference="100">rsync://de/repomd.xml</url>

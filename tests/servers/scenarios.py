@@ -214,3 +214,11 @@ def redirect(location: str, status: str = "302 Found") -> Behaviour:
 def reply(body: bytes, *lines: str, status: str = "HTTP/1.1 200 OK") -> bytes:
     """A whole reply with these header lines, as it goes over the wire."""
     return "\r\n".join((status, *lines, "", "")).encode("latin-1") + body
+
+
+def damaged(body: bytes, *ranges: tuple[int, int]) -> bytes:
+    """The body with other bytes from each start up to its end."""
+    spoilt = bytearray(body)
+    for start, end in ranges:
+        spoilt[start:end] = bytes(byte ^ 0xFF for byte in body[start:end])
+    return bytes(spoilt)

@@ -1,7 +1,8 @@
 """The events of a download's life.
 
 Order: queued, started, progress*, [validating], then exactly one of completed, failed, skipped,
-cancelled. Each failed attempt that will be tried again is a retrying event.
+cancelled. Each failed attempt that will be tried again is a retrying event; where validating finds
+bad pieces, a repairing event, progress and another validating follow.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ class DownloadEventType(StrEnum):
     CANCELLED = "download.cancelled"
     RETRYING = "download.retrying"
     VALIDATING = "download.validating"
+    REPAIRING = "download.repairing"
     PAUSED = "download.paused"
     RESUMED = "download.resumed"
     PRIORITY_CHANGED = "download.priority_changed"
@@ -133,6 +135,15 @@ class DownloadValidatingEvent(DownloadEvent):
 
     event_type: str = DownloadEventType.VALIDATING.value
     algorithm: HashAlgorithm = Field(description="Hash algorithm")
+
+
+class DownloadRepairingEvent(DownloadEvent):
+    """Some of its pieces are not what they should be and are fetched again."""
+
+    event_type: str = DownloadEventType.REPAIRING.value
+    bad_pieces: int = Field(ge=1, description="How many pieces are bad")
+    pieces: int = Field(ge=1, description="How many pieces the file has")
+    host: str = Field(description="Where they are fetched from now")
 
 
 class DownloadPausedEvent(DownloadEvent):

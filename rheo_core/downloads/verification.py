@@ -1,0 +1,190 @@
+"""Verification: whether a file is what was asked for; what is bad of it is fetched again."""
+
+import logging
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    DownloadError,
+    FileAccessError,
+    HashMismatchError,
+)
+from rheo_core.domain.hash_validation import HashConfig, PieceHashes
+from rheo_core.domain.text import printable
+from rheo_core.tracking import DownloadRecord
+from rheo_core.transfer import (
+    PartFile,
+    RangeRefusedError,
+    Transfer,
+    gaps,
+    reject,
+    take_out_bad_pieces,
+)
+
+from .validation import compare
+
+if TYPE_CHECKING:
+    from .attempt import Tools
+
+_log = logging.getLogger(__name__)
+_ROUNDS = 2
+"""Turns that each source gets to bring good pieces in the place of bad ones."""
+
+
+def is_hashed(tools: "Tools", expected: HashConfig | None) -> bool:
+    """Whether all bytes will meet the checksum that the user knows.
+
+    A validator that the user brings may believe every file.
+    """
+    return expected is not None and tools.validator is None
+
+
+class Verification:
+    """Checks one part file once all of its bytes are there.
+
+    Args:
+        tools: those of the attempt.
+        record: of the download.
+        transfer: what brought the bytes, and may bring some of them again.
+        expected: the checksum that the user or a file beside it gives; it counts more than the
+            one that the server promises.
+    """
+
+    def __init__(
+        self,
+        tools: "Tools",
+        record: DownloadRecord,
+        transfer: Transfer,
+        expected: HashConfig | None,
+    ) -> None:
+        self._tools = tools
+        self._record = record
+        self._transfer = transfer
+        self._expected = expected
+        self._pieces = record.config.pieces
+
+    async def run(self, part: PartFile) -> PartFile:
+        """Return the part file that may be committed.
+
+        Pieces are looked at where the checksum of the whole is not right, or the user has none,
+        or somebody else's validator judges it.
+
+        Raises:
+            HashMismatchError: it is not what was asked for, and nothing helped.
+            FileAccessError: it cannot be read.
+            DownloadError: what is bad could not be fetched again.
+        """
+        is_enough = self._pieces is None or is_hashed(self._tools, self._expected)
+        if is_enough and await self._is_valid(part):
+            return part
+        if self._pieces is not None:
+            part = await self._repair(part, self._pieces)
+        elif self._transfer.sources.brought_another(part.state.validator):
+            part = await self._fetch_anew(part)
+        else:
+            raise await self._rejected(part)
+        if not await self._is_valid(part):
+            raise await self._rejected(part)
+        return part
+
+    async def _is_valid(self, part: PartFile) -> bool:
+        """Whether the whole is as expected, where anybody says what to expect."""
+        expected = self._expected or part.state.promised
+        if expected is None:
+            return True
+        tools = self._tools
+        tools.lifecycle.verifying(self._record, expected.algorithm)
+        if tools.validator is not None:
+            await tools.disk.run(part.write_held)
+            result = await tools.validator.validate(part.path, expected)
+        else:
+            work = partial(part.digest, expected.algorithm)
+            result = await compare(part.path, expected, work, tools.reading)
+        self._record.validation = result
+        return result.is_valid
+
+    async def _fetch_anew(self, part: PartFile) -> PartFile:
+        """Sources of several versions took part, and nobody can tell whose bytes are bad."""
+        _log.warning(
+            "%s: the mirrors do not have the same file; fetched anew from those that agree",
+            printable(self._record.name),
+        )
+        part = await self._transfer.run_anew(part)
+        self._tools.reporter.report(self._record, last=True)
+        return part
+
+    async def _repair(self, part: PartFile, pieces: PieceHashes) -> PartFile:
+        """Have bad pieces fetched again, by one source after the other, until there are none.
+
+        First comes the one that brought the fewest of them.
+        """
+        bad = await self._bad_pieces(part, pieces)
+        if not bad:
+            return part
+        failure: DownloadError | None = None
+        was_brought = False
+        holes = gaps(part.state.written, part.state.total)
+        for source in self._transfer.sources.least_in(holes) * _ROUNDS:
+            if not source.most:  # it failed in its last turn
+                continue
+            host = printable(source.name)
+            self._tools.lifecycle.repairing(self._record, len(bad), len(pieces.hashes), host)
+            try:
+                part = await self._transfer.run_with(source, part)
+            except DestinationError:
+                raise
+            except DownloadError as error:
+                failure = failure or error
+                continue
+            self._tools.reporter.report(self._record, last=True)
+            bad = await self._bad_pieces(part, pieces)
+            if not bad:
+                return part
+            was_brought = True
+        if failure is not None and not was_brought and not isinstance(failure, RangeRefusedError):
+            raise failure  # another attempt may help against it
+        raise await self._spoilt(part, pieces, bad)
+
+    async def _bad_pieces(self, part: PartFile, pieces: PieceHashes) -> dict[int, str]:
+        """The digests of the bad ones, by number; they are missing from the part file now."""
+        tools = self._tools
+        tools.lifecycle.verifying(self._record, pieces.algorithm)
+        try:
+            return await tools.reading.run_stoppable(partial(take_out_bad_pieces, part))
+        except OSError as error:
+            problem = printable(error.strerror or str(error)).lower()
+            raise FileAccessError(f"cannot read {part.path} to check it: {problem}") from error
+
+    async def _spoilt(
+        self, part: PartFile, pieces: PieceHashes, bad: dict[int, str]
+    ) -> HashMismatchError:
+        """Some pieces stay bad: the good ones are kept for another attempt."""
+        if not part.state.written:
+            await self._drop(part)
+        self._record.go_on_from(part.state.offset)
+        number, digest = next(iter(bad.items()))
+        return HashMismatchError(
+            expected_hash=pieces.hashes[number],
+            calculated_hash=digest,
+            file_path=part.destination,
+            bad_pieces=len(bad),
+            pieces=len(pieces.hashes),
+        )
+
+    async def _rejected(self, part: PartFile) -> HashMismatchError:
+        """The whole is of no use."""
+        await self._drop(part)
+        result = self._record.validation
+        assert result is not None
+        return HashMismatchError(
+            expected_hash=result.expected_hash,
+            calculated_hash=result.calculated_hash,
+            file_path=part.destination,
+        )
+
+    async def _drop(self, part: PartFile) -> None:
+        with suppress(DestinationError):
+            work = reject if self._tools.keep_rejected else PartFile.discard
+            await self._tools.disk.run(work, part)

@@ -1,0 +1,76 @@
+"""The commit: a part file becomes the file under its name, durably and whole."""
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from rheo_core.domain.exceptions import DestinationError, FileExistsError
+from rheo_core.infrastructure.files import create_whole, rename_without_clobbering
+from rheo_core.infrastructure.folder_sync import sync_folder
+from rheo_core.infrastructure.marks import FileMarks
+
+from .disk_errors import named_errors
+from .part_file import PartFile
+
+_NO_MARKS = FileMarks()
+
+
+def commit(part: PartFile, size: int, *, overwrite: bool, marks: FileMarks = _NO_MARKS) -> None:
+    """Give the finished file its name; it has its marks by then. It blocks.
+
+    Args:
+        part: all of the file, in memory or on the disk.
+        size: bytes of the file.
+        overwrite: whether a regular file of that name goes.
+        marks: time and origin of the file.
+
+    Raises:
+        FileExistsError: the name was taken meanwhile; the part file stays.
+        DestinationError: the disk refuses.
+    """
+    with named_errors(part.destination):
+        try:
+            if overwrite or not _commit_held(part, marks):
+                part.write_held()
+                _commit_written(part, size, marks, overwrite=overwrite)
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                part.write_held()
+                raise FileExistsError(part.destination) from None
+            raise
+        if part.durable:
+            sync_folder(part.destination.parent)
+
+
+def _commit_held(part: PartFile, marks: FileMarks) -> bool:
+    if part.held is None:
+        return False
+    is_there = create_whole(part.destination, part.held, durable=part.durable, finish=marks.put)
+    if is_there:
+        part.held = None
+    return is_there
+
+
+def _commit_written(part: PartFile, size: int, marks: FileMarks, *, overwrite: bool) -> None:
+    os.ftruncate(part.descriptor, size)
+    marks.put(part.descriptor)
+    if part.durable:
+        os.fsync(part.descriptor)
+    if overwrite:
+        _refuse_special(part.destination)
+        part.path.replace(part.destination)
+    else:
+        rename_without_clobbering(part.path, part.destination)
+    with suppress(OSError):  # the file has its name: nothing can undo that
+        if not os.path.lexists(part.path):  # else the state says whose that is
+            part.state_path.unlink()
+    part.close()
+
+
+def _refuse_special(path: Path) -> None:
+    """Overwriting means a regular file: not a folder, a device or where a link points."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise DestinationError(path, "exists and is not a regular file")

@@ -1,0 +1,119 @@
+"""Which bytes of a part file are good, by the checksums of its pieces."""
+
+import hashlib
+import heapq
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from isal import isal_zlib
+
+from rheo_core.domain.hash_validation import PieceHashes
+
+from .segments import WrittenRange
+
+_READ_BYTES = 1 << 20
+_MOST_RANGES = 1000
+"""Good ranges that are kept; each gap between them costs a request, and more of the state file."""
+
+
+@dataclass(frozen=True, slots=True)
+class PieceCheck:
+    """What the pieces that are there turned out to be."""
+
+    good: tuple[WrittenRange, ...] = ()  # in order; pieces side by side are one range
+    bad: dict[int, str] = field(default_factory=dict)  # the digests they have, by number from 0
+
+
+def check_pieces(
+    descriptor: int,
+    pieces: PieceHashes,
+    total: int | None,
+    written: Sequence[WrittenRange],
+    stop: threading.Event,
+) -> PieceCheck:
+    """Read every piece that is there whole.
+
+    Args:
+        descriptor: of the part file.
+        pieces: what they should be.
+        total: size of the file in bytes, as far as it is known; the last piece ends there.
+        written: what is there.
+        stop: ends it early, with a result of no meaning.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    good: list[WrittenRange] = []
+    bad: dict[int, str] = {}
+    for number, start, end in _whole_pieces(pieces, total, written):
+        if not good or good[-1].end != start:
+            good.append(WrittenRange(start, start, 0))
+        digest, crc = _read(descriptor, start, end, pieces.algorithm, good[-1].crc, stop)
+        if digest == pieces.hashes[number]:
+            good[-1] = replace(good[-1], end=end, crc=crc)
+        else:
+            bad[number] = digest
+        if stop.is_set():
+            break
+    return PieceCheck(_largest(good), bad)
+
+
+def gaps(written: Sequence[WrittenRange], total: int | None) -> list[tuple[int, int]]:
+    """From where to where bytes are missing, exclusive, of what is there or of `total`."""
+    found, start = [], 0
+    for span_start, span_end in _spans(written):
+        found.append((start, span_start))
+        start = span_end
+    found.append((start, total or start))
+    return [(start, end) for start, end in found if end > start]
+
+
+def _whole_pieces(
+    pieces: PieceHashes, total: int | None, written: Sequence[WrittenRange]
+) -> Iterator[tuple[int, int, int]]:
+    """Number, start and end of each piece that is there whole."""
+    last = len(pieces.hashes) - 1
+    for span_start, span_end in _spans(written):
+        number = -(-span_start // pieces.length)
+        while number <= last:
+            start, end = number * pieces.length, (number + 1) * pieces.length
+            if number == last:
+                end = span_end + 1 if total is None else total  # not whole, for all that is known
+            if end > span_end:
+                break
+            yield number, start, end
+            number += 1
+
+
+def _spans(written: Sequence[WrittenRange]) -> Iterator[tuple[int, int]]:
+    """What is there, without the seams."""
+    start = end = 0
+    for there in sorted(written, key=lambda there: there.start):
+        if there.start > end:
+            yield start, end
+            start = there.start
+        end = there.end
+    yield start, end
+
+
+def _read(
+    descriptor: int, start: int, end: int, algorithm: str, crc: int, stop: threading.Event
+) -> tuple[str, int]:
+    """The digest of what is there, and its CRC-32 continued from `crc`."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    while start < end and not stop.is_set():
+        data = os.pread(descriptor, min(_READ_BYTES, end - start), start)
+        if not data:
+            break
+        digest.update(data)
+        crc = isal_zlib.crc32(data, crc)
+        start += len(data)
+    return digest.hexdigest(), crc
+
+
+def _largest(ranges: list[WrittenRange]) -> tuple[WrittenRange, ...]:
+    there = (one for one in ranges if one.end > one.start)
+    kept = heapq.nlargest(_MOST_RANGES, there, key=lambda one: one.end - one.start)
+    return tuple(sorted(kept, key=lambda one: one.start))
