@@ -1,12 +1,13 @@
 """An engine as the settings want it; what the command and the app start from."""
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 from pathlib import Path
 from urllib.request import getproxies_environment
 
 from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
-from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.hosts import HostLimits, entries_for
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.downloads import DownloadManager, Following, RetryHandler
 from rheo_core.tracking import BaseTracker
@@ -66,11 +67,12 @@ def make_manager(
 
 
 def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
-    """The limits of single hosts."""
-    return {
+    """The limits of single hosts; what a table leaves open is as the next one above has it."""
+    own = {
         pattern: HostLimits(host.speed_limit, host.connections, host.max_concurrent)
         for pattern, host in settings.hosts.items()
     }
+    return {pattern: reduce(HostLimits.over, entries_for(own, pattern)) for pattern in own}
 
 
 def make_retry_handler(settings: Settings) -> RetryHandler:

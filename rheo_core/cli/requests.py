@@ -8,9 +8,10 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from rheo_core.domain.hosts import normalise_host_pattern
 from rheo_core.domain.request_headers import read_headers
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact_unreadable
 
 from .options import ExitCode, fail
 
@@ -90,12 +91,18 @@ def _asked(what: str, flag: str) -> str:
     return answer
 
 
+def _host(text: str) -> str:
+    try:
+        return normalise_host_pattern(text.replace("*", "/"))  # one host, no pattern
+    except ValueError:
+        shown = redact_unreadable(text)
+        fail(f"--insecure {shown!r}: a host alone is needed, without a port.", ExitCode.USAGE)
+
+
 def insecure_hosts(hosts: list[str]) -> frozenset[str]:
     """Those whose certificates are not checked. Says so, however quiet the command is."""
-    names = frozenset(host.strip().lower().strip("[]") for host in hosts)
+    names = frozenset(map(_host, hosts))
     for name in sorted(names):
-        if not name or set(name) & set("/:@*") - ({":"} if name.count(":") > 1 else set()):
-            fail(f"--insecure {name!r}: a host alone is needed, without a port.", ExitCode.USAGE)
         warning = "anyone on the way may read and change what comes from there"
         typer.echo(printable(f"rheo: CERTIFICATES OF {name} ARE NOT CHECKED: {warning}."), err=True)
     return names

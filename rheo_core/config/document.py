@@ -38,8 +38,9 @@ _REQUESTS = """\
 
 `[request]` holds for all, a table of `[hosts]` for one host or for all below it, a flag of
 `rheo download` for its downloads; the nearest counts. What is secret stays at the scheme, host and
-port that it was given for, whatever a redirect says. A file with secrets in it is for you alone:
-`chmod 600`. Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
+port that it was given for, whatever a redirect says; what a table of `[hosts]` holds is told to
+that host on such a way by https only. A file with secrets in it is for you alone: `chmod 600`.
+Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
 
 ```toml
 [request]
@@ -123,14 +124,41 @@ def settings_page() -> str:
 def settings_schema() -> str:
     """A JSON schema (draft 2020-12) of the settings file, as TOML has it."""
     schema = Settings.model_json_schema()
-    for name, field in Settings.model_fields.items():
-        if any(isinstance(part, BeforeValidator) for part in field.metadata):
-            _allow_text(schema["properties"][name])
+    _allow_texts(Settings, schema["properties"])
+    for model in (RequestOptions, HostSettings, Rule):
+        table = schema["$defs"][model.__name__]
+        table.pop("description")  # is for programmers
+        _allow_texts(model, table["properties"])
+        _leave_open(model, table["properties"])
+    schema["properties"]["request"].pop("default")  # a table that says nothing
     _replace_null(schema)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Settings of rheo"
     schema["description"] = "rheo/settings.toml"
     return f"{json.dumps(schema, indent=2, ensure_ascii=False)}\n"
+
+
+def _reads_text(field: FieldInfo) -> bool:
+    return any(isinstance(part, BeforeValidator) for part in field.metadata)
+
+
+def _allow_texts(model: type[BaseModel], properties: dict[str, Any]) -> None:
+    for name, field in model.model_fields.items():
+        if _reads_text(field):
+            _allow_text(properties[name])
+
+
+def _leave_open(model: type[BaseModel], properties: dict[str, Any]) -> None:
+    """What a table does not say has no value that could be written, but for a limit's `off`."""
+    for name, field in model.model_fields.items():
+        schema = properties[name]
+        if schema.get("default", "") is None:
+            del schema["default"]
+        branches = schema.get("anyOf", [])
+        if {"type": "null"} in branches and not _reads_text(field):
+            branches.remove({"type": "null"})
+            if len(branches) == 1:
+                schema.update(schema.pop("anyOf")[0])
 
 
 def _allow_text(schema: dict[str, Any]) -> None:

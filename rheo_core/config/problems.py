@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact_unreadable
 
 from .hosts import HostSettings
 from .settings import Settings
@@ -42,7 +42,8 @@ def explain(
     sentences: dict[tuple[str, ...], str] = {}
     for details in error.errors(include_url=False):
         path = _place(tuple(map(str, details["loc"])))
-        shown = ".".join(((names or {}).get(path[0], path[0]), *path[1:])) if path else ""
+        places = ((names or {}).get(path[0], path[0]), *path[1:]) if path else ()
+        shown = ".".join(map(redact_unreadable, places))  # a URL is a likely mistake for a host
         sentences.setdefault(path, _sentence(shown, path, details))
     return sentences
 
@@ -54,7 +55,7 @@ def _place(location: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
-    shown, name = printable(shown), path[-1] if path else ""
+    name = path[-1] if path else ""
     table = path[0] if len(path) > 1 else ""
     model = {"request": RequestOptions, "hosts": HostSettings}.get(table, Settings)
     fields = model.model_fields
@@ -63,13 +64,17 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
         return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
-    value = (
-        "…"
-        if path and path[0] in ("request", "hosts") and name in _SECRET
-        else _shorten(details["input"])
-    )
+    value = "…" if _may_be_secret(path, details["input"]) else _shorten(details["input"])
     message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
     return f"{shown} = {value} is not acceptable: {message}"
+
+
+def _may_be_secret(path: tuple[str, ...], value: object) -> bool:
+    """Whether a value of the tables of requests is not to be shown."""
+    if not path or path[0] not in ("request", "hosts"):
+        return False
+    of_a_host = path[0] == "hosts" and len(path) == 2  # text in the place of its table, or its name
+    return path[-1] in _SECRET or (of_a_host and not isinstance(value, int))
 
 
 def _shorten(value: object) -> str:

@@ -184,10 +184,7 @@ def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 def _holds_secrets(values: dict[str, Any]) -> bool:
     settings = _Layer(**values)
-    return any(
-        options.has_login or options.headers or options.proxy is not None
-        for options in (settings.request, *settings.hosts.values())
-    )
+    return any(options.holds_secrets for options in (settings.request, *settings.hosts.values()))
 
 
 def _reason(error: Exception) -> str:

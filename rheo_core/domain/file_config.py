@@ -1,6 +1,7 @@
 """What the user asked for: a URL, a destination, options."""
 
 import hashlib
+import ipaddress
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -21,13 +22,16 @@ from pydantic import (
 
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
+from .hosts import ascii_host
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, RequestOptions
-from .text import is_unicode, printable, redact, redact_url
+from .text import is_unicode, printable, redact, redact_unreadable
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 _LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
+_LONGEST_SHOWN = 200
+_LAST_START = 253_402_214_400  # the last day of 9999: no calendar here goes on
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NORMAL = re.compile(
     r"https?://[a-z0-9._-]+(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
@@ -73,7 +77,9 @@ def normalise_url(value: object) -> str:
         parts = urlsplit(url)
         netloc = _normalise_netloc(parts)
     except ValueError as error:
-        raise ValueError(f"URL {_shown(url)!r} is not valid: {error}") from None
+        # Where there is a login, what is wrong may be a part of the password.
+        reason = "" if "@" in url else f": {error}"
+        raise ValueError(f"URL {_shown(url)!r} is not valid{reason}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
         raise ValueError(f"URL {_shown(url)!r} has {scheme}; http and https are supported")
@@ -83,16 +89,18 @@ def normalise_url(value: object) -> str:
 
 
 def _shown(url: str) -> str:
-    return redact_url(url if len(url) <= 200 else f"{url[:200]}…")
+    shown = redact_unreadable(url)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
 def _normalise_netloc(parts: SplitResult) -> str:
     userinfo, at, _ = parts.netloc.rpartition("@")
     host = parts.hostname or ""
     if ":" in host:
+        ipaddress.IPv6Address(host.replace("%25", "%"))  # ValueError; RFC 6874: %25 before a zone
         host = f"[{host}]"
-    elif not host.isascii():
-        host = host.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+    elif host:
+        host = ascii_host(host)
         if not _HOST.fullmatch(host):
             raise ValueError(f"host {printable(host)!r} is not possible")
     port = parts.port  # raises ValueError unless 0-65535
@@ -121,7 +129,7 @@ def origin_of(url: str) -> tuple[str, str]:
 class FileConfig(BaseModel):
     """One thing to download. Immutable; equal requests have equal ids."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     DOWNLOAD_ID_LENGTH: ClassVar[int] = 16
     """Hexadecimal characters of `id`; 64 bits."""
@@ -160,6 +168,7 @@ class FileConfig(BaseModel):
     start_at: float | None = Field(
         default=None,
         ge=0,
+        le=_LAST_START,
         allow_inf_nan=False,
         description="It does not begin before this time, seconds since the epoch; None: at once",
     )

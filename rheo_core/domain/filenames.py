@@ -31,6 +31,8 @@ _HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER})\.[A-Za-z0-
 _PLAIN_URL = re.compile(
     r"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?([!\"$&-.0->@-\[\]-~]+)"  # no ? # \ nor %
 )
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
+"""Letters and marks of no width or shape: a row of them moves an extension out of sight."""
 _SHORT = 200
 _LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
 
@@ -38,14 +40,14 @@ _LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
 def sanitise_filename(text: str, fallback: str = "download") -> str:
     """One path component made of `text`, never empty.
 
-    No separators, control, bidi or zero-width characters, no leading dot (hidden files), no
+    No separators, control, bidi, zero-width or blank characters, no leading dot (hidden files), no
     trailing dot or space, no device names (Windows) and no launchers (`.desktop`, `.lnk`), at
     most 255 bytes of UTF-8 with the room for `.part` files; cut on a character boundary with the
     extension kept.
     """
     if len(text) <= _SHORT and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
         return text  # as most names are: the rest of this costs ten times as much
-    name = _FORBIDDEN.sub("_", printable(text).replace("\ufffd", "_"))
+    name = _FORBIDDEN.sub("_", printable(_BLANK.sub(" ", text)).replace("\ufffd", "_"))
     name = " ".join(name.split()).lstrip(". ").rstrip(". ")
     name = _SHELL_FOLDER.sub("_", name)
     name = _WINDOWS_DEVICE.sub(r"\1_", name)
@@ -61,24 +63,27 @@ def shorten_filename(name: str, limit: int = _LONGEST) -> str:
     """`name` cut to `limit` bytes of UTF-8 on a character boundary, its extension kept."""
     if len(name.encode()) <= limit:
         return name
-    stem, dot, extension = name.rpartition(".")
-    tail = f".{extension}" if dot and len(extension.encode()) <= _LONGEST_EXTENSION else ""
-    head = (stem if tail else name).encode()[: limit - len(tail.encode())]
-    return head.decode(errors="ignore").rstrip(". ") + tail
+    stem, extension = _split(name)
+    head = stem.encode()[: limit - len(extension.encode())]
+    return head.decode(errors="ignore").rstrip(". ") + extension
 
 
 def number_filename(name: str, number: int) -> str:
     """`name (2).ext` for `name.ext`; what the RENAME strategy tries in turn."""
-    stem, dot, extension = name.rpartition(".")
-    if stem.endswith(".tar"):
-        stem, extension = stem.removesuffix(".tar"), f"tar.{extension}"
-    tail = f" ({number})"
-    if dot and stem and len(extension.encode()) <= _LONGEST_EXTENSION:
-        tail += f".{extension}"
-    else:
-        stem = name
+    stem, extension = _split(name)
+    tail = f" ({number}){extension}"
     room = _LONGEST - len(tail.encode())
     return stem.encode()[:room].decode(errors="ignore") + tail
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Stem, and extension with its dot: `.tar.gz` is one, and "" is none."""
+    stem, _, extension = name.rpartition(".")
+    if stem.endswith(".tar"):
+        stem, extension = stem.removesuffix(".tar"), f"tar.{extension}"
+    if not stem or len(extension.encode()) > _LONGEST_EXTENSION:
+        return name, ""
+    return stem, f".{extension}"
 
 
 def filename_from_url(url: str) -> str:

@@ -1,8 +1,8 @@
 """Which hosts a name in a table stands for: `example.org`, or `*.example.org`."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,6 +17,28 @@ class HostLimits:
     connections: int | None = None
     max_concurrent: int | None = None  # downloads that run at once
 
+    def over(self, base: "HostLimits") -> "HostLimits":
+        """These, and what they leave open as `base` has it."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        given = {name: value for name, value in values.items() if value is not None}
+        return replace(base, **given)
+
+
+def ascii_host(name: str) -> str:
+    """A host name as DNS knows it, in the way of browsers (UTS 46): `faß.de` is `xn--fa-hia.de`.
+
+    Raises:
+        ValueError: it can be none.
+    """
+    if name.isascii():
+        return name
+    import idna  # its tables take a while to read
+
+    try:
+        return idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:  # browsers take more than IDNA 2008: hearts and snowmen
+        return name.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+
 
 def normalise_host_pattern(text: str) -> str:
     """A host's name or address, or `*.` and a name for every host below it, in lower case.
@@ -25,25 +47,31 @@ def normalise_host_pattern(text: str) -> str:
         ValueError: it is neither.
     """
     pattern = text.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
-    if not pattern.isascii():
-        try:
-            pattern = pattern.encode("idna").decode("ascii")
-        except UnicodeError:
-            pattern = ""
+    star = "*." if pattern.startswith("*.") else ""
+    try:
+        pattern = star + ascii_host(pattern.removeprefix(star))
+    except ValueError:
+        pattern = ""
     if not _PATTERN.fullmatch(pattern):
         raise ValueError("should be a host such as example.org or *.example.org, without a port")
     return pattern
 
 
-def find_host(table: Mapping[str, T], host: str) -> T | None:
-    """The entry of `host` (a name without its port): its own, else that of the nearest `*.`."""
-    if not table:
-        return None
+def entries_for(table: Mapping[str, T], host: str) -> Iterator[T]:
+    """The entries of `host` (a name without its port): its own, then that of each `*.` above it.
+
+    For a pattern, which may stand for `host`, those of the hosts that it stands for.
+    """
     host = host.lower()
     if (own := table.get(host)) is not None:
-        return own
+        yield own
+    host = host.removeprefix("*.")
     while "." in host:
         host = host.partition(".")[2]
         if (above := table.get(f"*.{host}")) is not None:
-            return above
-    return None
+            yield above
+
+
+def find_host(table: Mapping[str, T], host: str) -> T | None:
+    """The first of `entries_for`, the nearest."""
+    return next(entries_for(table, host), None) if table else None

@@ -13,7 +13,8 @@ _ENGINE = frozenset(
     {
         "accept-encoding", "connection", "content-length", "expect", "host", "if-match",
         "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive",
-        "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
+        "proxy-authorization", "proxy-connection", "range", "te", "trailer", "transfer-encoding",
+        "upgrade",
     }
 )  # fmt: skip
 _ANYWHERE = frozenset({"accept", "accept-language", "user-agent"})
@@ -44,15 +45,16 @@ def read_headers(value: object) -> Headers:
 
 def _read_header(pair: object) -> tuple[str, str]:
     match pair:
-        case (str(name), str(value)):
-            pass
+        case (str(name), value):
+            shown = printable(name[:50])
         case _:
             raise ValueError("headers are neither a mapping nor pairs of names and values")
-    shown = printable(name[:50])
     if not _NAME.fullmatch(name):
         raise ValueError(f"header name {shown!r} is not one (letters, digits and - are)")
     if is_of_engine(name):
         raise ValueError(f"header {shown!r} is set by the engine")
+    if not isinstance(value, str):
+        raise ValueError(f"the value of header {shown!r} should be text")
     return name, check_value(value, f"the value of header {shown!r}")
 
 

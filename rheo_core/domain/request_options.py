@@ -17,13 +17,13 @@ from pydantic import (
 )
 
 from .request_headers import Headers, check_value, for_any_origin, read_headers
-from .text import printable, redact
+from .text import redact_unreadable, without_login
 
 REVEAL = {"reveal": True}
 """Context for `model_dump_json` where secrets are to be written: to the session, to settings."""
 DIRECT = "off"
 """The proxy that stands for none, whatever the environment says."""
-_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 
 
 def _reveal(value: Any, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
@@ -41,6 +41,12 @@ def _line(value: object) -> object:
     return check_value(value, "the value")
 
 
+def _referer(value: object) -> object:
+    """Such text, without what no server may learn from it (RFC 9110 10.1.3)."""
+    text = _line(value)
+    return without_login(text).partition("#")[0] if isinstance(text, str) else text
+
+
 def _file(value: object) -> Path:
     """An absolute path, with `~` expanded."""
     text = str(value) if isinstance(value, str | Path) else ""
@@ -53,7 +59,7 @@ def _file(value: object) -> Path:
 
 
 def _proxy(value: object) -> object:
-    """A URL, with the scheme http where it has none, or `off`."""
+    """A URL with its scheme in lower case, http where it has none; or `off`."""
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if not isinstance(value, str) or not value.strip():
@@ -61,18 +67,19 @@ def _proxy(value: object) -> object:
     value = value.strip()
     if value.lower() in (DIRECT, "none"):
         return DIRECT
-    url = value if "://" in value else f"http://{value}"
-    shown = printable(redact(url))
+    check_value(value, "the proxy")
+    scheme, _, place = value.rpartition("://")
+    url = f"{scheme.lower() or 'http'}://{place}"
     try:
         parts = urlsplit(url)
-        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError as error:
-        raise ValueError(f"should be the URL of a proxy, which {shown!r} is not: {error}") from None
-    if parts.scheme not in _PROXY_PORTS or not has_place:
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text may hold a part of the password
+        has_place = False
+    if not has_place or parts.scheme not in _PROXY_SCHEMES:
         raise ValueError(
-            f"should be the URL of a proxy (http, https, socks5 or socks5h), which {shown!r} is not"
+            "should be the URL of a proxy (http, https, socks5 or socks5h), which "
+            f"{redact_unreadable(url)!r} is not"
         )
-    check_value(value, "the proxy")
     return url
 
 
@@ -95,8 +102,8 @@ File = Annotated[Path, BeforeValidator(_file)]
 class RequestOptions(BaseModel):
     """What requests carry and how they travel. Immutable; None leaves it open.
 
-    No representation of it holds a secret: neither its text, nor its JSON unless `REVEAL` is the
-    context.
+    Its text holds no secret. Its JSON has logins and the proxy only where `REVEAL` is the context;
+    headers and referer are in it always, as they are in the lists that it is written to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -106,7 +113,9 @@ class RequestOptions(BaseModel):
         BeforeValidator(read_headers, json_schema_input_type=dict[str, str] | list[list[str]]),
     ] = Field(default=(), repr=False, description="Header fields: a table of names and values")
     user_agent: Line | None = Field(default=None, description="The User-Agent header")
-    referer: Line | None = Field(default=None, repr=False, description="The Referer header")
+    referer: Annotated[str, BeforeValidator(_referer)] | None = Field(
+        default=None, repr=False, description="The Referer header"
+    )
     cookies: File | None = Field(
         default=None,
         description="File with cookies to send, of Netscape's format (cookies.txt); only read",
@@ -157,6 +166,12 @@ class RequestOptions(BaseModel):
         """Whether these say who asks."""
         named = any(name.lower() == "authorization" for name, _ in self.headers)
         return named or self.user is not None or self.bearer is not None
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether somebody who reads these could use them: files have readers of their own."""
+        in_headers = self.headers != for_any_origin(self.headers)
+        return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
     def over(self, base: "RequestOptions") -> "RequestOptions":
         """These, and what they leave open as `base` has it; a login replaces the whole of another.

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
+from .hosts import entries_for
 from .request_options import NO_OPTIONS, RequestOptions
 
 
@@ -29,25 +31,23 @@ class RequestRules:
 
     def of_host(self, host: str) -> RequestOptions:
         """What is said of a host alone; the longest pattern counts most, its name even more."""
-        found = self.hosts.get(host, NO_OPTIONS)
-        labels = host.split(".")
-        for at in range(1, len(labels)):
-            found = found.over(self.hosts.get(f"*.{'.'.join(labels[at:])}", NO_OPTIONS))
-        return found
+        return reduce(RequestOptions.over, entries_for(self.hosts, host), NO_OPTIONS)
 
     def at_home(self, host: str, own: RequestOptions) -> RequestOptions:
         """The options of a request to where the user sends it."""
         return own.over(self.of_host(host).over(self.defaults))
 
-    def elsewhere(self, host: str, own: RequestOptions, home: str) -> RequestOptions:
+    def elsewhere(
+        self, host: str, own: RequestOptions, home: str, *, is_safe: bool
+    ) -> RequestOptions:
         """The options of a request to where a server sends it: another origin than the user named.
 
         The secrets of the download and those for all are not for it. What the user says of the
-        host is, unless only scheme or port are others than at `home`, the host of the user's URL:
-        there somebody else may listen.
+        host is, unless only scheme or port are others than at `home`, the host of the user's URL,
+        or it does not go there by https (`is_safe`): somebody else may listen.
         """
         at_host = self.of_host(host)
-        if host == home:
+        if host == home or not is_safe:
             at_host = at_host.without_secrets()
         return own.without_secrets().over(at_host.over(self.defaults.without_secrets()))
 

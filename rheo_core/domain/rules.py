@@ -1,6 +1,6 @@
 """Which folder a download goes to: the tables `[[rules]]` of the settings."""
 
-import re
+import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,13 +20,18 @@ from pydantic import (
 from .hosts import find_host, normalise_host_pattern
 from .text import printable
 
+_log = logging.getLogger(__name__)
+_PATTERN_SECONDS = 0.1
+
 
 def _texts(value: object) -> object:
     """One text, or several of which any will do; the case does not matter."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
         raise ValueError("should be a text or a list of texts")
-    return tuple(text.strip().lower() for text in values if text.strip())
+    if not all(map(str.strip, values)):
+        raise ValueError("should be a text or a list of texts, none of them empty")
+    return tuple(text.strip().lower() for text in values)
 
 
 _Texts = BeforeValidator(_texts, json_schema_input_type=str | list[str])
@@ -67,9 +72,11 @@ class Rule(BaseModel):
     @field_validator("pattern")
     @classmethod
     def _check_pattern(cls, value: str) -> str:
+        import regex  # for those who have rules
+
         try:
-            re.compile(value)
-        except (re.error, RecursionError, OverflowError) as error:
+            regex.compile(value)
+        except (regex.error, RecursionError, OverflowError) as error:
             raise ValueError(f"should be a regular expression ({error})") from None
         return value
 
@@ -86,8 +93,18 @@ class Rule(BaseModel):
             (not self.host or bool(find_host(dict.fromkeys(self.host, True), host)))
             and (not self.type or any(fnmatchcase((type or "").lower(), t) for t in self.type))
             and (not self.extension or name.lower().endswith(self._endings))
-            and bool(re.search(self.pattern, url) or re.search(self.pattern, name))
+            and (not self.pattern or self._is_found(url) or self._is_found(name))
         )
+
+    def _is_found(self, text: str) -> bool:
+        import regex
+
+        try:
+            return regex.search(self.pattern, text, timeout=_PATTERN_SECONDS) is not None
+        except TimeoutError:  # everything waits for it meanwhile
+            shown = printable(self.pattern)
+            _log.warning("the pattern %r of a rule takes too long; it is left out", shown)
+            return False
 
     @property
     def _endings(self) -> tuple[str, ...]:

@@ -96,6 +96,8 @@ def parse_start(text: str, now: datetime) -> float:
     today = f"{now:%Y-%m-%d}T{text:0>5}" if _TIME.fullmatch(text) else None
     try:
         at = datetime.fromisoformat(today or text)
+        if today is not None:
+            at = at.replace(fold=now.fold)  # the hour that winter time brings twice
         if today is not None and at <= now:
             at += timedelta(days=1)
         seconds = at.timestamp()

@@ -9,11 +9,13 @@ _SUBSTITUTE = "\ufffd"
 _HIDDEN = "***"
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _HOLDS_NO_SECRET = re.compile(r"https?://[A-Za-z0-9.:_-]+/[!\"$-:<>@-~]*")
-_PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=([^&;#\s]+)")
+_PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=([^&;#\s]+(?:;[^=?&;#\s]*(?![^&;#\s]))*)")
+_WORD = re.compile(r"\S+")
+_NAMELESS = re.compile(r"(?:^|(?<=[&;#]))[^=&;#]+(?=[&;#]|$)")
 _SECRET_NAME = re.compile(
     r"(?i)token|key|sig|secret|pass|pwd|auth|credential|session|hmac|jwt|cookie|ticket|policy|bearer"
 )
-_SECRET_FIELD = re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie):\s[^\r\n]+")
+_SECRET_FIELD = re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie):\s*\S[^\r\n]*")
 
 
 def printable(text: str) -> str:
@@ -50,20 +52,39 @@ def redact(text: str) -> str:
     """`text` with the secrets in it replaced by `***`; a text without any as it is.
 
     Those of URLs (logins, and the values of query parameters whose name sounds like one: tokens,
-    keys, signatures) and those of Authorization and Cookie fields.
+    keys, signatures; what has no name in a fragment, which may be anything and is never sent)
+    and those of Authorization and Cookie fields.
     """
     if _HOLDS_NO_SECRET.fullmatch(text):
         return text  # as most are: the rest of this costs five times as much
     if "://" in text:
-        text = _USERINFO.sub("", text)
+        text = without_login(text)
     if "=" in text:
         text = _PARAMETER.sub(_redact_parameter, text)
-    return _SECRET_FIELD.sub(rf"\1: {_HIDDEN}", text) if ": " in text else text
+    if "#" in text:
+        text = _WORD.sub(_redact_fragment, text)
+    return _SECRET_FIELD.sub(rf"\1: {_HIDDEN}", text) if ":" in text else text
+
+
+def without_login(text: str) -> str:
+    """`text` without the logins of the URLs in it."""
+    return _USERINFO.sub("", text)
 
 
 def _redact_parameter(found: re.Match[str]) -> str:
-    name = unquote(found[2])
-    return f"{found[1]}{found[2]}={_HIDDEN}" if _SECRET_NAME.search(name) else found[0]
+    is_secret = _SECRET_NAME.search(unquote(found[2])) is not None
+    if not is_secret and "%" in found[3]:  # a URL in a URL
+        inner = unquote(found[3])
+        is_secret = "://" in inner and redact(inner) != inner
+    return f"{found[1]}{found[2]}={_HIDDEN}" if is_secret else found[0]
+
+
+def _redact_fragment(found: re.Match[str]) -> str:
+    head, _, rest = found[0].partition("#")
+    if "://" not in head:
+        return found[0]
+    fragment = rest.rstrip("'\")],.:;")  # the message that the URL stands in
+    return f"{head}#{_NAMELESS.sub(_HIDDEN, fragment)}{rest[len(fragment) :]}"
 
 
 def is_redacted(url: str) -> bool:
@@ -74,6 +95,15 @@ def is_redacted(url: str) -> bool:
 def redact_url(url: str) -> str:
     """`url` fit to be shown: on one line, and without secrets."""
     return printable(redact(url))
+
+
+def redact_unreadable(url: str) -> str:
+    """`redact_url` for what cannot be read as a URL: its login may reach as far as the last `@`."""
+    login, at, place = without_login(url).rpartition("@")
+    if not at:
+        return redact_url(place)
+    scheme, mark, _ = login.partition("://")
+    return f"{printable(scheme) if mark else ''}{mark}{_HIDDEN}@{redact_url(place)}"
 
 
 def at_most(lines: Sequence[str], separator: str = "\n", count: int = 10) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import chain
 from pathlib import Path
@@ -13,47 +12,20 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.marks import FileMarks
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
-    Hosts,
-    Limits,
     PartFile,
     Plan,
     Transfer,
-    TransferOptions,
     commit,
     fetch_checksum,
     source_of,
 )
 
-from .destination import DestinationResolver, Folders, PathLocks, check_inside, numbered
-from .lifecycle import Lifecycle
-from .progress import ProgressReporter
-from .validation import BaseFileValidator
+from .destination import check_inside, numbered
+from .tools import Tools
 from .verification import Verification, is_hashed
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every attempt works with."""
-
-    requester: Requester
-    disk: DiskThreads
-    reading: DiskThreads  # for long reads, so that no write waits behind them
-    hosts: Hosts
-    limits: Limits
-    options: TransferOptions
-    lifecycle: Lifecycle
-    reporter: ProgressReporter
-    resolver: DestinationResolver
-    folders: Folders
-    locks: PathLocks
-    validator: BaseFileValidator | None  # None: the part file's own hash
-    written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
-    keep_rejected: bool  # what fails its check: there is somebody who may want it all the same
 
 
 class Attempt:

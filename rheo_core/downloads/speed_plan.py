@@ -75,7 +75,9 @@ class SpeedPlan:
         self._apply()
 
     def set_schedule(self, spans: Sequence[Span]) -> None:
-        """Go by another schedule, from now on."""
+        """Go by another schedule, from now on; the same one changes nothing."""
+        if tuple(spans) == self._spans:
+            return
         self._spans = tuple(spans)
         self._span = None
         self.look()

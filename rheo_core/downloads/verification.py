@@ -3,7 +3,6 @@
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from rheo_core.domain.exceptions import (
     DestinationError,
@@ -23,17 +22,15 @@ from rheo_core.transfer import (
     take_out_bad_pieces,
 )
 
+from .tools import Tools
 from .validation import compare
-
-if TYPE_CHECKING:
-    from .attempt import Tools
 
 _log = logging.getLogger(__name__)
 _ROUNDS = 2
 """Turns that each source gets to bring good pieces in the place of bad ones."""
 
 
-def is_hashed(tools: "Tools", expected: HashConfig | None) -> bool:
+def is_hashed(tools: Tools, expected: HashConfig | None) -> bool:
     """Whether all bytes will meet the checksum that the user knows.
 
     A validator that the user brings may believe every file.
@@ -54,7 +51,7 @@ class Verification:
 
     def __init__(
         self,
-        tools: "Tools",
+        tools: Tools,
         record: DownloadRecord,
         transfer: Transfer,
         expected: HashConfig | None,

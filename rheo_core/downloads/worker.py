@@ -16,12 +16,13 @@ from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, keep_rejected, source_of
 
-from .attempt import Attempt, Tools
+from .attempt import Attempt
 from .destination import DestinationResolver, Folders, PathLocks
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
 from .room import RoomKeeper
+from .tools import Tools
 from .validation import BaseFileValidator
 
 T = TypeVar("T")

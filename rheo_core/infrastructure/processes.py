@@ -9,7 +9,7 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact_url
 
 _log = logging.getLogger(__name__)
 _MOST_OUTPUT = 16 << 10
@@ -100,4 +100,4 @@ def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
 def _log_output(program: str, output: IO[bytes]) -> None:
     output.seek(0)
     for line in output.read(_MOST_OUTPUT).decode(errors="replace").splitlines():
-        _log.info("%s: %s", program, printable(line))
+        _log.info("%s: %s", program, redact_url(line))

@@ -9,7 +9,8 @@ from .plan import Plan, RangeRefusedError
 from .rejected import keep_rejected, reject, take_out_bad_pieces
 from .sidecar import fetch_checksum
 from .state import source_of
-from .transfer import Transfer, TransferOptions
+from .supply import TransferOptions
+from .transfer import Transfer
 
 __all__ = [
     "Hosts",

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from rheo_core.domain.exceptions import (
     DestinationError,
@@ -11,6 +10,7 @@ from rheo_core.domain.exceptions import (
     IncompleteError,
 )
 from rheo_core.domain.text import printable
+from rheo_core.infrastructure.disk import DiskThreads
 
 from .body import receive
 from .part_file import PartFile
@@ -19,9 +19,7 @@ from .request import Request
 from .segments import Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
-
-if TYPE_CHECKING:
-    from .transfer import Transfer
+from .supply import Supply
 
 _CHECKPOINT_SECONDS = 5.0
 """Bytes that a crash may cost: those of so many seconds."""
@@ -41,8 +39,11 @@ but no less than `_WORTH_AT_LEAST` seconds."""
 class Crew:
     """Works on the segments of one file with as many connections as help."""
 
-    def __init__(self, transfer: "Transfer", part: PartFile, segments: SegmentMap) -> None:
-        self._transfer = transfer
+    def __init__(
+        self, supply: Supply, disk: DiskThreads, part: PartFile, segments: SegmentMap
+    ) -> None:
+        self._supply = supply
+        self._disk = disk
         self._part = part
         self._segments = segments
         self._tasks: dict[asyncio.Task[None], tuple[Segment, Source]] = {}
@@ -53,10 +54,10 @@ class Crew:
         self._began = self._loop.time()
         self._had = segments.received
         self._stall = StallWatch(
-            transfer.record,
-            transfer.is_held,
-            transfer.options.stall_timeout,
-            transfer.options.stall_speed,
+            supply.record,
+            supply.is_held,
+            supply.options.stall_timeout,
+            supply.options.stall_speed,
             self._began,
         )
 
@@ -72,7 +73,7 @@ class Crew:
         """
         if reply.plan.partial:
             self._ranges_work = True
-        main = self._transfer.sources.main
+        main = self._supply.sources.main
         self._start(segment, main, self._receive_first(segment, main, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
@@ -83,7 +84,7 @@ class Crew:
                 self._take_leave()
                 self._recruit()
                 if self._tasks:
-                    self._stall.check(self._loop.time(), self._transfer.sources.main.name)
+                    self._stall.check(self._loop.time(), self._supply.sources.main.name)
                 if self._loop.time() >= next_checkpoint:
                     await self._checkpoint()
                     await self._check_room()
@@ -102,7 +103,7 @@ class Crew:
             await self._checkpoint()
             raise
         finally:
-            self._transfer.record.connections = 0
+            self._supply.record.connections = 0
 
     def _start(
         self, segment: Segment, source: Source, work: "asyncio._CoroutineLike[None]"
@@ -110,7 +111,7 @@ class Crew:
         segment.begin(self._loop.time())
         source.connections += 1
         self._tasks[self._loop.create_task(work)] = segment, source
-        self._transfer.record.connections = len(self._tasks)
+        self._supply.record.connections = len(self._tasks)
 
     async def _receive_first(self, segment: Segment, source: Source, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
@@ -120,16 +121,16 @@ class Crew:
             self._idle_host = source.host
 
     async def _receive(self, segment: Segment, source: Source, reply: Request) -> None:
-        transfer = self._transfer
+        supply = self._supply
         try:
             is_over = await receive(
                 reply.body,
                 self._part,
                 segment,
-                transfer.record,
-                disk=transfer.disk,
-                throttle=transfer.throttle(source),
-                batch_bytes=transfer.batch_bytes,
+                supply.record,
+                disk=self._disk,
+                throttle=supply.throttle(source),
+                batch_bytes=supply.batch_bytes,
             )
         finally:
             segment.is_busy = False
@@ -142,7 +143,7 @@ class Crew:
     async def _join(self, segment: Segment, source: Source, *, is_counted: bool) -> None:
         """Fetch a segment over a connection of its own."""
         state = self._part.state
-        request = self._transfer.request(source, segment, state, is_counted=is_counted)
+        request = self._supply.request(source, segment, state, is_counted=is_counted)
         asked = self._loop.time()
         try:
             async with await request.open() as reply:
@@ -162,7 +163,7 @@ class Crew:
         """Look at the connections that have ended."""
         for task in [task for task in self._tasks if task.done()]:
             segment, source = self._tasks.pop(task)
-            self._transfer.sources.note(source, segment.began_with, segment.written)
+            self._supply.sources.note(source, segment.began_with, segment.written)
             segment.is_busy = False
             source.connections -= 1
             error = None if task.cancelled() else task.exception()
@@ -173,20 +174,20 @@ class Crew:
                 raise error
             self._take_note(error, source)
             self._segments.give_back(segment)
-        self._transfer.record.connections = len(self._tasks)
+        self._supply.record.connections = len(self._tasks)
 
     def _take_note(self, error: DownloadError, source: Source) -> None:
         """A connection failed: learn what its source bears."""
-        is_main = source is self._transfer.sources.main
+        is_main = source is self._supply.sources.main
         if not is_main and isinstance(error, RangeRefusedError):
-            self._transfer.explain(f"mirror {printable(source.name)} left out: {error}")
+            self._supply.explain(f"mirror {printable(source.name)} left out: {error}")
             source.most = 0
             return  # no reason for the others to end or to begin again
         if is_main and isinstance(error, ChangedError):
             raise error
         if is_main and isinstance(error, RangeRefusedError):
             self._ranges_work = False
-            self._transfer.explain("server refuses ranges: 1 connection")
+            self._supply.explain("server refuses ranges: 1 connection")
         source.most = source.connections
         self._last_error = error
 
@@ -198,11 +199,11 @@ class Crew:
             return  # the first one brought nothing: the next source may begin with its own version
         if self._tasks and not self._is_worth_more():
             return
-        sources = self._transfer.sources
-        allowed = self._transfer.options.connections
+        sources = self._supply.sources
+        allowed = self._supply.options.connections
         allowed = allowed if self._ranges_work else min(allowed, 2)
         while len(self._tasks) < allowed and (source := sources.choose(self._idle_host)):
-            segment = self._segments.take(self._loop.time(), compare=self._transfer.is_unlimited)
+            segment = self._segments.take(self._loop.time(), compare=self._supply.is_unlimited)
             if segment is None:
                 return
             is_counted = source.host == self._idle_host
@@ -220,7 +221,7 @@ class Crew:
 
     def _is_worth_more(self) -> bool:
         if (
-            self._transfer.options.connections <= 1
+            self._supply.options.connections <= 1
             or self._ranges_work is False
             or self._segments.total is None
         ):
@@ -231,7 +232,7 @@ class Crew:
             return False
         usual = (self._segments.received - self._had) / elapsed / max(len(self._tasks), 1)
         lasts = self._segments.lasts_longer(self._worth_seconds, now, usual)
-        return lasts or self._segments.laggard(now, compare=self._transfer.is_unlimited) is not None
+        return lasts or self._segments.laggard(now, compare=self._supply.is_unlimited) is not None
 
     @property
     def _worth_seconds(self) -> float:
@@ -251,15 +252,15 @@ class Crew:
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
         """Note what came, where another attempt can go on from it."""
         is_of_use = self._part.is_guarded and self._part.is_begun
-        if not is_of_use or not self._transfer.record.keep_partial:
+        if not is_of_use or not self._supply.record.keep_partial:
             return
         work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
-        await self._transfer.disk.run(work, self._segments.written())
+        await self._disk.run(work, self._segments.written())
 
     async def _check_room(self) -> None:
         """Stop while there is a little room left, rather than fill the disk to the brim."""
         if self._segments.total is not None and self._part.is_begun:
-            await self._transfer.disk.run(self._part.check_room, self._segments.total)
+            await self._disk.run(self._part.check_room, self._segments.total)
 
     async def _stop(self) -> None:
         """End every connection and wait until each has let go of the file."""
@@ -269,7 +270,7 @@ class Crew:
             with suppress(asyncio.CancelledError):  # another one may come meanwhile
                 await asyncio.wait(self._tasks)
         for task, (segment, source) in self._tasks.items():
-            self._transfer.sources.note(source, segment.began_with, segment.written)
+            self._supply.sources.note(source, segment.began_with, segment.written)
             source.connections -= 1
             if not task.cancelled():
                 task.exception()  # seen

@@ -61,7 +61,7 @@ def translation(
         case aiohttp.ClientError():
             return ConnectionFailedError(host, _said(error))
         case TimeoutError():
-            return DownloadTimeoutError("download took longer", timeouts.total)
+            return DownloadTimeoutError(f"no complete reply from {host}", timeouts.total)
     return None
 
 

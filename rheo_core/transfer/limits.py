@@ -100,13 +100,14 @@ class Limits:
         self._hosts = WeakValueDictionary[str, TokenBucket]()
 
     def throttle(self, download_id: str, rate_bps: int | None, host: str) -> "Throttle":
-        """What the connections of a download to a host (with its port) take from.
+        """What the connections of a download to a host take from.
 
         Args:
             download_id: they share its limit with those to other hosts.
             rate_bps: that limit, as it is now.
-            host: with its port.
+            host: with its port, which makes no difference: the limit is that of the machine.
         """
+        host = host.rpartition(":")[0]
         own = self._downloads.get(download_id)
         if own is None:
             own = self._downloads[download_id] = TokenBucket(rate_bps)
@@ -158,7 +159,7 @@ class Limits:
                 self.spent.set()
 
     def _host_rate(self, host: str) -> int | None:
-        limits = find_host(self._table, host.rpartition(":")[0])
+        limits = find_host(self._table, host)
         return limits.speed_limit_bps if limits else None
 
     def _note_change(self) -> None:

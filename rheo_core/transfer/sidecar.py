@@ -19,6 +19,8 @@ from .errors import translated_errors
 
 _LARGEST = 4 << 20
 """Bytes of a checksum file; those of whole distributions have some 100 KiB."""
+_PATIENCE = 60.0
+"""Seconds for one of them: bytes that trickle in are no stall, and a slot waits for the end."""
 _TRANSIENT = RetryPolicy().transient_status_codes
 
 
@@ -90,6 +92,9 @@ async def _fetch_text(
 ) -> str:
     """The text at `url`; empty where there is none, or none of a sensible size."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+    timeouts = aiohttp.ClientTimeout(
+        total=_PATIENCE, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
+    )
     with translated_errors(urlsplit(url).hostname or url, timeouts):
         async with requester.get(url, headers, timeouts, options) as reply:
             if reply.status in _TRANSIENT:

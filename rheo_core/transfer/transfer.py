@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-
-import aiohttp
+from dataclasses import replace
 
 from rheo_core.domain.exceptions import (
     DestinationError,
@@ -18,7 +16,7 @@ from rheo_core.tracking.record import DownloadRecord
 
 from .crew import Crew
 from .hosts import Hosts
-from .limits import Limits, Throttle
+from .limits import Limits
 from .part_file import PartFile
 from .plan import (
     ChangedError,
@@ -29,44 +27,15 @@ from .plan import (
 )
 from .request import Request
 from .segments import Segment, SegmentMap, WrittenRange
-from .sources import Source, Sources
+from .sources import Source
 from .state import PartState
+from .supply import Supply, TransferOptions
 
-_BUFFERS = 32 << 20
-"""Bytes that all connections together collect before they write, two buffers each."""
-_SMALLEST_BATCH = 64 << 10
 _MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
 Place = Callable[[Plan], Awaitable[PartFile]]
 """Say where the file of this reply goes, by its name and type; returns its part file."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransferOptions:
-    """Limits of patience (seconds, None: endless; bytes/s), size of writes (bytes), connections.
-
-    A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
-    `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
-    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute.
-    """
-
-    timeout: float | None = None
-    connect_timeout: float | None = 30.0
-    stall_timeout: float | None = 60.0
-    stall_speed: int = 100
-    chunk_size: int = 4 << 20
-    connections: int = 1
-    durable: bool = True
-    server_time: bool = False
-    origin: bool = False
-
-    @property
-    def timeouts(self) -> aiohttp.ClientTimeout:
-        """The limits of one request."""
-        return aiohttp.ClientTimeout(
-            total=None, sock_connect=self.connect_timeout, sock_read=self.stall_timeout
-        )
 
 
 class Transfer:
@@ -86,19 +55,14 @@ class Transfer:
         *,
         is_vouched: bool,
     ) -> None:
-        self.disk = disk
-        self._limits = limits
-        self._throttles: dict[str, Throttle] = {}  # by host
-        self.options = options
-        self.record = record
-        self._requester = requester
+        self._disk = disk
+        self._record = record
         self._place = place
-        self.explain = explain  # told why it goes as it goes
         self._announce = announce  # called once the reply's head is known to be good
-        self._hosts = hosts
-        self.sources = Sources(record.config.sources, hosts, options.connections)
-        self._timeouts = options.timeouts
-        self._is_vouched = is_vouched  # the file is checked in the end, whatever sources say of it
+        self._supply = Supply(
+            requester, hosts, limits, options, record, explain, is_vouched=is_vouched
+        )
+        self.sources = self._supply.sources
         self._limit = record.config.timeout or options.timeout
         now = asyncio.get_running_loop().time()
         self._ends_at = None if self._limit is None else now + self._limit
@@ -128,15 +92,15 @@ class Transfer:
 
     async def run_anew(self, part: PartFile) -> PartFile:
         """As `run`, from the first byte, and with sources of one version only."""
-        self._is_vouched = False
+        self._supply.is_vouched = False
         await self._begin_again(part)
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
-        for _ in range(_MOST_ROUNDS + len(self.record.config.mirrors)):
+        for _ in range(_MOST_ROUNDS + len(self._record.config.mirrors)):
             state = part.state
             if state.total is not None and state.offset == state.total:
-                self.record.total_bytes = self.record.bytes_downloaded = state.total
+                self._record.total_bytes = self._record.bytes_downloaded = state.total
                 self._announce()
                 return part
             try:
@@ -149,7 +113,7 @@ class Transfer:
                     raise
                 self._check_replaced(part.state)
                 # Some servers have an ETag a machine, others one and no ranges.
-                self.options = replace(self.options, connections=1)
+                self._supply.options = replace(self._supply.options, connections=1)
                 self.sources.main.most = 1
                 await self._begin_again(part)
                 continue
@@ -174,8 +138,8 @@ class Transfer:
         async with await self._ask(asked, part.state) as reply:
             plan = reply.plan
             # Before anything can fail: who waits for room wants to know how much.
-            expected = self.record.config.size_bytes
-            self.record.total_bytes = expected if plan.total is None else plan.total
+            expected = self._record.config.size_bytes
+            self._record.total_bytes = expected if plan.total is None else plan.total
             self._check_size(plan.total)
             if not plan.partial:
                 if self._goes_on(part, plan):
@@ -187,16 +151,16 @@ class Transfer:
                 part.expect(plan.total, plan.validator, plan.promised, plan.modified)
                 self.sources.main.version = plan.validator
                 if not part.can_hold(plan.total):
-                    await self.disk.run(part.begin)
+                    await self._disk.run(part.begin)
             elif part.state.total is None:  # the first reply did not tell it, this one does
                 part.state = replace(part.state, total=plan.total)
             if plan.partial and plan.total is not None:
-                await self.disk.run(part.check_room, plan.total)
+                await self._disk.run(part.check_room, plan.total)
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
         size = sum(there.end - there.start for there in written)
-        self.record.total_bytes = self.record.bytes_downloaded = size
+        self._record.total_bytes = self._record.bytes_downloaded = size
         part.state = replace(part.state, total=size, written=written)
         if plan.total is None:
             await self._check_whole(part, size)
@@ -204,10 +168,10 @@ class Transfer:
 
     async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
         """Bring all that is missing; return what there is then."""
-        state, record = part.state, self.record
+        state, record = part.state, self._record
         record.go_on_from(state.offset)
         self._announce()
-        if part.can_hold(state.total) and not self._may_be_limited:
+        if part.can_hold(state.total) and not self._supply.may_be_limited:
             data = reply.body.all_here()
             if data is not None:  # there is nobody to set to work
                 part.hold(data)
@@ -215,15 +179,15 @@ class Transfer:
                 record.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
         segments = SegmentMap(state.total, state.written)
-        await Crew(self, part, segments).run(segments.first(), reply)
+        await Crew(self._supply, self._disk, part, segments).run(segments.first(), reply)
         return segments.written()
 
     def _check_size(self, size: int | None) -> None:
         """A page that asks to sign in must not pass for the file."""
-        wanted = self.record.config.size_bytes
+        wanted = self._record.config.size_bytes
         if wanted is not None and size is not None and size != wanted:
             raise ProtocolError(f"the server offers {size} bytes, {wanted} were expected")
-        pieces = self.record.config.pieces
+        pieces = self._record.config.pieces
         if size is not None and pieces is not None:
             try:
                 pieces.check_size(size)
@@ -240,38 +204,11 @@ class Transfer:
 
     async def _begin_again(self, part: PartFile) -> None:
         part.expect(None, Validator())
-        await self.disk.run(part.begin)
-
-    def throttle(self, source: Source) -> Throttle:
-        """What connections to a source take from."""
-        throttle = self._throttles.get(source.host)
-        if throttle is None:
-            rate = self.record.config.speed_limit
-            throttle = self._limits.throttle(self.record.id, rate, source.host)
-            self._throttles[source.host] = throttle
-        return throttle
-
-    @property
-    def _may_be_limited(self) -> bool:
-        return self._limits.is_set or self.record.config.speed_limit is not None
-
-    @property
-    def is_unlimited(self) -> bool:
-        """Whether bytes may come as fast as they can."""
-        return not any(throttle.is_limited for throttle in self._throttles.values())
-
-    def is_held(self) -> bool:
-        """Whether a connection waits because of a limit."""
-        return any(throttle.is_holding for throttle in self._throttles.values())
-
-    def batch_bytes(self) -> int:
-        """What one connection collects before it writes: less, the more there are."""
-        share = _BUFFERS // (2 * max(self._hosts.in_use, 1))
-        return min(self.options.chunk_size, max(share, _SMALLEST_BATCH))
+        await self._disk.run(part.begin)
 
     def _check_replaced(self, state: PartState) -> None:
         """A link that the user put in the place of an expired one must not cost the bytes."""
-        if self.record.config.fetch_url is not None and state.can_resume:
+        if self._record.config.fetch_url is not None and state.can_resume:
             raise ProtocolError(
                 f"the new link offers another file; the {state.offset:,} bytes of the old one "
                 "are kept; to fetch the new one, add its link"
@@ -306,7 +243,7 @@ class Transfer:
         first: DownloadError | None = None
         for source in list(self.sources.usable()):
             try:
-                request = await self.request(source, segment, state).open()
+                request = await self._supply.request(source, segment, state).open()
                 if source is self.sources.own or request.plan.partial or not state.can_resume:
                     self.sources.main = source
                     return request
@@ -319,38 +256,6 @@ class Transfer:
                 source.most = 0
                 first = first or error
         raise first or ProtocolError("no mirror is left")
-
-    def request(
-        self, source: Source, segment: Segment, state: PartState, *, is_counted: bool = False
-    ) -> Request:
-        """Ask a source; `is_counted` tells that `Hosts` counts this connection already."""
-        connection = None
-        if not is_counted:
-            connection = self._hosts.connection(source.host, self.explain, self.record.id)
-        return Request(
-            self._requester,
-            self._hosts,
-            connection,
-            source,
-            segment,
-            state,
-            self._version_of(source, state),
-            self._timeouts,
-            self.record.config.options_for(source.url),
-        )
-
-    def _version_of(self, source: Source, state: PartState) -> Validator | None:
-        """What replies of `source` must agree with; None: with nothing that is known.
-
-        Validators mean nothing across URLs (RFC 9110 8.8.1). Unless the file is checked in the
-        end, two sources are taken to have one file only where they agree.
-        """
-        if not self._is_vouched:
-            return state.validator
-        version = source.version
-        if version is None and source is self.sources.own:
-            version = state.validator  # that it began with, most likely from here
-        return version if version is not None and version.if_range is not None else None
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rheo_core.cli.main import app
+from rheo_core.cli.requests import insecure_hosts
 from tests.cli.conftest import Run
 from tests.core.engine import serving
 from tests.e2e.terminal import Terminal
@@ -106,6 +107,12 @@ async def test_insecure_is_loud_and_not_remembered(rheo: Run, folder: Path) -> N
         assert again.code == 1 and "certificate refused" in again.err
 
 
+def test_insecure_names_hosts_as_requests_do(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["Bücher.example", "[::1]", "x.org."]
+    assert insecure_hosts(given) == {"xn--bcher-kva.example", "::1", "x.org"}
+    assert capsys.readouterr().err.count("ARE NOT CHECKED") == len(given)
+
+
 async def test_the_password_is_asked_for(
     folder: Path, tmp_path: Path, command: tuple[str, ...], server: MisbehavingServer
 ) -> None:
@@ -133,6 +140,8 @@ async def test_the_password_is_asked_for(
         (["-u", "me"], "--user: there is no terminal to ask for the secret."),
         (["--bearer", "-"], "--bearer: there is no terminal"),
         (["--insecure", "http://x/"], "--insecure 'http://x/': a host alone is needed"),
+        (["--insecure", "*.x.org"], "--insecure '*.x.org': a host alone is needed"),
+        (["--insecure", "me:c4nary@x"], "a host alone is needed"),
         (["--key", __file__], "--key needs --cert."),
         (["--ca-file", "missing.pem"], "missing.pem"),
     ],

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from rheo_core.config import Settings, build_settings
 from rheo_core.config.document import settings_page, settings_schema, write_documents
@@ -46,10 +48,46 @@ def test_the_schema_knows_what_toml_has() -> None:
     assert schema["properties"]["max_concurrent"]["maximum"] == 64
 
 
+SCHEMA = Draft202012Validator(json.loads(settings_schema()))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_good"),
+    [
+        ("speed_limit = '5M'\nhistory_days = 'off'", True),
+        ("speed_limit = true", False),
+        ("colour = 5", False),
+        ("request = { netrc = true, ip_version = 6, proxy = 'off', auth = 'digest' }", True),
+        ("request = { headers = { A = 'b' } }", True),
+        ("request = { colour = 5 }", False),
+        ("request = { auth = 'off' }", False),
+        ("request = { ip_version = 'off' }", False),
+        ("request = { netrc = 'off' }", False),
+        ("hosts.x = { speed_limit = '500K', connections = 2, user = 'me:pw' }", True),
+        ("hosts.x = { speed_limit = 'off' }", True),
+        ("hosts.x = { connections = 'off' }", False),
+        ("hosts.x = { connections = 0 }", False),
+        ("hosts.x = 'me:pw'", False),
+        ("rules = [{ folder = 'a', host = 'b', type = ['c', 'd'] }]", True),
+        ("rules = [{ host = 'b' }]", False),
+    ],
+)
+def test_the_schema_and_the_model_agree(text: str, is_good: bool) -> None:
+    values = tomllib.loads(text)
+    assert SCHEMA.is_valid(values) is is_good
+    try:
+        build_settings(**values)
+    except ValidationError:
+        assert not is_good
+    else:
+        assert is_good or "netrc" in text  # text that stands for yes or no is read, and not advised
+
+
 def test_the_examples_of_the_page_are_acceptable() -> None:
     examples = settings_page().split("```toml\n")[1:]
     for example in examples:
         values = tomllib.loads(example.partition("```")[0])
+        SCHEMA.validate(values)
         settings = build_settings(**values)
         assert set(values) <= settings.model_fields_set
     assert len(examples) == 3

@@ -44,7 +44,7 @@ def test_the_environment_gives_json(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("table", "line", "sentence"),
     [
-        ('[hosts."a b"]', 1, "hosts.a b = 'a b' is not acceptable: it should be a host such as"),
+        ('[hosts."a b"]', 1, "hosts.a b = … is not acceptable: it should be a host such as"),
         ('[hosts."a.org:80"]', 1, "without a port"),
         ('[hosts."*"]', 1, "example.org or *.example.org"),
         ('[hosts."a.org"]\nconnections = 0', 2, "hosts.a.org.connections = 0 is not acceptable"),
@@ -78,6 +78,24 @@ def test_each_problem_is_one_sentence(file: Path, table: str, line: int, sentenc
 def test_the_nearest_table_holds(host: str, found: str | None) -> None:
     table = {"example.org": "own", "*.example.org": "below", "*.deep.example.org": "deeper"}
     assert find_host(table | {"::1": "six"}, host) == found
+
+
+def test_what_a_table_leaves_open_is_as_the_next_one_has_it() -> None:
+    """A login for one host must not lift the limits that hold for all beside it."""
+    settings = build_settings(
+        hosts={
+            "a.example.org": {"user_agent": "A"},
+            "*.deep.example.org": {"connections": 1},
+            "*.example.org": {"speed_limit": "1K", "connections": 2, "user_agent": "all"},
+            "deep.example.org": {"connections": 9},
+        }
+    )
+    limits = make_host_limits(settings)
+    assert find_host(limits, "a.example.org") == HostLimits(1000, 2, None)
+    assert find_host(limits, "x.deep.example.org") == HostLimits(1000, 1, None)
+    assert find_host(limits, "x.example.org") == HostLimits(1000, 2, None)
+    assert find_host(limits, "deep.example.org") == HostLimits(1000, 9, None)
+    assert find_host(limits, "example.org") is None
 
 
 def test_a_line_of_the_schedule_is_named(file: Path) -> None:

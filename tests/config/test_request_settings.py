@@ -34,12 +34,12 @@ def test_each_thing_that_is_wrong_is_told_with_its_line(path: Path) -> None:
     loaded = load_settings(path)
     told = [problem.removeprefix(f"{path}, line ") for problem in loaded.problems]
     assert told == [
-        "3: request.proxy = … is not acceptable: it should be the URL of a proxy, which "
-        "'http://h:99999' is not: Port out of range 0-65535.",
+        "3: request.proxy = … is not acceptable: it should be the URL of a proxy (http, https, "
+        "socks5 or socks5h), which 'http://h:99999' is not.",
         "6: hosts.Example.org.headers = … is not acceptable: header 'Range' is set by the engine.",
         "7: hosts.Example.org.colour is not a setting.",
         "8: hosts.Example.org.ip_version = 5 is not acceptable: it should be 4 or 6.",
-        "9: hosts.a b:80 = 'a b:80' is not acceptable: it should be a host such as example.org or "
+        "9: hosts.a b:80 = … is not acceptable: it should be a host such as example.org or "
         "*.example.org, without a port.",
         "12: hosts.*.below.org.prox is not a setting; did you mean proxy?",
     ]
@@ -47,6 +47,24 @@ def test_each_thing_that_is_wrong_is_told_with_its_line(path: Path) -> None:
     user = loaded.settings.hosts["example.org"].user
     assert user is not None and user.get_secret_value() == "me:c4nary"
     assert "c4nary" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[hosts]\n"example.org" = "me:c4nary"', "hosts.example.org = … is not acceptable"),
+        ('[hosts]\n"example.org" = ["c4nary"]', "it should be a table."),
+        ('[hosts."https://me:c4nary@example.org"]\nnetrc = true', "hosts.https://example.org = …"),
+        ('[hosts."me:c4nary@example.org"]\nnetrc = true', "without a port."),
+        ('[request.headers]\nX-Key = ["c4nary"]', "the value of header 'X-Key' should be text."),
+        ('[request]\nheaders = [["X-Key", "c4nary", "x"]]', "nor pairs of names and values."),
+    ],
+)
+def test_no_secret_is_told(path: Path, text: str, told: str) -> None:
+    path.write_text(text)
+    (problem,) = load_settings(path).problems
+    assert told in problem
+    assert "c4nary" not in problem
 
 
 def test_it_is_written_as_it_was_read(path: Path) -> None:
@@ -62,8 +80,17 @@ def test_a_file_with_secrets_is_for_its_owner(path: Path) -> None:
     path.chmod(0o644)
     (problem,) = load_settings(path).problems
     assert problem == f"{path} holds secrets, and others may read it; chmod 600 puts that right."
-    path.write_text('[hosts."x"]\nuser_agent = "A"\n')
-    assert not load_settings(path).problems
+    for harmless in (
+        'user_agent = "A"',
+        'proxy = "off"',
+        'proxy = "socks5://127.0.0.1:1080"',
+        'headers = { Accept-Language = "de" }',
+    ):
+        path.write_text(f'[hosts."x"]\n{harmless}\n')
+        assert not load_settings(path).problems
+    for secret in ('proxy = "http://me:pw@h"', 'headers = { X = "y" }', 'bearer = "t"'):
+        path.write_text(f"[request]\n{secret}\n")
+        assert load_settings(path).problems
 
 
 def test_the_environment_has_them_as_json(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Checksums: from the user, from headers, from files beside; and what fails them."""
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -12,7 +13,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
-from rheo_core.transfer import crew, running_hash, segments
+from rheo_core.transfer import crew, running_hash, segments, sidecar
 from tests.core.engine import (
     Journal,
     error_of,
@@ -118,6 +119,23 @@ async def test_a_sidecar_is_found(
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert journal.last("completed").validation.is_valid
     assert all("token" not in request.target for request in server.requests[:-1])
+
+
+async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sidecar, "_PATIENCE", 0.5)
+
+    async def trickle(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=100_000)
+        while True:
+            await exchange.send(b"#")
+            await asyncio.sleep(0.05)
+
+    server.on("/f.sha256", trickle)
+    config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config) == "no complete reply from 127.0.0.1 for 0.5 s"
 
 
 @pytest.mark.parametrize(

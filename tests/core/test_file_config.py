@@ -15,6 +15,7 @@ from pydantic import HttpUrl, ValidationError
 from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig, file_config, filenames, text
 from rheo_core.domain.file_config import host_of, normalise_url
 from rheo_core.domain.filenames import filename_from_url
+from rheo_core.domain.hosts import normalise_host_pattern
 from rheo_core.domain.text import redact_url
 
 URL = "http://example.com/a/file.zip"
@@ -60,6 +61,12 @@ def test_url_object() -> None:
         ("http://example.com:99999/", "not valid"),
         ("http://example.com:x/", "not valid"),
         ("http://[::1/", "not valid"),
+        ("http://a<b>/", "host 'a<b>' is not possible"),
+        ("http://a\\b.org/", r"host 'a\\\\b.org' is not possible"),
+        ("http://127%2e0.0.1/", "host '127%2e0.0.1' is not possible"),
+        ("http://[@x]/", "not valid"),
+        ("http://a[b@[/[::1]/", "not valid"),
+        ("http://a[@b:c]:1/", "not valid"),
     ],
 )
 def test_refused_urls(url: str, problem: str) -> None:
@@ -98,6 +105,41 @@ def test_the_short_way_of_plain_urls_leads_to_the_same(url: str) -> None:
         assert all_of(url) == short
 
 
+@pytest.mark.parametrize(
+    ("host", "ascii"),
+    [
+        ("bücher.de", "xn--bcher-kva.de"),
+        ("faß.de", "xn--fa-hia.de"),  # as browsers: fass.de is another site
+        ("☃.net", "xn--n3h.net"),
+        ("BÜCHER。de", "xn--bcher-kva.de"),
+        ("１２７.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_names_of_hosts_are_those_that_browsers_ask_for(host: str, ascii: str) -> None:
+    assert normalise_url(f"http://{host}/") == f"http://{ascii}/"
+    assert normalise_host_pattern(host) == ascii
+    assert normalise_host_pattern(f"*.{host}") == f"*.{ascii}"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:c4nary/w@host/x", "'https://***@host/x' is not valid"),
+        ("https://me:c4nary#w@host/x", "'https://***@host/x' is not valid"),
+        ("https://me:c4n ary@host/x", "'https://***@host/x' contains white space"),
+        ("https://me:c4nary@host:x/", "'https://host:x/' is not valid"),
+        ("https://me:c4nary@ex℀mple.com/", "'https://ex℀mple.com/' is not valid"),
+        ("me:c4nary@host/x", "'***@host/x' has scheme"),
+        (f"ftp://me:c4nary{'x' * 300}@host/x", "'ftp://host/x' has scheme"),
+    ],
+)
+def test_a_refused_url_is_named_without_its_login(url: str, shown: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        FileConfig(url=url)
+    assert shown in caught.value.errors()[0]["msg"]
+    assert "c4n" not in str(caught.value) and "ary" not in caught.value.errors()[0]["msg"]
+
+
 def test_refused_url_is_named_in_printable_text() -> None:
     with pytest.raises(ValidationError) as caught:
         FileConfig(url="gopher://x/\u202e\u200b")
@@ -123,6 +165,9 @@ def test_any_text_as_url_is_accepted_or_refused_in_words(text: str) -> None:
         {"priority": 0},
         {"priority": -1},
         {"size_bytes": -1},
+        {"start_at": -1},
+        {"start_at": 1e18},
+        {"start_at": 253_402_300_800},
         {"timeout": 0},
         {"timeout": -1},
         {"file_exists_strategy": "perhaps"},

@@ -112,6 +112,9 @@ def test_short_names_stay() -> None:
         ("game.url.txt", "game.url.txt"),
         ("a\u202egpj.exe", "agpj.exe"),
         ("a\u200bb", "ab"),
+        ("a\u3164\u2800\u115fb\u034f.txt", "a b .txt"),
+        ("\u3164", "download"),
+        ("invoice.pdf" + "\u3164" * 70 + ".exe", "invoice.pdf .exe"),
         ("a\x1b[31mb", "a_[31mb"),
         ("a\x00b", "a_b"),
         ("\ud800", "_"),
@@ -125,6 +128,12 @@ def test_examples(text: str, name: str | None) -> None:
         assert ".{" not in sanitise_filename(text)
     else:
         assert sanitise_filename(text) == name
+
+
+@pytest.mark.parametrize("extension", [".tar.gz", ".tar.zst", ".part", ".x"])
+def test_a_cut_keeps_the_extension(extension: str) -> None:
+    name = sanitise_filename("é" * 300 + extension)
+    assert name.endswith(f"é{extension}")
 
 
 def test_fallback() -> None:

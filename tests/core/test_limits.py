@@ -139,6 +139,14 @@ async def test_each_byte_counts_for_every_limit(clock: Clock) -> None:
     assert total == pytest.approx(100_000_000, rel=0.03)
 
 
+async def test_a_host_has_one_limit_for_all_its_ports(clock: Clock) -> None:
+    limits = Limits()
+    limits.set_hosts({"a.org": HostLimits(speed_limit_bps=2_000_000)})
+    throttles = [limits.throttle(port, None, f"a.org:{port}") for port in ("80", "443", "8443")]
+    connections = [Connection(clock, throttle) for throttle in throttles]
+    assert await run_for(clock, 10, *connections) == pytest.approx(20_000_000, rel=0.03)
+
+
 @pytest.mark.parametrize("count", [1, 16])
 async def test_the_lowest_of_several_limits_holds_exactly(clock: Clock, count: int) -> None:
     limits = Limits(10_000_000)

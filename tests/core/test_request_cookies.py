@@ -67,6 +67,20 @@ async def test_those_of_a_file_go_where_they_belong(
     assert set(sent.split("; ")) == {"host=1", "below=2", "hidden=3"}
 
 
+async def test_a_file_as_other_programs_write_it(tmp_path: Path, server: MisbehavingServer) -> None:
+    """Without the first line, with a mark of UTF-8, with names and columns of every kind."""
+    server.on("/a/b", whole)
+    file = "\ufeff" + lines(
+        ("example.org", True, "/", False, 0, "below", "1"),
+        (".files.example.org", False, "/", False, 0, "dot", "2"),
+        (".example.org", False, "/", False, 0, "parent", "no"),
+        ("FILES.example.org", False, "/", False, 0, "list[a]", '"x, y"'),
+        ("files.example.org", False, "/", False, 0, "empty", ""),
+    ).removeprefix(HEAD).replace("\n", "\r\n")
+    (sent,) = await asked(tmp_path, server, "files.example.org", file=file)
+    assert set(sent.split("; ")) == {"below=1", "dot=2", 'list[a]="x, y"', "empty="}
+
+
 @pytest.mark.parametrize(
     ("host", "field", "target", "sent"),
     [
@@ -114,13 +128,31 @@ async def test_another_download_has_none_of_them(tmp_path: Path, server: Misbeha
     assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
-@pytest.mark.parametrize("text", ["{}", HEAD + "c4nary\tc4nary\n", "\0\xff", ""])
-async def test_a_file_that_is_none(tmp_path: Path, server: MisbehavingServer, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{}", "line 1 is"),
+        (HEAD + "\nc4nary\tc4nary\n", "line 3 is"),
+        (
+            lines(("example.org", False, "/", False, 0, "id", "c4nary")).replace("0", "c4nary"),
+            "line",
+        ),
+        (lines(("example.org", False, "/", False, 0, "id", "c4nary")).replace("0", "inf"), "line"),
+        (lines(("a b", False, "/", False, 0, "id", "c4nary")), "line 2 is"),
+        (lines(("", False, "/", False, 0, "id", "c4nary")), "line 2 is"),
+        ("\0\xff", "line 1 is"),
+        (b"\xff", "it is"),
+        ("", "it is"),
+    ],
+)
+async def test_a_file_that_is_none(
+    tmp_path: Path, server: MisbehavingServer, text: str | bytes, problem: str
+) -> None:
     file = tmp_path / "cookies.txt"
-    file.write_text(text)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
     config = FileConfig(url=server.url("/a"), request=RequestOptions(cookies=file))
     manager, journal = await fetch(tmp_path / "out", [config])
-    assert (
-        error_of(manager, config) == f"cookies {file}: it is not of Netscape's format (cookies.txt)"
-    )
+    told = error_of(manager, config)
+    assert told.startswith(f"cookies {file}: {problem}") and "c4nary" not in told
+    assert told.endswith(" not of Netscape's format (cookies.txt)")
     assert journal.names() == ["queued", "failed"] and not server.requests

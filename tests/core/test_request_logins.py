@@ -20,10 +20,13 @@ def basic(pair: str) -> str:
 
 
 class Guarded:
-    """Wants a digest (RFC 7616) of `me` and `p@ss:word`."""
+    """Wants a digest (RFC 7616) of `me` and `p@ss:word`; `offers` is what its 401 says."""
 
-    def __init__(self, algorithm: str) -> None:
+    CHALLENGE = 'Digest realm="r", nonce="n0", qop="auth", algorithm={}'
+
+    def __init__(self, algorithm: str, *offers: str) -> None:
         self._algorithm = algorithm
+        self._offers = offers or (self.CHALLENGE.format(algorithm),)
         self.seen: list[str] = []
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -32,8 +35,8 @@ class Guarded:
         if said.startswith("Digest ") and self._is_right(said, exchange.request.target):
             await exchange.serve(BODY, ETag='"1"')
             return
-        wanted = f'Digest realm="r", nonce="n0", qop="auth", algorithm={self._algorithm}'
-        await exchange.head("401 Unauthorized", WWW_Authenticate=wanted, Content_Length=0)
+        lines = "".join(f"WWW-Authenticate: {offer}\r\n" for offer in self._offers)
+        await exchange.send(f"HTTP/1.1 401 No\r\n{lines}Content-Length: 0\r\n\r\n".encode())
 
     def _is_right(self, said: str, target: str) -> bool:
         import hashlib
@@ -62,6 +65,42 @@ async def test_digest(tmp_path: Path, server: MisbehavingServer, algorithm: str)
     assert sha256((tmp_path / "a").read_bytes()) == sha256(BODY)
     assert guard.seen[0] == "" and not any(said.startswith("Basic") for said in guard.seen)
     assert guard.seen.count("") == 1  # the challenge is remembered
+
+
+MD5 = Guarded.CHALLENGE.format("MD5")
+
+
+@pytest.mark.parametrize(
+    "offers",
+    [
+        (MD5, 'Basic realm="r"'),
+        ('Basic realm="r"', MD5),
+        ("Negotiate", "NTLM", MD5),
+        (f'Basic realm="r, d", {MD5}',),
+        (Guarded.CHALLENGE.format("SHA-512-256"), MD5.replace("Digest", "digest")),
+        (f"{Guarded.CHALLENGE.format('SHA-512-256')}, {MD5}",),
+        ("Digest", 'Digest realm="r"', MD5.replace("auth", "auth-conf"), MD5),
+    ],
+)
+async def test_the_challenge_is_found_among_others(
+    tmp_path: Path, server: MisbehavingServer, offers: tuple[str, ...]
+) -> None:
+    url = server.on("/a", Guarded("MD5", *offers))
+    config = FileConfig(url=url, request=RequestOptions(user="me:p@ss:word", auth="digest"))
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+
+
+@pytest.mark.parametrize("offer", ["Digest", 'Digest realm="r"', MD5.replace("MD5", "X"), "Basic"])
+async def test_no_challenge_to_answer(
+    tmp_path: Path, server: MisbehavingServer, offer: str
+) -> None:
+    guard = Guarded("MD5", offer)
+    options = RequestOptions(user="me:p@ss:word", auth="digest")
+    config = FileConfig(url=server.on("/a", guard), request=options)
+    manager, _ = await fetch(tmp_path, [config])
+    assert "401" in error_of(manager, config)
+    assert guard.seen == [""]
 
 
 async def test_a_login_in_the_url_meets_a_digest(tmp_path: Path, server: MisbehavingServer) -> None:
@@ -119,7 +158,7 @@ async def test_what_goes_first(
 
 def test_netrc_is_for_the_exact_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine example.org\nlogin me\npassword pw\ndefault login x password y\n")
+    netrc.write_text("machine Example.org\nlogin me\npassword pw\ndefault login x password y\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     file = NetrcFile()

@@ -98,6 +98,9 @@ def test_the_nearest_pattern_counts_most() -> None:
     [
         ("proxy", f"ftp://me:{SECRET}@h", "(http, https, socks5 or socks5h), which 'ftp://h'"),
         ("proxy", f"http://me:{SECRET}@h:99999", "'http://h:99999' is not"),
+        ("proxy", f"http://me:{SECRET}/w@h", "'http://***@h' is not"),
+        ("proxy", f"me:{SECRET}#w@h:0", "'http://***@h:0' is not"),
+        ("proxy", f"http://me:{SECRET}@ex℀mple.com", "'http://ex℀mple.com' is not"),
         ("proxy", "", "should be the URL of a proxy, or off"),
         ("user", f"me:{SECRET}\r\nX: y", "contains control characters"),
         ("bearer", f"{SECRET}\0", "contains control characters"),
@@ -115,6 +118,31 @@ def test_what_is_refused(field: str, value: object, problem: str) -> None:
     assert problem in caught.value.errors()[0]["msg"]
     assert SECRET not in str(caught.value)
     assert SECRET not in caught.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("SOCKS5://h:1", "socks5://h:1"),
+        ("HTTPS://Me:Pw@h", "https://Me:Pw@h"),
+        ("h:3128", "http://h:3128"),
+        ("OFF", "off"),
+    ],
+)
+def test_a_proxy_is_told_by_its_scheme(value: str, read: str) -> None:
+    assert RequestOptions(proxy=value).proxy_url == read
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://example.org/a?b=c", "https://example.org/a?b=c"),
+        ("https://me:pw@example.org/a#part", "https://example.org/a"),
+        ("about:blank", "about:blank"),
+    ],
+)
+def test_a_referer_tells_no_login_and_no_fragment(given: str, sent: str) -> None:
+    assert RequestOptions(referer=given).referer == sent
 
 
 def test_files_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,3 +114,14 @@ async def test_the_variables_of_the_environment(
             await manager.wait_until_complete(timeout=20)
         assert status_of(manager, config) == "completed"
         assert (server.url("").rpartition(":")[2] in way.log) is used
+
+
+@pytest.mark.parametrize("value", ["me:s3cret@h:99999", "http://me:s3/cret@h", "ftp://me:s3@h"])
+async def test_a_variable_of_no_use_is_told_without_its_login(
+    tmp_path: Path, server: MisbehavingServer, value: str
+) -> None:
+    config = FileConfig(url=server.on("/a", serving(BODY)))
+    manager, _ = await fetch(tmp_path, [config], request_rules=RequestRules(proxies={"all": value}))
+    told = error_of(manager, config)
+    assert told.startswith("proxy: the variable for http, or for all, is of no use: ")
+    assert "s3" not in told and not server.requests

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,8 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector, resolver
+from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector, private
+from rheo_core.infrastructure.http.resolver import GuardedResolver
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -60,6 +62,28 @@ async def test_a_client_certificate(tmp_path: Path) -> None:
         url = server.on("/a", serving(BODY))
         assert await ask(tmp_path, url, **trust) != ""
         assert await ask(tmp_path, url, **trust, client_cert=certificate, client_key=key) == ""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_https_proxy_sees_no_client_certificate(tmp_path: Path, scheme: str) -> None:
+    authority = Authority()
+    certificate, key = authority.client(tmp_path)
+    trust = {"ca_file": authority.file(tmp_path)}
+    async with MisbehavingServer(ssl=authority.asking("127.0.0.1")) as proxy:
+        way = proxy.url("").replace("https", "HTTPS")
+        told = await ask(
+            tmp_path,
+            f"{scheme}://127.0.0.1:9/",
+            proxy=way,
+            client_cert=certificate,
+            client_key=key,
+            **trust,
+        )
+        assert told == f"client_cert {certificate}: not with an https proxy, which would see it too"
+        insecure = RequestRules(insecure=frozenset({"127.0.0.1"}))
+        told = await ask(tmp_path, f"{scheme}://127.0.0.1:9/", insecure, proxy=way, **trust)
+        assert told == "--insecure 127.0.0.1: not with an https proxy"
+        assert not proxy.connections
 
 
 async def test_insecure_is_for_one_host(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -194,45 +218,108 @@ async def test_an_error_names_the_host_that_failed(
 
 
 class Book(Names):
-    """Names with addresses of their own; others lead to 127.0.0.1."""
+    """Names with addresses of their own."""
 
-    addresses: ClassVar = {"inner.example": "127.0.0.2", "intranet.example": "127.0.0.2"}
+    addresses: ClassVar = {
+        "inner.example": ["127.0.0.2"],
+        "intranet.example": ["127.0.0.2"],
+        "files.example": ["127.0.0.1"],
+        "other.example": ["127.0.0.1"],
+        "both.example": ["127.0.0.1", "127.0.0.2"],
+    }
 
     async def resolve(self, host: str, *args: Any, **kwargs: Any) -> Any:
         (found,) = await super().resolve(host, *args, **kwargs)
-        return [{**found, "host": self.addresses.get(host, found["host"])}]
+        return [{**found, "host": each} for each in self.addresses[host]]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is Linux's")
+class Town:
+    """127.0.0.2 stands for a private address here, 127.0.0.1 for a public one."""
+
+    def __init__(self, tmp_path: Path, client: AiohttpClient, *servers: MisbehavingServer) -> None:
+        self._folder = tmp_path
+        self._client = client
+        self._servers = dict(zip(("127.0.0.1", "127.0.0.2"), servers, strict=True))
+
+    def server_of(self, host: str) -> MisbehavingServer:
+        return self._servers[Book.addresses.get(host, [host])[0]]
+
+    def url(self, host: str, path: str) -> str:
+        return f"http://{host}:{self.server_of(host).url('').rpartition(':')[2]}{path}"
+
+    async def problem(self, home: str, there: str) -> str:
+        """What is told of a download from `home` that is sent on; "" where it came."""
+        self.server_of(there).on("/b", serving(BODY))
+        self.server_of(home).on("/a", redirect(self.url(there, "/b")))
+        return await self.fetch(self.url(home, "/a"))
+
+    async def fetch(self, url: str) -> str:
+        config = FileConfig(url=url)
+        self._folder = self._folder / "next"
+        manager, _ = await fetch(self._folder, [config], client=self._client)
+        assert status_of(manager, config) in ("completed", "failed")
+        return error_of(manager, config)
+
+
+@pytest.fixture
+async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+    monkeypatch.setattr(private, "is_private", lambda host: host == "127.0.0.2")
+    monkeypatch.setattr(private, "_found", {})
+    connector = create_secure_connector(resolver=GuardedResolver(Book()))
+    async with (
+        MisbehavingServer() as outer,
+        MisbehavingServer(host="127.0.0.2") as inner,
+        AiohttpClient(connector=connector) as client,
+    ):
+        yield Town(tmp_path, client, outer, inner)
+    await connector.close()
+
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is Linux's")
+
+
+@ON_LINUX
 @pytest.mark.parametrize(
     ("home", "there", "problem"),
     [
         ("files.example", "other.example", ""),
         ("files.example", "inner.example", "refused a redirect to inner.example, which has a"),
+        ("files.example", "127.0.0.2", "refused a redirect to the private address 127.0.0.2"),
         ("intranet.example", "inner.example", ""),
+        ("intranet.example", "127.0.0.2", ""),
+        # The owner of a name may give it any address besides his own.
+        ("both.example", "inner.example", "refused a redirect to inner.example, which has a"),
+        ("both.example", "127.0.0.2", "refused a redirect to the private address 127.0.0.2"),
     ],
 )
 async def test_a_public_name_of_a_private_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, there: str, problem: str
+    town: Town, home: str, there: str, problem: str
 ) -> None:
-    """Here 127.0.0.2 stands for what is private, and 127.0.0.1 for what is not."""
-    monkeypatch.setattr(resolver, "is_private", lambda host: host == "127.0.0.2")
-    connector = create_secure_connector(resolver=resolver.GuardedResolver(Book()))
-    async with MisbehavingServer(host="127.0.0.2") as inner, MisbehavingServer() as outer:
-        servers = {"127.0.0.2": inner, "127.0.0.1": outer}
+    told = await town.problem(home, there)
+    assert problem in told and bool(told) is bool(problem), told
+    assert len(town.server_of(there).requests_for("/b")) == (not problem)
 
-        def server_of(host: str) -> MisbehavingServer:
-            return servers[Book.addresses.get(host, "127.0.0.1")]
 
-        def url_of(host: str, path: str) -> str:
-            return f"http://{host}:{server_of(host).url('').rpartition(':')[2]}{path}"
+@ON_LINUX
+async def test_a_private_place_that_is_known_from_the_user(town: Town) -> None:
+    """Neither a connection that is kept alive nor a look-up of before opens it to a redirect."""
+    town.server_of("inner.example").on("/mine", serving(BODY))
+    assert await town.fetch(town.url("inner.example", "/mine")) == ""
+    told = await town.problem("files.example", "inner.example")
+    assert "refused a redirect to the private address inner.example" in told
+    assert not town.server_of("inner.example").requests_for("/b")
 
-        server_of(there).on("/b", serving(BODY))
-        server_of(home).on("/a", redirect(url_of(there, "/b")))
-        config = FileConfig(url=url_of(home, "/a"))
-        async with AiohttpClient(connector=connector) as client:
-            manager, _ = await fetch(tmp_path, [config], client=client)
-        await connector.close()
-        assert problem in error_of(manager, config)
-        assert (status_of(manager, config) == "failed") is bool(problem)
-        assert len(server_of(there).requests_for("/b")) == (not problem)
+
+@pytest.mark.parametrize(
+    ("host", "is_inside"),
+    [
+        *[(host, True) for host in ("0", "100.64.0.1", "::", "::1", "fe80::1%eth0", "fec0::1")],
+        *[(f"{before}127.0.0.1", True) for before in ("", "::", "::ffff:", "::ffff:0:")],
+        *[(f"{before}8.8.8.8", False) for before in ("", "::", "::ffff:", "::ffff:0:")],
+        *[("64:ff9b::10.0.0.1", True), ("64:ff9b::8.8.8.8", False), ("64:ff9b:1::8.8.8.8", True)],
+        *[("2002:7f00:1::1", True), ("2002:808:808::1", False), ("2606:4700::1111", False)],
+        *[("localhost.", True), ("a.localhost", True), ("127.1.", True), ("example.org", False)],
+    ],
+)
+def test_which_addresses_are_private(host: str, is_inside: bool) -> None:
+    assert private.is_private(host) is is_inside

@@ -76,8 +76,13 @@ def test_the_first_rule_holds() -> None:
             [{"folder": "a", "pattern": "("}],
             "has pattern = '(' in rule 1, which should be a regular",
         ),
+        (
+            [{"folder": "a", "type": ""}],
+            "has type = '' in rule 1, which should be a text or",
+        ),
+        ([{"folder": "a", "host": ["b", " "]}], "none of them empty"),
         ([{"folder": "a", "hosts": "b"}], "has 'hosts' in rule 1, where folder, host, type, exten"),
-        ([{"folder": "a", "host": 3}], "has host = 3 in rule 1, which should be a text or a list"),
+        ([{"folder": "a", "host": 3}], "has host = 3 in rule 1, which should be a text or"),
         ([{"folder": "a", "extension": ["b", 3]}], "should be a text or a list of texts"),
         (["a"], "in rule 1, which should be"),
     ],
@@ -238,3 +243,12 @@ async def test_a_server_without_ranges_begins_again_under_its_own_name(
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries())
     assert manager.stats.completed == 1
     assert (tmp_path / "film").read_bytes() == BODY
+
+
+def test_a_pattern_that_would_never_end_is_told_and_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rule = Rule(folder="f", pattern="^(a|aa|aaa)+$")
+    assert not rule.matches("http://example.org/", "a" * 60 + "!", None)
+    assert "the pattern '^(a|aa|aaa)+$' of a rule takes too long" in caplog.text
+    assert rule.matches("http://example.org/", "aaaa", None)

@@ -119,6 +119,14 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize("fold", [0, 1])
+def test_an_hour_that_comes_twice(fold: int) -> None:
+    """At each 2:45 of the night in which summer time ends, 2:50 is to come."""
+    now = datetime(2026, 10, 25, 2, 45, fold=fold)
+    assert parse_start("2:50", now) == now.timestamp() + 300
+
+
+@pytest.mark.usefixtures("berlin")
 def test_summer_time_moves_the_span_with_the_clock_on_the_wall() -> None:
     spans = parse_schedule(["01:30-03:30 1M"])
 
@@ -172,6 +180,8 @@ def test_by_hand_it_is_overruled_until_the_span_ends() -> None:
     wall.at(9)
     wall.plan.set_rate(3_000_000)
     assert wall.at(10) == (3_000_000, "")
+    wall.plan.set_schedule(parse_schedule(["08:00-18:00 2M", "18:00-23:00 off"]))  # no news
+    assert wall.at(11) == (3_000_000, "")
     assert wall.at(18) == (None, "until 23:00")
     assert wall.at(23) == (3_000_000, "")
 

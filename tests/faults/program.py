@@ -20,11 +20,11 @@ LIMIT = 60.0
 COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
 
 HASTE = """
-from rheo_core.transfer import crew, segments, transfer
+from rheo_core.transfer import crew, segments, supply
 crew._CHECKPOINT_SECONDS = crew._WORTH_SECONDS = 0.0
 crew._JOIN_AFTER = 0.01
 segments.SMALLEST_SEGMENT = 100_000
-transfer._BUFFERS = 0
+supply._BUFFERS = 0
 """
 """A checkpoint every few milliseconds, the smallest writes, and more connections at once: small
 files do for tests."""

@@ -154,11 +154,16 @@ def _harmless(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fields[name] for name in ("allow_downgrade", "ca_file")}
 
 
-@pytest.mark.parametrize("kind", ["basic", "netrc", "cookies.txt"])
+@pytest.mark.parametrize("secure", [True, False], ids=["https", "http"])
+@pytest.mark.parametrize("kind", ["basic", "bearer", "header", "netrc", "cookies.txt"])
 async def test_what_is_kept_for_a_host_is_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, secure: bool
 ) -> None:
-    """A redirect to another host finds what the user said of that one, and of no other."""
+    """A redirect to another host finds what the user said of that one, and of no other.
+
+    By http anybody could be there; cookies say themselves whether that matters.
+    """
+    authority = Authority()
     netrc = tmp_path / "netrc"
     netrc.write_text(NETRC.replace(HOST, OTHER))
     netrc.chmod(0o600)
@@ -167,17 +172,25 @@ async def test_what_is_kept_for_a_host_is_for_it(
     cookies.write_text(COOKIES.replace(HOST, OTHER))
     options = RequestOptions(**{**KINDS[kind], **({"cookies": cookies} if "." in kind else {})})
     rules = RequestRules(hosts={OTHER: options})
-    if kind != "basic":
-        rules = RequestRules(defaults=options)
-    async with MisbehavingServer() as home, MisbehavingServer() as there:
+    trust = RequestOptions(ca_file=authority.file(tmp_path))
+    if kind in ("netrc", "cookies.txt"):
+        rules = RequestRules()
+        trust = options.over(trust)
+    rules = RequestRules(defaults=trust, hosts=rules.hosts)
+    safe = authority.serving(OTHER) if secure else None
+    async with MisbehavingServer() as home, MisbehavingServer(ssl=safe) as there:
         stage = Stage("host", home, there)
+        if secure:
+            stage._target = stage._target.replace("http:", "https:")
         connector = create_secure_connector(resolver=stage.places, use_dns_cache=False)
         config = FileConfig(url=stage.url)
         async with AiohttpClient(connector=connector) as client:
             manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
         await connector.close()
         assert status_of(manager, config) == "completed"
-        assert secrets_in(there.requests) and not secrets_in(home.requests)
+        is_told = bool(secrets_in(there.requests))
+        assert is_told is (secure or kind == "cookies.txt")
+        assert not secrets_in(home.requests)
 
 
 @pytest.mark.parametrize("move", ["path", "port", "host"])

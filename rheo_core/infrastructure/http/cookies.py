@@ -4,8 +4,7 @@ import asyncio
 import re
 import time
 from functools import cache
-from http.cookiejar import LoadError, MozillaCookieJar
-from http.cookies import CookieError, Morsel
+from http.cookies import Morsel
 from pathlib import Path
 
 from aiohttp import ClientResponse, CookieJar
@@ -14,6 +13,7 @@ from yarl import URL
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
 
+_NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
 
 
@@ -54,42 +54,51 @@ def new_jar() -> CookieJar:
 
 
 def _fill(jar: CookieJar, file: Path) -> None:
-    found = MozillaCookieJar()
+    shown = f"cookies {printable(str(file))}"
     try:
-        if not all(map(_is_readable, file.read_text("utf-8").splitlines())):
-            raise LoadError
-        # It would take 0, which stands for the end of the session, for the year 1970.
-        found.load(str(file), ignore_discard=True, ignore_expires=True)
-    except (LoadError, UnicodeError):  # its text holds the line, and with it a cookie
-        problem = "it is not of Netscape's format (cookies.txt)"
-        raise RequestOptionsError(f"cookies {printable(str(file))}: {problem}") from None
+        text = file.read_text("utf-8-sig")
+    except UnicodeError:
+        text = ""
     except OSError as error:
         reason = error.strerror or "it cannot be read"
-        raise RequestOptionsError(f"cookies {printable(str(file))}: {reason}") from None
-    for cookie in found:
-        if cookie.expires and cookie.is_expired():
+        raise RequestOptionsError(f"{shown}: {reason}") from None
+    if not text.strip():
+        raise RequestOptionsError(f"{shown}: it is {_NOT_NETSCAPE}")
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removeprefix("#HttpOnly_")  # in front of a host; it is for scripts in pages
+        if not line.strip() or line.startswith("#"):
             continue
-        host = cookie.domain.removeprefix(".").lower()
-        morsel: Morsel[str] = Morsel()
         try:
-            morsel.set(cookie.name, cookie.value or "", cookie.value or "")
-        except CookieError:
-            continue
-        morsel["path"] = cookie.path
-        if cookie.secure:
-            morsel["secure"] = True
-        if cookie.expires:
-            morsel["max-age"] = str(int(cookie.expires - time.time()))
-        # The second column tells whether it is for the hosts below as well.
-        if cookie.domain_specified and not _is_public(host):
-            morsel["domain"] = host
-        jar.update_cookies({cookie.name: morsel}, URL.build(scheme="https", host=host))
+            _take_line(jar, line.split("\t"))
+        except (ValueError, OverflowError):  # its text would hold the line, and with it a cookie
+            raise RequestOptionsError(f"{shown}: line {number} is {_NOT_NETSCAPE}") from None
 
 
-def _is_readable(line: str) -> bool:
-    """Whether a line is empty, a comment or a cookie; others would warn of a bug in Python."""
-    text = line.removeprefix("#HttpOnly_").strip()
-    return not text or text[0] in "#$" or line.count("\t") == 6
+def _take_line(jar: CookieJar, fields: list[str]) -> None:
+    """Put a cookie into the jar: host, whether also below it, path, https only, end, name, value.
+
+    As curl does, the second column counts and not a dot before the host, an end of 0 is that of the
+    session, and the value goes out as it is.
+
+    Raises:
+        ValueError, OverflowError: it is none.
+    """
+    host, below, path, secure, expires, name, value = fields
+    host = host.removeprefix(".").lower()
+    if not host:  # aiohttp would tell it to everybody
+        raise ValueError
+    morsel: Morsel[str] = Morsel()
+    # `set` would refuse names such as `a[b]`, which PHP gives; aiohttp goes this way too.
+    state = {"key": name, "value": value, "coded_value": value}
+    morsel.__setstate__(state)  # type: ignore[attr-defined]
+    morsel["path"] = path
+    if secure.upper() == "TRUE":
+        morsel["secure"] = True
+    if end := int(float(expires or 0)):
+        morsel["max-age"] = str(end - int(time.time()))
+    if below.upper() == "TRUE" and not _is_public(host):
+        morsel["domain"] = host
+    jar.update_cookies({name: morsel}, URL.build(scheme="https", host=host))
 
 
 def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:

@@ -49,6 +49,7 @@ def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
     """
     connector_kwargs.setdefault("limit", 0)
     connector_kwargs.setdefault("resolver", GuardedResolver())
+    connector_kwargs.setdefault("use_dns_cache", False)
     return aiohttp.TCPConnector(**connector_kwargs)
 
 

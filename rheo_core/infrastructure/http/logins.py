@@ -1,12 +1,17 @@
-"""Logins: those of a URL, those of a netrc file."""
+"""Logins: those of a URL, those of a netrc file; the answers to digest challenges."""
 
 import netrc
 import os
+import re
 from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+import aiohttp
+from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_header_pairs
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
@@ -47,12 +52,47 @@ def split_login(url: str) -> tuple[str, Login | None]:
     return urlunsplit(parts._replace(netloc=host)), login if userinfo else None
 
 
+_DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")
+
+
+class DigestLogin(aiohttp.DigestAuthMiddleware):
+    """Answers the first challenge that it can (RFC 7616 3.7) among those that a server offers.
+
+    That of aiohttp looks at the first one only, which may be of another scheme (RFC 9110 11.6.1).
+    """
+
+    def _authenticate(self, response: aiohttp.ClientResponse) -> bool:
+        if response.status != 401:
+            return False
+        for field in response.headers.getall("WWW-Authenticate", ()):
+            for challenge in _DIGEST.split(field)[1:]:
+                if _can_answer(challenge):
+                    headers = {"www-authenticate": challenge}
+                    alone: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
+                    return super()._authenticate(alone)
+        return False
+
+
+def _can_answer(challenge: str) -> bool:
+    told = parse_header_pairs(challenge.partition(" ")[2])
+    ways = {way.strip() for way in told.get("qop", "auth").split(",")}
+    return (
+        "realm" in told
+        and bool(told.get("nonce"))
+        and told.get("algorithm", "MD5").upper() in SUPPORTED_ALGORITHMS
+        and not ways.isdisjoint({"auth", "auth-int"})
+    )
+
+
 class _Entries(dict[str, Any]):
-    """Every entry of a machine, where the standard library keeps the last."""
+    """Every entry of a machine in lower case, where the standard library keeps the last."""
 
     def __setitem__(self, machine: str, entry: Any) -> None:
         if entry:  # an empty one comes before each
-            self.setdefault(machine, []).append(entry)
+            self.setdefault(machine.lower(), []).append(entry)
+
+    def __getitem__(self, machine: str) -> Any:
+        return super().__getitem__(machine.lower())
 
 
 class _Netrc(netrc.netrc):

@@ -1,7 +1,5 @@
 """Where a redirect leads, and whether it is followed."""
 
-import ipaddress
-import socket
 from urllib.parse import quote, urljoin, urlsplit
 
 from aiohttp import ClientResponse
@@ -9,6 +7,8 @@ from aiohttp import ClientResponse
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.text import printable
+
+from .private import leads_inside
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
@@ -53,23 +53,7 @@ def check_hop(home: str, before: str, url: str, *, allow_downgrade: bool) -> Non
             f"refused a redirect from https to http ({printable(target.hostname or '')}); "
             "allow_downgrade permits it"
         )
-    if is_private(target.hostname or "") and not is_private(urlsplit(home).hostname or ""):
+    if leads_inside(urlsplit(home).hostname or "", target.hostname or ""):
         raise ProtocolError(
             f"refused a redirect to the private address {printable(target.hostname or '')}"
         )
-
-
-def is_private(host: str) -> bool:
-    """Whether a host name or address in any notation means this machine or a local network."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        try:  # 127.1, 0177.1 and 2130706433 are 127.0.0.1 too
-            address = ipaddress.ip_address(socket.inet_aton(name))
-        except OSError:
-            return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return not (mapped or address).is_global

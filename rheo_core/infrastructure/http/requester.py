@@ -19,15 +19,15 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import printable, redact_unreadable
 
 from .base import BaseHttpClient
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
 from .factories import Route, explain_socks
-from .logins import Login, NetrcFile, login_of, split_login
+from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
 from .redirects import check_hop, next_url
 from .resolver import SENT_BY
-from .tls import tls_of
+from .tls import check_https_proxy, tls_of
 
 _MOST_REDIRECTS = 10
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Requester:
         self.has_rules = not self.rules.are_empty
         self.cookies = CookieFiles()
         self.netrc = NetrcFile()
-        self._digests: dict[tuple[tuple[str, str], Login], aiohttp.DigestAuthMiddleware] = {}
+        self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
 
@@ -68,13 +68,13 @@ class Requester:
         """
         return Exchange(self, url, headers, timeouts, own)
 
-    def digest(self, url: str, login: Login) -> aiohttp.DigestAuthMiddleware:
+    def digest(self, url: str, login: Login) -> DigestLogin:
         """Answers the challenges of an origin (RFC 7616), and remembers them."""
         key = (origin_of(url), login)
         if key not in self._digests:
             if ":" in login.name:
                 raise RequestOptionsError("user: a name with a colon does not go with digest")
-            self._digests[key] = aiohttp.DigestAuthMiddleware(login.name, login.password or "")
+            self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 
 
@@ -197,9 +197,11 @@ class Exchange:
             SENT_BY.reset(sent_by)
 
     def _options(self, url: str) -> RequestOptions:
-        rules, host = self._requester.rules, urlsplit(url).hostname or ""
+        rules, parts = self._requester.rules, urlsplit(url)
+        host = parts.hostname or ""
         if self._has_left:
-            return rules.elsewhere(host, self._own, self.home)
+            is_safe = parts.scheme == "https"
+            return rules.elsewhere(host, self._own, self.home, is_safe=is_safe)
         return rules.at_home(host, self._own)
 
     async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
@@ -228,7 +230,8 @@ class Exchange:
             headers["Authorization"] = f"Bearer {options.bearer.get_secret_value()}"
             return
         known = "Authorization" in headers if login is None else login.password is not None
-        if options.netrc and not known and self._is_for_host(url):
+        is_safe = not self._has_left or urlsplit(url).scheme == "https"
+        if options.netrc and not known and is_safe and self._is_for_host(url):
             host = urlsplit(url).hostname or ""
             login = self._requester.netrc.find(host, login and login.name) or login
         if login is None:
@@ -278,10 +281,11 @@ class Exchange:
                 route.check(parts.hostname or "")
             travel["route"] = route
         if parts.scheme == "https" or "proxy" in travel:
-            insecure = parts.hostname in self._requester.rules.insecure
-            if insecure and travel.get("proxy", "").startswith("https:"):  # it has the same checks
-                raise RequestOptionsError(f"--insecure {parts.hostname}: not with an https proxy")
-            tls = tls_of(options, insecure=insecure)
+            host = parts.hostname or ""
+            insecure = host if host in self._requester.rules.insecure else ""
+            if travel.get("proxy", "").startswith("https:"):
+                check_https_proxy(options, insecure)
+            tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 travel["ssl"] = tls
 
@@ -294,5 +298,7 @@ class Exchange:
         try:
             return RequestOptions(proxy=proxy).proxy_url
         except ValueError:
-            problem = f"the variable for {scheme}, or for all, is of no use: {redact(proxy)!r}"
-            raise RequestOptionsError(f"proxy: {printable(problem)}") from None
+            shown = redact_unreadable(proxy)
+            raise RequestOptionsError(
+                f"proxy: the variable for {scheme}, or for all, is of no use: {shown!r}"
+            ) from None

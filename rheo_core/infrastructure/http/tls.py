@@ -28,6 +28,21 @@ def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
     return _context(ca, certificate, key, insecure)
 
 
+def check_https_proxy(options: RequestOptions, insecure: str) -> None:
+    """Look whether an https proxy may be on the way: aiohttp has one context for it and the server.
+
+    Raises:
+        RequestOptionsError: a certificate is to be shown to the server, or that of `insecure`, its
+            host, is not to be checked.
+    """
+    if insecure:
+        raise RequestOptionsError(f"--insecure {insecure}: not with an https proxy")
+    if options.client_cert is not None:
+        raise _problem(
+            "client_cert", options.client_cert, "not with an https proxy, which would see it too"
+        )
+
+
 @lru_cache(maxsize=64)
 def _context(
     ca: Path | None, certificate: Path | None, key: Path | None, insecure: bool

@@ -1,0 +1,32 @@
+"""What every attempt works with."""
+
+from dataclasses import dataclass
+
+from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.http import Requester
+from rheo_core.transfer import Hosts, Limits, TransferOptions
+
+from .destination import DestinationResolver, Folders, PathLocks
+from .lifecycle import Lifecycle
+from .progress import ProgressReporter
+from .validation import BaseFileValidator
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Shared by all attempts of a manager."""
+
+    requester: Requester
+    disk: DiskThreads
+    reading: DiskThreads  # for long reads, so that no write waits behind them
+    hosts: Hosts
+    limits: Limits
+    options: TransferOptions
+    lifecycle: Lifecycle
+    reporter: ProgressReporter
+    resolver: DestinationResolver
+    folders: Folders
+    locks: PathLocks
+    validator: BaseFileValidator | None  # None: the part file's own hash
+    written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
+    keep_rejected: bool  # what fails its check: there is somebody who may want it all the same
