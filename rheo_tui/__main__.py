@@ -2,17 +2,22 @@
 
 import argparse
 import gc
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from rheo_core.domain.text import at_most
+from rheo_core.cli.list_flags import BASE, GLOB, INPUT_FILE, LINKS, Flag
+from rheo_core.domain.text import at_most, printable, redact
 
 if TYPE_CHECKING:
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
-    from rheo_core.domain import FileConfig
+    from rheo_core.inputs.asked import Item
 
     from .service import DownloadService
 
@@ -32,6 +37,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; gives the exit code (0, 1 for bad input; usage errors exit with 2)."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
     gc.disable()  # imports make no garbage, and to look for it costs a tenth of the start
     options = _parser().parse_args(arguments)
     if options.version:
@@ -40,20 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rheo-tui {__version__}")
         return 0
     try:
-        configs, problems = _read_inputs(options.urls, options.input_file)
-        if problems and not configs:
-            raise _Stop(at_most(problems, "\nrheo-tui: "))
+        wanted = _wanted(options) if options.urls or options.input_file else ()
         loaded = _load_settings(options.download_dir)
+        _keep_the_terminal(options.input_file)
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
         return _BAD_INPUT
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
         print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
         return _BAD_INPUT
-    notices = [*loaded.problems, *([at_most(problems, "\n")] if problems else [])]
     if options.demo:
-        return _run_demo(loaded.settings, configs, notices)
-    return _run(loaded.settings, configs, notices, options.session)
+        return _run_demo(loaded.settings, wanted, loaded.problems)
+    return _run(loaded.settings, wanted, loaded.problems, options.session)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,9 +67,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Press ? in the app for its keys.",
     )
     parser.add_argument("urls", nargs="*", metavar="URL", help="link to download")
-    parser.add_argument(
-        "-i", "--input-file", type=Path, metavar="FILE", help="text file with links, one a line"
-    )
+    _add(parser, INPUT_FILE, action="append", default=[])
+    _add(parser, GLOB, action="store_true")
+    _add(parser, LINKS)
+    _add(parser, BASE, type=_address)
     parser.add_argument(
         "-d", "--download-dir", type=Path, metavar="DIR", help="folder for downloads"
     )
@@ -81,39 +86,61 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_inputs(
-    urls: Sequence[str], list_file: Path | None
-) -> "tuple[list[FileConfig], list[str]]":
-    """What to download, in the order given, and a sentence on each bad line of the list.
-
-    A thing named twice is downloaded once. A bad argument stops the command.
-    """
-    from rheo_core.inputs import read_entries
-
-    configs: dict[str, FileConfig] = {}
-    problems: list[str] = []
-    sources = [("argument", urls)] if urls else []
-    if list_file is not None:
-        sources.append((f"{list_file}, line", _read_lines(list_file)))
-    for where, lines in sources:
-        entries = list(read_entries(lines))
-        if not entries:
-            problems.append(f"{where.removesuffix(', line')}: there is no link in it")
-        for entry in entries:
-            if entry.config is not None:
-                configs.setdefault(entry.config.id, entry.config)
-            elif lines is urls:
-                raise _Stop(f"{where} {entry.line}: {entry.problem}")
-            else:
-                problems.append(f"{where} {entry.line}: {entry.problem}")
-    return list(configs.values()), problems
+def _add(parser: argparse.ArgumentParser, flag: Flag, **how: Any) -> None:
+    if flag.metavar is not None:
+        how["metavar"] = flag.metavar
+    parser.add_argument(*flag.names, help=flag.help, **how)
 
 
-def _read_lines(path: Path) -> list[str]:
+def _address(text: str) -> str:
+    from rheo_core.domain.file_config import normalise_url
+
     try:
-        return path.read_text("utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise _Stop(f"{path} cannot be read: {error.strerror or error}") from None
+        return normalise_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _wanted(options: argparse.Namespace) -> "Iterator[Item]":
+    """What to download, read as it is taken; up to the first that can be, it is read at once.
+
+    A bad argument stops the command, and so do lists in which nothing is good.
+    """
+    from rheo_core.inputs import ReadOptions
+    from rheo_core.inputs.asked import Remark, entries, judged
+
+    how = ReadOptions(base=options.base, links=options.links, patterns=options.glob)
+    try:
+        given = entries(options.urls, (), how)
+        listed = entries((), options.input_file, how)
+    except ValueError as error:
+        raise _Stop(str(error)) from None
+    first: list[Item] = [item for where, entry in given for item in judged(where, entry)]
+    for item in first:
+        if isinstance(item, Remark) and item.is_problem:
+            raise _Stop(printable(redact(item.text)))
+    rest = chain.from_iterable(starmap(judged, listed))
+    while not first or isinstance(first[-1], Remark):
+        following = next(rest, None)
+        if following is None:
+            problems = [printable(redact(item.text)) for item in first if isinstance(item, Remark)]
+            raise _Stop(at_most(problems, "\nrheo-tui: "))
+        first.append(following)
+    return chain(first, rest)
+
+
+def _keep_the_terminal(lists: Sequence[str]) -> None:
+    """Where standard input is a list, keys come from the terminal all the same."""
+    if "-" not in lists:
+        return
+    if sys.stdin.isatty():
+        raise _Stop(
+            "standard input is the terminal itself, not a list; links are pasted in the app"
+        )
+    with suppress(OSError):  # there is none: that is told next
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+        os.dup2(terminal, sys.stdin.fileno())
+        os.close(terminal)
 
 
 def _load_settings(download_dir: Path | None) -> "LoadedSettings":
@@ -130,7 +157,7 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
 
 def _run(
     settings: "Settings",
-    configs: "Sequence[FileConfig]",
+    wanted: "Iterable[Item]",
     notices: Sequence[str],
     session: Path | None,
 ) -> int:
@@ -148,13 +175,13 @@ def _run(
         return ThreadedService(LocalService(settings, session_path=path, careful=True))
 
     service = ThreadedService(LocalService(settings, session_path=session or session_path()))
-    app = RheoApp(service, configs, notices, other_list)
-    _collect_garbage_again()
+    app = RheoApp(service, wanted, notices, other_list)
+    _begin()
     app.run()
     return app.return_code or 0
 
 
-def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Sequence[str]) -> int:
+def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[str]) -> int:
     import asyncio
     from tempfile import TemporaryDirectory
 
@@ -173,8 +200,8 @@ def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Se
         here = settings.model_copy(update=changes)
         async with DemoServer() as server:
             service = ThreadedService(LocalService(here, save=False))
-            app = RheoApp(service, [*server.configs(), *configs], notices)
-            _collect_garbage_again()
+            app = RheoApp(service, chain(server.configs(), wanted), notices)
+            _begin()
             await app.run_async()
             return app.return_code or 0
 
@@ -182,9 +209,11 @@ def _run_demo(settings: "Settings", configs: "Sequence[FileConfig]", notices: Se
         return asyncio.run(run(folder))
 
 
-def _collect_garbage_again() -> None:
+def _begin() -> None:
+    """The end of the start: garbage is collected again, and Ctrl-C is the app's."""
     gc.freeze()  # what was imported stays
     gc.enable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

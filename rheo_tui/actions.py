@@ -166,7 +166,10 @@ def _current(context: Context) -> str:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("add", "a", "Add links", "Links", "Paste or type links, one a line.", "add", _changes()),
+    Action(
+        "add", "a", "Add links", "Links",
+        "Links, curl commands, lists, [001-120]; a verdict on each first.", "add", _changes(),
+    ),
     Action(
         "pause", "p", "Pause or resume", "Downloads",
         "Stop and keep the bytes, or go on.", "pause", _not_ended,
@@ -256,7 +259,7 @@ ACTIONS: tuple[Action, ...] = (
         "undo", "u", "Undo the last remove", "Downloads", "Put removed downloads back.", "undo",
         _changes(lambda context: "" if context.can_undo else "nothing was removed"),
     ),
-    Action("load", "o", "Load a list", "Links", "Read links from a file.", "load", _changes()),
+    Action("load", "o", "Load a list", "Links", "The same from a file.", "load", _changes()),
     Action(
         "copy", "y", "Copy the link", "View", "Through the terminal; secrets are left out.",
         disabled=_current,
@@ -269,7 +272,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", "home,g", "First", "Move", "To the first row."),
     Action("last", "end,G", "Last", "Move", "To the last row."),
     Action(
-        "settings", "comma", "Settings", "App", "Folder, parallel downloads, retries.",
+        "settings", "comma", "Settings", "App", "Folder, limits, schedule, retries.",
         disabled=_changes(),
     ),
     Action(

@@ -5,11 +5,11 @@ import signal
 import sys
 import threading
 from asyncio import get_running_loop
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -17,7 +17,6 @@ from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-from rheo_core.domain import FileConfig
 from rheo_core.domain.text import printable
 
 from .actions import unknown_actions
@@ -27,8 +26,12 @@ from .screens.quit import QuitScreen
 from .service import READ_ONLY, DownloadService, ListLockedError, OtherList
 from .themes import DARK, FALLBACKS, THEMES
 
+if TYPE_CHECKING:
+    from rheo_core.inputs.asked import Item
+
 HANG_UP_SECONDS = 10.0
 """The app has so long to end by itself after its terminal is gone."""
+_UNREAD = "rheo-tui: the list was not read to its end; the same command adds the rest"
 
 
 class RheoApp(App[None]):
@@ -36,7 +39,7 @@ class RheoApp(App[None]):
 
     Args:
         service: the door to the engine.
-        configs: downloads to queue at the start.
+        wanted: what to queue at the start, read while the app runs; remarks go to the log.
         notices: sentences to show at the start, such as problems with the settings file.
         other_list: makes the door to another list, for when this one is in use.
     """
@@ -53,18 +56,18 @@ class RheoApp(App[None]):
     def __init__(
         self,
         service: DownloadService,
-        configs: Sequence[FileConfig] = (),
+        wanted: "Iterable[Item]" = (),
         notices: Sequence[str] = (),
         other_list: OtherList | None = None,
     ) -> None:
         super().__init__()
         self._service = service
-        self._configs = configs
+        self._wanted = wanted
         self._notices = list(notices)
         self._other_list = other_list
         self._quitting = False
         self._clashes: set[str] = set()
-        self.main = MainScreen(service, configs)
+        self.main = MainScreen(service, wanted)
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -146,12 +149,12 @@ class RheoApp(App[None]):
 
     def _change_list(self, service: DownloadService) -> None:
         """Show another list; the one so far was never open."""
-        configs = self._configs
-        if configs and service.is_read_only:
+        wanted = self._wanted
+        if wanted and service.is_read_only:
             self.notify(f"No links were added: {READ_ONLY}.", severity="warning", markup=False)
-            configs = ()
+            wanted = ()
         self._service = service
-        self.main = MainScreen(service, configs)
+        self.main = MainScreen(service, wanted)
         self.switch_screen(self.main)
 
     def _quit_locked(self, error: ListLockedError) -> None:
@@ -203,8 +206,9 @@ class RheoApp(App[None]):
 
     async def _close(self) -> None:
         # Leaving cancels all workers, so the engine must be closed before.
+        is_reading = self.main.is_reading
         await self.main.link.close()
-        self.exit()
+        self.exit(message=Text(_UNREAD) if is_reading else None)
 
     async def on_unmount(self) -> None:
         """Whatever ended the app, the engine is closed in order."""

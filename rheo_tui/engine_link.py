@@ -1,15 +1,22 @@
 """Keeping the main screen and the engine together: start, poll, never fall over."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
 
+from .formatting import count_text
 from .log_book import LogBook, log_line
 from .service import DownloadService
+
+if TYPE_CHECKING:
+    from rheo_core.inputs.asked import Item
+
+_ADDED_AT_ONCE = 2000
 
 Notice = Callable[[str, bool], None]
 """Tells the user a sentence; True for an error."""
@@ -98,7 +105,38 @@ class EngineLink:
         if not self.ready:
             self._notice("Not added: the engine does not run.", True)
             return False
-        return await self.guard(self.service.add(configs), "Cannot add")
+        for start in range(0, len(configs), _ADDED_AT_ONCE):  # the first are seen meanwhile
+            some = configs[start : start + _ADDED_AT_ONCE]
+            if not await self.guard(self.service.add(some), "Cannot add"):
+                return False
+        return True
+
+    async def add_wanted(self, wanted: "Iterable[Item]") -> None:
+        """Queue what is wanted as it is read; what is not right is told in the log and counted."""
+        from rheo_core.inputs.asked import Remark, Remarks
+        from rheo_core.inputs.feed import Feed
+
+        feed, remarks = Feed(iter(wanted)), Remarks(quiet=False)
+
+        told: list[str] = []
+
+        def say(line: str) -> None:
+            told.append(line)
+            self._book.note(line, "warning")
+
+        while items := await feed.take():
+            for item in items:
+                if isinstance(item, Remark):
+                    remarks.tell(item, say)
+            configs = [item for item in items if not isinstance(item, Remark)]
+            if configs and not await self.add(configs):
+                break
+        remarks.finish(say)
+        if len(told) == 1:
+            self._notice(f"{told[0]}.", remarks.problems > 0)
+        elif remarks.problems:
+            what = count_text(remarks.problems, "line")
+            self._notice(f"{what} not acceptable; see the log.", True)
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:
         """Await `work`; what it raises is told as "`what`: reason". Gives whether all went well."""

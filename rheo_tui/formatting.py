@@ -129,3 +129,11 @@ def _last_cells(text: str, width: int) -> str:
 def count_text(count: int, noun: str = "download") -> str:
     """`1 download`, `2 downloads`, `10,000 downloads`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def rate_input(bytes_per_second: int) -> str:
+    """A rate as one types it, to the byte: `500K`, `2M`, `1234`."""
+    for unit, factor in (("G", 10**9), ("M", 10**6), ("K", 10**3)):
+        if bytes_per_second % factor == 0:
+            return f"{bytes_per_second // factor}{unit}"
+    return str(bytes_per_second)

@@ -34,8 +34,8 @@ class Change:
 class Listing:
     """All rows known, and which of them are shown in which order.
 
-    Costs of `apply` go with the number of changed rows; only rows that come, go or change
-    places cost a sort.
+    Costs of `apply` go with the number of changed rows; only rows that go, change places or come
+    between others cost a sort.
     """
 
     def __init__(self) -> None:
@@ -65,12 +65,16 @@ class Listing:
             kept = {row.id for row in snapshot.downloads}
             change.order = self._forget([known for known in self.rows if known not in kept])
         change.order |= self._forget(snapshot.removed)
-        changed = []
+        changed, shown = [], len(self.shown)
         for row in snapshot.downloads:
+            if not change.order and row.id not in self.rows and self._comes_last(row):
+                self._positions[row.id] = len(self.shown)
+                self.shown.append(row.id)
             change.order |= self._take(row, snapshot.revision)
             changed.append(row.id)
         if change.order:
             self.rebuild()
+        change.order |= len(self.shown) != shown
         change.rows = [self._positions[row] for row in changed if row in self._positions]
         return change
 
@@ -89,15 +93,24 @@ class Listing:
         self.rows[row.id] = row
         self.revisions[row.id] = revision
         was_shown = row.id in self._positions
-        if old is None or was_shown != self.filter.matches(row):
-            return was_shown or self.filter.matches(row)
+        if was_shown != self.filter.matches(row):
+            return True
         key = sort_key(self.sort.column.id)
-        if not was_shown or key(old) == key(row):
+        if old is None or not was_shown or key(old) == key(row):
             return False
         if self.sort.column.volatile:
             self.stale = True  # sorted once a second, or rows would dance
             return False
         return True
+
+    def _comes_last(self, row: DownloadSnapshot) -> bool:
+        """Whether a new row goes below those shown, as when a long list is read."""
+        last = self.row_at(len(self.shown) - 1)
+        return (
+            self.sort == Sort()
+            and (last is None or last.order < row.order)
+            and self.filter.matches(row)
+        )
 
     def rebuild(self) -> None:
         """Filter and sort all rows anew."""

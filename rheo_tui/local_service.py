@@ -261,6 +261,8 @@ class LocalService:
             max_concurrent=settings.max_concurrent,
             connections=settings.connections,
             connections_per_host=settings.connections_per_host,
+            # Limits set by hand stay, unless it is their setting that was changed.
+            speed_limit_bps=(settings.speed_limit or 0) if "speed_limit" in changed else None,
             slow_limit_bps=settings.slow_limit,
             schedule=settings.schedule if "schedule" in changed else None,
             hosts=make_host_limits(settings),

@@ -15,18 +15,27 @@ from unittest.mock import patch
 from textual.pilot import Pilot
 
 from rheo_core.config.settings import Settings
+from rheo_core.domain import DownloadSnapshot
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
 from rheo_tui.local_service import LocalService
 
 HERE = Path(__file__).parent
 MOMENT = 1_772_000_000.0  # what every clock on the pictures shows
+FREE = 76_000_000_000  # bytes on every disk
 SIZES = ((80, 24), (120, 36), (200, 50))
 PASTED = """\
 https://example.org/talks/2026-keynote.webm
-https://example.org/talks/2026-slides.pdf
+curl 'https://members.example.org/get?file=77&sig=4fd1' \\
+  -H 'referer: https://members.example.org/' -b 'session=c2VjcmV0' -k -o minutes.pdf
+https://mirror-a.example.org/tumbleweed.iso\thttps://mirror-b.example.org/tumbleweed.iso
+  out=isos/tumbleweed.iso
+  split=8
+{"url": "https://example.org/data/2026.parquet", "size_bytes": 4702863360}
+https://example.org/talks/slides-[01-24].png
 ftp://example.org/old-server.tar
-https://example.org/talks/2026-slides.pdf
+https://example.org/talks/2026-keynote.webm
+Anna's notes are at https://example.org/notes.txt, she says.
 """
 
 Scene = Callable[["Stage"], Awaitable[None]]
@@ -44,6 +53,12 @@ class Stage:
         while (latest := self.app.main.link.latest) is None or latest.stats.completed < count:
             await self.pilot.pause(0.05)
 
+    async def until_halfway(self, name: str) -> None:
+        """Let it run until half of this one is there."""
+        rows = self.app.main.listing.rows
+        while not any(row.name == name and _is_halfway(row) for row in rows.values()):
+            await self.pilot.pause(0.05)
+
     async def select(self, name: str) -> None:
         """Put the cursor on the row of this name."""
         await self.pilot.press("home")
@@ -53,9 +68,13 @@ class Stage:
             await self.pilot.press("down")
 
 
+def _is_halfway(row: DownloadSnapshot) -> bool:
+    return row.total_bytes is not None and row.bytes_downloaded * 2 >= row.total_bytes
+
+
 async def main_view(stage: Stage) -> None:
-    await stage.until_done(3)
-    await stage.select("blender-5.0-linux-x64.tar.xz")
+    await stage.until_halfway("lecture-07-graph-algorithms.mp4")
+    await stage.select("lecture-07-graph-algorithms.mp4")
 
 
 async def details(stage: Stage) -> None:
@@ -65,7 +84,7 @@ async def details(stage: Stage) -> None:
 
 async def add(stage: Stage) -> None:
     await stage.until_done(1)
-    stage.app.main.open_add(PASTED)
+    stage.app.main.open_add(PASTED.rstrip())
 
 
 async def settings(stage: Stage) -> None:
@@ -117,7 +136,7 @@ async def draw_all() -> None:
     for columns, lines in SIZES:
         await draw(f"main-{columns}x{lines}", main_view, (columns, lines))
     await draw("details", details, (120, 36))
-    await draw("add", add, (100, 30))
+    await draw("add", add, (100, 40))
     await draw("settings", settings, (100, 30))
     await draw("help", help_page, (120, 40))
     await draw("filter", filtered, (100, 30))
@@ -125,5 +144,8 @@ async def draw_all() -> None:
 
 
 if __name__ == "__main__":
-    with patch.object(time, "time", lambda: MOMENT):
+    with (
+        patch.object(time, "time", lambda: MOMENT),
+        patch.object(LocalService, "free_space", lambda _: FREE),
+    ):
         asyncio.run(draw_all())

@@ -14,7 +14,6 @@ from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_size
 
-from .asked import Item, Placed, Remarks, entries, judged
 from .options import Bounds, CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
     AllowDowngrade,
@@ -61,6 +60,7 @@ from .requests import RequestFlags, insecure_hosts
 if TYPE_CHECKING:
     from rheo_core.config import Settings
     from rheo_core.inputs import ReadOptions
+    from rheo_core.inputs.asked import Item, Placed, Remarks
 
 
 def download(
@@ -145,8 +145,13 @@ def download(
         allow_downgrade=allow_downgrade,
     ).read()
     unchecked = insecure_hosts(insecure or [])
+    from rheo_core.inputs.asked import Remarks, entries, judged
+
     options = _options(glob, links, base, settings, dry_run)
-    found = entries(urls or [], input_files or [], options)
+    try:
+        found = entries(urls or [], input_files or [], options)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.FAILED)
     if dry_run:
         from .preview import preview
 
@@ -169,7 +174,7 @@ def download(
 
     shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
     code = run(wanted, remarks, settings, shown, bounds, insecure=unchecked)
-    if code is ExitCode.DONE and remarks.any_problem:
+    if code is ExitCode.DONE and remarks.problems:
         code = ExitCode.FAILED
     raise typer.Exit(code)
 
@@ -208,11 +213,11 @@ def _options(
     return ReadOptions(base=base, links=links, patterns=glob, folder=folder)
 
 
-def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
+def _first(wanted: "Iterator[Item]", remarks: "Remarks") -> FileConfig | None:
     """The first download; remarks before it are told."""
 
     def say(line: str) -> None:
-        typer.echo(line, err=True)
+        typer.echo(f"rheo: {line}", err=True)
 
     for item in wanted:
         if isinstance(item, FileConfig):
@@ -222,19 +227,19 @@ def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
     return None
 
 
-def _with_options(item: Item, options: RequestOptions) -> Item:
+def _with_options(item: "Item", options: RequestOptions) -> "Item":
     if not isinstance(item, FileConfig):
         return item
     return item.model_copy(update={"request": options.over(item.request)})
 
 
-def _with_sidecar(item: Item) -> Item:
+def _with_sidecar(item: "Item") -> "Item":
     return item.model_copy(update={"sidecar": True}) if isinstance(item, FileConfig) else item
 
 
 def _only_one(
-    found: Iterator[Placed], filename: str | None, checksum: str | None, mirrors: list[str]
-) -> Iterator[Placed]:
+    found: "Iterator[Placed]", filename: str | None, checksum: str | None, mirrors: list[str]
+) -> "Iterator[Placed]":
     """The only entry with what it alone gets; ends the command if it is not the only one."""
     both = list(islice(found, 2))
     if len(both) != 1:

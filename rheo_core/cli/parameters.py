@@ -4,20 +4,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from rheo_core.domain.file_config import FileExistsStrategy
 
+from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, Flag
+
+
+def _option(flag: Flag) -> OptionInfo:
+    option: OptionInfo = typer.Option(*flag.names, metavar=flag.metavar, help=flag.help)
+    return option
+
+
 Urls = Annotated[list[str] | None, typer.Argument(metavar="URL", help="What to download.")]
-InputFiles = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-i",
-        "--input-file",
-        metavar="FILE",
-        help="What to download: URLs one a line, curl commands, an aria2 list, a Metalink and "
-        "others, known by their content; - reads standard input. May be repeated.",
-    ),
-]
+InputFiles = Annotated[list[str] | None, _option(INPUT_FILE)]
 DownloadDir = Annotated[
     str | None,
     typer.Option("-d", "--download-dir", metavar="DIR", help="Folder for downloads."),
@@ -45,26 +45,9 @@ Mirrors = Annotated[
         "May be repeated.",
     ),
 ]
-Glob = Annotated[
-    bool,
-    typer.Option("--glob", help="Read [001-120], [a-f] and {a,b} in URLs as patterns."),
-]
-Links = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATTERN",
-        help="Of a web page in a list take the links whose name or address is like PATTERN, "
-        "such as '*.iso'.",
-    ),
-]
-Base = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Address of a web page or checksum list that was given: what is relative in it "
-        "belongs there.",
-    ),
-]
+Glob = Annotated[bool, _option(GLOB)]
+Links = Annotated[str | None, _option(LINKS)]
+Base = Annotated[str | None, _option(BASE)]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Say line by line what would be downloaded, and do nothing."),

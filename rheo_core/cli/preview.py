@@ -4,30 +4,25 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact_url
+from rheo_core.inputs import Entry, Verdict
+from rheo_core.inputs.asked import Placed, explained
 
-from .asked import explained
 from .options import ExitCode
 from .outcome import format_size
 
-if TYPE_CHECKING:
-    from rheo_core.inputs import Entry
 
-
-def preview(entries: Iterable[tuple[str, "Entry"]], folder: Path) -> ExitCode:
+def preview(entries: Iterable[Placed], folder: Path) -> ExitCode:
     """Write a line on each entry and one on all to standard output, as they come.
 
     Args:
         entries: with the places where they were read.
         folder: where the files would go.
     """
-    from rheo_core.inputs import Verdict
-
     counts: Counter[Verdict] = Counter()
     size = 0
     for where, entry in entries:
@@ -42,15 +37,17 @@ def preview(entries: Iterable[tuple[str, "Entry"]], folder: Path) -> ExitCode:
     return ExitCode.FAILED if Verdict.INVALID in counts else ExitCode.DONE
 
 
-def _told(entry: "Entry") -> str:
+def _told(entry: Entry) -> str:
     config = entry.config
     if config is None:
         return f"invalid: {explained(entry)}"
-    facts = [entry.form, _size(config), entry.note]
-    about = "; ".join(filter(None, facts))
-    told = f"{entry.verdict.words}: {entry.text}"
-    if entry.problem:
+    told = f"{entry.verdict.words}: {redact_url(config.url)}"
+    if config.filename or config.destination_subdir or entry.verdict is Verdict.ON_DISK:
+        told += f" -> {entry.place}"
+    if entry.verdict is Verdict.DUPLICATE:
         told += f": {entry.problem}"
+    note = "" if entry.problem else explained(entry)
+    about = "; ".join(filter(None, (entry.form, _size(config), note)))
     return f"{told} ({about})" if about else told
 
 

@@ -18,10 +18,10 @@ from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.events.endings import Endings, terminal_notice
 from rheo_core.infrastructure.wall_clock import sleep_until
+from rheo_core.inputs.asked import Item, Remark, Remarks
+from rheo_core.inputs.feed import Feed
 from rheo_core.tracking import NullTracker
 
-from .asked import Item, Remark, Remarks
-from .feed import Feed
 from .json_lines import JsonLines
 from .options import Bounds, ExitCode
 from .outcome import ENDS, Tally
@@ -166,15 +166,18 @@ class _Run:
             configs = [item for item in items if isinstance(item, FileConfig)]
             for item in items:
                 if isinstance(item, Remark):
-                    self._remarks.tell(item, self._reporter.say)
+                    self._remarks.tell(item, self._say)
             self._reporter.expect({one.id: one.get_destination_filename() for one in configs})
             await manager.add(configs)
             while self._reporter.expected - self._tally.ended >= _AHEAD:
                 self._one_ended.clear()
                 await self._one_ended.wait()
-        self._remarks.finish(self._reporter.say)
+        self._remarks.finish(self._say)
         self._is_read = True
         await manager.wait_until_complete()
+
+    def _say(self, line: str) -> None:
+        self._reporter.say(f"rheo: {line}")
 
     async def _wait_for_start(self) -> None:
         start_at = self._bounds.start_at

@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin
 from rheo_core.domain.checksum_lists import NAMELESS, ChecksumLine, read_checksum_line
 from rheo_core.domain.hash_validation import HashConfig
 
-from .found import Found, Lines, ReadOptions, place_fields, problem_of
+from .found import Found, Lines, ReadOptions, base_of, place_fields, problem_of
 
 _FORM = "checksum list"
 _NO_BASE = "a checksum list names files and not where they are; its own address is needed"
@@ -29,7 +29,11 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     """The files that these lines name, with their checksums. A signature is not checked.
 
     Without the address of the list only that is told, once.
+
+    Raises:
+        InputError: the address that was given is no http(s) URL.
     """
+    base = base_of(options, lines.number + 1)
     is_signed = is_told = False
     for line in lines:
         text = line.strip()
@@ -40,12 +44,12 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         elif not text or text[0] == "#":
             continue
         elif (found := read_checksum_line(text)) is not None and found.name != NAMELESS:
-            if options.base is None and not _URL.match(found.name):
+            if base is None and not _URL.match(found.name):
                 if not is_told:
                     yield Found(lines.number, text, {}, problem=_NO_BASE, form=_FORM, wants="base")
                 is_told = True
                 continue
-            yield _found(lines.number, text, found, options.base or "")
+            yield _found(lines.number, text, found, base or "")
         elif not is_signed:
             lines.give_back(line)
             return

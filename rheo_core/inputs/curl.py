@@ -8,13 +8,14 @@ from itertools import zip_longest
 from typing import Any
 
 from rheo_core.domain.request_headers import is_of_engine
-from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.text import printable, redact, redact_url
 
 from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
 from .found import Found, Lines, ReadOptions, folder_path, place_fields, problem_of
 from .shell_words import read_words
 
 _FORM = "curl command"
+_HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _CURL = re.compile(r"(?:[$>%] )?curl(?:\.exe)?(?=\s|$)")
 
 
@@ -142,8 +143,12 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
         yield found._replace(problem=str(error))
         return
     for url, output in zip_longest(request.urls, request.outputs[: len(request.urls)]):
-        url = url if "://" in url else f"http://{url}"  # as curl guesses
-        found = found._replace(text=f"curl {redact_url(url)}", problem=request.problem)
+        problem = request.problem
+        if "://" not in url:
+            if not _HOST.match(url):
+                problem = problem or f"{printable(redact(url[:80]))!r} in the command is no URL"
+            url = f"http://{url}"  # as curl guesses
+        found = found._replace(text=f"curl {redact_url(url)}", problem=problem)
         fields: dict[str, Any] = {"url": url, "headers": headers}
         if request.options:
             fields["request"] = request.options

@@ -1,9 +1,11 @@
 """What a text asks for, entry by entry, with a verdict on each."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.text import printable
 
 
 class Verdict(StrEnum):
@@ -34,4 +36,13 @@ class Entry(NamedTuple):
     problem: str = ""  # one clear sentence where the verdict is not OK
     form: str = ""  # what it was read from, such as "curl command"; "" for a URL on its line
     note: str = ""  # what was asked for and is left out
-    wants: str = ""  # the field of `ReadOptions` that would help: "links" or "base"
+    wants: str = ""  # the field of `ReadOptions` that would help: "links", "base" or "patterns"
+
+    @property
+    def place(self) -> str:
+        """Where the file will be, below the download folder, as far as that is known; printable.
+
+        The reply may name it otherwise where nothing but the URL does.
+        """
+        config = self.config
+        return printable(config.get_destination_path(Path()).as_posix()) if config else ""

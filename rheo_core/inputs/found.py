@@ -1,5 +1,6 @@
 """What the readers of formats share: lines in, things found out."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -8,9 +9,11 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain.exceptions import RheoError
+from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.text import printable
 
+_UNSAID = re.compile(r"^Value error, |, unable to .*")
 LARGEST_DOCUMENT = 16 << 20
 """Characters of a document that is read as a whole: a Metalink, a page."""
 
@@ -83,8 +86,22 @@ class Lines(Iterator[str]):
 def problem_of(error: ValueError) -> str:
     """What is wrong, in the words of the first that says so."""
     if isinstance(error, ValidationError):
-        return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        return _UNSAID.sub("", first["msg"]).replace("Input ", f"{field} ", 1)
     return str(error)
+
+
+def base_of(options: ReadOptions, line: int) -> str | None:
+    """The address that was given for a page or a list.
+
+    Raises:
+        InputError: it is no http(s) URL; `line` is where it is needed.
+    """
+    try:
+        return None if options.base is None else normalise_url(options.base)
+    except ValueError as error:
+        raise InputError(line, f"the address of this: {error}", "base") from None
 
 
 def place_fields(path: str, what: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import errors
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
@@ -15,6 +16,10 @@ from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, plac
 
 _BEST_HASHES = tuple(
     HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
+)
+_CUT_SHORT = (  # what expat calls a text that ends too early
+    errors.codes[errors.XML_ERROR_NO_ELEMENTS],
+    errors.codes[errors.XML_ERROR_UNCLOSED_TOKEN],
 )
 _WORST = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
 
@@ -49,6 +54,10 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
 def _explain(error: Exception) -> str:
     if isinstance(error, DefusedXmlException):
         return "the Metalink has a document type or entities, which are not read"
+    if isinstance(error, UnicodeError):
+        return "the Metalink contains characters that are not valid Unicode"
+    if isinstance(error, ParseError) and error.code in _CUT_SHORT:
+        return "the Metalink is not whole: it ends before its last element does"
     if isinstance(error, ParseError):
         return f"the Metalink is no well-formed XML: {printable(str(error).partition(':')[0])}"
     return problem_of(error) if isinstance(error, ValueError) else str(error)

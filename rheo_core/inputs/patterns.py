@@ -18,6 +18,8 @@ _PIECE = re.compile(
     re.ASCII,
 )
 
+_NESTED = re.compile(r"\{[^{}]*\{[^{}]*\}[^{}]*\}")
+
 _Choices = tuple[Sequence[Any], Callable[[Any], str]]
 """What to choose from, and how it is written."""
 
@@ -48,6 +50,8 @@ def expand(url: str) -> tuple[int, Iterator[str]] | None:
         end = match.end()
     if not choices:
         return None
+    if _NESTED.search(url):
+        raise ValueError("braces within braces are not read; write the choices one by one")
     count = prod(len(values) for values, _ in choices)
     if count > MOST:
         raise ValueError(f"the pattern stands for {count:,} URLs; at most {MOST:,} are allowed")

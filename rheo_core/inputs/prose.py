@@ -44,7 +44,8 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     for url in urls:
         yield Found(lines.number, url, {"url": url}, form=_FORM, may_be_pattern=True)
     if not urls:
-        yield Found(lines.number, text, {"url": text})
+        problem = "there is no http or https URL in this line" if begins(text) else ""
+        yield Found(lines.number, text, {"url": text}, problem)
 
 
 def urls_in(text: str) -> Iterator[str]:

@@ -1,9 +1,13 @@
 """Texts into entries with a verdict each, as their lines come."""
 
 import asyncio
+import codecs
 import errno
 import os
+import re
 from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
+from io import BufferedReader, TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,7 +24,15 @@ from .patterns import expand, may_be_pattern
 LONGEST_LINE = 1 << 20
 """Characters; the rest of a longer line is left out, and what is left is no URL."""
 
+_MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+_XML_ENCODING = re.compile(
+    rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
+)
 _LONGEST_SHOWN = 500
+_NOT_READ = "what looks like a pattern is taken as it stands"
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
 
@@ -43,7 +55,7 @@ def read_entries(
 async def read_entries_file(
     path: Path, known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> list[Entry]:
-    """The entries of a UTF-8 file; bytes that are not UTF-8 are replaced.
+    """The entries of a file in UTF-8, or in UTF-16 with its mark; what is neither is replaced.
 
     The event loop goes on meanwhile, in long lists too.
 
@@ -57,6 +69,25 @@ async def read_entries_file(
     return entries
 
 
+def decoded(file: BufferedReader) -> TextIO:
+    """An open file as text: UTF-8, unless a byte order mark or an XML declaration says otherwise.
+
+    Bytes that are no text are replaced. Waits for the first ones.
+
+    Raises:
+        OSError: it cannot be read, or begins with binary data.
+    """
+    head = file.peek(len(codecs.BOM_UTF32_LE))
+    marked = (encoding for mark, encoding in _MARKS.items() if head.startswith(mark))
+    encoding = next(marked, "")
+    if not encoding and b"\0" in head:
+        raise OSError(errno.EILSEQ, "it is binary data, not text")
+    if not encoding and (declared := _XML_ENCODING.match(head)):
+        with suppress(LookupError):
+            encoding = codecs.lookup(declared[1].decode()).name
+    return TextIOWrapper(file, encoding=encoding or "utf-8", errors="replace")
+
+
 def bounded_lines(file: TextIO) -> Iterator[str]:
     """The lines of an open file, each cut to LONGEST_LINE: not every file is a text."""
     while line := file.readline(LONGEST_LINE):
@@ -68,8 +99,8 @@ def bounded_lines(file: TextIO) -> Iterator[str]:
 def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iterator[Entry]:
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    with path.open(encoding="utf-8", errors="replace") as file:
-        yield from read_entries(bounded_lines(file), known, options)
+    with path.open("rb") as file, decoded(file) as text:
+        yield from read_entries(bounded_lines(text), known, options)
 
 
 class _Reader:
@@ -85,7 +116,7 @@ class _Reader:
     def read(self, lines: Lines) -> Iterator[Entry]:
         try:
             for found in read_found(lines, self._options):
-                if found.may_be_pattern and self._options.patterns:
+                if found.may_be_pattern and may_be_pattern(found.fields.get("url", "")):
                     yield from self._judge_pattern(found)
                 else:
                     yield self._judge(found, found.fields)
@@ -94,12 +125,17 @@ class _Reader:
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
 
     def _judge_pattern(self, found: Found) -> Iterator[Entry]:
-        url = found.fields.get("url", "")
-        try:
-            expanded = expand(url) if not found.problem and may_be_pattern(url) else None
-        except ValueError as error:
-            yield self._judge(found._replace(problem=str(error)), {})
-            return
+        expanded, problem = None, ""
+        if not found.problem:
+            try:
+                expanded = expand(found.fields["url"])
+            except ValueError as error:
+                problem = str(error)
+        if self._options.patterns:
+            found = found._replace(problem=found.problem or problem)
+        elif expanded is not None or problem:
+            note = "; ".join(filter(None, (found.note, _NOT_READ)))
+            found, expanded = found._replace(note=note, wants="patterns"), None
         if expanded is None:
             yield self._judge(found, found.fields)
             return
@@ -137,9 +173,10 @@ class _Reader:
         folder = self._options.folder
         strategy = config.file_exists_strategy or FileExistsStrategy.SKIP
         if folder is not None and strategy.keeps_existing:
-            path = config.get_destination_path(folder)
-            if os.path.lexists(path):
-                return Verdict.ON_DISK, f"already on the disk: {path.name}"
+            name = config.get_destination_filename()
+            # No `Path`: for a long list it takes as long as all the rest.
+            if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
+                return Verdict.ON_DISK, f"already on the disk: {name}"
         return Verdict.OK, ""
 
 

@@ -71,6 +71,8 @@ class _Text:
             self._taken.append(line)
             self.text += _ended(line)
         if line is None or len(self._taken) > MOST_LINES or len(self.text) > _MOST_CHARACTERS:
+            if not in_quote and line is None:
+                raise ValueError("the curl command goes on after its last line, where nothing is")
             if not in_quote:
                 raise ValueError(f"the curl command does not end within {MOST_LINES} lines")
             self._lines.give_back(*self._taken[1:])

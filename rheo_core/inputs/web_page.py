@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from html import unescape
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions
+from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, base_of
 
 _FORM = "link of a page"
 _LINKS = {
@@ -45,7 +45,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         problem = "this is a web page; say which of its links are wanted, such as *.iso or *"
         raise InputError(first, problem, "links")
     tags = list(_tags(first, _whole(lines)))
-    home = _home(options.base, tags)
+    home = _home(base_of(options, first), tags)
     seen: set[str] = set()
     for number, tag, attributes in tags:
         link = attributes.get(_LINKS.get(tag, ""), "")

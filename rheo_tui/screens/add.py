@@ -12,13 +12,18 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Input, Static, TextArea
 
-from rheo_core.inputs import Entry, Verdict
+from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
-from rheo_tui.widgets.verdicts import VerdictList
+from rheo_tui.widgets.verdicts import VerdictList, good_of
 
 _PAUSE_BEFORE_CHECK = 0.1
-_HINT = "Links, one a line; curl commands, aria2 lists, Metalinks, patterns such as [1-9]."
+_LONG_TEXT = 100_000  # characters
+_KEYS = "Enter adds  ·  Ctrl+J new line  ·  Tab to the verdicts  ·  Esc closes"
+_HINT = (
+    "Links, one a line; “Copy as cURL”, aria2 and wget lists, Metalinks, checksum lists, pages of "
+    "links, any text with links in it; patterns such as [001-120] and {a,b}."
+)
 
 
 class LinksArea(TextArea):
@@ -47,7 +52,7 @@ class LinksArea(TextArea):
 class AddScreen(ModalScreen[int]):
     """Queues the good lines; the others stay in the box. Gives how many were queued."""
 
-    BINDINGS: ClassVar = [("escape", "leave", "Close")]
+    BINDINGS: ClassVar = [("escape", "leave", "Close"), ("enter", "submit", "Add")]
 
     def __init__(self, link: EngineLink, text: str = "") -> None:
         super().__init__()
@@ -55,25 +60,32 @@ class AddScreen(ModalScreen[int]):
         self._text = text
         self._added = 0
         self._timer: Timer | None = None
+        self._is_adding = False
+        self._checked: list[Entry] = []
+        self._checked_for: tuple[str, ReadOptions] | None = None
 
     def compose(self) -> ComposeResult:
         """The box, the verdicts, the keys."""
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Add links"
-            yield LinksArea(self._text, id="links", show_line_numbers=True, tab_behavior="focus")
+            yield LinksArea(id="links", show_line_numbers=True, tab_behavior="focus")
             yield VerdictList()
-            yield Static("Enter adds  ·  Ctrl+J new line  ·  Esc closes", classes="dialog-keys")
+            yield Static(_KEYS, classes="dialog-keys")
 
     def on_mount(self) -> None:
-        """Check what was pasted."""
-        links = self.query_one(LinksArea)
-        links.move_cursor(links.document.end)
+        """Say what is wanted, or take what was pasted."""
         self._check_soon()
+        if self._text:  # later: a box without a width yet would lay out a long text twice
+            self.call_after_refresh(self.insert, self._text)
 
     def insert(self, text: str) -> None:
         """Take a paste that went elsewhere."""
         links = self.query_one(LinksArea)
-        links.insert(text)
+        if links.text:
+            links.insert(text)
+        else:
+            links.load_text(text)
+            links.move_cursor(links.document.end)
         links.focus()
 
     @on(TextArea.Changed)
@@ -81,7 +93,11 @@ class AddScreen(ModalScreen[int]):
     def _changed(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(_PAUSE_BEFORE_CHECK, self._check_soon)
+        self._timer = self.set_timer(_PAUSE_BEFORE_CHECK, self._check_now)
+
+    def _check_now(self) -> None:
+        if not self._is_adding:
+            self._check_soon()
 
     @work(exclusive=True)
     async def _check_soon(self) -> None:
@@ -90,30 +106,53 @@ class AddScreen(ModalScreen[int]):
     async def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
         verdicts, service = self.query_one(VerdictList), self._link.service
-        entries = await service.check(text, verdicts.options) if text.strip() else []
+        asked = text, verdicts.options
+        if asked == self._checked_for:
+            return self._checked
+        if len(text) > _LONG_TEXT:
+            verdicts.say("Looking through the lines…")
+        entries = await service.check(*asked) if text.strip() else []
+        self._checked_for, self._checked = asked, entries
         nothing = _HINT if not text.strip() else "Nothing to add in these lines."
         verdicts.show(entries, nothing, service.free_space)
         return entries
 
     @on(LinksArea.Submitted)
     @on(Input.Submitted)
+    def action_submit(self) -> None:
+        """Add what is good."""
+        if not self._is_adding:
+            self._is_adding = True
+            self._submit()
+
+    @work(exclusive=True)
     async def _submit(self) -> None:
-        entries = await self._check()
-        good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
-        if good:
-            if not await self._link.add(good):
-                return
-            self._added += len(good)
-        left = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-        if entries and not left:
-            self._tell(entries)
-            self.dismiss(self._added)
-            return
+        try:
+            entries = await self._check()
+            good = good_of(entries)
+            if good:
+                self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
+                added = await self._link.add(good)
+                self._checked_for = None  # what is in the list has changed
+                if not added:
+                    await self._check()
+                    return
+                self._added += len(good)
+        finally:
+            self._is_adding = False
+        self._after(entries)
+
+    def _after(self, entries: list[Entry]) -> None:
+        """Close where nothing is left to do; else keep what is left."""
         if not entries:
             self.app.notify("There is nothing to add yet.", severity="warning", markup=False)
             return
-        self._tell(entries)
-        self._keep(entries)
+        if not self.query_one(VerdictList).ask(entries) or good_of(entries):
+            self._tell(entries)
+        if any(entry.verdict is Verdict.INVALID for entry in entries):
+            self._keep(entries)
+        else:
+            self.dismiss(self._added)
 
     def _tell(self, entries: list[Entry]) -> None:
         good = sum(entry.verdict is Verdict.OK for entry in entries)
@@ -144,10 +183,11 @@ class AddScreen(ModalScreen[int]):
             if start in bad
             for line in lines[start:end]
         ]
-        links.load_text("\n".join(kept))
-        links.move_cursor(links.document.end)
-        self._check_soon()
+        if len(kept) < len(lines):
+            links.load_text("\n".join(kept))
+            links.move_cursor(links.document.end)
 
     def action_leave(self) -> None:
         """Close; what is still in the box goes."""
-        self.dismiss(self._added)
+        if not self._is_adding:
+            self.dismiss(self._added)

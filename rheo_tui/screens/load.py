@@ -14,19 +14,23 @@ from rheo_core.inputs import Entry, Verdict
 from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
 from rheo_tui.widgets.inputs import LineInput
-from rheo_tui.widgets.verdicts import VerdictList
+from rheo_tui.widgets.verdicts import VerdictList, good_of
 
-_HINT = "The path of a file: links, curl commands, an aria2 list, a Metalink, a saved page."
+_HINT = (
+    "The path of a file: links, curl commands, an aria2 or wget list, a Metalink, a checksum list, "
+    "a saved page, any text with links in it."
+)
 
 
 class LoadScreen(ModalScreen[int]):
     """Queues the good lines of a file. Gives how many were queued."""
 
-    BINDINGS: ClassVar = [("escape", "leave", "Close")]
+    BINDINGS: ClassVar = [("escape", "leave", "Close"), ("enter", "submit", "Add")]
 
     def __init__(self, link: EngineLink) -> None:
         super().__init__()
         self._link = link
+        self._is_adding = False
 
     def compose(self) -> ComposeResult:
         """The path, the verdicts, the keys."""
@@ -34,7 +38,7 @@ class LoadScreen(ModalScreen[int]):
             dialog.border_title = "Load a list"
             yield LineInput(placeholder="~/links.txt", id="path", compact=True)
             yield VerdictList()
-            yield Static("Enter adds  ·  Esc closes", classes="dialog-keys")
+            yield Static("Enter adds  ·  Tab to the verdicts  ·  Esc closes", classes="dialog-keys")
 
     def on_mount(self) -> None:
         """Say what is wanted."""
@@ -45,52 +49,71 @@ class LoadScreen(ModalScreen[int]):
 
     @on(Input.Changed)
     def _changed(self) -> None:
-        self._read(submit=False)
+        if not self._is_adding:
+            self._read()
 
     @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self._read(submit=True)
+    def action_submit(self) -> None:
+        """Add what is good."""
+        if not self._is_adding:
+            self._is_adding = True
+            self._submit()
 
     @work(exclusive=True)
-    async def _read(self, submit: bool) -> None:
+    async def _read(self) -> None:
+        await self._entries()
+
+    async def _entries(self) -> list[Entry]:
+        """Read the file and show what is in it; nothing where it cannot be read."""
         text = self.query_one("#path", Input).value.strip()
         if not text:
             self._show([], _HINT)
-            return
+            return []
+        verdicts = self.query_one(VerdictList)
+        verdicts.say("Looking through the file…")
         try:
-            options = self.query_one(VerdictList).options
-            entries = await self._link.service.check_file(_expanded(text), options)
+            entries = await self._link.service.check_file(_expanded(text), verdicts.options)
         except (OSError, RuntimeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             self._show([], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.")
-            return
+            return []
         self._show(entries, "There are no links in this file.")
-        if submit:
-            await self._add(entries)
+        return entries
 
-    async def _add(self, entries: list[Entry]) -> None:
-        good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
-        if not good:
-            self.app.notify(
-                "There is nothing new to add in this file.", severity="warning", markup=False
-            )
-            return
-        if not await self._link.add(good):
-            return
+    @work(exclusive=True)
+    async def _submit(self) -> None:
+        try:
+            entries = await self._entries()
+            good = good_of(entries)
+            if good:
+                self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
+            if good and not await self._link.add(good):
+                self._show(entries, "")
+                return
+        finally:
+            self._is_adding = False
+        self._after(entries, len(good))
+
+    def _after(self, entries: list[Entry], added: int) -> None:
+        """Close where all is done; else show what is left."""
         bad = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-        told = f"Added {count_text(len(good))}."
-        if not bad:
-            self.app.notify(told, markup=False)
-            self.dismiss(len(good))
+        if self.query_one(VerdictList).ask(bad):
             return
-        told += f" {count_text(len(bad), 'line')} not acceptable; see the list."
+        if added and not bad:
+            self.app.notify(f"Added {count_text(added)}.", markup=False)
+            self.dismiss(added)
+            return
+        told = f"Added {count_text(added)}." if added else "There is nothing new to add here."
+        if bad:
+            told += f" {count_text(len(bad), 'line')} not acceptable; see the list."
         self.app.notify(told, severity="warning", markup=False)
-        self._show(bad, "")
+        self._show(bad if added else entries, "")
 
     @on(LineInput.Left)
     def action_leave(self) -> None:
         """Close."""
-        self.dismiss(0)
+        if not self._is_adding:
+            self.dismiss(0)
 
 
 def _expanded(text: str) -> Path:

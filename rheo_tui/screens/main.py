@@ -1,9 +1,9 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
+from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
@@ -39,6 +39,9 @@ from rheo_tui.widgets.totals import TotalsHeader
 
 from .dialogs import Dialogs
 
+if TYPE_CHECKING:
+    from rheo_core.inputs.asked import Item
+
 _POLL_SECONDS = 0.25
 
 
@@ -55,7 +58,7 @@ class MainScreen(Screen[None]):
 
         error: ListLockedError
 
-    def __init__(self, service: DownloadService, configs: Sequence[FileConfig] = ()) -> None:
+    def __init__(self, service: DownloadService, wanted: "Iterable[Item]" = ()) -> None:
         super().__init__()
         self.keymap = dict(service.settings.keys)
         self.book = LogBook()
@@ -63,7 +66,8 @@ class MainScreen(Screen[None]):
         notifier = TerminalNotifier(self, service)
         self.link = EngineLink(service, self.book, self._notice, notifier.add)
         self._service = service
-        self._configs = configs
+        self._wanted = wanted
+        self.is_reading = False  # what is wanted, in the background
         self._verbs = Verbs(service)
         self._quits_when_done = False
         self._here: dict[str, Callable[[], object]] = {
@@ -120,8 +124,10 @@ class MainScreen(Screen[None]):
             self.post_message(self.Locked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
-        if self.link.ready and self._configs:
-            await self.link.add(self._configs)
+        if self.link.ready and self._wanted:
+            self.is_reading = True
+            await self.link.add_wanted(self._wanted)
+            self.is_reading = False
 
     def _name_of(self, download_id: str) -> str:
         row = self.listing.rows.get(download_id)

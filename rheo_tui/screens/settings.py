@@ -1,26 +1,47 @@
 """The settings most often changed, each checked before it is put in force."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from annotated_types import Ge, Le
+from pydantic import ValidationError
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Select, Static
 
+from rheo_core.config.problems import explain
 from rheo_core.config.settings import Settings
 from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.text import printable
+from rheo_tui.formatting import rate_input
 from rheo_tui.themes import NAMES
 
-_LABELS = {
-    "parallel": "Parallel downloads",
-    "connections": "Connections each",
-    "retries": "Retries",
+
+class _Field(NamedTuple):
+    """A setting that is typed."""
+
+    label: str
+    text: Callable[[Any], str] = str  # its value as one types it
+    example: str = ""  # where it may be left empty, which is off
+    is_first: bool = False  # of its group
+
+
+_FIELDS = {
+    "download_dir": _Field("Folder"),
+    "max_concurrent": _Field("Parallel downloads"),
+    "connections": _Field("Connections each"),
+    "connections_per_host": _Field("Connections a host"),
+    "max_retries": _Field("Retries"),
+    "speed_limit": _Field(
+        "Speed limit", lambda rate: rate_input(rate) if rate else "", "none, or such as 2M", True
+    ),
+    "slow_limit": _Field("Slow mode limit", rate_input),
+    "schedule": _Field("Schedule", "; ".join, "none, or such as Mon-Fri 08:00-18:00 2M"),
 }
+_LABELS = {name: field.label for name, field in _FIELDS.items()}
 _STRATEGIES = {
     FileExistsStrategy.SKIP: "skip: keep the file that is there",
     FileExistsStrategy.OVERWRITE: "overwrite: replace it",
@@ -41,102 +62,60 @@ class SettingsScreen(ModalScreen[Settings | None]):
     def compose(self) -> ComposeResult:
         """One line a setting."""
         now = self._settings
-        theme = now.theme if now.theme in NAMES else NAMES[0]
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Settings"
-            with Horizontal(classes="field"):
-                yield Label("Folder")
-                yield Input(str(now.download_dir), id="folder", compact=True)
-            with Horizontal(classes="field"):
-                yield Label("Parallel downloads")
-                yield Input(str(now.max_concurrent), id="parallel", compact=True)
-            with Horizontal(classes="field"):
-                yield Label("Connections each")
-                yield Input(str(now.connections), id="connections", compact=True)
-            with Horizontal(classes="field"):
-                yield Label("Retries")
-                yield Input(str(now.max_retries), id="retries", compact=True)
-            with Horizontal(classes="field"):
+            for name, field in _FIELDS.items():
+                with Horizontal(classes="field field-first" if field.is_first else "field"):
+                    yield Label(field.label)
+                    text = field.text(getattr(now, name))
+                    yield Input(text, placeholder=field.example, id=name, compact=True)
+            with Horizontal(classes="field field-first"):
                 yield Label("If the file exists")
-                yield Select(
-                    [(text, kind) for kind, text in _STRATEGIES.items()],
-                    value=now.file_exists_strategy,
-                    allow_blank=False,
-                    id="strategy",
-                    compact=True,
-                )
+                strategies = [(text, kind) for kind, text in _STRATEGIES.items()]
+                yield _choice("file_exists_strategy", strategies, now.file_exists_strategy)
             with Horizontal(classes="field"):
                 yield Label("Colours")
-                yield Select(
-                    [(name, name) for name in NAMES],
-                    value=theme,
-                    allow_blank=False,
-                    id="theme",
-                    compact=True,
-                )
+                theme = now.theme if now.theme in NAMES else NAMES[0]
+                yield _choice("theme", [(name, name) for name in NAMES], theme)
             yield Static("", id="settings-problem", markup=False)
             yield Static("Enter saves  ·  Tab next  ·  Esc closes", classes="dialog-keys")
 
     @on(Input.Submitted)
     def action_save(self) -> None:
         """Check all; close with the new settings if all are acceptable."""
-        values: dict[str, Any] = {
-            "file_exists_strategy": self.query_one("#strategy", Select).value,
-            "theme": self.query_one("#theme", Select).value,
-        }
-        problems: list[str] = []
-        for name, read in (
-            ("download_dir", self._folder),
-            ("max_concurrent", lambda: self._number("parallel", "max_concurrent")),
-            ("connections", lambda: self._number("connections", "connections")),
-            ("max_retries", lambda: self._number("retries", "max_retries")),
-        ):
-            try:
-                values[name] = read()
-            except ValueError as problem:
-                problems.append(str(problem))
-        if problems:
-            self.query_one("#settings-problem", Static).update("\n".join(problems))
-            return
-        self.dismiss(self._settings.model_copy(update=values))
-
-    def _folder(self) -> Path:
-        text = self.query_one("#folder", Input).value.strip()
         try:
-            folder = Path(text).expanduser().absolute()
-            if text:
-                folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ValueError(
-                f"Folder “{printable(text)}” cannot be used: {printable(reason).lower()}."
-            ) from None
-        if not text or not os.access(folder, os.W_OK):
-            raise ValueError(
-                f"Folder “{printable(text)}” is not acceptable: "
-                "the path of a folder that can be written is needed."
-            )
-        return folder
+            self.dismiss(self._checked())
+        except ValueError as problems:
+            self.query_one("#settings-problem", Static).update(str(problems))
 
-    def _number(self, widget_id: str, name: str) -> int:
-        text = self.query_one(f"#{widget_id}", Input).value.strip()
-        low, high = _limits(name)
-        is_number = text.isascii() and text.isdigit() and len(text) <= 9
-        if not is_number or not low <= int(text) <= high:
-            label = _LABELS[widget_id]
-            raise ValueError(
-                f"{label} “{printable(text)}” is not acceptable: a whole number from {low} to "
-                f"{high} is needed."
-            )
-        return int(text)
+    def _checked(self) -> Settings:
+        """Raises ValueError with a sentence on each value that is not acceptable."""
+        values: dict[str, Any] = {
+            name: self.query_one(f"#{name}", Input).value.strip() or (field.example and "off")
+            for name, field in _FIELDS.items()
+        }
+        for name in ("file_exists_strategy", "theme"):
+            values[name] = self.query_one(f"#{name}", Select).value
+        try:
+            # Every field is passed on, so that no variable of the environment is read again.
+            checked = Settings(**{**self._settings.model_dump(), **values})
+        except ValidationError as error:
+            problems = (f"{sentence}." for sentence in explain(error, _LABELS).values())
+            raise ValueError("\n".join(problems)) from None
+        _make(checked.download_dir)
+        return self._settings.model_copy(update={name: getattr(checked, name) for name in values})
 
 
-def _limits(name: str) -> tuple[int, int]:
-    """The range that the settings allow."""
-    low, high = 0, 0
-    for limit in Settings.model_fields[name].metadata:
-        if isinstance(limit, Ge):
-            low = int(str(limit.ge))
-        elif isinstance(limit, Le):
-            high = int(str(limit.le))
-    return low, high
+def _choice(name: str, options: list[tuple[str, Any]], value: object) -> Select[Any]:
+    return Select(options, value=value, allow_blank=False, id=name, compact=True)
+
+
+def _make(folder: Path) -> None:
+    """Raises ValueError where files cannot be put there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "it cannot be written to"
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    if reason:
+        raise ValueError(f"Folder “{printable(str(folder))}” cannot be used: {printable(reason)}.")

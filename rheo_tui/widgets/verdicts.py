@@ -10,13 +10,18 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from rheo_core.domain.text import printable
+from rheo_core.domain import FileConfig
+from rheo_core.domain.text import redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.formatting import count_text, size_text
 
 from .line_view import LineView
 
 _GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.ON_DISK: "=", Verdict.INVALID: "✗"}
+_CLASSES = {  # in the order in which they are shown
+    verdict: f"verdict--{verdict.value}"
+    for verdict in (Verdict.INVALID, Verdict.DUPLICATE, Verdict.ON_DISK, Verdict.OK)
+}
 _WANTED = {  # fields of ReadOptions
     "links": "which links of the page: *.iso, or * for all",
     "base": "the address of the page or list: https://…",
@@ -27,17 +32,18 @@ class _Line(NamedTuple):
     """A line on the screen."""
 
     entry: Entry
-    text: str  # the link, or a piece of the reason why not
+    reason: str = ""  # a piece of why not
     is_first: bool = True  # of its entry
 
 
-class VerdictLines(LineView[_Line]):
+class VerdictLines(LineView[_Line], can_focus=True):
     """Lines that need attention first; a long reason goes on below."""
 
-    COMPONENT_CLASSES: ClassVar = {f"verdict--{verdict.value}" for verdict in Verdict}
+    COMPONENT_CLASSES: ClassVar = {"verdict--about", *_CLASSES.values()}
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._follows = False
         self._entries: Sequence[Entry] = ()
         self._digits = 1
 
@@ -45,10 +51,10 @@ class VerdictLines(LineView[_Line]):
         """Show these verdicts in place of others."""
         self._entries = entries
         self._lay_out()
+        self.scroll_home(animate=False, immediate=True)
 
     def on_resize(self) -> None:
         """Reasons are wrapped to the width."""
-        super().on_resize()
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -56,14 +62,14 @@ class VerdictLines(LineView[_Line]):
         width = max(self.scrollable_content_region.width, 20)
         room = max(width - len(self._head(self._entries[0])), 10) if self._entries else width
         lines: list[_Line] = []
-        for entry in sorted(self._entries, key=lambda entry: entry.verdict is Verdict.OK):
-            text = _described(entry) if entry.verdict is Verdict.OK else entry.problem or entry.text
-            pieces = self._wrapped(text, room) if entry.verdict is not Verdict.OK else [text]
-            lines += [_Line(entry, piece, at == 0) for at, piece in enumerate(pieces)]
+        for verdict in _CLASSES:
+            for entry in self._entries:
+                if entry.verdict is verdict:
+                    pieces = self._wrapped(_reason(entry), room)
+                    lines += [_Line(entry, piece, at == 0) for at, piece in enumerate(pieces)]
         self.show(lines)
 
     def _wrapped(self, text: str, width: int) -> list[str]:
-        text = printable(text)
         if cell_len(text) <= width:  # of a long list, nearly all
             return [text]
         return [line.plain for line in Text(text).wrap(self.app.console, width, overflow="fold")]
@@ -72,16 +78,30 @@ class VerdictLines(LineView[_Line]):
         return f"{_GLYPHS[entry.verdict]} line {entry.line:>{self._digits}}  "
 
     def text_of(self, line: _Line) -> Text:
-        """Verdict, number, link or reason."""
-        name = f"verdict--{line.entry.verdict.value}"
+        """Verdict, number, name and link or the reason why not."""
+        style = self.get_component_rich_style(_CLASSES[line.entry.verdict], partial=True)
         head = self._head(line.entry)
-        shown = head if line.is_first else " " * len(head)
-        return Text(shown + printable(line.text), self.get_component_rich_style(name, partial=True))
+        # Each part with a style of its own: that of a whole `Text` is lost where it has no other.
+        text = Text().append((head if line.is_first else " " * len(head)) + line.reason, style)
+        if line.entry.verdict is Verdict.OK:
+            text.append(line.entry.place, style)
+            about = self.get_component_rich_style("verdict--about", partial=True)
+            text.append(_about(line.entry), about)
+        return text
 
 
-def _described(entry: Entry) -> str:
-    about = "; ".join(filter(None, (entry.form, _size(entry), entry.note)))
-    return f"{entry.text}  ({about})" if about else entry.text
+def _reason(entry: Entry) -> str:
+    """Why not; empty where it will be done."""
+    if entry.verdict is Verdict.DUPLICATE:
+        return f"{entry.place}: {entry.problem}"
+    return entry.problem
+
+
+def _about(entry: Entry) -> str:
+    """What is known of a download besides its name; what it comes from is cut first."""
+    facts = "; ".join(filter(None, (_size(entry), entry.form, entry.note)))
+    url = redact_url(entry.config.url) if entry.config else ""
+    return f"  ({facts})  {url}" if facts else f"  {url}"
 
 
 class VerdictList(Vertical):
@@ -108,12 +128,28 @@ class VerdictList(Vertical):
             asked = any(entry.wants == name for entry in entries)
             field = self._wanted(name)
             field.display = asked or (bool(entries) and bool(field.value))
-        told = summary(entries, free_space) or nothing
-        self.query_one(".verdict-count", Static).update(told)
+        self.say(summary(entries, free_space) or nothing)
         self.query_one(VerdictLines).show_entries(entries)
+
+    def ask(self, entries: Sequence[Entry]) -> bool:
+        """Go to the input for the first thing that is wanted; whether there is one."""
+        for name in _WANTED:
+            if any(entry.wants == name for entry in entries):
+                self._wanted(name).focus()
+                return True
+        return False
+
+    def say(self, text: str) -> None:
+        """Show a sentence where the count is."""
+        self.query_one(".verdict-count", Static).update(text)
 
     def _wanted(self, name: str) -> Input:
         return self.query_one(f".wanted-{name}", Input)
+
+
+def good_of(entries: Sequence[Entry]) -> list[FileConfig]:
+    """What can be queued."""
+    return [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
 
 
 def summary(entries: Sequence[Entry], free_space: Callable[[], int | None]) -> str:

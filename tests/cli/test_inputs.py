@@ -174,9 +174,9 @@ def test_dry_run(tmp_path: Path, folder: Path) -> None:
     told = result.stdout.replace(f"{lists}, ", "").splitlines()
     assert told[:-1] == [
         "argument 1: ok: https://x/a",
-        "line 1: ok: curl https://cdn.example.org/get/file.iso?sig=***&x=1 "
+        "line 1: ok: https://cdn.example.org/get/file.iso?sig=***&x=1 "
         "(curl command; ignored: --insecure)",
-        "line 10: already there: https://x/there.iso: already on the disk: there.iso",
+        "line 10: already there: https://x/there.iso -> there.iso",
         "line 11: ok: https://x/1 (pattern: 2 files)",
         "line 11: ok: https://x/2 (pattern: 2 files)",
         "line 12: duplicate: https://x/1: already in the list, line 11",
@@ -231,4 +231,5 @@ def test_options_of_one_download_leave_the_rest_as_it_was(monkeypatch: pytest.Mo
 
 def test_a_pattern_is_a_url_unless_asked() -> None:
     result = run("download", "--dry-run", "http://x/[1-3]")
-    assert "argument 1: ok: http://x/[1-3]\n" in result.stdout
+    told = "what looks like a pattern is taken as it stands (--glob)"
+    assert f"argument 1: ok: http://x/[1-3] ({told})\n" in result.stdout

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from rheo_core.cli import feed as feed_module
 from rheo_core.cli import running
-from rheo_core.cli.asked import Item, Remark, Remarks
-from rheo_core.cli.feed import Feed
 from rheo_core.cli.options import Bounds, ExitCode
 from rheo_core.cli.progress import PlainReporter
 from rheo_core.cli.running import Output
 from rheo_core.config import build_settings
 from rheo_core.domain import FileConfig
+from rheo_core.inputs import feed as feed_module
+from rheo_core.inputs.asked import Item, Remark, Remarks
+from rheo_core.inputs.feed import Feed
 from rheo_tui.demo import MB, DemoFile, DemoServer
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
@@ -137,7 +137,7 @@ async def test_read_only_a_little_ahead(
         )
         assert await one_run.main(wanted()) is ExitCode.DONE
     assert len(list(folder.iterdir())) == count
-    assert remarks.any_problem
+    assert remarks.problems
     # What was taken at once may come on top, and one that waits to be put.
     assert ahead < most <= ahead + 2 * read_ahead + 1
 

@@ -1,6 +1,8 @@
 """The installed `rheo-tui` in a real pseudo-terminal, used as a person uses it."""
 
+import asyncio
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,26 @@ async def test_quitting_asks_while_something_runs_and_keeps_the_bytes(
         assert await terminal.exit_code() == 0
     assert (folder / "big.bin").read_bytes() == BODY
     assert server.requests[-1].headers["range"] == "bytes=2000000-"
+
+
+async def test_a_list_from_standard_input_while_keys_come_from_the_terminal(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = f"{APP} -i - -d {tmp_path / 'files'} < {pipe}"
+    async with Terminal(["/bin/sh", "-c", command], tmp_path / "home") as terminal:
+        writer = await asyncio.to_thread(pipe.open, "w")
+        writer.write(f"{url}\nftp://x/y\n# more to come\n")
+        writer.flush()
+        await terminal.until(lambda: "✓" in terminal.line_with("file.bin"), "the end of the first")
+        await terminal.shows("standard input, line 2: URL 'ftp://x/y' has scheme 'ftp'")
+        terminal.type("q")  # the list is still open
+        assert await terminal.exit_code() == 0
+        writer.close()
+    assert b"the list was not read to its end; the same command adds the rest" in terminal.painted
+    assert names_in(tmp_path / "files") == ["file.bin"]
 
 
 async def test_the_demo_shows_what_there_is(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
         (f"curl --output-dir ../x {URL}", "--output-dir '../x/file' must not"),
         ("curl ftp://x/y", "has scheme 'ftp'"),
         ("curl 'https://x/open", "the curl command does not end"),
-        ("curl https://x/ \\", "the curl command does not end"),
+        ("curl https://x/ \\", "the curl command goes on after its last line, where nothing is"),
     ],
 )
 def test_what_is_refused(command: str, problem: str) -> None:

@@ -174,7 +174,7 @@ class TestMetalink:
             ),
             (SHA256, "g" * 64, 6, "is not hexadecimal"),
             ("http", "ftp", 6, "has no http or https URL"),
-            ("</metalink>", "", 20, "no well-formed XML: no element found"),
+            ("</metalink>", "", 20, "it ends before its last element does"),
             ("<size>", "<size", 7, "no well-formed XML"),
             ("<file", "<other", 19, "no well-formed XML: mismatched tag"),
         ],

@@ -54,6 +54,7 @@ def test_what_is_no_pattern(url: str) -> None:
     [
         ("[9-1]", "the range [9-1] goes down; the smaller end comes first"),
         ("[z-a]", "the range [z-a] goes down"),
+        ("{a,{b,c}}", "braces within braces are not read"),
         ("[1-9:0]", "the step of [1-9:0] must be 1 or more"),
         ("[1-100001]", "stands for 100,001 URLs; at most 100,000 are allowed"),
         ("[1-999999999999999999][1-999999999999999999]", "at most 100,000 are allowed"),

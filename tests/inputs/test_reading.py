@@ -1,14 +1,15 @@
 """Lists of URLs: a verdict on each line, whatever the lines hold."""
 
 import asyncio
+import codecs
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain import FileConfig
-from rheo_core.inputs import Entry, Verdict, read_entries, read_entries_file
+from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries, read_entries_file
 
 LIST = """\
 \ufeff# my list
@@ -108,7 +109,12 @@ def test_no_text_raises(lines: list[str]) -> None:
 )
 def test_no_file_raises(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "list.txt"
+    assume(not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)))
     path.write_bytes(data)
+    if b"\0" in data:
+        with pytest.raises(OSError, match="it is binary data, not text"):
+            asyncio.run(read_entries_file(path))
+        return
     entries = asyncio.run(read_entries_file(path))
     text = data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
     assert entries == list(read_entries(text.split("\n")))
@@ -121,6 +127,50 @@ async def test_file(tmp_path: Path) -> None:
     entries = await read_entries_file(path, known())
     assert entries[:-1] == list(read_entries(LIST.splitlines(), known()))
     assert entries[-1].line == 12
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+async def test_a_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(LIST.removeprefix("\ufeff").encode(encoding))
+    assert await read_entries_file(path) == list(read_entries(LIST.splitlines()))
+
+
+async def test_a_document_that_declares_its_encoding(tmp_path: Path) -> None:
+    text = """<?xml version='1.0' encoding='ISO-8859-1'?>
+        <metalink><file name='é.iso'><url>http://x/</url></file></metalink>"""
+    path = tmp_path / "x.metalink"
+    path.write_bytes(text.encode("latin-1"))
+    assert [entry.place for entry in await read_entries_file(path)] == ["é.iso"]
+
+
+def test_a_pattern_that_is_not_read_is_noted() -> None:
+    for url in ("http://x/[1-3]", "http://x/[3-1]"):
+        (entry,) = read_entries([url])
+        assert entry.verdict is Verdict.OK
+        assert entry.note == "what looks like a pattern is taken as it stands"
+        assert entry.wants == "patterns"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("https://x/\nnothing to see here", "there is no http or https URL in this line"),
+        ('{"url": "http://x/", "priority": "high"}', "priority should be a valid integer"),
+        ("curl http://x/ 'a b'", "'a b' in the command is no URL"),
+    ],
+)
+def test_what_is_wrong_is_named(line: str, problem: str) -> None:
+    assert problem in [entry.problem for entry in read_entries(line.split("\n"))]
+
+
+@pytest.mark.parametrize("text", ["<a href='x'>x</a>", f"{'ab' * 32}  x.iso"])
+def test_an_address_that_is_none_is_asked_for_again(text: str) -> None:
+    (entry,) = read_entries([text], (), ReadOptions(base="exam", links="*"))
+    assert entry.wants == "base"
+    assert entry.problem == (
+        "the address of this: URL 'exam' has no scheme; http and https are supported"
+    )
 
 
 async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:

@@ -91,21 +91,52 @@ async def test_loading_a_list(tmp_path: Path) -> None:
 async def test_what_was_pasted_is_named(tmp_path: Path) -> None:
     async with running(size=(150, 40)) as app:
         await paste(app, "curl 'https://x/a' \\\r  -b 'sid=s3cret' -k\rhttps://x/img[01-03].jpg\r")
+        await app.until(lambda: verdicts(app))
         assert verdicts(app) == [
-            "✓ line 1  curl https://x/a  (curl command; ignored: --insecure)",
-            "✓ line 3  https://x/img01.jpg  (pattern: 3 files)",
-            "✓ line 3  https://x/img02.jpg  (pattern: 3 files)",
-            "✓ line 3  https://x/img03.jpg  (pattern: 3 files)",
+            "✓ line 1  a  (curl command; ignored: --insecure)  https://x/a",
+            "✓ line 3  img01.jpg  (pattern: 3 files)  https://x/img01.jpg",
+            "✓ line 3  img02.jpg  (pattern: 3 files)  https://x/img02.jpg",
+            "✓ line 3  img03.jpg  (pattern: 3 files)  https://x/img03.jpg",
         ]
         assert _count(app) == "4 to add"
         await app.press("enter")
         assert len(app.called("add")[0]) == 4
 
 
+async def test_what_is_wrong_is_seen_first_and_keys_scroll_on() -> None:
+    async with running(size=(80, 24)) as app:
+        await paste(app, "https://x/[001-120]\rftp://x/\rhttps://x/001")
+        await app.until(lambda: _count(app) == "120 to add · 1 duplicate · 1 invalid")
+        lines = app.app.screen.query_one(VerdictLines)
+        assert lines.scroll_offset.y == 0
+        assert [line[:8] for line in verdicts(app)[:4]] == [
+            "✗ line 2", "= line 3", "✓ line 1", "✓ line 1",
+        ]  # fmt: skip
+        heads = [next(iter(lines.render_line(y))) for y in range(3)]
+        colours = {head.style.color for head in heads if head.style}
+        assert len(colours) == 3
+        await app.press("tab", "end")
+        await app.until(lambda: lines.scroll_offset.y > 100)
+        assert lines.render_line(lines.size.height - 1).text.startswith("✓ line 1  120  (pattern")
+        await app.press("enter")
+        assert len(app.called("add")[0]) == 120
+
+
+async def test_a_page_is_asked_about() -> None:
+    async with running() as app:
+        await paste(app, "<html><a href='x.iso'>x</a><a href='y.txt'>y</a></html>")
+        await app.until(lambda: "1 invalid" in _count(app))
+        await app.press("enter", *"*.iso", "enter")
+        await app.until(lambda: "its own address is needed" in " ".join(verdicts(app)))
+        await app.press("enter", *"http://h/", "enter")
+        await app.until(lambda: app.called("add"))
+        assert app.called("add") == [["http://h/x.iso"]]
+
+
 async def test_sizes_beside_free_space() -> None:
     async with running(size=(150, 40)) as app:
         await paste(app, '{"url": "https://x/a", "size_bytes": 4000000000}\rhttps://x/b')
-        assert _count(app) == "2 to add, 4.0 GB (50.0 GB free)"
+        await app.until(lambda: _count(app) == "2 to add, 4.0 GB (50.0 GB free)")
         text = '{"url": "https://x/c", "size_bytes": 90000000000}'
         app.app.screen.query_one(LinksArea).load_text(text)
         await app.until(lambda: _count(app) == "1 to add, 90.0 GB (only 50.0 GB free)")

@@ -48,6 +48,23 @@ def test_rows_come_in_queue_order() -> None:
     assert listing.shown == [f"{at:016x}" for at in range(50)]
 
 
+def test_rows_below_the_others_cost_no_sort(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = Listing()
+    listing.apply(snapshot([row(1), row(2)]))
+    with monkeypatch.context() as patched:
+        patched.delattr(Listing, "rebuild")
+        change = listing.apply(snapshot([row(3), row(4)], 2))
+    assert change.order
+    assert change.rows == [2, 3]
+    assert names(listing) == ["file-1", "file-2", "file-3", "file-4"]
+    listing.apply(snapshot([row(6), row(0)], 3, removed=(row(4).id,)))
+    assert names(listing) == ["file-0", "file-1", "file-2", "file-3", "file-6"]
+    listing.filter = parse_filter("file-7")
+    listing.rebuild()
+    listing.apply(snapshot([row(7), row(8)], 4))
+    assert names(listing) == ["file-7"]
+
+
 def test_a_changed_row_is_told_by_its_position_and_nothing_is_sorted() -> None:
     listing = Listing()
     listing.apply(snapshot([row(at) for at in range(10)]))

@@ -22,7 +22,10 @@ _TRIES = 2000
     ("arguments", "told"),
     [
         (["ftp://example.org/x"], "argument 1: URL 'ftp://example.org/x' has scheme 'ftp'"),
-        (["-i", "/nowhere/list.txt"], "/nowhere/list.txt cannot be read"),
+        (
+            ["-i", "/nowhere/list.txt"],
+            "cannot read the list /nowhere/list.txt: No such file or directory",
+        ),
         (["http://a/b", "nonsense"], "argument 2: URL 'nonsense'"),
         (["-d", "~nobody-of-this-name/x"], "--download-dir"),
     ],
@@ -47,7 +50,7 @@ def test_a_list_without_a_good_line_stops_the_command(
     assert "and 11 more" in told
     links.write_text("# nothing\n")
     assert main(["-i", str(links)]) == 1
-    assert f"{links}: there is no link in it" in capsys.readouterr().err
+    assert f"{links}: there is no URL in it" in capsys.readouterr().err
 
 
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,10 +91,12 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
             await pilot.press(",")
             assert isinstance(app.screen, SettingsScreen)
-            app.screen.query_one("#retries", Input).value = "7"
+            app.screen.query_one("#max_retries", Input).value = "7"
+            app.screen.query_one("#speed_limit", Input).value = "2M"
             await pilot.press("enter")
             await pilot.pause()
             assert service.settings.max_retries == 7
+            assert (await service.snapshot()).speed_limit_bps == 2_000_000
             await pilot.press("[", "]", "x", "u")
             await pilot.pause()
             assert len(rows) == len(configs)

@@ -1,20 +1,21 @@
-"""What the arguments and the lists ask for, read as far as it is wanted."""
+"""What the arguments and the lists of a command ask for, read as far as it is wanted."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
 
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.text import printable, redact
 
-from .options import ExitCode, fail
-
-if TYPE_CHECKING:
-    from rheo_core.inputs import Entry, ReadOptions
+from .entries import Entry, Verdict
+from .found import ReadOptions
+from .reading import bounded_lines, decoded, read_entries
 
 _STANDARD_INPUT = "-"
-_MOST_LINES = 50
+_MOST_REMARKS = 50
+_OPTIONS = {"patterns": "glob"}  # where it is not called like the field of ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,29 @@ class Remark:
 
 
 Item = FileConfig | Remark
-Placed = tuple[str, "Entry"]
+Placed = tuple[str, Entry]
 """Where an entry was read, and the entry."""
 
 
 def entries(
-    urls: Sequence[str], list_files: Sequence[str], options: "ReadOptions"
+    urls: Sequence[str], list_files: Sequence[str], options: ReadOptions
 ) -> Iterator[Placed]:
     """What is asked for, each with the place where it is; read as far as it is wanted.
 
-    Ends the command at once where a list cannot be opened.
+    Args:
+        urls: arguments.
+        list_files: paths; `-` is standard input.
+        options: what they do not say themselves.
+
+    Raises:
+        ValueError: at once, where a list cannot be opened; one sentence.
     """
     return _read(urls, [(name, _open(name)) for name in list_files], options)
 
 
 def _read(
-    urls: Sequence[str], lists: list[tuple[str, TextIO]], options: "ReadOptions"
+    urls: Sequence[str], lists: list[tuple[str, BufferedReader]], options: ReadOptions
 ) -> Iterator[Placed]:
-    from rheo_core.inputs import Entry, Verdict, bounded_lines, read_entries
-
     known: set[str] = set()  # ids
     for number, url in enumerate(urls, 1):
         where, entry = f"argument {number}", None
@@ -59,24 +64,26 @@ def _read(
         fresh: set[str] = set()  # apart: what the list itself repeats is told with the line
         problem = "there is no URL in it"
         try:
-            for entry in read_entries(bounded_lines(file), known, options):
-                yield f"{name}, line {entry.line}", entry
-                if lists:  # of the last one nothing is held
-                    _note_id(fresh, entry)
+            with file, decoded(file) as text:
+                for entry in read_entries(bounded_lines(text), known, options):
+                    yield f"{name}, line {entry.line}", entry
+                    if lists:  # of the last one nothing is held
+                        _note_id(fresh, entry)
         except OSError as error:
-            entry, problem = None, f"cannot be read any further: {_reason(error)}"
+            problem = f"cannot be read{' any further' if entry else ''}: {_reason(error)}"
+            entry = None
         if entry is None:
             yield name, Entry(1, "", Verdict.INVALID, problem=problem)
         known |= fresh
-        file.close()
 
 
-def explained(entry: "Entry") -> str:
-    """What is wrong with an entry, and the option that would help."""
-    return f"{entry.problem} (--{entry.wants})" if entry.wants else entry.problem
+def explained(entry: Entry) -> str:
+    """What is wrong with an entry, or to be said of it, and the option that would help."""
+    told = entry.problem or entry.note
+    return f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})" if entry.wants else told
 
 
-def judged(where: str, entry: "Entry") -> Iterator[Item]:
+def judged(where: str, entry: Entry) -> Iterator[Item]:
     """What an entry comes to."""
     if entry.config is None:
         yield Remark(f"{where}: {explained(entry)}")
@@ -84,24 +91,21 @@ def judged(where: str, entry: "Entry") -> Iterator[Item]:
         yield Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
     else:
         if entry.note:
-            yield Remark(f"{where}: {entry.note}", is_problem=False)
+            yield Remark(f"{where}: {explained(entry)}", is_problem=False)
         yield entry.config
 
 
-def _note_id(ids: set[str], entry: "Entry") -> None:
+def _note_id(ids: set[str], entry: Entry) -> None:
     if entry.config is not None and not entry.problem:
         ids.add(entry.config.id)
 
 
-def _open(name: str) -> TextIO:
-    """Ends the command where it cannot be opened."""
+def _open(name: str) -> BufferedReader:
     try:
-        if name == _STANDARD_INPUT:
-            # Not sys.stdin: a thread stuck in reading it would hold its lock when Python ends.
-            return open(0, encoding="utf-8", errors="replace", closefd=False)
-        return Path(name).open(encoding="utf-8", errors="replace")
+        # Not sys.stdin: a thread stuck in reading it would hold its lock when Python ends.
+        return os.fdopen(os.dup(0), "rb") if name == _STANDARD_INPUT else Path(name).open("rb")
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        fail(f"cannot read the list {name}: {_reason(error)}.", ExitCode.FAILED)
+        raise ValueError(f"cannot read the list {name}: {_reason(error)}") from None
 
 
 def _called(name: str) -> str:
@@ -120,20 +124,20 @@ class Remarks:
         self._count = {True: 0, False: 0}
 
     @property
-    def any_problem(self) -> bool:
-        """Whether something was not right."""
-        return self._count[True] > 0
+    def problems(self) -> int:
+        """How much was not right."""
+        return self._count[True]
 
     def tell(self, remark: Remark, say: Callable[[str], None]) -> None:
         """Say it, unless there were too many already."""
         self._count[remark.is_problem] += 1
         is_wanted = remark.is_problem or not self._quiet
-        if is_wanted and self._count[remark.is_problem] <= _MOST_LINES:
-            say(f"rheo: {printable(redact(remark.text))}")
+        if is_wanted and self._count[remark.is_problem] <= _MOST_REMARKS:
+            say(printable(redact(remark.text)))
 
     def finish(self, say: Callable[[str], None]) -> None:
         """Say how many were too many; there will be no more."""
         for is_problem, what in ((True, "not right"), (False, "left out")):
-            more = self._count[is_problem] - _MOST_LINES
+            more = self._count[is_problem] - _MOST_REMARKS
             if more > 0 and (is_problem or not self._quiet):
-                say(f"rheo: and {more:,} more {what}")
+                say(f"and {more:,} more {what}")
