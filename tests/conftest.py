@@ -5,10 +5,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from hypothesis import settings
 
+from rheo_core.infrastructure.http import private
 from tests.servers.misbehaving import MisbehavingServer
 
 settings.register_profile("untimed", deadline=None)  # the machine may be busy with other things
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was learned of names holds for a process; tests give them other addresses each."""
+    monkeypatch.setattr(private, "_found", {})
 
 
 @pytest.fixture

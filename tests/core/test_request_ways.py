@@ -265,7 +265,6 @@ class Town:
 @pytest.fixture
 async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
     monkeypatch.setattr(private, "is_private", lambda host: host == "127.0.0.2")
-    monkeypatch.setattr(private, "_found", {})
     connector = create_secure_connector(resolver=GuardedResolver(Book()))
     async with (
         MisbehavingServer() as outer,
