@@ -4,6 +4,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults.disk import check_kept
 from tests.faults.program import COMMAND, Home, ended
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -14,6 +16,9 @@ FIRST = 6 * 65536
 Until = Callable[..., Awaitable[None]]
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="run under nohup, as the command is"
+)
 async def test_l20_hang_up(
     server: MisbehavingServer, home: Home, tmp_path: Path, until: Until
 ) -> None:
