@@ -191,7 +191,7 @@ class Attempt:
             if not self._try_lock(candidate):
                 continue
             opening = part if candidate == path else None
-            found = await self._tools.disk.run(_look, candidate, self._source, opening)
+            found = await self._tools.disk.submit_brief(_look, candidate, self._source, opening)
             self._found = found
             if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
                 return candidate
@@ -229,9 +229,9 @@ class Attempt:
         assert part.state.total is not None
         size = part.state.total
         while True:
-            work = self._tools.disk.submit(
-                commit, part, size, overwrite=overwrite, marks=self._marks(part)
-            )
+            disk = self._tools.disk
+            submit = disk.submit_brief if part.is_holding else disk.submit
+            work = submit(commit, part, size, overwrite=overwrite, marks=self._marks(part))
             try:
                 return await _uninterrupted(work)
             except FileExistsError:  # another program was quicker

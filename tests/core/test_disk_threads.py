@@ -78,6 +78,51 @@ async def test_as_many_at_a_time_as_there_are_threads(disk: DiskThreads, until: 
     assert await asyncio.gather(*works) == ["done"] * 4
 
 
+class Clock:
+    """Stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_brief_work_is_done_at_once_where_it_was_quick(
+    disk: DiskThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("rheo_core.infrastructure.disk.time", clock)
+
+    def look(seconds: float) -> threading.Thread:
+        clock.now += seconds
+        return threading.current_thread()
+
+    def another(seconds: float) -> threading.Thread:
+        return look(seconds)
+
+    here = threading.current_thread()
+    assert await disk.submit_brief(look, 0.0001) is not here  # who knows how quick it is?
+    quick = disk.submit_brief(look, 0.0001)
+    assert quick.done() and await quick is here
+    assert await disk.submit_brief(another, 0.0001) is not here  # it is another kind of work
+    assert await disk.submit_brief(look, 5.0) is here
+    assert await disk.submit_brief(look, 5.0) is not here
+    assert await disk.submit_brief(look, 0.0001) is not here
+    assert await disk.submit_brief(look, 0.0001) is here
+
+
+async def test_errors_of_brief_work(disk: DiskThreads) -> None:
+    def fail() -> None:
+        raise error
+
+    error = OSError(5, "no")
+    for _ in range(3):
+        with pytest.raises(OSError) as caught:
+            await disk.submit_brief(fail)
+        assert caught.value is error
+
+
 async def test_one_thread_keeps_the_order() -> None:
     disk, order = DiskThreads(1), list[int]()
     await asyncio.gather(*(disk.run(order.append, number) for number in range(500)))
