@@ -146,7 +146,7 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
         problem = request.problem
         if "://" not in url:
             if not _HOST.match(url):
-                problem = problem or f"{printable(redact(url[:80]))!r} in the command is no URL"
+                problem = problem or f"{printable(redact(url)[:80])!r} in the command is no URL"
             url = f"http://{url}"  # as curl guesses
         found = found._replace(text=f"curl {redact_url(url)}", problem=problem)
         fields: dict[str, Any] = {"url": url, "headers": headers}

@@ -32,6 +32,7 @@ _XML_ENCODING = re.compile(
     rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
 )
 _LONGEST_SHOWN = 500
+_LONGEST_REDACTED = 64 << 10  # characters; longer URLs are none
 _NOT_READ = "what looks like a pattern is taken as it stands"
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
@@ -147,9 +148,8 @@ class _Reader:
 
     def _judge(self, found: Found, fields: dict[str, Any]) -> Entry:
         text = found.text
-        shown = printable(redact(text[:_LONGEST_SHOWN])) + (
-            "…" if len(text) > _LONGEST_SHOWN else ""
-        )
+        shown = redact(text[:_LONGEST_REDACTED])  # before the cut: half a login looks like a host
+        shown = printable(shown[:_LONGEST_SHOWN]) + ("…" if len(shown) > _LONGEST_SHOWN else "")
         config, verdict, problem = None, Verdict.INVALID, found.problem
         if not problem:
             try:

@@ -86,6 +86,14 @@ def test_nothing_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["https://me:{}@x/f", "curl https://me:{}@x/f", "curl 'ftp://me:{}@x y'"]
+)
+def test_a_long_login_is_hidden_before_the_text_is_cut(text: str) -> None:
+    (entry,) = read(text.format("s3cret" * 200))
+    assert "s3cret" not in entry.text + entry.problem + entry.note
+
+
+@pytest.mark.parametrize(
     ("options", "fields"),
     [
         ("-o name.iso", {"filename": "name.iso"}),
