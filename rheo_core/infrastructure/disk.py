@@ -1,6 +1,7 @@
 """Threads for blocking work on the disk."""
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -15,6 +16,9 @@ T = TypeVar("T")
 
 _BRIEF_SECONDS = 0.001
 """About what a hand-over costs where two cores are free to fight over Python's lock."""
+_SLOW_SECONDS = 1.0
+"""The loop does no brief work for so long after some kept it waiting: there may be two disks, and
+one of them slow."""
 
 
 class Work(asyncio.Future[T]):
@@ -40,7 +44,7 @@ class DiskThreads:
     def __init__(self, threads: int = 4) -> None:
         self._most = threads
         self._pool: _Threads | None = None
-        self._took: dict[Callable[..., Any], float] = {}  # seconds, of the last work of its kind
+        self._at_once_from: dict[Callable[..., Any], float] = {}  # kinds of work found to be quick
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
         """Start `function` in a thread."""
@@ -57,27 +61,30 @@ class DiskThreads:
         return await self.submit(function, *args, **kwargs)
 
     def submit_brief(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
-        """As `submit`, for a few system calls; done at once where they were quick the last time.
+        """As `submit`, for a few system calls; done at once where a thread found them quick.
 
         The thread and the loop fight for Python's lock at each of these calls, which costs more
-        than they do. Where a disk takes longer, it is the threads' again, until they find it quick.
+        than they do. Once the loop had to wait for a disk, they are the threads' for a while.
         """
-        timed = partial(self._timed, function, *args, **kwargs)
-        if self._took.get(function, _BRIEF_SECONDS) >= _BRIEF_SECONDS:
-            return self.submit(timed)
+        now = time.monotonic()
+        if now < self._at_once_from.get(function, math.inf):
+            return self.submit(partial(self._try_out, function, *args, **kwargs))
         work: Work[T] = Work(loop=asyncio.get_running_loop())
         try:
-            work.set_result(timed())
+            work.set_result(function(*args, **kwargs))
         except BaseException as error:
             work.set_exception(error)
+        ended = time.monotonic()
+        if ended - now >= _BRIEF_SECONDS:
+            self._at_once_from[function] = ended + _SLOW_SECONDS
         return work
 
-    def _timed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _try_out(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         began = time.monotonic()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            self._took[function] = time.monotonic() - began
+        result = function(*args, **kwargs)
+        if time.monotonic() - began < _BRIEF_SECONDS:
+            self._at_once_from.setdefault(function, began)
+        return result
 
     async def run_stoppable(self, function: Callable[[threading.Event], T]) -> T:
         """Run long work that ends early once its event is set, which a cancellation does."""

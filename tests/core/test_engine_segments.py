@@ -254,10 +254,18 @@ async def test_a_file_that_changes_meanwhile_is_never_spliced(
     assert (tmp_path / "f").read_bytes() == newer
 
 
+@pytest.mark.parametrize(
+    ("patience", "connections"),
+    [(0.1, 3), (3600.0, 2)],  # near the end nobody is as patient as that
+)
 async def test_a_stalled_connection_is_overtaken(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: float,
+    connections: int,
 ) -> None:
-    monkeypatch.setattr(segments, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(segments, "STALLED_SECONDS", patience)
     stuck = Trickle()
 
     async def first_one_stalls(exchange: Exchange) -> None:
@@ -267,25 +275,7 @@ async def test_a_stalled_connection_is_overtaken(
             await exchange.serve(BODY, ETag='"v1"')
 
     config = FileConfig(url=server.on("/f", first_one_stalls))
-    manager, _ = await fetch(tmp_path, [config], connections=3)
-    assert status_of(manager, config) is DownloadStatus.COMPLETED
-    assert (tmp_path / "f").read_bytes() == BODY
-
-
-async def test_near_the_end_nobody_waits_long_for_a_stalled_connection(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(segments, "STALLED_SECONDS", 3600.0)
-    stuck = Trickle()
-
-    async def first_one_stalls(exchange: Exchange) -> None:
-        if exchange.number == 1:
-            await stuck(exchange)
-        else:
-            await exchange.serve(BODY, ETag='"v1"')
-
-    config = FileConfig(url=server.on("/f", first_one_stalls))
-    manager, _ = await fetch(tmp_path, [config], connections=2)
+    manager, _ = await fetch(tmp_path, [config], connections=connections)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
 
