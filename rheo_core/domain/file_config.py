@@ -230,7 +230,10 @@ class FileConfig(BaseModel):
     @property
     def sources(self) -> tuple[str, ...]:
         """Every URL that it may be fetched from, the preferred one first, each once."""
-        return tuple(dict.fromkeys((self.fetch_url or self.url, *self.mirrors)))
+        first = self.fetch_url or self.url
+        if not self.mirrors:  # as with most
+            return (first,)
+        return tuple(dict.fromkeys((first, *self.mirrors)))
 
     def options_for(self, url: str) -> RequestOptions:
         """What a request to `url` carries, and how it travels, as far as the download says so.

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 from rheo_core.domain.text import printable
@@ -135,7 +136,7 @@ class Session:
                 if record.id in self._changed
             }
             try:
-                await self._thread.run(save, map(to_stored, records))
+                await self._thread.run(_save_rows, save, records)
             except SessionStoreError:
                 self._put_back(outdated, ())
                 raise
@@ -268,6 +269,16 @@ class Session:
         if not self._is_failing:
             self._is_failing = True
             self._on_problem(f"Changes to the list cannot be saved: {error}.")
+
+
+def _save_rows(
+    save: Callable[[Iterable[StoredDownload]], None], records: Sequence[DownloadRecord]
+) -> None:
+    """Save them in the order of their ids, which SQLite's indexes have.
+
+    In any other a long list has it turn to another page of the file for each: twice the time.
+    """
+    save(map(to_stored, sorted(records, key=attrgetter("id"))))
 
 
 async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -38,7 +39,7 @@ def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
         check_same_thread=False,
     )
     # Flipped bits in one name are no reason to show no list at all.
-    connection.text_factory = lambda data: data.decode(errors="replace")
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from rheo_core.domain.downloads import DownloadStatus
@@ -12,8 +11,6 @@ from rheo_core.domain.request_options import NO_OPTIONS, REVEAL
 from rheo_core.tracking.record import DownloadRecord
 
 from .session_schema import StoredDownload
-
-_COMPUTED = {"id", "is_valid"}  # pydantic writes computed fields, and does not read them
 
 
 def to_stored(record: DownloadRecord) -> StoredDownload:
@@ -25,7 +22,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     return StoredDownload(
         id=record.id,
         config=_to_keep(record).model_dump_json(
-            exclude_defaults=True, exclude=_COMPUTED, context=REVEAL
+            exclude_defaults=True, exclude_computed_fields=True, context=REVEAL
         ),
         status=status.value if is_settled else DownloadStatus.QUEUED.value,
         priority=record.priority,
@@ -40,7 +37,9 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         error=record.error,
         attempt=record.attempt,
         failures=record.failures,
-        validation=None if validation is None else validation.model_dump_json(exclude=_COMPUTED),
+        validation=(
+            None if validation is None else validation.model_dump_json(exclude_computed_fields=True)
+        ),
         reason=record.reason if is_settled else "",
         max_attempts=record.max_attempts,
         elapsed=record.elapsed,
@@ -74,13 +73,12 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         ValueError: the row does not make sense (pydantic's ValidationError is one).
     """
     config = FileConfig.model_validate_json(row.config)
-    rank = Fraction(row.rank)
     return DownloadRecord(
         config=config,
         id=config.id,
         final_name=None if row.name == config.get_destination_filename() else row.name,
         priority=row.priority,
-        rank=rank.numerator if rank.denominator == 1 else rank,
+        rank=row.exact_rank(),
         status=DownloadStatus(row.status),
         reason=row.reason,
         bytes_downloaded=row.bytes_downloaded,

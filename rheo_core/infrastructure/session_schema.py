@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 APPLICATION_ID = 0x5268656F
@@ -36,6 +37,14 @@ class StoredDownload(NamedTuple):
     elapsed: float = 0.0  # spent in ended attempts
     transferred: int = 0  # over the network, repeated bytes included
     listed: bool = True  # an ended one that is not is history
+
+    def exact_rank(self) -> int | Fraction:
+        """The rank as a number.
+
+        Raises:
+            ValueError, TypeError, ZeroDivisionError: it is damaged.
+        """
+        return Fraction(self.rank) if "/" in self.rank else int(self.rank)
 
 
 COLUMNS = StoredDownload._fields

@@ -283,9 +283,8 @@ def _decode(path: bytes | None) -> str | None:
 
 
 def _queue_order(download: StoredDownload) -> tuple[int, int | Fraction, str]:
-    rank = download.rank
     try:
-        return -download.priority, Fraction(rank) if "/" in rank else int(rank), download.id
+        return -download.priority, download.exact_rank(), download.id
     except (ValueError, TypeError, ZeroDivisionError):  # damaged; its reader will say so
         return 0, 0, download.id
 
