@@ -16,9 +16,11 @@ T = TypeVar("T")
 
 _BRIEF_SECONDS = 0.001
 """About what a hand-over costs where two cores are free to fight over Python's lock."""
+_WEIGHT = 1 / 8
+"""Of the last one in the mean: it takes 7 ms, or a few slow ones, to have the loop stand back."""
 _SLOW_SECONDS = 1.0
-"""The loop does no brief work for so long after some kept it waiting: there may be two disks, and
-one of them slow."""
+"""The loop does no brief work for so long after it proved slow: there may be two disks, and one of
+them slow."""
 
 
 class Work(asyncio.Future[T]):
@@ -44,7 +46,7 @@ class DiskThreads:
     def __init__(self, threads: int = 4) -> None:
         self._most = threads
         self._pool: _Threads | None = None
-        self._at_once_from: dict[Callable[..., Any], float] = {}  # kinds of work found to be quick
+        self._paces: dict[Callable[..., Any], _Pace] = {}
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
         """Start `function` in a thread."""
@@ -66,25 +68,17 @@ class DiskThreads:
         The thread and the loop fight for Python's lock at each of these calls, which costs more
         than they do. Once the loop had to wait for a disk, they are the threads' for a while.
         """
-        now = time.monotonic()
-        if now < self._at_once_from.get(function, math.inf):
-            return self.submit(partial(self._try_out, function, *args, **kwargs))
+        began = time.monotonic()
+        pace = self._paces.setdefault(function, _Pace())
+        if began < pace.at_once_from:
+            return self.submit(partial(pace.try_out, function, *args, **kwargs))
         work: Work[T] = Work(loop=asyncio.get_running_loop())
         try:
             work.set_result(function(*args, **kwargs))
         except BaseException as error:
             work.set_exception(error)
-        ended = time.monotonic()
-        if ended - now >= _BRIEF_SECONDS:
-            self._at_once_from[function] = ended + _SLOW_SECONDS
+        pace.note(began, time.monotonic())
         return work
-
-    def _try_out(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        began = time.monotonic()
-        result = function(*args, **kwargs)
-        if time.monotonic() - began < _BRIEF_SECONDS:
-            self._at_once_from.setdefault(function, began)
-        return result
 
     async def run_stoppable(self, function: Callable[[threading.Event], T]) -> T:
         """Run long work that ends early once its event is set, which a cancellation does."""
@@ -103,6 +97,29 @@ class DiskThreads:
         if self._pool is not None:
             self._pool.dismiss()
             self._pool = None
+
+
+class _Pace:
+    """How quick one kind of brief work is."""
+
+    def __init__(self) -> None:
+        self.at_once_from = math.inf  # when the loop may do it
+        self._mean = 0.0  # seconds, of late
+
+    def try_out(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it in a thread."""
+        began = time.monotonic()
+        result = function(*args, **kwargs)
+        if self.at_once_from == math.inf and time.monotonic() - began < _BRIEF_SECONDS:
+            self.at_once_from = began
+        return result
+
+    def note(self, began: float, ended: float) -> None:
+        """The loop has done it."""
+        self._mean += (ended - began - self._mean) * _WEIGHT
+        if self._mean >= _BRIEF_SECONDS:
+            self._mean = _BRIEF_SECONDS / 2  # the next slow one will do
+            self.at_once_from = ended + _SLOW_SECONDS
 
 
 class _Threads:

@@ -107,11 +107,31 @@ async def test_brief_work_is_done_at_once_where_it_was_quick(
     assert quick.done() and await quick is here
     assert await disk.submit_brief(another, 5.0) is not here
     assert await disk.submit_brief(another, 5.0) is not here  # nobody has found it quick
+    assert await disk.submit_brief(look, 0.005) is here
+    assert await disk.submit_brief(look, 0.0001) is here  # it was but a hiccup
     assert await disk.submit_brief(look, 5.0) is here
     for _ in range(3):  # quick ones on another disk do not bring the loop back at once
         assert await disk.submit_brief(look, 0.0001) is not here
     clock.now += 1.0
-    assert await disk.submit_brief(look, 0.0001) is here
+    assert await disk.submit_brief(look, 0.005) is here
+    assert await disk.submit_brief(look, 0.0001) is not here  # it is slow still
+
+
+async def test_work_that_is_slow_by_little(
+    disk: DiskThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("rheo_core.infrastructure.disk.time", clock)
+
+    def look(seconds: float) -> threading.Thread:
+        clock.now += seconds
+        return threading.current_thread()
+
+    here = threading.current_thread()
+    await disk.submit_brief(look, 0.0001)
+    done = [await disk.submit_brief(look, 0.0012) for _ in range(40)]
+    assert done[0] is here
+    assert done[-1] is not here
 
 
 async def test_errors_of_brief_work(disk: DiskThreads) -> None:
