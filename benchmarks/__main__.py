@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from . import targets
-from .machine import Circumstances
+from .machine import Circumstances, compile_packages
 from .measure import TOO_LONG, Job, Run, run
 from .peers import PEERS, Peer, install_libraries
 from .results import Outcome, markdown_table, show, show_table, store
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if PROGRAM is None:
         print("benchmarks: nginx is needed (apt-get install nginx)", file=sys.stderr)
         return 1
+    compile_packages()
     if options.install_peers:
         install_libraries()
     peers, missing, versions = _find(options.peers)

@@ -1,5 +1,6 @@
 """The circumstances of a run: what the numbers hold for."""
 
+import compileall
 import os
 import platform
 import subprocess
@@ -39,6 +40,12 @@ class Circumstances:
         if self.missing:
             lines.append(f"not on this machine: {', '.join(self.missing)}")
         return "\n".join(f"- {line}" for line in lines)
+
+
+def compile_packages() -> None:
+    """See to it that no start of ours compiles Python, as an installation by pip does."""
+    for package in ("rheo_core", "rheo_tui"):
+        compileall.compile_dir(Path(__file__).parent.parent / package, quiet=1)
 
 
 def _processor() -> str:

@@ -15,6 +15,7 @@ from statistics import median
 
 from rich.console import Console
 
+from .machine import compile_packages
 from .programs.terminal import run_in_terminal
 from .results import show_table
 
@@ -56,6 +57,7 @@ def _costs(code: str) -> Counter[str]:
 
 def main() -> None:
     """Print the tables."""
+    compile_packages()
     console = Console(width=None if sys.stdout.isatty() else 100)
     starts: dict[str, Callable[[], float]] = {"rheo --help": _help, "rheo-tui": _first_screen}
     rows = []

@@ -12,7 +12,7 @@ from statistics import median, quantiles
 
 from rich.console import Console
 
-from benchmarks.machine import Circumstances
+from benchmarks.machine import Circumstances, compile_packages
 from benchmarks.results import markdown_table, show_table
 from benchmarks.server import PROGRAM, Server
 from benchmarks.works import MIB
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if PROGRAM is None:
         print("benchmarks: nginx is needed (apt-get install nginx)", file=sys.stderr)
         return 1
+    compile_packages()
     size = Size(**{field.name: getattr(options, field.name) for field in fields(Size)})
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="rheo-app-", dir=memory if memory.is_dir() else None))
