@@ -4,8 +4,9 @@ The names are imported when they are first used: `rheo --help` and programs that
 values do not pay for the HTTP library.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import names_from
 
 if TYPE_CHECKING:
     from .domain import DownloadInfo, DownloadStats, DownloadStatus, FileConfig
@@ -29,27 +30,15 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {
-    "DownloadInfo": "domain",
-    "DownloadManager": "downloads",
-    "DownloadStats": "domain",
-    "DownloadStatus": "domain",
-    "DownloadTracker": "tracking",
-    "DownloadWorker": "downloads",
-    "EventEmitter": "events",
-    "FileConfig": "domain",
-    "NullTracker": "tracking",
-    "PriorityDownloadQueue": "downloads",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its home (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = names_from(
+    __name__,
+    {
+        "domain": ("DownloadInfo", "DownloadStats", "DownloadStatus", "FileConfig"),
+        "downloads": ("DownloadManager", "DownloadWorker", "PriorityDownloadQueue"),
+        "events": ("EventEmitter",),
+        "tracking": ("DownloadTracker", "NullTracker"),
+    },
+)
 
 
 def __dir__() -> list[str]:

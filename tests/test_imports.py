@@ -101,3 +101,31 @@ def test_import(imported: dict[str, dict[str, object]], name: str) -> None:
     assert answer["threads"] == 1
     assert answer["environment"], "the environment or the excepthook was changed"
     assert answer["files"] == [], "files were written"
+
+
+def test_the_command_can_help_without_the_engine() -> None:
+    """`rheo --help` answers while it has imported neither pydantic nor aiohttp."""
+    code = "import rheo_core.cli.main, sys; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "typer" in result.stdout.split()
+    assert not {"pydantic", "aiohttp", "rheo_core.engine"} & set(result.stdout.split())
+
+
+def test_names_of_packages_that_are_imported_late() -> None:
+    code = (
+        "import rheo_core, rheo_core.domain as domain\n"
+        "for package in (rheo_core, domain):\n"
+        "    assert set(package.__all__) <= set(dir(package))\n"
+        "    for name in package.__all__:\n"
+        "        assert getattr(package, name) is getattr(package, name), name\n"
+        "try:\n"
+        "    domain.Nonsense\n"
+        "except AttributeError as error:\n"
+        "    print(error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "module 'rheo_core.domain' has no attribute 'Nonsense'\n"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
-from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.file_exists import FileExistsStrategy
 
 from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, Flag
 

@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.rules import Rule, read_rules
 

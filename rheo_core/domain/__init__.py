@@ -1,7 +1,14 @@
-"""What a download is: plain values, no I/O."""
+"""What a download is: plain values, no I/O.
+
+The names of modules that need pydantic are imported when they are first used: `rheo --help` does
+without.
+"""
+
+from typing import TYPE_CHECKING
+
+from rheo_core.lazy import names_from
 
 from .cancellation import CancelledFrom, CancelResult
-from .downloads import DownloadInfo, DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from .exceptions import (
     CertificateError,
     ClientNotInitialisedError,
@@ -34,10 +41,14 @@ from .exceptions import (
     WorkerPoolAlreadyStartedError,
     WorkerPoolError,
 )
-from .file_config import FileConfig, FileExistsStrategy
-from .hash_validation import HashAlgorithm, HashConfig, PieceHashes, ValidationResult
-from .retry import ErrorCategory, RetryConfig, RetryPolicy
-from .speed import SpeedCalculator, SpeedMetrics
+from .file_exists import FileExistsStrategy
+
+if TYPE_CHECKING:
+    from .downloads import DownloadInfo, DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+    from .file_config import FileConfig
+    from .hash_validation import HashAlgorithm, HashConfig, PieceHashes, ValidationResult
+    from .retry import ErrorCategory, RetryConfig, RetryPolicy
+    from .speed import SpeedCalculator, SpeedMetrics
 
 __all__ = [
     "CancelResult",
@@ -89,3 +100,24 @@ __all__ = [
     "WorkerPoolAlreadyStartedError",
     "WorkerPoolError",
 ]
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "downloads": (
+            "DownloadInfo",
+            "DownloadSnapshot",
+            "DownloadStats",
+            "DownloadStatus",
+            "Snapshot",
+        ),
+        "file_config": ("FileConfig",),
+        "hash_validation": ("HashAlgorithm", "HashConfig", "PieceHashes", "ValidationResult"),
+        "retry": ("ErrorCategory", "RetryConfig", "RetryPolicy"),
+        "speed": ("SpeedCalculator", "SpeedMetrics"),
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

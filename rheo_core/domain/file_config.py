@@ -4,7 +4,6 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Self
@@ -20,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from .file_exists import FileExistsStrategy
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host
@@ -38,20 +38,6 @@ _NORMAL = re.compile(
 )
 _ORIGIN = re.compile(r"https?://[^/?#]+")
 _field_sets: dict[frozenset[str], set[str]] = {}
-
-
-class FileExistsStrategy(StrEnum):
-    """What to do when the destination exists."""
-
-    SKIP = "skip"
-    ERROR = "error"
-    OVERWRITE = "overwrite"
-    RENAME = "rename"
-
-    @property
-    def keeps_existing(self) -> bool:
-        """Whether a file that is there means that nothing is downloaded."""
-        return self in (FileExistsStrategy.SKIP, FileExistsStrategy.ERROR)
 
 
 def normalise_url(value: object) -> str:

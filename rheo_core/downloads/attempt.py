@@ -10,7 +10,7 @@ from rheo_core.domain.exceptions import (
     FileExistsError,
     FileValidationError,
 )
-from rheo_core.domain.file_config import FileExistsStrategy
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.marks import FileMarks
 from rheo_core.tracking import DownloadRecord

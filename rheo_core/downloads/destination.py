@@ -7,7 +7,8 @@ from itertools import count
 from pathlib import Path, PurePath
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
-from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import number_filename
 from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads

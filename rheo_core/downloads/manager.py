@@ -14,7 +14,8 @@ from rheo_core.domain.exceptions import (
     ManagerNotInitialisedError,
     PendingDownloadsError,
 )
-from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from rheo_core.domain.exceptions import DiskFullError, DownloadError
-from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.events import BaseEmitter, EventEmitter

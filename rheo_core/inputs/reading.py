@@ -12,7 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from rheo_core.domain.file_config import FileConfig, FileExistsStrategy
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable, redact
 
