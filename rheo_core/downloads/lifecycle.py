@@ -61,14 +61,14 @@ class Lifecycle:
         """It has a slot; an attempt begins."""
         record.begin_attempt()
         record.retry_at = None
-        record.max_attempts = max_attempts
+        record.tries.max_attempts = max_attempts
         self._change(record, DownloadStatus.PENDING)
 
     def started(self, record: DownloadRecord) -> None:
         """Bytes will follow. The event is sent once, whatever the attempts."""
         self._change(record, DownloadStatus.IN_PROGRESS)
-        if not record.announced:
-            record.announced = True
+        if not record.tries.announced:
+            record.tries.announced = True
             self._publish(record, DownloadStartedEvent, total_bytes=record.total_bytes)
 
     def explain(self, record: DownloadRecord, reason: str) -> None:
@@ -96,7 +96,7 @@ class Lifecycle:
             DownloadCompletedEvent,
             destination_path=str(record.destination),
             total_bytes=record.bytes_downloaded,
-            elapsed_seconds=record.elapsed,
+            elapsed_seconds=record.tries.elapsed,
             average_speed_bps=record.average_speed_bps or 0.0,
             validation=record.validation,
         )
@@ -127,8 +127,8 @@ class Lifecycle:
         self._publish(
             record,
             DownloadRetryingEvent,
-            retry=record.failures,
-            max_retries=max(max_retries, record.failures),
+            retry=record.tries.failures,
+            max_retries=max(max_retries, record.tries.failures),
             delay_seconds=delay,
             error=info,
         )
@@ -195,7 +195,7 @@ class Lifecycle:
         record.end_attempt()
         info = ErrorInfo.from_exception(error)
         record.error = info.message
-        _log.info("%s: attempt %d failed: %s", record.id, record.attempt, info.message)
+        _log.info("%s: attempt %d failed: %s", record.id, record.tries.attempt, info.message)
         return info
 
     def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:

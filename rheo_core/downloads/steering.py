@@ -134,7 +134,7 @@ class Steering:
                 self._lifecycle.changed(again)
             else:
                 record.config = config
-                record.failures = 0  # those of the old link
+                record.tries.failures = 0  # those of the old link
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:

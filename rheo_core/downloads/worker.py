@@ -152,11 +152,11 @@ class DownloadWorker:
             self._tools.lifecycle.paused_for_room(record, error)
             self.room.keep(record)
             return None
-        if record.bytes_downloaded > record.furthest:  # progress regains the attempts
-            record.furthest = record.bytes_downloaded
-            record.failures = 0
-        record.failures += 1
-        delay = self.retry_handler.next_delay(error, record.failures)
+        if record.bytes_downloaded > record.tries.furthest:  # progress regains the attempts
+            record.tries.furthest = record.bytes_downloaded
+            record.tries.failures = 0
+        record.tries.failures += 1
+        delay = self.retry_handler.next_delay(error, record.tries.failures)
         if delay is None:
             self._tools.lifecycle.failed(record, error)
         else:

@@ -8,7 +8,7 @@ from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.request_options import NO_OPTIONS, REVEAL
-from rheo_core.tracking.record import DownloadRecord
+from rheo_core.tracking.record import DownloadRecord, Tries
 
 from .session_schema import StoredDownload
 
@@ -18,7 +18,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     status = record.status
     is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
     is_settled = status.is_terminal or is_paused
-    validation = record.validation
+    validation, tries = record.validation, record.tried or Tries()
     return StoredDownload(
         id=record.id,
         config=_to_keep(record).model_dump_json(
@@ -28,22 +28,22 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         priority=record.priority,
         rank=str(record.rank),
         added_at=record.added_at,
-        started_at=record.started_at,
+        started_at=tries.started_at,
         finished_at=record.finished_at,
         bytes_downloaded=record.bytes_downloaded,
         total_bytes=record.total_bytes,
         destination=None if record.destination is None else str(record.destination),
         name=record.name,
         error=record.error,
-        attempt=record.attempt,
-        failures=record.failures,
+        attempt=tries.attempt,
+        failures=tries.failures,
         validation=(
             None if validation is None else validation.model_dump_json(exclude_computed_fields=True)
         ),
         reason=record.reason if is_settled else "",
-        max_attempts=record.max_attempts,
-        elapsed=record.elapsed,
-        transferred=record.transferred,
+        max_attempts=tries.max_attempts,
+        elapsed=tries.elapsed,
+        transferred=tries.transferred,
         listed=record.listed,
     )
 
@@ -73,6 +73,14 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         ValueError: the row does not make sense (pydantic's ValidationError is one).
     """
     config = FileConfig.model_validate_json(row.config)
+    tries = Tries(
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+        failures=row.failures,
+        started_at=row.started_at,
+        elapsed=row.elapsed,
+        transferred=row.transferred,
+    )
     return DownloadRecord(
         config=config,
         id=config.id,
@@ -83,20 +91,15 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         reason=row.reason,
         bytes_downloaded=row.bytes_downloaded,
         total_bytes=row.total_bytes,
-        attempt=row.attempt,
-        max_attempts=row.max_attempts,
-        failures=row.failures,
         added_at=row.added_at,
-        started_at=row.started_at,
         finished_at=row.finished_at,
         destination=None if row.destination is None else Path(row.destination),
         error=row.error,
         validation=(
             None if row.validation is None else ValidationResult.model_validate_json(row.validation)
         ),
-        elapsed=row.elapsed,
-        transferred=row.transferred,
         listed=bool(row.listed),
+        tried=None if tries == Tries() else tries,
     )
 
 

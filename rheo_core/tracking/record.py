@@ -25,6 +25,22 @@ class _Meter:
     metrics: SpeedMetrics | None = None
 
 
+@dataclass(slots=True)
+class Tries:
+    """What the attempts at a download came to. Apart, for what waits in a long list has none."""
+
+    attempt: int = 0
+    max_attempts: int = 1
+    failures: int = 0  # failed attempts since one got further than all before it
+    furthest: int = 0  # bytes that the best attempt had, for that comparison
+    started_at: float | None = None  # the first of them, seconds since the epoch
+    announced: bool = False  # the started event has been sent
+    elapsed: float = 0.0  # seconds spent in ended attempts
+    connections: int = 0
+    transferred: int = 0  # bytes that came over the network, repeated ones included
+    meter: _Meter | None = None  # while an attempt runs
+
+
 @dataclass(slots=True, eq=False)
 class DownloadRecord:
     """Mutable; the engine writes it, `BaseTracker.touch` tells readers that it changed.
@@ -42,27 +58,18 @@ class DownloadRecord:
     reason: str = ""
     bytes_downloaded: int = 0
     total_bytes: int | None = None
-    attempt: int = 0
-    max_attempts: int = 1
-    failures: int = 0  # failed attempts since one got further than all before it
-    furthest: int = 0  # bytes that the best attempt had, for that comparison
     retry_at: float | None = None
     added_at: float = field(default_factory=time.time)
-    started_at: float | None = None
     finished_at: float | None = None
     destination: Path | None = None
     error: str | None = None
     validation: ValidationResult | None = None
-    announced: bool = False  # the started event has been sent
     listed: bool = True  # False once it was taken off the list; the history has it then
     before_removal: DownloadStatus | None = None
     waits_for_room: bool = False  # paused because its disk is full; goes on by itself
     keep_partial: bool = True  # whether bytes outlive the end of an attempt
-    elapsed: float = 0.0  # seconds spent in ended attempts
     revision: int = 0
-    connections: int = 0
-    transferred: int = 0  # bytes that came over the network, repeated ones included
-    _meter: _Meter | None = None  # while an attempt runs
+    tried: Tries | None = None  # None: there was no attempt yet
 
     @classmethod
     def of(cls, config: FileConfig, added_at: float | None = None) -> "DownloadRecord":
@@ -82,23 +89,32 @@ class DownloadRecord:
             return self.config.get_destination_filename()
         return self.final_name
 
+    @property
+    def tries(self) -> Tries:
+        """Its attempts, to count them; to look at them `tried` will do."""
+        if self.tried is None:
+            self.tried = Tries()
+        return self.tried
+
     def begin_attempt(self) -> None:
         """Start the clock of one attempt."""
-        self.attempt += 1
-        self._meter = _Meter(self.bytes_downloaded)
-        self.started_at = self.started_at or time.time()
+        tries = self.tries
+        tries.attempt += 1
+        tries.meter = _Meter(self.bytes_downloaded)
+        tries.started_at = tries.started_at or time.time()
 
     def end_attempt(self) -> None:
         """Stop the clock."""
-        if self._meter is not None:
-            self.elapsed += time.monotonic() - self._meter.began
-            self._meter = None
+        tries = self.tried
+        if tries is not None and tries.meter is not None:
+            tries.elapsed += time.monotonic() - tries.meter.began
+            tries.meter = None
 
     def go_on_from(self, offset: int) -> None:
         """The first `offset` bytes are there already; they do not count as speed."""
         self.bytes_downloaded = offset
-        if self._meter is not None:
-            self._meter.counted = offset
+        if (meter := self._meter) is not None:
+            meter.counted = offset
 
     def sample(self) -> int:
         """Take the speed now; return the bytes since the last sample."""
@@ -113,14 +129,20 @@ class DownloadRecord:
         return fresh
 
     @property
+    def _meter(self) -> _Meter | None:
+        return self.tried.meter if self.tried is not None else None
+
+    @property
     def metrics(self) -> SpeedMetrics | None:
         """The speed while an attempt runs, as it was last sampled."""
-        return self._meter.metrics if self._meter is not None else None
+        meter = self._meter
+        return meter.metrics if meter is not None else None
 
     @property
     def average_speed_bps(self) -> float | None:
         """Bytes over the network per second of all attempts, None before any came."""
-        return self.transferred / self.elapsed if self.elapsed > 0 else None
+        tries = self.tried
+        return tries.transferred / tries.elapsed if tries and tries.elapsed > 0 else None
 
     def info(self) -> DownloadInfo:
         """A copy for users of the library."""
@@ -138,7 +160,7 @@ class DownloadRecord:
 
     def snapshot(self) -> DownloadSnapshot:
         """A frozen copy for the screen."""
-        metrics = self.metrics
+        metrics, tries = self.metrics, self.tried or Tries()
         return DownloadSnapshot(
             id=self.id,
             url=redact_url(self.config.sources[0]),
@@ -151,15 +173,15 @@ class DownloadRecord:
             total_bytes=self.total_bytes,
             speed_bps=metrics.average_speed_bps if metrics else 0.0,
             eta_seconds=metrics.eta_seconds if metrics else None,
-            connections=self.connections,
+            connections=tries.connections,
             speed_limit_bps=self.config.speed_limit,
             start_at=self.config.start_at,
-            attempt=self.attempt,
-            failures=self.failures,
-            max_attempts=self.max_attempts,
+            attempt=tries.attempt,
+            failures=tries.failures,
+            max_attempts=tries.max_attempts,
             retry_at=self.retry_at,
             added_at=self.added_at,
-            started_at=self.started_at,
+            started_at=tries.started_at,
             finished_at=self.finished_at,
             average_speed_bps=self.average_speed_bps,
             destination=printable(str(self.destination)) if self.destination else "",

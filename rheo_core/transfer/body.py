@@ -253,7 +253,7 @@ async def receive(
         segment.received += fresh
         segment.active_at = loop.time()
         record.bytes_downloaded += fresh
-        record.transferred += fresh
+        record.tries.transferred += fresh
         return segment.end is not None and segment.received >= segment.end
 
     throttle.join()

@@ -103,7 +103,7 @@ class Crew:
             await self._checkpoint()
             raise
         finally:
-            self._supply.record.connections = 0
+            self._supply.record.tries.connections = 0
 
     def _start(
         self, segment: Segment, source: Source, work: "asyncio._CoroutineLike[None]"
@@ -111,7 +111,7 @@ class Crew:
         segment.begin(self._loop.time())
         source.connections += 1
         self._tasks[self._loop.create_task(work)] = segment, source
-        self._supply.record.connections = len(self._tasks)
+        self._supply.record.tries.connections = len(self._tasks)
 
     async def _receive_first(self, segment: Segment, source: Source, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
@@ -174,7 +174,7 @@ class Crew:
                 raise error
             self._take_note(error, source)
             self._segments.give_back(segment)
-        self._supply.record.connections = len(self._tasks)
+        self._supply.record.tries.connections = len(self._tasks)
 
     def _take_note(self, error: DownloadError, source: Source) -> None:
         """A connection failed: learn what its source bears."""

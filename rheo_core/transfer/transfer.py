@@ -176,7 +176,7 @@ class Transfer:
             if data is not None:  # there is nobody to set to work
                 part.hold(data)
                 self.sources.note(self.sources.main, 0, len(data))
-                record.transferred += len(data)
+                record.tries.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
         segments = SegmentMap(state.total, state.written)
         await Crew(self._supply, self._disk, part, segments).run(segments.first(), reply)

@@ -38,9 +38,9 @@ ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
 KEPT = (
     *("config", "id", "name", "priority", "rank", "status", "reason", "bytes_downloaded"),
-    *("total_bytes", "attempt", "max_attempts", "failures", "added_at", "started_at"),
-    *("finished_at", "destination", "error", "validation", "elapsed", "transferred", "listed"),
+    *("total_bytes", "added_at", "finished_at", "destination", "error", "validation", "listed"),
 )
+KEPT_OF_TRIES = ("attempt", "max_attempts", "failures", "started_at", "elapsed", "transferred")
 
 
 def download(number: int = 0, **values: Any) -> DownloadRecord:
@@ -52,7 +52,8 @@ def download(number: int = 0, **values: Any) -> DownloadRecord:
 
 
 def facts(record: DownloadRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in KEPT}
+    kept = {name: getattr(record, name) for name in KEPT}
+    return kept | {name: getattr(record.tries, name) for name in KEPT_OF_TRIES}
 
 
 @asynccontextmanager
@@ -163,12 +164,12 @@ def records(draw: st.DrawFn) -> DownloadRecord:
     record.priority = draw(st.integers(1, 2**63 - 1))
     record.rank = draw(st.integers() | st.fractions())
     record.final_name, record.reason = draw(texts), draw(texts)
-    record.bytes_downloaded, record.transferred = draw(sizes), draw(sizes)
+    record.bytes_downloaded, record.tries.transferred = draw(sizes), draw(sizes)
     record.total_bytes = draw(st.none() | sizes)
-    record.attempt, record.failures = draw(sizes), draw(sizes)
-    record.max_attempts = draw(sizes)
-    record.added_at, record.elapsed = draw(times), draw(times)
-    record.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
+    record.tries.attempt, record.tries.failures = draw(sizes), draw(sizes)
+    record.tries.max_attempts = draw(sizes)
+    record.added_at, record.tries.elapsed = draw(times), draw(times)
+    record.tries.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
     record.destination = draw(st.none() | st.builds(Path, paths))
     record.error = draw(st.none() | texts)
     record.validation = draw(st.none() | validations)

@@ -30,7 +30,7 @@ class Watched:
     def goes_on(self, seconds: int, bytes_each: int) -> None:
         for _ in range(seconds):
             self.now += 1.0
-            self.record.transferred += bytes_each
+            self.record.tries.transferred += bytes_each
             self.watch.check(self.now, "a")
 
 
