@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -97,12 +98,11 @@ class DownloadStats(BaseModel):
     completed_bytes: int = Field(default=0, ge=0, description="Bytes of completed downloads")
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadSnapshot:
+class DownloadSnapshot(NamedTuple):
     """One download at one revision: what a row and the details of it show.
 
     Times are seconds since the epoch, sizes bytes, speeds bytes/s. Texts are printable; the URL
-    is redacted.
+    is redacted. A tuple, because long lists make many and a frozen dataclass takes far longer.
     """
 
     id: str
@@ -141,7 +141,7 @@ class Snapshot:
     """
 
     revision: int
-    downloads: tuple[DownloadSnapshot, ...]
+    downloads: tuple[DownloadSnapshot, ...]  # the latest change last
     removed: tuple[str, ...]
     stats: DownloadStats
     speed_bps: float = 0.0

@@ -1,7 +1,8 @@
 """DownloadTracker: records, revisions and snapshots; every answer costs what changed."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
 from rheo_core.domain.speed import SpeedMetrics
@@ -114,11 +115,11 @@ class DownloadTracker(BaseTracker):
             reset=reset,
         )
 
-    def _changed_after(self, since: int) -> Iterator[DownloadRecord]:
-        for record in reversed(self._records.values()):
-            if record.revision <= since:
-                return
-            yield record
+    def _changed_after(self, since: int) -> Sequence[DownloadRecord]:
+        latest_first = reversed(self._records.values())
+        changed = list(takewhile(lambda record: record.revision > since, latest_first))
+        changed.reverse()  # new ones in the order in which they were added
+        return changed
 
     def _removed_after(self, since: int) -> Iterator[str]:
         for download_id, (revision, _) in reversed(self._removed.items()):

@@ -161,6 +161,19 @@ def test_revisions_only_grow() -> None:
     assert tracker.snapshot().revision == revisions[-1]
 
 
+def test_the_latest_change_comes_last() -> None:
+    """New downloads come in the order in which they were added: a list need not sort them."""
+    tracker, first, second = DownloadTracker(), record("a"), record("b")
+    since = tracker.snapshot().revision
+    for new in (first, second, third := record("c")):
+        tracker.add(new)
+    assert [row.id for row in tracker.snapshot(since).downloads] == [first.id, second.id, third.id]
+    since = tracker.snapshot().revision
+    tracker.touch(second)
+    tracker.touch(first)
+    assert [row.id for row in tracker.snapshot(since).downloads] == [second.id, first.id]
+
+
 def test_nothing_changed_nothing_told() -> None:
     tracker = DownloadTracker()
     tracker.add(record("one"))

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,7 +147,7 @@ class FakeService:
         self._record("add_again", list(ids))
         for row in ids:
             ended = (self.past | self.rows)[row]
-            self.put(replace(ended, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0))
+            self.put(ended._replace(status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0))
 
     async def pause(self, ids: Sequence[str]) -> None:
         self._record("pause", list(ids))
@@ -284,7 +283,7 @@ class FakeService:
 
     def change(self, download_id: str, **values: Any) -> None:
         """Change fields of a row, as a change of its own."""
-        self.put(replace(self.rows[download_id], **values))
+        self.put(self.rows[download_id]._replace(**values))
 
     def advance(self, seconds: float) -> None:
         """Fill slots from the queue and let running downloads get on."""

@@ -1,7 +1,5 @@
 """The history screen over the fake service, and `:prune`."""
 
-from dataclasses import replace
-
 import pytest
 from textual.widgets import Input
 
@@ -29,7 +27,7 @@ def ended(number: int, **values: object) -> DownloadSnapshot:
         added_at=NOW,
         finished_at=NOW - number * DAY,
     )
-    return replace(row, **values)
+    return row._replace(**values)
 
 
 def with_history(*rows: DownloadSnapshot) -> FakeService:

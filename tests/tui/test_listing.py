@@ -14,18 +14,16 @@ from rheo_tui.listing import Listing, Sort
 
 def row(at: int, **values: object) -> DownloadSnapshot:
     name = str(values.pop("name", f"file-{at}"))
-    return replace(
-        DownloadSnapshot(
-            id=f"{at:016x}",
-            url=f"https://example.org/{at}",
-            name=name,
-            status=DownloadStatus.QUEUED,
-            reason="",
-            priority=1,
-            order=(-1, at),
-        ),
-        **values,  # type: ignore[arg-type]
+    queued = DownloadSnapshot(
+        id=f"{at:016x}",
+        url=f"https://example.org/{at}",
+        name=name,
+        status=DownloadStatus.QUEUED,
+        reason="",
+        priority=1,
+        order=(-1, at),
     )
+    return queued._replace(**values)  # type: ignore[arg-type]
 
 
 def snapshot(rows: Sequence[DownloadSnapshot], revision: int = 1, **values: object) -> Snapshot:

@@ -1,6 +1,5 @@
 """Every wait has a reason."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -48,7 +47,7 @@ def test_why_it_waits(snapshot: Snapshot, told: str) -> None:
 
 def test_what_starts_later_says_when() -> None:
     at = datetime(2126, 3, 4, 23, 30).timestamp()
-    later = replace(row(), start_at=at)
+    later = row()._replace(start_at=at)
     waiting = Waiting.now(snapshot(3))
     assert status_text(later, waiting, at - 3600) == "waiting (until 23:30)"
     assert status_text(later, waiting, at - 86400) == "waiting (until 2126-03-04 23:30)"
