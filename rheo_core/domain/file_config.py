@@ -4,7 +4,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -203,13 +203,15 @@ class FileConfig(BaseModel):
     def model_post_init(self, context: Any, /) -> None:
         """Have long lists take little memory: a third of what pydantic's own dictionaries take.
 
-        An attribute that is set goes into a dictionary that shares its keys with those of the
-        other instances (PEP 412); and as they are frozen, they share their field sets.
+        The dictionary shares its keys with those of the other instances (PEP 412); and as they are
+        frozen, they share their field sets.
         """
-        values, given = self.__dict__, self.__pydantic_fields_set__
-        object.__delattr__(self, "__dict__")
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        if type(self) is not FileConfig:  # whose defaults may be made for each
+            return
+        values, given = _defaults().copy(), self.__pydantic_fields_set__
+        for name in given:
+            values[name] = self.__dict__[name]
+        object.__setattr__(self, "__dict__", values)
         given = _field_sets.setdefault(frozenset(given), given)
         object.__setattr__(self, "__pydantic_fields_set__", given)
 
@@ -277,3 +279,15 @@ class FileConfig(BaseModel):
             relative = str(PurePosixPath(self.destination_subdir) / relative)
         identity = f"{self.url}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).hexdigest()[: self.DOWNLOAD_ID_LENGTH]
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """The fields that nobody gave, in a dictionary whose copies share its keys.
+
+    Only the attributes of an instance that are set one by one make such a dictionary.
+    """
+    blank = FileConfig.__new__(FileConfig)
+    for name, field in FileConfig.model_fields.items():
+        object.__setattr__(blank, name, field.default)
+    return blank.__dict__

@@ -89,7 +89,7 @@ class Lifecycle:
     def completed(self, record: DownloadRecord) -> None:
         """The file is under its final name."""
         record.end_attempt()
-        record.error = None
+        record.tries.error = None
         self._end(record, DownloadStatus.COMPLETED)
         self._publish(
             record,
@@ -98,7 +98,7 @@ class Lifecycle:
             total_bytes=record.bytes_downloaded,
             elapsed_seconds=record.tries.elapsed,
             average_speed_bps=record.average_speed_bps or 0.0,
-            validation=record.validation,
+            validation=record.tries.validation,
         )
 
     def skipped(self, record: DownloadRecord, path: Path) -> None:
@@ -115,7 +115,7 @@ class Lifecycle:
         """No further attempt will be made."""
         info = self._note_error(record, error)
         self._end(record, DownloadStatus.FAILED)
-        self._publish(record, DownloadFailedEvent, error=info, validation=record.validation)
+        self._publish(record, DownloadFailedEvent, error=info, validation=record.tries.validation)
 
     def retrying(
         self, record: DownloadRecord, error: Exception, delay: float, max_retries: int
@@ -194,7 +194,7 @@ class Lifecycle:
     def _note_error(self, record: DownloadRecord, error: Exception) -> ErrorInfo:
         record.end_attempt()
         info = ErrorInfo.from_exception(error)
-        record.error = info.message
+        record.tries.error = info.message
         _log.info("%s: attempt %d failed: %s", record.id, record.tries.attempt, info.message)
         return info
 

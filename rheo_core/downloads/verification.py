@@ -99,7 +99,7 @@ class Verification:
         else:
             work = partial(part.digest, expected.algorithm)
             result = await compare(part.path, expected, work, tools.reading)
-        self._record.validation = result
+        self._record.tries.validation = result
         return result.is_valid
 
     async def _fetch_anew(self, part: PartFile) -> PartFile:
@@ -173,7 +173,7 @@ class Verification:
     async def _rejected(self, part: PartFile) -> HashMismatchError:
         """The whole is of no use."""
         await self._drop(part)
-        result = self._record.validation
+        result = self._record.tries.validation
         assert result is not None
         return HashMismatchError(
             expected_hash=result.expected_hash,

@@ -18,7 +18,8 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     status = record.status
     is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
     is_settled = status.is_terminal or is_paused
-    validation, tries = record.validation, record.tried or Tries()
+    tries = record.tried or Tries()
+    validation = tries.validation
     return StoredDownload(
         id=record.id,
         config=_to_keep(record).model_dump_json(
@@ -34,7 +35,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         total_bytes=record.total_bytes,
         destination=None if record.destination is None else str(record.destination),
         name=record.name,
-        error=record.error,
+        error=tries.error,
         attempt=tries.attempt,
         failures=tries.failures,
         validation=(
@@ -80,6 +81,10 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         started_at=row.started_at,
         elapsed=row.elapsed,
         transferred=row.transferred,
+        error=row.error,
+        validation=(
+            None if row.validation is None else ValidationResult.model_validate_json(row.validation)
+        ),
     )
     return DownloadRecord(
         config=config,
@@ -94,10 +99,6 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         added_at=row.added_at,
         finished_at=row.finished_at,
         destination=None if row.destination is None else Path(row.destination),
-        error=row.error,
-        validation=(
-            None if row.validation is None else ValidationResult.model_validate_json(row.validation)
-        ),
         listed=bool(row.listed),
         tried=None if tries == Tries() else tries,
     )

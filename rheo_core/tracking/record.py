@@ -38,6 +38,8 @@ class Tries:
     elapsed: float = 0.0  # seconds spent in ended attempts
     connections: int = 0
     transferred: int = 0  # bytes that came over the network, repeated ones included
+    error: str | None = None  # of the last that failed
+    validation: ValidationResult | None = None
     meter: _Meter | None = None  # while an attempt runs
 
 
@@ -62,8 +64,6 @@ class DownloadRecord:
     added_at: float = field(default_factory=time.time)
     finished_at: float | None = None
     destination: Path | None = None
-    error: str | None = None
-    validation: ValidationResult | None = None
     listed: bool = True  # False once it was taken off the list; the history has it then
     before_removal: DownloadStatus | None = None
     waits_for_room: bool = False  # paused because its disk is full; goes on by itself
@@ -146,16 +146,17 @@ class DownloadRecord:
 
     def info(self) -> DownloadInfo:
         """A copy for users of the library."""
+        tries = self.tried or Tries()
         return DownloadInfo(
             id=self.id,
             url=redact(self.config.url),
             status=self.status,
             bytes_downloaded=self.bytes_downloaded,
             total_bytes=self.total_bytes,
-            error=self.error,
+            error=tries.error,
             average_speed_bps=self.average_speed_bps if self.status.is_terminal else None,
             destination_path=str(self.destination) if self.destination else None,
-            validation=self.validation,
+            validation=tries.validation,
         )
 
     def snapshot(self) -> DownloadSnapshot:
@@ -185,6 +186,6 @@ class DownloadRecord:
             finished_at=self.finished_at,
             average_speed_bps=self.average_speed_bps,
             destination=printable(str(self.destination)) if self.destination else "",
-            error=self.error,
-            validation=self.validation,
+            error=tries.error,
+            validation=tries.validation,
         )

@@ -38,16 +38,19 @@ ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
 KEPT = (
     *("config", "id", "name", "priority", "rank", "status", "reason", "bytes_downloaded"),
-    *("total_bytes", "added_at", "finished_at", "destination", "error", "validation", "listed"),
+    *("total_bytes", "added_at", "finished_at", "destination", "listed"),
 )
-KEPT_OF_TRIES = ("attempt", "max_attempts", "failures", "started_at", "elapsed", "transferred")
+KEPT_OF_TRIES = (
+    *("attempt", "max_attempts", "failures", "started_at", "elapsed", "transferred", "error"),
+    "validation",
+)
 
 
 def download(number: int = 0, **values: Any) -> DownloadRecord:
     record = DownloadRecord.of(FileConfig(url=f"https://example.org/file-{number}"))
     record.rank = number
     for name, value in values.items():
-        setattr(record, name, value)
+        setattr(record.tries if name in KEPT_OF_TRIES else record, name, value)
     return record
 
 
@@ -171,8 +174,8 @@ def records(draw: st.DrawFn) -> DownloadRecord:
     record.added_at, record.tries.elapsed = draw(times), draw(times)
     record.tries.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
     record.destination = draw(st.none() | st.builds(Path, paths))
-    record.error = draw(st.none() | texts)
-    record.validation = draw(st.none() | validations)
+    record.tries.error = draw(st.none() | texts)
+    record.tries.validation = draw(st.none() | validations)
     return record
 
 
