@@ -19,7 +19,7 @@ from rheo_tui.widgets.verdicts import VerdictList, good_of
 
 _PAUSE_BEFORE_CHECK = 0.1
 _LONG_TEXT = 100_000  # characters
-_KEPT = "The box has it when it is opened again; F7 and Del empty it."
+_KEPT = "Kept in the box for the next time; F7 and Del empty it."
 _KEYS = "Enter adds  ·  Ctrl+J new line  ·  Tab to the verdicts  ·  Esc closes"
 _HINT = (
     "Links, one a line; “Copy as cURL”, aria2 and wget lists, Metalinks, checksum lists, pages of "
