@@ -130,6 +130,7 @@ class AddScreen(ModalScreen[str]):
 
     @work(exclusive=True)
     async def _submit(self) -> None:
+        text = self.query_one(LinksArea).text
         try:
             entries = await self._check()
             good = good_of(entries)
@@ -142,16 +143,18 @@ class AddScreen(ModalScreen[str]):
                     return
         finally:
             self._is_adding = False
-        self._after(entries)
+        self._after(entries, text)
 
-    def _after(self, entries: list[Entry]) -> None:
-        """Close where nothing is left to do; else keep what is left."""
+    def _after(self, entries: list[Entry], text: str) -> None:
+        """Close where nothing is left to do in `text`; else keep what is left."""
         if not entries:
             self.app.notify("There is nothing to add yet.", severity="warning", markup=False)
             return
         if not self.query_one(VerdictList).ask(entries) or good_of(entries):
             self._tell(entries)
-        if any(entry.verdict is Verdict.INVALID for entry in entries):
+        if self.query_one(LinksArea).text != text:  # more came while these were added
+            self._check_soon()
+        elif any(entry.verdict is Verdict.INVALID for entry in entries):
             self._keep(entries)
         else:
             self.dismiss("")

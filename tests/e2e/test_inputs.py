@@ -113,7 +113,8 @@ async def test_every_form_becomes_its_files(server: MisbehavingServer, tmp_path:
         await add(terminal, f"{base}plain-1.bin\n{base}plain-2.bin", "2 to add")
         await add(terminal, as_browsers_copy_it(f"{base}copied.bin"), "1 to add")
         named = digests["isos/named-by-out.bin"]
-        await add(terminal, aria2_list(f"{base}x?id=7", named, f"{base}wrong-aria2.bin"), "2 to add")
+        listed = aria2_list(f"{base}x?id=7", named, f"{base}wrong-aria2.bin")
+        await add(terminal, listed, "2 to add")
         await add(terminal, f"{base}part[08-10].bin", "3 to add")
         await load(terminal, tmp_path / "files.meta4", "2 to add")
         await load(terminal, tmp_path / "SHA256SUMS", "2 to add", base)

@@ -1,3 +1,5 @@
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,42 @@ async def test_what_is_emptied_stays_so() -> None:
         await app.press("f7", "delete", "escape", "a")
         assert isinstance(app.app.screen, AddScreen)
         assert _box(app) == ""
+
+
+async def test_what_comes_while_others_are_added_stays() -> None:
+    class Slow(FakeService):
+        begun, may_end = asyncio.Event(), asyncio.Event()
+
+        async def add(self, configs: Sequence[FileConfig]) -> None:
+            self.begun.set()
+            await self.may_end.wait()
+            await super().add(configs)
+
+    service = Slow()
+    async with running(service) as app:
+        await app.press("a", *"http://a", "enter")
+        await service.begun.wait()
+        await app.press("ctrl+j", *"http://b")
+        service.may_end.set()
+        await app.until(lambda: _count(app) == "1 to add · 1 duplicate")
+        assert _box(app) == "http://a\nhttp://b"
+        await app.press("enter")
+        assert app.called("add") == [["http://a/"], ["http://b/"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("http://a http://", "Added 1 download. Not added: URL 'http://' has no host."),
+        ("http://a/[1-3].jpg", "1 download; what looks like a pattern is taken as it stands."),
+        ("curl http://a -k", "Added 1 download; ignored: --insecure."),
+        ("# http://a", "Not added: there is no link in it."),
+    ],
+)
+async def test_the_command_line_tells_all_of_what_it_added(text: str, told: str) -> None:
+    async with running(size=(140, 30)) as app:
+        await app.command(f"add {text}")
+        await app.until(lambda: told in app.notices())
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])
