@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from . import checksum_list, curl, json_lines, prose, url_list
-from .found import Found, Lines, ReadOptions
+from .found import LONGEST_LINE, Found, InputError, Lines, ReadOptions
 
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
 _ELEMENT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
@@ -73,6 +73,9 @@ def read_found(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         lines.give_back(line)
         yield from _reader(text, is_first=is_first)(lines, options)
         is_first = False
+    if lines.overlong:
+        problem = f"a line may have {LONGEST_LINE:,} characters; nothing from here on is read"
+        raise InputError(lines.overlong, problem)
 
 
 def _reader(text: str, *, is_first: bool) -> Reader:

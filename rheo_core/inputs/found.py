@@ -16,6 +16,8 @@ from rheo_core.domain.text import printable
 _UNSAID = re.compile(r"^Value error, |, unable to .*")
 LARGEST_DOCUMENT = 16 << 20
 """Characters of a document that is read as a whole: a Metalink, a page."""
+LONGEST_LINE = LARGEST_DOCUMENT
+"""Characters; many a page is one line. What is longer is no text, and nothing after it is read."""
 
 
 class InputError(RheoError):
@@ -71,10 +73,15 @@ class Lines(Iterator[str]):
         self._again: list[str] = []
         self.number = 0
         """Of the line that came last; 1 for the first."""
+        self.overlong = 0
+        """The number of the line that is too long, and ended the text; 0 for none."""
 
     def __next__(self) -> str:
         line = (self._again.pop() if self._again else next(self._coming)).removeprefix("\ufeff")
         self.number += 1
+        if len(line) > LONGEST_LINE:
+            self.overlong, self._coming = self.number, iter(())
+            raise StopIteration
         return line
 
     def give_back(self, *lines: str) -> None:

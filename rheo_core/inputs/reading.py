@@ -19,11 +19,8 @@ from rheo_core.domain.text import printable, redact
 
 from .entries import Entry, Verdict
 from .formats import read_found
-from .found import Found, InputError, Lines, ReadOptions, problem_of
+from .found import LONGEST_LINE, Found, InputError, Lines, ReadOptions, problem_of
 from .patterns import expand, may_be_pattern
-
-LONGEST_LINE = 1 << 20
-"""Characters; the rest of a longer line is left out, and what is left is no URL."""
 
 _MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -91,11 +88,9 @@ def decoded(file: BufferedReader) -> TextIO:
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:
-    """The lines of an open file, each cut to LONGEST_LINE: not every file is a text."""
-    while line := file.readline(LONGEST_LINE):
+    """The lines of an open file; of one that is too long no more than shows that."""
+    while line := file.readline(LONGEST_LINE + 1):
         yield line
-        while len(line) == LONGEST_LINE and line[-1] != "\n":
-            line = file.readline(LONGEST_LINE)
 
 
 def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iterator[Entry]:

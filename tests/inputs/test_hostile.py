@@ -26,8 +26,7 @@ from rheo_core.inputs import (
     web_page,
 )
 from rheo_core.inputs.formats import read_found, read_markup
-from rheo_core.inputs.found import Found, InputError, Lines
-from rheo_core.inputs.reading import LONGEST_LINE
+from rheo_core.inputs.found import LONGEST_LINE, Found, InputError, Lines
 from tests.inputs.texts import ALL
 
 READERS = {
@@ -124,14 +123,34 @@ def test_a_text_is_read_the_same_in_any_pieces(texts: list[str], source: random.
     assert list(read_entries(iter(lines))) == list(read_entries(bare))
 
 
-def test_overlong_lines_are_cut_and_counted_as_one() -> None:
-    text = "https://x/1\n" + "https://x/" + "y" * (3 * LONGEST_LINE) + "\nhttps://x/2\n"
+def test_an_overlong_url_is_one_line_of_many() -> None:
+    text = "https://x/1\n" + "https://x/" + "y" * (3 << 20) + "\nhttps://x/2\n"
     entries = list(read_entries(bounded_lines(StringIO(text))))
     assert [(entry.line, entry.verdict) for entry in entries] == [
         (1, Verdict.OK), (2, Verdict.INVALID), (3, Verdict.OK),
     ]  # fmt: skip
     assert entries[1].problem == "URL is longer than 65,536 characters"
-    assert max(map(len, bounded_lines(StringIO(text)))) == LONGEST_LINE
+
+
+def test_a_long_line_is_read_to_its_end() -> None:
+    """Pages and lists of one line: what comes behind a mebibyte is wanted like the rest."""
+    urls = [f"https://x/{number:06}" for number in range(100_000)]
+    for text in (" ".join(urls), "".join(f"<a href='{url}'>file</a>" for url in ("", *urls))):
+        assert len(text) > 1 << 20
+        entries = read_entries(bounded_lines(StringIO(text)), (), ReadOptions(links="*/0*"))
+        found = [entry.config.url for entry in entries if entry.config]
+        assert found == urls
+
+
+def test_a_line_without_end_ends_the_reading_and_is_told() -> None:
+    text = "https://x/1\n" + "https://x/2 " * (LONGEST_LINE // 12 + 1) + "\nhttps://x/3\n"
+    entries = list(read_entries(bounded_lines(StringIO(text))))
+    assert [(entry.line, entry.verdict) for entry in entries] == [
+        (1, Verdict.OK), (2, Verdict.INVALID),
+    ]  # fmt: skip
+    told = "a line may have 16,777,216 characters; nothing from here on is read"
+    assert entries[1].problem == told
+    assert max(map(len, bounded_lines(StringIO(text)))) == LONGEST_LINE + 1
 
 
 COUNT = """
