@@ -121,7 +121,7 @@ class LocalService:
     async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
         config = await self._manager.find_config(download_id)
-        return config.sources[0] if config else None
+        return config.source if config else None
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0

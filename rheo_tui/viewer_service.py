@@ -78,7 +78,7 @@ class SessionViewer:
     async def link_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
         record = self._tracker.get(download_id) or await self._session.find(download_id)
-        return record.config.sources[0] if record else None
+        return record.config.source if record else None
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0

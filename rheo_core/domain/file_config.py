@@ -216,12 +216,14 @@ class FileConfig(BaseModel):
         object.__setattr__(self, "__pydantic_fields_set__", given)
 
     @property
+    def source(self) -> str:
+        """The URL to fetch it from rather than from any mirror."""
+        return self.fetch_url or self.url
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Every URL that it may be fetched from, the preferred one first, each once."""
-        first = self.fetch_url or self.url
-        if not self.mirrors:  # as with most
-            return (first,)
-        return tuple(dict.fromkeys((first, *self.mirrors)))
+        return tuple(dict.fromkeys((self.source, *self.mirrors)))
 
     def options_for(self, url: str) -> RequestOptions:
         """What a request to `url` carries, and how it travels, as far as the download says so.
@@ -278,7 +280,7 @@ class FileConfig(BaseModel):
         if self.destination_subdir is not None:
             relative = str(PurePosixPath(self.destination_subdir) / relative)
         identity = f"{self.url}::{relative}".encode(errors="surrogateescape")
-        return hashlib.sha256(identity).hexdigest()[: self.DOWNLOAD_ID_LENGTH]
+        return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
 
 
 @cache

@@ -29,7 +29,7 @@ _SPECIAL = re.compile(rf"{_WINDOWS_DEVICE.pattern}|desktop\.ini$")
 _SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
 _HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER})\.[A-Za-z0-9_-]+)*")
 _PLAIN_URL = re.compile(
-    r"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?([!\"$&-.0->@-\[\]-~]+)"  # no ? # \ nor %
+    rf"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?({_HARMLESS.pattern})"  # no ? # \ nor %
 )
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 """Letters and marks of no width or shape: a row of them moves an extension out of sight."""
@@ -92,8 +92,8 @@ def filename_from_url(url: str) -> str:
     Decoded before it is split: an encoded slash is a slash to whoever reads the name.
     """
     plain = _PLAIN_URL.fullmatch(url)
-    if plain and (name := sanitise_filename(plain[1], fallback="")):
-        return name  # as for most: the rest of this costs three times as much
+    if plain and len(name := plain[1]) <= _SHORT and not _SPECIAL.match(name):
+        return name  # as for most: the rest of this costs five times as much
     parts = urlsplit(url)
     path = unquote(parts.path, errors="replace").replace("\\", "/")
     last = path.rpartition("/")[2]

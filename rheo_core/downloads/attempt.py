@@ -84,7 +84,7 @@ class Attempt:
             return config.hash_config
         self._tools.lifecycle.explain(self._record, "looking for its checksum file")
         timeouts = self._tools.options.timeouts
-        for url in dict.fromkeys((config.sources[0], config.url)):
+        for url in dict.fromkeys((config.source, config.url)):
             found = await fetch_checksum(
                 self._tools.requester, url, timeouts, config.options_for(url)
             )

@@ -123,7 +123,7 @@ class WorkerPool:
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))
         self._running[config.id] = task
-        self._hosts.claim(config.id, host_of(config.sources[0]))
+        self._hosts.claim(config.id, host_of(config.source))
         task.add_done_callback(partial(self._leave, config.id))
 
     async def _run_attempt(self, config: FileConfig) -> None:

@@ -65,8 +65,9 @@ class PriorityDownloadQueue:
         self.reserve(rank)
         priority = config.priority if priority is None else priority
         self._taken.discard(config.id)
-        self._take_out(config.id)
-        self._insert(_Waiting(-priority, rank, config.id, host_of(config.sources[0]), config))
+        if config.id in self._waiting:
+            self._take_out(config.id)
+        self._insert(_Waiting(-priority, rank, config.id, host_of(config.source), config))
         self._filled.set()
         self._idle.clear()
         return rank
@@ -78,7 +79,8 @@ class PriorityDownloadQueue:
 
     def reserve(self, rank: Rank) -> None:
         """Have what comes later stand behind this place, of one that may be put back there."""
-        self._last_rank = max(self._last_rank, int(rank))
+        if rank > self._last_rank:
+            self._last_rank = int(rank)
 
     async def get_next(self, is_full: Callable[[str], bool] = lambda _: False) -> FileConfig:
         """Take the first one whose host is not full; wait for it if there is none.

@@ -164,7 +164,7 @@ class DownloadRecord:
         metrics, tries = self.metrics, self.tried or Tries()
         return DownloadSnapshot(
             id=self.id,
-            url=redact_url(self.config.sources[0]),
+            url=redact_url(self.config.source),
             name=printable(self.name),
             status=self.status,
             reason=self.reason,
