@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used."""
+"""Names and modules of a package that are imported when they are first used."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +16,8 @@ def names_from(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[st
     home_of = {name: module for module, names in homes.items() for name in names}
 
     def get(name: str) -> Any:
+        if name in homes:
+            return import_module(f".{name}", package)
         if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(f".{home_of[name]}", package), name)

@@ -177,7 +177,13 @@ class Verbs:
         good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
         await self._service.add(good)
         bad = [entry.problem.rstrip(".") for entry in entries if entry.verdict is not Verdict.OK]
-        return f"Not added: {bad[0]}." if bad else f"Added {count_text(len(good))}."
+        notes = dict.fromkeys(entry.note for entry in entries if entry.note)
+        told = []
+        if good:
+            told.append(f"Added {'; '.join((count_text(len(good)), *notes))}.")
+        if bad or not good:
+            told.append(f"Not added: {bad[0] if bad else 'there is no link in it'}.")
+        return " ".join(told)
 
     async def _prune(self, days: int) -> str:
         count = await self._service.forget(older_than_days=days)

@@ -113,6 +113,14 @@ def test_the_command_can_help_without_the_engine() -> None:
     assert not {"pydantic", "aiohttp", "rheo_core.engine"} & set(result.stdout.split())
 
 
+def test_modules_of_packages_that_are_imported_late() -> None:
+    code = "import rheo_core; print(rheo_core.domain.speed.__name__, rheo_core.events.__name__)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "rheo_core.domain.speed rheo_core.events\n"
+
+
 def test_names_of_packages_that_are_imported_late() -> None:
     code = (
         "import rheo_core, rheo_core.domain as domain\n"

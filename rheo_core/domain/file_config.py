@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from .file_exists import FileExistsStrategy
+from .file_exists import FileExistsStrategy as FileExistsStrategy  # a name of this module too
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host

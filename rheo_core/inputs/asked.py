@@ -57,7 +57,8 @@ def _read(
             yield where, entry
             _note_id(known, entry)
         if entry is None:
-            yield where, Entry(1, url, Verdict.INVALID, problem=f"{url!r} is no URL")
+            shown = printable(redact(url))
+            yield where, Entry(1, shown, Verdict.INVALID, problem=f"{shown!r} is no URL")
     while lists:
         name, file = lists.pop(0)
         name, entry = _called(name), None

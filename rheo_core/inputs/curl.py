@@ -24,7 +24,7 @@ class _Request:
     """What one command, or a part of it before `--next`, asks for."""
 
     urls: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
+    outputs: list[str | None] = field(default_factory=list)  # None: the URL names it (-O)
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)  # of RequestOptions
@@ -87,6 +87,8 @@ def _take(request: _Request, name: str, value: str) -> None:
             request.urls.append(value)
         case "output":
             request.outputs.append(value)
+        case "remote-name":
+            request.outputs.append(None)
         case "output-dir":
             request.folder = value
         case "header":
@@ -114,7 +116,8 @@ def _take(request: _Request, name: str, value: str) -> None:
         case "cacert":
             request.options["ca_file"] = value
         case _ if name not in NEEDLESS and name != "request":
-            request.ignored.append(f"{'--' if len(name) > 1 else '-'}{printable(name[:40])}")
+            shown = name.partition("=")[0]  # what follows, if it is meant as a value, may be secret
+            request.ignored.append(f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}")
 
 
 def _take_header(request: _Request, text: str) -> None:
@@ -125,7 +128,7 @@ def _take_header(request: _Request, text: str) -> None:
     elif not colon and name.endswith(";"):  # curl's way to send a header without a value
         request.headers.append((name[:-1], ""))
     elif not colon and name:
-        request.problem = f"-H {printable(name[:40])!r} is not of the form 'Name: value'"
+        request.problem = "a header (-H) is not of the form 'Name: value'"
     elif is_of_engine(name):
         request.ignored.append(f"header {printable(name)}")
     elif value.strip():

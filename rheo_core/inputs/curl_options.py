@@ -47,7 +47,7 @@ NEEDLESS = frozenset(
     {
         "basic", "compressed", "continue-at", "create-dirs", "fail", "fail-with-body", "get",
         "globoff", "http1.1", "location", "no-progress-meter", "progress-bar",
-        "remote-header-name", "remote-name", "remote-name-all", "show-error", "silent",
+        "remote-header-name", "remote-name-all", "show-error", "silent",
     }
 )  # fmt: skip
 """They ask for what is done in any case, or for less to be said."""

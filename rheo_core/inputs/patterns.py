@@ -11,6 +11,7 @@ MOST = 100_000
 """URLs that one pattern may stand for."""
 
 _LONGEST_NUMBER = 18
+_UNREADABLE = 10**40  # Python itself writes no number of more than 4,300 digits
 _PIECE = re.compile(
     r"\[(?P<first>\d+)-(?P<last>\d+)(?::(?P<step>\d+))?\]"
     r"|\[(?P<from>[a-z])-(?P<to>[a-z])\]|\[(?P<FROM>[A-Z])-(?P<TO>[A-Z])\]"
@@ -54,7 +55,8 @@ def expand(url: str) -> tuple[int, Iterator[str]] | None:
         raise ValueError("braces within braces are not read; write the choices one by one")
     count = prod(len(values) for values, _ in choices)
     if count > MOST:
-        raise ValueError(f"the pattern stands for {count:,} URLs; at most {MOST:,} are allowed")
+        shown = f"{count:,}" if count < _UNREADABLE else "far too many"
+        raise ValueError(f"the pattern stands for {shown} URLs; at most {MOST:,} are allowed")
     return count, _join(texts, choices, url[end:])
 
 

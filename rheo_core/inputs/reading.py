@@ -168,9 +168,10 @@ class _Reader:
         if self._known and config.id in self._known:
             return Verdict.DUPLICATE, "already in the list"
         # The ids of configs cost more than all the rest.
-        first = self._first_line.setdefault(hash(_identity(config)), line)
-        if first != line:
+        identity = hash(_identity(config))
+        if (first := self._first_line.get(identity)) is not None:
             return Verdict.DUPLICATE, f"already in the list, line {first}"
+        self._first_line[identity] = line
         folder = self._options.folder
         strategy = config.file_exists_strategy or FileExistsStrategy.SKIP
         if folder is not None and strategy.keeps_existing:

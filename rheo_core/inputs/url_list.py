@@ -104,7 +104,7 @@ def _header(name: str | None, value: str) -> tuple[str, str]:
         return name, value
     name, colon, value = value.partition(":")
     if not colon:
-        raise ValueError(f"header {printable(name[:50])!r} is not of the form 'Name: value'")
+        raise ValueError("a header is not of the form 'Name: value'")
     return name.strip(), value
 
 

@@ -95,6 +95,8 @@ def _home(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
 
 def _address(number: int, link: str, home: str) -> str:
     """The whole address of a link; "" for one that leads to no file over HTTP."""
+    if link[:1] in {"", "#"}:  # no link at all, or a place in the page itself
+        return ""
     try:
         url = urldefrag(urljoin(home, link)).url
         parts = urlsplit(url)

@@ -19,6 +19,7 @@ from rheo_tui.widgets.verdicts import VerdictList, good_of
 
 _PAUSE_BEFORE_CHECK = 0.1
 _LONG_TEXT = 100_000  # characters
+_KEPT = "Kept in the box for the next time; F7 and Del empty it."
 _KEYS = "Enter adds  ·  Ctrl+J new line  ·  Tab to the verdicts  ·  Esc closes"
 _HINT = (
     "Links, one a line; “Copy as cURL”, aria2 and wget lists, Metalinks, checksum lists, pages of "
@@ -49,8 +50,8 @@ class LinksArea(TextArea):
         event.stop()
 
 
-class AddScreen(ModalScreen[int]):
-    """Queues the good lines; the others stay in the box. Gives how many were queued."""
+class AddScreen(ModalScreen[str]):
+    """Queues the good lines; the others stay in the box. Gives what is in it when it closes."""
 
     BINDINGS: ClassVar = [("escape", "leave", "Close"), ("enter", "submit", "Add")]
 
@@ -58,7 +59,6 @@ class AddScreen(ModalScreen[int]):
         super().__init__()
         self._link = link
         self._text = text
-        self._added = 0
         self._timer: Timer | None = None
         self._is_adding = False
         self._checked: list[Entry] = []
@@ -76,16 +76,18 @@ class AddScreen(ModalScreen[int]):
         """Say what is wanted, or take what was pasted."""
         self._check_soon()
         if self._text:  # later: a box without a width yet would lay out a long text twice
-            self.call_after_refresh(self.insert, self._text)
+            self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        text, self._text = self._text, ""
+        if text:
+            self.insert(text)
 
     def insert(self, text: str) -> None:
         """Take a paste that went elsewhere."""
         links = self.query_one(LinksArea)
-        if links.text:
-            links.insert(text)
-        else:
-            links.load_text(text)
-            links.move_cursor(links.document.end)
+        links.insert(text)
+        links.scroll_cursor_visible()
         links.focus()
 
     @on(TextArea.Changed)
@@ -123,10 +125,12 @@ class AddScreen(ModalScreen[int]):
         """Add what is good."""
         if not self._is_adding:
             self._is_adding = True
+            self._fill()  # Enter may come with the paste, before the first layout
             self._submit()
 
     @work(exclusive=True)
     async def _submit(self) -> None:
+        text = self.query_one(LinksArea).text
         try:
             entries = await self._check()
             good = good_of(entries)
@@ -137,22 +141,23 @@ class AddScreen(ModalScreen[int]):
                 if not added:
                     await self._check()
                     return
-                self._added += len(good)
         finally:
             self._is_adding = False
-        self._after(entries)
+        self._after(entries, text)
 
-    def _after(self, entries: list[Entry]) -> None:
-        """Close where nothing is left to do; else keep what is left."""
+    def _after(self, entries: list[Entry], text: str) -> None:
+        """Close where nothing is left to do in `text`; else keep what is left."""
         if not entries:
             self.app.notify("There is nothing to add yet.", severity="warning", markup=False)
             return
         if not self.query_one(VerdictList).ask(entries) or good_of(entries):
             self._tell(entries)
-        if any(entry.verdict is Verdict.INVALID for entry in entries):
+        if self.query_one(LinksArea).text != text:  # more came while these were added
+            self._check_soon()
+        elif any(entry.verdict is Verdict.INVALID for entry in entries):
             self._keep(entries)
         else:
-            self.dismiss(self._added)
+            self.dismiss("")
 
     def _tell(self, entries: list[Entry]) -> None:
         good = sum(entry.verdict is Verdict.OK for entry in entries)
@@ -188,6 +193,12 @@ class AddScreen(ModalScreen[int]):
             links.move_cursor(links.document.end)
 
     def action_leave(self) -> None:
-        """Close; what is still in the box goes."""
-        if not self._is_adding:
-            self.dismiss(self._added)
+        """Close; what is in the box is not lost."""
+        if self._is_adding:
+            return
+        text = self._text or self.query_one(LinksArea).text
+        if text.strip():
+            self.app.notify(_KEPT, markup=False)
+            self.dismiss(text)
+        else:
+            self.dismiss("")

@@ -20,12 +20,19 @@ class Dialogs:
     def __init__(self, app: App[None], link: EngineLink) -> None:
         self._app = app
         self._link = link
+        self._links_left = ""
 
     def add(self, text: str) -> None:
-        """The box for links, with `text` in it."""
+        """The box for links, with `text` in it, or with what was in it when it was left."""
         from .add import AddScreen
 
-        self._app.push_screen(AddScreen(self._link, text))
+        # Of a paste one expects that Enter adds it alone: what was left before waits.
+        waiting = self._links_left if text else ""
+
+        def left(rest: str | None) -> None:
+            self._links_left = "\n".join(filter(None, (waiting, rest)))
+
+        self._app.push_screen(AddScreen(self._link, text or self._links_left), left)
 
     def load(self) -> None:
         """The one for a list file."""

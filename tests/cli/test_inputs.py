@@ -188,6 +188,13 @@ def test_dry_run(tmp_path: Path, folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["there.iso"]
 
 
+def test_an_argument_that_is_only_a_comment(folder: Path) -> None:
+    result = run("download", "-o", folder, "--dry-run", "# https://u:s3cret@x/?token=s3cret")
+    assert result.exit_code == 1
+    assert "is no URL" in result.output
+    assert "s3cret" not in result.output
+
+
 def test_dry_run_tells_sizes(folder: Path) -> None:
     result = run("download", "-i", "-", "-o", folder, "--dry-run", stdin=METALINK_4)
     entry, total = result.stdout.splitlines()

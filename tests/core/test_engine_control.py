@@ -168,6 +168,7 @@ class TestCancel:
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([first])
             await gate.reached.wait()
+            await until(lambda: "f.part" in names_in(tmp_path))  # what was sent may be on its way
             await manager.add([second])
             await until(lambda: status_of(manager, second) is DownloadStatus.PENDING)
             assert await manager.cancel(second.id) is CancelResult.CANCELLED

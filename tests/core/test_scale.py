@@ -66,7 +66,8 @@ async def test_memory_of_a_value() -> None:
     async def make() -> Sequence[FileConfig]:
         return configs(MANY)
 
-    assert await bytes_each(MANY, make) < 500  # 860 as pydantic makes them
+    # 860 as pydantic makes them. The dictionaries of Python 3.13 are 80 bytes larger.
+    assert await bytes_each(MANY, make) < (500 if sys.version_info < (3, 13) else 580)
 
 
 async def test_memory_of_a_waiting_download(tmp_path: Path) -> None:

@@ -105,6 +105,11 @@ class Terminal:
         """The first line of the screen with this text, "" where there is none."""
         return next((line for line in self._screen.display if text in line), "")
 
+    @property
+    def cursor_line(self) -> str:
+        """The line of the screen that has the cursor: that of the input with the focus."""
+        return str(self._screen.display[self._screen.cursor.y])
+
     def type(self, keys: str) -> None:
         """Press keys."""
         self._child.send(keys)

@@ -86,6 +86,16 @@ def test_nothing_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    "option",
+    ["--user=me:s3cret", "'--header=X-Token: s3cret'", "-H 'Authorization Bearer s3cret'"],
+)
+def test_nothing_secret_is_shown_of_what_is_written_wrongly(option: str) -> None:
+    (entry,) = read(f"curl {option} {URL}")
+    assert entry.note or entry.problem
+    assert "s3cret" not in entry.note + entry.problem
+
+
+@pytest.mark.parametrize(
     "text", ["https://me:{}@x/f", "curl https://me:{}@x/f", "curl 'ftp://me:{}@x y'"]
 )
 def test_a_long_login_is_hidden_before_the_text_is_cut(text: str) -> None:
@@ -156,7 +166,7 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
         (f"curl -T file {URL}", "--upload-file sends data"),
         (f"curl -I {URL}", "-I asks for the headers only"),
         (f"curl -u name {URL}", "-u names no password"),
-        (f"curl -H nonsense {URL}", "-H 'nonsense' is not of the form"),
+        (f"curl -H nonsense {URL}", "a header (-H) is not of the form 'Name: value'"),
         (f"curl -o ../x {URL}", "-o '../x' must not contain '..'"),
         (f"curl -o /etc/x {URL}", "-o '/etc/x' must be relative"),
         (f"curl -o 'C:\\x' {URL}", "-o 'C:\\\\x' must be relative"),
@@ -187,6 +197,8 @@ def test_parts_of_a_command_have_headers_of_their_own() -> None:
 def test_several_urls_and_outputs() -> None:
     first, second = asked("$ curl -o one http://x/1 -o two --url http://x/2")
     assert (first["filename"], second["filename"]) == ("one", "two")
+    first, second = asked("curl -O http://x/1 -o two http://x/2")
+    assert ("filename" in first, second["filename"]) == (False, "two")
 
 
 @pytest.mark.parametrize("rest", ["| tar xz", "> file", "2>/dev/null"])

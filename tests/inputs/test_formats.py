@@ -71,7 +71,7 @@ class TestLists:
             ("dir=a/../../b", "must not contain '..'"),
             ("checksum=sha-256=12", "64 are needed"),
             ("checksum=crc32=12", "hash algorithm 'crc32' is unknown"),
-            ("header=no colon", "header 'no colon' is not of the form"),
+            ("header=no colon", "a header is not of the form 'Name: value'"),
             ("header=X: a\x0bb", "control characters"),
         ],
     )
@@ -249,6 +249,13 @@ class TestPages:
         text = text.replace("http://other.org", "")
         assert urls(text, links="a*", base=PAGE_ADDRESS) == ["https://example.org/a/a%20one.iso"]
 
+    def test_the_page_is_no_link_of_itself(self) -> None:
+        address = "https://example.org/releases"
+        text = '<p><a name="top"></a><a href="#end">down</a><video></video><a href="x.iso">x</a>'
+        assert urls(text, links="*", base=address) == ["https://example.org/x.iso"]
+        text = f'<base href="{address}"><a href="x.iso">x</a>'
+        assert urls(text, links="*") == ["https://example.org/x.iso"]
+
     def test_no_link_is_meant(self) -> None:
         entry = only(APACHE_PAGE, links="*.zip", base=PAGE_ADDRESS)
         assert entry.problem == "no link of this page is like '*.zip'"
@@ -387,6 +394,13 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
 def test_duplicates_in_other_clothes() -> None:
     entries = read("https://x/a\ncurl https://x/a\ncurl https://x/a -o b\nhttps://x/a\n  out=a\n")
     assert [entry.verdict.value for entry in entries] == ["ok", "duplicate", "ok", "duplicate"]
+
+
+@pytest.mark.parametrize("text", ["https://x/a https://x/a", "https://x/{a,a}"])
+def test_duplicates_on_one_line(text: str) -> None:
+    first, second = read(text, patterns=True)
+    assert first.verdict is Verdict.OK
+    assert second.problem == "already in the list, line 1"
 
 
 class _Links(HTMLParser):

@@ -58,6 +58,7 @@ def test_what_is_no_pattern(url: str) -> None:
         ("[1-9:0]", "the step of [1-9:0] must be 1 or more"),
         ("[1-100001]", "stands for 100,001 URLs; at most 100,000 are allowed"),
         ("[1-999999999999999999][1-999999999999999999]", "at most 100,000 are allowed"),
+        ("[0-9]" * 5000, "stands for far too many URLs; at most 100,000 are allowed"),
         ("[1-9999999999999999999]", "has more than 18 digits"),
     ],
 )

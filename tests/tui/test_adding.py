@@ -1,3 +1,5 @@
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,89 @@ async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
         assert "Cannot add: no room." in app.notices()
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "https://example.org/a"
+
+
+async def test_leaving_the_box_loses_nothing() -> None:
+    async with running() as app:
+        await app.press("a", *"http://a", "escape")
+        await paste(app, "http://b")
+        assert _box(app) == "http://b"  # Enter would add what was pasted, and nothing else
+        await app.press("escape")
+        await app.until(lambda: app.app.screen is app.main)
+        assert "F7 and Del empty it" in app.notices()
+        await app.press("a")
+        await app.until(lambda: _box(app) == "http://a\nhttp://b")
+        await app.press("enter")
+        assert app.called("add") == [["http://a/", "http://b/"]]
+        await app.press("a")
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        assert _box(app) == ""
+
+
+async def test_what_is_emptied_stays_so() -> None:
+    async with running() as app:
+        await app.press("a", *"http://a", "escape", "a")
+        await app.until(lambda: _box(app) == "http://a")
+        await app.press("f7", "delete", "escape", "a")
+        assert isinstance(app.app.screen, AddScreen)
+        assert _box(app) == ""
+
+
+async def test_what_comes_while_others_are_added_stays() -> None:
+    class Slow(FakeService):
+        begun, may_end = asyncio.Event(), asyncio.Event()
+
+        async def add(self, configs: Sequence[FileConfig]) -> None:
+            self.begun.set()
+            await self.may_end.wait()
+            await super().add(configs)
+
+    service = Slow()
+    async with running(service) as app:
+        await app.press("a", *"http://a", "enter")
+        await service.begun.wait()
+        await app.press("ctrl+j", *"http://b")
+        service.may_end.set()
+        await app.until(lambda: _count(app) == "1 to add · 1 duplicate")
+        assert _box(app) == "http://a\nhttp://b"
+        await app.press("enter")
+        assert app.called("add") == [["http://a/"], ["http://b/"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("http://a http://", "Added 1 download. Not added: URL 'http://' has no host."),
+        ("http://a/[1-3].jpg", "1 download; what looks like a pattern is taken as it stands."),
+        ("curl http://a -k", "Added 1 download; ignored: --insecure."),
+        ("# http://a", "Not added: there is no link in it."),
+    ],
+)
+async def test_the_command_line_tells_all_of_what_it_added(text: str, told: str) -> None:
+    async with running(size=(140, 30)) as app:
+        await app.command(f"add {text}")
+        await app.until(lambda: told in app.notices())
+
+
+@pytest.mark.parametrize("key", ["enter", "escape"])
+async def test_a_key_that_comes_with_the_paste(key: str) -> None:
+    async with running() as app:
+        app.app.post_message(events.Paste("http://a"))
+        app.app.post_message(events.Key(key, None))
+        await app.until(lambda: app.called("add") or app.notices())
+        await app.until(lambda: app.app.screen is app.main)
+        if key == "enter":
+            assert app.called("add") == [["http://a/"]]
+        else:
+            await app.press("a")
+            await app.until(lambda: _box(app) == "http://a")
+
+
+async def test_a_long_paste_is_seen_from_its_end() -> None:
+    async with running() as app:
+        await paste(app, "\r".join(f"http://h/{n}" for n in range(2000)))
+        box = app.app.screen.query_one(LinksArea)
+        await app.until(lambda: box.scroll_offset.y == box.max_scroll_y > 1900)
 
 
 async def test_typing_links() -> None:
@@ -170,6 +255,10 @@ async def test_a_page_asks_for_its_links_and_its_address(tmp_path: Path) -> None
         await app.until(lambda: app.called("add"))
         url = "https://example.org/pub/"
         assert app.called("add") == [[f"{url}one.iso", f"{url}two.iso"]]
+
+
+def _box(app: Driver) -> str:
+    return app.app.screen.query_one(LinksArea).text
 
 
 def _count(app: Driver) -> str:
