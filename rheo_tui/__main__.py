@@ -65,24 +65,26 @@ def _parser() -> argparse.ArgumentParser:
         prog="rheo-tui",
         description="Download files over HTTP and steer them on a full screen.",
         epilog="Press ? in the app for its keys.",
+        add_help=False,
     )
-    parser.add_argument("urls", nargs="*", metavar="URL", help="link to download")
+    parser.add_argument("urls", nargs="*", metavar="URL", help="Link to download.")
     _add(parser, INPUT_FILE, action="append", default=[])
     _add(parser, GLOB, action="store_true")
     _add(parser, LINKS)
     _add(parser, BASE, type=_address)
     parser.add_argument(
-        "-d", "--download-dir", type=Path, metavar="DIR", help="folder for downloads"
+        "-d", "--download-dir", type=Path, metavar="DIR", help="Folder for downloads."
     )
     parser.add_argument(
-        "--session", type=Path, metavar="FILE", help="where the list is kept, instead of the usual"
+        "--session", type=Path, metavar="FILE", help="Where the list is kept, instead of the usual."
     )
     parser.add_argument(
         "--demo",
         action="store_true",
-        help="show the app with downloads from a server of its own; nothing is kept",
+        help="Show the app with downloads from a server of its own; nothing is kept.",
     )
-    parser.add_argument("--version", action="store_true", help="show the version")
+    parser.add_argument("--version", action="store_true", help="Show the version.")
+    parser.add_argument("-h", "--help", action="help", help="Show this message and exit.")
     return parser
 
 

@@ -112,19 +112,17 @@ def can_keep(row: DownloadSnapshot) -> bool:
     return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
 
 
-def _already(row: DownloadSnapshot) -> str:
-    return f"already {_state(row)}"
+def _ended(row: DownloadSnapshot) -> str:
+    return f"it has ended already ({_state(row)})"
 
 
 _not_ended = _needs(
-    lambda row: not row.status.is_terminal, _already, "all marked downloads have ended"
+    lambda row: not row.status.is_terminal, _ended, "all marked downloads have ended"
 )
-_any_target = _needs(lambda _: True, _already, "")
+_any_target = _needs(lambda _: True, _ended, "")
 _retry = _needs(
     can_retry,
-    lambda row: (
-        _already(row) if row.status.is_terminal else f"it has not failed; it is {_state(row)}"
-    ),
+    lambda row: f"it has not failed; it is {_state(row)}",
     "no marked download has failed",
 )
 _queued = _needs(
@@ -145,7 +143,7 @@ def _replace_link(context: Context) -> str:
     row = context.current
     if row is None:
         return "nothing selected"
-    return _already(row) if row.status is DownloadStatus.COMPLETED else ""
+    return _ended(row) if row.status is DownloadStatus.COMPLETED else ""
 
 
 def _in_queue_order(context: Context) -> str:

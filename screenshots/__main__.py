@@ -73,8 +73,8 @@ def _is_halfway(row: DownloadSnapshot) -> bool:
 
 
 async def main_view(stage: Stage) -> None:
-    await stage.until_halfway("lecture-07-graph-algorithms.mp4")
-    await stage.select("lecture-07-graph-algorithms.mp4")
+    await stage.until_halfway("sentinel-2-tiles.parquet")
+    await stage.select("sentinel-2-tiles.parquet")
 
 
 async def details(stage: Stage) -> None:

@@ -41,6 +41,7 @@ from .parameters import (
     Urls,
     User,
     UserAgent,
+    Verbose,
     Workers,
 )
 
@@ -85,6 +86,7 @@ def download(
     allow_downgrade: AllowDowngrade = False,
     json_events: JsonEvents = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Download files. Interrupted or failed ones go on when the same command is run again.
 
@@ -147,7 +149,7 @@ def download(
 
     from .running import Output, run  # the engine: not for what has failed already
 
-    shown = Output(json=json_events, quiet=quiet, verbose=common.verbose)
+    shown = Output(json=json_events, quiet=quiet, verbose=verbose or common.verbose)
     code = run(items, remarks, settings, shown, bounds, insecure=unchecked)
     if code is ExitCode.DONE and remarks.problems:
         code = ExitCode.FAILED

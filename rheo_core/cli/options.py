@@ -17,6 +17,7 @@ _FLAGS = {
     "max_concurrent": "--workers",
     "max_retries": "--retries",
     "speed_limit": "--limit-rate",
+    "file_exists_strategy": "--exists",
 }
 
 
@@ -36,7 +37,7 @@ class CommonOptions:
     """The options before the command's name."""
 
     download_dir: str | None = None
-    workers: int | None = None
+    workers: str | None = None
     verbose: bool = False
 
 

@@ -94,9 +94,10 @@ class Tally:
         return ExitCode.DONE
 
     def summary(self) -> str:
-        """One line for the end."""
+        """One line for the end, with the bytes of the files that are complete."""
         words = ("completed", "failed", "skipped", "cancelled")
         counts = [(self._ends[kind], word) for kind, word in zip(ENDS, words, strict=True)]
         told = [f"{count} {word}" for count, word in counts if count or word == "completed"]
         seconds = time.monotonic() - self._began
-        return f"{', '.join(told)}; {format_size(self._bytes)} in {seconds:.1f} s"
+        size = f"; {format_size(self._bytes)}" if self._bytes else ""
+        return f"{', '.join(told)}{size} in {seconds:.1f} s"

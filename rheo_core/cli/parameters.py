@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
-from rheo_core.domain.file_exists import FileExistsStrategy
-
 from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, Flag
 
 
@@ -61,11 +59,11 @@ Sidecar = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None,
+    str | None,
     typer.Option("-w", "--workers", metavar="N", help="Downloads that run at the same time."),
 ]
 Connections = Annotated[
-    int | None,
+    str | None,
     typer.Option("-x", "--connections", metavar="N", help="Connections for each download."),
 ]
 LimitRate = Annotated[
@@ -93,9 +91,12 @@ StopAfter = Annotated[
     ),
 ]
 Retries = Annotated[
-    int | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
+    str | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
 ]
-Exists = Annotated[FileExistsStrategy | None, typer.Option(help="What to do when the file exists.")]
+Exists = Annotated[
+    str | None,
+    typer.Option(metavar="skip|error|overwrite|rename", help="What to do when the file exists."),
+]
 ServerTime = Annotated[
     bool | None,
     typer.Option(
@@ -210,5 +211,5 @@ JsonEvents = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show nothing but errors.")]
 Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Log what is done, to standard error.")
+    bool, typer.Option("-v", "--verbose", help="Show more of the log, on standard error.")
 ]

@@ -1,5 +1,6 @@
 """The flags that say how requests are made."""
 
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +85,16 @@ def _headers(texts: list[str]) -> list[tuple[str, str]]:
 
 
 def _asked(what: str, flag: str) -> str:
-    """What the user types, unseen."""
+    """What the user types, unseen; Ctrl-C ends the command."""
     if not sys.stdin.isatty():
         fail(f"{flag}: there is no terminal to ask for the secret.", ExitCode.USAGE)
-    answer: str = typer.prompt(what, hide_input=True, err=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # so that echo comes back
+    try:
+        answer: str = typer.prompt(what, hide_input=True, err=True)
+    except typer.Abort:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
     return answer
 
 

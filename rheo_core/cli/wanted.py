@@ -1,5 +1,6 @@
 """What the arguments of `rheo download` ask for; ends the command where that is not right."""
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, islice, starmap
@@ -53,6 +54,8 @@ def read_options(
 
 def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Iterator[Placed]:
     """What the texts and lists hold, as it is read; ends the command if one cannot be opened."""
+    if "-" in input_files and os.isatty(0):
+        typer.echo("rheo: paste what to download; Ctrl-D on an empty line ends it.", err=True)
     try:
         return entries(urls, input_files, options)
     except ValueError as error:

@@ -94,6 +94,14 @@ async def test_json(server: DemoServer, rheo: Run, folder: Path) -> None:
     assert kinds == [DownloadEventType.QUEUED, DownloadEventType.FAILED]
 
 
+async def test_verbose_before_and_after_the_name_of_the_command(
+    server: DemoServer, rheo: Run, folder: Path
+) -> None:
+    line = ("download", server.url(GONE.path), "-o", folder)
+    for arguments, told in ((line, False), (("-v", *line), True), ((*line, "-v"), True)):
+        assert ("attempt 1 failed" in (await rheo(*arguments)).err) == told
+
+
 async def test_failed_and_retried(server: DemoServer, rheo: Run, folder: Path) -> None:
     urls = [server.url(file.path) for file in (BUSY, GONE)]
     result = await rheo("download", *urls, "-o", folder)

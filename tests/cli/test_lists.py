@@ -20,6 +20,7 @@ from rheo_core.inputs import feed as feed_module
 from rheo_core.inputs.asked import Item, Remark, Remarks
 from rheo_core.inputs.feed import Feed
 from rheo_tui.demo import MB, DemoFile, DemoServer
+from tests.e2e.terminal import Terminal
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Run = Callable[..., Awaitable[Any]]
@@ -65,6 +66,18 @@ async def test_files_come_while_standard_input_is_open(
         "small-1.bin",
         "small-2.bin",
     ]
+
+
+async def test_a_terminal_is_told_how_the_list_ends(
+    tmp_path: Path, folder: Path, command: tuple[str, ...]
+) -> None:
+    arguments = [*command, "download", "-i", "-", "-o", str(folder), "--dry-run"]
+    environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    async with Terminal(arguments, tmp_path / "home", environ=environ) as terminal:
+        await terminal.shows("Ctrl-D on an empty line ends it.")
+        terminal.type("http://x.test/a\r\x04")
+        await terminal.shows("1 to download")
+        assert await terminal.exit_code() == 0
 
 
 async def test_interrupted_while_standard_input_is_open(

@@ -111,6 +111,12 @@ def test_summary() -> None:
     assert tally.summary().startswith("2 completed, 1 failed, 1 skipped; 5.0 MB in ")
 
 
+def test_summary_counts_no_bytes_where_none_completed() -> None:
+    tally = Tally()
+    tally.add(failed())
+    assert tally.summary().startswith("0 completed, 1 failed in ")
+
+
 ALL = [QUEUED, STARTED, PROGRESS, RETRYING, PROGRESS, VALIDATING, COMPLETED, failed(), SKIPPED]
 
 

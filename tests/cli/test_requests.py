@@ -1,6 +1,8 @@
 """Flags and settings that say how requests are made, down to what the server sees."""
 
+import shlex
 import ssl
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -125,6 +127,20 @@ async def test_the_password_is_asked_for(
         assert await terminal.exit_code() == 0
     assert b"s3cret" not in terminal.painted
     assert server.requests[0].headers["authorization"] == basic("me:s3cret")
+
+
+async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rheo_core.cli"]  # all of it, for it handles Ctrl-C itself
+    rheo = shlex.join([*command, "download", "http://x.test/a", "-u", "me"])
+    environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    # A shell around it, for its terminal is looked at when it has ended.
+    line = f"trap : INT; {rheo}; echo ended with $?; read -r answer"
+    async with Terminal(["/bin/sh", "-c", line], tmp_path / "home", environ=environ) as terminal:
+        await terminal.shows("Password of me")
+        terminal.type("\x03")
+        await terminal.shows("ended with 130")
+        assert terminal.is_restored
+        assert terminal.line_with("Password of me").strip() == "Password of me:"
 
 
 @pytest.mark.usefixtures("environment")

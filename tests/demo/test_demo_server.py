@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from rheo_tui.demo import DEMO_FILES, MB, DemoFile, DemoServer
 
@@ -164,7 +165,8 @@ async def test_the_demo_shows_every_case() -> None:
         hashes = [config.hash_config for config in configs if config.hash_config is not None]
         right = server.sha256("/apps/blender-5.0-linux-x64.tar.xz")
     assert len(configs) == len({config.id for config in configs}) == len(DEMO_FILES) >= 12
-    assert all(config.url.startswith("http://127.0.0.1:") for config in configs)
+    hosts = [URL(config.url).host for config in configs]  # what is busy slows down no other
+    assert hosts == ["localhost" if file.failures else "127.0.0.1" for file in DEMO_FILES]
     assert len(hashes) == 2
     assert [checked.expected_hash == right for checked in hashes] == [True, False]
     assert len({config.priority for config in configs}) > 2

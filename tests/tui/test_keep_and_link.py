@@ -115,7 +115,7 @@ async def test_errors_stay_in_the_dialog() -> None:
         assert app.app.screen is app.main
         await app.update()
         await app.press("e")
-        assert "Replace the link: already done." in app.notices()
+        assert "Replace the link: it has ended already (done)." in app.notices()
 
 
 async def test_link_from_the_command_line() -> None:
@@ -135,4 +135,4 @@ async def test_link_from_the_command_line() -> None:
         app.service.change(second, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.command(f"link {second[:6]} {NEW}")
-        assert "Replace the link: already done." in app.notices()
+        assert "Replace the link: it has ended already (done)." in app.notices()
