@@ -99,5 +99,5 @@ class Tally:
         counts = [(self._ends[kind], word) for kind, word in zip(ENDS, words, strict=True)]
         told = [f"{count} {word}" for count, word in counts if count or word == "completed"]
         seconds = time.monotonic() - self._began
-        size = f"; {format_size(self._bytes)}" if self._bytes else ""
-        return f"{', '.join(told)}{size} in {seconds:.1f} s"
+        what = f"{format_size(self._bytes)} in" if self._bytes else "took"
+        return f"{', '.join(told)}; {what} {seconds:.1f} s"

@@ -114,7 +114,7 @@ def test_summary() -> None:
 def test_summary_counts_no_bytes_where_none_completed() -> None:
     tally = Tally()
     tally.add(failed())
-    assert tally.summary().startswith("0 completed, 1 failed in ")
+    assert tally.summary().startswith("0 completed, 1 failed; took ")
 
 
 ALL = [QUEUED, STARTED, PROGRESS, RETRYING, PROGRESS, VALIDATING, COMPLETED, failed(), SKIPPED]

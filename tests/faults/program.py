@@ -30,10 +30,17 @@ supply._BUFFERS = 0
 files do for tests."""
 
 ONE_THREAD = """
-from rheo_core.infrastructure.disk import DiskThreads
-DiskThreads.__init__.__defaults__ = (1,)
+from rheo_core.infrastructure import disk
+disk.DiskThreads.__init__.__defaults__ = (1,)
+disk._BRIEF_SECONDS = 0.0
 """
 """strace counts calls by thread: with one for the disk, the busiest thread makes all its calls."""
+
+AT_ONCE = """
+from rheo_core.infrastructure import disk
+disk._Pace.at_once_from = property(lambda _: 0.0, lambda *_: None)
+"""
+"""Brief work is the event loop's, however slow strace makes it."""
 
 WITH_SESSION = """
 import asyncio, logging, sys

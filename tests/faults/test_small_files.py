@@ -10,6 +10,7 @@ import pytest
 
 from tests.core.engine import names_in, serving
 from tests.faults.program import (
+    AT_ONCE,
     COMMAND,
     ONE_THREAD,
     WITH_SESSION,
@@ -46,8 +47,9 @@ class Case:
         if self._program == "session":
             program = ONE_THREAD + WITH_SESSION
             return await self._home.run(program, folder, *self.urls, before=before)
+        program = (ONE_THREAD if self._program == "command" else AT_ONCE) + COMMAND
         line = ("download", *self.urls, "-o", folder)
-        return await self._home.run(ONE_THREAD + COMMAND, *line, before=before)
+        return await self._home.run(program, *line, before=before)
 
     def whole_in(self, folder: Path, where: str) -> set[str]:
         """Which of the files are there; each of them is right."""
@@ -60,7 +62,10 @@ class Case:
 @needs_strace
 @pytest.mark.parametrize(
     ("program", "sizes"),
-    [("command", "tiny"), ("session", "small"), ("command", "ten"), ("session", "ten")],
+    [
+        *(("command", "tiny"), ("session", "small"), ("command", "ten"), ("session", "ten")),
+        *(("on the loop", "tiny"), ("on the loop", "ten")),
+    ],
 )
 async def test_l07_killed_at_every_step(
     server: MisbehavingServer, tmp_path: Path, program: str, sizes: str
@@ -90,7 +95,9 @@ async def test_l07_killed_at_every_step(
 
 
 @needs_strace
-@pytest.mark.parametrize(("program", "sizes"), [("command", "small"), ("session", "ten")])
+@pytest.mark.parametrize(
+    ("program", "sizes"), [("command", "small"), ("session", "ten"), ("on the loop", "ten")]
+)
 async def test_whatever_call_fails(
     server: MisbehavingServer, tmp_path: Path, program: str, sizes: str
 ) -> None:
