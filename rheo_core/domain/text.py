@@ -8,7 +8,7 @@ from urllib.parse import unquote
 _SUBSTITUTE = "\ufffd"
 _HIDDEN = "***"
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
-_HOLDS_NO_SECRET = re.compile(r"https?://[A-Za-z0-9.:_-]+/[!\"$-:<>@-~]*")
+_HOLDS_NO_SECRET = re.compile(r"https?://[A-Za-z0-9.:_-]+/[!\"$-:<>A-~]*")
 _PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=([^&;#\s]+(?:;[^=?&;#\s]*(?![^&;#\s]))*)")
 _WORD = re.compile(r"\S+")
 _NAMELESS = re.compile(r"(?:^|(?<=[&;#]))[^=&;#]+(?=[&;#]|$)")

@@ -85,6 +85,7 @@ PLAIN = st.from_regex(
 @example("http://example.com:65536/")
 @example("http://example.com:8080/a?b#c")
 @example("http://example.com/a?")
+@example("http://example.com/http://me:secret@other.example/")
 def test_the_short_way_of_plain_urls_leads_to_the_same(url: str) -> None:
     """Lists are long, so most URLs are let through by a look; it must not change any."""
 
