@@ -4,7 +4,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -208,7 +208,7 @@ class FileConfig(BaseModel):
         """
         if type(self) is not FileConfig:  # whose defaults may be made for each
             return
-        values, given = _defaults().copy(), self.__pydantic_fields_set__
+        values, given = _DEFAULTS.copy(), self.__pydantic_fields_set__
         for name in given:
             values[name] = self.__dict__[name]
         object.__setattr__(self, "__dict__", values)
@@ -283,13 +283,16 @@ class FileConfig(BaseModel):
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
 
 
-@cache
-def _defaults() -> dict[str, Any]:
-    """The fields that nobody gave, in a dictionary whose copies share its keys.
+def _shared_defaults() -> dict[str, Any]:
+    """What the fields are that nobody gave, in a dictionary whose copies share its keys.
 
-    Only the attributes of an instance that are set one by one make such a dictionary.
+    Only attributes of an instance that are set one by one make such a dictionary, and only among
+    the first instances of a class.
     """
     blank = FileConfig.__new__(FileConfig)
     for name, field in FileConfig.model_fields.items():
         object.__setattr__(blank, name, field.default)
     return blank.__dict__
+
+
+_DEFAULTS = _shared_defaults()

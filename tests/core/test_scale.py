@@ -1,6 +1,7 @@
 """Long lists: what a download takes, and what a verb costs among many; counted, not timed."""
 
 import asyncio
+import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Coroutine, Sequence
@@ -68,6 +69,19 @@ async def test_memory_of_a_value() -> None:
 
     # 860 as pydantic makes them. The dictionaries of Python 3.13 are 80 bytes larger.
     assert await bytes_each(MANY, make) < (500 if sys.version_info < (3, 13) else 580)
+
+
+def test_values_that_are_not_acceptable_do_not_make_the_others_larger() -> None:
+    code = (
+        "import sys\n"
+        "from rheo_core import FileConfig\n"
+        "for _ in range(100):\n"
+        "    try: FileConfig(url='nonsense')\n"
+        "    except ValueError: pass\n"
+        "values = vars(FileConfig(url='http://example.com/a'))\n"
+        "assert sys.getsizeof(values) < sys.getsizeof(dict(values.items())), values\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 async def test_memory_of_a_waiting_download(tmp_path: Path) -> None:
