@@ -181,14 +181,14 @@ async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Pat
         await first.exit_code()
     gate.opened.set()
     async with Terminal(command, tmp_path / "home") as terminal:
-        await terminal.shows("4 done")
+        await terminal.shows("✓ 4 done")
         terminal.type("q")
         assert await terminal.exit_code() == 0
     assert (folder / "big.bin").read_bytes() == BODY
     assert names_in(folder) == ["big.bin", "small-0.bin", "small-1.bin", "small-2.bin"]
 
     async with Terminal(command, tmp_path / "home") as terminal:  # the history is there too
-        await terminal.shows("4 done", "big.bin")
+        await terminal.shows("✓ 4 done", "big.bin")
         terminal.type("q")
         assert await terminal.exit_code() == 0
 
@@ -201,17 +201,17 @@ async def test_a_second_app_looks_and_a_third_takes_another_list(
     home, other = tmp_path / "home", server.on("/other.bin", serving(b"data"))
     command = [APP, "-d", str(tmp_path / "files")]
     async with Terminal([*command, *urls, held], home) as first:
-        await first.shows("2 done", "1 active")
+        await first.shows("✓ 2 done", "● 1 active")
         async with Terminal([*command, other], home) as viewer:
             await viewer.shows("This list is in use")
             viewer.type("r")
-            await viewer.shows("read-only", "2 done", "file-0.bin", "held.bin")
+            await viewer.shows("read-only", "✓ 2 done", "file-0.bin", "held.bin")
             await viewer.shows("No links were added: this list")
             viewer.type("x")
             await viewer.shows("Remove from the list: this list")
             first.type("x")  # the first row goes
             await viewer.until(lambda: not viewer.line_with("file-0.bin"), "the change")
-            await viewer.shows("1 done", "held.bin")
+            await viewer.shows("✓ 1 done", "held.bin")
             viewer.type("h")
             await viewer.until(lambda: "✓" in viewer.line_with("file-0.bin"), "the history")
             viewer.type(ESCAPE)
@@ -224,11 +224,11 @@ async def test_a_second_app_looks_and_a_third_takes_another_list(
             third.type("n")
             await third.shows("session-2.db")
             third.type(ENTER)
-            await third.shows("1 done", "other.bin")
+            await third.shows("✓ 1 done", "other.bin")
             third.type("q")
             assert await third.exit_code() == 0
         assert len(server.requests_for("/other.bin")) == 1
-        await first.shows("1 active")
+        await first.shows("● 1 active")
     assert "session-2.db" in names_in(home / "state" / "rheo")
 
 
