@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
+from rheo_core.domain.file_exists import FileExistsStrategy
+
 from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, Flag
 
 
@@ -95,7 +97,7 @@ Retries = Annotated[
 ]
 Exists = Annotated[
     str | None,
-    typer.Option(metavar="skip|error|overwrite|rename", help="What to do when the file exists."),
+    typer.Option(metavar="|".join(FileExistsStrategy), help="What to do when the file exists."),
 ]
 ServerTime = Annotated[
     bool | None,

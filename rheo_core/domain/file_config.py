@@ -206,11 +206,8 @@ class FileConfig(BaseModel):
         The dictionary shares its keys with those of the other instances (PEP 412); and as they are
         frozen, they share their field sets.
         """
-        if type(self) is not FileConfig:  # whose defaults may be made for each
-            return
-        values, given = _DEFAULTS.copy(), self.__pydantic_fields_set__
-        for name in given:
-            values[name] = self.__dict__[name]
+        values, given = _FIELDS.copy(), self.__pydantic_fields_set__
+        values.update(self.__dict__)
         object.__setattr__(self, "__dict__", values)
         given = _field_sets.setdefault(frozenset(given), given)
         object.__setattr__(self, "__pydantic_fields_set__", given)
@@ -283,16 +280,16 @@ class FileConfig(BaseModel):
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
 
 
-def _shared_defaults() -> dict[str, Any]:
-    """What the fields are that nobody gave, in a dictionary whose copies share its keys.
+def _shared_fields() -> dict[str, Any]:
+    """A dictionary with all fields, whose copies share its keys.
 
     Only attributes of an instance that are set one by one make such a dictionary, and only among
     the first instances of a class.
     """
     blank = FileConfig.__new__(FileConfig)
-    for name, field in FileConfig.model_fields.items():
-        object.__setattr__(blank, name, field.default)
+    for name in FileConfig.model_fields:
+        object.__setattr__(blank, name, None)
     return blank.__dict__
 
 
-_DEFAULTS = _shared_defaults()
+_FIELDS = _shared_fields()

@@ -4,7 +4,7 @@ import asyncio
 import math
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -46,7 +46,7 @@ class DiskThreads:
     def __init__(self, threads: int = 4) -> None:
         self._most = threads
         self._pool: _Threads | None = None
-        self._paces: dict[Callable[..., Any], _Pace] = {}
+        self._paces: defaultdict[Callable[..., Any], _Pace] = defaultdict(_Pace)
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
         """Start `function` in a thread."""
@@ -69,7 +69,7 @@ class DiskThreads:
         than they do. Once the loop had to wait for a disk, they are the threads' for a while.
         """
         began = time.monotonic()
-        pace = self._paces.setdefault(function, _Pace())
+        pace = self._paces[function]
         if began < pace.at_once_from:
             return self.submit(partial(pace.try_out, function, *args, **kwargs))
         work: Work[T] = Work(loop=asyncio.get_running_loop())

@@ -87,16 +87,23 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def take(self, seconds: float) -> threading.Thread:
+        """Work that takes so long, and tells who did it."""
+        self.now += seconds
+        return threading.current_thread()
 
-async def test_brief_work_is_done_at_once_where_it_was_quick(
-    disk: DiskThreads, monkeypatch: pytest.MonkeyPatch
-) -> None:
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("rheo_core.infrastructure.disk.time", clock)
+    return clock
 
-    def look(seconds: float) -> threading.Thread:
-        clock.now += seconds
-        return threading.current_thread()
+
+async def test_brief_work_is_done_at_once_where_it_was_quick(
+    disk: DiskThreads, clock: Clock
+) -> None:
+    look = clock.take
 
     def another(seconds: float) -> threading.Thread:
         return look(seconds)
@@ -117,19 +124,10 @@ async def test_brief_work_is_done_at_once_where_it_was_quick(
     assert await disk.submit_brief(look, 0.0001) is not here  # it is slow still
 
 
-async def test_work_that_is_slow_by_little(
-    disk: DiskThreads, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr("rheo_core.infrastructure.disk.time", clock)
-
-    def look(seconds: float) -> threading.Thread:
-        clock.now += seconds
-        return threading.current_thread()
-
+async def test_work_that_is_slow_by_little(disk: DiskThreads, clock: Clock) -> None:
     here = threading.current_thread()
-    await disk.submit_brief(look, 0.0001)
-    done = [await disk.submit_brief(look, 0.0012) for _ in range(40)]
+    await disk.submit_brief(clock.take, 0.0001)
+    done = [await disk.submit_brief(clock.take, 0.0012) for _ in range(40)]
     assert done[0] is here
     assert done[-1] is not here
 
