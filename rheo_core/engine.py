@@ -48,6 +48,7 @@ def make_manager(
         history_days=settings.history_days,
         server_time=settings.server_time,
         origin=settings.origin,
+        max_size=settings.max_size,
         rules=settings.rules,
         following=Following(
             on_complete=settings.on_complete,

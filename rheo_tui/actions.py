@@ -106,10 +106,15 @@ def can_move(row: DownloadSnapshot) -> bool:
     return row.status is DownloadStatus.QUEUED
 
 
-def can_keep(row: DownloadSnapshot) -> bool:
+def has_wrong_hash(row: DownloadSnapshot) -> bool:
     """Whether `row` failed only because its hash is another one."""
     check = row.validation
     return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
+
+
+def can_keep(row: DownloadSnapshot) -> bool:
+    """Whether something came for `row` that was refused and may be taken all the same."""
+    return has_wrong_hash(row) or row.got_page
 
 
 def _ended(row: DownloadSnapshot) -> str:
@@ -134,8 +139,8 @@ _queued = _needs(
 
 _keep = _needs(
     can_keep,
-    lambda _: "it has not failed a hash check",
-    "no marked download has failed a hash check",
+    lambda _: "nothing was refused: neither a wrong hash nor a web page",
+    "nothing was refused of any marked download",
 )
 
 
@@ -187,8 +192,9 @@ ACTIONS: tuple[Action, ...] = (
         "Go on from another address; the bytes stay if they fit.", disabled=_changes(_replace_link),
     ),
     Action(
-        "keep", "w", "Keep the data despite the hash", "Downloads",
-        "As NAME.unverified, beside where the file would be.", disabled=_keep,
+        "keep", "w", "Take it all the same", "Downloads",
+        "Data with a wrong hash, as NAME.unverified; a web page that came instead of a file, by "
+        "asking for it again.", disabled=_keep,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",

@@ -214,6 +214,10 @@ class LocalService:
         """Keep what a failed hash check refused, as `NAME.unverified`; None: nothing is there."""
         return await self._manager.keep(download_id)
 
+    async def accept_html(self, download_id: str) -> bool:
+        """Queue a failed one again and take the page that comes; False where it has not failed."""
+        return await self._manager.accept_html(download_id)
+
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch from `url` from now on; False for one that is unknown or completed."""
         return await self._manager.replace_url(download_id, url)

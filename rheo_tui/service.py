@@ -126,6 +126,12 @@ class DownloadService(Protocol):
             RheoError: it cannot be written.
         """
 
+    async def accept_html(self, download_id: str) -> bool:
+        """Queue a failed one again and take the web page that comes instead of its file.
+
+        False where it has not failed.
+        """
+
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch from `url` from now on; bytes that are there stay if they are of the same file.
 

@@ -11,10 +11,10 @@ from rheo_core.inputs import Verdict
 from .actions import (
     BY_ID,
     Context,
-    can_keep,
     can_move,
     can_pause,
     can_retry,
+    has_wrong_hash,
     limit_step,
 )
 from .commands import Command
@@ -70,13 +70,19 @@ class Verbs:
         return _several("Queued again:", ids)
 
     async def _keep(self, rows: Targets) -> str:
-        kept = [await self._service.keep(row.id) for row in rows if can_keep(row)]
+        """Data with a wrong hash gets a name; a page that came instead of a file is fetched."""
+        pages = [row.id for row in rows if row.got_page and await self._service.accept_html(row.id)]
+        hashed = [row for row in rows if has_wrong_hash(row) and not row.got_page]
+        kept = [await self._service.keep(row.id) for row in hashed]
         paths = [path for path in kept if path is not None]
-        if not paths:
-            return "There is no data left to keep."
+        told = []
+        if pages:
+            told.append(f"{count_text(len(pages))}: what comes is taken, page or not.")
         if len(paths) == 1:
-            return f"Kept as {printable(paths[0].name)}."
-        return _several("Kept the data of", paths)
+            told.append(f"Kept as {printable(paths[0].name)}.")
+        elif paths:
+            told.append(_several("Kept the data of", paths))
+        return " ".join(told) or "There is no data left to keep."
 
     async def _remove(self, rows: Targets) -> str:
         ids = [row.id for row in rows]

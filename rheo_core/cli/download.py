@@ -4,6 +4,7 @@ import typer
 
 from .options import CommonOptions, ExitCode, fail, settings_in_force
 from .parameters import (
+    AcceptHtml,
     AllowDowngrade,
     At,
     Auth,
@@ -28,6 +29,7 @@ from .parameters import (
     Key,
     LimitRate,
     Links,
+    MaxSize,
     Mirrors,
     Netrc,
     OutputDir,
@@ -64,6 +66,8 @@ def download(
     limit_rate: LimitRate = None,
     at: At = None,
     stop_after: StopAfter = None,
+    max_size: MaxSize = None,
+    accept_html: AcceptHtml = False,
     retries: Retries = None,
     exists: Exists = None,
     server_time: ServerTime = None,
@@ -111,6 +115,7 @@ def download(
         connections=connections,
         max_retries=retries,
         speed_limit=limit_rate,
+        max_size=max_size,
         file_exists_strategy=exists,
         server_time=server_time,
         rules=None if output is None else (),  # whoever names a folder wants this one
@@ -144,7 +149,8 @@ def download(
     if filename is not None or checksum is not None or mirrors:
         found = wanted.only_one(found, filename, checksum, mirrors or [])
     remarks = Remarks(quiet=quiet)
-    items = wanted.downloads(found, remarks, requests, sidecar=sidecar)
+    wishes = {"sidecar": sidecar, "accept_html": accept_html}
+    items = wanted.downloads(found, remarks, requests, wishes)
     wanted.make_folder(settings.download_dir)
 
     from .running import Output, run  # the engine: not for what has failed already

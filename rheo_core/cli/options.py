@@ -17,6 +17,7 @@ _FLAGS = {
     "max_concurrent": "--workers",
     "max_retries": "--retries",
     "speed_limit": "--limit-rate",
+    "max_size": "--max-size",
     "file_exists_strategy": "--exists",
 }
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from pathlib import PurePath
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError
+from rheo_core.domain.exceptions import DestinationError, DiskFullError, WebPageError
 from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,
@@ -43,7 +43,8 @@ def describe(event: DownloadEvent, name: str) -> str | None:
             checked = ", hash verified" if event.validation else ""
             return f"done      {name} ({format_size(event.total_bytes)}{speed}{checked})"
         case DownloadFailedEvent():
-            return f"failed    {name}: {event.error.message}"
+            way_out = "; --accept-html saves it" if _is_page(event) else ""
+            return f"failed    {name}: {event.error.message}{way_out}"
         case DownloadSkippedEvent():
             return f"skipped   {name}: {event.reason.replace('_', ' ')}"
         case DownloadCancelledEvent():
@@ -57,6 +58,10 @@ def describe(event: DownloadEvent, name: str) -> str | None:
                 f"retrying  {name} in {event.delay_seconds:.1f} s ({turn}): {event.error.message}"
             )
     return None
+
+
+def _is_page(event: DownloadFailedEvent) -> bool:
+    return event.error.exc_type.rpartition(".")[2] == WebPageError.__name__
 
 
 class Tally:

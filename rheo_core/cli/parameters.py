@@ -92,6 +92,20 @@ StopAfter = Annotated[
         "command goes on from there. The exit code is 3 then.",
     ),
 ]
+MaxSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Take no file larger than this, such as 500M or 20G; it fails. off: any size.",
+    ),
+]
+AcceptHtml = Annotated[
+    bool,
+    typer.Option(
+        "--accept-html",
+        help="Save a web page too where it comes instead of a file, such as for a .zip.",
+    ),
+]
 Retries = Annotated[
     str | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
 ]

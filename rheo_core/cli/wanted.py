@@ -1,7 +1,7 @@
 """What the arguments of `rheo download` ask for; ends the command where that is not right."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import chain, islice, starmap
 from pathlib import Path
@@ -63,16 +63,22 @@ def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Itera
 
 
 def downloads(
-    found: Iterator[Placed], remarks: Remarks, requests: RequestOptions, *, sidecar: bool
+    found: Iterator[Placed],
+    remarks: Remarks,
+    requests: RequestOptions,
+    wishes: Mapping[str, bool],
 ) -> Iterator[Item]:
-    """The downloads among what was found, and remarks; ends the command if there is no download."""
+    """The downloads among what was found, and remarks; ends the command if there is no download.
+
+    `wishes` are fields of `FileConfig` that flags switch on for every download.
+    """
     items: Iterator[Item] = chain.from_iterable(starmap(judged, found))
     first = _first(items, remarks)
     if first is None:
         raise typer.Exit(ExitCode.FAILED)
     items = chain([first], items)
-    if sidecar:
-        items = map(_with_sidecar, items)
+    if any(wishes.values()):
+        items = (_with_wishes(item, wishes) for item in items)
     if requests is not NO_OPTIONS:
         items = (_with_options(item, requests) for item in items)
     return items
@@ -98,8 +104,10 @@ def _with_options(item: Item, options: RequestOptions) -> Item:
     return item.model_copy(update={"request": options.over(item.request)})
 
 
-def _with_sidecar(item: Item) -> Item:
-    return item.model_copy(update={"sidecar": True}) if isinstance(item, FileConfig) else item
+def _with_wishes(item: Item, wishes: Mapping[str, bool]) -> Item:
+    if not isinstance(item, FileConfig):
+        return item
+    return item.model_copy(update={name: True for name, on in wishes.items() if on})
 
 
 def only_one(

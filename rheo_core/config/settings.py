@@ -23,9 +23,10 @@ from pydantic_settings import (
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.rules import Rule, read_rules
+from rheo_core.domain.sizes import LARGEST_FILE
 
 from .hosts import HostPattern, HostSettings
-from .values import TIB, Rate, SpanLine, lines, off_is_none, size, table
+from .values import TIB, Rate, SpanLine, lines, off_is_none, size, size_limit, table
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -162,6 +163,12 @@ class Settings(BaseSettings):
         ge=_KIB,
         le=64 * _MIB,
         description="Bytes that a connection collects before they are written",
+    )
+    max_size: Annotated[int | None, BeforeValidator(size_limit)] = Field(
+        default=None,
+        ge=1,
+        le=LARGEST_FILE,
+        description="Largest file that is taken, in bytes, such as 20G; off: any",
     )
     durable: bool = Field(
         default=True,

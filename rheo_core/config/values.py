@@ -16,6 +16,12 @@ def size(value: object) -> int:
     return parse_size(str(value))
 
 
+def size_limit(value: object) -> int | None:
+    """Bytes as `size` reads them; None for the ways to say that there is no limit."""
+    value = off_is_none(value)
+    return None if value is None else size(value)
+
+
 def rate(value: object) -> int | None:
     """Bytes a second from a number or text; None for the ways to say that there is no limit."""
     return None if value is None else parse_rate(str(value))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
+from .exceptions import WebPageError
 from .hash_validation import ValidationResult
 
 
@@ -130,6 +131,11 @@ class DownloadSnapshot(NamedTuple):
     destination: str = ""
     error: str | None = None
     validation: ValidationResult | None = None
+
+    @property
+    def got_page(self) -> bool:
+        """Whether it failed because a web page came in the place of the file."""
+        return self.status is DownloadStatus.FAILED and WebPageError.is_told_in(self.error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ RheoError
 │   ├── DownloadError
 │   │   ├── FileExistsError
 │   │   ├── HttpStatusError, ProtocolError, TooManyRedirectsError
+│   │   ├── WebPageError, TooLargeError
 │   │   ├── ConnectionFailedError, CertificateError, DownloadTimeoutError, IncompleteError
 │   │   ├── DestinationError ── DiskFullError, FileInUseError
 │   │   └── FileValidationError ── FileAccessError, HashMismatchError
@@ -16,6 +17,8 @@ RheoError
 """
 
 from pathlib import Path
+
+from .sizes import size_text
 
 
 class RheoError(Exception):
@@ -79,6 +82,37 @@ class ProtocolError(DownloadError):
     """The server's reply contradicts itself or the request."""
 
 
+class WebPageError(DownloadError):
+    """A web page, or what an API says of an error, came in the place of the file."""
+
+    _SIGN = " came instead of the file"
+
+    def __init__(self, media_type: str, name: str, *, is_kept: bool = False) -> None:
+        self.media_type = media_type  # of the page
+        self.name = name  # of the file that was expected
+        self.is_kept = is_kept  # whether some of the file is there, for another attempt
+        what = "a web page" if "html" in media_type else "a text"
+        stay = "; what is there of the file is kept" if is_kept else ""
+        super().__init__(
+            f"{what} ({media_type}){self._SIGN}: the link may have expired, or want a login{stay}"
+        )
+
+    @classmethod
+    def is_told_in(cls, message: str | None) -> bool:
+        """Whether a message, such as one that a session kept, is of this error."""
+        return message is not None and cls._SIGN in message
+
+
+class TooLargeError(DownloadError):
+    """The file is larger than the user allows."""
+
+    def __init__(self, limit: int, size: int | None = None) -> None:
+        self.limit = limit  # bytes
+        self.size = size  # bytes; None: more than `limit` came, and the server did not say how many
+        has = f"more than {limit:,} bytes" if size is None else f"{size:,} bytes"
+        super().__init__(f"the file has {has}; max_size allows {limit:,}")
+
+
 class IncompleteError(DownloadError):
     """The connection ended before all bytes had come."""
 
@@ -138,11 +172,15 @@ class DestinationError(DownloadError):
 class DiskFullError(DestinationError):
     """There is no room for the file."""
 
-    def __init__(self, path: Path, missing: int | None = None) -> None:
+    def __init__(
+        self, path: Path, missing: int | None = None, *, reserve: int | None = None
+    ) -> None:
         self.missing = missing  # bytes that do not fit, where known
-        super().__init__(
-            path, "disk full" if missing is None else f"disk full by {missing:,} bytes"
-        )
+        self.reserve = reserve  # bytes that a file of unknown length left free
+        problem = "disk full" if missing is None else f"disk full by {missing:,} bytes"
+        if reserve is not None:
+            problem += f": the length is unknown, and {size_text(reserve)} stay free"
+        super().__init__(path, problem)
 
 
 class FileInUseError(DestinationError):

@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Self
@@ -23,8 +23,10 @@ from .file_exists import FileExistsStrategy as FileExistsStrategy  # a name of t
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host
+from .media_types import name_in_path
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, RequestOptions
+from .sizes import LARGEST_FILE
 from .text import is_unicode, printable, redact, redact_unreadable
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
@@ -127,7 +129,9 @@ class FileConfig(BaseModel):
     description: str | None = Field(default=None, description="What the file is, for people")
     priority: int = Field(default=1, ge=1, description="Higher goes first")
     size_human: str | None = Field(default=None, description="Size estimate, for people")
-    size_bytes: int | None = Field(default=None, ge=0, description="Exact size, bytes")
+    size_bytes: int | None = Field(
+        default=None, ge=0, le=LARGEST_FILE, description="Exact size, bytes"
+    )
     filename: str | None = Field(default=None, description="Name to save under")
     destination_subdir: str | None = Field(
         default=None, description="Folder below the download folder; relative, without '..'"
@@ -160,6 +164,9 @@ class FileConfig(BaseModel):
     )
     sidecar: bool = Field(
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
+    )
+    accept_html: bool = Field(
+        default=False, description="Take a web page although it comes in the place of the file"
     )
     headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
         default=(),
@@ -221,6 +228,13 @@ class FileConfig(BaseModel):
     def sources(self) -> tuple[str, ...]:
         """Every URL that it may be fetched from, the preferred one first, each once."""
         return tuple(dict.fromkeys((self.source, *self.mirrors)))
+
+    @property
+    def names(self) -> Iterator[str]:
+        """What the file is called in what was asked for: a given name first, then the links'."""
+        if self.filename:
+            yield self.filename
+        yield from map(name_in_path, dict.fromkeys((self.url, *self.sources)))
 
     def options_for(self, url: str) -> RequestOptions:
         """What a request to `url` carries, and how it travels, as far as the download says so.

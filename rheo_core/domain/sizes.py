@@ -5,6 +5,10 @@ import re
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d*)?|\.\d+)\s*(?:([kmgt])(i?))?(?:b|bytes)?", re.I | re.A)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _OFF = {"off", "none", "0"}
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+
+LARGEST_FILE = 1 << 53
+"""Bytes, 9 PB: no disk holds a larger file, and whatever reads JSON takes it for exact."""
 
 
 def parse_size(text: str) -> int:
@@ -37,3 +41,12 @@ def parse_rate(text: str) -> int | None:
     if rate < 1:
         raise ValueError("should be bytes a second such as 500K, 5M or 2.5 MiB, or off")
     return rate
+
+
+def size_text(size: float) -> str:
+    """Bytes for people in decimal units, such as `2.5 MB`."""
+    for unit in _UNITS:
+        if size < 1000 or unit == _UNITS[-1]:
+            break
+        size /= 1000
+    return f"{size:,.0f} {unit}" if unit == _UNITS[0] else f"{size:,.1f} {unit}"

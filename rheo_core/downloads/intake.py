@@ -106,6 +106,8 @@ class Intake:
         again.priority = record.priority
         if record.status is DownloadStatus.FAILED:  # its bytes are under that name
             again.destination, again.final_name = record.destination, record.final_name
+            if record.tried is not None and record.tried.media_type is not None:
+                again.tries.media_type = record.tried.media_type
         return again
 
     def requeue(self, config: FileConfig) -> None:

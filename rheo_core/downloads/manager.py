@@ -88,6 +88,7 @@ class DownloadManager(Limiting):
             kept for ever.
         server_time: whether a file gets the server's time (Last-Modified).
         origin: whether a file gets its URL as an extended attribute, without secrets.
+        max_size: bytes of the largest file that is taken; None: there is no limit.
         rules: which downloads go to another folder, of which the first that matches holds.
         following: commands and notifications that follow the end of a download.
         request_rules: what requests carry and how they travel, for all and by host; each download
@@ -123,6 +124,7 @@ class DownloadManager(Limiting):
         hosts: Mapping[str, HostLimits] | None = None,
         server_time: bool = False,
         origin: bool = False,
+        max_size: int | None = None,
         rules: Sequence[Rule] = (),
         following: Following | None = None,
         request_rules: RequestRules | None = None,
@@ -175,6 +177,7 @@ class DownloadManager(Limiting):
                 durable=durable,
                 server_time=server_time,
                 origin=origin,
+                max_size=max_size,
             ),
             rules=rules,
         )

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.tracking import DownloadRecord
+from rheo_core.transfer import reserve_of
 
 _INTERVAL = 5.0
 """Seconds between two looks at the disks."""
@@ -17,12 +19,13 @@ _LONGEST = 60.0
 stop it where the disk has room."""
 
 _SPARE = 1 << 20
-"""Bytes there must be beyond what is missing; also where the size is not known."""
+"""Bytes there must be beyond what is missing."""
 
 
 @dataclass(slots=True)
 class _Waiting:
     record: DownloadRecord
+    needed: int | None  # free bytes with which it goes on; None: as its size tells
     patience: float  # seconds
     not_before: float  # the loop's clock
 
@@ -41,12 +44,23 @@ class RoomKeeper:
         self._waiting: dict[str, _Waiting] = {}
         self._filled = asyncio.Event()
 
-    def keep(self, record: DownloadRecord) -> None:
-        """Take a download that was paused for want of room."""
+    async def needed_by(self, record: DownloadRecord, error: DiskFullError) -> int | None:
+        """Free bytes with which a download of unknown length may go on; None for others.
+
+        Clearly more than there are now that it has let go of what it does not keep: one that
+        never ends would fill the disk again and again, for ever.
+        """
+        is_known = record.total_bytes is not None and error.reserve is None
+        if is_known or record.destination is None:
+            return None
+        return await self._disk.run(_clearly_more, record.destination.parent)
+
+    def keep(self, record: DownloadRecord, needed: int | None) -> None:
+        """Take a download that was paused for want of room; see `needed_by`."""
         before = self._waiting.get(record.id)
         patience = min(before.patience * 2, _LONGEST) if before else _INTERVAL
         until = asyncio.get_running_loop().time() + patience
-        self._waiting[record.id] = _Waiting(record, patience, until)
+        self._waiting[record.id] = _Waiting(record, needed, patience, until)
         self._filled.set()
 
     async def run(self) -> None:
@@ -61,8 +75,8 @@ class RoomKeeper:
         now = asyncio.get_running_loop().time()
         entries = self._waiting.values()
         self._waiting = {e.record.id: e for e in entries if not e.record.status.is_terminal}
-        due = [e.record for e in self._waiting.values() if e.not_before <= now]
-        waiting = [record for record in due if record.waits_for_room and record.destination]
+        due = [e for e in self._waiting.values() if e.not_before <= now]
+        waiting = [e for e in due if e.record.waits_for_room and e.record.destination]
         for record in await self._disk.run(_fitting, sorted(waiting, key=_order)):
             if record.waits_for_room:  # the user may have paused it while the disk was looked at
                 await self._resume(record.id)
@@ -70,25 +84,37 @@ class RoomKeeper:
             self._filled.clear()
 
 
-def _order(record: DownloadRecord) -> tuple[int, float]:
-    return -record.priority, float(record.rank)
+def _order(entry: _Waiting) -> tuple[int, float]:
+    return -entry.record.priority, float(entry.record.rank)
 
 
-def _fitting(records: Iterable[DownloadRecord]) -> list[DownloadRecord]:
+def _fitting(entries: Iterable[_Waiting]) -> list[DownloadRecord]:
     """Those for which their disks have room, one after the other."""
     free: dict[int, int] = {}  # bytes by device
     fitting = []
-    for record in records:
+    for entry in entries:
+        record = entry.record
         assert record.destination is not None
         found = _look_at(record.destination.parent)
         if found is None:
             continue
         device, room = found
-        needed = max((record.total_bytes or 0) - record.bytes_downloaded, 0) + _SPARE
+        needed = entry.needed
+        if needed is None:
+            needed = max((record.total_bytes or 0) - record.bytes_downloaded, 0) + _SPARE
         if free.setdefault(device, room) >= needed:
             free[device] -= needed
             fitting.append(record)
     return fitting
+
+
+def _clearly_more(folder: Path) -> int | None:
+    """As many free bytes as there are, and a reserve besides."""
+    try:
+        seen = os.statvfs(folder)
+    except OSError:
+        return None
+    return seen.f_bavail * seen.f_frsize + max(reserve_of(seen), _SPARE)
 
 
 def _look_at(folder: Path) -> tuple[int, int] | None:

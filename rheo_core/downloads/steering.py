@@ -107,6 +107,21 @@ class Steering:
             self._lifecycle.changed(again)
             return True
 
+    async def accept_html(self, download_id: str) -> bool:
+        """Queue a failed download again and take the web page that comes instead of its file.
+
+        What is there of the file goes once a page comes. False where it has not failed.
+        """
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is not DownloadStatus.FAILED:
+                return False
+            again = self._intake.again(record)
+            again.config = record.config.model_copy(update={"accept_html": True})
+            self._intake.enqueue(again)
+            self._lifecycle.changed(again)
+            return True
+
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch a download from another URL from now on, such as a fresh one for an expired link.
 

@@ -112,7 +112,7 @@ class DownloadWorker:
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)
-            return self._after_failure(record, error)
+            return await self._after_failure(record, error)
         finally:
             record.end_attempt()
         return None
@@ -147,10 +147,11 @@ class DownloadWorker:
     def _destination(self, record: DownloadRecord) -> Path:
         return record.destination or self.folders.path_of(record.config)
 
-    def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
+    async def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
         if isinstance(error, DiskFullError) and self.room is not None:  # costs no attempt
+            needed = await self.room.needed_by(record, error)
             self._tools.lifecycle.paused_for_room(record, error)
-            self.room.keep(record)
+            self.room.keep(record, needed)
             return None
         if record.bytes_downloaded > record.tries.furthest:  # progress regains the attempts
             record.tries.furthest = record.bytes_downloaded

@@ -68,7 +68,7 @@ def _event(number: int, url: str) -> Found:
 
 
 def _config(number: int, value: dict[str, Any]) -> Found:
-    known = FileConfig.model_fields.keys()
+    known = FileConfig.model_fields.keys() - {"accept_html"}  # that is for the user to say
     unknown = sorted(printable(name[:40]) for name in value if name not in known and name != "id")
     fields = {name: field for name, field in value.items() if name in known}
     if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):

@@ -7,6 +7,7 @@ from .part_file import PartFile
 from .pieces import gaps
 from .plan import Plan, RangeRefusedError
 from .rejected import keep_rejected, reject, take_out_bad_pieces
+from .reserve import reserve_of
 from .sidecar import fetch_checksum
 from .state import source_of
 from .supply import TransferOptions
@@ -27,6 +28,7 @@ __all__ = [
     "gaps",
     "keep_rejected",
     "reject",
+    "reserve_of",
     "source_of",
     "take_out_bad_pieces",
 ]

@@ -239,10 +239,12 @@ async def receive(
     disk: DiskThreads,
     throttle: Throttle,
     batch_bytes: Callable[[], int],
+    check_growth: Callable[[int], None],
 ) -> bool:
     """Move a body that begins at `segment.received` into the part file.
 
     `batch_bytes` tells how many bytes are collected before they are written; asked every time.
+    `check_growth` is told how far a body without a known end has come; it raises if that is enough.
     It ends with the body (True) or with the segment, whose end may come nearer meanwhile (False);
     nothing is written behind it. However it ends, all that came is in the file then.
     """
@@ -265,6 +267,8 @@ async def receive(
                 batch = await body.fill(batch_bytes(), count)
             if not batch:
                 return True
+            if segment.end is None:
+                check_growth(writer.offset + len(batch))
             if len(batch) == segment.end and part.can_hold(segment.end):
                 part.hold(batch)
                 writer.offset = segment.written = segment.end

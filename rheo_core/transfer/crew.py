@@ -131,6 +131,7 @@ class Crew:
                 disk=self._disk,
                 throttle=supply.throttle(source),
                 batch_bytes=supply.batch_bytes,
+                check_growth=supply.check_growth,
             )
         finally:
             segment.is_busy = False
@@ -142,13 +143,14 @@ class Crew:
 
     async def _join(self, segment: Segment, source: Source, *, is_counted: bool) -> None:
         """Fetch a segment over a connection of its own."""
-        state = self._part.state
-        request = self._supply.request(source, segment, state, is_counted=is_counted)
+        supply, state = self._supply, self._part.state
+        request = supply.request(source, segment, state, is_counted=is_counted)
         asked = self._loop.time()
         try:
             async with await request.open() as reply:
                 self._segments.note_join(self._loop.time() - asked)
                 if not reply.plan.partial:
+                    supply.check_page(reply.plan, state)
                     reply.check_version()
                     raise RangeRefusedError("the server sends the whole file for a range")
                 if self._ranges_work is None:  # the others need not wait for the next look

@@ -20,6 +20,7 @@ from rheo_core.domain.exceptions import (
     FileInUseError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
+from rheo_core.domain.sizes import size_text
 from rheo_core.infrastructure.files import (
     open_locked,
     unfinished,
@@ -29,6 +30,7 @@ from rheo_core.infrastructure.files import (
 from .disk_errors import named_errors
 from .pieces import check_pieces
 from .plan import Validator
+from .reserve import Reserve
 from .running_hash import RunningHash
 from .segments import WrittenRange
 from .state import PartState, encode_state, read_state, state_bytes
@@ -74,6 +76,7 @@ class PartFile:
         self.was_resumed = False
         self.held: bytes | None = None  # all there is of a small file, not on the disk yet
         self.is_begun = False  # the disk knows of the version that `state` tells of
+        self._reserve: Reserve | None = None  # while the length is unknown
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
         """Take a checksum of the bytes while they come, for `digest`.
@@ -230,16 +233,26 @@ class PartFile:
         validator: Validator,
         promised: HashConfig | None = None,
         modified: int | None = None,
+        media_type: str | None = None,
     ) -> None:
         """Start over: the bytes to come are those of this version from offset 0.
 
         The disk does not know of it before `begin`; nothing blocks here. `promised` is the
-        checksum that the server gives for it, `modified` the time (seconds since the epoch).
+        checksum that the server gives for it, `modified` the time (seconds since the epoch), and
+        `media_type` what it says the file is.
         """
-        self.state = PartState(self.source, total, validator, promised=promised, modified=modified)
+        self.state = PartState(
+            self.source,
+            total,
+            validator,
+            promised=promised,
+            modified=modified,
+            media_type=media_type,
+        )
         self.held = None
         self.was_resumed = False
         self.is_begun = False
+        self._reserve = None
 
     def begin(self) -> None:
         """Make the disk ready for the version that is expected.
@@ -291,16 +304,37 @@ class PartFile:
 
         Raises:
             DiskFullError: it does not.
+            DestinationError: it never will, not even if the disk were empty.
         """
         with named_errors(self.path):
             disk = os.fstatvfs(self.descriptor)
             written = os.fstat(self.descriptor).st_blocks * 512
             missing = size - written - disk.f_bavail * disk.f_frsize
-        if missing > 0 and disk.f_blocks:  # some file systems do not know their size
-            raise DiskFullError(self.path, missing)
+        if missing <= 0 or not disk.f_blocks:  # some file systems do not know their size
+            return
+        if size > (whole := disk.f_blocks * disk.f_frsize):
+            problem = f"a file of {size_text(size)} is larger than its disk of {size_text(whole)}"
+            raise DestinationError(self.path, problem)
+        raise DiskFullError(self.path, missing)
+
+    def _keep_reserve(self, count: int) -> None:
+        """See that `count` bytes of a body of unknown length, which may never end, fit."""
+        with named_errors(self.path):
+            if self._reserve is None:
+                self._reserve = Reserve(self.descriptor)
+            is_allowed = self._reserve.allows(count, self.descriptor)
+        if not is_allowed:
+            raise DiskFullError(self.path, reserve=self._reserve.bytes)
 
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
-        """Write all of `data` at `offset`; return the CRC-32 of it, continued from `crc`."""
+        """Write all of `data` at `offset`; return the CRC-32 of it, continued from `crc`.
+
+        Raises:
+            DiskFullError: the disk is full, or would be but for a reserve if this went on.
+            DestinationError: it cannot be written.
+        """
+        if self.state.total is None:
+            self._keep_reserve(len(data))
         with named_errors(self.path):
             view = memoryview(data)
             while view:

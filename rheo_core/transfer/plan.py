@@ -9,14 +9,17 @@ from http import HTTPStatus
 
 from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.media_types import media_type
+from rheo_core.domain.sizes import LARGEST_FILE, size_text
 from rheo_core.domain.text import printable
 
 from .digests import digest_of
 from .naming import filename_from_disposition
 
 _CONTENT_RANGE = re.compile(
-    r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
+    r"bytes[ ]+(\d{1,40})-(\d{1,40})/(\d{1,40}|\*)", re.ASCII | re.IGNORECASE
 )
+_NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,40})", re.ASCII | re.IGNORECASE)
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 _STRONG_AFTER_SECONDS = 60
 """RFC 9110 8.8.2.2 wants Date later than Last-Modified by enough to rule out a second change."""
@@ -62,6 +65,7 @@ class Plan:
     promised: HashConfig | None = None  # checksum of the whole file
     modified: int | None = None  # Last-Modified, seconds since the epoch
     type: str | None = None  # its media type, such as text/html, in lower case
+    is_attachment: bool = False  # Content-Disposition calls it a file
 
 
 class RangeRefusedError(ProtocolError):
@@ -103,7 +107,9 @@ def read_plan(
         ProtocolError: the reply contradicts itself.
     """
     validator = Validator.of(headers)
-    name = filename_from_disposition(headers.get("Content-Disposition", ""))
+    disposition = headers.get("Content-Disposition", "")
+    name = filename_from_disposition(disposition)
+    _check_possible(content_length)
     if status == HTTPStatus.OK:
         promised = digest_of(headers, partial=False)
         return Plan(
@@ -115,7 +121,9 @@ def read_plan(
             partial=False,
             promised=promised,
             modified=_modified(headers),
-            type=headers.get("Content-Type", "").partition(";")[0].strip().lower() or None,
+            type=media_type(headers.get("Content-Type")),
+            # `inline` alone says nothing: it is what holds without the field (RFC 6266 4.2).
+            is_attachment=name is not None or disposition.lower().lstrip().startswith("attachment"),
         )
     if status == HTTPStatus.PARTIAL_CONTENT:
         return _read_partial(headers, content_length, offset, validator, name)
@@ -124,8 +132,11 @@ def read_plan(
         HTTPStatus.PRECONDITION_FAILED,
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     )
-    if offset and headers.get("Content-Range", "").strip() == f"bytes */{offset}":
-        raise NothingLeftError(offset, validator)
+    nothing = _NO_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    if nothing is not None:
+        _check_possible(size := int(nothing[1]))
+        if offset and size == offset:
+            raise NothingLeftError(offset, validator)
     if offset is not None and status in refusals:
         raise RangeRefusedError(f"the server answered {status} to a range request")
     if 200 <= status < 300:
@@ -152,6 +163,8 @@ def _read_partial(
         raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not valid")
     start, end = int(match[1]), int(match[2])
     total = None if match[3] == "*" else int(match[3])
+    _check_possible(end)
+    _check_possible(total)
     if end < start or (total is not None and end >= total):
         raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not possible")
     if start != offset:
@@ -160,6 +173,15 @@ def _read_partial(
         raise RangeRefusedError("Content-Range and Content-Length disagree")
     promised = digest_of(headers, partial=True)
     return Plan(start, end + 1, total, validator, name, True, promised)
+
+
+def _check_possible(size: int | None) -> None:
+    """Refuse a length beyond any disk: a lie is no reason to wait for room."""
+    if size is not None and size > LARGEST_FILE:
+        raise ProtocolError(
+            f"the server says that the file has more than {size_text(LARGEST_FILE)}, which no disk "
+            "holds"
+        )
 
 
 def _is_strong_date(modified: str, date: str) -> bool:

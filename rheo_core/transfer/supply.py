@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from rheo_core.domain.exceptions import ProtocolError, TooLargeError, WebPageError
+from rheo_core.domain.media_types import is_message, is_page_instead, media_type
 from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
 
 from .hosts import Hosts
 from .limits import Limits, Throttle
-from .plan import Validator
+from .plan import Plan, Validator
 from .request import Request
 from .segments import Segment
 from .sources import Source, Sources
@@ -27,7 +29,8 @@ class TransferOptions:
 
     A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
     `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
-    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute.
+    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute. A file
+    of more than `max_size` bytes is refused.
     """
 
     timeout: float | None = None
@@ -39,6 +42,7 @@ class TransferOptions:
     durable: bool = True
     server_time: bool = False
     origin: bool = False
+    max_size: int | None = None
 
     @property
     def timeouts(self) -> aiohttp.ClientTimeout:
@@ -114,6 +118,50 @@ class Supply:
         if version is None and source is self.sources.own:
             version = state.validator  # that it began with, most likely from here
         return version if version is not None and version.if_range is not None else None
+
+    def check_page(self, plan: Plan, state: PartState) -> None:
+        """See that a reply with the whole brings the file, and not a page in its place.
+
+        A sign-in page must neither replace bytes that are there nor pass for the file.
+
+        Raises:
+            WebPageError: it does not.
+        """
+        config = self.record.config
+        if config.accept_html or plan.is_attachment or not is_message(plan.type):
+            return
+        record = self.record
+        recorded = state.media_type or record.tries.media_type or media_type(config.type)
+        is_kept = state.validator.if_range is not None and record.bytes_downloaded > 0
+        if is_page_instead(plan.type, recorded, config.names, bytes_are_there=is_kept):
+            raise WebPageError(plan.type or "", record.name, is_kept=is_kept)
+
+    def check_size(self, size: int) -> None:
+        """See that a file of `size` bytes may be what was asked for.
+
+        Raises:
+            TooLargeError: the user does not want so much.
+            ProtocolError: another size was expected.
+        """
+        limit, config = self.options.max_size, self.record.config
+        if limit is not None and size > limit:
+            raise TooLargeError(limit, size)
+        wanted = config.size_bytes
+        if wanted is not None and size != wanted:
+            raise ProtocolError(f"the server offers {size} bytes, {wanted} were expected")
+        if config.pieces is not None:
+            try:
+                config.pieces.check_size(size)
+            except ValueError as error:
+                raise ProtocolError(f"the server offers another file: {error}") from None
+
+    def check_growth(self, size: int) -> None:
+        """As `check_size`, for a body of unknown length of which `size` bytes have come."""
+        limit, wanted = self.options.max_size, self.record.config.size_bytes
+        if limit is not None and size > limit:
+            raise TooLargeError(limit)
+        if wanted is not None and size > wanted:
+            raise ProtocolError(f"the server sends more than the {wanted} bytes that were expected")
 
     def throttle(self, source: Source) -> Throttle:
         """What connections to a source take from."""

@@ -137,10 +137,13 @@ class Transfer:
         asked = SegmentMap(part.state.total, part.state.written).first()
         async with await self._ask(asked, part.state) as reply:
             plan = reply.plan
+            if not plan.partial:
+                self._supply.check_page(plan, part.state)
             # Before anything can fail: who waits for room wants to know how much.
             expected = self._record.config.size_bytes
             self._record.total_bytes = expected if plan.total is None else plan.total
-            self._check_size(plan.total)
+            if plan.total is not None:
+                self._supply.check_size(plan.total)
             if not plan.partial:
                 if self._goes_on(part, plan):
                     return False, part
@@ -148,7 +151,8 @@ class Transfer:
                 before, part = part, await self._place(plan)
                 if part is not before and _continues(plan, part.state):
                     return False, part
-                part.expect(plan.total, plan.validator, plan.promised, plan.modified)
+                part.expect(plan.total, plan.validator, plan.promised, plan.modified, plan.type)
+                self._record.tries.media_type = plan.type or self._record.tries.media_type
                 self.sources.main.version = plan.validator
                 if not part.can_hold(plan.total):
                     await self._disk.run(part.begin)
@@ -182,22 +186,10 @@ class Transfer:
         await Crew(self._supply, self._disk, part, segments).run(segments.first(), reply)
         return segments.written()
 
-    def _check_size(self, size: int | None) -> None:
-        """A page that asks to sign in must not pass for the file."""
-        wanted = self._record.config.size_bytes
-        if wanted is not None and size is not None and size != wanted:
-            raise ProtocolError(f"the server offers {size} bytes, {wanted} were expected")
-        pieces = self._record.config.pieces
-        if size is not None and pieces is not None:
-            try:
-                pieces.check_size(size)
-            except ValueError as error:
-                raise ProtocolError(f"the server offers another file: {error}") from None
-
     async def _check_whole(self, part: PartFile, size: int) -> None:
         """Only now the size of a body without a length is known."""
         try:
-            self._check_size(size)
+            self._supply.check_size(size)
         except ProtocolError:
             await self._begin_again(part)
             raise

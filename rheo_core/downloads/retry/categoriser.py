@@ -12,7 +12,9 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     IncompleteError,
     RequestOptionsError,
+    TooLargeError,
     TooManyRedirectsError,
+    WebPageError,
 )
 from rheo_core.domain.retry import ErrorCategory, RetryPolicy
 
@@ -33,6 +35,8 @@ class ErrorCategoriser:
             case (
                 CertificateError()
                 | RequestOptionsError()
+                | TooLargeError()
+                | WebPageError()
                 | TooManyRedirectsError()
                 | DestinationError()
                 | FileExistsError()

@@ -1,0 +1,107 @@
+"""Media types and names of files: when a web page came in the place of a file."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
+
+_TYPE = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})\s*(?:[;,]|$)", re.A)
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_MESSAGES = ("text/", "application/json", "application/xml", "application/problem")
+
+# `mimetypes` of the standard library is no base for this: it reads files of the system, so that a
+# link would be judged differently on two machines, and knows neither .7z, .iso nor .flac.
+_ARCHIVES = """
+    7z ace apk appimage ar arj br bz2 cab conda cpio crate crx deb dmp dwz egg exe flatpak gem
+    gz hqx ipa jar lha lrz lz lz4 lzh lzma lzo msi msix nupkg pkg rar rpm run sea sit snap sz
+    tar taz tbz tbz2 tgz tlz txz tzst udeb vsix war whl xapk xpi xz z zip zipx zst
+"""
+_DISK_IMAGES = "dmg hdd img iso mdf nrg ova ovf qcow qcow2 squashfs toast vdi vhd vhdx vmdk wim"
+_IMAGES = """
+    ai arw avif bmp cr2 cr3 cur dds dng emf eps exr gif heic heif hdr ico icns indd j2k jfif jp2
+    jpe jpeg jpg jxl nef orf pcx pgm png pnm ppm psb psd raf raw rw2 svg svgz tga tif tiff webp
+    wmf xbm xcf xpm
+"""
+_AUDIO = """
+    aac ac3 aif aifc aiff alac amr ape au caf dsf dts flac m4a m4b m4r mid midi mka mp2 mp3 mpc
+    oga ogg opus ra spx tak tta voc wav wma wv
+"""
+_VIDEO = """
+    3g2 3gp asf avi divx f4v flv m2ts m2v m4v mkv mov mp4 mpe mpeg mpg mts mxf ogm ogv qt rm
+    rmvb ts vob webm wmv
+"""
+_DOCUMENTS = """
+    azw azw3 cbr cbz chm djvu doc docm docx dot dotx epub fb2 key mobi numbers odf odg odp ods
+    odt pages pdf pot potx pps ppsx ppt pptm pptx ps rtf vsd vsdx xls xlsb xlsm xlsx xps
+"""
+_DATA = """
+    arrow avro bam bcf bin bson cdf ckpt csv cram dat dbf db dta fasta fastq feather fit fits
+    gguf ggml gpkg gpx grib grib2 h5 hdf hdf5 json jsonl kmz las laz lmdb mat mbtiles mdb ndjson
+    nc npy npz onnx orc parquet pb pbf pcap pcapng pickle pkl pt pth pyz rdata rds safetensors
+    sav shp sql sqlite sqlite3 tfrecord tflite torrent tsv wasm whl
+"""
+_FILES = frozenset(
+    " ".join((_ARCHIVES, _DISK_IMAGES, _IMAGES, _AUDIO, _VIDEO, _DOCUMENTS, _DATA)).split()
+)
+"""Last extensions of names of which no web page is the content."""
+
+
+def media_type(header: str | None) -> str | None:
+    """The media type of a Content-Type field, in lower case; None where it tells none.
+
+    Where several came as one, the first counts.
+    """
+    match = _TYPE.match((header or "").lower())
+    return match[1] if match else None
+
+
+def is_page(type: str | None) -> bool:
+    """Whether a media type is that of a web page."""
+    return type in _PAGES
+
+
+def is_message(type: str | None) -> bool:
+    """Whether people or programs read a type as text: pages, and what an API says of an error."""
+    return type is not None and (is_page(type) or type.startswith(_MESSAGES))
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name says that its file is no web page, such as `a.zip`, `a.tar.gz`, `a.7z.001`.
+
+    That is: an archive or a program, a disk image, an image, audio, video, a document or data.
+    """
+    extensions = name.strip(" .").lower().split(".")[1:]
+    while extensions and extensions[-1].isdigit():
+        extensions.pop()  # one of several volumes
+    return bool(extensions) and extensions[-1] in _FILES
+
+
+def is_page_name(name: str) -> bool:
+    """Whether a name says that its file is a web page."""
+    return name.strip(" .").lower().endswith((".html", ".htm", ".xhtml", ".xht"))
+
+
+def name_in_path(url: str) -> str:
+    """The last segment of a URL's path, decoded; "" where the path ends with a slash."""
+    path = unquote(urlsplit(url).path, errors="replace").replace("\\", "/")
+    return path.rpartition("/")[2].partition(";")[0]
+
+
+def is_page_instead(
+    came: str | None, recorded: str | None, names: Iterable[str], *, bytes_are_there: bool
+) -> bool:
+    """Whether a reply brings a page, such as to sign in, in the place of the file.
+
+    Args:
+        came: the reply's media type.
+        recorded: that of the file, as an earlier reply or the user tells it.
+        names: what the file is called in what was asked for; the first counts most.
+        bytes_are_there: whether a part of the file would go for it. Then any text is refused where
+            something else was begun: an API says in JSON that a token has expired.
+    """
+    if recorded is None:
+        first, *others = names
+        wants_page = is_page_name(first)  # `--filename a.html`, whatever the link says
+        return is_page(came) and not wants_page and any(map(is_file_name, (first, *others)))
+    if bytes_are_there and is_message(came) and not is_message(recorded):
+        return True
+    return is_page(came) and not is_page(recorded)
