@@ -87,14 +87,18 @@ class WebPageError(DownloadError):
 
     _SIGN = " came instead of the file"
 
-    def __init__(self, media_type: str, name: str, *, is_kept: bool = False) -> None:
+    def __init__(
+        self, media_type: str, name: str, size: int | None = None, *, is_kept: bool = False
+    ) -> None:
         self.media_type = media_type  # of the page
         self.name = name  # of the file that was expected
+        self.size = size  # of the page, bytes; None: unknown
         self.is_kept = is_kept  # whether some of the file is there, for another attempt
         what = "a web page" if "html" in media_type else "a text"
+        facts = media_type if size is None else f"{media_type}, {size:,} bytes"
         stay = "; what is there of the file is kept" if is_kept else ""
         super().__init__(
-            f"{what} ({media_type}){self._SIGN}: the link may have expired, or want a login{stay}"
+            f"{what} ({facts}){self._SIGN}: the link may have expired, or want a login{stay}"
         )
 
     @classmethod
@@ -212,16 +216,20 @@ class HashMismatchError(FileValidationError):
         file_path: Path,
         bad_pieces: int = 0,
         pieces: int = 0,
+        page: str | None = None,
     ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
         self.file_path = file_path
         self.bad_pieces = bad_pieces
         self.pieces = pieces
+        self.page = page  # media type of the web page that came; None: something else came
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
         problem = f"expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
             problem = f"{bad_pieces:,} of {pieces:,} pieces stay bad, whoever sends them"
+        if page is not None:
+            problem += f"; a web page ({page}) came: the link may have expired, or want a login"
         super().__init__(f"hash mismatch for {file_path.name}: {problem}")
 
 

@@ -11,6 +11,7 @@ from rheo_core.domain.exceptions import (
     HashMismatchError,
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
+from rheo_core.domain.media_types import is_page
 from rheo_core.domain.text import printable
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
@@ -172,6 +173,7 @@ class Verification:
 
     async def _rejected(self, part: PartFile) -> HashMismatchError:
         """The whole is of no use."""
+        came = part.state.media_type
         await self._drop(part)
         result = self._record.tries.validation
         assert result is not None
@@ -179,6 +181,7 @@ class Verification:
             expected_hash=result.expected_hash,
             calculated_hash=result.calculated_hash,
             file_path=part.destination,
+            page=came if is_page(came) else None,
         )
 
     async def _drop(self, part: PartFile) -> None:

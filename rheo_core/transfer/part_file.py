@@ -313,8 +313,8 @@ class PartFile:
         if missing <= 0 or not disk.f_blocks:  # some file systems do not know their size
             return
         if size > (whole := disk.f_blocks * disk.f_frsize):
-            problem = f"a file of {size_text(size)} is larger than its disk of {size_text(whole)}"
-            raise DestinationError(self.path, problem)
+            facts = f"the file has {size_text(size)}, the disk {size_text(whole)} in all"
+            raise DestinationError(self.path, f"disk full by {missing:,} bytes: {facts}")
         raise DiskFullError(self.path, missing)
 
     def _keep_reserve(self, count: int) -> None:

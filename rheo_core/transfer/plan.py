@@ -65,7 +65,7 @@ class Plan:
     promised: HashConfig | None = None  # checksum of the whole file
     modified: int | None = None  # Last-Modified, seconds since the epoch
     type: str | None = None  # its media type, such as text/html, in lower case
-    is_attachment: bool = False  # Content-Disposition calls it a file
+    is_attachment: bool = False  # Content-Disposition calls it a file, and does not name it
 
 
 class RangeRefusedError(ProtocolError):
@@ -123,7 +123,7 @@ def read_plan(
             modified=_modified(headers),
             type=media_type(headers.get("Content-Type")),
             # `inline` alone says nothing: it is what holds without the field (RFC 6266 4.2).
-            is_attachment=name is not None or disposition.lower().lstrip().startswith("attachment"),
+            is_attachment=name is None and disposition.lower().lstrip().startswith("attachment"),
         )
     if status == HTTPStatus.PARTIAL_CONTENT:
         return _read_partial(headers, content_length, offset, validator, name)

@@ -122,19 +122,23 @@ class Supply:
     def check_page(self, plan: Plan, state: PartState) -> None:
         """See that a reply with the whole brings the file, and not a page in its place.
 
-        A sign-in page must neither replace bytes that are there nor pass for the file.
+        A sign-in page must neither replace bytes that are there nor pass for the file. Where it
+        replaces none and a checksum is known, that is the better judge.
 
         Raises:
             WebPageError: it does not.
         """
         config = self.record.config
-        if config.accept_html or plan.is_attachment or not is_message(plan.type):
+        is_named = plan.name is not None or plan.is_attachment
+        if is_named or config.accept_html or not is_message(plan.type):
             return
         record = self.record
         recorded = state.media_type or record.tries.media_type or media_type(config.type)
         is_kept = state.validator.if_range is not None and record.bytes_downloaded > 0
+        if self.is_vouched and not is_kept:
+            return
         if is_page_instead(plan.type, recorded, config.names, bytes_are_there=is_kept):
-            raise WebPageError(plan.type or "", record.name, is_kept=is_kept)
+            raise WebPageError(plan.type or "", record.name, plan.total, is_kept=is_kept)
 
     def check_size(self, size: int) -> None:
         """See that a file of `size` bytes may be what was asked for.

@@ -59,6 +59,7 @@ async def test_nothing_follows_a_batch_that_was_not_written(
             disk=disk,
             throttle=Limits().throttle("f", None, "example.org:80"),
             batch_bytes=lambda: 1000,
+            check_growth=lambda _: None,
         )
     )
     await is_beginning.wait()

@@ -31,7 +31,7 @@ class Disk:
         monkeypatch.setattr(os, "statvfs", lambda _: self._seen())
 
     def _seen(self) -> SimpleNamespace:
-        return SimpleNamespace(f_bavail=self.free, f_frsize=1, f_blocks=1)
+        return SimpleNamespace(f_bavail=self.free, f_frsize=1, f_blocks=100_000_000)
 
 
 @pytest.fixture

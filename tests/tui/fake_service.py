@@ -178,6 +178,11 @@ class FakeService:
             return None
         return Path(f"{self.rows[download_id].destination}.unverified")
 
+    async def accept_html(self, download_id: str) -> bool:
+        self._record("accept_html", download_id)
+        self.change(download_id, status=DownloadStatus.QUEUED, error=None)
+        return True
+
     async def replace_url(self, download_id: str, url: str) -> bool:
         self._record("replace_url", (download_id, url))
         new = normalise_url(url)

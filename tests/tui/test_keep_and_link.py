@@ -24,7 +24,7 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
     async with running() as app:
         first, _, third = await app.fill()
         await app.press("w")
-        assert "it has not failed a hash check" in app.notices()
+        assert "nothing was refused: neither a wrong hash nor a web page" in app.notices()
         app.service.fail(first, "404 Not Found")
         await app.update()
         await app.press("w")
@@ -47,7 +47,7 @@ async def test_what_keep_cannot_do_is_told() -> None:
         await app.update()
         app.service.fail_with = DownloadError("the disk is full")
         await app.press("w")
-        told = "Keep the data despite the hash did not work: the disk is full."
+        told = "Take it all the same did not work: the disk is full."
         await app.until(lambda: told in app.notices())
         app.service.unkept = True
         await app.press("w")
@@ -58,7 +58,7 @@ async def test_keep_from_the_command_line() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         await app.command(f"keep {first[:6]}")
-        assert "it has not failed a hash check" in app.notices()
+        assert "nothing was refused: neither a wrong hash nor a web page" in app.notices()
         refuse(app, first)
         await app.update()
         await app.command(f"keep {first[:6]}")
