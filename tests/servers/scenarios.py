@@ -222,3 +222,26 @@ def damaged(body: bytes, *ranges: tuple[int, int]) -> bytes:
     for start, end in ranges:
         spoilt[start:end] = bytes(byte ^ 0xFF for byte in body[start:end])
     return bytes(spoilt)
+
+
+def page(
+    text: bytes = b"<html><title>Please sign in</title></html>", **headers: object
+) -> Behaviour:
+    """A web page with status 200, as servers send it where a link has expired."""
+    return answer("200 OK", text, **{"Content_Type": "text/html; charset=utf-8", **headers})
+
+
+def endless(framing: str = "close", **headers: object) -> Behaviour:
+    """A body without a length that never ends: up to the end of the connection, or chunked."""
+    portion = bytes(256 << 10)
+    piece = (
+        b"".join(in_chunks(portion, len(portion), last=b"")) if framing == "chunked" else portion
+    )
+    said = {"Transfer_Encoding": "chunked"} if framing == "chunked" else {"Connection": "close"}
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.head(**said, **headers)
+        while True:
+            await exchange.send(piece)
+
+    return behave
