@@ -31,14 +31,15 @@ def fill(folder: Path, *, leave: int = 0) -> Path:
     """Fill the disk of `folder` but for `leave` bytes; returns the file to be removed again."""
     filler = folder / "filler"
     with filler.open("wb") as file:
-        while (room := _room(folder) - leave) > 0:
+        while (room := free_bytes(folder) - leave) > 0:
             with suppress(OSError):  # the program under test wrote something meanwhile
                 os.posix_fallocate(file.fileno(), 0, room)
                 break
     return filler
 
 
-def _room(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """Bytes that are free on the disk of `folder`."""
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize
 

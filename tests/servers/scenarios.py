@@ -245,3 +245,14 @@ def endless(framing: str = "close", **headers: object) -> Behaviour:
             await exchange.send(piece)
 
     return behave
+
+
+def serving_until_close(body: bytes, **headers: object) -> Behaviour:
+    """The body up to the end of the connection."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.head(Connection="close", **headers)
+        await exchange.send(body)
+        await exchange.close()
+
+    return behave

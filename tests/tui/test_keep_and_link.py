@@ -4,7 +4,13 @@ import pytest
 from textual import events
 from textual.widgets import Input, Static
 
-from rheo_core.domain import DownloadError, DownloadStatus, HashAlgorithm, ValidationResult
+from rheo_core.domain import (
+    DownloadError,
+    DownloadStatus,
+    HashAlgorithm,
+    ValidationResult,
+    WebPageError,
+)
 from rheo_tui.screens.link import LinkScreen
 from tests.tui.driving import Driver, running
 
@@ -38,6 +44,24 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
         await app.press("*", "w")
         await app.until(lambda: "Kept the data of 2 downloads." in app.notices())
         assert app.called("keep") == [first, first, third]
+
+
+async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
+    async with running() as app:
+        first, second, third = await app.fill()
+        for row in (first, second):
+            app.service.fail(row, str(WebPageError("text/html", "a.zip")))
+        refuse(app, third)
+        await app.update()
+        await app.press("w")
+        await app.until(lambda: app.called("accept_html") == [first])
+        assert not app.called("keep")
+        await app.update()
+        await app.press("*", "w")
+        await app.until(lambda: app.called("accept_html") == [first, second])
+        assert app.called("keep") == [third]
+        told = "1 download: what comes is taken, page or not. Kept as file-00002.iso.unverified."
+        await app.until(lambda: told in app.notices())
 
 
 async def test_what_keep_cannot_do_is_told() -> None:

@@ -1,0 +1,291 @@
+"""Lengths that nobody can mean, lengths that the user does not want, and none at all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
+from rheo_core.domain.sizes import LARGEST_FILE
+from rheo_core.downloads import RetryHandler, room
+from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
+from tests.faults.disk import fill, free_bytes, small_disk, state_of
+from tests.faults.oracle import Scene
+from tests.faults.program import Home
+from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import answer, chunked, cut, endless, in_turn, raw, serving_until_close
+
+Until = Callable[..., Awaitable[None]]
+
+MB = 1_000_000
+BODY = body_of(600_000)
+AT = 200_000
+V1 = {"ETag": '"v1"'}
+ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, LARGEST_FILE + 1]
+LIE = "more than 9.0 PB, which no disk holds"
+
+
+def promising(size: int) -> Behaviour:
+    return raw(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode(), b"some")
+
+
+# Lengths beyond any disk
+
+
+@pytest.mark.parametrize("size", ABSURD)
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_length_beyond_any_disk_is_the_servers_lie(
+    scene: Scene, size: int, waits: bool
+) -> None:
+    outcome = await scene.fetch(promising(size), wait_for_room=waits)
+    outcome.failed(LIE, requests=1)
+    assert outcome.journal.names() == ["queued", "failed"]
+    assert outcome.journal.last("failed").error.exc_type.endswith(".ProtocolError")
+    assert str(size) not in outcome.error.replace(",", "")
+
+
+@pytest.mark.parametrize("size", [ABSURD[0], ABSURD[2]])
+async def test_the_command_does_not_take_it_for_a_full_disk(
+    server: MisbehavingServer, home: Home, tmp_path: Path, size: int
+) -> None:
+    url = server.on("/f", promising(size))
+    result = await home.rheo("download", url, "-o", tmp_path / "files", "--retries", 3)
+    assert result.code == 1 and result.told_once(LIE), result.err
+    assert "disk full" not in result.err and "retry" not in result.err
+    assert len(server.requests) == 1 and names_in(tmp_path / "files") == []
+
+
+@pytest.mark.parametrize("size", [*ABSURD, 10**19, 10**30])
+@pytest.mark.parametrize("status", ["206 Partial Content", "416 Range Not Satisfiable"])
+async def test_a_lie_about_the_rest_costs_no_byte(broken: Scene, size: int, status: str) -> None:
+    place = f"bytes {AT}-{size - 1}/{size}" if status.startswith("206") else f"bytes */{size}"
+    length = size - AT if size < 1 << 63 else 10
+    lies = raw(
+        f"HTTP/1.1 {status}\r\nContent-Range: {place}\r\nContent-Length: {length}\r\n"
+        f'ETag: "v1"\r\n\r\n'.encode()
+    )
+    outcome = await broken.resume(BODY, AT, lies, headers=V1)
+    outcome.failed(LIE, requests=2)
+    assert broken.part.read_bytes() == BODY[:AT]
+    (await broken.fetch(serving(BODY, **V1), BODY)).completed(BODY)
+    assert broken.server.requests[-1].range_start == AT
+
+
+@pytest.mark.parametrize("size", [LARGEST_FILE + 1, 1 << 62])
+async def test_a_list_cannot_name_such_a_size(
+    server: MisbehavingServer, home: Home, tmp_path: Path, size: int
+) -> None:
+    with pytest.raises(ValueError, match="size_bytes"):
+        FileConfig(url="http://example.org/f", size_bytes=size)
+    url = server.on("/f", serving(BODY))
+    metalink = (
+        '<?xml version="1.0"?><metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="f">'
+        f"<size>{size}</size><url>{url}</url></file></metalink>"
+    )
+    for text in (f'{{"url": "{url}", "size_bytes": {size}}}\n', metalink):
+        items = tmp_path / "list"
+        items.write_text(text)
+        result = await home.rheo("download", "-i", items, "-o", tmp_path / "files")
+        assert result.code == 1 and result.told_once("size"), result.err
+    assert server.requests == []
+
+
+# Lengths that are honest and do not fit
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 24 * MB) as path:
+        yield path
+
+
+@pytest.mark.parametrize("size", [25 * MB, 300 * 10**9, LARGEST_FILE])
+async def test_nobody_waits_for_room_on_a_disk_that_is_too_small(
+    server: MisbehavingServer, home: Home, disk: Path, size: int
+) -> None:
+    config = FileConfig(url=server.on("/f", promising(size)))
+    manager, journal = await fetch(disk, [config], wait_for_room=True)
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    assert "the disk 24.0 MB in all" in error_of(manager, config)
+    assert journal.names() == ["queued", "failed"] and names_in(disk) == []
+    result = await home.rheo("download", config.url, "-o", disk)
+    assert result.code == 4 and result.told_once("disk full by "), result.err
+
+
+# No length
+
+
+@pytest.mark.parametrize("framing", ["close", "chunked"])
+async def test_a_body_without_an_end_does_not_fill_the_disk(
+    server: MisbehavingServer, home: Home, disk: Path, framing: str
+) -> None:
+    least = free_bytes(disk)
+    watching = True
+
+    async def watch() -> None:
+        nonlocal least
+        while watching:
+            least = min(least, free_bytes(disk))
+            await asyncio.sleep(0)
+
+    watcher = asyncio.create_task(watch())
+    result = await home.rheo("download", server.on("/f", endless(framing)), "-o", disk)
+    watching = False
+    await watcher
+    assert result.code == 4 and result.told_once("disk full"), result.err
+    assert "the length is unknown, and 2.4 MB stay free" in result.err
+    assert least >= 2 * MB and "retry" not in result.err
+    assert names_in(disk) == [] and len(server.requests) == 1
+
+
+@pytest.mark.parametrize("framing", ["close", "chunked"])
+@pytest.mark.parametrize("headers", [{}, V1])
+async def test_a_body_without_an_end_is_not_begun_again_for_ever(
+    server: MisbehavingServer,
+    disk: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    framing: str,
+    headers: dict[str, object],
+) -> None:
+    monkeypatch.setattr(room, "_INTERVAL", 0.01)
+    monkeypatch.setattr(room, "_LONGEST", 0.01)
+    filler = fill(disk, leave=12 * MB)
+    config = FileConfig(url=server.on("/f", endless(framing, **headers)))
+    async with DownloadManager(download_dir=disk, wait_for_room=True) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await until(lambda: status_of(manager, config) is DownloadStatus.PAUSED)
+        keeper = manager._worker.room
+        assert keeper is not None
+        for _ in range(5):
+            await keeper.look()
+        assert journal.names().count("paused") == 1 and len(server.requests) == 1
+
+        filler.unlink()  # clearly more room than before
+        await until(lambda: journal.names().count("paused") == 2)
+        for _ in range(5):
+            await keeper.look()
+        assert len(server.requests) == 2
+        await manager.cancel(config.id)
+
+
+async def test_it_goes_on_where_it_can_once_there_is_clearly_more_room(
+    server: MisbehavingServer, disk: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_INTERVAL", 0.01)
+    monkeypatch.setattr(room, "_LONGEST", 0.01)
+    body, filler = body_of(10 * MB), fill(disk, leave=8 * MB)
+
+    async def behave(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        await (chunked(body, **V1)(exchange) if start is None else exchange.serve(body, **V1))
+
+    config = FileConfig(url=server.on("/f", behave))
+    async with DownloadManager(download_dir=disk, wait_for_room=True, chunk_size=65536) as manager:
+        await manager.add([config])
+        await until(lambda: status_of(manager, config) is DownloadStatus.PAUSED)
+        kept = state_of(disk / "f.part").offset
+        assert 0 < kept <= 8 * MB - 2 * MB
+        filler.unlink()
+        await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
+    assert [r.range_start for r in server.requests] == [None, kept]
+    assert (disk / "f").read_bytes() == body
+
+
+async def test_the_user_need_not_wait_for_more_room(
+    server: MisbehavingServer, disk: Path, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/f", in_turn(endless(), chunked(BODY))))
+    async with DownloadManager(download_dir=disk, wait_for_room=True) as manager:
+        await manager.add([config])
+        await until(lambda: status_of(manager, config) is DownloadStatus.PAUSED)
+        await manager.resume(config.id)
+        await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
+    assert (disk / "f").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("leave", [3 * MB, MB])
+async def test_little_files_without_a_length_find_room_on_a_disk_that_is_nearly_full(
+    server: MisbehavingServer, disk: Path, leave: int
+) -> None:
+    fill(disk, leave=leave)
+    body = body_of(leave // 4)
+    config = FileConfig(url=server.on("/f", chunked(body)))
+    manager, _ = await fetch(disk, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (disk / "f").read_bytes() == body
+
+
+async def test_a_body_that_goes_beyond_the_size_that_is_known_is_stopped(scene: Scene) -> None:
+    config = scene.config(size_bytes=MB)
+    outcome = await scene.fetch(endless(), config=config, chunk_size=65536)
+    outcome.failed("sends more than the 1000000 bytes that were expected", requests=1)
+
+
+# A size that the user allows
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_a_file_larger_than_allowed_is_refused(
+    scene: Scene, framing: str, connections: int
+) -> None:
+    behaviour = {
+        "length": serving(BODY, **V1),
+        "chunked": chunked(BODY),
+        "close": serving_until_close(BODY),
+    }[framing]
+    policy = RetryPolicy(retry_unknown_errors=True)
+    handler = RetryHandler(RetryConfig(base_delay=0.01, policy=policy))
+    options = {"connections": connections, "chunk_size": 65536, "retry_handler": handler}
+    outcome = await scene.fetch(behaviour, BODY, max_size=len(BODY) - 1, **options)
+    has = "600,000 bytes" if framing == "length" else "more than 599,999 bytes"
+    outcome.failed(f"the file has {has}; max_size allows 599,999", requests=1)
+    assert not scene.part.exists()
+    (await scene.fetch(behaviour, BODY, max_size=len(BODY), **options)).completed(BODY)
+
+
+async def test_what_came_of_a_file_that_is_too_large_stays_for_another_limit(
+    scene: Scene,
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        await (chunked(BODY, **V1)(exchange) if start is None else exchange.serve(BODY, **V1))
+
+    outcome = await scene.fetch(behave, BODY, max_size=500_000, chunk_size=65536)
+    outcome.failed("max_size allows 500,000", requests=1)
+    assert 0 < state_of(scene.part).offset <= 500_000
+    (await scene.fetch(behave, BODY, max_size=400_000)).failed("the file has 600,000 bytes")
+    (await scene.fetch(behave, BODY)).completed(BODY)
+    assert scene.server.requests[-1].range_start
+
+
+async def test_the_flag_and_the_setting_say_how_large_a_file_may_be(
+    server: MisbehavingServer, home: Home, tmp_path: Path
+) -> None:
+    url = server.on("/f", serving(BODY))
+    line = ("download", url, "-o", tmp_path / "files")
+    result = await home.rheo(*line, "--max-size", "500K", "--retries", 3)
+    assert result.code == 1 and result.told_once("max_size allows 500,000"), result.err
+    assert len(server.requests) == 1 and names_in(tmp_path / "files") == []
+    by_setting = Home(home.path, {"max_size": "0.5M"})
+    assert (await by_setting.rheo(*line)).code == 1
+    for wrong in ("much", "-1"):
+        result = await home.rheo(*line, "--max-size", wrong)
+        assert result.code == 2 and result.told_once("--max-size"), result.err
+    assert (await by_setting.rheo(*line, "--max-size", "off")).code == 0
+    assert (tmp_path / "files" / "f").read_bytes() == BODY
+
+
+async def test_the_limit_holds_for_mirrors_and_for_what_is_resumed(scene: Scene) -> None:
+    mirror = scene.server.on("/mirror", serving(BODY, **V1))
+    first = cut(BODY, AT, **V1)
+    config = scene.config(mirrors=(mirror,))
+    outcome = await scene.fetch(
+        in_turn(first, answer("404 Not Found")), BODY, config=config, max_size=500_000
+    )
+    outcome.failed("max_size allows 500,000")
+    assert not scene.final.exists()
