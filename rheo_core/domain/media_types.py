@@ -100,8 +100,9 @@ def is_page_instead(
     """
     if recorded is None:
         first, *others = names
-        wants_page = is_page_name(first)  # `--filename a.html`, whatever the link says
-        return is_page(came) and not wants_page and any(map(is_file_name, (first, *others)))
+        if is_page_name(first):  # `--filename a.html`, whatever the link says
+            return False
+        return is_page(came) and (bytes_are_there or any(map(is_file_name, (first, *others))))
     if bytes_are_there and is_message(came) and not is_message(recorded):
         return True
     return is_page(came) and not is_page(recorded)

@@ -9,6 +9,7 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     DownloadTimeoutError,
     ProtocolError,
+    WebPageError,
 )
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
@@ -138,7 +139,7 @@ class Transfer:
         async with await self._ask(asked, part.state) as reply:
             plan = reply.plan
             if not plan.partial:
-                self._supply.check_page(plan, part.state)
+                self._check_page(plan, part.state)
             # Before anything can fail: who waits for room wants to know how much.
             expected = self._record.config.size_bytes
             self._record.total_bytes = expected if plan.total is None else plan.total
@@ -197,6 +198,14 @@ class Transfer:
     async def _begin_again(self, part: PartFile) -> None:
         part.expect(None, Validator())
         await self._disk.run(part.begin)
+
+    def _check_page(self, plan: Plan, state: PartState) -> None:
+        """See that the reply is no page in the place of the file."""
+        try:
+            self._supply.check_page(plan, state)
+        except WebPageError:
+            self._check_replaced(state)  # which says more of a new link
+            raise
 
     def _check_replaced(self, state: PartState) -> None:
         """A link that the user put in the place of an expired one must not cost the bytes."""

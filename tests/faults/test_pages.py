@@ -106,6 +106,23 @@ async def test_a_page_on_resume_is_an_error_of_the_command(
     assert (folder / "get").read_bytes() == BODY and server.requests[-1].range_start
 
 
+@pytest.mark.parametrize("kind", ["page", "page with an ETag", "redirect"])
+async def test_a_page_does_not_replace_what_came_without_a_type(broken: Scene, kind: str) -> None:
+    log_in_needed(broken)
+    broken.path, broken.name = "/get", "get"
+    (await broken.resume(BODY, AT, PAGES[kind], headers=V1)).failed(SAYS)
+    assert broken.part.read_bytes() == BODY[:AT]
+    (await broken.fetch(serving(BODY, **V1), BODY)).completed(BODY)
+    assert broken.server.requests[-1].range_start == AT
+
+
+async def test_a_new_link_that_leads_to_a_page_costs_no_byte(scene: Scene) -> None:
+    await scene.begin(BODY, AT, **FACTS)
+    config = scene.config(fetch_url=scene.server.on("/new", PAGES["page"]))
+    (await scene.fetch(None, BODY, config=config)).failed("the new link offers another file")
+    assert scene.part.read_bytes() == BODY[:AT]
+
+
 async def test_a_changed_file_of_the_same_kind_begins_again(broken: Scene) -> None:
     new = body_of(500_000, "new")
     facts = {"ETag": '"v2"', "Content_Type": "application/zip"}
