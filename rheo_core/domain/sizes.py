@@ -7,8 +7,8 @@ _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _OFF = {"off", "none", "0"}
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
-LARGEST_FILE = 1 << 53
-"""Bytes, 9 PB: no disk holds a larger file, and whatever reads JSON takes it for exact."""
+LARGEST_FILE = 10**17
+"""Bytes, 100 PB: no disk holds a larger file."""
 
 
 def parse_size(text: str) -> int:

@@ -68,12 +68,15 @@ def _event(number: int, url: str) -> Found:
 
 
 def _config(number: int, value: dict[str, Any]) -> Found:
-    known = FileConfig.model_fields.keys() - {"accept_html"}  # that is for the user to say
-    unknown = sorted(printable(name[:40]) for name in value if name not in known and name != "id")
+    known = FileConfig.model_fields.keys()
+    ignored = {name for name in value if name not in known and name != "id"}
+    if value.pop("accept_html", False):  # that is for the user to say
+        ignored.add("accept_html")
     fields = {name: field for name, field in value.items() if name in known}
     if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):
         place_fields(name, "filename")
         raise ValueError(f"filename {printable(name[:200])!r} must have no folders; "
                          "destination_subdir is for them")  # fmt: skip
-    note = f"ignored: {', '.join(unknown[:10])}" if unknown else ""
+    names = sorted(printable(name[:40]) for name in ignored)
+    note = f"ignored: {', '.join(names[:10])}" if names else ""
     return Found(number, redact_url(value["url"]), fields, form=_FORM, note=note)

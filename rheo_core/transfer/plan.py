@@ -17,9 +17,9 @@ from .digests import digest_of
 from .naming import filename_from_disposition
 
 _CONTENT_RANGE = re.compile(
-    r"bytes[ ]+(\d{1,40})-(\d{1,40})/(\d{1,40}|\*)", re.ASCII | re.IGNORECASE
+    r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
 )
-_NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,40})", re.ASCII | re.IGNORECASE)
+_NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 _STRONG_AFTER_SECONDS = 60
 """RFC 9110 8.8.2.2 wants Date later than Last-Modified by enough to rule out a second change."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_core.domain.sizes import parse_rate, parse_size
+from rheo_core.domain.sizes import parse_rate, parse_size, size_text
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,20 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 def test_no_text_makes_another_error(text: str) -> None:
     with suppress(ValueError):
         assert parse_size(text) >= 0
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (2_540_000, "2.5 MB"),
+        (1 << 30, "1.1 GB"),
+        (10**17, "100.0 PB"),
+        (1 << 63, "9.2 EB"),
+        (10**22, "10,000.0 EB"),
+    ],
+)
+def test_sizes_for_people(size: int, text: str) -> None:
+    assert size_text(size) == text

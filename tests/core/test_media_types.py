@@ -1,0 +1,100 @@
+"""When a web page came in the place of a file."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core.domain.media_types import (
+    is_file_name,
+    is_message,
+    is_page,
+    is_page_instead,
+    media_type,
+    name_in_path,
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "type"),
+    [
+        ("text/html", "text/html"),
+        (" Text/HTML ; charset=utf-8", "text/html"),
+        ("text/html;charset=utf-8", "text/html"),
+        ("text/html, text/html", "text/html"),
+        ("application/xhtml+xml", "application/xhtml+xml"),
+        ("application/vnd.ms-excel", "application/vnd.ms-excel"),
+        ("", None),
+        (None, None),
+        ("html", None),
+        ("text/", None),
+        ("text / html", None),
+        ("text/html charset=utf-8", None),
+        ("text/h\udc80ml", None),
+        (f"text/{'x' * 200}", None),
+    ],
+)
+def test_media_types(header: str | None, type: str | None) -> None:
+    assert media_type(header) == type
+
+
+@given(st.text())
+def test_a_media_type_fits_into_a_state(header: str) -> None:
+    told = media_type(header)
+    assert told is None or (told.isascii() and told.isprintable() and len(told) < 256)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://example.zip", ""),
+        ("http://example.zip/", ""),
+        ("http://h/a/b.zip", "b.zip"),
+        ("http://h/a%2Fb.zip?c.iso#d.iso", "b.zip"),
+        ("http://h/a%5Cb.zip", "b.zip"),
+        ("http://h/b.zip;v=1", "b.zip"),
+        ("http://h/b.zip/", ""),
+        ("http://h/%FF.zip", "\ufffd.zip"),
+    ],
+)
+def test_names_in_links(url: str, name: str) -> None:
+    assert name_in_path(url) == name
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.ZIP ", "a.tar.xz", "a.zip.001", ".zip", "a.zip..."])
+def test_names_of_files(name: str) -> None:
+    assert is_file_name(name) == (name != ".zip")
+
+
+@pytest.mark.parametrize("name", ["", "zip", "a", "a.html", "a.txt", "a.001", "1.2.3", "a.zip.sig"])
+def test_other_names(name: str) -> None:
+    assert not is_file_name(name)
+
+
+def test_pages_and_messages() -> None:
+    assert is_page("text/html") and is_message("text/html")
+    assert not is_page("application/json") and is_message("application/json")
+    assert is_message("application/problem+json") and is_message("text/plain")
+    assert not is_message("application/zip") and not is_message(None) and not is_page(None)
+
+
+@pytest.mark.parametrize(
+    ("came", "recorded", "name", "is_there", "is_instead"),
+    [
+        ("text/html", "application/zip", "a", False, True),
+        ("text/html", "application/xhtml+xml", "a.zip", True, False),
+        ("text/html", None, "a.zip", False, True),
+        ("text/html", None, "a", False, False),
+        ("text/html", None, "a", True, True),
+        ("text/html", None, "a.html", True, False),
+        ("application/json", "application/zip", "a", True, True),
+        ("application/json", "application/zip", "a", False, False),
+        ("application/json", "text/plain", "a", True, False),
+        ("application/json", None, "a.zip", True, False),
+        ("application/gzip", "application/zip", "a", True, False),
+        (None, "application/zip", "a.zip", True, False),
+    ],
+)
+def test_what_comes_instead(
+    came: str | None, recorded: str | None, name: str, is_there: bool, is_instead: bool
+) -> None:
+    assert is_page_instead(came, recorded, [name], bytes_are_there=is_there) is is_instead
