@@ -107,13 +107,13 @@ def can_move(row: DownloadSnapshot) -> bool:
 
 
 def has_wrong_hash(row: DownloadSnapshot) -> bool:
-    """Whether `row` failed only because its hash is another one."""
+    """True if `row` failed only because of its hash."""
     check = row.validation
     return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
 
 
 def can_keep(row: DownloadSnapshot) -> bool:
-    """Whether something came for `row` that was refused and may be taken all the same."""
+    """True if `row` failed and the user may accept what the server sent."""
     return has_wrong_hash(row) or row.got_page
 
 
@@ -139,8 +139,8 @@ _queued = _needs(
 
 _keep = _needs(
     can_keep,
-    lambda _: "nothing was refused: neither a wrong hash nor a web page",
-    "nothing was refused of any marked download",
+    lambda _: "it has not failed a hash check, nor because of a web page",
+    "no marked download has failed a hash check, nor because of a web page",
 )
 
 
@@ -192,9 +192,9 @@ ACTIONS: tuple[Action, ...] = (
         "Go on from another address; the bytes stay if they fit.", disabled=_changes(_replace_link),
     ),
     Action(
-        "keep", "w", "Take it all the same", "Downloads",
-        "Data with a wrong hash, as NAME.unverified; a web page that came instead of a file, by "
-        "asking for it again.", disabled=_keep,
+        "keep", "w", "Keep the data despite the hash", "Downloads",
+        "Save it as NAME.unverified. Or download a web page that was sent instead of the file.",
+        disabled=_keep,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",

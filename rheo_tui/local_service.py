@@ -215,7 +215,7 @@ class LocalService:
         return await self._manager.keep(download_id)
 
     async def accept_html(self, download_id: str) -> bool:
-        """Queue a failed one again and take the page that comes; False where it has not failed."""
+        """Queue a failed download again and save a web page; False if it has not failed."""
         return await self._manager.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:

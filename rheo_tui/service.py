@@ -127,9 +127,9 @@ class DownloadService(Protocol):
         """
 
     async def accept_html(self, download_id: str) -> bool:
-        """Queue a failed one again and take the web page that comes instead of its file.
+        """Queue a failed download again and save the web page that the server sends instead.
 
-        False where it has not failed.
+        Returns False if it has not failed.
         """
 
     async def replace_url(self, download_id: str, url: str) -> bool:

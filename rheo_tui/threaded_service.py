@@ -157,7 +157,7 @@ class ThreadedService:
         return await self._there(self._service.keep(download_id))
 
     async def accept_html(self, download_id: str) -> bool:
-        """Queue a failed one again and take the page that comes; False where it has not failed."""
+        """Queue a failed download again and save a web page; False if it has not failed."""
         return await self._there(self._service.accept_html(download_id))
 
     async def replace_url(self, download_id: str, url: str) -> bool:

@@ -70,14 +70,14 @@ class Verbs:
         return _several("Queued again:", ids)
 
     async def _keep(self, rows: Targets) -> str:
-        """Data with a wrong hash gets a name; a page that came instead of a file is fetched."""
+        """Save data with a wrong hash; download web pages that were refused."""
         pages = [row.id for row in rows if row.got_page and await self._service.accept_html(row.id)]
         hashed = [row for row in rows if has_wrong_hash(row) and not row.got_page]
         kept = [await self._service.keep(row.id) for row in hashed]
         paths = [path for path in kept if path is not None]
         told = []
         if pages:
-            told.append(f"{count_text(len(pages))}: what comes is taken, page or not.")
+            told.append(f"Queued again, web page or not: {count_text(len(pages))}.")
         if len(paths) == 1:
             told.append(f"Kept as {printable(paths[0].name)}.")
         elif paths:

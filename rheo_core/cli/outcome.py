@@ -43,8 +43,8 @@ def describe(event: DownloadEvent, name: str) -> str | None:
             checked = ", hash verified" if event.validation else ""
             return f"done      {name} ({format_size(event.total_bytes)}{speed}{checked})"
         case DownloadFailedEvent():
-            way_out = "; --accept-html saves it" if _is_page(event) else ""
-            return f"failed    {name}: {event.error.message}{way_out}"
+            hint = "; --accept-html saves the page" if _is_page(event) else ""
+            return f"failed    {name}: {event.error.message}{hint}"
         case DownloadSkippedEvent():
             return f"skipped   {name}: {event.reason.replace('_', ' ')}"
         case DownloadCancelledEvent():

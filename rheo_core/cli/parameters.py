@@ -96,14 +96,14 @@ MaxSize = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Take no file larger than this, such as 500M or 20G; it fails. off: any size.",
+        help="Largest file to download, such as 500M or 20G; a larger one fails. off: no limit.",
     ),
 ]
 AcceptHtml = Annotated[
     bool,
     typer.Option(
         "--accept-html",
-        help="Save a web page too where it comes instead of a file, such as for a .zip.",
+        help="Save a web page even if a file, such as a .zip, was expected.",
     ),
 ]
 Retries = Annotated[

@@ -68,9 +68,9 @@ def downloads(
     requests: RequestOptions,
     wishes: Mapping[str, bool],
 ) -> Iterator[Item]:
-    """The downloads among what was found, and remarks; ends the command if there is no download.
+    """Return downloads and remarks; end the command if there is no download.
 
-    `wishes` are fields of `FileConfig` that flags switch on for every download.
+    `wishes` names fields of `FileConfig` and whether a flag switches them on.
     """
     items: Iterator[Item] = chain.from_iterable(starmap(judged, found))
     first = _first(items, remarks)

@@ -168,7 +168,7 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=LARGEST_FILE,
-        description="Largest file that is taken, in bytes, such as 20G; off: any",
+        description="Largest file to download, in bytes, such as 20G; off: no limit",
     )
     durable: bool = Field(
         default=True,

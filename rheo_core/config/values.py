@@ -17,7 +17,7 @@ def size(value: object) -> int:
 
 
 def size_limit(value: object) -> int | None:
-    """Bytes as `size` reads them; None for the ways to say that there is no limit."""
+    """Read a number of bytes as `size` does; None stands for no limit."""
     value = off_is_none(value)
     return None if value is None else size(value)
 

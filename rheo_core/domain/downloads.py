@@ -134,7 +134,7 @@ class DownloadSnapshot(NamedTuple):
 
     @property
     def got_page(self) -> bool:
-        """Whether it failed because a web page came in the place of the file."""
+        """True if it failed because the server sent a web page instead of the file."""
         return self.status is DownloadStatus.FAILED and WebPageError.is_told_in(self.error)
 
 

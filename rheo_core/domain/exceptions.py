@@ -20,6 +20,8 @@ from pathlib import Path
 
 from .sizes import size_text
 
+_SIGN_IN = "sign in, or get a new link if this one has expired"
+
 
 class RheoError(Exception):
     """Base of every error of this library."""
@@ -83,9 +85,9 @@ class ProtocolError(DownloadError):
 
 
 class WebPageError(DownloadError):
-    """A web page, or what an API says of an error, came in the place of the file."""
+    """The server sent a web page, or an error message of an API, instead of the file."""
 
-    _SIGN = " came instead of the file"
+    _SIGN = " instead of the file"
 
     def __init__(
         self, media_type: str, name: str, size: int | None = None, *, is_kept: bool = False
@@ -93,28 +95,26 @@ class WebPageError(DownloadError):
         self.media_type = media_type  # of the page
         self.name = name  # of the file that was expected
         self.size = size  # of the page, bytes; None: unknown
-        self.is_kept = is_kept  # whether some of the file is there, for another attempt
-        what = "a web page" if "html" in media_type else "a text"
+        self.is_kept = is_kept  # True if a partial file stays for the next attempt
+        what = "a web page" if "html" in media_type else "text"
         facts = media_type if size is None else f"{media_type}, {size:,} bytes"
-        stay = "; what is there of the file is kept" if is_kept else ""
-        super().__init__(
-            f"{what} ({facts}){self._SIGN}: the link may have expired, or want a login{stay}"
-        )
+        kept = "; the partial file is kept" if is_kept else ""
+        super().__init__(f"the server sent {what} ({facts}){self._SIGN}; {_SIGN_IN}{kept}")
 
     @classmethod
     def is_told_in(cls, message: str | None) -> bool:
-        """Whether a message, such as one that a session kept, is of this error."""
+        """Recognise the message of this error; a session keeps nothing else of it."""
         return message is not None and cls._SIGN in message
 
 
 class TooLargeError(DownloadError):
-    """The file is larger than the user allows."""
+    """The file is larger than `max_size`."""
 
     def __init__(self, limit: int, size: int | None = None) -> None:
         self.limit = limit  # bytes
-        self.size = size  # bytes; None: more than `limit` came, and the server did not say how many
-        has = f"more than {limit:,} bytes" if size is None else f"{size:,} bytes"
-        super().__init__(f"the file has {has}; max_size allows {limit:,}")
+        self.size = size  # bytes; None: unknown, but more than `limit`
+        what = "the file" if size is None else f"the file ({size:,} bytes)"
+        super().__init__(f"{what} is larger than max_size ({limit:,} bytes)")
 
 
 class IncompleteError(DownloadError):
@@ -180,10 +180,11 @@ class DiskFullError(DestinationError):
         self, path: Path, missing: int | None = None, *, reserve: int | None = None
     ) -> None:
         self.missing = missing  # bytes that do not fit, where known
-        self.reserve = reserve  # bytes that a file of unknown length left free
+        self.reserve = reserve  # bytes kept free from a file of unknown length
         problem = "disk full" if missing is None else f"disk full by {missing:,} bytes"
         if reserve is not None:
-            problem += f": the length is unknown, and {size_text(reserve)} stay free"
+            kept_free = size_text(reserve)
+            problem += f": {kept_free} are kept free because the length of the file is unknown"
         super().__init__(path, problem)
 
 
@@ -223,13 +224,13 @@ class HashMismatchError(FileValidationError):
         self.file_path = file_path
         self.bad_pieces = bad_pieces
         self.pieces = pieces
-        self.page = page  # media type of the web page that came; None: something else came
+        self.page = page  # media type of the web page that was sent; None: no page
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
         problem = f"expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
             problem = f"{bad_pieces:,} of {pieces:,} pieces stay bad, whoever sends them"
         if page is not None:
-            problem += f"; a web page ({page}) came: the link may have expired, or want a login"
+            problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
         super().__init__(f"hash mismatch for {file_path.name}: {problem}")
 
 

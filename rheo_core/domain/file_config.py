@@ -166,7 +166,7 @@ class FileConfig(BaseModel):
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
     )
     accept_html: bool = Field(
-        default=False, description="Take a web page although it comes in the place of the file"
+        default=False, description="Save a web page even if a file was expected"
     )
     headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
         default=(),
@@ -231,7 +231,7 @@ class FileConfig(BaseModel):
 
     @property
     def names(self) -> Iterator[str]:
-        """What the file is called in what was asked for: a given name first, then the links'."""
+        """Names of the file as requested: first the given name, then those in its URLs."""
         if self.filename:
             yield self.filename
         yield from map(name_in_path, dict.fromkeys((self.url, *self.sources)))

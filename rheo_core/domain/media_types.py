@@ -1,4 +1,4 @@
-"""Media types and names of files: when a web page came in the place of a file."""
+"""Media types and file names: recognise a web page sent instead of a file."""
 
 import re
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ _TYPE = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})\s*(?
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _MESSAGES = ("text/", "application/json", "application/xml", "application/problem")
 
-# `mimetypes` of the standard library is no base for this: it reads files of the system, so that a
-# link would be judged differently on two machines, and knows neither .7z, .iso nor .flac.
+# Why not `mimetypes` of the standard library: it reads files of the system, so two machines would
+# judge the same link differently, and it does not know .7z, .iso and .flac.
 _ARCHIVES = """
     7z ace apk appimage ar arj br bz2 cab conda cpio crate crx deb dmp dwz egg exe flatpak gem
     gz hqx ipa jar lha lrz lz lz4 lzh lzma lzo msi msix nupkg pkg rar rpm run sea sit snap sz
@@ -42,46 +42,46 @@ _DATA = """
 _FILES = frozenset(
     " ".join((_ARCHIVES, _DISK_IMAGES, _IMAGES, _AUDIO, _VIDEO, _DOCUMENTS, _DATA)).split()
 )
-"""Last extensions of names of which no web page is the content."""
+"""Extensions of files that are never web pages."""
 
 
 def media_type(header: str | None) -> str | None:
-    """The media type of a Content-Type field, in lower case; None where it tells none.
+    """Return the media type of a Content-Type field, in lower case; None if it has none.
 
-    Where several came as one, the first counts.
+    The first counts if there are several.
     """
     match = _TYPE.match((header or "").lower())
     return match[1] if match else None
 
 
 def is_page(type: str | None) -> bool:
-    """Whether a media type is that of a web page."""
+    """Recognise the media type of a web page."""
     return type in _PAGES
 
 
 def is_message(type: str | None) -> bool:
-    """Whether people or programs read a type as text: pages, and what an API says of an error."""
+    """Recognise the media types of pages, texts and error messages of an API."""
     return type is not None and (is_page(type) or type.startswith(_MESSAGES))
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a name says that its file is no web page, such as `a.zip`, `a.tar.gz`, `a.7z.001`.
+    """Recognise names of files that are not web pages: `a.zip`, `a.tar.gz`, `a.7z.001`.
 
-    That is: an archive or a program, a disk image, an image, audio, video, a document or data.
+    These are archives and programs, disk images, images, audio, video, documents and data.
     """
     extensions = name.strip(" .").lower().split(".")[1:]
     while extensions and extensions[-1].isdigit():
-        extensions.pop()  # one of several volumes
+        extensions.pop()  # the number of a volume
     return bool(extensions) and extensions[-1] in _FILES
 
 
 def is_page_name(name: str) -> bool:
-    """Whether a name says that its file is a web page."""
+    """Recognise names of web pages, such as `a.html`."""
     return name.strip(" .").lower().endswith((".html", ".htm", ".xhtml", ".xht"))
 
 
 def name_in_path(url: str) -> str:
-    """The last segment of a URL's path, decoded; "" where the path ends with a slash."""
+    """Return the last segment of a URL's path, decoded; "" if the path ends with a slash."""
     path = unquote(urlsplit(url).path, errors="replace").replace("\\", "/")
     return path.rpartition("/")[2].partition(";")[0]
 
@@ -89,18 +89,18 @@ def name_in_path(url: str) -> str:
 def is_page_instead(
     came: str | None, recorded: str | None, names: Iterable[str], *, bytes_are_there: bool
 ) -> bool:
-    """Whether a reply brings a page, such as to sign in, in the place of the file.
+    """Decide if a reply is a page, such as a sign-in form, instead of the file.
 
     Args:
-        came: the reply's media type.
-        recorded: that of the file, as an earlier reply or the user tells it.
-        names: what the file is called in what was asked for; the first counts most.
-        bytes_are_there: whether a part of the file would go for it. Then any text is refused where
-            something else was begun: an API says in JSON that a token has expired.
+        came: media type of the reply.
+        recorded: media type of the file, from an earlier reply or from the user.
+        names: names of the file as requested; the first counts most.
+        bytes_are_there: a partial file would be replaced. Then every text is refused if the file
+            is not a text: an API reports an expired token as JSON.
     """
     if recorded is None:
         first, *others = names
-        if is_page_name(first):  # `--filename a.html`, whatever the link says
+        if is_page_name(first):  # `--filename a.html` counts more than the URL
             return False
         return is_page(came) and (bytes_are_there or any(map(is_file_name, (first, *others))))
     if bytes_are_there and is_message(came) and not is_message(recorded):

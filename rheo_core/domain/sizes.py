@@ -8,7 +8,7 @@ _OFF = {"off", "none", "0"}
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 LARGEST_FILE = 10**17
-"""Bytes, 100 PB: no disk holds a larger file."""
+"""Bytes, 100 PB. A larger size is a lie: no disk holds such a file."""
 
 
 def parse_size(text: str) -> int:
@@ -44,7 +44,7 @@ def parse_rate(text: str) -> int | None:
 
 
 def size_text(size: float) -> str:
-    """Bytes for people in decimal units, such as `2.5 MB`."""
+    """Format bytes in decimal units, such as `2.5 MB`."""
     for unit in _UNITS:
         if size < 1000 or unit == _UNITS[-1]:
             break

@@ -88,7 +88,7 @@ class DownloadManager(Limiting):
             kept for ever.
         server_time: whether a file gets the server's time (Last-Modified).
         origin: whether a file gets its URL as an extended attribute, without secrets.
-        max_size: bytes of the largest file that is taken; None: there is no limit.
+        max_size: largest file to download, bytes; None is no limit.
         rules: which downloads go to another folder, of which the first that matches holds.
         following: commands and notifications that follow the end of a download.
         request_rules: what requests carry and how they travel, for all and by host; each download

@@ -25,7 +25,7 @@ _SPARE = 1 << 20
 @dataclass(slots=True)
 class _Waiting:
     record: DownloadRecord
-    needed: int | None  # free bytes with which it goes on; None: as its size tells
+    needed: int | None  # free bytes at which it continues; None: its size tells
     patience: float  # seconds
     not_before: float  # the loop's clock
 
@@ -45,10 +45,10 @@ class RoomKeeper:
         self._filled = asyncio.Event()
 
     async def needed_by(self, record: DownloadRecord, error: DiskFullError) -> int | None:
-        """Free bytes with which a download of unknown length may go on; None for others.
+        """Return the free bytes at which a file of unknown length continues; None for other files.
 
-        Clearly more than there are now that it has let go of what it does not keep: one that
-        never ends would fill the disk again and again, for ever.
+        Clearly more must be free than now, after its useless bytes were removed. Otherwise a body
+        that never ends would fill the disk again and again.
         """
         is_known = record.total_bytes is not None and error.reserve is None
         if is_known or record.destination is None:
@@ -56,7 +56,7 @@ class RoomKeeper:
         return await self._disk.run(_clearly_more, record.destination.parent)
 
     def keep(self, record: DownloadRecord, needed: int | None) -> None:
-        """Take a download that was paused for want of room; see `needed_by`."""
+        """Watch the disk of a paused download until there is room; see `needed_by`."""
         before = self._waiting.get(record.id)
         patience = min(before.patience * 2, _LONGEST) if before else _INTERVAL
         until = asyncio.get_running_loop().time() + patience
@@ -109,7 +109,7 @@ def _fitting(entries: Iterable[_Waiting]) -> list[DownloadRecord]:
 
 
 def _clearly_more(folder: Path) -> int | None:
-    """As many free bytes as there are, and a reserve besides."""
+    """Return the free bytes of a disk plus the reserve; None if the folder is gone."""
     try:
         seen = os.statvfs(folder)
     except OSError:

@@ -108,9 +108,9 @@ class Steering:
             return True
 
     async def accept_html(self, download_id: str) -> bool:
-        """Queue a failed download again and take the web page that comes instead of its file.
+        """Queue a failed download again and save the web page that the server sends instead.
 
-        What is there of the file goes once a page comes. False where it has not failed.
+        The page replaces a partial file. Returns False if the download has not failed.
         """
         async with self._verb(download_id):
             record = self._tracker.get(download_id)

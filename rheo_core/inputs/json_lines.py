@@ -70,7 +70,7 @@ def _event(number: int, url: str) -> Found:
 def _config(number: int, value: dict[str, Any]) -> Found:
     known = FileConfig.model_fields.keys()
     ignored = {name for name in value if name not in known and name != "id"}
-    if value.pop("accept_html", False):  # that is for the user to say
+    if value.pop("accept_html", False):  # only the user may accept pages
         ignored.add("accept_html")
     fields = {name: field for name, field in value.items() if name in known}
     if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):

@@ -39,7 +39,7 @@ class Tries:
     connections: int = 0
     transferred: int = 0  # bytes that came over the network, repeated ones included
     error: str | None = None  # of the last that failed
-    media_type: str | None = None  # of the file, as a reply that brought some of it told it
+    media_type: str | None = None  # of the file, from the last reply that was accepted
     validation: ValidationResult | None = None
     meter: _Meter | None = None  # while an attempt runs
 

@@ -244,7 +244,7 @@ async def receive(
     """Move a body that begins at `segment.received` into the part file.
 
     `batch_bytes` tells how many bytes are collected before they are written; asked every time.
-    `check_growth` is told how far a body without a known end has come; it raises if that is enough.
+    `check_growth` gets the size so far of a body of unknown length, and raises if it is too large.
     It ends with the body (True) or with the segment, whose end may come nearer meanwhile (False);
     nothing is written behind it. However it ends, all that came is in the file then.
     """

@@ -76,7 +76,7 @@ class PartFile:
         self.was_resumed = False
         self.held: bytes | None = None  # all there is of a small file, not on the disk yet
         self.is_begun = False  # the disk knows of the version that `state` tells of
-        self._reserve: Reserve | None = None  # while the length is unknown
+        self._reserve: Reserve | None = None  # for bodies of unknown length
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
         """Take a checksum of the bytes while they come, for `digest`.
@@ -304,7 +304,7 @@ class PartFile:
 
         Raises:
             DiskFullError: it does not.
-            DestinationError: it never will, not even if the disk were empty.
+            DestinationError: it is larger than the whole disk, so waiting is useless.
         """
         with named_errors(self.path):
             disk = os.fstatvfs(self.descriptor)
@@ -313,12 +313,12 @@ class PartFile:
         if missing <= 0 or not disk.f_blocks:  # some file systems do not know their size
             return
         if size > (whole := disk.f_blocks * disk.f_frsize):
-            facts = f"the file has {size_text(size)}, the disk {size_text(whole)} in all"
+            facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
             raise DestinationError(self.path, f"disk full by {size_text(missing)}: {facts}")
         raise DiskFullError(self.path, missing)
 
     def _keep_reserve(self, count: int) -> None:
-        """See that `count` bytes of a body of unknown length, which may never end, fit."""
+        """Check the reserve before `count` more bytes of a body of unknown length are written."""
         with named_errors(self.path):
             if self._reserve is None:
                 self._reserve = Reserve(self.descriptor)
@@ -327,10 +327,10 @@ class PartFile:
             raise DiskFullError(self.path, reserve=self._reserve.bytes)
 
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
-        """Write all of `data` at `offset`; return the CRC-32 of it, continued from `crc`.
+        """Write all of `data` at `offset`; return its CRC-32, continued from `crc`.
 
         Raises:
-            DiskFullError: the disk is full, or would be but for a reserve if this went on.
+            DiskFullError: the disk is full, or only the reserve is left.
             DestinationError: it cannot be written.
         """
         if self.state.total is None:

@@ -65,7 +65,7 @@ class Plan:
     promised: HashConfig | None = None  # checksum of the whole file
     modified: int | None = None  # Last-Modified, seconds since the epoch
     type: str | None = None  # its media type, such as text/html, in lower case
-    is_attachment: bool = False  # Content-Disposition calls it a file, and does not name it
+    is_attachment: bool = False  # Content-Disposition: attachment, without a name
 
 
 class RangeRefusedError(ProtocolError):
@@ -122,7 +122,7 @@ def read_plan(
             promised=promised,
             modified=_modified(headers),
             type=media_type(headers.get("Content-Type")),
-            # `inline` alone says nothing: it is what holds without the field (RFC 6266 4.2).
+            # `inline` alone means the same as no field at all (RFC 6266 4.2).
             is_attachment=name is None and disposition.lower().lstrip().startswith("attachment"),
         )
     if status == HTTPStatus.PARTIAL_CONTENT:
@@ -176,11 +176,10 @@ def _read_partial(
 
 
 def _check_possible(size: int | None) -> None:
-    """Refuse a length beyond any disk: a lie is no reason to wait for room."""
+    """Refuse a size beyond any disk, so that nobody waits for room because of a lie."""
     if size is not None and size > LARGEST_FILE:
         raise ProtocolError(
-            f"the server says that the file has more than {size_text(LARGEST_FILE)}, which no disk "
-            "holds"
+            f"the server reports an impossible file size (more than {size_text(LARGEST_FILE)})"
         )
 
 

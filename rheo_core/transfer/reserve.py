@@ -1,42 +1,42 @@
-"""Free space that a body of unknown length leaves alone."""
+"""Reserve of free disk space for bodies of unknown length, which may never end."""
 
 import os
 
-_LEAST = 1 << 30
-_SHARE = 100
-"""Of the disk: the reserve is a hundredth of it, where that is more than `_LEAST` bytes."""
-_SHARE_OF_SMALL = 10
-"""But no more than a tenth: a small disk could hold nothing else."""
-_SHARE_OF_FREE = 2
-"""Nor than a half of what is free at the start: what little there is must do for little files."""
-_LOOK_EVERY = 64 << 20
-"""Bytes between two looks at the disk at the most; others may write to it meanwhile."""
+_MIN_BYTES = 1 << 30
+_DISK_PARTS = 100
+"""The reserve is the larger of 1 GiB and a hundredth of the disk,"""
+_SMALL_DISK_PARTS = 10
+"""but at most a tenth, or a USB stick could not hold such files at all,"""
+_FREE_PARTS = 2
+"""and at most half of the space that is free when the body begins: small files still fit."""
+_LOOK_EVERY_BYTES = 64 << 20
+"""Maximum between two looks at the disk, because other programs write to it too."""
 
 
 def reserve_of(disk: os.statvfs_result) -> int:
-    """Bytes that stay free on a disk, whoever fills it without saying how far; 0: unknown size."""
+    """Return the bytes to keep free on a disk; 0 if the disk does not report its size."""
     size = disk.f_blocks * disk.f_frsize
-    return min(max(_LEAST, size // _SHARE), size // _SHARE_OF_SMALL)
+    return min(max(_MIN_BYTES, size // _DISK_PARTS), size // _SMALL_DISK_PARTS)
 
 
 class Reserve:
-    """What one body of unknown length may take of its disk.
+    """Limit of one body of unknown length.
 
-    It looks at the disk the more often, the less room is left.
+    The less space is left, the more often it looks at the disk.
     """
 
     def __init__(self, descriptor: int) -> None:
         disk = os.fstatvfs(descriptor)
-        self.bytes = min(reserve_of(disk), _free(disk) // _SHARE_OF_FREE)
+        self.bytes = min(reserve_of(disk), _free(disk) // _FREE_PARTS)
         self._granted = 0  # bytes that may be written before the next look
 
     def allows(self, count: int, descriptor: int) -> bool:
-        """Whether `count` more bytes leave the reserve alone; they are taken then."""
+        """Claim `count` more bytes; return False if they would use up the reserve."""
         if count > self._granted and self.bytes:
             left = _free(os.fstatvfs(descriptor)) - self.bytes
             if left < count:
                 return False
-            self._granted = max(min(left // 2, _LOOK_EVERY), count)
+            self._granted = max(min(left // 2, _LOOK_EVERY_BYTES), count)
         self._granted -= count
         return True
 

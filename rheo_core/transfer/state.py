@@ -29,7 +29,7 @@ class PartState:
     promised: HashConfig | None = None  # checksum of the whole file, as the server gives it
     modified: int | None = None  # Last-Modified, seconds since the epoch
     is_rejected: bool = False  # whole, and not as promised, but for what `written` tells of
-    media_type: str | None = None  # of the file, as the first reply told it
+    media_type: str | None = None  # of the file, from the reply that began it
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 

@@ -29,8 +29,8 @@ class TransferOptions:
 
     A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
     `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
-    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute. A file
-    of more than `max_size` bytes is refused.
+    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute. Files
+    larger than `max_size` are refused.
     """
 
     timeout: float | None = None
@@ -120,13 +120,13 @@ class Supply:
         return version if version is not None and version.if_range is not None else None
 
     def check_page(self, plan: Plan, state: PartState) -> None:
-        """See that a reply with the whole brings the file, and not a page in its place.
+        """Refuse a web page that is sent instead of the file.
 
-        A sign-in page must neither replace bytes that are there nor pass for the file. Where it
-        replaces none and a checksum is known, that is the better judge.
+        A sign-in page must neither replace a partial file nor pass for the file. If it replaces
+        nothing and a checksum is known, the checksum decides.
 
         Raises:
-            WebPageError: it does not.
+            WebPageError: the reply is such a page.
         """
         config = self.record.config
         is_named = plan.name is not None or plan.is_attachment
@@ -141,10 +141,10 @@ class Supply:
             raise WebPageError(plan.type or "", record.name, plan.total, is_kept=is_kept)
 
     def check_size(self, size: int) -> None:
-        """See that a file of `size` bytes may be what was asked for.
+        """Compare the size of the file with what was requested.
 
         Raises:
-            TooLargeError: the user does not want so much.
+            TooLargeError: it is larger than `max_size`.
             ProtocolError: another size was expected.
         """
         limit, config = self.options.max_size, self.record.config
@@ -160,12 +160,12 @@ class Supply:
                 raise ProtocolError(f"the server offers another file: {error}") from None
 
     def check_growth(self, size: int) -> None:
-        """As `check_size`, for a body of unknown length of which `size` bytes have come."""
+        """Like `check_size`, for the first `size` bytes of a body of unknown length."""
         limit, wanted = self.options.max_size, self.record.config.size_bytes
         if limit is not None and size > limit:
             raise TooLargeError(limit)
         if wanted is not None and size > wanted:
-            raise ProtocolError(f"the server sends more than the {wanted} bytes that were expected")
+            raise ProtocolError(f"the server sent more than the expected {wanted} bytes")
 
     def throttle(self, source: Source) -> Throttle:
         """What connections to a source take from."""

@@ -200,11 +200,11 @@ class Transfer:
         await self._disk.run(part.begin)
 
     def _check_page(self, plan: Plan, state: PartState) -> None:
-        """See that the reply is no page in the place of the file."""
+        """Refuse a web page that is sent instead of the file."""
         try:
             self._supply.check_page(plan, state)
         except WebPageError:
-            self._check_replaced(state)  # which says more of a new link
+            self._check_replaced(state)  # its message explains more if the link is new
             raise
 
     def _check_replaced(self, state: PartState) -> None:

@@ -33,7 +33,7 @@ SIGN_IN = b"<!doctype html><html><title>Please sign in</title></html>"
 XHTML = "application/xhtml+xml"
 V1 = {"ETag": '"v1"'}
 FACTS = {**V1, "Content_Type": "application/zip"}
-SAYS = "came instead of the file"
+SAYS = "instead of the file"
 
 PAGES = {
     "page": page(SIGN_IN),
@@ -61,7 +61,7 @@ async def test_a_page_does_not_replace_what_is_there(broken: Scene, kind: str) -
     log_in_needed(broken)
     outcome = await broken.resume(BODY, AT, PAGES[kind], headers=FACTS)
     outcome.failed(SAYS, requests=3 if "redirect" in kind else 2)
-    assert "what is there of the file is kept" in outcome.error
+    assert "the partial file is kept" in outcome.error
     assert outcome.journal.last("failed").error.exc_type.endswith(".WebPageError")
     assert state_of(broken.part).media_type == "application/zip"
     kept = broken.part.read_bytes()
@@ -208,7 +208,9 @@ async def test_a_page_is_no_such_file(server: MisbehavingServer, tmp_path: Path,
     )
     manager, journal = await fetch(tmp_path, [config], retry_handler=handler)
     assert status_of(manager, config) == "failed" and "kept" not in error_of(manager, config)
-    assert error_of(manager, config).startswith(f"a web page (text/html, 57 bytes) {SAYS}")
+    assert error_of(manager, config).startswith(
+        f"the server sent a web page (text/html, 57 bytes) {SAYS}"
+    )
     assert journal.names() == ["queued", "failed"]
     assert len(server.requests) == 1 and names_in(tmp_path) == []
 
@@ -388,7 +390,7 @@ async def test_what_a_checksum_refuses_is_told_to_be_a_page(scene: Scene) -> Non
     config = scene.config(hash_config=checksum(BODY))
     outcome = await scene.fetch(page(SIGN_IN), SIGN_IN, config=config)
     outcome.failed("hash mismatch", requests=1)
-    assert "a web page (text/html) came" in outcome.error
+    assert "the server sent a web page (text/html)" in outcome.error
 
 
 async def test_a_checksum_does_not_let_a_page_replace_what_is_there(broken: Scene) -> None:

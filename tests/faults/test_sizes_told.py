@@ -25,7 +25,7 @@ BODY = body_of(600_000)
 AT = 200_000
 V1 = {"ETag": '"v1"'}
 ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, LARGEST_FILE + 1]
-LIE = "more than 100.0 PB, which no disk holds"
+LIE = "an impossible file size (more than 100.0 PB)"
 
 
 def promising(size: int) -> Behaviour:
@@ -109,7 +109,7 @@ async def test_nobody_waits_for_room_on_a_disk_that_is_too_small(
     config = FileConfig(url=server.on("/f", promising(size)))
     manager, journal = await fetch(disk, [config], wait_for_room=True)
     assert status_of(manager, config) is DownloadStatus.FAILED
-    assert "the disk 24.0 MB in all" in error_of(manager, config)
+    assert "is larger than the disk (24.0 MB)" in error_of(manager, config)
     assert journal.names() == ["queued", "failed"] and names_in(disk) == []
     result = await home.rheo("download", config.url, "-o", disk)
     assert result.code == 4 and result.told_once("disk full by "), result.err
@@ -136,7 +136,7 @@ async def test_a_body_without_an_end_does_not_fill_the_disk(
     watching = False
     await watcher
     assert result.code == 4 and result.told_once("disk full"), result.err
-    assert "the length is unknown, and 2.4 MB stay free" in result.err
+    assert "disk full: 2.4 MB are kept free because the length of the file is unknown" in result.err
     assert least >= 2 * MB and "retry" not in result.err
     assert names_in(disk) == [] and len(server.requests) == 1
 
@@ -230,7 +230,7 @@ async def test_little_files_without_a_length_find_room_on_a_disk_that_is_nearly_
 async def test_a_body_that_goes_beyond_the_size_that_is_known_is_stopped(scene: Scene) -> None:
     config = scene.config(size_bytes=MB)
     outcome = await scene.fetch(endless(), config=config, chunk_size=65536)
-    outcome.failed("sends more than the 1000000 bytes that were expected", requests=1)
+    outcome.failed("sent more than the expected 1000000 bytes", requests=1)
 
 
 # A size that the user allows
@@ -250,8 +250,8 @@ async def test_a_file_larger_than_allowed_is_refused(
     handler = RetryHandler(RetryConfig(base_delay=0.01, policy=policy))
     options = {"connections": connections, "chunk_size": 65536, "retry_handler": handler}
     outcome = await scene.fetch(behaviour, BODY, max_size=len(BODY) - 1, **options)
-    has = "600,000 bytes" if framing == "length" else "more than 599,999 bytes"
-    outcome.failed(f"the file has {has}; max_size allows 599,999", requests=1)
+    what = "the file (600,000 bytes)" if framing == "length" else "the file"
+    outcome.failed(f"{what} is larger than max_size (599,999 bytes)", requests=1)
     assert not scene.part.exists()
     (await scene.fetch(behaviour, BODY, max_size=len(BODY), **options)).completed(BODY)
 
@@ -264,9 +264,9 @@ async def test_what_came_of_a_file_that_is_too_large_stays_for_another_limit(
         await (chunked(BODY, **V1)(exchange) if start is None else exchange.serve(BODY, **V1))
 
     outcome = await scene.fetch(behave, BODY, max_size=500_000, chunk_size=65536)
-    outcome.failed("max_size allows 500,000", requests=1)
+    outcome.failed("is larger than max_size (500,000 bytes)", requests=1)
     assert 0 < state_of(scene.part).offset <= 500_000
-    (await scene.fetch(behave, BODY, max_size=400_000)).failed("the file has 600,000 bytes")
+    (await scene.fetch(behave, BODY, max_size=400_000)).failed("the file (600,000 bytes) is larger")
     (await scene.fetch(behave, BODY)).completed(BODY)
     assert scene.server.requests[-1].range_start
 
@@ -277,7 +277,9 @@ async def test_the_flag_and_the_setting_say_how_large_a_file_may_be(
     url = server.on("/f", serving(BODY))
     line = ("download", url, "-o", tmp_path / "files")
     result = await home.rheo(*line, "--max-size", "500K", "--retries", 3)
-    assert result.code == 1 and result.told_once("max_size allows 500,000"), result.err
+    assert result.code == 1 and result.told_once("is larger than max_size (500,000 bytes)"), (
+        result.err
+    )
     assert len(server.requests) == 1 and names_in(tmp_path / "files") == []
     by_setting = Home(home.path, {"max_size": "0.5M"})
     assert (await by_setting.rheo(*line)).code == 1
@@ -295,5 +297,5 @@ async def test_the_limit_holds_for_mirrors_and_for_what_is_resumed(scene: Scene)
     outcome = await scene.fetch(
         in_turn(first, answer("404 Not Found")), BODY, config=config, max_size=500_000
     )
-    outcome.failed("max_size allows 500,000")
+    outcome.failed("is larger than max_size (500,000 bytes)")
     assert not scene.final.exists()

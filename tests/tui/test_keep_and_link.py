@@ -30,7 +30,7 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
     async with running() as app:
         first, _, third = await app.fill()
         await app.press("w")
-        assert "nothing was refused: neither a wrong hash nor a web page" in app.notices()
+        assert "it has not failed a hash check" in app.notices()
         app.service.fail(first, "404 Not Found")
         await app.update()
         await app.press("w")
@@ -60,7 +60,7 @@ async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
         await app.press("*", "w")
         await app.until(lambda: app.called("accept_html") == [first, second])
         assert app.called("keep") == [third]
-        told = "1 download: what comes is taken, page or not. Kept as file-00002.iso.unverified."
+        told = "Queued again, web page or not: 1 download. Kept as file-00002.iso.unverified."
         await app.until(lambda: told in app.notices())
 
 
@@ -71,7 +71,7 @@ async def test_what_keep_cannot_do_is_told() -> None:
         await app.update()
         app.service.fail_with = DownloadError("the disk is full")
         await app.press("w")
-        told = "Take it all the same did not work: the disk is full."
+        told = "Keep the data despite the hash did not work: the disk is full."
         await app.until(lambda: told in app.notices())
         app.service.unkept = True
         await app.press("w")
@@ -82,7 +82,7 @@ async def test_keep_from_the_command_line() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         await app.command(f"keep {first[:6]}")
-        assert "nothing was refused: neither a wrong hash nor a web page" in app.notices()
+        assert "it has not failed a hash check" in app.notices()
         refuse(app, first)
         await app.update()
         await app.command(f"keep {first[:6]}")
