@@ -9,8 +9,8 @@ _SMALL_DISK_PARTS = 10
 """but at most a tenth, or a USB stick could not hold such files at all,"""
 _FREE_PARTS = 2
 """and at most half of the space that is free when the body begins: small files still fit."""
-_LOOK_EVERY_BYTES = 64 << 20
-"""Maximum between two looks at the disk, because other programs write to it too."""
+_LOOKS = 64
+"""Per reserve that is written: even 64 such bodies at a time do not use it up between two looks."""
 
 
 def reserve_of(disk: os.statvfs_result) -> int:
@@ -36,7 +36,7 @@ class Reserve:
             left = _free(os.fstatvfs(descriptor)) - self.bytes
             if left < count:
                 return False
-            self._granted = max(min(left // 2, _LOOK_EVERY_BYTES), count)
+            self._granted = max(min(left // 2, self.bytes // _LOOKS), count)
         self._granted -= count
         return True
 
