@@ -26,7 +26,6 @@ from .hosts import ascii_host
 from .media_types import name_in_path
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, RequestOptions
-from .sizes import LARGEST_FILE
 from .text import is_unicode, printable, redact, redact_unreadable
 
 _SPACE = re.compile(r"[\s\x00-\x1f]")
@@ -129,9 +128,7 @@ class FileConfig(BaseModel):
     description: str | None = Field(default=None, description="What the file is, for people")
     priority: int = Field(default=1, ge=1, description="Higher goes first")
     size_human: str | None = Field(default=None, description="Size estimate, for people")
-    size_bytes: int | None = Field(
-        default=None, ge=0, le=LARGEST_FILE, description="Exact size, bytes"
-    )
+    size_bytes: int | None = Field(default=None, ge=0, description="Exact size, bytes")
     filename: str | None = Field(default=None, description="Name to save under")
     destination_subdir: str | None = Field(
         default=None, description="Folder below the download folder; relative, without '..'"

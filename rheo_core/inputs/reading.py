@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
+from rheo_core.domain.sizes import LARGEST_FILE, size_text
 from rheo_core.domain.text import printable, redact
 
 from .entries import Entry, Verdict
@@ -149,7 +150,7 @@ class _Reader:
         config, verdict, problem = None, Verdict.INVALID, found.problem
         if not problem:
             try:
-                config = FileConfig(**fields)
+                config = _config_of(fields)
             except ValueError as error:
                 problem = problem_of(error)
             else:
@@ -175,6 +176,18 @@ class _Reader:
             if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
                 return Verdict.ON_DISK, f"already on the disk: {name}"
         return Verdict.OK, ""
+
+
+def _config_of(fields: dict[str, Any]) -> FileConfig:
+    """Return the download that a text requests.
+
+    Raises:
+        ValueError: a field is not acceptable, or no file can be that large.
+    """
+    config = FileConfig(**fields)
+    if config.size_bytes is not None and config.size_bytes > LARGEST_FILE:
+        raise ValueError(f"size_bytes is impossible (more than {size_text(LARGEST_FILE)})")
+    return config
 
 
 def _identity(config: FileConfig) -> str:
