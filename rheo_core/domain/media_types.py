@@ -61,7 +61,9 @@ def is_page(type: str | None) -> bool:
 
 def is_message(type: str | None) -> bool:
     """Recognise the media types of pages, texts and error messages of an API."""
-    return type is not None and (is_page(type) or type.startswith(_MESSAGES))
+    if type is None:
+        return False
+    return is_page(type) or type.startswith(_MESSAGES) or type.endswith("+json")
 
 
 def is_file_name(name: str) -> bool:

@@ -134,7 +134,8 @@ class Supply:
             return
         record = self.record
         recorded = state.media_type or record.tries.media_type or media_type(config.type)
-        is_kept = state.validator.if_range is not None and record.bytes_downloaded > 0
+        is_guarded = state.validator.if_range is not None or config.pieces is not None
+        is_kept = is_guarded and record.bytes_downloaded > 0
         if self.is_vouched and not is_kept:
             return
         if is_page_instead(plan.type, recorded, config.names, bytes_are_there=is_kept):

@@ -73,7 +73,8 @@ def test_other_names(name: str) -> None:
 def test_pages_and_messages() -> None:
     assert is_page("text/html") and is_message("text/html")
     assert not is_page("application/json") and is_message("application/json")
-    assert is_message("application/problem+json") and is_message("text/plain")
+    assert is_message("application/problem+json") and is_message("application/vnd.api+json")
+    assert is_message("text/plain") and not is_message("image/svg+xml")
     assert not is_message("application/zip") and not is_message(None) and not is_page(None)
 
 

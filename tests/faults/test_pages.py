@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import HashConfig, RetryConfig, RetryPolicy, WebPageError
+from rheo_core.domain import HashConfig, PieceHashes, RetryConfig, RetryPolicy, WebPageError
 from rheo_core.downloads import RetryHandler
 from tests.core.engine import (
     Journal,
@@ -121,6 +121,21 @@ async def test_a_new_link_that_leads_to_a_page_costs_no_byte(scene: Scene) -> No
     config = scene.config(fetch_url=scene.server.on("/new", PAGES["page"]))
     (await scene.fetch(None, BODY, config=config)).failed("the new link offers another file")
     assert scene.part.read_bytes() == BODY[:AT]
+
+
+@pytest.mark.parametrize("kind", ["page", "page without a length", "redirect"])
+async def test_a_page_does_not_replace_what_pieces_vouch_for(scene: Scene, kind: str) -> None:
+    """Hashes of pieces let a download continue without a validator."""
+    log_in_needed(scene)
+    length = 50_000
+    hashes = tuple(sha256(BODY[at : at + length]) for at in range(0, len(BODY), length))
+    pieces = PieceHashes(algorithm="sha256", length=length, hashes=hashes)
+    config = scene.config(pieces=pieces)
+    outcome = await scene.resume(BODY, AT, PAGES[kind], config=config)
+    outcome.failed(SAYS)
+    assert scene.part.read_bytes() == BODY[:AT]
+    (await scene.fetch(serving(BODY), BODY, config=config)).completed(BODY)
+    assert scene.server.requests[-1].range_start == AT
 
 
 async def test_a_changed_file_of_the_same_kind_begins_again(broken: Scene) -> None:
