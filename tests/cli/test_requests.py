@@ -36,6 +36,7 @@ async def test_headers_of_every_kind(
 ) -> None:
     cookies = tmp_path / "cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\ta\tb\n")
+    cookies.chmod(0o600)
     url = server.on("/a", serving(BODY))
     done = await rheo(
         "-d", folder, "download", url, "-H", "X-One: 1", "-H", "X-Two:2", "-A", "Me/1", "-4",

@@ -12,6 +12,7 @@ from yarl import URL
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
+from rheo_core.user_files import read_secret
 
 _NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
@@ -30,7 +31,7 @@ class CookieFiles:
         """The jar of this file.
 
         Raises:
-            RequestOptionsError: it cannot be read.
+            RequestOptionsError: it cannot be read, or others may read or change it.
         """
         if file not in self._jars:
             self._jars[file] = asyncio.create_task(_load(file))
@@ -56,7 +57,8 @@ def new_jar() -> CookieJar:
 def _fill(jar: CookieJar, file: Path) -> None:
     shown = f"cookies {printable(str(file))}"
     try:
-        text = file.read_text("utf-8-sig")
+        # In text mode a CRLF at the end of a line would be one character.
+        text = read_secret(file).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeError:
         text = ""
     except OSError as error:
