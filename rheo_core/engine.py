@@ -26,7 +26,6 @@ def make_manager(
     The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
     certificates are not checked; the settings have no place for them.
     """
-    proxies = getproxies_environment()
     return DownloadManager(
         tracker=tracker,
         max_concurrent=settings.max_concurrent,
@@ -55,14 +54,21 @@ def make_manager(
             timeout=settings.command_timeout,
             on_desktop=settings.notify is Notify.DESKTOP,
         ),
-        request_rules=RequestRules(
-            settings.request,
-            {host: each.request for host, each in settings.hosts.items()},
-            frozenset(insecure),
-            proxies if proxies.keys() - {"no"} else {},
-        ),
+        request_rules=make_request_rules(settings, insecure),
         session_path=session_path,
         on_problem=on_problem,
+    )
+
+
+def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> RequestRules:
+    """The rules of requests; what is unclear in the settings closes the hosts it is for."""
+    proxies = getproxies_environment()
+    return RequestRules(
+        settings.request,
+        {host: each.request for host, each in settings.hosts.items()},
+        frozenset(insecure),
+        proxies if proxies.keys() - {"no"} else {},
+        settings.unclear,
     )
 
 

@@ -60,7 +60,9 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
     model = {"request": RequestOptions, "hosts": HostSettings}.get(table, Settings)
     fields = model.model_fields
     if details["type"] == "extra_forbidden":
-        close = get_close_matches(name, fields, n=1)
+        if model is Settings and name in RequestOptions.model_fields:
+            return f"{shown} is not a setting here; it belongs in the table [request]"
+        close = get_close_matches(name.lower(), fields, n=1)
         return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)

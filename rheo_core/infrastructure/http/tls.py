@@ -26,6 +26,8 @@ def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
         RequestOptionsError: a file cannot be read or used.
     """
     ca, certificate, key = options.ca_file, options.client_cert, options.client_key
+    if key is not None and certificate is None:
+        raise _problem("client_key", key, "there is no client_cert that it belongs to")
     if ca is None and certificate is None:
         return not insecure
     return _context(ca, certificate, key, insecure)
