@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import PurePath
 
 from annotated_types import Ge, Gt, Le
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -60,15 +60,24 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
     model = {"request": RequestOptions, "hosts": HostSettings}.get(table, Settings)
     fields = model.model_fields
     if details["type"] == "extra_forbidden":
-        if model is Settings and name in RequestOptions.model_fields:
-            return f"{shown} is not a setting here; it belongs in the table [request]"
-        close = get_close_matches(name.lower(), fields, n=1)
-        return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
+        return _unknown(shown, name, model)
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
     value = "…" if _may_be_secret(path, details["input"]) else _shorten(details["input"])
     message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
     return f"{shown} = {value} is not acceptable: {message}"
+
+
+def unknown_setting(name: str) -> str:
+    """Return a sentence on a name that is no setting, without its full stop."""
+    return _unknown(redact_unreadable(name), name, Settings)
+
+
+def _unknown(shown: str, name: str, model: type[BaseModel]) -> str:
+    if model is Settings and name in RequestOptions.model_fields:
+        return f"{shown} is not a setting here; it belongs in the table [request]"
+    close = get_close_matches(name.lower(), model.model_fields, n=1)
+    return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _may_be_secret(path: tuple[str, ...], value: object) -> bool:

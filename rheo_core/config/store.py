@@ -20,7 +20,7 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import write_atomically
 from rheo_core.user_files import open_regular
 
-from .problems import explain, line_of
+from .problems import explain, line_of, unknown_setting
 from .protection import Place, unclear_at, unknown_variables
 from .settings import Settings
 
@@ -220,12 +220,15 @@ def _check(
     values: dict[str, Any], names: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
     """The acceptable values, and a sentence for each of the others by where it is."""
+    # pydantic-settings would take `Request` for `request`, and one of the two if both are there.
+    unknown = values.keys() - Settings.model_fields.keys()
+    bad: dict[Place, str] = {(name,): unknown_setting(name) for name in unknown}
+    known = _without(values, bad)
     try:
-        _Layer(**values)
+        _Layer(**known)
     except ValidationError as error:
-        bad = explain(error, names)
-        return _without(values, bad), bad
-    return values, {}
+        bad |= explain(error, names)
+    return _without(known, bad), bad
 
 
 def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
