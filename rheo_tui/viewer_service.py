@@ -102,7 +102,7 @@ class SessionViewer:
     check = check_file = add = add_again = set_speed_limit = _refuse
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
-    keep = replace_url = change_priority = move = change_settings = _refuse
+    keep = replace_url = change_priority = move = change_settings = reload_settings = _refuse
 
     def free_space(self) -> int | None:
         """Nothing is added here."""

@@ -43,13 +43,17 @@ class Requester:
 
     def __init__(self, client: BaseHttpClient, rules: RequestRules | None = None) -> None:
         self.client = client
-        self.rules = rules or RequestRules()
-        self.has_rules = not self.rules.are_empty
         self.cookies = CookieFiles()
-        self.netrc = NetrcFile()
+        self.go_by(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
+
+    def go_by(self, rules: RequestRules) -> None:
+        """Make requests by these rules from now on; netrc is read again."""
+        self.rules = rules
+        self.has_rules = not rules.are_empty
+        self.netrc = NetrcFile()
 
     def get(
         self,
