@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import Unclear
+from rheo_core.domain.text import printable
 
 from .hosts import HostSettings, pattern_of
 from .settings import Settings
@@ -57,8 +58,8 @@ def may_protect(name: str) -> bool:
     return not close or close[0] in _TABLES or close[0] in RequestOptions.model_fields
 
 
-def unknown_variables() -> Iterator[str]:
-    """Yield the RHEO_* variables that look like a setting of requests and are none.
+def unclear_variables() -> Iterator[Unclear]:
+    """Yield what is closed by RHEO_* variables that look like a setting of requests and are none.
 
     Other names may belong to anybody: to the commands that rheo runs, to scripts.
     """
@@ -67,4 +68,7 @@ def unknown_variables() -> Iterator[str]:
         if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in Settings.model_fields:
             words = f"_{name.removeprefix(_PREFIX)}_"
             if any(f"_{known}_" in words for known in (*_TABLES, *RequestOptions.model_fields)):
-                yield variable
+                yield Unclear(
+                    f"Environment: {printable(variable)} is not a setting; write it as in "
+                    """RHEO_REQUEST='{"proxy": "off"}'."""
+                )

@@ -278,4 +278,7 @@ def build_settings(**overrides: Any) -> Settings:
     Raises:
         pydantic.ValidationError: a value or a name is not acceptable.
     """
-    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    from .protection import unclear_variables  # which needs `Settings`
+
+    settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+    return settings.closed_by(unclear_variables())

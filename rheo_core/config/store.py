@@ -21,7 +21,7 @@ from rheo_core.infrastructure.files import write_atomically
 from rheo_core.user_files import open_regular
 
 from .problems import explain, line_of, unknown_setting
-from .protection import Place, unclear_at, unknown_variables
+from .protection import Place, unclear_at, unclear_variables
 from .settings import Settings
 
 _MOST = 1 << 20
@@ -208,11 +208,7 @@ def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
     mistakes = [(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
-    example = """RHEO_REQUEST='{"proxy": "off"}'"""
-    mistakes += [
-        ((), f"Environment: {printable(name)} is not a setting; write it as in {example}.")
-        for name in unknown_variables()
-    ]
+    mistakes += [((), unclear.sentence) for unclear in unclear_variables()]
     return _Source(good, mistakes)
 
 

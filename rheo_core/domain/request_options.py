@@ -76,7 +76,7 @@ def read_proxy(value: object) -> str:
     url = f"{scheme.lower() or 'http'}://{place}"
     try:
         parts = urlsplit(url)
-        has_place = bool(parts.hostname) and parts.port != 0
+        has_place = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
     except ValueError:  # its text may hold a part of the password
         has_place = False
     if not has_place or parts.scheme not in _PROXY_SCHEMES:

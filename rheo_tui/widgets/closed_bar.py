@@ -7,7 +7,8 @@ from textual.widgets import Static
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
 
-_WHAT_TO_DO = "Correct it, then enter  :reload"
+_RELOAD = "Correct it, then enter  :reload"
+_RESTART = "Correct it, then start rheo-tui again"  # nobody changes the variables of a process
 
 
 class ClosedBar(Static):
@@ -29,4 +30,5 @@ class ClosedBar(Static):
             what = "No download starts" if snapshot.is_closed else "Some downloads wait"
             others = f" ({len(more)} more, see the log.)" if more else ""
             reason = printable(first).replace(str(Path.home()), "~")
-            self.update(f"{what}: {reason}{others} {_WHAT_TO_DO}")
+            to_do = _RESTART if first.startswith("Environment:") else _RELOAD
+            self.update(f"{what}: {reason}{others} {to_do}")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rheo_core import FileConfig
-from rheo_core.config import Settings, load_settings, save_settings
+from rheo_core.config import Settings, build_settings, load_settings, save_settings
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager
@@ -17,6 +17,7 @@ from tests.core.engine import error_of, fetch, serving, sha256, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import redirect
+from tests.servers.tls import Authority
 
 BODY = body_of(300_000)
 WHY = "settings.toml, line 2: hosts.b.example.proxy = … is not acceptable."
@@ -156,6 +157,39 @@ def test_saving_keeps_what_protects_beside_another_mistake(path: Path) -> None:
     after = load_settings(path)
     assert not after.problems
     assert after.settings == before.model_copy(update={"max_concurrent": 7})
+
+
+@pytest.mark.parametrize("field", ["ca_file", "client_cert", "cookies"])
+async def test_a_file_that_goes_before_the_request(tmp_path: Path, field: str) -> None:
+    authority = Authority()
+    file = {
+        "ca_file": authority.file(tmp_path),
+        "client_cert": authority.client(tmp_path)[0],
+        "cookies": tmp_path / "cookies.txt",
+    }[field]
+    async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as server:
+        config = FileConfig(url=server.on("/a", serving(BODY)))
+        rules = RequestRules(RequestOptions(**{field: file}))
+        async with DownloadManager(download_dir=tmp_path / "out", request_rules=rules) as manager:
+            file.unlink(missing_ok=True)
+            await manager.add([config])
+            await manager.wait_until_complete(timeout=30)
+        assert error_of(manager, config).startswith(f"{field} {file}: ")
+        assert not server.requests
+
+
+async def test_variables_close_settings_without_a_file_too(
+    server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("RHEO_ID", "RHEO_URL", "RHEO_PATH", "RHEO_HASH", "RHEO_STATUS", "RHEO_OF_MINE"):
+        monkeypatch.setenv(name, "x")
+    assert not build_settings().unclear  # a command after a download may start another one
+    monkeypatch.setenv("RHEO_PROXY", "http://127.0.0.1:9")
+    config = FileConfig(url=server.on("/a", serving(BODY)))
+    manager = make_manager(build_settings(download_dir=tmp_path))
+    await run(manager, config)
+    assert error_of(manager, config).startswith("Environment: RHEO_PROXY is not a setting; ")
+    assert not server.requests
 
 
 def test_understood_again_it_is_open(path: Path) -> None:

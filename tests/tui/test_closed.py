@@ -138,6 +138,7 @@ async def test_a_variable_closes_the_app(
     config = FileConfig(url=server.on("/a", serving(BODY)))
     async with app_over(tmp_path, config) as app:
         await app.until(lambda: app.bar)
+        assert app.bar.endswith(" Correct it, then start rheo-tui again")
         assert "ALL_PROXY" in app.bar and "c4nary" not in app.bar
         assert app.statuses == [DownloadStatus.QUEUED]
     assert not server.requests
