@@ -1,5 +1,6 @@
 """The settings file: read with a sentence on each mistake in it, written atomically."""
 
+import errno
 import os
 import tomllib
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -243,14 +244,14 @@ def _read_file(path: Path) -> _Source:
     try:
         with open_regular(path) as file:
             data, found = file.read(_MOST + 1), os.fstat(file.fileno())
+        if len(data) > _MOST:
+            raise OSError(errno.EFBIG, f"it has more than {_MOST:,} bytes")
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return _Source()
         reason = error.strerror or type(error).__name__
         return _Source(mistakes=[((), f"{shown} cannot be read ({reason}).")])
     try:
-        if len(data) > _MOST:
-            raise ValueError(f"it has more than {_MOST:,} bytes")
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

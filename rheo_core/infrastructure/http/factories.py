@@ -132,9 +132,12 @@ def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
                 made.setsockopt(level, _IPV6_BOUND_IF if is_v6 else _IP_BOUND_IF, number)
             else:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, f"{name}\0".encode())
-        except OSError:
+        except OSError as error:
             made.close()
-            raise
+            if isinstance(error, PermissionError):
+                raise
+            # It may have gone since, as those of VPNs do; nothing is sent another way.
+            raise OSError(error.errno, f"interface {name}: {error.strerror}") from error
         return made
 
     return make

@@ -208,16 +208,19 @@ class Exchange:
             return rules.elsewhere(host, self._own, self.home, is_safe=is_safe)
         return rules.at_home(host, self._own)
 
+    def _check_open(self, url: str) -> None:
+        own = self._own.without_secrets() if self._has_left else self._own
+        if refusal := self._requester.rules.refusal(urlsplit(url).hostname or "", own):
+            raise RequestOptionsError(refusal)
+
     async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
         """The headers for `url`, and the arguments that tell how to get there.
 
         Raises:
             RequestOptionsError: a setting that would apply cannot be understood or done.
         """
-        host = urlsplit(url).hostname or ""
-        own = self._own.without_secrets() if self._has_left else self._own
-        if refusal := self._requester.rules.refusal(host, own):
-            raise RequestOptionsError(refusal)
+        if self._requester.rules.unclear:
+            self._check_open(url)
         options = self._options(url)
         headers = CIMultiDict(self._headers)
         given = [("User-Agent", options.user_agent), ("Referer", options.referer)]
