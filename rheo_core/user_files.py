@@ -101,7 +101,7 @@ def _first_of_pipe(descriptor: int) -> bytes:
     except BlockingIOError:
         return b""
     if not head:
-        raise OSError(errno.EPIPE, "it is a FIFO that no program writes to")
+        raise OSError(errno.EPIPE, "it is a pipe that no program writes to")
     return head
 
 

@@ -39,14 +39,15 @@ depends on what the setting is for.
 
 | mistake in | `rheo download` | the app |
 |---|---|---|
-| the whole file: it cannot be read, or is not valid TOML | ends with 2 | no download starts |
-| `[request]`, also an unknown key in it | ends with 2, unless a flag gives that option | no download starts |
-| `[hosts."..."]`, also an unknown key in it | requests to these hosts fail, exit status 2 | downloads from these hosts wait |
-| an unknown name at the top, unless it looks like another setting | ends with 2 | no download starts |
+| the whole file (not readable, not TOML) | ends with 2 | no download starts |
+| `[request]` | ends with 2, unless a flag gives that option | no download starts |
+| `[hosts."..."]` | requests to these hosts fail; ends with 2 | their downloads wait |
 | another setting | ends with 2, unless a flag or a variable gives it | the default is used |
 | `theme`, `show_log`, `keys` | is reported | the default is used |
 
-The same holds for the RHEO_* variables, for the *_PROXY variables if they are for the scheme of a
+An unknown key in a table counts as a mistake in that table. An unknown name at the top of the file
+may be meant for one, so it counts as a mistake in the whole file, unless it looks like another
+setting. The same holds for the RHEO_* variables, for the *_PROXY variables if they are for the scheme of a
 URL, and for files that `[request]` and `[hosts]` name. So a proxy that is misspelt never makes
 rheo connect without it. In the app correct the file, then enter `:reload`. Until then the app does
 not save settings, because that would lose what it does not understand.

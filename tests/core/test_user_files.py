@@ -77,7 +77,7 @@ def test_secrets_of_another_user_are_refused(tmp_path: Path) -> None:
 
 def test_a_fifo_without_a_writer_is_no_list(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "list")
-    with pytest.raises(OSError, match="FIFO that no program writes to"):
+    with pytest.raises(OSError, match="pipe that no program writes to"):
         open_list(tmp_path / "list")
 
 
