@@ -20,6 +20,7 @@ from .settings import Settings
 _LONGEST_VALUE = 60
 _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
 """How many names lead to a value in tables; elsewhere it is one."""
+_QUOTES = 'hosts are written in quotes, as in [hosts."example.org"]'
 _VERBS = ("should", "names")
 """Messages that begin so speak of the value."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
@@ -44,8 +45,17 @@ def explain(
         path = _place(tuple(map(str, details["loc"])))
         places = ((names or {}).get(path[0], path[0]), *path[1:]) if path else ()
         shown = ".".join(map(redact_unreadable, places))  # a URL is a likely mistake for a host
+        if _is_unquoted(path, details):
+            path = path[:2]
+            sentences.setdefault(path, f"{shown} is not a setting; {_QUOTES}")
         sentences.setdefault(path, _sentence(shown, path, details))
     return sentences
+
+
+def _is_unquoted(path: tuple[str, ...], details: ErrorDetails) -> bool:
+    """Whether it looks like `[hosts.example.org]`: TOML reads tables in tables."""
+    is_unknown = details["type"] == "extra_forbidden" and isinstance(details["input"], dict)
+    return is_unknown and path[0] == "hosts" and len(path) > 2
 
 
 def _place(location: tuple[str, ...]) -> tuple[str, ...]:
@@ -122,7 +132,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("["):
             here = _table_of(line)
-            if here == [*table, key]:
+            if here[: len(path)] == [*table, key]:  # or of a table in it
                 return number
         elif here == table and wanted.match(line):
             return number

@@ -33,12 +33,12 @@ def unclear_at(place: Place, sentence: str) -> Unclear | None:
             return Unclear(sentence)
         case ("request", *rest):
             return Unclear(sentence, _option(rest))
-        case ("hosts", name, *rest):
-            if rest and rest[0] in HostSettings.model_fields.keys() - RequestOptions.model_fields:
+        case ("hosts", host, name):
+            if name in HostSettings.model_fields.keys() - RequestOptions.model_fields:
                 return None
-            return Unclear(sentence, _option(rest), pattern_of(name))
+            return Unclear(sentence, _option([name]), pattern_of(host))
         case (name, *_):
-            return Unclear(sentence) if name == "hosts" or may_protect(name) else None
+            return Unclear(sentence) if may_protect(name) else None
     return None
 
 

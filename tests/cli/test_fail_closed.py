@@ -51,6 +51,13 @@ BROKEN_FILES = {
     "key outside of its table": b'proxy = "http://127.0.0.1:9"\n',
     "unknown key": b'through = "http://127.0.0.1:9"\n',
     "host that is none": b'[hosts."http://localhost/"]\nproxy = "http://127.0.0.1:9"\n',
+    "host without quotes": b'[hosts.files.example.org]\nproxy = "http://127.0.0.1:9"\n',
+    "host with a port": b'[hosts."localhost:80"]\nproxy = "http://127.0.0.1:9"\n',
+    "host in the middle": b'[hosts."a.*.org"]\nproxy = "http://127.0.0.1:9"\n',
+    "option in the place of a host": b'[hosts]\nproxy = "http://127.0.0.1:9"\n',
+    "list of tables": b'[[request]]\nproxy = "http://127.0.0.1:9"\n',
+    "table too deep": b'[hosts."a.org".request]\nproxy = "http://127.0.0.1:9"\n',
+    "option as a table": b'[request.proxy]\nhttp = "http://127.0.0.1:9"\n',
     "host twice": b'[hosts."a.org"]\nproxy = "off"\n[hosts."A.org."]\nnetrc = true\n',
 }
 SPECIAL: dict[str, Callable[[Path], object]] = {
