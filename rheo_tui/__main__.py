@@ -184,9 +184,11 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterabl
 
 def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[str]) -> int:
     import asyncio
+    from dataclasses import replace
     from tempfile import TemporaryDirectory
 
     from rheo_core.config.settings import Notify
+    from rheo_core.config.store import LoadedSettings, load_settings
 
     from .app import RheoApp
     from .demo import DemoServer
@@ -199,8 +201,13 @@ def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[
         # Nothing of it is real, so nothing follows it.
         changes |= {"rules": (), "on_complete": (), "on_error": (), "notify": Notify.OFF}
         here = settings.model_copy(update=changes)
+
+        def load() -> LoadedSettings:
+            loaded = load_settings()
+            return replace(loaded, settings=loaded.settings.model_copy(update=changes))
+
         async with DemoServer() as server:
-            service = ThreadedService(LocalService(here, save=False))
+            service = ThreadedService(LocalService(here, save=False, load=load))
             app = RheoApp(service, chain(server.configs(), wanted), notices)
             _begin()
             await app.run_async()
