@@ -1,6 +1,7 @@
 """An engine as the settings want it; what the command and the app start from."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from urllib.request import getproxies_environment
@@ -8,8 +9,10 @@ from urllib.request import getproxies_environment
 from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
 from rheo_core.domain.hosts import HostLimits, entries_for
-from rheo_core.domain.request_rules import RequestRules
+from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager, Following, RetryHandler
+from rheo_core.infrastructure.http.faults import faults_of
+from rheo_core.infrastructure.http.proxies import proxy_problems
 from rheo_core.tracking import BaseTracker
 
 
@@ -20,13 +23,16 @@ def make_manager(
     session_path: Path | None = None,
     on_problem: Callable[[str], None] | None = None,
     insecure: Iterable[str] = (),
+    wait_for_settings: bool = False,
 ) -> DownloadManager:
     """A manager, not yet open; the other arguments are those of `DownloadManager`.
 
     The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
     certificates are not checked; the settings have no place for them.
     """
-    proxies = getproxies_environment()
+    rules = make_request_rules(settings, insecure)
+    if wait_for_settings:
+        rules = with_faults(rules)
     return DownloadManager(
         tracker=tracker,
         max_concurrent=settings.max_concurrent,
@@ -56,15 +62,39 @@ def make_manager(
             timeout=settings.command_timeout,
             on_desktop=settings.notify is Notify.DESKTOP,
         ),
-        request_rules=RequestRules(
-            settings.request,
-            {host: each.request for host, each in settings.hosts.items()},
-            frozenset(insecure),
-            proxies if proxies.keys() - {"no"} else {},
-        ),
+        request_rules=rules,
+        wait_for_settings=wait_for_settings,
         session_path=session_path,
         on_problem=on_problem,
     )
+
+
+def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> RequestRules:
+    """The rules of requests; what is unclear in the settings closes the hosts it is for."""
+    proxies = getproxies_environment()
+    return RequestRules(
+        settings.request,
+        {host: each.request for host, each in settings.hosts.items()},
+        frozenset(insecure),
+        proxies if proxies.keys() - {"no"} else {},
+        settings.unclear,
+    )
+
+
+def with_faults(rules: RequestRules) -> RequestRules:
+    """The same rules, closed also by what is understood and of no use now. Reads files.
+
+    Without this each request to which such a file, interface or variable applies fails; who waits
+    for a correction wants to know before.
+    """
+    faults = [
+        Unclear(sentence, option, host)
+        for host, options in {"": rules.defaults, **rules.hosts}.items()
+        for option, sentence in faults_of(options)
+    ]
+    if not rules.defaults.decide("proxy"):
+        faults += [Unclear(sentence, "proxy") for sentence in proxy_problems(rules.proxies)]
+    return replace(rules, unclear=(*rules.unclear, *faults))
 
 
 def make_host_limits(settings: Settings) -> dict[str, HostLimits]:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _BAD_INPUT
     if options.demo:
         return _run_demo(loaded.settings, wanted, loaded.problems)
-    return _run(loaded.settings, wanted, loaded.problems, options.session)
+    return _run(options, loaded, wanted)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -157,27 +158,25 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
         raise _Stop(f"--download-dir {str(download_dir)!r}: {reason}") from None
 
 
-def _run(
-    settings: "Settings",
-    wanted: "Iterable[Item]",
-    notices: Sequence[str],
-    session: Path | None,
-) -> int:
-    from rheo_core.config.store import session_path
+def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterable[Item]") -> int:
+    from rheo_core.config.store import load_settings, session_path
 
     from .app import RheoApp
     from .local_service import LocalService
     from .threaded_service import ThreadedService
+
+    settings, load = loaded.settings, partial(load_settings, download_dir=options.download_dir)
 
     def other_list(path: Path, *, read_only: bool) -> "DownloadService":
         if read_only:
             from .viewer_service import SessionViewer
 
             return SessionViewer(settings, path)
-        return ThreadedService(LocalService(settings, session_path=path, careful=True))
+        return ThreadedService(LocalService(settings, session_path=path, load=load, careful=True))
 
-    service = ThreadedService(LocalService(settings, session_path=session or session_path()))
-    app = RheoApp(service, wanted, notices, other_list)
+    path = options.session or session_path()
+    service = ThreadedService(LocalService(settings, session_path=path, load=load))
+    app = RheoApp(service, wanted, loaded.problems, other_list)
     _begin()
     app.run()
     return app.return_code or 0
@@ -185,9 +184,11 @@ def _run(
 
 def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[str]) -> int:
     import asyncio
+    from dataclasses import replace
     from tempfile import TemporaryDirectory
 
     from rheo_core.config.settings import Notify
+    from rheo_core.config.store import LoadedSettings, load_settings
 
     from .app import RheoApp
     from .demo import DemoServer
@@ -200,8 +201,13 @@ def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[
         # Nothing of it is real, so nothing follows it.
         changes |= {"rules": (), "on_complete": (), "on_error": (), "notify": Notify.OFF}
         here = settings.model_copy(update=changes)
+
+        def load() -> LoadedSettings:
+            loaded = load_settings()
+            return replace(loaded, settings=loaded.settings.model_copy(update=changes))
+
         async with DemoServer() as server:
-            service = ThreadedService(LocalService(here, save=False))
+            service = ThreadedService(LocalService(here, save=False, load=load))
             app = RheoApp(service, chain(server.configs(), wanted), notices)
             _begin()
             await app.run_async()

@@ -3,14 +3,14 @@
 import asyncio
 import shutil
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from rheo_core.config.settings import Settings
-from rheo_core.config.store import save_settings
+from rheo_core.config.store import LoadedSettings, load_settings, save_settings
 from rheo_core.domain import (
     DownloadManagerError,
     DownloadSnapshot,
@@ -41,6 +41,7 @@ class LocalService:
         settings: the settings in force.
         save: whether changed settings are kept in the settings file.
         session_path: where the list is kept; None: nowhere.
+        load: reads the settings again, for `reload_settings`.
         careful: where `session_path` is a file that is no list, or its folder is missing, it is
             refused; without it the one is set aside and the other made.
     """
@@ -51,9 +52,11 @@ class LocalService:
         *,
         save: bool = True,
         session_path: Path | None = None,
+        load: Callable[[], LoadedSettings] = load_settings,
         careful: bool = False,
     ) -> None:
         self._settings = settings
+        self._load = load
         self._save = save
         self._session_path = session_path
         self._careful = careful
@@ -69,7 +72,10 @@ class LocalService:
         from rheo_core.engine import make_manager
 
         manager = make_manager(
-            self._settings, session_path=self._session_path, on_problem=self._problems.append
+            self._settings,
+            session_path=self._session_path,
+            on_problem=self._problems.append,
+            wait_for_settings=True,
         )
         # Nobody listens to progress, so the engine makes no such events: ten a second and download.
         for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
@@ -104,6 +110,9 @@ class LocalService:
             return
         if self._careful and self._session_path is not None:
             await asyncio.to_thread(check_place, self._session_path)
+        told = {each.sentence for each in self._settings.unclear}  # when they were read
+        unclear = self._manager.request_rules.unclear
+        self._problems += [each.sentence for each in unclear if each.sentence not in told]
         folder = self._settings.download_dir
         try:
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
@@ -252,7 +261,32 @@ class LocalService:
         await self._manager.move(download_id, to=where)
 
     async def change_settings(self, settings: Settings) -> None:
-        """Put settings in force, for what begins from now on, and keep them."""
+        """Put settings in force, for what begins from now on, and keep them.
+
+        Where downloads wait for a correction of the settings file, it is read again afterwards.
+        """
+        changed = self._put_in_force(settings)
+        if self._save and changed:
+            await asyncio.to_thread(save_settings, settings, only=changed)
+        if self._manager.request_rules.unclear:
+            self._problems += await self.reload_settings()
+
+    async def reload_settings(self) -> list[str]:
+        """Read the settings again and put them in force; returns what is wrong with them.
+
+        Settings that close hosts are no substitute for others that do not: those stay.
+        """
+        from rheo_core.engine import make_request_rules, with_faults
+
+        loaded = await asyncio.to_thread(self._load)
+        rules = await asyncio.to_thread(with_faults, make_request_rules(loaded.settings))
+        if self._manager.request_rules.unclear or not rules.unclear:
+            self._put_in_force(loaded.settings)
+            self._manager.set_defaults(request_rules=rules)
+        return list(dict.fromkeys((*loaded.problems, *(each.sentence for each in rules.unclear))))
+
+    def _put_in_force(self, settings: Settings) -> set[str]:
+        """Returns the names of those that are others than before."""
         from rheo_core.engine import make_host_limits, make_retry_handler
 
         changed = {
@@ -276,8 +310,7 @@ class LocalService:
             file_exists_strategy=settings.file_exists_strategy,
             retry_handler=make_retry_handler(settings),
         )
-        if self._save and changed:
-            await asyncio.to_thread(save_settings, settings, only=changed)
+        return changed
 
     async def set_speed_limit(
         self, bytes_per_second: int | None, ids: Sequence[str] | None = None

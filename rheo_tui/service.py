@@ -172,6 +172,12 @@ class DownloadService(Protocol):
             OSError: they are in force, but the file cannot be written.
         """
 
+    async def reload_settings(self) -> Sequence[str]:
+        """Read the settings file again and put the settings in force; returns what is wrong.
+
+        If they would close requests that are open now, those in force stay.
+        """
+
     async def set_speed_limit(
         self, bytes_per_second: int | None, ids: Sequence[str] | None = None
     ) -> None:

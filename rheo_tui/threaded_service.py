@@ -195,6 +195,10 @@ class ThreadedService:
         """Put settings in force and keep them."""
         await self._there(self._service.change_settings(settings))
 
+    async def reload_settings(self) -> Sequence[str]:
+        """Read the settings file again and put the settings in force."""
+        return await self._there(self._service.reload_settings())
+
     async def set_speed_limit(
         self, bytes_per_second: int | None, ids: Sequence[str] | None = None
     ) -> None:

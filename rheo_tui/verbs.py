@@ -159,6 +159,8 @@ class Verbs:
         """
         if self._service.is_read_only:
             return f"{command.verb}: {READ_ONLY}."
+        if command.verb == "reload":
+            return await self._reload()
         if command.verb == "limit":
             return await self._set_limit(command.rate, None if command.for_all else targets)
         if command.verb == "at":
@@ -190,6 +192,10 @@ class Verbs:
         if bad or not good:
             told.append(f"Not added: {bad[0] if bad else 'there is no link in it'}.")
         return " ".join(told)
+
+    async def _reload(self) -> str:
+        problems = await self._service.reload_settings()
+        return " ".join(map(printable, problems)) or "The settings were read again."
 
     async def _prune(self, days: int) -> str:
         count = await self._service.forget(older_than_days=days)

@@ -103,6 +103,7 @@ class SessionViewer:
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
+    reload_settings = _refuse
 
     def free_space(self) -> int | None:
         """Nothing is added here."""

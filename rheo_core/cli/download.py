@@ -2,7 +2,7 @@
 
 import typer
 
-from .options import CommonOptions, ExitCode, fail, settings_in_force
+from .options import CommonOptions, ExitCode, check_protection, fail, settings_in_force
 from .parameters import (
     AcceptHtml,
     AllowDowngrade,
@@ -94,8 +94,9 @@ def download(
 ) -> None:
     """Download files. Interrupted or failed ones go on when the same command is run again.
 
-    Ends with 0 if all went well, 1 if a download failed or some input was bad, 2 for wrong usage,
-    3 if stopped by --stop-after, 4 if the disk is full or not writable, 130 if interrupted.
+    Ends with 0 if all went well, 1 if a download failed or some input was bad, 2 if a flag, a
+    variable or a setting is wrong, 3 if stopped by --stop-after, 4 if the disk is full or not
+    writable, 130 if interrupted.
     """
     # Here, because `--help` does without pydantic and all that needs it.
     from rheo_core.inputs.asked import Remarks
@@ -139,6 +140,7 @@ def download(
         interface=interface,
         allow_downgrade=allow_downgrade,
     ).read()
+    check_protection(settings, requests, quiet=quiet)
     unchecked = insecure_hosts(insecure or [])
     options = wanted.read_options(glob, links, base, settings, dry_run)
     found = wanted.read(urls or [], input_files or [], options)

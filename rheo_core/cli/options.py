@@ -10,6 +10,7 @@ from rheo_core.domain.text import printable, redact
 
 if TYPE_CHECKING:
     from rheo_core.config import Settings
+    from rheo_core.domain.request_options import RequestOptions
 
 _FLAGS = {
     "download_dir": "--output",
@@ -27,7 +28,7 @@ class ExitCode(IntEnum):
 
     DONE = 0
     FAILED = 1  # some download failed, or some input is not right
-    USAGE = 2
+    USAGE = 2  # a flag, a variable or a setting is not right
     STOPPED = 3  # by --stop-after
     DISK = 4  # full, or not writable
     INTERRUPTED = 130
@@ -57,9 +58,10 @@ def fail(message: str, code: ExitCode) -> NoReturn:
 
 
 def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
-    """The settings, flags first. Ends the command where a flag or a variable is not right.
+    """The settings, flags first. Ends the command if a flag, a variable or a setting is wrong.
 
-    A settings file that is not right is only told of, and not even that with `quiet`.
+    A wrong setting that a flag replaces, or that is for the app alone, is only reported, and not
+    even that with `quiet`. Those of requests are for `check_protection`.
     """
     from pydantic import ValidationError
 
@@ -72,7 +74,31 @@ def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
         fail(f"{'; '.join(explain(error, _FLAGS).values())}.", ExitCode.USAGE)
     if loaded.environment_problems:
         fail(" ".join(loaded.environment_problems), ExitCode.USAGE)
+    if loaded.faults:
+        fail(" ".join(loaded.faults), ExitCode.USAGE)
+    closing = {each.sentence for each in loaded.settings.unclear}
     if not quiet:
         for problem in loaded.problems:
-            typer.echo(f"rheo: {printable(problem)}", err=True)
+            if problem not in closing:
+                typer.echo(f"rheo: {printable(problem)}", err=True)
     return loaded.settings
+
+
+def check_protection(settings: "Settings", own: "RequestOptions", *, quiet: bool) -> None:
+    """End the command if a setting that cannot be understood closes every host.
+
+    One that closes some hosts is reported: the engine refuses the requests to them.
+
+    Args:
+        settings: the settings in force.
+        own: the options that the flags give. They may replace such a setting.
+        quiet: whether nothing is said but what ends the command.
+    """
+    from rheo_core.domain.request_rules import RequestRules
+
+    hosts = {host: each.request for host, each in settings.hosts.items()}
+    rules = RequestRules(settings.request, hosts, unclear=settings.unclear)
+    if refusals := rules.refusals_of_all(own):
+        fail(f"{' '.join(refusals)} Nothing is downloaded until this is corrected.", ExitCode.USAGE)
+    for each in settings.unclear if not quiet else ():
+        typer.echo(f"rheo: {printable(each.sentence)}", err=True)

@@ -4,7 +4,12 @@ import time
 from collections import Counter
 from pathlib import PurePath
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError, WebPageError
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    DiskFullError,
+    RequestOptionsError,
+    WebPageError,
+)
 from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,
@@ -70,7 +75,7 @@ class Tally:
     def __init__(self) -> None:
         self._ends: Counter[type[DownloadEvent]] = Counter()
         self._bytes = 0
-        self._disk_failed = False
+        self._errors: set[str] = set()  # their kinds
         self._began = time.monotonic()
 
     def add(self, event: DownloadEvent) -> None:
@@ -81,8 +86,7 @@ class Tally:
         if isinstance(event, DownloadCompletedEvent):
             self._bytes += event.total_bytes
         elif isinstance(event, DownloadFailedEvent):
-            kind = event.error.exc_type.rpartition(".")[2]
-            self._disk_failed = self._disk_failed or kind in _DISK_ERRORS
+            self._errors.add(event.error.exc_type.rpartition(".")[2])
 
     @property
     def ended(self) -> int:
@@ -92,8 +96,10 @@ class Tally:
     @property
     def exit_code(self) -> ExitCode:
         """What the shell should learn."""
-        if self._disk_failed:
+        if self._errors & _DISK_ERRORS:
             return ExitCode.DISK
+        if RequestOptionsError.__name__ in self._errors:  # a flag, a variable or a setting
+            return ExitCode.USAGE
         if self._ends[DownloadFailedEvent] or self._ends[DownloadCancelledEvent]:
             return ExitCode.FAILED
         return ExitCode.DONE

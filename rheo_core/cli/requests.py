@@ -50,13 +50,15 @@ class RequestFlags:
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in RequestOptions.model_fields
-            if name not in ("headers", "ip_version") and getattr(self, name)
+            # An empty value is one, of a variable that a script did not set; it must not pass for
+            # a flag that was not given.
+            if name not in ("headers", "ip_version") and getattr(self, name) not in (None, False)
         }
         if self.headers:
             values["headers"] = _headers(self.headers)
         if self.ipv4 or self.ipv6:
             values["ip_version"] = 4 if self.ipv4 else 6
-        if self.user is not None and ":" not in self.user and not self.netrc:
+        if self.user and ":" not in self.user and not self.netrc:
             values["user"] = f"{self.user}:{_asked(f'Password of {self.user}', '--user')}"
         if self.bearer == _ASK:
             values["bearer"] = _asked("Token", "--bearer")

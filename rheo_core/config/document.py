@@ -29,7 +29,28 @@ The settings file is `rheo/settings.toml` in the configuration folder of the sys
 default. Editors that know schemas of TOML find one in [settings.schema.json](settings.schema.json).
 
 Sizes and rates may have a unit: `500K`, `5M`, `2.5 MiB`. Tables and lists are given in the
-environment as JSON; a command as one line.
+environment as JSON; a command as one line. Of the tables `request` and `hosts` a variable replaces
+the options that it gives, and keeps the others.
+
+## Mistakes
+
+Mistakes are reported with their line and key, and a broken file is copied aside. What follows
+depends on what the setting is for.
+
+| mistake in | `rheo download` | the app |
+|---|---|---|
+| the whole file (not readable, not TOML) | ends with 2 | no download starts |
+| `[request]` | ends with 2, unless a flag gives that option | no download starts |
+| `[hosts."..."]` | requests to these hosts fail; ends with 2 | their downloads wait |
+| another setting | ends with 2, unless a flag or a variable gives it | the default is used |
+| `theme`, `show_log`, `keys` | is reported | the default is used |
+
+An unknown key in a table counts as a mistake in that table. An unknown name at the top of the file
+may be meant for one, so it counts as a mistake in the whole file, unless it looks like another
+setting. The same holds for the RHEO_* variables, for the *_PROXY variables if they are for the
+scheme of a URL, and for files that `[request]` and `[hosts]` name. So a proxy that is misspelt
+never makes rheo connect without it. In the app correct the file, then enter `:reload`. Until then
+the app does not save settings, because that would lose what it does not understand.
 
 """
 _REQUESTS = """\
@@ -40,6 +61,7 @@ _REQUESTS = """\
 `rheo download` for its downloads; the nearest counts. What is secret stays at the scheme, host and
 port that it was given for, whatever a redirect says; what a table of `[hosts]` holds is told to
 that host on such a way by https only. A file with secrets in it is for you alone: `chmod 600`.
+netrc, cookies.txt and private keys that others may read or change are refused.
 Hosts whose certificates are not checked (`--insecure HOST`) have no place here.
 
 ```toml

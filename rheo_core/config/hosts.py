@@ -1,5 +1,6 @@
-"""What the settings say of single hosts: the tables `[hosts."example.org"]`."""
+"""Settings of single hosts: the tables `[hosts."example.org"]`."""
 
+from collections import Counter
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -8,6 +9,24 @@ from rheo_core.domain.hosts import normalise_host_pattern
 from rheo_core.domain.request_options import RequestOptions
 
 from .values import Rate
+
+
+def pattern_of(name: str) -> str:
+    """Return the host pattern of a table's name; "" if the name is not valid."""
+    try:
+        return normalise_host_pattern(name)
+    except ValueError:
+        return ""
+
+
+def name_each_once(tables: object) -> object:
+    """Refuse two tables for the same host: one would replace the other unseen."""
+    names = tables if isinstance(tables, dict) else {}
+    for pattern, count in Counter(pattern_of(str(name)) for name in names).items():
+        if pattern and count > 1:
+            raise ValueError(f"names {pattern} {count} times; one table is needed")
+    return tables
+
 
 HostPattern = Annotated[str, AfterValidator(normalise_host_pattern)]
 """`example.org`, or `*.example.org` for every host below it; `find_host` looks it up."""

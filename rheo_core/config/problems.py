@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import PurePath
 
 from annotated_types import Ge, Gt, Le
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -20,6 +20,7 @@ from .settings import Settings
 _LONGEST_VALUE = 60
 _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
 """How many names lead to a value in tables; elsewhere it is one."""
+_QUOTES = 'hosts are written in quotes, as in [hosts."example.org"]'
 _VERBS = ("should", "names")
 """Messages that begin so speak of the value."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
@@ -44,8 +45,17 @@ def explain(
         path = _place(tuple(map(str, details["loc"])))
         places = ((names or {}).get(path[0], path[0]), *path[1:]) if path else ()
         shown = ".".join(map(redact_unreadable, places))  # a URL is a likely mistake for a host
+        if _is_unquoted(path, details):
+            path = path[:2]
+            sentences.setdefault(path, f"{shown} is not a setting; {_QUOTES}")
         sentences.setdefault(path, _sentence(shown, path, details))
     return sentences
+
+
+def _is_unquoted(path: tuple[str, ...], details: ErrorDetails) -> bool:
+    """Whether it looks like `[hosts.example.org]`: TOML reads tables in tables."""
+    is_unknown = details["type"] == "extra_forbidden" and isinstance(details["input"], dict)
+    return is_unknown and path[0] == "hosts" and len(path) > 2
 
 
 def _place(location: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,13 +70,24 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
     model = {"request": RequestOptions, "hosts": HostSettings}.get(table, Settings)
     fields = model.model_fields
     if details["type"] == "extra_forbidden":
-        close = get_close_matches(name, fields, n=1)
-        return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
+        return _unknown(shown, name, model)
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
     value = "…" if _may_be_secret(path, details["input"]) else _shorten(details["input"])
     message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
     return f"{shown} = {value} is not acceptable: {message}"
+
+
+def unknown_setting(name: str) -> str:
+    """Return a sentence on a name that is no setting, without its full stop."""
+    return _unknown(redact_unreadable(name), name, Settings)
+
+
+def _unknown(shown: str, name: str, model: type[BaseModel]) -> str:
+    if model is Settings and name in RequestOptions.model_fields:
+        return f"{shown} is not a setting here; it belongs in the table [request]"
+    close = get_close_matches(name.lower(), model.model_fields, n=1)
+    return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _may_be_secret(path: tuple[str, ...], value: object) -> bool:
@@ -111,7 +132,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("["):
             here = _table_of(line)
-            if here == [*table, key]:
+            if here[: len(path)] == [*table, key]:  # or of a table in it
                 return number
         elif here == table and wanted.match(line):
             return number

@@ -2,14 +2,16 @@
 
 import json
 import shlex
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import platformdirs
 from pydantic import (
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
 )
@@ -22,10 +24,11 @@ from pydantic_settings import (
 
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.rules import Rule, read_rules
 from rheo_core.domain.sizes import LARGEST_FILE
 
-from .hosts import HostPattern, HostSettings
+from .hosts import HostPattern, HostSettings, name_each_once
 from .values import TIB, Rate, SpanLine, lines, off_is_none, size, size_limit, table
 
 _KIB = 1024
@@ -223,6 +226,7 @@ class Settings(BaseSettings):
     hosts: Annotated[
         dict[HostPattern, HostSettings],
         NoDecode,
+        BeforeValidator(name_each_once),
         table('{"example.org": {"connections": 2}}'),
     ] = Field(
         default_factory=dict,
@@ -234,6 +238,22 @@ class Settings(BaseSettings):
     keys: Annotated[dict[str, str], NoDecode, table('{"quit": "q"}')] = Field(
         default_factory=dict, description="Keys of the app's actions: action = keys"
     )
+
+    _unclear: tuple[Unclear, ...] = PrivateAttr(default=())
+
+    @property
+    def unclear(self) -> tuple[Unclear, ...]:
+        """What `load_settings` could not understand of `request` and `hosts`.
+
+        It stays with copies (`model_copy`), so that no request is made past it.
+        """
+        return self._unclear
+
+    def closed_by(self, unclear: Iterable[Unclear]) -> Self:
+        """Return a copy that has these in the place of its `unclear`."""
+        copy = self.model_copy()
+        copy._unclear = tuple(unclear)
+        return copy
 
     @field_validator("*", mode="before")
     @classmethod
@@ -265,4 +285,7 @@ def build_settings(**overrides: Any) -> Settings:
     Raises:
         pydantic.ValidationError: a value or a name is not acceptable.
     """
-    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    from .protection import unclear_variables  # which needs `Settings`
+
+    settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+    return settings.closed_by(unclear_variables())

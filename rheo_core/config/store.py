@@ -1,9 +1,11 @@
-"""The settings file: read with a word on everything that is wrong with it, written atomically."""
+"""The settings file: read with a sentence on each mistake in it, written atomically."""
 
+import errno
+import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,21 +15,59 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
-from rheo_core.domain.request_options import REVEAL
+from rheo_core.domain.request_options import NO_OPTIONS, REVEAL, RequestOptions
+from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import write_atomically
+from rheo_core.user_files import open_regular
 
-from .problems import explain, line_of
+from .problems import explain, line_of, unknown_setting
+from .protection import Place, unclear_at, unclear_variables
 from .settings import Settings
+
+_MOST = 1 << 20
+"""Bytes of a settings file."""
+_OF_THE_APP = frozenset({"theme", "show_log", "keys"})
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The settings in force, and what was wrong with where they come from."""
+    """The settings in force, and what is wrong with their sources.
+
+    Attributes:
+        settings: the settings; their `unclear` says which requests must not be made.
+        problems: a sentence on each mistake, those of the environment included.
+        environment_problems: those of the environment alone.
+        faults: those of the file that the command must not pass over: no flag and no variable
+            makes up for them. What is `unclear` is not among them, nor are settings of the app.
+    """
 
     settings: Settings
-    problems: tuple[str, ...] = ()  # one sentence each; those of the environment too
+    problems: tuple[str, ...] = ()
     environment_problems: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file or the environment, as far as it is understood."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    mistakes: Sequence[tuple[Place, str]] = ()
+    remarks: Sequence[str] = ()  # on what is no mistake
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return (*(sentence for _, sentence in self.mistakes), *self.remarks)
+
+    def unclear(self, given: Container[str]) -> list[Unclear]:
+        """Return what the mistakes close, unless the whole setting is `given`."""
+        found = (
+            unclear_at(place, sentence)
+            for place, sentence in self.mistakes
+            if not place or place[0] not in given
+        )
+        return [each for each in found if each is not None]
 
 
 class _Layer(Settings):
@@ -58,9 +98,10 @@ def settings_path() -> Path:
 def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     """Settings from `overrides`, then the environment, then the file, then the defaults.
 
-    Whatever is not acceptable in the file or in the environment is left out and told in
-    `problems`. A file with problems stays where it is, and is copied aside once, so that saving
-    loses nothing.
+    In `request` and `hosts` each option has the nearest source that gives it. What is not
+    acceptable in the file or in the environment is left out and reported in `problems`. If it may
+    concern requests, it is in `settings.unclear` too, and those requests fail. A file with mistakes
+    stays as it is and is copied aside once.
 
     Args:
         path: The settings file, which need not exist; None for the usual one.
@@ -69,15 +110,45 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     Raises:
         pydantic.ValidationError: an override is not acceptable.
     """
-    from_file, file_problems = _read_file(path or settings_path())
-    from_environment, environment_problems = _read_environment()
+    file, environment = _read_file(path or settings_path()), _read_environment()
     given = {name: value for name, value in overrides.items() if value is not None}
-    merged = _Layer(**{**from_file, **from_environment, **given})
+    upper = _Layer(**environment.values)
+    merged = _Layer(**{**_merged(_Layer(**file.values), upper), **given})
     # Every field is passed on, so that a bad variable is not read a second time.
-    settings = Settings(**merged.model_dump())
+    settings = Settings(**{name: getattr(merged, name) for name in Settings.model_fields})
+    unclear = [
+        each
+        for each in file.unclear(given)
+        if not _options_for(upper, each.host).decide(each.option)
+    ]
+    replaced = {*given, *environment.values, *_OF_THE_APP}
     return LoadedSettings(
-        settings, (*file_problems, *environment_problems), tuple(environment_problems)
+        settings.closed_by((*unclear, *environment.unclear(given))),
+        (*file.problems, *environment.problems),
+        environment.problems,
+        tuple(
+            sentence
+            for place, sentence in file.mistakes
+            if unclear_at(place, sentence) is None and place[0] not in replaced
+        ),
     )
+
+
+def _merged(lower: Settings, upper: Settings) -> dict[str, Any]:
+    """Return what either gives; `upper` counts more."""
+    values = {name: getattr(lower, name) for name in lower.model_fields_set}
+    values |= {name: getattr(upper, name) for name in upper.model_fields_set}
+    values["request"] = upper.request.over(lower.request)
+    values["hosts"] = lower.hosts | {
+        pattern: host.over(lower.hosts[pattern]) if pattern in lower.hosts else host
+        for pattern, host in upper.hosts.items()
+    }
+    return values
+
+
+def _options_for(settings: Settings, host: str) -> RequestOptions:
+    """Return the table of a host pattern, or that of all for ""."""
+    return settings.hosts.get(host, NO_OPTIONS) if host else settings.request
 
 
 def save_settings(
@@ -92,18 +163,28 @@ def save_settings(
             values that came from a flag or the environment are written too.
 
     Raises:
-        OSError: it could not be written; an earlier file is untouched.
+        OSError: it could not be written, or settings of requests would be lost that cannot be
+            understood; an earlier file is untouched.
     """
     # A link, as keepers of dot-files make them, stays one.
-    target = (path or settings_path()).resolve()
-    values = _differing(settings)
+    target = _resolved(path or settings_path())
+    values, unclear = _differing(settings), list(settings.unclear)
     if only is not None:
-        kept, _ = _read_file(target)
-        names = frozenset(only)
-        kept = {name: value for name, value in kept.items() if name not in names}
+        file, names = _read_file(target), frozenset(only)
+        kept = {name: value for name, value in file.values.items() if name not in names}
         values = kept | {name: value for name, value in values.items() if name in names}
+        unclear = file.unclear(())
+    if unclear:
+        raise OSError(f"{unclear[0].sentence} Correct the file first")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(target, tomli_w.dumps(values).encode())
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve(strict=path.is_symlink())
+    except (OSError, RuntimeError) as error:
+        raise OSError(f"{printable(str(path))} is a link that leads nowhere") from error
 
 
 def _differing(settings: Settings) -> dict[str, Any]:
@@ -124,22 +205,27 @@ def _without_nulls(value: Any) -> Any:
     return {name: _without_nulls(inner) for name, inner in value.items() if inner not in (None, [])}
 
 
-def _read_environment() -> tuple[dict[str, Any], list[str]]:
+def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
-    return good, [f"Environment: {_sentence(text)}" for text in bad.values()]
+    mistakes = [(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
+    mistakes += [((), unclear.sentence) for unclear in unclear_variables()]
+    return _Source(good, mistakes)
 
 
 def _check(
     values: dict[str, Any], names: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
     """The acceptable values, and a sentence for each of the others by where it is."""
+    # pydantic-settings would take `Request` for `request`, and one of the two if both are there.
+    unknown = values.keys() - Settings.model_fields.keys()
+    bad: dict[Place, str] = {(name,): unknown_setting(name) for name in unknown}
+    known = _without(values, bad)
     try:
-        _Layer(**values)
+        _Layer(**known)
     except ValidationError as error:
-        bad = explain(error, names)
-        return _without(values, bad), bad
-    return values, {}
+        bad |= explain(error, names)
+    return _without(known, bad), bad
 
 
 def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
@@ -153,33 +239,35 @@ def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[s
     return left
 
 
-def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
+def _read_file(path: Path) -> _Source:
     shown = printable(str(path))
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return {}, []
+        with open_regular(path) as file:
+            data, found = file.read(_MOST + 1), os.fstat(file.fileno())
+        if len(data) > _MOST:
+            raise OSError(errno.EFBIG, f"it has more than {_MOST:,} bytes")
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return _Source()
         reason = error.strerror or type(error).__name__
-        return {}, [f"{shown} cannot be read ({reason}); defaults are used."]
+        return _Source(mistakes=[((), f"{shown} cannot be read ({reason}).")])
     try:
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         _keep_copy(path, data)
-        return {}, [f"{shown} is not a TOML file: {_reason(error)}; defaults are used."]
+        return _Source(mistakes=[((), f"{shown} is not a TOML file: {_reason(error)}.")])
     good, bad = _check(values)
     if bad:
         _keep_copy(path, data)
-    problems = [
-        f"{shown}{f', line {line}' if line else ''}: {_sentence(bad[place])}"
+    mistakes = [
+        (place, f"{shown}{f', line {line}' if line else ''}: {_sentence(bad[place])}")
         for line, place in sorted((line_of(text, place) or 0, place) for place in bad)
     ]
-    if _holds_secrets(good) and path.stat().st_mode & 0o077:
-        problems.append(
-            f"{shown} holds secrets, and others may read it; chmod 600 puts that right."
-        )
-    return good, problems
+    remarks = []
+    if _holds_secrets(good) and found.st_mode & 0o077:
+        remarks = [f"{shown} holds secrets, and others may read it; chmod 600 puts that right."]
+    return _Source(good, mistakes, remarks)
 
 
 def _holds_secrets(values: dict[str, Any]) -> bool:

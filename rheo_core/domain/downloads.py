@@ -156,4 +156,6 @@ class Snapshot:
     speed_limit_bps: int | None = None  # for all together
     speed_limit_reason: str = ""  # why it is not the one set by hand: `slow mode`, `until 18:00`
     is_slow: bool = False  # whether slow mode is on
+    closed_by: tuple[str, ...] = ()  # sentences on settings for whose correction downloads wait
+    is_closed: bool = False  # whether all of them wait for that, whatever their host
     reset: bool = False

@@ -57,19 +57,27 @@ def normalise_host_pattern(text: str) -> str:
     return pattern
 
 
+def patterns_for(host: str) -> Iterator[str]:
+    """The patterns that stand for `host` (a name without its port), the nearest first.
+
+    A dot at the end leads to the same host, so it is left out.
+    """
+    host = host.lower().removesuffix(".")
+    yield host
+    host = host.removeprefix("*.")
+    while "." in host:
+        host = host.partition(".")[2]
+        yield f"*.{host}"
+
+
 def entries_for(table: Mapping[str, T], host: str) -> Iterator[T]:
     """The entries of `host` (a name without its port): its own, then that of each `*.` above it.
 
     For a pattern, which may stand for `host`, those of the hosts that it stands for.
     """
-    host = host.lower()
-    if (own := table.get(host)) is not None:
-        yield own
-    host = host.removeprefix("*.")
-    while "." in host:
-        host = host.partition(".")[2]
-        if (above := table.get(f"*.{host}")) is not None:
-            yield above
+    for pattern in patterns_for(host):
+        if (entry := table.get(pattern)) is not None:
+            yield entry
 
 
 def find_host(table: Mapping[str, T], host: str) -> T | None:

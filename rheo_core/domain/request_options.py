@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -58,8 +58,12 @@ def _file(value: object) -> Path:
         raise ValueError("should be the path of a file; there is no such user") from None
 
 
-def _proxy(value: object) -> object:
-    """A URL with its scheme in lower case, http where it has none; or `off`."""
+def read_proxy(value: object) -> str:
+    """Return the URL of a proxy, with its scheme in lower case (http if it has none); or `off`.
+
+    Raises:
+        ValueError: it is neither. The sentence holds no login.
+    """
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if not isinstance(value, str) or not value.strip():
@@ -72,7 +76,7 @@ def _proxy(value: object) -> object:
     url = f"{scheme.lower() or 'http'}://{place}"
     try:
         parts = urlsplit(url)
-        has_place = bool(parts.hostname) and parts.port != 0
+        has_place = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
     except ValueError:  # its text may hold a part of the password
         has_place = False
     if not has_place or parts.scheme not in _PROXY_SCHEMES:
@@ -96,6 +100,7 @@ def _interface(value: object) -> str:
 
 Secret = Annotated[SecretStr, BeforeValidator(_line), WrapSerializer(_reveal)]
 Line = Annotated[str, BeforeValidator(_line)]
+Proxy = Annotated[SecretStr, BeforeValidator(read_proxy), WrapSerializer(_reveal)]
 File = Annotated[Path, BeforeValidator(_file)]
 
 
@@ -131,7 +136,7 @@ class RequestOptions(BaseModel):
     netrc: bool | None = Field(
         default=None, description="Whether logins are looked up in ~/.netrc, or the file $NETRC"
     )
-    proxy: Annotated[SecretStr, BeforeValidator(_proxy), WrapSerializer(_reveal)] | None = Field(
+    proxy: Proxy | None = Field(
         default=None,
         description="Proxy, such as http://name:password@host:3128 or socks5://host:1080; "
         "off: none, whatever the *_PROXY variables say",
@@ -173,7 +178,18 @@ class RequestOptions(BaseModel):
         in_headers = self.headers != for_any_origin(self.headers)
         return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
-    def over(self, base: "RequestOptions") -> "RequestOptions":
+    def decide(self, option: str) -> bool:
+        """Whether nothing that stands behind these can change what `option` comes to.
+
+        Headers add up, so that they never decide.
+        """
+        if option in _LOGINS:
+            return self.has_login
+        if option == "client_key" and self.client_cert is not None:
+            return True
+        return option not in ("", "headers") and getattr(self, option) is not None
+
+    def over(self, base: Self) -> Self:
         """These, and what they leave open as `base` has it; a login replaces the whole of another.
 
         Of headers of one name only these stay.
@@ -190,7 +206,8 @@ class RequestOptions(BaseModel):
         if self.has_login:
             own.add("authorization")
         kept = tuple(pair for pair in base.headers if pair[0].lower() not in own)
-        return RequestOptions.model_construct(**values | {"headers": kept + self.headers})
+        made = self.model_construct(**values | {"headers": kept + self.headers})
+        return cast(Self, made)  # the plugin of mypy takes it for the base class
 
     def without_secrets(self) -> "RequestOptions":
         """What may be told to a place that the user did not name, and how to get there.

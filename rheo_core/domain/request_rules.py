@@ -1,11 +1,24 @@
 """Which options a request has: those of all, of its host, of its download."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from .hosts import entries_for
+from .hosts import entries_for, patterns_for
 from .request_options import NO_OPTIONS, RequestOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A setting that cannot be understood. No request is made to which it would apply.
+
+    The user chose a proxy, a certificate or a login to be safe. Requests without it would go the
+    way that the user wanted to avoid.
+    """
+
+    sentence: str  # on what is wrong
+    option: str = ""  # of `RequestOptions`; "" if it may be any
+    host: str = ""  # as in `RequestRules.hosts`; "" for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +30,14 @@ class RequestRules:
         hosts: by host: `example.org` is that one, `*.example.org` every one below it.
         insecure: hosts whose certificates are not checked. Never to be kept anywhere.
         proxies: by scheme, as `urllib.request.getproxies_environment` gives them.
+        unclear: settings that close the hosts they are for.
     """
 
     defaults: RequestOptions = NO_OPTIONS
     hosts: Mapping[str, RequestOptions] = field(default_factory=dict)
     insecure: frozenset[str] = frozenset()
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold passwords
+    unclear: tuple[Unclear, ...] = ()
 
     @property
     def are_empty(self) -> bool:
@@ -32,6 +47,32 @@ class RequestRules:
     def of_host(self, host: str) -> RequestOptions:
         """What is said of a host alone; the longest pattern counts most, its name even more."""
         return reduce(RequestOptions.over, entries_for(self.hosts, host), NO_OPTIONS)
+
+    def refusal(self, host: str, own: RequestOptions = NO_OPTIONS) -> str | None:
+        """Return why no request may be made to `host`; None if one may.
+
+        An unclear setting does not matter if a nearer place decides its option: the download
+        itself (`own`), or the table of the host for a setting of all.
+        """
+        return next(self._refusals(host, own), None) if self.unclear else None
+
+    def _refusals(self, host: str, own: RequestOptions) -> Iterator[str]:
+        patterns = list(patterns_for(host))
+        for each in self.unclear:
+            if not each.host or each.host in patterns:
+                nearer = patterns[: patterns.index(each.host)] if each.host else patterns
+                tables = (self.hosts[pattern] for pattern in nearer if pattern in self.hosts)
+                if not any(options.decide(each.option) for options in (own, *tables)):
+                    yield each.sentence
+
+    def refusals_of_all(self, own: RequestOptions = NO_OPTIONS) -> list[str]:
+        """Return why no request may be made, whatever its host; nothing if some may."""
+        places = (own, *self.hosts.values())
+        return [
+            each.sentence
+            for each in self.unclear
+            if not each.host and not any(options.decide(each.option) for options in places)
+        ]
 
     def at_home(self, host: str, own: RequestOptions) -> RequestOptions:
         """The options of a request to where the user sends it."""

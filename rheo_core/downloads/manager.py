@@ -84,6 +84,9 @@ class DownloadManager(Limiting):
         wait_for_room: whether a full disk pauses a download until there is room (its reason and
             the paused event tell so); without, it fails with `DiskFullError`. None: as there is a
             session or not, for a script wants to know, and an app to go on.
+        wait_for_settings: whether downloads to whose host no request may be made, because a setting
+            cannot be understood (`RequestRules.unclear`), stay queued until `set_defaults` brings
+            other rules; without, they fail.
         history_days: what is off the list and ended longer ago is forgotten by `open`; None: it is
             kept for ever.
         server_time: whether a file gets the server's time (Last-Modified).
@@ -118,6 +121,7 @@ class DownloadManager(Limiting):
         stall_speed: int = 100,
         durable: bool = True,
         wait_for_room: bool | None = None,
+        wait_for_settings: bool = False,
         history_days: int | None = None,
         schedule: Sequence[str] = (),
         slow_limit_bps: int = 100_000,
@@ -200,6 +204,9 @@ class DownloadManager(Limiting):
         self.set_limits(hosts=hosts)
         if self._session is not None if wait_for_room is None else wait_for_room:
             self._worker.room = RoomKeeper(self._disk, self.resume)
+        if wait_for_settings:
+            pool.is_held = self._is_held
+        self._waits_for_settings = wait_for_settings
         self._ended = asyncio.Event()
         self._is_active = False
 
@@ -351,14 +358,21 @@ class DownloadManager(Limiting):
 
     def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`, and the totals."""
+        rules = self._worker.request_rules
+        unclear = rules.unclear if self._waits_for_settings else ()
         return replace(
             self._tracker.snapshot(since),
+            closed_by=tuple(each.sentence for each in unclear),
+            is_closed=bool(unclear and rules.refusals_of_all()),
             slots=self._pool.slots,
             full_hosts=self._hosts.busy() if self._is_active else frozenset(),
             speed_limit_bps=self._plan.rate_bps,
             speed_limit_reason=self._plan.reason,
             is_slow=self._plan.is_slow,
         )
+
+    def _is_held(self, host: str) -> bool:
+        return self._worker.request_rules.refusal(host.rpartition(":")[0]) is not None
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
         """Call `handler`, a function or a coroutine function, with each such event.
@@ -386,18 +400,28 @@ class DownloadManager(Limiting):
                     break
             await self._emitter.drain()
 
+    @property
+    def request_rules(self) -> RequestRules:
+        """What holds for requests besides what each download says."""
+        return self._worker.request_rules
+
     def set_defaults(
         self,
         *,
         download_dir: Path | None = None,
         file_exists_strategy: FileExistsStrategy | None = None,
         retry_handler: BaseRetryHandler | None = None,
+        request_rules: RequestRules | None = None,
     ) -> None:
         """Change what holds for attempts from now on; None leaves it as it is.
 
-        A download that has begun stays in the folder it began in.
+        A download that has begun stays in the folder it began in. Rules hold for each request from
+        now on, of running downloads too.
         """
         self._worker.folders.base = download_dir or self._worker.folders.base
         self._worker.retry_handler = retry_handler or self._worker.retry_handler
         if file_exists_strategy is not None:
             self._worker.resolver.default_strategy = file_exists_strategy
+        if request_rules is not None:
+            self._worker.request_rules = request_rules
+            self._queue.look_again()

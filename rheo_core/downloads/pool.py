@@ -33,6 +33,7 @@ class WorkerPool:
     ) -> None:
         self._queue = queue
         self._hosts = hosts
+        self.is_held: Callable[[str], bool] = lambda _: False  # by host, with its port
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
@@ -114,11 +115,14 @@ class WorkerPool:
         while True:
             self._note_slots()
             await self._slot_free.wait()
-            config = await self._queue.get_next(self._hosts.is_busy)
+            config = await self._queue.get_next(self._must_wait)
             if len(self._running) >= self._slots:  # fewer slots since the wait began
                 self._requeue(config)
             else:
                 self._run(config)
+
+    def _must_wait(self, host: str) -> bool:
+        return self._hosts.is_busy(host) or self.is_held(host)
 
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))

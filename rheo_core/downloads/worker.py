@@ -83,6 +83,15 @@ class DownloadWorker:
         )
 
     @property
+    def request_rules(self) -> RequestRules:
+        """What holds for requests besides what each download says; may be replaced."""
+        return self._tools.requester.rules
+
+    @request_rules.setter
+    def request_rules(self, rules: RequestRules) -> None:
+        self._tools.requester.go_by(rules)
+
+    @property
     def connections(self) -> int:
         """Connections that one download may use; a change holds for attempts that begin."""
         return self._tools.options.connections

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.text import printable, redact
+from rheo_core.user_files import open_list
 
 from .entries import Entry, Verdict
 from .found import ReadOptions
@@ -104,7 +105,7 @@ def _note_id(ids: set[str], entry: Entry) -> None:
 def _open(name: str) -> BufferedReader:
     try:
         # Not sys.stdin: a thread stuck in reading it would hold its lock when Python ends.
-        return os.fdopen(os.dup(0), "rb") if name == _STANDARD_INPUT else Path(name).open("rb")
+        return os.fdopen(os.dup(0), "rb") if name == _STANDARD_INPUT else open_list(Path(name))
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
         raise ValueError(f"cannot read the list {name}: {_reason(error)}") from None
 

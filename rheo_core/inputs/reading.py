@@ -17,6 +17,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.sizes import LARGEST_FILE, size_text
 from rheo_core.domain.text import printable, redact
+from rheo_core.user_files import open_regular
 
 from .entries import Entry, Verdict
 from .formats import read_found
@@ -95,9 +96,7 @@ def bounded_lines(file: TextIO) -> Iterator[str]:
 
 
 def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iterator[Entry]:
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    with path.open("rb") as file, decoded(file) as text:
+    with open_regular(path) as file, decoded(file) as text:
         yield from read_entries(bounded_lines(text), known, options)
 
 

@@ -29,6 +29,7 @@ from rheo_tui.notices import Notices
 from rheo_tui.notifier import TerminalNotifier
 from rheo_tui.service import DownloadService, ListLockedError
 from rheo_tui.verbs import Verbs
+from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
 from rheo_tui.widgets.filter_bar import FilterBar
@@ -98,6 +99,7 @@ class MainScreen(Screen[None]):
         """Header, filter, table beside or above details, log, footer."""
         read_only = self._service.is_read_only
         yield TotalsHeader(read_only=read_only, id="totals")
+        yield ClosedBar(id="closed")
         yield FilterBar(id="filter")
         with Container(id="body"):
             yield DownloadTable(self.listing, read_only=read_only, id="table")
@@ -145,6 +147,7 @@ class MainScreen(Screen[None]):
             return
         self.query_one(DownloadTable).apply(snapshot)
         self.query_one(TotalsHeader).apply(snapshot, len(self.listing.marked))
+        self.query_one(ClosedBar).apply(snapshot)
         self._show_count()
         self._show_context()
         self._show_details()

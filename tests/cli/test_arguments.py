@@ -92,14 +92,34 @@ def test_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "RHEO_TIMEOUT = 'soon'" in result.stderr
 
 
-def test_bad_settings_file_is_told_and_no_obstacle(tmp_path: Path) -> None:
+def settings_file(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "config" / "rheo" / "settings.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text("max_concurrent = 99\n")
-    result = run("download", "ftp://x")
-    assert f"{path}, line 1: max_concurrent = 99" in result.stderr
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_a_bad_setting_ends_with_2(tmp_path: Path, quiet: tuple[str, ...]) -> None:
+    path = settings_file(tmp_path, "max_concurrent = 99\n")
+    result = run("download", *quiet, "ftp://x")
+    assert result.stderr.startswith(f"rheo: {path}, line 1: max_concurrent = 99 is not acceptable")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [("max_concurrent = 99", ("-w", "3")), ("theme = ''", ()), ("[keys]\nquit = 5", ())],
+)
+def test_a_bad_setting_that_does_not_count_is_no_obstacle(
+    tmp_path: Path, text: str, flags: tuple[str, ...]
+) -> None:
+    path = settings_file(tmp_path, text)
+    result = run("download", "ftp://x", *flags)
+    assert f"rheo: {path}, line " in result.stderr
     assert result.exit_code == 1
-    assert "settings.toml" not in run("download", "-q", "ftp://x").stderr
+    assert "settings.toml" not in run("download", "-q", "ftp://x", *flags).stderr
 
 
 def test_messages_hold_no_terminal_codes() -> None:

@@ -36,6 +36,7 @@ async def test_headers_of_every_kind(
 ) -> None:
     cookies = tmp_path / "cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\ta\tb\n")
+    cookies.chmod(0o600)
     url = server.on("/a", serving(BODY))
     done = await rheo(
         "-d", folder, "download", url, "-H", "X-One: 1", "-H", "X-Two:2", "-A", "Me/1", "-4",
@@ -150,6 +151,11 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
         (["-H", "c4nary"], "--header: one is not of the form 'Name: value'."),
         (["-H", "Range: c4nary"], "--header: header 'Range' is set by the engine."),
         (["--proxy", "ftp://c4nary@h"], "--proxy: it should be the URL of a proxy"),
+        (["--proxy", ""], "--proxy: it should be the URL of a proxy, or off"),
+        (["--proxy", "http://c4nary@a b:80"], "--proxy: it should be the URL of a proxy"),
+        (["--interface", ""], "--interface: it should be an address or an interface"),
+        (["--user", ""], "--user: it should be text"),
+        (["--bearer", ""], "--bearer: it should be text"),
         (["--auth", "ntlm"], "--auth: it should be 'basic' or 'digest'."),
         (["-4", "-6"], "-4 and -6 exclude each other."),
         (["--interface", "a b"], "--interface: it should be an address or an interface"),

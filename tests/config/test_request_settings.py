@@ -49,6 +49,15 @@ def test_each_thing_that_is_wrong_is_told_with_its_line(path: Path) -> None:
     assert "c4nary" not in repr(loaded)
 
 
+def test_a_host_without_quotes_is_explained(path: Path) -> None:
+    path.write_text('theme = "x"\n[hosts.files.example.org]\nproxy = "http://h"\n')
+    (problem,) = load_settings(path).problems
+    assert problem == (
+        f"{path}, line 2: hosts.files.example is not a setting; "
+        'hosts are written in quotes, as in [hosts."example.org"].'
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -68,7 +77,7 @@ def test_no_secret_is_told(path: Path, text: str, told: str) -> None:
 
 
 def test_it_is_written_as_it_was_read(path: Path) -> None:
-    settings = load_settings(path).settings
+    settings = load_settings(path).settings.closed_by(())
     copy = path.with_name("copy.toml")
     save_settings(settings, copy)
     assert load_settings(copy).settings == settings

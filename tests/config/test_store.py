@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rheo_core.config import Settings, build_settings, load_settings, save_settings, settings_path
 from rheo_core.config.problems import line_of
+from rheo_core.domain.request_rules import Unclear
 from rheo_core.infrastructure.files import write_atomically
 
 
@@ -137,10 +138,11 @@ def test_the_good_rest_is_used(path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"a = \n", b"theme = '\xff'\n", b"\x00", b"a = " + b"[" * 100_000]
 )
-def test_broken_file_means_defaults(path: Path, content: bytes) -> None:
+def test_broken_file_closes_everything(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     loaded = load_settings(path)
-    assert loaded.settings == Settings()
+    assert loaded.settings.model_dump() == Settings().model_dump()
+    assert loaded.settings.unclear == (Unclear(loaded.problems[0]),)
     assert len(loaded.problems) == 1
     assert str(path) in loaded.problems[0]
     assert path.read_bytes() == content
@@ -160,8 +162,8 @@ def test_copied_aside_once(path: Path) -> None:
 def test_unreadable_file(path: Path) -> None:
     path.mkdir()
     loaded = load_settings(path)
-    assert loaded.settings == Settings()
-    assert loaded.problems == (f"{path} cannot be read (Is a directory); defaults are used.",)
+    assert loaded.problems == (f"{path} cannot be read (Is a directory).",)
+    assert loaded.settings.unclear == (Unclear(loaded.problems[0]),)
 
 
 def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ async def asked(
     options = RequestOptions()
     if file:
         (tmp_path / "cookies.txt").write_text(file)
+        (tmp_path / "cookies.txt").chmod(0o600)
         options = RequestOptions(cookies=tmp_path / "cookies.txt")
     port = server.url("").rpartition(":")[2]
     connector = create_secure_connector(resolver=Names())
@@ -150,6 +151,7 @@ async def test_a_file_that_is_none(
 ) -> None:
     file = tmp_path / "cookies.txt"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    file.chmod(0o600)
     config = FileConfig(url=server.url("/a"), request=RequestOptions(cookies=file))
     manager, journal = await fetch(tmp_path / "out", [config])
     told = error_of(manager, config)

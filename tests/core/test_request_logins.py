@@ -168,6 +168,31 @@ def test_netrc_is_for_the_exact_host(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "pw" not in repr(file.find("example.org"))
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "found"),
+    [
+        ("machine h login a machine h login a password p", None, Login("a", "p")),
+        ("machine h login a machine h login b password p", None, Login("b", "p")),
+        ("machine h login a machine h login b password p", "a", Login("a", "")),
+        ("machine h password p", "a", Login("a", "p")),
+        ("machine h password p machine h login a password q", "a", Login("a", "p")),
+        ("machine h login b password p", "a", None),
+    ],
+)
+def test_no_entry_of_a_netrc_hides_a_password(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    name: str | None,
+    found: Login | None,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(text.replace(" machine", "\nmachine") + "\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert NetrcFile().find("h", name) == found
+
+
 def test_a_netrc_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))

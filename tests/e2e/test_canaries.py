@@ -65,8 +65,10 @@ def home(tmp_path: Path) -> Path:
     cookies.write_text(
         f"# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tjar\t{CANARY['jar']}\n"
     )
+    cookies.chmod(0o600)
     key = home / "client.key"
     key.write_text(f"-----BEGIN PRIVATE KEY-----\n{CANARY['key']}\n-----END PRIVATE KEY-----\n")
+    key.chmod(0o600)
     return home
 
 

@@ -111,6 +111,7 @@ async def test_none_goes_astray(
     if kind == "cookies.txt":
         fields["cookies"] = tmp_path / "cookies.txt"
         fields["cookies"].write_text(COOKIES)
+        fields["cookies"].chmod(0o600)
     netrc = tmp_path / "netrc"
     netrc.write_text(NETRC)
     netrc.chmod(0o600)
@@ -170,6 +171,7 @@ async def test_what_is_kept_for_a_host_is_for_it(
     monkeypatch.setenv("NETRC", str(netrc))
     cookies = tmp_path / "cookies.txt"
     cookies.write_text(COOKIES.replace(HOST, OTHER))
+    cookies.chmod(0o600)
     options = RequestOptions(**{**KINDS[kind], **({"cookies": cookies} if "." in kind else {})})
     rules = RequestRules(hosts={OTHER: options})
     trust = RequestOptions(ca_file=authority.file(tmp_path))

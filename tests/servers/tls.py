@@ -36,6 +36,7 @@ class Authority:
         certificate, key = folder / "client.pem", folder / "client.key"
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         key.write_bytes(issued.private_key_pem.bytes())
+        key.chmod(0o600)
         return certificate, key
 
     def asking(self, *names: str, strictly: bool = True) -> ssl.SSLContext:

@@ -46,6 +46,7 @@ class FakeService:
         self.read_only = False
         self.unkept = False  # there is no data left to keep
         self.problems: list[str] = []
+        self.closed_by: tuple[str, ...] = ()
         self.closed = False
         self.fail_with: Exception | None = None  # raised by the next call
         self.snapshots_asked = 0
@@ -89,6 +90,8 @@ class FakeService:
             speed_limit_bps=self.settings.slow_limit if self._is_slow else self._limit,
             speed_limit_reason="slow mode" if self._is_slow else "",
             is_slow=self._is_slow,
+            closed_by=self.closed_by,
+            is_closed=bool(self.closed_by),
         )
 
     async def link_of(self, download_id: str) -> str | None:
@@ -250,6 +253,11 @@ class FakeService:
         self._record("change_settings", settings)
         self.settings = settings
         self._revision += 1
+
+    async def reload_settings(self) -> list[str]:
+        self._record("reload_settings", None)
+        self._revision += 1
+        return list(self.closed_by)
 
     async def set_speed_limit(
         self, bytes_per_second: int | None, ids: Sequence[str] | None = None

@@ -12,6 +12,7 @@ from yarl import URL
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
+from rheo_core.user_files import read_secret
 
 _NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
@@ -30,7 +31,7 @@ class CookieFiles:
         """The jar of this file.
 
         Raises:
-            RequestOptionsError: it cannot be read.
+            RequestOptionsError: it cannot be read, or others may read or change it.
         """
         if file not in self._jars:
             self._jars[file] = asyncio.create_task(_load(file))
@@ -44,7 +45,8 @@ class CookieFiles:
 
 async def _load(file: Path) -> CookieJar:
     jar = new_jar()
-    await asyncio.to_thread(_fill, jar, file)
+    for url, morsel in await asyncio.to_thread(read_cookies, file):
+        jar.update_cookies({morsel.key: morsel}, url)
     return jar
 
 
@@ -53,10 +55,16 @@ def new_jar() -> CookieJar:
     return CookieJar(unsafe=True, quote_cookie=False)
 
 
-def _fill(jar: CookieJar, file: Path) -> None:
+def read_cookies(file: Path) -> list[tuple[URL, Morsel[str]]]:
+    """Return the cookies of a file, each with the URL of its host.
+
+    Raises:
+        RequestOptionsError: it cannot be read, or others may read or change it.
+    """
     shown = f"cookies {printable(str(file))}"
     try:
-        text = file.read_text("utf-8-sig")
+        # In text mode a CRLF at the end of a line would be one character.
+        text = read_secret(file).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeError:
         text = ""
     except OSError as error:
@@ -64,18 +72,20 @@ def _fill(jar: CookieJar, file: Path) -> None:
         raise RequestOptionsError(f"{shown}: {reason}") from None
     if not text.strip():
         raise RequestOptionsError(f"{shown}: it is {_NOT_NETSCAPE}")
+    found = []
     for number, line in enumerate(text.split("\n"), 1):
         line = line.removeprefix("#HttpOnly_")  # in front of a host; it is for scripts in pages
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            _take_line(jar, line.split("\t"))
+            found.append(_read_line(line.split("\t")))
         except (ValueError, OverflowError):  # its text would hold the line, and with it a cookie
             raise RequestOptionsError(f"{shown}: line {number} is {_NOT_NETSCAPE}") from None
+    return found
 
 
-def _take_line(jar: CookieJar, fields: list[str]) -> None:
-    """Put a cookie into the jar: host, whether also below it, path, https only, end, name, value.
+def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
+    """Return a cookie: host, whether also below it, path, https only, end, name, value.
 
     As curl does, the second column counts and not a dot before the host, an end of 0 is that of the
     session, and the value goes out as it is.
@@ -98,7 +108,7 @@ def _take_line(jar: CookieJar, fields: list[str]) -> None:
         morsel["max-age"] = str(end - int(time.time()))
     if below.upper() == "TRUE" and not _is_public(host):
         morsel["domain"] = host
-    jar.update_cookies({name: morsel}, URL.build(scheme="https", host=host))
+    return URL.build(scheme="https", host=host), morsel
 
 
 def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:

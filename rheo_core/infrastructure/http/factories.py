@@ -27,6 +27,11 @@ class Route(NamedTuple):
     ip_version: int | None = None
     interface: str | None = None  # an address or a name
 
+    @property
+    def is_named(self) -> bool:
+        """Whether an interface is given by its name."""
+        return self.interface is not None and _version(self.interface) is None
+
     def check(self, host: str) -> None:
         """Look whether the way leads to `host`.
 
@@ -64,7 +69,7 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
     if route.interface is None:
         return create_secure_connector(family=_FAMILIES[route.ip_version])
     version = _version(route.interface)
-    if version is None:
+    if route.is_named:
         return create_secure_connector(
             family=_FAMILIES[route.ip_version], socket_factory=_bound_to(route.interface)
         )
@@ -101,12 +106,21 @@ def _socks_connector(route: Route) -> aiohttp.BaseConnector:
     )
 
 
-def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
-    """Makes sockets that send through the interface `name`."""
+def check_interface(name: str) -> int:
+    """Return the index of an interface.
+
+    Raises:
+        RequestOptionsError: this machine has none of this name.
+    """
     try:
-        number = socket.if_nametoindex(name)
+        return socket.if_nametoindex(name)
     except OSError:
         raise RequestOptionsError(f"interface {name!r} is not one of this machine") from None
+
+
+def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Makes sockets that send through the interface `name`."""
+    number = check_interface(name)
 
     def make(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, *_ = info
@@ -118,9 +132,12 @@ def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
                 made.setsockopt(level, _IPV6_BOUND_IF if is_v6 else _IP_BOUND_IF, number)
             else:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, f"{name}\0".encode())
-        except OSError:
+        except OSError as error:
             made.close()
-            raise
+            if isinstance(error, PermissionError):
+                raise
+            # It may have gone since, as those of VPNs do; nothing is sent another way.
+            raise OSError(error.errno, f"interface {name}: {error.strerror}") from error
         return made
 
     return make

@@ -15,6 +15,7 @@ from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_he
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
+from rheo_core.user_files import check_private, open_regular
 
 
 class Login(NamedTuple):
@@ -107,21 +108,26 @@ class NetrcFile:
         self._entries: _Entries | None = None
 
     def find(self, host: str, name: str | None = None) -> Login | None:
-        """The login for exactly this host, and exactly this name where one is given.
+        """The login for exactly this host, and exactly this name if one is given.
 
-        Its `default` entry, which is for any host, is passed over.
+        An entry without a name goes with any. The `default` entry, which is for any host, is
+        passed over.
 
         Raises:
-            RequestOptionsError: the file cannot be read, or others than its owner may read it.
+            RequestOptionsError: the file cannot be read, or others than its owner may read or
+                change it.
         """
         if self._entries is None:
             self._entries = _read(Path(os.environ.get("NETRC") or "~/.netrc"))
         if host == "default":  # what the standard library calls the entry for any host
             return None
-        for login, _, password in self._entries.get(host, ()):
-            if name in (None, login):
-                return Login(login, password)
-        return None
+        found = [
+            Login(login or name or "", password)
+            for login, _, password in self._entries.get(host, ())
+            if name in (None, login) or not login
+        ]
+        # An entry without a password must not hide a later one that has it, as in curl.
+        return next((login for login in found if login.password), found[0] if found else None)
 
 
 def _read(path: Path) -> _Entries:
@@ -129,18 +135,12 @@ def _read(path: Path) -> _Entries:
     with suppress(RuntimeError):
         path = path.expanduser()
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno())
+        with open_regular(path) as file:
+            check_private(file)
     except FileNotFoundError:
         return _Entries()
     except OSError as error:
         raise RequestOptionsError(f"netrc {shown}: {error.strerror}") from None
-    if mode.st_mode & 0o077:
-        raise RequestOptionsError(
-            f"netrc {shown}: others than you may read it; chmod 600 puts that right"
-        )
-    if mode.st_uid != os.geteuid():
-        raise RequestOptionsError(f"netrc {shown}: it belongs to another user")
     try:
         return _Netrc(str(path)).hosts  # type: ignore[return-value]
     except netrc.NetrcParseError as error:

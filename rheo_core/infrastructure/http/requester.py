@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
 from aiohttp import ClientResponse
@@ -19,12 +18,13 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.domain.text import printable, redact_unreadable
+from rheo_core.domain.text import printable
 
 from .base import BaseHttpClient
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
 from .factories import Route, explain_socks
 from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
+from .proxies import usual_proxy
 from .redirects import check_hop, next_url
 from .resolver import SENT_BY
 from .tls import check_https_proxy, tls_of
@@ -43,13 +43,17 @@ class Requester:
 
     def __init__(self, client: BaseHttpClient, rules: RequestRules | None = None) -> None:
         self.client = client
-        self.rules = rules or RequestRules()
-        self.has_rules = not self.rules.are_empty
         self.cookies = CookieFiles()
-        self.netrc = NetrcFile()
+        self.go_by(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
+
+    def go_by(self, rules: RequestRules) -> None:
+        """Make requests by these rules from now on; netrc is read again."""
+        self.rules = rules
+        self.has_rules = not rules.are_empty
+        self.netrc = NetrcFile()
 
     def get(
         self,
@@ -204,8 +208,19 @@ class Exchange:
             return rules.elsewhere(host, self._own, self.home, is_safe=is_safe)
         return rules.at_home(host, self._own)
 
+    def _check_open(self, url: str) -> None:
+        own = self._own.without_secrets() if self._has_left else self._own
+        if refusal := self._requester.rules.refusal(urlsplit(url).hostname or "", own):
+            raise RequestOptionsError(refusal)
+
     async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
-        """The headers for `url`, and the arguments that tell how to get there."""
+        """The headers for `url`, and the arguments that tell how to get there.
+
+        Raises:
+            RequestOptionsError: a setting that would apply cannot be understood or done.
+        """
+        if self._requester.rules.unclear:
+            self._check_open(url)
         options = self._options(url)
         headers = CIMultiDict(self._headers)
         given = [("User-Agent", options.user_agent), ("Referer", options.referer)]
@@ -268,7 +283,8 @@ class Exchange:
     def _choose_way(self, url: str, options: RequestOptions, travel: dict[str, Any]) -> None:
         """Proxy, TLS, interface."""
         parts = urlsplit(url)
-        proxy = options.proxy_url or self._usual_proxy(parts.scheme, parts.netloc)
+        usual = self._requester.rules.proxies
+        proxy = options.proxy_url or usual_proxy(usual, parts.scheme, parts.netloc)
         socks = None
         if proxy is not None and proxy != DIRECT:
             if proxy.startswith("socks"):
@@ -288,17 +304,3 @@ class Exchange:
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 travel["ssl"] = tls
-
-    def _usual_proxy(self, scheme: str, place: str) -> str | None:
-        """What the *_PROXY variables say."""
-        proxies = self._requester.rules.proxies
-        proxy = proxies.get(scheme) or proxies.get("all")
-        if not proxy or proxy_bypass_environment(place, proxies):
-            return None
-        try:
-            return RequestOptions(proxy=proxy).proxy_url
-        except ValueError:
-            shown = redact_unreadable(proxy)
-            raise RequestOptionsError(
-                f"proxy: the variable for {scheme}, or for all, is of no use: {shown!r}"
-            ) from None

@@ -7,6 +7,9 @@ from pathlib import Path
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
+from rheo_core.user_files import check_private, open_regular, read_regular
+
+_PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
 def create_ssl_context() -> ssl.SSLContext:
@@ -23,6 +26,8 @@ def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
         RequestOptionsError: a file cannot be read or used.
     """
     ca, certificate, key = options.ca_file, options.client_cert, options.client_key
+    if key is not None and certificate is None:
+        raise _problem("client_key", key, "there is no client_cert that it belongs to")
     if ca is None and certificate is None:
         return not insecure
     return _context(ca, certificate, key, insecure)
@@ -61,7 +66,7 @@ def _context(
 def _authorities(file: Path) -> str:
     nothing = _problem("ca_file", file, "it holds no certificate in PEM form")
     try:
-        text = file.read_text("utf-8", errors="replace")
+        text = read_regular(file).decode("utf-8", errors="replace")
         if "-----BEGIN" not in text:
             raise nothing
         ssl.create_default_context(cadata=text)
@@ -77,8 +82,8 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
         raise _problem("client_key", key or certificate, "it is encrypted, which is not supported")
 
     for name, file in (("client_cert", certificate), ("client_key", key)):
-        if file is not None and not file.is_file():
-            raise _problem(name, file, "no such file")
+        if file is not None:
+            _check(name, file)
     try:
         # Without a function here OpenSSL would ask the terminal for a password.
         context.load_cert_chain(certificate, key, password=refuse)
@@ -87,6 +92,18 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
         raise _problem("client_cert", certificate, f"it cannot be used: {reason}") from None
     except OSError as error:
         raise _problem("client_cert", certificate, error.strerror or "cannot be read") from None
+
+
+def _check(name: str, file: Path) -> None:
+    """Check that a certificate or key can be read, and a key by nobody else."""
+    try:
+        with open_regular(file) as opened:
+            if _PRIVATE_KEY in opened.read():
+                check_private(opened)
+    except FileNotFoundError:
+        raise _problem(name, file, "no such file") from None
+    except OSError as error:
+        raise _problem(name, file, error.strerror or type(error).__name__) from None
 
 
 def _problem(name: str, file: Path, reason: str) -> RequestOptionsError:

@@ -1,0 +1,74 @@
+"""What must not be guessed: settings of requests, and names that may be meant for some.
+
+A proxy, a certificate or a login that cannot be understood is no licence to go without it. Where
+such a setting is wrong, the requests that it would apply to are closed (`Unclear`).
+"""
+
+import os
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.request_rules import Unclear
+from rheo_core.domain.text import printable
+
+from .hosts import HostSettings, pattern_of
+from .settings import Settings
+
+Place = tuple[str, ...]
+"""The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
+
+_TABLES = ("request", "hosts")
+_PREFIX = "rheo_"
+
+
+def unclear_at(place: Place, sentence: str) -> Unclear | None:
+    """Return what a mistake at this place closes; None for one that closes nothing.
+
+    A whole file (`()`), a table and an unknown name may be about anything. A host that cannot be
+    understood may be any host.
+    """
+    match place:
+        case ():
+            return Unclear(sentence)
+        case ("request", *rest):
+            return Unclear(sentence, _option(rest))
+        case ("hosts", host, name):
+            if name in HostSettings.model_fields.keys() - RequestOptions.model_fields:
+                return None
+            return Unclear(sentence, _option([name]), pattern_of(host))
+        case (name, *_):
+            return Unclear(sentence) if may_protect(name) else None
+    return None
+
+
+def _option(names: list[str]) -> str:
+    return names[0] if names and names[0] in RequestOptions.model_fields else ""
+
+
+def may_protect(name: str) -> bool:
+    """Whether an unknown name at the top of the file may be meant for a setting of requests.
+
+    Only one that looks like another setting is not.
+    """
+    if name in Settings.model_fields:
+        return name in _TABLES
+    known = [*Settings.model_fields, *RequestOptions.model_fields]
+    close = get_close_matches(name.lower(), known, n=1)
+    return not close or close[0] in _TABLES or close[0] in RequestOptions.model_fields
+
+
+def unclear_variables() -> Iterator[Unclear]:
+    """Yield what is closed by RHEO_* variables that look like a setting of requests and are none.
+
+    Other names may belong to anybody: to the commands that rheo runs, to scripts.
+    """
+    for variable in os.environ:
+        name = variable.lower()
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in Settings.model_fields:
+            words = f"_{name.removeprefix(_PREFIX)}_"
+            if any(f"_{known}_" in words for known in (*_TABLES, *RequestOptions.model_fields)):
+                yield Unclear(
+                    f"Environment: {printable(variable)} is not a setting; write it as in "
+                    """RHEO_REQUEST='{"proxy": "off"}'."""
+                )

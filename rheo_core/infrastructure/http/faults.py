@@ -1,0 +1,36 @@
+"""Files and interfaces that options name and that are of no use now."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from rheo_core.domain.exceptions import RequestOptionsError
+from rheo_core.domain.request_options import RequestOptions
+
+from .cookies import read_cookies
+from .factories import Route, check_interface
+from .logins import NetrcFile
+from .tls import tls_of
+
+
+def faults_of(options: RequestOptions) -> Iterator[tuple[str, str]]:
+    """Yield each option that is of no use, with a sentence. Reads the files."""
+    for option, check in _checks(options):
+        try:
+            check()
+        except RequestOptionsError as error:
+            yield option, f"{error}."
+
+
+def _checks(options: RequestOptions) -> Iterator[tuple[str, Callable[[], object]]]:
+    if options.cookies is not None:
+        yield "cookies", partial(read_cookies, options.cookies)
+    if options.netrc:
+        yield "netrc", partial(NetrcFile().find, "")
+    if options.ca_file is not None:
+        authority = RequestOptions(ca_file=options.ca_file)
+        yield "ca_file", partial(tls_of, authority, insecure=False)
+    if options.client_cert is not None:
+        shown = RequestOptions(client_cert=options.client_cert, client_key=options.client_key)
+        yield "client_cert", partial(tls_of, shown, insecure=False)
+    if options.interface is not None and Route(interface=options.interface).is_named:
+        yield "interface", partial(check_interface, options.interface)

@@ -1,0 +1,141 @@
+"""Files that the user keeps or names: read only if they are what they should be.
+
+Nothing here waits for another program. A FIFO in the place of a settings file would hold a program
+for ever without a word, and a device may do anything when it is opened.
+"""
+
+import errno
+import io
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+from typing import IO
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MOST = 64 << 20
+"""Bytes of a file that is read whole; the largest of use, such as a CA bundle, has a tenth."""
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading.
+
+    Raises:
+        OSError: it is another kind of file, or cannot be read; `strerror` is a phrase.
+    """
+    _check_kind(path.stat())
+    file = os.fdopen(os.open(path, _READ), "rb")
+    try:
+        _check_kind(os.fstat(file.fileno()))  # it may have been replaced in between
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(path: Path, most: int = _MOST) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        OSError: it is another kind of file, has more than `most` bytes, or cannot be read.
+    """
+    with open_regular(path) as file:
+        return _read(file, most)
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the bytes of a regular file that holds secrets.
+
+    Raises:
+        OSError: as for `read_regular`, or others than its owner may read or change it.
+    """
+    with open_regular(path) as file:
+        check_private(file)
+        return _read(file, _MOST)
+
+
+def check_private(file: IO[bytes]) -> None:
+    """Check that an open file is the user's, and that nobody else may read or change it.
+
+    Raises:
+        PermissionError: one of the two does not hold.
+    """
+    found = os.fstat(file.fileno())
+    if found.st_mode & _OF_OTHERS:
+        what = "read" if found.st_mode & _READABLE_BY_OTHERS else "change"
+        raise PermissionError(
+            errno.EPERM, f"others than you may {what} it; chmod 600 puts that right"
+        )
+    if found.st_uid not in (os.geteuid(), 0):  # root may do as it likes anyway
+        raise PermissionError(errno.EPERM, "it belongs to another user")
+
+
+def open_list(path: Path) -> BufferedReader:
+    """Open a file, a pipe, or a terminal for reading.
+
+    Shells give a pipe for `<(command)`. A FIFO is read only if a program has it open for writing,
+    because without one the first read would wait for ever.
+
+    Raises:
+        OSError: it cannot be read, or is a FIFO that nobody writes to.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        _check_kind(found)
+    descriptor = os.open(path, _READ)
+    try:
+        head = _first_of_pipe(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else b""
+        os.set_blocking(descriptor, True)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return BufferedReader(_Resumed(descriptor, head)) if head else os.fdopen(descriptor, "rb")
+
+
+def _first_of_pipe(descriptor: int) -> bytes:
+    """Return what waits in a pipe; b"" if its writer has not written yet."""
+    try:
+        head = os.read(descriptor, io.DEFAULT_BUFFER_SIZE)
+    except BlockingIOError:
+        return b""
+    if not head:
+        raise OSError(errno.EPIPE, "it is a pipe that no program writes to")
+    return head
+
+
+class _Resumed(io.RawIOBase):
+    """A descriptor of which some bytes have been read already."""
+
+    def __init__(self, descriptor: int, head: bytes) -> None:
+        self._file = io.FileIO(descriptor, "rb")
+        self._head = head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        if not self._head:
+            return self._file.readinto(buffer)
+        count = min(len(buffer), len(self._head))
+        buffer[:count], self._head = self._head[:count], self._head[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _check_kind(found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+
+
+def _read(file: IO[bytes], most: int) -> bytes:
+    data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return data

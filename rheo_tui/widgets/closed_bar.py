@@ -1,0 +1,34 @@
+"""The bar that says why downloads do not start: a setting that cannot be understood."""
+
+from pathlib import Path
+
+from textual.widgets import Static
+
+from rheo_core.domain import Snapshot
+from rheo_core.domain.text import printable
+
+_RELOAD = "Correct it, then enter  :reload"
+_RESTART = "Correct it, then start rheo-tui again"  # nobody changes the variables of a process
+
+
+class ClosedBar(Static):
+    """Hidden unless downloads wait for a correction of the settings."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", id=id, markup=False)
+        self._shown: tuple[tuple[str, ...], bool] = ((), False)
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Show the first reason of the snapshot, and how many more there are."""
+        now = (snapshot.closed_by, snapshot.is_closed)
+        if now == self._shown:
+            return
+        self._shown = now
+        self.display = bool(snapshot.closed_by)
+        if snapshot.closed_by:
+            first, *more = snapshot.closed_by
+            what = "No download starts" if snapshot.is_closed else "Some downloads wait"
+            others = f" ({len(more)} more, see the log.)" if more else ""
+            reason = printable(first).replace(str(Path.home()), "~")
+            to_do = _RESTART if first.startswith("Environment:") else _RELOAD
+            self.update(f"{what}: {reason}{others} {to_do}")
