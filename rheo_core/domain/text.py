@@ -3,12 +3,16 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from .redaction import HIDDEN, is_plain_address, redact_tokens, redact_word, without_login
 from .secret_shapes import is_plain_phrase
 
 _SUBSTITUTE = "\ufffd"
 _WORD = re.compile(r"\S+")
+_WORD_OR_BLANK = re.compile(r"\S+|[^\S\t]")
+_PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
+_LINE_END = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+$")
 _COLON_WITHIN = re.compile(r":\S")
 _SECRET_FIELD = re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie):\s*\S[^\r\n]*")
 
@@ -32,6 +36,36 @@ def _printable_character(character: str) -> str:
     if unicodedata.category(character) == "Cf":
         return ""
     return " " if character.isspace() else _SUBSTITUTE
+
+
+def visible(text: str) -> str:
+    """Return `text` fit for an input: as `printable`, with its lines and tabs.
+
+    A character inside of a URL that cannot be seen, or that a terminal would obey, is
+    percent-encoded: the URL leads to the same place, and everybody sees that it is there.
+    """
+    if _PLAIN_LINES.fullmatch(text):
+        return text
+    return "".join(map(_visible_line, text.splitlines(keepends=True)))
+
+
+def _visible_line(line: str) -> str:
+    end = _LINE_END.search(line)
+    body = line[: end.start()] if end else line
+    shown = _WORD_OR_BLANK.sub(_visible_word, body)
+    return shown if not end else shown + (end[0] if end[0] in {"\n", "\r\n", "\r"} else "\n")
+
+
+def _visible_word(found: re.Match[str]) -> str:
+    word = found[0]
+    if word.isprintable() or "://" not in word:
+        return printable(word)
+    seen = [number for number, character in enumerate(word) if character.isprintable()]
+    return "".join(map(_encoded_character, word[seen[0] : seen[-1] + 1]))
+
+
+def _encoded_character(character: str) -> str:
+    return character if character.isprintable() else quote(character, errors="replace")
 
 
 def is_unicode(text: str) -> bool:
