@@ -1,6 +1,8 @@
 """URLs shown without their secrets. Anything not known to be harmless counts as one."""
 
 import re
+from itertools import groupby
+from operator import itemgetter
 
 from .secret_shapes import (
     SECRET_PLACES,
@@ -20,7 +22,17 @@ HIDDEN = "***"
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _SHORT = r"[A-Za-z0-9_~-]{0,19}+"
 """No token: those are longer, unless the segment before says that one follows."""
-_ANNOUNCED = rf"(?:{'|'.join(SECRET_PLACES)})/|(?:{'|'.join(SHARING_PLACES)})/[^/]{{12}}"
+
+
+def _any_of(words: frozenset[str]) -> str:
+    """Return a pattern for `words` in any case, quick to fail: sorted by their first letters."""
+    return "|".join(
+        f"[{letter}{letter.upper()}](?i:{'|'.join(word[1:] for word in group)})/"
+        for letter, group in groupby(sorted(words), key=itemgetter(0))
+    )
+
+
+_ANNOUNCED = rf"{_any_of(SECRET_PLACES)}|(?:{_any_of(SHARING_PLACES)})[^/]{{12}}"
 _PLAIN_ADDRESS = re.compile(
     r"https?://[A-Za-z0-9.:_-]++"
     rf"(?:/(?!{_ANNOUNCED})(?:[0-9a-f-]++(?=/)|{_SHORT}(?:[.+,]{_SHORT})*+))*+"

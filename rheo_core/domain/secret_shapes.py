@@ -33,14 +33,13 @@ _HARMLESS_NAMES = _words("""
     campaign category channel charset classifier codec collection color colour commit component
     content country crs dataset date dir directory disposition dist distribution distro doc document
     doi edition encoding ext extension field fields file filename files filter folder format genre
-    group hl id ids image include interval isbn item items keyword keywords label lang language
-    layer layers level locale media medium mime model module month name namespace number offset
-    order orderby os output package page pages patch path period pkg platform playlist plugin prefix
-    product project protocol publisher python q quality query range region release repo repository
-    request res resolution response rev revision scale search section series service set site size
-    sort source srs start end style styles subject suffix symbol table tag tags target template term
-    terms theme time timestamp title topic type types unit units utm v variable variant ver version
-    video view volume year zone
+    group hl id ids image include isbn item items keyword keywords label lang language layer layers
+    locale media medium mime model module name namespace order orderby os output package patch path
+    period pkg platform playlist plugin prefix product project protocol publisher python q quality
+    query range region release repo repository request res resolution response rev revision search
+    section series service set site sort source srs style styles subject suffix symbol table tag
+    tags target template term terms theme title topic type types unit units utm v variable variant
+    ver version video view
 """)
 """Words that a name may consist of if its value may be shown although it is no plain word."""
 _COMMIT_NAMES = _words("commit rev revision")
@@ -85,6 +84,7 @@ _PLAIN = re.compile(
     r"|v?[0-9]{1,4}(?:\.[0-9]{1,6}){1,4}(?:[-+.]?(?:alpha|beta|rc|dev|post|[ab])\.?[0-9]{0,3})?"
     r"|[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:]{5,8}Z?)?)?"
     r"|[0-9]{8}T[0-9]{6}Z"
+    r"|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
     r"|1[0-9]{9}(?:[0-9]{3})?"  # a time in seconds or milliseconds
 )
 _NUMBERED = re.compile(r"[A-Za-z][0-9]{1,8}|[A-Za-z]?[a-z]{1,11}[0-9]{1,2}")  # L10, python3

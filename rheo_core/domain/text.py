@@ -14,7 +14,10 @@ _WORD_OR_BLANK = re.compile(r"\S+|[^\S\t]")
 _PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
 _LINE_END = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+$")
 _COLON_WITHIN = re.compile(r":\S")
-_SECRET_FIELD = re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie):\s*\S[^\r\n]*")
+_SECRET_FIELD = re.compile(
+    r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|secret|signature))"
+    r":\s*\S[^\r\n]*"
+)
 
 
 def printable(text: str) -> str:

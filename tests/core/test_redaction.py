@@ -55,7 +55,7 @@ def test_no_parameter_of_an_unknown_name_shows_its_value(place: str, form: str) 
             assert secret not in shown and value not in shown, (name, shown)
 
 
-@pytest.mark.parametrize("name", ["id", "file", "v", "q", "page", "path", "title", "size"])
+@pytest.mark.parametrize("name", ["id", "file", "v", "q", "path", "title", "lang"])
 def test_a_harmless_name_shows_no_value_that_looks_like_a_secret(name: str) -> None:
     for secret in SHAPES[2:]:
         for form in FORMS.values():
@@ -146,6 +146,27 @@ def test_a_login_in_what_is_no_url_is_hidden(text: str, shown: str) -> None:
 )
 def test_a_redacted_url_is_recognised(url: str, redacted: bool) -> None:
     assert is_redacted(url) is redacted
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("X-Api-Key: c4nary7x", "X-Api-Key: ***"),
+        ("x-auth-token:c4nary7x", "x-auth-token: ***"),
+        ("unexpected token: 'x'", "unexpected token: 'x'"),
+        ("http://x/TOKEN/c4nary7x", "http://x/TOKEN/***"),
+        ("http://x/a?page=c4nary7x", "http://x/a?page=***"),
+        ("http://x/a?start=12:30&end=2024-01-01T12:30:00Z", None),
+        ("<ClientResponse(http://x/a?frob=c4nary7x) [404 None]>", None),
+        ("URL('http://x/a?frob=c4nary7x')", "URL('http://x/a?frob=***')"),
+        ("//x/a?frob=c4nary7x", "//x/a?frob=***"),
+        ("http://x/a?n=1&amp;frob=c4nary7x", "http://x/a?n=1&amp;frob=***"),
+    ],
+)
+def test_other_places(text: str, shown: str | None) -> None:
+    assert "c4nary7x" not in redact(text)
+    if shown is not None:
+        assert redact(text) == shown
 
 
 def test_tokens_made_by_chance_are_hidden() -> None:
