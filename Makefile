@@ -68,7 +68,7 @@ clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .venv-lowest .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(READY): pyproject.toml $(LOCK)
-	@for python in $(or $(PYTHON),$(PYTHONS)); do \
+	@found=; for python in $(or $(PYTHON),$(PYTHONS)); do \
 	  "$$python" -c '$(IS_NEW_ENOUGH)' 2>/dev/null && found=$$python && break; \
 	done; \
 	if [ -z "$$found" ]; then \
