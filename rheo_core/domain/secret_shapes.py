@@ -29,17 +29,17 @@ def _words(text: str) -> frozenset[str]:
 
 
 _HARMLESS_NAMES = _words("""
-    alt arch architecture article artifact artist attachment author basename bbox branch browser
-    campaign category channel charset classifier codec collection color colour commit component
-    content country crs dataset date dir directory disposition dist distribution distro doc document
-    doi edition encoding ext extension field fields file filename files filter folder format genre
-    group hl id ids image include isbn item items keyword keywords label lang language layer layers
-    locale media medium mime model module name namespace order orderby os output package patch path
-    period pkg platform playlist plugin prefix product project protocol publisher python q quality
-    query range region release repo repository request res resolution response rev revision search
-    section series service set site sort source srs style styles subject suffix symbol table tag
-    tags target template term terms theme title topic type types unit units utm v variable variant
-    ver version video view
+    accession alt arch architecture article artifact artist attachment author basename bbox branch
+    browser campaign category channel charset classifier codec collection color colour commit
+    component content country crs dataset date dir directory disposition dist distribution distro
+    doc document doi edition encoding ext extension family field fields file filename files filter
+    folder format generation genre group hl id ids image include isbn item items keyword keywords
+    label lang language layer layers locale media medium mime model module name namespace order
+    orderby os output package patch path period pkg platform playlist plugin prefix product project
+    protocol publisher python q quality query range region release repo repository request res
+    resolution response rev revision search section series service set site sort source srs style
+    styles subject suffix symbol table tag tags target template term terms theme title topic type
+    types unit units utm v variable variant ver version video view
 """)
 """Words that a name may consist of if its value may be shown although it is no plain word."""
 _COMMIT_NAMES = _words("commit rev revision")
