@@ -2,10 +2,16 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOCK := requirements-dev.lock
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --extra dev --quiet
+
+# PYTHON=... chooses another one. Each must be asked: pyenv has commands for versions it lacks.
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help
 help:  ## Show what there is
@@ -48,11 +54,36 @@ screenshots: $(READY)  ## Draw the pictures of the README
 settings-docs: $(READY)  ## Write docs/SETTINGS.md and its schema anew
 	@$(BIN)/python -m rheo_core.config.document docs
 
+.PHONY: lock
+lock: $(READY)  ## Renew the versions and hashes of requirements-dev.lock
+	@$(UV_COMPILE) --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file $(LOCK)
+
+.PHONY: audit
+audit: $(READY)  ## Test with the lowest versions allowed, and look for known vulnerabilities
+	@$(BIN)/python -m tests.audit
+
 .PHONY: clean
 clean:  ## Remove the virtual environment and every cache
-	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-lowest .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-$(READY): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(READY): pyproject.toml $(LOCK)
+	@found=; for python in $(or $(PYTHON),$(PYTHONS)); do \
+	  "$$python" -c '$(IS_NEW_ENOUGH)' 2>/dev/null && found=$$python && break; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "$(if $(PYTHON),$(PYTHON) is not Python 3.11 or later,Python 3.11 or later was not found). Install one or name it: make PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  version=$$("$$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "$$found cannot make virtual environments. On Debian and Ubuntu run: apt install python$$version-venv" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$found" --version) ($$(command -v "$$found"))"; \
+	"$$found" -m venv --clear $(VENV)
+	@echo "Installing the $$(grep -c == $(LOCK)) packages of $(LOCK), about a minute"
+	@$(PIP_INSTALL) --require-hashes --requirement $(LOCK)
+	@echo "Installing rheo-tui from this folder"
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -17,7 +17,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, visible
 
 from .actions import unknown_actions
 from .screens.locked import LockedScreen
@@ -160,6 +160,12 @@ class RheoApp(App[None]):
     def _quit_locked(self, error: ListLockedError) -> None:
         told = f"rheo-tui: {printable(str(error))}; open another list with --session FILE"
         self.exit(return_code=1, message=Text(told))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Clean what is pasted before any input sees it, that of the palette included."""
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event.text = visible(event.text)
+        await super().on_event(event)
 
     def on_paste(self, event: events.Paste) -> None:
         """A paste that no input kept opens the box for links with all of it."""

@@ -18,7 +18,8 @@ from rheo_core.domain import (
     FileConfig,
     Snapshot,
 )
-from rheo_core.domain.text import is_redacted, printable
+from rheo_core.domain.redaction import is_redacted
+from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 from .service import ListLockedError

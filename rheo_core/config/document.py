@@ -126,7 +126,7 @@ They are ended when rheo ends.
 |---|---|
 | `RHEO_ID` | id of the download |
 | `RHEO_STATUS` | `completed` or `failed` |
-| `RHEO_URL` | URL, without its login and with the values of secret parameters replaced |
+| `RHEO_URL` | URL, with its secrets replaced by `***` |
 | `RHEO_PATH` | where the file is |
 | `RHEO_SIZE` | its size in bytes |
 | `RHEO_HASH` | `algorithm:hex`, where it was checked |

@@ -16,8 +16,9 @@ from pydantic import (
     WrapSerializer,
 )
 
+from .redaction import without_login
 from .request_headers import Headers, check_value, for_any_origin, read_headers
-from .text import redact_unreadable, without_login
+from .text import redact_unreadable
 
 REVEAL = {"reveal": True}
 """Context for `model_dump_json` where secrets are to be written: to the session, to settings."""

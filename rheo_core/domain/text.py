@@ -3,19 +3,21 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from urllib.parse import unquote
+from urllib.parse import quote
+
+from .redaction import HIDDEN, is_plain_address, redact_tokens, redact_word, without_login
+from .secret_shapes import is_plain_phrase
 
 _SUBSTITUTE = "\ufffd"
-_HIDDEN = "***"
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
-_HOLDS_NO_SECRET = re.compile(r"https?://[A-Za-z0-9.:_-]+/[!\"$-:<>A-~]*")
-_PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=([^&;#\s]+(?:;[^=?&;#\s]*(?![^&;#\s]))*)")
 _WORD = re.compile(r"\S+")
-_NAMELESS = re.compile(r"(?:^|(?<=[&;#]))[^=&;#]+(?=[&;#]|$)")
-_SECRET_NAME = re.compile(
-    r"(?i)token|key|sig|secret|pass|pwd|auth|credential|session|hmac|jwt|cookie|ticket|policy|bearer"
+_WORD_OR_BLANK = re.compile(r"\S+|[^\S\t]")
+_PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
+_LINE_END = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+$")
+_COLON_WITHIN = re.compile(r":\S")
+_SECRET_FIELD = re.compile(
+    r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|secret|signature))"
+    r":\s*\S[^\r\n]*"
 )
-_SECRET_FIELD = re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie):\s*\S[^\r\n]*")
 
 
 def printable(text: str) -> str:
@@ -39,6 +41,36 @@ def _printable_character(character: str) -> str:
     return " " if character.isspace() else _SUBSTITUTE
 
 
+def visible(text: str) -> str:
+    """Return `text` fit for an input: as `printable`, with its lines and tabs.
+
+    A character inside of a URL that cannot be seen, or that a terminal would obey, is
+    percent-encoded: the URL leads to the same place, and everybody sees that it is there.
+    """
+    if _PLAIN_LINES.fullmatch(text):
+        return text
+    return "".join(map(_visible_line, text.splitlines(keepends=True)))
+
+
+def _visible_line(line: str) -> str:
+    end = _LINE_END.search(line)
+    body = line[: end.start()] if end else line
+    shown = _WORD_OR_BLANK.sub(_visible_word, body)
+    return shown if not end else shown + (end[0] if end[0] in {"\n", "\r\n", "\r"} else "\n")
+
+
+def _visible_word(found: re.Match[str]) -> str:
+    word = found[0]
+    if word.isprintable() or "://" not in word:
+        return printable(word)
+    seen = [number for number, character in enumerate(word) if character.isprintable()]
+    return "".join(map(_encoded_character, word[seen[0] : seen[-1] + 1]))
+
+
+def _encoded_character(character: str) -> str:
+    return character if character.isprintable() else quote(character, errors="replace")
+
+
 def is_unicode(text: str) -> bool:
     """Whether `text` can be written as UTF-8: it holds no lone surrogates."""
     try:
@@ -49,61 +81,38 @@ def is_unicode(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """`text` with the secrets in it replaced by `***`; a text without any as it is.
+    """Return `text` with the secrets in it replaced by `***`; a text without any as it is.
 
-    Those of URLs (logins, and the values of query parameters whose name sounds like one: tokens,
-    keys, signatures; what has no name in a fragment, which may be anything and is never sent)
-    and those of Authorization and Cookie fields.
+    Logins in URLs go; parameters and segments of paths go unless their names or shapes are known
+    to be harmless (`secret_shapes`); so do Authorization and Cookie fields.
     """
-    if _HOLDS_NO_SECRET.fullmatch(text):
-        return text  # as most are: the rest of this costs five times as much
-    if "://" in text:
-        text = without_login(text)
-    if "=" in text:
-        text = _PARAMETER.sub(_redact_parameter, text)
-    if "#" in text:
-        text = _WORD.sub(_redact_fragment, text)
-    return _SECRET_FIELD.sub(rf"\1: {_HIDDEN}", text) if ":" in text else text
-
-
-def without_login(text: str) -> str:
-    """`text` without the logins of the URLs in it."""
-    return _USERINFO.sub("", text)
-
-
-def _redact_parameter(found: re.Match[str]) -> str:
-    is_secret = _SECRET_NAME.search(unquote(found[2])) is not None
-    if not is_secret and "%" in found[3]:  # a URL in a URL
-        inner = unquote(found[3])
-        is_secret = "://" in inner and redact(inner) != inner
-    return f"{found[1]}{found[2]}={_HIDDEN}" if is_secret else found[0]
-
-
-def _redact_fragment(found: re.Match[str]) -> str:
-    head, _, rest = found[0].partition("#")
-    if "://" not in head:
-        return found[0]
-    fragment = rest.rstrip("'\")],.:;")  # the message that the URL stands in
-    return f"{head}#{_NAMELESS.sub(_HIDDEN, fragment)}{rest[len(fragment) :]}"
-
-
-def is_redacted(url: str) -> bool:
-    """Whether the value of a parameter was taken out of `url`; it leads nowhere then."""
-    return f"={_HIDDEN}" in url
+    if is_plain_address(text):
+        return text  # as most are: the rest of this costs ten times as much
+    if "://" in text or "=" in text:
+        text = _WORD.sub(lambda found: redact_word(found[0]), text)
+    text = redact_tokens(text)
+    return _SECRET_FIELD.sub(rf"\1: {HIDDEN}", text) if ":" in text else text
 
 
 def redact_url(url: str) -> str:
-    """`url` fit to be shown: on one line, and without secrets."""
+    """Return `url` fit to be shown: on one line and without secrets."""
     return printable(redact(url))
 
 
 def redact_unreadable(url: str) -> str:
-    """`redact_url` for what cannot be read as a URL: its login may reach as far as the last `@`."""
-    login, at, place = without_login(url).rpartition("@")
-    if not at:
-        return redact_url(place)
+    """Return `redact_url` of what is not a valid URL; a login may reach to the last `@`."""
+    url = without_login(url)
+    login, at, place = url.rpartition("@")
+    if not at or _is_prose(login):
+        return redact_url(url)
     scheme, mark, _ = login.partition("://")
-    return f"{printable(scheme) if mark else ''}{mark}{_HIDDEN}@{redact_url(place)}"
+    return f"{printable(scheme) if mark else ''}{mark}{HIDDEN}@{redact_url(place)}"
+
+
+def _is_prose(text: str) -> bool:
+    """Return whether no login is in `text`, as in `@EXPLICIT` and `Mail: john.doe`."""
+    last = text.rpartition(" ")[2]
+    return not _COLON_WITHIN.search(text) and is_plain_phrase(last)
 
 
 def at_most(lines: Sequence[str], separator: str = "\n", count: int = 10) -> str:

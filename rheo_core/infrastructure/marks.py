@@ -17,7 +17,7 @@ class FileMarks:
     """Both are a convenience: where the file system knows no such thing the file goes without."""
 
     modified: int | None = None  # seconds since the epoch
-    origin: str | None = None  # its URL; the login and the values of secret parameters are left out
+    origin: str | None = None  # its URL; secrets are left out
 
     def put(self, descriptor: int) -> None:
         """Mark an open file. Blocks."""

@@ -1,29 +1,34 @@
 """Commands of the user, run without a shell and never left behind."""
 
 import asyncio
+import fcntl
 import logging
 import os
 import signal
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from tempfile import TemporaryFile
-from typing import IO
 
 from rheo_core.domain.text import printable, redact_url
 
 _log = logging.getLogger(__name__)
-_MOST_OUTPUT = 16 << 10
-"""Bytes of a command's output that go to the log."""
+_MAX_OUTPUT_BYTES = 1 << 20
+"""Output of a command that is kept for the log; the rest is read and dropped."""
+_READ_BYTES = 1 << 20
+_DROP_SECONDS = 0.01
+"""Between two reads of what is dropped, so that a flood does not keep the event loop busy."""
+_LINES_AT_ONCE = 200
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _GRACE_SECONDS = 2.0
-"""Between asking a command to end and ending it."""
+"""Between asking a command to end and killing it."""
+_LOOK_SECONDS = 0.02
 
 
 class Commands:
-    """Runs commands; `close` ends those that still run."""
+    """Runs commands; `close` ends those that still run and what they left in the background."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.subprocess.Process] = set()
+        self._groups: dict[asyncio.subprocess.Process, _Output] = {}
         self._is_closed = False
 
     async def run(
@@ -31,47 +36,125 @@ class Commands:
     ) -> str | None:
         """Run a command to its end; its output goes to the log.
 
+        What it leaves in the background may go on until `close`.
+
         Args:
             command: the program and its arguments, as they are.
             facts: added to the environment that this process has.
             timeout: seconds after which it is ended, with all it started.
 
         Returns:
-            What went wrong, in a few words; None where it ended with 0.
+            What went wrong, in a few words; None if it ended with 0.
         """
         # A NUL would be an error in the environment; a name of a file has none.
         environment = os.environ | {name: text.replace("\0", "") for name, text in facts.items()}
         program = printable(command[0])
-        with TemporaryFile() as output:  # a pipe would stay open with what it leaves behind
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    env=environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-            except (OSError, ValueError) as error:  # ValueError: NUL in an argument
-                return f"{program}: {getattr(error, 'strerror', None) or error}"
-            self._running.add(process)
-            try:
-                if self._is_closed:  # while it was being started
-                    await _end(process)
-                async with asyncio.timeout(timeout):
-                    await process.wait()
-                return _problem(program, process.returncode or 0)
-            except TimeoutError:
-                return f"{program}: not done after {timeout:g} s"
-            finally:
+        output = _Output()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output.writer,
+                stderr=output.writer,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:  # ValueError: NUL in an argument
+            output.close()
+            return f"{program}: {getattr(error, 'strerror', None) or error}"
+        finally:
+            os.close(output.writer)
+        self._groups[process] = output
+        problem: str | None = None
+        try:
+            if self._is_closed:  # while it was being started
                 await _end(process)
-                self._running.discard(process)
-                _log_output(program, output)
+            async with asyncio.timeout(timeout):
+                await process.wait()
+            problem = _problem(program, process.returncode or 0)
+        except TimeoutError:
+            problem = f"{program}: not done after {timeout:g} s"
+        finally:
+            if process.returncode is None:
+                await _end(process)
+            kept = output.take()
+            if self._is_closed:
+                output.close()
+            self._forget_ended()
+        await _log_output(program, kept, output.dropped)
+        return problem
 
     async def close(self) -> None:
-        """End what runs; whoever awaits it is told so. Nothing runs any more."""
+        """End what runs, and what was left. Nothing runs any more."""
         self._is_closed = True
-        await asyncio.gather(*map(_end, tuple(self._running)))
+        groups = tuple(self._groups)
+        await asyncio.gather(*map(_end, groups))
+        for process in groups:
+            if (output := self._groups.pop(process, None)) is not None:
+                output.close()
+
+    def _forget_ended(self) -> None:
+        for process, output in tuple(self._groups.items()):
+            if not _has_members(process) and output.is_closed:
+                del self._groups[process]
+
+
+class _Output:
+    """A pipe that is always read, so that no writer waits; the first MiB is kept.
+
+    A program in the background may hold it for as long as it likes: nothing waits for its end.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self.writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):  # the user has many large pipes already
+                fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _READ_BYTES)
+        self._kept = bytearray()
+        self._room = _MAX_OUTPUT_BYTES
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._reader, self._read)
+        self.dropped = 0  # bytes
+        self.is_closed = False
+
+    def take(self) -> bytearray:
+        """Return what was kept; what comes from now on is dropped."""
+        for _ in range(2):  # a read takes all that a pipe can hold; the next one sees its end
+            if not self.is_closed:
+                self._read()
+        kept, self._kept, self._room = self._kept, bytearray(), 0
+        return kept
+
+    def close(self) -> None:
+        """Stop reading."""
+        if not self.is_closed:
+            self.is_closed = True
+            self._loop.remove_reader(self._reader)
+            if self._timer is not None:
+                self._timer.cancel()
+            os.close(self._reader)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._reader, _READ_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self.close()
+            return
+        self._kept += data[: self._room]
+        dropped = max(len(data) - self._room, 0)
+        self._room -= len(data) - dropped
+        self.dropped += dropped
+        if dropped and self._timer is None:
+            self._loop.remove_reader(self._reader)
+            self._timer = self._loop.call_later(_DROP_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._timer = None
+        self._loop.add_reader(self._reader, self._read)
 
 
 def _problem(program: str, code: int) -> str | None:
@@ -81,23 +164,50 @@ def _problem(program: str, code: int) -> str | None:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a command and what it started in its session; one that has ended may leave things."""
-    if process.returncode is not None:
-        return
+    """End a command, and what it started and did not put into a session of its own."""
+    deadline = time.monotonic() + _GRACE_SECONDS
     _send(process, signal.SIGTERM)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE_SECONDS):
-            await process.wait()
-    _send(process, signal.SIGKILL)  # some of its own may not listen, even where it did
+    # Nothing tells of the end of a group.
+    while _has_members(process) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_LOOK_SECONDS)
+    _send(process, signal.SIGKILL)
     await process.wait()
 
 
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+    if _has_members(process):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
 
 
-def _log_output(program: str, output: IO[bytes]) -> None:
-    output.seek(0)
-    for line in output.read(_MOST_OUTPUT).decode(errors="replace").splitlines():
+def _has_members(process: asyncio.subprocess.Process) -> bool:
+    """Return whether a process of the command's group is left.
+
+    The system gives its number to nobody else while there is one. So if the command has ended
+    and a process of that number is there again, it is a stranger, and so is its group.
+    """
+    if process.returncode is None:
+        return True
+    return not _exists(os.kill, process.pid) and _exists(os.killpg, process.pid)
+
+
+def _exists(send: Callable[[int, int], None], number: int) -> bool:
+    try:
+        send(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+async def _log_output(program: str, output: bytearray, dropped: int) -> None:
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    lines = output.decode(errors="replace").splitlines()
+    for number, line in enumerate(lines):
         _log.info("%s: %s", program, redact_url(line))
+        if number % _LINES_AT_ONCE == _LINES_AT_ONCE - 1:
+            await asyncio.sleep(0)  # a flood must not hold up downloads
+    if dropped:
+        _log.info("%s: %d more bytes of output were dropped", program, dropped)

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.text import is_redacted, is_unicode, printable, redact_url
+from rheo_core.domain.redaction import is_redacted
+from rheo_core.domain.text import is_unicode, printable, redact_url
 
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
 

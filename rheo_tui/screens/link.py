@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
 from rheo_tui.service import DownloadService
+from rheo_tui.widgets.inputs import PlainInput
 
 
 class LinkScreen(ModalScreen[None]):
@@ -30,7 +31,7 @@ class LinkScreen(ModalScreen[None]):
             yield Static(printable(self._row.name), markup=False)
             yield Static(printable(self._row.url), id="old-link", markup=False)
             # Not a LineInput: a link that is pasted here belongs here.
-            yield Input(placeholder="the new link", id="new-link", compact=True)
+            yield PlainInput(placeholder="the new link", id="new-link", compact=True)
             yield Static("", id="link-problem", markup=False)
             yield Static("Enter replaces  ·  Esc closes", classes="dialog-keys")
 

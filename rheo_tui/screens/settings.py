@@ -18,6 +18,7 @@ from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.text import printable
 from rheo_tui.formatting import rate_input
 from rheo_tui.themes import NAMES
+from rheo_tui.widgets.inputs import PlainInput
 
 
 class _Field(NamedTuple):
@@ -68,7 +69,7 @@ class SettingsScreen(ModalScreen[Settings | None]):
                 with Horizontal(classes="field field-first" if field.is_first else "field"):
                     yield Label(field.label)
                     text = field.text(getattr(now, name))
-                    yield Input(text, placeholder=field.example, id=name, compact=True)
+                    yield PlainInput(text, placeholder=field.example, id=name, compact=True)
             with Horizontal(classes="field field-first"):
                 yield Label("If the file exists")
                 strategies = [(text, kind) for kind, text in _STRATEGIES.items()]

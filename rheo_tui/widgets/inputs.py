@@ -1,11 +1,21 @@
-"""One-line inputs that do not swallow a pasted list."""
+"""One-line inputs: nothing hidden in them, and no pasted list swallowed."""
 
 from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
+from rheo_core.domain.text import printable, visible
 
-class LineInput(Input):
+
+class PlainInput(Input):
+    """An input whose text a terminal may show, whoever set it. The app cleans what is pasted."""
+
+    def validate_value(self, value: str) -> str:
+        """Return `value` on one line without what a terminal would obey."""
+        return printable(visible(value))
+
+
+class LineInput(PlainInput):
     """An input that hands pastes of several lines, or of links, to the app."""
 
     class Left(Message):

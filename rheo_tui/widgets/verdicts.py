@@ -15,6 +15,7 @@ from rheo_core.domain.text import redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.formatting import count_text, size_text
 
+from .inputs import PlainInput
 from .line_view import LineView
 
 _GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.ON_DISK: "=", Verdict.INVALID: "✗"}
@@ -110,7 +111,7 @@ class VerdictList(Vertical):
     def compose(self) -> ComposeResult:
         """The inputs, the count, the lines."""
         for name, what in _WANTED.items():
-            yield Input(placeholder=what, classes=f"wanted wanted-{name}", compact=True)
+            yield PlainInput(placeholder=what, classes=f"wanted wanted-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
         yield VerdictLines()
 

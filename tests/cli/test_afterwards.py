@@ -1,7 +1,9 @@
 """What follows a download of `rheo download`: times, folders, commands, notifications."""
 
 import asyncio
+import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -87,21 +89,36 @@ async def test_commands_run_before_the_end(
     assert result.err.count("exit code 3") == 3
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("shell", ["exec", ""], ids=["itself", "its child"])
 async def test_an_interrupt_ends_the_command(
-    server: MisbehavingServer, start: Any, folder: Path, tmp_path: Path, settings_file: Path
+    server: MisbehavingServer,
+    start: Any,
+    folder: Path,
+    tmp_path: Path,
+    settings_file: Path,
+    number: signal.Signals,
+    shell: str,
 ) -> None:
     code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
     pid = tmp_path / "pid"
-    settings_file.write_text(f"on_complete = {[sys.executable, '-c', code, str(pid)]!r}\n")
+    script = f'{shell} "$@"; exit'
+    command = ["sh", "-c", script, "sh", sys.executable, "-c", code, str(pid)]
+    settings_file.write_text(f"on_complete = {json.dumps(command)}\n")
     process = await start("download", server.on("/f", serving(b"data")), "-o", folder)
-    while not (pid.exists() and pid.read_text()):
-        await asyncio.sleep(0.01)
-    process.terminate()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
+        while not (pid.exists() and pid.read_text()):
+            await asyncio.sleep(0.01)
+        process.send_signal(number)
         await process.communicate()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+        while is_running(int(pid.read_text())):  # it is reaped by another process
+            await asyncio.sleep(0.01)
     assert names_in(folder) == ["f"]
+
+
+def is_running(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_the_terminal_is_told_once(

@@ -5,6 +5,7 @@ import logging
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -56,6 +57,17 @@ def is_running(pid_file: Path) -> bool:
     pid = int(pid_file.read_text())
     status = Path(f"/proc/{pid}/stat")
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def written(path: Path) -> bool:
+    return path.exists() and path.read_text() != ""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, half a minute at the most."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_command_gets_the_facts(
@@ -173,8 +185,7 @@ async def test_closing_ends_the_command_and_leaves_out_the_next(
     )
     async with manager:
         await manager.add(configs)
-        while manager.stats.completed < 3 or not (pid.exists() and pid.read_text()):
-            await asyncio.sleep(0.01)
+        await until(lambda: manager.stats.completed == 3 and written(pid))
         assert is_running(pid)
     assert not is_running(pid)
     reasons = [row.reason for row in manager.snapshot().downloads]
@@ -192,11 +203,9 @@ async def test_a_command_and_its_children_that_will_not_end_are_killed(
     following = Following(on_complete=command)
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         await manager.add([FileConfig(url=server.on("/f", serving(b"body")))])
-        while not all(pid.exists() and pid.read_text() for pid in pids):
-            await asyncio.sleep(0.01)
+        await until(lambda: all(map(written, pids)))
         assert all(map(is_running, pids))
-    while any(map(is_running, pids)):  # the child is reaped by another process
-        await asyncio.sleep(0.01)
+    await until(lambda: not any(map(is_running, pids)))  # the child is reaped by another process
 
 
 async def test_one_that_is_being_started_while_the_manager_closes_is_ended(
@@ -213,18 +222,20 @@ async def test_one_that_is_being_started_while_the_manager_closes_is_ended(
     assert "sleep: ended by SIGTERM" in row.reason
 
 
-async def test_what_a_command_starts_in_the_background_may_stay(
+async def test_what_a_command_leaves_in_the_background_stays_until_the_end(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     pid = tmp_path / "pid"
     command = ("sh", "-c", f'{sys.executable} -c "{WAITS}" "$1" &', "sh", str(pid))
     config = FileConfig(url=server.on("/f", serving(b"body")))
-    manager, _ = await fetch(tmp_path / "files", [config], following=Following(on_complete=command))
+    following = Following(on_complete=command)
+    async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=30)
+        await until(lambda: written(pid))
+        assert is_running(pid)
     assert manager.snapshot().downloads[0].reason == ""
-    while not (pid.exists() and pid.read_text()):
-        await asyncio.sleep(0.01)
-    assert is_running(pid)
-    os.kill(int(pid.read_text()), 9)
+    await until(lambda: not is_running(pid))
 
 
 async def test_a_slow_command_delays_no_download(server: MisbehavingServer, tmp_path: Path) -> None:
@@ -235,13 +246,11 @@ async def test_a_slow_command_delays_no_download(server: MisbehavingServer, tmp_
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         journal = Journal(manager)
         await manager.add([FileConfig(url=server.on("/quick", serving(b"quick")))])
-        while not journal.endings():
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(journal.endings()))
         await manager.add([FileConfig(url=server.on("/other", gate))])
         await gate.reached.wait()
         gate.opened.set()
-        while len(journal.endings()) < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(journal.endings()) == 2)
         assert await asyncio.to_thread(fifo.read_text) == "5\n"
         assert await asyncio.to_thread(fifo.read_text) == "100000\n"
         await manager.wait_until_complete(timeout=30)

@@ -12,7 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import HttpUrl, ValidationError
 
-from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig, file_config, filenames, text
+from rheo_core.domain import (
+    FileConfig,
+    HashAlgorithm,
+    HashConfig,
+    file_config,
+    filenames,
+    redaction,
+)
 from rheo_core.domain.file_config import host_of, normalise_url
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.hosts import normalise_host_pattern
@@ -102,7 +109,7 @@ def test_the_short_way_of_plain_urls_leads_to_the_same(url: str) -> None:
         patch.setattr(file_config, "_NORMAL", never)
         patch.setattr(file_config, "_ORIGIN", never)
         patch.setattr(filenames, "_PLAIN_URL", never)
-        patch.setattr(text, "_HOLDS_NO_SECRET", never)
+        patch.setattr(redaction, "_PLAIN_ADDRESS", never)
         assert all_of(url) == short
 
 

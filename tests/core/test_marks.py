@@ -169,7 +169,7 @@ async def test_no_room_for_the_origin_is_no_failure(
     server: MisbehavingServer, attributes: Path, size: int
 ) -> None:
     """A URL longer than what many file systems take for an attribute."""
-    url = server.on(f"/f?{'x' * 60_000}", serving(b""))
+    url = server.on(f"/f?{'page=1&' * 9_000}", serving(b""))
     configs = [
         FileConfig(url=url.replace("/f?", "/g?"), fetch_url=server.on("/f", serving(body_of(size))))
     ]

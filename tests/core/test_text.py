@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.text import printable, redact_url, visible
 
 
 @given(st.text(st.characters()))
@@ -32,11 +32,38 @@ def test_examples(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
+@given(st.text(st.characters()))
+def test_visible_keeps_lines_and_tabs_and_nothing_hidden(text: str) -> None:
+    shown = visible(text)
+    kept = shown.replace("\n", "").replace("\r", "").replace("\t", "")
+    assert kept.isprintable()
+    assert visible(shown) == shown
+    assert len(shown.splitlines()) == len(text.splitlines())
+    assert printable(text).split() == shown.split() or "://" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://x/a\tb\r\nhttp://x/ü – 東京\n", "http://x/a\tb\r\nhttp://x/ü – 東京\n"),
+        ("\ufeffhttp://x/a\u200b\u200e", "http://x/a"),
+        ("http://x/a\u202egpj.exe", "http://x/a%E2%80%AEgpj.exe"),
+        ("http://ex\u200bample.org/", "http://ex%E2%80%8Bample.org/"),
+        ("http://x/می\u200cخواهم", "http://x/می%E2%80%8Cخواهم"),
+        ("http://x/a\x9b31mb \x9dx", "http://x/a%C2%9B31mb \ufffdx"),
+        ("a\u200bb \x1b[31m c\u00a0d", "ab \ufffd[31m c d"),
+        ("one\x85two\u2028three\x0bfour", "one\ntwo\nthree\nfour"),
+    ],
+)
+def test_what_is_typed_or_pasted_is_seen_whole(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("http://example.com/a?b=c", "http://example.com/a?b=c"),
-        ("http://example.com/a?b=c#d", "http://example.com/a?b=c#***"),
+        ("http://example.com/a?b=c#d", "http://example.com/a?b=c#d"),
         ("http://example.com/#!s3cret!x", "http://example.com/#***"),
         (
             "http://example.com/#page=2&access_token=s3cret",
