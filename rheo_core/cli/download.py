@@ -28,6 +28,7 @@ from .parameters import (
     Key,
     LimitRate,
     Links,
+    ListOptions,
     Mirrors,
     Netrc,
     OutputDir,
@@ -58,6 +59,7 @@ def download(
     glob: Glob = False,
     links: Links = None,
     base: Base = None,
+    allow_list_options: ListOptions = False,
     dry_run: DryRun = False,
     workers: Workers = None,
     connections: Connections = None,
@@ -135,7 +137,7 @@ def download(
         allow_downgrade=allow_downgrade,
     ).read()
     unchecked = insecure_hosts(insecure or [])
-    options = wanted.read_options(glob, links, base, settings, dry_run)
+    options = wanted.read_options(glob, links, base, allow_list_options, settings, dry_run)
     found = wanted.read(urls or [], input_files or [], options)
     if dry_run:
         from .preview import preview

@@ -1,6 +1,7 @@
 """How requests are made: what the settings, a host and a single download may choose."""
 
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -192,6 +193,15 @@ class RequestOptions(BaseModel):
         kept = tuple(pair for pair in base.headers if pair[0].lower() not in own)
         return RequestOptions.model_construct(**values | {"headers": kept + self.headers})
 
+    def without_kept_secrets(self) -> "RequestOptions":
+        """These without anything that says who the user is, on whatever way: no file either."""
+        if self is NO_OPTIONS:
+            return self
+        without: dict[str, object] = {"cookies": None, "netrc": None}
+        if self.proxy is not None:
+            without["proxy"] = SecretStr(without_login(self.proxy.get_secret_value()))
+        return self.without_secrets().model_copy(update=without)
+
     def without_secrets(self) -> "RequestOptions":
         """What may be told to a place that the user did not name, and how to get there.
 
@@ -204,6 +214,41 @@ class RequestOptions(BaseModel):
         )
 
 
+class ListedOptions(RequestOptions):
+    """Options of one download, some of which its list chose and the user allowed.
+
+    Args:
+        by_list: names of the options that the list chose.
+    """
+
+    by_list: frozenset[str]
+
+    @classmethod
+    def of(cls, options: RequestOptions, by_list: Iterable[str]) -> "ListedOptions":
+        """Mark `options` with the names of those that a list chose."""
+        return cls.model_construct(**dict(options), by_list=frozenset(by_list))
+
+    @property
+    def has_listed_route(self) -> bool:
+        """Whether the list chose how the requests travel or whom they trust."""
+        return not self.by_list.isdisjoint(ROUTE | CERTIFICATE)
+
+    def without_kept_files(self) -> RequestOptions:
+        """These without the user's files of secrets that the list names."""
+        files = (SECRET_FILES | CERTIFICATE) & self.by_list
+        return self.model_copy(update=dict.fromkeys(files))
+
+    def without_secrets(self) -> RequestOptions:
+        """The same as for other options; files that a list names are for its own origin alone."""
+        files = SECRET_FILES & self.by_list
+        return super().without_secrets().model_copy(update=dict.fromkeys(files))
+
+
+ROUTE = frozenset({"allow_downgrade", "auth", "ca_file", "interface", "ip_version", "proxy"})
+"""Options that decide how a request travels, whom it trusts, and how openly it tells a login."""
+CERTIFICATE = frozenset({"client_cert", "client_key"})
+SECRET_FILES = frozenset({"cookies", "netrc"})
+"""Options that read secrets from files of the user."""
 _LOGINS = frozenset({"user", "bearer"})
 _SECRETS = ("referer", "user", "bearer", "client_cert", "client_key")
 NO_OPTIONS = RequestOptions()

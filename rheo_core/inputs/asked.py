@@ -24,6 +24,7 @@ class Remark:
 
     text: str
     is_problem: bool = True  # something is not right; otherwise it is only left out
+    is_warning: bool = False  # it matters to whoever wants to hear of errors alone
 
 
 Item = FileConfig | Remark
@@ -81,7 +82,11 @@ def _read(
 def explained(entry: Entry) -> str:
     """What is wrong with an entry, or to be said of it, and the option that would help."""
     told = entry.problem or entry.note
-    return f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})" if entry.wants else told
+    if entry.wants:
+        told = f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})"
+    if entry.refused and not entry.problem:
+        told = "; ".join(filter(None, (f"{entry.refused} (--allow-list-options)", told)))
+    return told
 
 
 def judged(where: str, entry: Entry) -> Iterator[Item]:
@@ -91,8 +96,9 @@ def judged(where: str, entry: Entry) -> Iterator[Item]:
     elif entry.problem:
         yield Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
     else:
-        if entry.note:
-            yield Remark(f"{where}: {explained(entry)}", is_problem=False)
+        if told := explained(entry):
+            is_warning = bool(entry.refused)
+            yield Remark(f"{where}: {told}", is_problem=False, is_warning=is_warning)
         yield entry.config
 
 
@@ -118,7 +124,7 @@ def _reason(error: Exception) -> str:
 
 
 class Remarks:
-    """Tells what is not right, and unless `quiet` what is left out; a flood is cut short."""
+    """Reports what is not right and, unless `quiet`, what is left out; a flood is cut short."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -132,7 +138,7 @@ class Remarks:
     def tell(self, remark: Remark, say: Callable[[str], None]) -> None:
         """Say it, unless there were too many already."""
         self._count[remark.is_problem] += 1
-        is_wanted = remark.is_problem or not self._quiet
+        is_wanted = remark.is_problem or remark.is_warning or not self._quiet
         if is_wanted and self._count[remark.is_problem] <= _MOST_REMARKS:
             say(printable(redact(remark.text)))
 

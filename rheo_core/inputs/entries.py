@@ -35,8 +35,9 @@ class Entry(NamedTuple):
     config: FileConfig | None = None  # None where invalid
     problem: str = ""  # one clear sentence where the verdict is not OK
     form: str = ""  # what it was read from, such as "curl command"; "" for a URL on its line
-    note: str = ""  # what was asked for and is left out
+    note: str = ""  # what was asked for and is left out, or is used with the user's leave
     wants: str = ""  # the field of `ReadOptions` that would help: "links", "base" or "patterns"
+    refused: str = ""  # what it asks for and `ReadOptions.list_options` would allow, as a sentence
 
     @property
     def place(self) -> str:

@@ -1,6 +1,7 @@
 """Metalink 4 (RFC 5854) and Metalink 3: files with mirrors, sizes, hashes, hashes of pieces."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import errors
@@ -8,11 +9,20 @@ from xml.parsers.expat import errors
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.file_config import usable_urls
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable, redact_url
 
-from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, place_fields, problem_of
+from .found import (
+    LARGEST_DOCUMENT,
+    Found,
+    InputError,
+    Lines,
+    ReadOptions,
+    place_fields,
+    problem_of,
+)
+from .outside import MAX_MIRRORS, MAX_TRIED, Outside
 
 _BEST_HASHES = tuple(
     HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
@@ -162,30 +172,22 @@ def _rank(attributes: dict[str, str]) -> int:
 def _found(file: _File) -> Found:
     form, text = "Metalink", printable(file.name[:200])
     urls = [url for _, url in sorted(file.urls, key=lambda ranked: ranked[0])]
-    usable = list(dict.fromkeys(filter(None, map(_normalised, urls))))
+    usable = usable_urls(islice(urls, MAX_TRIED), MAX_MIRRORS + 1)
     try:
         if not usable:
             raise ValueError(f"{text!r} has no http or https URL in the Metalink")
         fields: dict[str, Any] = place_fields(file.name, "name")
-        fields |= {"url": usable[0], "mirrors": tuple(usable[1:])}
         if file.size:
             fields["size_bytes"] = _number(file.size, "size")
         fields |= _hash(file.hashes)
         fields |= _pieces(file.pieces)
     except ValueError as error:
-        return Found(file.line, text, {}, problem=problem_of(error), form=form)
+        return Found(file.line, text, problem=problem_of(error), form=form)
     if len(usable) > 1:
         form = f"Metalink, {len(usable)} mirrors"
-    left_out = len(urls) - len(usable)
-    note = f"ignored: URLs that are not http or come twice ({left_out})" if left_out else ""
-    return Found(file.line, f"{text}  {redact_url(usable[0])}", fields, form=form, note=note)
-
-
-def _normalised(url: str) -> str:
-    try:
-        return normalise_url(url)
-    except ValueError:
-        return ""
+    urls.pop(next(at for at, url in enumerate(urls) if usable_urls([url], 1)))
+    outside = Outside(usable[0], mirrors=urls, **fields)
+    return Found(file.line, f"{text}  {redact_url(usable[0])}", outside, form=form)
 
 
 def _number(text: str, what: str) -> int:

@@ -320,7 +320,7 @@ class TestJson:
             mirrors=("https://y/a",), headers={"Cookie": "a=b"}, sidecar=True,
             hash_config={"algorithm": "sha256", "expected_hash": SHA256},
             pieces={"algorithm": "sha1", "length": 4, "hashes": [SHA1, SHA1]},
-            file_exists_strategy=FileExistsStrategy.RENAME,
+            file_exists_strategy=FileExistsStrategy.ERROR,
         )  # fmt: skip
         entry = only(config.model_dump_json())
         assert (entry.config, entry.note) == (config, "")
@@ -387,7 +387,7 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
         (Verdict.ON_DISK, "already on the disk: a.iso"),
         (Verdict.OK, ""),
         (Verdict.ON_DISK, "already on the disk: dangling"),
-        (Verdict.OK, ""),
+        (Verdict.ON_DISK, "already on the disk: a.iso"),
     ]
 
 

@@ -17,7 +17,7 @@ from rheo_core.domain.exceptions import (
     TooManyRedirectsError,
 )
 from rheo_core.domain.file_config import origin_of
-from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
+from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, ListedOptions, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable, redact_unreadable
 
@@ -161,6 +161,8 @@ class Exchange:
         check_hop(self._url, before, target, allow_downgrade=allowed)
         if origin_of(target) != origin_of(self._url):
             self._has_left, self._login = True, None
+            if isinstance(self._own, ListedOptions):
+                self._jar = None  # of a file that the list may read for its own origin alone
         self._login = login or self._login
         return target
 
@@ -291,7 +293,7 @@ class Exchange:
 
     def _usual_proxy(self, scheme: str, place: str) -> str | None:
         """What the *_PROXY variables say."""
-        proxies = self._requester.rules.proxies
+        proxies = self._requester.rules.usual_proxies(self._own)
         proxy = proxies.get(scheme) or proxies.get("all")
         if not proxy or proxy_bypass_environment(place, proxies):
             return None
