@@ -102,7 +102,7 @@ def _bound(fields: dict[str, Any], options: ReadOptions, ignored: list[str]) -> 
     if _STRICTNESS.get(asked, 0) > _STRICTNESS.get(usual, 0):
         fields["file_exists_strategy"] = asked
     elif asked is not usual:
-        ignored.append(f"file_exists_strategy {asked}, as it can only become stricter")
+        ignored.append(f"file_exists_strategy {asked} (a list can only be stricter)")
 
 
 def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tupl
     tried = mirrors[:MAX_TRIED]
     usable = usable_urls([url, *tried], MAX_MIRRORS + 1)[1:]
     if (left_out := len(mirrors) - len(usable)) and len(usable) == MAX_MIRRORS:
-        ignored.append(f"{left_out:,} of {len(mirrors):,} mirrors, as {MAX_MIRRORS} are enough")
+        ignored.append(f"{left_out:,} of {len(mirrors):,} mirrors ({MAX_MIRRORS} are used)")
     elif left_out:
         wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in tried)
         if wrong:
@@ -145,7 +145,7 @@ def _judge_wishes(
             refused.append(shown)
             del wishes[name]
         elif name in files and not ROUTE.isdisjoint(asked):
-            ignored.append(f"{shown}, as no secret of yours takes a route of its choice")
+            ignored.append(f"{shown} (no secret of yours takes a route that a list chose)")
             del wishes[name]
         else:
             used[name] = shown

@@ -84,9 +84,10 @@ def explained(entry: Entry) -> str:
     told = entry.problem or entry.note
     if entry.wants:
         told = f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})"
-    if entry.refused and not entry.problem:
-        told = "; ".join(filter(None, (f"{entry.refused} (--allow-list-options)", told)))
-    return told
+    if entry.problem:
+        return told
+    refused = f"{entry.refused} (--allow-list-options)" if entry.refused else ""
+    return "; ".join(filter(None, (refused, entry.used, told)))
 
 
 def judged(where: str, entry: Entry) -> Iterator[Item]:
@@ -97,7 +98,7 @@ def judged(where: str, entry: Entry) -> Iterator[Item]:
         yield Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
     else:
         if told := explained(entry):
-            is_warning = bool(entry.refused)
+            is_warning = bool(entry.refused or entry.used)
             yield Remark(f"{where}: {told}", is_problem=False, is_warning=is_warning)
         yield entry.config
 

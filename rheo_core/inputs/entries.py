@@ -35,9 +35,10 @@ class Entry(NamedTuple):
     config: FileConfig | None = None  # None where invalid
     problem: str = ""  # one clear sentence where the verdict is not OK
     form: str = ""  # what it was read from, such as "curl command"; "" for a URL on its line
-    note: str = ""  # what was asked for and is left out, or is used with the user's leave
+    note: str = ""  # what was asked for and is left out
     wants: str = ""  # the field of `ReadOptions` that would help: "links", "base" or "patterns"
     refused: str = ""  # what it asks for and `ReadOptions.list_options` would allow, as a sentence
+    used: str = ""  # what it asks for and that allows, as a sentence
 
     @property
     def place(self) -> str:

@@ -171,6 +171,7 @@ class _Reader:
             _note(found, admitted),
             found.wants,
             admitted.refused if admitted else "",
+            admitted.used if admitted else "",
         )
 
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str]:
@@ -192,13 +193,12 @@ class _Reader:
 
 
 def _note(found: Found, admitted: Admitted | None) -> str:
-    """What is left out of that which was asked for, and what is used although it is unusual."""
-    ignored, used = (admitted.ignored, admitted.used) if admitted else ((), "")
-    if not (found.ignored or ignored or used or found.wants):  # as for most
+    """What is left out of that which was asked for."""
+    ignored = admitted.ignored if admitted else ()
+    if not (found.ignored or ignored or found.wants):  # as for most
         return ""
     names = list(dict.fromkeys((*found.ignored, *ignored)))
     told = [f"ignored: {at_most(names, ', ', _MOST_IGNORED)}"] if names else []
-    told += [used] if used else []
     told += [_NOT_READ] if found.wants == "patterns" else []
     return printable("; ".join(told))
 

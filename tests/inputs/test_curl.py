@@ -131,7 +131,7 @@ def test_options(options: str, fields: dict[str, object]) -> None:
 def test_how_it_travels() -> None:
     allowed = ReadOptions(list_options=True)
     (entry,) = read_entries([f"curl -x me:s3cret@p:1 --cacert /ca.pem {URL}"], (), allowed)
-    assert entry.note == "uses proxy ***@p:1, CA file /ca.pem, as it asks"
+    assert entry.used == "uses proxy ***@p:1, CA file /ca.pem, as it asks"
     assert entry.config is not None
     assert entry.config.request.proxy_url == "http://me:s3cret@p:1"
     assert str(entry.config.request.ca_file) == "/ca.pem"
