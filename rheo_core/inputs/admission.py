@@ -16,6 +16,8 @@ from rheo_core.domain.text import printable, redact_unreadable
 from .found import ReadOptions, folder_path
 from .outside import MAX_MIRRORS, MAX_TRIED, NOTHING, Outside
 
+MAX_PRIORITY = 1000
+"""There is room above it for what the user prefers."""
 MAX_HEADERS = 100
 """As many as common servers take."""
 _MAX_FOLDERS = 32
@@ -93,6 +95,8 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
 
 def _bound(fields: dict[str, Any], options: ReadOptions, ignored: list[str]) -> None:
     """Leave out what goes too far, and name it."""
+    if isinstance(priority := fields.get("priority"), int) and priority > MAX_PRIORITY:
+        raise ValueError(f"priority {priority:,} is too high; a list may give {MAX_PRIORITY:,}")
     if isinstance(mirrors := fields.get("mirrors"), list | tuple):
         fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
     if (asked := fields.pop("file_exists_strategy", None)) is None:

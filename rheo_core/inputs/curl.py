@@ -153,7 +153,7 @@ def _take_header(request: _Request, text: str) -> None:
     elif is_of_engine(name):
         request.ignored.append(f"header {printable(name)}")
     elif value.strip():
-        request.headers.append((name, value))
+        request.headers.append((name, value.strip()))
 
 
 def _downloads(line: int, request: _Request) -> Iterator[Found]:

@@ -111,7 +111,7 @@ def _header(name: str | None, value: str) -> tuple[str, str]:
     name, colon, value = value.partition(":")
     if not colon:
         raise ValueError("a header is not of the form 'Name: value'")
-    return name.strip(), value
+    return name.strip(), value.strip()
 
 
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
