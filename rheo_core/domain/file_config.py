@@ -15,7 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
+    SkipValidation,
     ValidationInfo,
     computed_field,
     field_validator,
@@ -189,8 +189,8 @@ class FileConfig(BaseModel):
     sidecar: bool = Field(
         default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
     )
-    # Plain: the downloads of one command share their headers, which pydantic would copy.
-    headers: Annotated[Headers, PlainValidator(read_headers)] = Field(
+    # Not validated again: the downloads of one command share their headers; pydantic would copy.
+    headers: Annotated[Headers, SkipValidation, BeforeValidator(read_headers)] = Field(
         default=(),
         repr=False,
         description="Header fields sent with its requests; a mapping will do",
