@@ -48,13 +48,13 @@ def _referer(value: object) -> object:
     return without_login(text).partition("#")[0] if isinstance(text, str) else text
 
 
-def _file(value: object) -> Path:
-    """An absolute path, with `~` expanded."""
+def _file(value: object) -> str:
+    """An absolute path, with `~` expanded; as text, because of JSON pydantic takes no `Path`."""
     text = str(value) if isinstance(value, str | Path) else ""
     if not text.strip() or "\x00" in text:
         raise ValueError("should be the path of a file")
     try:
-        return Path(text).expanduser().absolute()
+        return str(Path(text).expanduser().absolute())
     except RuntimeError:
         raise ValueError("should be the path of a file; there is no such user") from None
 
