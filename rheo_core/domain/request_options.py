@@ -205,13 +205,13 @@ class RequestOptions(BaseModel):
     def without_secrets(self) -> "RequestOptions":
         """What may be told to a place that the user did not name, and how to get there.
 
-        Cookies and netrc say themselves which host they are for.
+        Cookies and netrc say themselves which host they are for. That a login may be told in clear
+        is said of the one left out; another may have to be told by digest alone.
         """
         if self is NO_OPTIONS:
             return self
-        return self.model_copy(
-            update=dict.fromkeys(_SECRETS) | {"headers": for_any_origin(self.headers)}
-        )
+        without = dict.fromkeys(_SECRETS if self.auth != "basic" else (*_SECRETS, "auth"))
+        return self.model_copy(update={**without, "headers": for_any_origin(self.headers)})
 
 
 class ListedOptions(RequestOptions):

@@ -68,7 +68,7 @@ def admit(outside: Outside, options: ReadOptions) -> Admitted:
     _bound(fields, options, ignored)
     for headers in (fields.get("headers"), wishes.get("headers")):
         _check_count(headers)
-    refused, used = _judge_wishes(wishes, options, ignored)
+    refused, used = _judge_wishes(outside.url, wishes, options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
     return Admitted(
@@ -135,13 +135,13 @@ def _check_count(headers: Any) -> None:
 
 
 def _judge_wishes(
-    wishes: dict[str, Any], options: ReadOptions, ignored: list[str]
+    url: str, wishes: dict[str, Any], options: ReadOptions, ignored: list[str]
 ) -> tuple[list[str], dict[str, str]]:
     """Take out of `wishes` what is not allowed; return that in words, and by name what is used."""
     refused, used = [], {}
     files = SECRET_FILES | CERTIFICATE
     asked = [name for name in _WORDS if name in wishes]
-    if "auth" in asked and _has_password(wishes):
+    if "auth" in asked and _has_password(wishes) and "@" not in url:
         asked.remove("auth")  # how its own password is told is its own affair
     for name in asked:
         shown = _shown(name, wishes[name])

@@ -224,6 +224,26 @@ async def test_headers_of_a_list_go_to_its_origin_alone(
         assert told(other) == []
 
 
+@pytest.mark.parametrize(
+    "request_of_list", [{"user": "x:y", "auth": "basic"}, {"user": "x", "auth": "basic"}]
+)
+async def test_no_list_has_a_kept_login_told_in_clear(
+    tmp_path: Path, server: MisbehavingServer, request_of_list: dict[str, Any]
+) -> None:
+    """A login by digest stays one: at mirrors that a list names, and under a name in its URL."""
+    rules = RequestRules(hosts={"localhost": RequestOptions(user=f"me:{SECRET}", auth="digest")})
+    mirror = server.on("/mirror", serving(BODY)).replace(HOST, "localhost")
+    config = listed(
+        server.on("/a", answer("404 Not Found")),
+        request=request_of_list, mirrors=[mirror], allowed=False,
+    )  # fmt: skip
+    assert rules.at_home("localhost", config.options_for(mirror)).auth == "digest"
+    named = listed("http://me@localhost/x", request=request_of_list, allowed=False)
+    assert rules.at_home("localhost", named.options_for(named.url)).auth == "digest"
+    await fetch(tmp_path / "out", [config], request_rules=rules)
+    assert told(server) == []
+
+
 def test_flags_of_the_user_are_no_more_told_than_settings() -> None:
     config = listed("http://x/", request={"proxy": "http://evil:1", "ca_file": "/x"})
     flags = RequestOptions(bearer=SECRET, headers={"X-Key": SECRET}, netrc=True, user_agent="Me/1")
