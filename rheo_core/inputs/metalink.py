@@ -31,6 +31,12 @@ _CUT_SHORT = (  # what expat calls a text that ends too early
     errors.codes[errors.XML_ERROR_NO_ELEMENTS],
     errors.codes[errors.XML_ERROR_UNCLOSED_TOKEN],
 )
+# Where elements stand in Metalink 4 (RFC 5854 4.1) and in Metalink 3. Elsewhere they mean something
+# else: the hash of a signature is none of the file.
+_FILES = {("file",), ("files", "file")}  # in the document's element
+_HASHES = {("hash",), ("verification", "hash")}  # these and the following: in the file's
+_PIECES = {("pieces",), ("verification", "pieces")}
+_URLS = {("url",), ("resources", "url")}
 _WORST = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
 
 
@@ -103,6 +109,7 @@ class _Files:
         self.first = before + 1
         self._before = before
         self._path: list[str] = []
+        self._namespace = ""
         self._file: _File | None = None
         self._pieces: _Pieces | None = None  # of the file, those that began last
         self._depth = 0  # of the file's element
@@ -115,41 +122,49 @@ class _Files:
         return done
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
-        name = tag.rpartition("}")[2]
-        self._path.append(name)
+        """Take note that an element begins."""
+        namespace, _, name = tag.rpartition("}")
+        if not self._path:
+            self._namespace = namespace
+        # One of another namespace has no name here, so that nothing in it is where it should be.
+        self._path.append(name if namespace == self._namespace else "")
         self._attributes, self._text = attributes, []
-        if name == "file" and self._file is None:
-            line = self._before + self.parser.parser.CurrentLineNumber
-            self._file = _File(line, attributes.get("name", ""))
-            self._depth = len(self._path)
-        elif name == "pieces" and self._file is not None:
+        if self._file is None:
+            if tuple(self._path[1:]) in _FILES:
+                line = self._before + self.parser.parser.CurrentLineNumber
+                self._file = _File(line, attributes.get("name", ""))
+                self._depth = len(self._path)
+        elif self._place in _PIECES:
             self._pieces = _Pieces(attributes)
-            self._file.pieces[self._pieces.algorithm] = self._pieces
+            self._file.pieces.setdefault(self._pieces.algorithm, self._pieces)
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        """The names of the elements from the file's on, itself left out."""
+        return tuple(self._path[self._depth :])
 
     def data(self, text: str) -> None:
-        """Characters of an element."""
+        """Take characters of an element."""
         self._text.append(text)
 
     def end(self, tag: str) -> None:
-        """An element ends."""
-        depth, name = len(self._path), self._path.pop()
-        inside = self._path[-1] if self._path else ""
+        """Take what an element says, if it stands where the formats have it."""
         text = "".join(self._text).strip()
         self._text = []
-        if (file := self._file) is None:
-            return
-        if depth == self._depth:
-            self._file = self._pieces = None
-            self.done.append(_found(file))
-        elif name == "size" and inside == "file":
-            file.size = text
-        elif name == "hash" and inside in {"file", "verification"}:
-            file.hashes[_algorithm(self._attributes)] = text
-        elif name == "hash" and inside == "pieces" and self._pieces is not None:
-            self._pieces.hashes.append((self._attributes.get("piece", ""), text))
-        elif name == "url" and inside in {"file", "resources"}:
-            file.urls.append((_rank(self._attributes), text))
+        if (file := self._file) is not None:
+            place = self._place
+            if not place:
+                self._file = self._pieces = None
+                self.done.append(_found(file))
+            elif place == ("size",):
+                file.size = text
+            elif place in _HASHES:
+                file.hashes.setdefault(_algorithm(self._attributes), text)
+            elif place[:-1] in _PIECES and place[-1] == "hash" and self._pieces is not None:
+                self._pieces.hashes.append((self._attributes.get("piece", ""), text))
+            elif place in _URLS:
+                file.urls.append((_rank(self._attributes), text))
+        self._path.pop()
 
     def close(self) -> None:
         """The document ends."""
