@@ -17,6 +17,7 @@ from pydantic import (
     WrapSerializer,
 )
 
+from .hosts import ascii_host, check_labels
 from .request_headers import Headers, check_value, for_any_origin, read_headers
 from .text import redact_unreadable, without_login
 
@@ -74,6 +75,8 @@ def _proxy(value: object) -> object:
     try:
         parts = urlsplit(url)
         has_place = bool(parts.hostname) and parts.port != 0
+        if ":" not in (host := parts.hostname or ""):  # an address of IPv6 has no labels
+            check_labels(ascii_host(host))
     except ValueError:  # its text may hold a part of the password
         has_place = False
     if not has_place or parts.scheme not in _PROXY_SCHEMES:

@@ -21,6 +21,7 @@ MAX_PRIORITY = 1000
 MAX_HEADERS = 100
 """As many as common servers take."""
 _MAX_FOLDERS = 32
+_LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
 _LONGEST_SHOWN = 80
 _LONGEST_TEXT = 500
 _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # of the others: 0
@@ -86,8 +87,10 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
     if isinstance(folder := fields.get("destination_subdir"), str):
         FileConfig(url="http://x/", destination_subdir=folder)  # a `..` is refused, not mended
         fields["destination_subdir"] = safe = folder_path(folder)
-        if safe.count("/") >= _MAX_FOLDERS:
-            raise ValueError(f"destination_subdir names more than {_MAX_FOLDERS} folders")
+        if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _LONGEST_FOLDER:
+            raise ValueError(
+                f"destination_subdir has over {_MAX_FOLDERS} folders or {_LONGEST_FOLDER:,} bytes"
+            )
     for name in ("type", "description", "size_human"):
         if isinstance(text := fields.get(name), str):
             fields[name] = printable(text[:_LONGEST_TEXT])

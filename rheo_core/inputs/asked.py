@@ -130,6 +130,8 @@ class Remarks:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._count = {True: 0, False: 0}
+        self.warnings = 0
+        """How much was right and not done as it was asked for."""
 
     @property
     def problems(self) -> int:
@@ -139,6 +141,7 @@ class Remarks:
     def tell(self, remark: Remark, say: Callable[[str], None]) -> None:
         """Say it, unless there were too many already."""
         self._count[remark.is_problem] += 1
+        self.warnings += remark.is_warning
         is_wanted = remark.is_problem or remark.is_warning or not self._quiet
         if is_wanted and self._count[remark.is_problem] <= _MOST_REMARKS:
             say(printable(redact(remark.text)))
