@@ -28,7 +28,7 @@ _Choices = tuple[Sequence[Any], Callable[[Any], str]]
 
 
 class Budget:
-    """Bounds what the patterns of one text stand for: a few lines could fill all memory."""
+    """A limit that all patterns of one text share: a few lines could fill all memory."""
 
     def __init__(self) -> None:
         self._urls = MOST
