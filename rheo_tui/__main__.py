@@ -12,12 +12,13 @@ from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rheo_core.cli.list_flags import BASE, GLOB, INPUT_FILE, LINKS, Flag
+from rheo_core.cli.list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 from rheo_core.domain.text import at_most, printable, redact
 
 if TYPE_CHECKING:
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
+    from rheo_core.domain.file_exists import FileExistsStrategy
     from rheo_core.inputs.asked import Item
 
     from .service import DownloadService
@@ -47,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rheo-tui {__version__}")
         return 0
     try:
-        wanted = _wanted(options) if options.urls or options.input_file else ()
         loaded = _load_settings(options.download_dir)
+        exists = loaded.settings.file_exists_strategy
+        wanted = _wanted(options, exists) if options.urls or options.input_file else ()
         _keep_the_terminal(options.input_file)
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(parser, GLOB, action="store_true")
     _add(parser, LINKS)
     _add(parser, BASE, type=_address)
+    _add(parser, LIST_OPTIONS, action="store_true")
     parser.add_argument(
         "-d", "--download-dir", type=Path, metavar="DIR", help="Folder for downloads."
     )
@@ -104,7 +107,7 @@ def _address(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _wanted(options: argparse.Namespace) -> "Iterator[Item]":
+def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterator[Item]":
     """What to download, read as it is taken; up to the first that can be, it is read at once.
 
     A bad argument stops the command, and so do lists in which nothing is good.
@@ -112,7 +115,13 @@ def _wanted(options: argparse.Namespace) -> "Iterator[Item]":
     from rheo_core.inputs import ReadOptions
     from rheo_core.inputs.asked import Remark, entries, judged
 
-    how = ReadOptions(base=options.base, links=options.links, patterns=options.glob)
+    how = ReadOptions(
+        base=options.base,
+        links=options.links,
+        patterns=options.glob,
+        exists=exists,
+        list_options=options.allow_list_options,
+    )
     try:
         given = entries(options.urls, (), how)
         listed = entries((), options.input_file, how)

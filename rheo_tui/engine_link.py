@@ -137,6 +137,9 @@ class EngineLink:
         elif remarks.problems:
             what = count_text(remarks.problems, "line")
             self._notice(f"{what} not acceptable; see the log.", True)
+        elif remarks.warnings:
+            what = count_text(remarks.warnings, "link")
+            self._notice(f"{what} asked for a proxy or the like; see the log.", True)
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:
         """Await `work`; what it raises is told as "`what`: reason". Gives whether all went well."""

@@ -183,9 +183,9 @@ class LocalService:
         """With the folder, where it matters what is there."""
         from rheo_core.inputs import ReadOptions
 
-        keeps = self._settings.file_exists_strategy.keeps_existing
-        folder = self._settings.download_dir if keeps else None
-        return replace(options or ReadOptions(), folder=folder)
+        exists = self._settings.file_exists_strategy
+        folder = self._settings.download_dir if exists.keeps_existing else None
+        return replace(options or ReadOptions(), folder=folder, exists=exists)
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""

@@ -185,7 +185,8 @@ class Verbs:
         good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
         await self._service.add(good)
         bad = [entry.problem.rstrip(".") for entry in entries if entry.verdict is not Verdict.OK]
-        notes = dict.fromkeys(entry.note for entry in entries if entry.note)
+        said = (text for entry in entries for text in (entry.note, entry.refused) if text)
+        notes = dict.fromkeys(said)
         told = []
         if good:
             told.append(f"Added {'; '.join((count_text(len(good)), *notes))}.")

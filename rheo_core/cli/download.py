@@ -29,6 +29,7 @@ from .parameters import (
     Key,
     LimitRate,
     Links,
+    ListOptions,
     MaxSize,
     Mirrors,
     Netrc,
@@ -60,6 +61,7 @@ def download(
     glob: Glob = False,
     links: Links = None,
     base: Base = None,
+    allow_list_options: ListOptions = False,
     dry_run: DryRun = False,
     workers: Workers = None,
     connections: Connections = None,
@@ -142,7 +144,7 @@ def download(
     ).read()
     check_protection(settings, requests, quiet=quiet)
     unchecked = insecure_hosts(insecure or [])
-    options = wanted.read_options(glob, links, base, settings, dry_run)
+    options = wanted.read_options(glob, links, base, allow_list_options, settings, dry_run)
     found = wanted.read(urls or [], input_files or [], options)
     if dry_run:
         from .preview import preview

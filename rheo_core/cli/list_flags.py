@@ -28,6 +28,12 @@ LINKS = Flag(
     "'*.iso'.",
     "PATTERN",
 )
+LIST_OPTIONS = Flag(
+    ("--allow-list-options",),
+    "Use the proxy, CA file, client certificate, interface, IP version, netrc, cookie file and "
+    "redirects to http that lists and curl commands ask for. Your stored logins are not sent on a "
+    "route that a list chose.",
+)
 BASE = Flag(
     ("--base",),
     "Address of a web page or checksum list that was given: what is relative in it belongs there.",

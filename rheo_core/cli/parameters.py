@@ -8,7 +8,7 @@ from typer.models import OptionInfo
 
 from rheo_core.domain.file_exists import FileExistsStrategy
 
-from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, Flag
+from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 
 
 def _option(flag: Flag) -> OptionInfo:
@@ -48,6 +48,7 @@ Mirrors = Annotated[
 Glob = Annotated[bool, _option(GLOB)]
 Links = Annotated[str | None, _option(LINKS)]
 Base = Annotated[str | None, _option(BASE)]
+ListOptions = Annotated[bool, _option(LIST_OPTIONS)]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Say line by line what would be downloaded, and do nothing."),

@@ -39,7 +39,12 @@ def bounds(at: str | None, stop_after: str | None) -> Bounds:
 
 
 def read_options(
-    glob: bool, links: str | None, base: str | None, settings: Settings, dry_run: bool
+    glob: bool,
+    links: str | None,
+    base: str | None,
+    list_options: bool,
+    settings: Settings,
+    dry_run: bool,
 ) -> ReadOptions:
     """How the texts are read; ends the command if the base is no URL."""
     try:
@@ -49,7 +54,14 @@ def read_options(
     # Without a dry run the engine looks when it comes to it, and says what it skips.
     looks = dry_run and settings.file_exists_strategy.keeps_existing
     folder = settings.download_dir if looks else None
-    return ReadOptions(base=base, links=links, patterns=glob, folder=folder)
+    return ReadOptions(
+        base=base,
+        links=links,
+        patterns=glob,
+        folder=folder,
+        exists=settings.file_exists_strategy,
+        list_options=list_options,
+    )
 
 
 def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Iterator[Placed]:
@@ -99,9 +111,7 @@ def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
 
 
 def _with_options(item: Item, options: RequestOptions) -> Item:
-    if not isinstance(item, FileConfig):
-        return item
-    return item.model_copy(update={"request": options.over(item.request)})
+    return item.with_options(options) if isinstance(item, FileConfig) else item
 
 
 def _with_wishes(item: Item, wishes: Mapping[str, bool]) -> Item:

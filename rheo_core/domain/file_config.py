@@ -3,10 +3,11 @@
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SkipValidation,
     ValidationInfo,
     computed_field,
     field_validator,
@@ -22,20 +24,26 @@ from pydantic import (
 from .file_exists import FileExistsStrategy as FileExistsStrategy  # a name of this module too
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
-from .hosts import ascii_host
+from .hosts import ascii_host, check_labels
 from .media_types import name_in_path
 from .request_headers import Headers, read_headers
-from .request_options import NO_OPTIONS, RequestOptions
+from .request_options import NO_OPTIONS, ListedOptions, RequestOptions
 from .text import is_unicode, printable, redact, redact_unreadable
 
-_SPACE = re.compile(r"[\s\x00-\x1f]")
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+MAX_MIRRORS = 64
+STORED = {"stored": True}
+"""Context for rows of a session: what only this version refuses of their mirrors is left out."""
+
 _LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
+_LARGEST = (1 << 63) - 1  # what a session can hold
 _LONGEST_SHOWN = 200
 _LAST_START = 253_402_214_400  # the last day of 9999: no calendar here goes on
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NORMAL = re.compile(
-    r"https?://[a-z0-9._-]+(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
+    r"https?://(?![^/:]{254})[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+"
+    r"(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
 )
 _ORIGIN = re.compile(r"https?://[^/?#]+")
 _field_sets: dict[frozenset[str], set[str]] = {}
@@ -90,10 +98,22 @@ def _normalise_netloc(parts: SplitResult) -> str:
         host = ascii_host(host)
         if not _HOST.fullmatch(host):
             raise ValueError(f"host {printable(host)!r} is not possible")
+        check_labels(host)
     port = parts.port  # raises ValueError unless 0-65535
     if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
         host = f"{host}:{port}"
     return f"{userinfo}{at}{host}"
+
+
+def usable_urls(urls: Iterable[object], most: int) -> list[str]:
+    """Return the first `most` of the URLs that can be used, normalised, each once."""
+    found: dict[str, None] = {}
+    for url in urls:
+        with suppress(ValueError):
+            found[normalise_url(url)] = None
+        if len(found) == most:
+            break
+    return list(found)
 
 
 def host_of(url: str) -> str:
@@ -126,9 +146,9 @@ class FileConfig(BaseModel):
     )
     type: str | None = Field(default=None, description="MIME type of the file")
     description: str | None = Field(default=None, description="What the file is, for people")
-    priority: int = Field(default=1, ge=1, description="Higher goes first")
+    priority: int = Field(default=1, ge=1, le=_LARGEST, description="Higher goes first")
     size_human: str | None = Field(default=None, description="Size estimate, for people")
-    size_bytes: int | None = Field(default=None, ge=0, description="Exact size, bytes")
+    size_bytes: int | None = Field(default=None, ge=0, le=_LARGEST, description="Exact size, bytes")
     filename: str | None = Field(default=None, description="Name to save under")
     destination_subdir: str | None = Field(
         default=None, description="Folder below the download folder; relative, without '..'"
@@ -138,19 +158,27 @@ class FileConfig(BaseModel):
         default=None, description="Checksums of its pieces; a bad one is fetched again"
     )
     timeout: float | None = Field(
-        default=None, gt=0, description="Limit for each attempt in all, seconds; None: no limit"
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Limit for each attempt in all, seconds; None: no limit",
     )
     file_exists_strategy: FileExistsStrategy | None = Field(
         default=None, description="What to do when the file exists; None: the manager's"
     )
     mirrors: tuple[Annotated[str, BeforeValidator(normalise_url)], ...] = Field(
-        default=(), description="Other http(s) URLs of the same file; they share its segments"
+        default=(),
+        description=f"Other http(s) URLs of the same file, at most {MAX_MIRRORS}; they share its "
+        "segments",
     )
     fetch_url: Annotated[str, BeforeValidator(normalise_url)] | None = Field(
         default=None, description="Where it is fetched from now, where `url` has expired"
     )
     speed_limit: int | None = Field(
-        default=None, ge=1, description="Limit for this download alone, bytes/s; None: no limit"
+        default=None,
+        ge=1,
+        le=_LARGEST,
+        description="Limit for this download alone, bytes/s; None: no limit",
     )
     start_at: float | None = Field(
         default=None,
@@ -165,7 +193,8 @@ class FileConfig(BaseModel):
     accept_html: bool = Field(
         default=False, description="Save a web page even if a file was expected"
     )
-    headers: Annotated[Headers, BeforeValidator(read_headers)] = Field(
+    # Not validated again: the downloads of one command share their headers; pydantic would copy.
+    headers: Annotated[Headers, SkipValidation, BeforeValidator(read_headers)] = Field(
         default=(),
         repr=False,
         description="Header fields sent with its requests; a mapping will do",
@@ -175,6 +204,23 @@ class FileConfig(BaseModel):
         repr=False,
         description="How its requests are made, where other than the settings say",
     )
+    list_options: tuple[str, ...] = Field(
+        default=(),
+        description="Names of the options in `request` that a list chose and the user allowed; no "
+        "stored secret takes a route that a list chose",
+    )
+
+    if not TYPE_CHECKING:  # type checkers know the fields
+
+        def __init__(self, /, **data: Any) -> None:
+            """Take the fields by name; an unknown one is a mistake.
+
+            JSON is read by `model_validate_json`, which passes over the fields of other versions.
+            """
+            data.pop("id", None)  # which `model_dump` gives
+            self.__pydantic_validator__.validate_python(data, self_instance=self, extra="forbid")
+
+        __init__.__pydantic_base_init__ = True  # so that pydantic does not go through it itself
 
     @field_validator("pieces")
     @classmethod
@@ -182,6 +228,17 @@ class FileConfig(BaseModel):
         size = info.data.get("size_bytes")
         if value is not None and size is not None:
             value.check_size(size)
+        return value
+
+    @field_validator("mirrors", mode="before")
+    @classmethod
+    def _check_mirrors(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        if info.context is STORED:
+            return usable_urls(value, MAX_MIRRORS)
+        if len(value) > MAX_MIRRORS:
+            raise ValueError(f"there are {len(value):,} mirrors; at most {MAX_MIRRORS} are allowed")
         return value
 
     @field_validator("destination_subdir")
@@ -241,23 +298,40 @@ class FileConfig(BaseModel):
         options = self.request
         if self.headers:
             options = RequestOptions(headers=self.headers).over(options)
+        if self.list_options:
+            options = ListedOptions.of(options, self.list_options)
         if options is NO_OPTIONS or origin_of(url) == origin_of(self.url):
             return options
         return options.without_secrets()
+
+    def with_options(self, options: RequestOptions) -> Self:
+        """This download with options of the user's over its own.
+
+        As those of the settings, they tell no secret on a route that its list chose.
+        """
+        given = {name for name, value in options if value not in (None, ())}
+        by_list = tuple(name for name in self.list_options if name not in given)
+        if by_list and ListedOptions.of(self.request, by_list).has_listed_route:
+            options = options.without_kept_secrets()
+        return self.model_copy(
+            update={"request": options.over(self.request), "list_options": by_list}
+        )
+
+    def without_options(self) -> Self:
+        """This download without what its requests carry and how they travel."""
+        return self.model_copy(update={"headers": (), "request": NO_OPTIONS, "list_options": ()})
 
     def without_secrets(self) -> Self:
         """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs.
 
         Nor the hashes of its pieces, which may be as long as a book.
         """
-        return self.model_copy(
+        return self.without_options().model_copy(
             update={
                 "url": redact(self.url),
                 "fetch_url": None,
                 "mirrors": tuple(map(redact, self.mirrors)),
-                "headers": (),
                 "pieces": None,
-                "request": NO_OPTIONS,
             }
         )
 
@@ -267,7 +341,7 @@ class FileConfig(BaseModel):
         The final reply may suggest a better one (Content-Disposition) where none was asked for.
         """
         if self.filename:
-            return sanitise_filename(self.filename)
+            return sanitise_filename(self.filename, may_begin_with_dash=True)
         return filename_from_url(self.url)
 
     def get_destination_path(self, base_dir: Path) -> Path:

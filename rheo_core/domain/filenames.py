@@ -37,18 +37,23 @@ _SHORT = 200
 _LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
 
 
-def sanitise_filename(text: str, fallback: str = "download") -> str:
+def sanitise_filename(
+    text: str, fallback: str = "download", *, may_begin_with_dash: bool = False
+) -> str:
     """One path component made of `text`, never empty.
 
     No separators, control, bidi, zero-width or blank characters, no leading dot (hidden files), no
     trailing dot or space, no device names (Windows) and no launchers (`.desktop`, `.lnk`), at
     most 255 bytes of UTF-8 with the room for `.part` files; cut on a character boundary with the
-    extension kept.
+    extension kept. No leading dash, which commands take for an option (`rm *`), unless the user
+    gave the name himself.
     """
     if len(text) <= _SHORT and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
         return text  # as most names are: the rest of this costs ten times as much
     name = _FORBIDDEN.sub("_", printable(_BLANK.sub(" ", text)).replace("\ufffd", "_"))
     name = " ".join(name.split()).lstrip(". ").rstrip(". ")
+    if name.startswith("-") and not may_begin_with_dash:
+        name = f"_{name[1:]}"
     name = _SHELL_FOLDER.sub("_", name)
     name = _WINDOWS_DEVICE.sub(r"\1_", name)
     if name.lower() == "desktop.ini":

@@ -5,7 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
+from .text import printable
+
 T = TypeVar("T")
+_LONGEST_LABEL = 63
+_LONGEST_NAME = 253  # characters, without the dot at the end
+_LONGEST_SHOWN = 80
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
 
 
@@ -37,7 +42,29 @@ def ascii_host(name: str) -> str:
     try:
         return idna.encode(name, uts46=True).decode()
     except idna.IDNAError:  # browsers take more than IDNA 2008: hearts and snowmen
-        return name.encode("idna").decode("ascii")  # UnicodeError is a ValueError
+        try:
+            return name.encode("idna").decode("ascii")
+        except UnicodeError:
+            shown = printable(name[:_LONGEST_SHOWN])
+            raise ValueError(
+                f"host {shown!r} has a part that is empty or has over {_LONGEST_LABEL} characters"
+            ) from None
+
+
+def check_labels(host: str) -> None:
+    """Look whether DNS can hold a name in ASCII; one dot at its end is allowed (RFC 1035 2.3.4).
+
+    Raises:
+        ValueError: a label is empty or too long, or the whole is.
+    """
+    labels = host.removesuffix(".").split(".")
+    shown = host if len(host) <= _LONGEST_SHOWN else f"{host[:_LONGEST_SHOWN]}…"
+    if "" in labels:
+        raise ValueError(f"host {shown!r} has a dot too many; an empty part is not allowed")
+    if max(map(len, labels)) > _LONGEST_LABEL:
+        raise ValueError(f"a part of host {shown!r} is longer than {_LONGEST_LABEL} characters")
+    if len(host.removesuffix(".")) > _LONGEST_NAME:
+        raise ValueError(f"host {shown!r} is longer than {_LONGEST_NAME} characters")
 
 
 def normalise_host_pattern(text: str) -> str:

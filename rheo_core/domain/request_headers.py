@@ -40,7 +40,9 @@ def read_headers(value: object) -> Headers:
     pairs = value.items() if isinstance(value, Mapping) else value
     if not isinstance(pairs, Iterable) or isinstance(pairs, (str, bytes)):
         raise ValueError("headers are neither a mapping nor pairs of names and values")
-    return tuple(map(_read_header, pairs))
+    headers = tuple(map(_read_header, pairs))
+    # Downloads that a command or a pattern made share the headers; a copy for each would not fit.
+    return value if isinstance(value, tuple) and value == headers else headers
 
 
 def _read_header(pair: object) -> tuple[str, str]:

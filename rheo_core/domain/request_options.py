@@ -1,6 +1,7 @@
 """How requests are made: what the settings, a host and a single download may choose."""
 
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from pydantic import (
     WrapSerializer,
 )
 
+from .hosts import ascii_host, check_labels
 from .redaction import without_login
 from .request_headers import Headers, check_value, for_any_origin, read_headers
 from .text import redact_unreadable
@@ -48,13 +50,13 @@ def _referer(value: object) -> object:
     return without_login(text).partition("#")[0] if isinstance(text, str) else text
 
 
-def _file(value: object) -> Path:
-    """An absolute path, with `~` expanded."""
+def _file(value: object) -> str:
+    """An absolute path, with `~` expanded; as text, because of JSON pydantic takes no `Path`."""
     text = str(value) if isinstance(value, str | Path) else ""
     if not text.strip() or "\x00" in text:
         raise ValueError("should be the path of a file")
     try:
-        return Path(text).expanduser().absolute()
+        return str(Path(text).expanduser().absolute())
     except RuntimeError:
         raise ValueError("should be the path of a file; there is no such user") from None
 
@@ -78,6 +80,8 @@ def read_proxy(value: object) -> str:
     try:
         parts = urlsplit(url)
         has_place = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
+        if ":" not in (host := parts.hostname or ""):  # an address of IPv6 has no labels
+            check_labels(ascii_host(host))
     except ValueError:  # its text may hold a part of the password
         has_place = False
     if not has_place or parts.scheme not in _PROXY_SCHEMES:
@@ -210,18 +214,66 @@ class RequestOptions(BaseModel):
         made = self.model_construct(**values | {"headers": kept + self.headers})
         return cast(Self, made)  # the plugin of mypy takes it for the base class
 
+    def without_kept_secrets(self) -> "RequestOptions":
+        """These without anything that says who the user is, on whatever way: no file either."""
+        if self is NO_OPTIONS:
+            return self
+        without: dict[str, object] = {"cookies": None, "netrc": None}
+        if self.proxy is not None:
+            without["proxy"] = SecretStr(without_login(self.proxy.get_secret_value()))
+        return self.without_secrets().model_copy(update=without)
+
     def without_secrets(self) -> "RequestOptions":
         """What may be told to a place that the user did not name, and how to get there.
 
-        Cookies and netrc say themselves which host they are for.
+        Cookies and netrc say themselves which host they are for. That a login may be told in clear
+        is said of the one left out; another may have to be told by digest alone.
         """
         if self is NO_OPTIONS:
             return self
-        return self.model_copy(
-            update=dict.fromkeys(_SECRETS) | {"headers": for_any_origin(self.headers)}
-        )
+        without = dict.fromkeys(_SECRETS if self.auth != "basic" else (*_SECRETS, "auth"))
+        return self.model_copy(update={**without, "headers": for_any_origin(self.headers)})
 
 
+class ListedOptions(RequestOptions):
+    """Options of one download, some of which its list chose and the user allowed.
+
+    Args:
+        by_list: names of the options that the list chose.
+    """
+
+    by_list: frozenset[str]
+
+    @classmethod
+    def of(cls, options: RequestOptions, by_list: Iterable[str]) -> "ListedOptions":
+        """Mark `options` with the names of those that a list chose."""
+        return cls.model_construct(**dict(options), by_list=frozenset(by_list))
+
+    @property
+    def has_listed_route(self) -> bool:
+        """Whether the list chose how the requests travel or whom they trust."""
+        return not self.by_list.isdisjoint(ROUTE | CERTIFICATE)
+
+    def decide(self, option: str) -> bool:
+        """The same as for other options; a list cannot stand in for a setting of the user's."""
+        return option not in self.by_list and super().decide(option)
+
+    def without_kept_files(self) -> RequestOptions:
+        """These without the user's files of secrets that the list names."""
+        files = (SECRET_FILES | CERTIFICATE) & self.by_list
+        return self.model_copy(update=dict.fromkeys(files))
+
+    def without_secrets(self) -> RequestOptions:
+        """The same as for other options; files that a list names are for its own origin alone."""
+        files = SECRET_FILES & self.by_list
+        return super().without_secrets().model_copy(update=dict.fromkeys(files))
+
+
+ROUTE = frozenset({"allow_downgrade", "auth", "ca_file", "interface", "ip_version", "proxy"})
+"""Options that decide how a request travels, whom it trusts, and how openly it tells a login."""
+CERTIFICATE = frozenset({"client_cert", "client_key"})
+SECRET_FILES = frozenset({"cookies", "netrc"})
+"""Options that read secrets from files of the user."""
 _LOGINS = frozenset({"user", "bearer"})
 _SECRETS = ("referer", "user", "bearer", "client_cert", "client_key")
 NO_OPTIONS = RequestOptions()

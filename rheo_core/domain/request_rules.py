@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from .hosts import entries_for, patterns_for
-from .request_options import NO_OPTIONS, RequestOptions
+from .redaction import without_login
+from .request_options import NO_OPTIONS, ROUTE, ListedOptions, RequestOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class RequestRules:
 
     def at_home(self, host: str, own: RequestOptions) -> RequestOptions:
         """The options of a request to where the user sends it."""
-        return own.over(self.of_host(host).over(self.defaults))
+        return _joined(own, self.of_host(host).over(self.defaults))
 
     def elsewhere(
         self, host: str, own: RequestOptions, home: str, *, is_safe: bool
@@ -90,7 +91,27 @@ class RequestRules:
         at_host = self.of_host(host)
         if host == home or not is_safe:
             at_host = at_host.without_secrets()
-        return own.without_secrets().over(at_host.over(self.defaults.without_secrets()))
+        return _joined(own.without_secrets(), at_host.over(self.defaults.without_secrets()))
+
+    def usual_proxies(self, own: RequestOptions) -> Mapping[str, str]:
+        """The proxies of the environment, without their logins on a route that a list chose."""
+        if isinstance(own, ListedOptions) and own.has_listed_route:
+            return {scheme: without_login(proxy) for scheme, proxy in self.proxies.items()}
+        return self.proxies
+
+
+def _joined(own: RequestOptions, stored: RequestOptions) -> RequestOptions:
+    """The options of a download over those of the settings.
+
+    A list can name a proxy or an authority of its author. What the user keeps (logins, headers,
+    cookies, netrc, certificates) would end with him, by https too; so none of it takes a route
+    that a list chose.
+    """
+    if isinstance(own, ListedOptions) and own.has_listed_route:
+        stored = stored.without_kept_secrets()
+        if not own.by_list.isdisjoint(ROUTE):
+            own = own.without_kept_files()
+    return own.over(stored)
 
 
 _NO_RULES = RequestRules()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
-from rheo_core.domain.request_options import NO_OPTIONS, REVEAL
+from rheo_core.domain.request_options import REVEAL
 from rheo_core.tracking.record import DownloadRecord, Tries
 
 from .session_schema import StoredDownload
@@ -61,7 +61,7 @@ def _to_keep(record: DownloadRecord) -> FileConfig:
         return record.config.without_secrets()
     if record.status is DownloadStatus.FAILED:  # it may be tried again
         return record.config
-    return record.config.model_copy(update={"headers": (), "request": NO_OPTIONS})
+    return record.config.without_options()
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:
@@ -73,7 +73,8 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     Raises:
         ValueError: the row does not make sense (pydantic's ValidationError is one).
     """
-    config = FileConfig.model_validate_json(row.config)
+    # Of fields that another version knows nothing is lost but they themselves.
+    config = FileConfig.model_validate_json(row.config, extra="ignore", context=STORED)
     tries = Tries(
         attempt=row.attempt,
         max_attempts=row.max_attempts,

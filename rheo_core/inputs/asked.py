@@ -25,6 +25,7 @@ class Remark:
 
     text: str
     is_problem: bool = True  # something is not right; otherwise it is only left out
+    is_warning: bool = False  # it matters to whoever wants to hear of errors alone
 
 
 Item = FileConfig | Remark
@@ -82,7 +83,12 @@ def _read(
 def explained(entry: Entry) -> str:
     """What is wrong with an entry, or to be said of it, and the option that would help."""
     told = entry.problem or entry.note
-    return f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})" if entry.wants else told
+    if entry.wants:
+        told = f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})"
+    if entry.problem:
+        return told
+    refused = f"{entry.refused} (--allow-list-options)" if entry.refused else ""
+    return "; ".join(filter(None, (refused, entry.used, told)))
 
 
 def judged(where: str, entry: Entry) -> Iterator[Item]:
@@ -92,8 +98,9 @@ def judged(where: str, entry: Entry) -> Iterator[Item]:
     elif entry.problem:
         yield Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
     else:
-        if entry.note:
-            yield Remark(f"{where}: {explained(entry)}", is_problem=False)
+        if told := explained(entry):
+            is_warning = bool(entry.refused or entry.used)
+            yield Remark(f"{where}: {told}", is_problem=False, is_warning=is_warning)
         yield entry.config
 
 
@@ -119,11 +126,13 @@ def _reason(error: Exception) -> str:
 
 
 class Remarks:
-    """Tells what is not right, and unless `quiet` what is left out; a flood is cut short."""
+    """Reports what is not right and, unless `quiet`, what is left out; a flood is cut short."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._count = {True: 0, False: 0}
+        self.warnings = 0
+        """How much was right and not done as it was asked for."""
 
     @property
     def problems(self) -> int:
@@ -133,7 +142,8 @@ class Remarks:
     def tell(self, remark: Remark, say: Callable[[str], None]) -> None:
         """Say it, unless there were too many already."""
         self._count[remark.is_problem] += 1
-        is_wanted = remark.is_problem or not self._quiet
+        self.warnings += remark.is_warning
+        is_wanted = remark.is_problem or remark.is_warning or not self._quiet
         if is_wanted and self._count[remark.is_problem] <= _MOST_REMARKS:
             say(printable(redact(remark.text)))
 

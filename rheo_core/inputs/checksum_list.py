@@ -9,6 +9,7 @@ from rheo_core.domain.checksum_lists import NAMELESS, ChecksumLine, read_checksu
 from rheo_core.domain.hash_validation import HashConfig
 
 from .found import Found, Lines, ReadOptions, base_of, place_fields, problem_of
+from .outside import Outside
 
 _FORM = "checksum list"
 _NO_BASE = "a checksum list names files and not where they are; its own address is needed"
@@ -46,7 +47,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         elif (found := read_checksum_line(text)) is not None and found.name != NAMELESS:
             if base is None and not _URL.match(found.name):
                 if not is_told:
-                    yield Found(lines.number, text, {}, problem=_NO_BASE, form=_FORM, wants="base")
+                    yield Found(lines.number, text, problem=_NO_BASE, form=_FORM, wants="base")
                 is_told = True
                 continue
             yield _found(lines.number, text, found, base or "")
@@ -56,16 +57,15 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
 
 
 def _found(number: int, text: str, line: ChecksumLine, base: str) -> Found:
-    fields: dict[str, Any] = {}
+    place: dict[str, Any] = {}
+    url = line.name
     try:
-        if _URL.match(line.name):
-            fields["url"] = line.name
-        else:
-            fields = place_fields(line.name, "name")
-            fields["url"] = urljoin(base, quote(line.name.replace("\\", "/")))
+        if not _URL.match(url):
+            place = place_fields(line.name, "name")
+            url = urljoin(base, quote(line.name.replace("\\", "/")))
         if line.algorithm is None:
             raise ValueError(f"a checksum of {len(line.digest)} characters is of no known kind")
-        fields["hash_config"] = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
+        checksum = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
     except ValueError as error:
-        return Found(number, text, {}, problem=problem_of(error), form=_FORM)
-    return Found(number, text, fields, form=_FORM)
+        return Found(number, text, problem=problem_of(error), form=_FORM)
+    return Found(number, text, Outside(url, hash_config=checksum, **place), form=_FORM)

@@ -8,14 +8,17 @@ from itertools import zip_longest
 from typing import Any
 
 from rheo_core.domain.request_headers import is_of_engine
+from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact, redact_url
 
 from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
 from .found import Found, Lines, ReadOptions, folder_path, place_fields, problem_of
+from .outside import Outside
 from .shell_words import read_words
 
 _FORM = "curl command"
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
+_FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
 _CURL = re.compile(r"(?:[$>%] )?curl(?:\.exe)?(?=\s|$)")
 
 
@@ -27,7 +30,7 @@ class _Request:
     outputs: list[str | None] = field(default_factory=list)  # None: the URL names it (-O)
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
-    options: dict[str, str] = field(default_factory=dict)  # of RequestOptions
+    wishes: dict[str, Any] = field(default_factory=dict)  # of RequestOptions
     user: str | None = None
     is_literal: bool = False  # no patterns in its URLs
     ignored: list[str] = field(default_factory=list)
@@ -45,7 +48,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     try:
         words, has_more = read_words(lines)
     except ValueError as error:
-        yield Found(first, _FORM, {}, problem=str(error), form=_FORM)
+        yield Found(first, _FORM, problem=str(error), form=_FORM)
         return
     while words and not _CURL.fullmatch(words[0]):  # a prompt
         del words[0]
@@ -95,6 +98,8 @@ def _take(request: _Request, name: str, value: str) -> None:
             _take_header(request, value)
         case "cookie" if "=" in value:
             request.headers.append(("Cookie", value))
+        case _ if wish := _wish(name, value):
+            request.wishes |= wish
         case "user-agent":
             request.headers.append(("User-Agent", value))
         case "referer":
@@ -111,13 +116,29 @@ def _take(request: _Request, name: str, value: str) -> None:
             request.problem = f"--{name} sends data; only GET is downloaded"
         case "globoff":
             request.is_literal = True
-        case "proxy":
-            request.options["proxy"] = value
-        case "cacert":
-            request.options["ca_file"] = value
         case _ if name not in NEEDLESS and name != "request":
             shown = name.partition("=")[0]  # what follows, if it is meant as a value, may be secret
             request.ignored.append(f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}")
+
+
+def _wish(name: str, value: str) -> dict[str, Any]:
+    """What an option asks for that is the user's choice; empty for other options."""
+    match name:
+        case "proxy" | "proxy1.0":
+            return {"proxy": value or DIRECT}  # as curl: an empty one switches it off
+        case "socks5" | "socks5-hostname":
+            return {"proxy": f"{'socks5h' if name.endswith('hostname') else 'socks5'}://{value}"}
+        case "noproxy" if value == "*":
+            return {"proxy": DIRECT}
+        case "cert":
+            return {"client_cert": value}
+        case "ipv4" | "ipv6":
+            return {"ip_version": int(name[-1])}
+        case "netrc" | "netrc-optional":
+            return {"netrc": True}
+        case _ if name in _FILES and value:
+            return {_FILES[name]: value}
+    return {}
 
 
 def _take_header(request: _Request, text: str) -> None:
@@ -132,16 +153,15 @@ def _take_header(request: _Request, text: str) -> None:
     elif is_of_engine(name):
         request.ignored.append(f"header {printable(name)}")
     elif value.strip():
-        request.headers.append((name, value))
+        request.headers.append((name, value.strip()))
 
 
 def _downloads(line: int, request: _Request) -> Iterator[Found]:
-    note = ", ".join(dict.fromkeys(request.ignored))
-    found = Found(line, _FORM, {}, form=_FORM, note=f"ignored: {note}" if note else "")
+    found = Found(line, _FORM, form=_FORM, ignored=request.ignored)
     try:
         if not request.urls:
             raise ValueError("the curl command has no URL")
-        headers = _with_user(request)
+        headers = tuple(_with_user(request))
     except ValueError as error:
         yield found._replace(problem=str(error))
         return
@@ -152,15 +172,13 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
                 problem = problem or f"{printable(redact(url)[:80])!r} in the command is no URL"
             url = f"http://{url}"  # as curl guesses
         found = found._replace(text=f"curl {redact_url(url)}", problem=problem)
-        fields: dict[str, Any] = {"url": url, "headers": headers}
-        if request.options:
-            fields["request"] = request.options
         try:
-            fields |= _place(output, request.folder)
+            place = _place(output, request.folder)
         except ValueError as error:
             yield found._replace(problem=found.problem or problem_of(error))
             continue
-        yield found._replace(fields=fields, may_be_pattern=not request.is_literal)
+        outside = Outside(url, headers=headers or None, wishes=request.wishes or None, **place)
+        yield found._replace(outside=outside, may_be_pattern=not request.is_literal)
 
 
 def _with_user(request: _Request) -> list[tuple[str, str]]:
@@ -172,9 +190,9 @@ def _with_user(request: _Request) -> list[tuple[str, str]]:
     return [*request.headers, ("Authorization", f"Basic {login}")]
 
 
-def _place(output: str | None, folder: str) -> dict[str, str]:
+def _place(output: str | None, folder: str) -> dict[str, Any]:
     """Where `-o` and `--output-dir` put the file."""
-    fields: dict[str, str] = {}
+    fields: dict[str, Any] = {}
     if output is not None and output != "-":
         fields = place_fields(output, "-o")
     if folder:

@@ -8,7 +8,7 @@ LETTERS = {
     "remote-name", "P": "ftp-port", "Q": "quote", "r": "range", "s": "silent", "S":
     "show-error", "t": "telnet-option", "T": "upload-file", "u": "user", "U": "proxy-user",
     "v": "verbose", "w": "write-out", "x": "proxy", "X": "request", "y": "speed-time", "Y":
-    "speed-limit", "z": "time-cond", "#": "progress-bar",
+    "speed-limit", "z": "time-cond", "#": "progress-bar", "n": "netrc", "4": "ipv4", "6": "ipv6",
 }  # fmt: skip
 """Long names of those that have a letter too."""
 

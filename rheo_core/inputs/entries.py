@@ -37,6 +37,8 @@ class Entry(NamedTuple):
     form: str = ""  # what it was read from, such as "curl command"; "" for a URL on its line
     note: str = ""  # what was asked for and is left out
     wants: str = ""  # the field of `ReadOptions` that would help: "links", "base" or "patterns"
+    refused: str = ""  # what it asks for and `ReadOptions.list_options` would allow, as a sentence
+    used: str = ""  # what it asks for and that allows, as a sentence
 
     @property
     def place(self) -> str:

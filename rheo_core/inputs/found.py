@@ -1,17 +1,20 @@
 """What the readers of formats share: lines in, things found out."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.text import printable
+
+from .outside import NOTHING, Outside
 
 _UNSAID = re.compile(r"^Value error, |, unable to .*")
 LARGEST_DOCUMENT = 16 << 20
@@ -44,12 +47,17 @@ class ReadOptions:
             address (`*.iso`); None: a page is not taken for a list.
         patterns: `[001-120]` and `{a,b}` in URLs stand for many URLs.
         folder: where files will go; what is there already is told. None: nobody looks.
+        exists: what the user wants done with files that exist; a text can only be stricter. None:
+            that is not known.
+        list_options: the user allows what a text can only ask for: proxy, CA file and so on.
     """
 
     base: str | None = None
     links: str | None = None
     patterns: bool = False
     folder: Path | None = None
+    exists: FileExistsStrategy | None = None
+    list_options: bool = False
 
 
 class Found(NamedTuple):
@@ -57,10 +65,10 @@ class Found(NamedTuple):
 
     line: int
     text: str
-    fields: dict[str, Any]  # of FileConfig
+    outside: Outside = NOTHING
     problem: str = ""  # where it is known to be of no use
     form: str = ""
-    note: str = ""
+    ignored: Sequence[str] = ()  # what it asks for besides, in words
     wants: str = ""
     may_be_pattern: bool = False
 

@@ -5,14 +5,17 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.redaction import is_redacted
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import is_unicode, printable, redact_url
 
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
+from .outside import Outside
 
 _FORM = "JSON line"
 _EVENT = "JSON event"
+_FIELDS = frozenset(Outside._fields) - {"wishes"}
+_WISHES = frozenset(RequestOptions.model_fields)
 
 
 def begins(text: str) -> bool:
@@ -32,7 +35,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
             return
         found = _read_line(lines.number, text)
         if found.form == _EVENT:
-            if (url := hash(found.fields["url"])) in seen:
+            if (url := hash(found.outside.url)) in seen:
                 continue
             seen.add(url)
         yield found
@@ -49,7 +52,7 @@ def _read_line(number: int, text: str) -> Found:
     except ValueError as error:
         # There is but this line; its number in the text is told beside.
         problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
-        return Found(number, "{…}", {}, problem=problem, form=_FORM)
+        return Found(number, "{…}", problem=problem, form=_FORM)
 
 
 def _parsed(text: str) -> object:
@@ -65,19 +68,25 @@ def _event(number: int, url: str) -> Found:
     problem = ""
     if is_redacted(url):
         problem = "the URL of this event has its secret left out; use the URL itself"
-    return Found(number, redact_url(url), {"url": url}, problem, form=_EVENT)
+    return Found(number, redact_url(url), Outside(url), problem, form=_EVENT)
 
 
 def _config(number: int, value: dict[str, Any]) -> Found:
-    known = FileConfig.model_fields.keys()
-    ignored = {name for name in value if name not in known and name != "id"}
-    if value.pop("accept_html", False):  # only the user may accept pages
-        ignored.add("accept_html")
-    fields = {name: field for name, field in value.items() if name in known}
+    request = value.pop("request", None)
+    if not isinstance(request, dict | None):
+        raise ValueError("request should be an object")
+    fields = {name: value[name] for name in _FIELDS if name in value}
+    wishes = {name: value for name, value in (request or {}).items() if name in _WISHES}
+    unknown = [name for name in value if name not in fields and name != "id" and value[name]]
+    unknown += [f"request.{name}" for name in request or {} if name not in wishes]
     if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):
         place_fields(name, "filename")
         raise ValueError(f"filename {printable(name[:200])!r} must have no folders; "
                          "destination_subdir is for them")  # fmt: skip
-    names = sorted(printable(name[:40]) for name in ignored)
-    note = f"ignored: {', '.join(names[:10])}" if names else ""
-    return Found(number, redact_url(value["url"]), fields, form=_FORM, note=note)
+    return Found(
+        number,
+        redact_url(value["url"]),
+        Outside(**fields, wishes=wishes or None),
+        form=_FORM,
+        ignored=sorted(printable(name[:50]) for name in unknown),
+    )

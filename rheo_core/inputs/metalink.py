@@ -1,6 +1,7 @@
 """Metalink 4 (RFC 5854) and Metalink 3: files with mirrors, sizes, hashes, hashes of pieces."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import errors
@@ -8,11 +9,20 @@ from xml.parsers.expat import errors
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.file_config import usable_urls
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable, redact_url
 
-from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, place_fields, problem_of
+from .found import (
+    LARGEST_DOCUMENT,
+    Found,
+    InputError,
+    Lines,
+    ReadOptions,
+    place_fields,
+    problem_of,
+)
+from .outside import MAX_MIRRORS, MAX_TRIED, Outside
 
 _BEST_HASHES = tuple(
     HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
@@ -21,6 +31,12 @@ _CUT_SHORT = (  # what expat calls a text that ends too early
     errors.codes[errors.XML_ERROR_NO_ELEMENTS],
     errors.codes[errors.XML_ERROR_UNCLOSED_TOKEN],
 )
+# Where elements stand in Metalink 4 (RFC 5854 4.1) and in Metalink 3. Elsewhere they mean something
+# else: the hash of a signature is none of the file.
+_FILES = {("file",), ("files", "file")}  # in the document's element
+_HASHES = {("hash",), ("verification", "hash")}  # these and the following: in the file's
+_PIECES = {("pieces",), ("verification", "pieces")}
+_URLS = {("url",), ("resources", "url")}
 _WORST = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
 
 
@@ -93,6 +109,7 @@ class _Files:
         self.first = before + 1
         self._before = before
         self._path: list[str] = []
+        self._namespace = ""
         self._file: _File | None = None
         self._pieces: _Pieces | None = None  # of the file, those that began last
         self._depth = 0  # of the file's element
@@ -105,41 +122,49 @@ class _Files:
         return done
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
-        name = tag.rpartition("}")[2]
-        self._path.append(name)
+        """Take note that an element begins."""
+        namespace, _, name = tag.rpartition("}")
+        if not self._path:
+            self._namespace = namespace
+        # One of another namespace has no name here, so that nothing in it is where it should be.
+        self._path.append(name if namespace == self._namespace else "")
         self._attributes, self._text = attributes, []
-        if name == "file" and self._file is None:
-            line = self._before + self.parser.parser.CurrentLineNumber
-            self._file = _File(line, attributes.get("name", ""))
-            self._depth = len(self._path)
-        elif name == "pieces" and self._file is not None:
+        if self._file is None:
+            if tuple(self._path[1:]) in _FILES:
+                line = self._before + self.parser.parser.CurrentLineNumber
+                self._file = _File(line, attributes.get("name", ""))
+                self._depth = len(self._path)
+        elif self._place in _PIECES:
             self._pieces = _Pieces(attributes)
-            self._file.pieces[self._pieces.algorithm] = self._pieces
+            self._file.pieces.setdefault(self._pieces.algorithm, self._pieces)
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        """The names of the elements from the file's on, itself left out."""
+        return tuple(self._path[self._depth :])
 
     def data(self, text: str) -> None:
-        """Characters of an element."""
+        """Take characters of an element."""
         self._text.append(text)
 
     def end(self, tag: str) -> None:
-        """An element ends."""
-        depth, name = len(self._path), self._path.pop()
-        inside = self._path[-1] if self._path else ""
+        """Take what an element says, if it stands where the formats have it."""
         text = "".join(self._text).strip()
         self._text = []
-        if (file := self._file) is None:
-            return
-        if depth == self._depth:
-            self._file = self._pieces = None
-            self.done.append(_found(file))
-        elif name == "size" and inside == "file":
-            file.size = text
-        elif name == "hash" and inside in {"file", "verification"}:
-            file.hashes[_algorithm(self._attributes)] = text
-        elif name == "hash" and inside == "pieces" and self._pieces is not None:
-            self._pieces.hashes.append((self._attributes.get("piece", ""), text))
-        elif name == "url" and inside in {"file", "resources"}:
-            file.urls.append((_rank(self._attributes), text))
+        if (file := self._file) is not None:
+            place = self._place
+            if not place:
+                self._file = self._pieces = None
+                self.done.append(_found(file))
+            elif place == ("size",):
+                file.size = text
+            elif place in _HASHES:
+                file.hashes.setdefault(_algorithm(self._attributes), text)
+            elif place[:-1] in _PIECES and place[-1] == "hash" and self._pieces is not None:
+                self._pieces.hashes.append((self._attributes.get("piece", ""), text))
+            elif place in _URLS:
+                file.urls.append((_rank(self._attributes), text))
+        self._path.pop()
 
     def close(self) -> None:
         """The document ends."""
@@ -162,30 +187,22 @@ def _rank(attributes: dict[str, str]) -> int:
 def _found(file: _File) -> Found:
     form, text = "Metalink", printable(file.name[:200])
     urls = [url for _, url in sorted(file.urls, key=lambda ranked: ranked[0])]
-    usable = list(dict.fromkeys(filter(None, map(_normalised, urls))))
+    usable = usable_urls(islice(urls, MAX_TRIED), MAX_MIRRORS + 1)
     try:
         if not usable:
             raise ValueError(f"{text!r} has no http or https URL in the Metalink")
         fields: dict[str, Any] = place_fields(file.name, "name")
-        fields |= {"url": usable[0], "mirrors": tuple(usable[1:])}
         if file.size:
             fields["size_bytes"] = _number(file.size, "size")
         fields |= _hash(file.hashes)
         fields |= _pieces(file.pieces)
     except ValueError as error:
-        return Found(file.line, text, {}, problem=problem_of(error), form=form)
+        return Found(file.line, text, problem=problem_of(error), form=form)
     if len(usable) > 1:
         form = f"Metalink, {len(usable)} mirrors"
-    left_out = len(urls) - len(usable)
-    note = f"ignored: URLs that are not http or come twice ({left_out})" if left_out else ""
-    return Found(file.line, f"{text}  {redact_url(usable[0])}", fields, form=form, note=note)
-
-
-def _normalised(url: str) -> str:
-    try:
-        return normalise_url(url)
-    except ValueError:
-        return ""
+    urls.pop(next(at for at, url in enumerate(urls) if usable_urls([url], 1)))
+    outside = Outside(usable[0], mirrors=urls, **fields)
+    return Found(file.line, f"{text}  {redact_url(usable[0])}", outside, form=form)
 
 
 def _number(text: str, what: str) -> int:

@@ -8,7 +8,9 @@ from operator import add
 from typing import Any
 
 MOST = 100_000
-"""URLs that one pattern may stand for."""
+"""URLs that all patterns of a text may stand for."""
+MOST_CHARACTERS = 64 << 20
+"""Characters that these URLs may have together, with the headers that go with each."""
 
 _LONGEST_NUMBER = 18
 _UNREADABLE = 10**40  # Python itself writes no number of more than 4,300 digits
@@ -23,6 +25,36 @@ _NESTED = re.compile(r"\{[^{}]*\{[^{}]*\}[^{}]*\}")
 
 _Choices = tuple[Sequence[Any], Callable[[Any], str]]
 """What to choose from, and how it is written."""
+
+
+class Budget:
+    """A limit that all patterns of one text share: a few lines could fill all memory."""
+
+    def __init__(self) -> None:
+        self._urls = MOST
+        self._characters = MOST_CHARACTERS
+        self._is_over = self._is_told = False
+
+    def take(self, urls: int, characters: int) -> bool:
+        """Count a pattern that stands for `urls` URLs of so many characters each, if it fits.
+
+        After one that does not fit, none does: a list with holes is hard to mend.
+        """
+        self._is_over |= urls > self._urls or urls * characters > self._characters
+        if not self._is_over:
+            self._urls -= urls
+            self._characters -= urls * characters
+        return not self._is_over
+
+    def take_problem(self) -> str:
+        """Return a sentence on the first pattern that does not fit, once; "" for those after it."""
+        is_told, self._is_told = self._is_told, True
+        if is_told:
+            return ""
+        return (
+            f"the patterns of this text stand for more than {MOST:,} URLs, or for too long ones; "
+            "this one and all patterns after it are left out"
+        )
 
 
 def may_be_pattern(url: str) -> bool:

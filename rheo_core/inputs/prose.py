@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from .found import Found, InputError, Lines, ReadOptions
+from .outside import Outside
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt
@@ -32,7 +33,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     for line in lines:
         for url in urls_in(line):
             is_empty = False
-            yield Found(lines.number, url, {"url": url}, form=_FORM, may_be_pattern=True)
+            yield Found(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
     if is_empty:
         raise InputError(first, "there is no http or https URL in this text")
 
@@ -42,10 +43,10 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     text = next(lines).strip()
     urls = [] if _SCHEME.match(text) else list(urls_in(text))
     for url in urls:
-        yield Found(lines.number, url, {"url": url}, form=_FORM, may_be_pattern=True)
+        yield Found(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
     if not urls:
         problem = "there is no http or https URL in this line" if begins(text) else ""
-        yield Found(lines.number, text, {"url": text}, problem)
+        yield Found(lines.number, text, Outside(text), problem)
 
 
 def urls_in(text: str) -> Iterator[str]:

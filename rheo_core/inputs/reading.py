@@ -10,19 +10,20 @@ from contextlib import suppress
 from io import BufferedReader, TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
-from rheo_core.domain.sizes import LARGEST_FILE, size_text
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import at_most, printable, redact
 from rheo_core.user_files import open_regular
 
+from .admission import Admitted, admit
 from .entries import Entry, Verdict
 from .formats import read_found
 from .found import LONGEST_LINE, Found, InputError, Lines, ReadOptions, problem_of
-from .patterns import expand, may_be_pattern
+from .outside import Outside
+from .patterns import Budget, expand, may_be_pattern
 
 _MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -34,6 +35,7 @@ _XML_ENCODING = re.compile(
 _LONGEST_SHOWN = 500
 _LONGEST_REDACTED = 64 << 10  # characters; longer URLs are none
 _NOT_READ = "what looks like a pattern is taken as it stands"
+_MOST_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
 
@@ -109,14 +111,15 @@ class _Reader:
         # By the hash of what tells downloads apart: the URLs of a long list are not kept, and that
         # two of a million share a hash of 64 bits is as likely as one in thirty million.
         self._first_line: dict[int, int] = {}
+        self._patterns = Budget()
 
     def read(self, lines: Lines) -> Iterator[Entry]:
         try:
             for found in read_found(lines, self._options):
-                if found.may_be_pattern and may_be_pattern(found.fields.get("url", "")):
+                if found.may_be_pattern and may_be_pattern(found.outside.url):
                     yield from self._judge_pattern(found)
                 else:
-                    yield self._judge(found, found.fields)
+                    yield self._judge(found)
         except InputError as error:
             problem = printable(str(error))
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
@@ -125,38 +128,49 @@ class _Reader:
         expanded, problem = None, ""
         if not found.problem:
             try:
-                expanded = expand(found.fields["url"])
+                expanded = expand(found.outside.url)
             except ValueError as error:
                 problem = str(error)
         if self._options.patterns:
             found = found._replace(problem=found.problem or problem)
         elif expanded is not None or problem:
-            note = "; ".join(filter(None, (found.note, _NOT_READ)))
-            found, expanded = found._replace(note=note, wants="patterns"), None
+            found, expanded = found._replace(wants="patterns"), None
         if expanded is None:
-            yield self._judge(found, found.fields)
+            yield self._judge(found)
             return
         count, urls = expanded
+        if not self._patterns.take(count, _length(found.outside)):
+            if problem := self._patterns.take_problem():
+                yield self._judge(found._replace(problem=problem))
+            return
         form = f"pattern: {count:,} {'file' if count == 1 else 'files'}"
         found = found._replace(form=f"{found.form}, {form}" if found.form else form)
         for url in urls:
-            yield self._judge(found._replace(text=url), {**found.fields, "url": url})
+            yield self._judge(found._replace(text=url, outside=found.outside._replace(url=url)))
 
-    def _judge(self, found: Found, fields: dict[str, Any]) -> Entry:
+    def _judge(self, found: Found) -> Entry:
         text = found.text
         shown = redact(text[:_LONGEST_REDACTED])  # before the cut: half a login looks like a host
         shown = printable(shown[:_LONGEST_SHOWN]) + ("…" if len(shown) > _LONGEST_SHOWN else "")
-        config, verdict, problem = None, Verdict.INVALID, found.problem
+        admitted, verdict, problem = None, Verdict.INVALID, found.problem
         if not problem:
             try:
-                config = _config_of(fields)
+                admitted = admit(found.outside, self._options)
             except ValueError as error:
                 problem = problem_of(error)
             else:
-                verdict, problem = self._verdict_on(config, found.line)
-        problem = printable(problem)
+                verdict, problem = self._verdict_on(admitted.config, found.line)
         return Entry(
-            found.line, shown, verdict, config, problem, found.form, found.note, found.wants
+            found.line,
+            shown,
+            verdict,
+            admitted and admitted.config,
+            printable(problem),
+            found.form,
+            _note(found, admitted),
+            found.wants,
+            admitted.refused if admitted else "",
+            admitted.used if admitted else "",
         )
 
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str]:
@@ -168,7 +182,7 @@ class _Reader:
             return Verdict.DUPLICATE, f"already in the list, line {first}"
         self._first_line[identity] = line
         folder = self._options.folder
-        strategy = config.file_exists_strategy or FileExistsStrategy.SKIP
+        strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
         if folder is not None and strategy.keeps_existing:
             name = config.get_destination_filename()
             # No `Path`: for a long list it takes as long as all the rest.
@@ -177,16 +191,21 @@ class _Reader:
         return Verdict.OK, ""
 
 
-def _config_of(fields: dict[str, Any]) -> FileConfig:
-    """Return the download that a text requests.
+def _note(found: Found, admitted: Admitted | None) -> str:
+    """What is left out of that which was asked for."""
+    ignored = admitted.ignored if admitted else ()
+    if not (found.ignored or ignored or found.wants):  # as for most
+        return ""
+    names = list(dict.fromkeys((*found.ignored, *ignored)))
+    told = [f"ignored: {at_most(names, ', ', _MOST_IGNORED)}"] if names else []
+    told += [_NOT_READ] if found.wants == "patterns" else []
+    return printable("; ".join(told))
 
-    Raises:
-        ValueError: a field is not acceptable, or no file can be that large.
-    """
-    config = FileConfig(**fields)
-    if config.size_bytes is not None and config.size_bytes > LARGEST_FILE:
-        raise ValueError(f"size_bytes is impossible (more than {size_text(LARGEST_FILE)})")
-    return config
+
+def _length(outside: Outside) -> int:
+    """Characters that each download of a pattern takes."""
+    headers = outside.headers or ()
+    return len(outside.url) + sum(len(name) + len(value) for name, value in headers)
 
 
 def _identity(config: FileConfig) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_headers import is_of_engine
+from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
 from .found import Found, Lines, ReadOptions, folder_path, place_fields, problem_of
+from .outside import MAX_MIRRORS, Outside
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
 _HEADERS = {"user-agent": "User-Agent", "referer": "Referer"}  # options that are headers
@@ -43,10 +45,10 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
             waiting = _mirrored(lines.number, text)
         elif " " in text and all(map(begins, words := text.split())):
             yield from (
-                Found(lines.number, word, {"url": word}, may_be_pattern=True) for word in words
+                Found(lines.number, word, Outside(word), may_be_pattern=True) for word in words
             )
         else:
-            waiting = Found(lines.number, text, {"url": text}, may_be_pattern=True)
+            waiting = Found(lines.number, text, Outside(text), may_be_pattern=True)
     if waiting is not None:
         yield _with_options(waiting, given) if given else waiting
 
@@ -54,20 +56,23 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
 def _mirrored(number: int, text: str) -> Found:
     url, *mirrors = (part for part in map(str.strip, text.split("\t")) if part)
     if not all(map(begins, mirrors)):
-        return Found(number, text, {"url": text})  # which has white space in it
-    form = f"{len(mirrors) + 1} mirrors"
-    return Found(number, text, {"url": url, "mirrors": tuple(mirrors)}, form=form)
+        return Found(number, text, Outside(text))  # which has white space in it
+    form = f"{min(len(mirrors), MAX_MIRRORS) + 1} mirrors"
+    return Found(number, text, Outside(url, mirrors=mirrors), form=form)
 
 
 def _with_options(found: Found, given: list[tuple[str, str]]) -> Found:
-    fields: dict[str, Any] = dict(found.fields)
+    fields: dict[str, Any] = {}
     ignored: list[str] = []
     headers: list[tuple[str, str]] = []
+    wishes: dict[str, Any] = {}
     problem = ""
     for name, value in given:
         try:
             if name in _READERS:
                 fields |= _READERS[name](value)
+            elif name in _WISHES:
+                wishes |= _WISHES[name](value)
             elif name == "header" or name in _HEADERS:
                 headers.append(_header(_HEADERS.get(name), value))
             else:
@@ -75,11 +80,12 @@ def _with_options(found: Found, given: list[tuple[str, str]]) -> Found:
         except ValueError as error:
             problem = problem or problem_of(error)
     ignored += [f"header {name}" for name, _ in headers if is_of_engine(name)]
+    headers = [pair for pair in headers if not is_of_engine(pair[0])]
     fields |= _joined(fields)
-    if headers:
-        fields["headers"] = [pair for pair in headers if not is_of_engine(pair[0])]
-    note = f"ignored: {', '.join(dict.fromkeys(ignored))}" if ignored else ""
-    return found._replace(fields=fields, problem=problem, form="aria2 entry", note=note)
+    outside = found.outside._replace(
+        **fields, headers=tuple(headers) or None, wishes=wishes or None
+    )
+    return found._replace(outside=outside, problem=problem, form="aria2 entry", ignored=ignored)
 
 
 def _joined(fields: dict[str, Any]) -> dict[str, str]:
@@ -105,7 +111,7 @@ def _header(name: str | None, value: str) -> tuple[str, str]:
     name, colon, value = value.partition(":")
     if not colon:
         raise ValueError("a header is not of the form 'Name: value'")
-    return name.strip(), value
+    return name.strip(), value.strip()
 
 
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -113,3 +119,16 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "dir": _folder,
     "checksum": _checksum,
 }
+
+_WISHES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "all-proxy": lambda value: {"proxy": value or DIRECT},
+    "http-proxy": lambda value: {"proxy": value or DIRECT},
+    "https-proxy": lambda value: {"proxy": value or DIRECT},
+    "ca-certificate": lambda value: {"ca_file": value},
+    "certificate": lambda value: {"client_cert": value},
+    "private-key": lambda value: {"client_key": value},
+    "load-cookies": lambda value: {"cookies": value},
+    "interface": lambda value: {"interface": value},
+    "disable-ipv6": lambda value: {"ip_version": 4} if value == "true" else {},
+}
+"""Options of aria2 that are the user's choice."""

@@ -11,6 +11,7 @@ from html import unescape
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, base_of
+from .outside import Outside
 
 _FORM = "link of a page"
 _LINKS = {
@@ -53,7 +54,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         if url in seen or not _is_meant(url, options.links):
             continue
         seen.add(url)
-        yield Found(number, url, {"url": url}, form=_FORM)
+        yield Found(number, url, Outside(url), form=_FORM)
     if not seen:
         raise InputError(first, f"no link of this page is like {options.links[:80]!r}", "links")
 

@@ -53,7 +53,11 @@ class LinksArea(TextArea):
 class AddScreen(ModalScreen[str]):
     """Queues the good lines; the others stay in the box. Gives what is in it when it closes."""
 
-    BINDINGS: ClassVar = [("escape", "leave", "Close"), ("enter", "submit", "Add")]
+    BINDINGS: ClassVar = [
+        ("escape", "leave", "Close"),
+        ("enter", "submit", "Add"),
+        (VerdictList.ALLOW_KEY, "allow", "Use what the links ask for"),
+    ]
 
     def __init__(self, link: EngineLink, text: str = "") -> None:
         super().__init__()
@@ -91,6 +95,16 @@ class AddScreen(ModalScreen[str]):
         links.focus()
 
     @on(TextArea.Changed)
+    def _text_changed(self) -> None:
+        self.query_one(VerdictList).allows = False  # it was for the text that was seen
+        self._changed()
+
+    def action_allow(self) -> None:
+        """Use what the links ask for besides, or stop that."""
+        verdicts = self.query_one(VerdictList)
+        verdicts.allows = not verdicts.allows
+        self._check_now()
+
     @on(Input.Changed)
     def _changed(self) -> None:
         if self._timer is not None:
@@ -172,6 +186,8 @@ class AddScreen(ModalScreen[str]):
             if lines:
                 shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
                 parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
+        refused = [e for e in entries if e.refused and e.verdict is Verdict.OK]
+        parts += [f"Line {entry.line} {entry.refused}." for entry in refused[:1]]
         bad = any(entry.verdict is Verdict.INVALID for entry in entries)
         severity = "warning" if bad else "information"
         self.app.notify(" ".join(parts), severity=severity, markup=False)  # type: ignore[arg-type]

@@ -25,7 +25,11 @@ _HINT = (
 class LoadScreen(ModalScreen[int]):
     """Queues the good lines of a file. Gives how many were queued."""
 
-    BINDINGS: ClassVar = [("escape", "leave", "Close"), ("enter", "submit", "Add")]
+    BINDINGS: ClassVar = [
+        ("escape", "leave", "Close"),
+        ("enter", "submit", "Add"),
+        (VerdictList.ALLOW_KEY, "allow", "Use what the list asks for"),
+    ]
 
     def __init__(self, link: EngineLink) -> None:
         super().__init__()
@@ -46,6 +50,16 @@ class LoadScreen(ModalScreen[int]):
 
     def _show(self, entries: list[Entry], nothing: str) -> None:
         self.query_one(VerdictList).show(entries, nothing, self._link.service.free_space)
+
+    def action_allow(self) -> None:
+        """Use what the list asks for besides, or stop that."""
+        verdicts = self.query_one(VerdictList)
+        verdicts.allows = not verdicts.allows
+        self._changed()
+
+    @on(Input.Changed, "#path")
+    def _path_changed(self) -> None:
+        self.query_one(VerdictList).allows = False  # it was for the list that was seen
 
     @on(Input.Changed)
     def _changed(self) -> None:

@@ -29,6 +29,13 @@ _WANTED = {  # fields of ReadOptions
 }
 
 
+_REFUSED = (
+    "A link asks for a proxy or the like, which is not used. F8 uses what it asks for; your "
+    "stored logins do not go that way."
+)
+_USED = "What the links ask for is used; your stored logins do not go that way. F8 stops that."
+
+
 class _Line(NamedTuple):
     """A line on the screen."""
 
@@ -40,7 +47,7 @@ class _Line(NamedTuple):
 class VerdictLines(LineView[_Line], can_focus=True):
     """Lines that need attention first; a long reason goes on below."""
 
-    COMPONENT_CLASSES: ClassVar = {"verdict--about", *_CLASSES.values()}
+    COMPONENT_CLASSES: ClassVar = {"verdict--about", "verdict--refused", *_CLASSES.values()}
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -63,11 +70,18 @@ class VerdictLines(LineView[_Line], can_focus=True):
         width = max(self.scrollable_content_region.width, 20)
         room = max(width - len(self._head(self._entries[0])), 10) if self._entries else width
         lines: list[_Line] = []
+        entries = self._entries
+        if any(entry.refused or entry.used for entry in entries):
+            entries = sorted(entries, key=lambda entry: not (entry.refused or entry.used))
         for verdict in _CLASSES:
-            for entry in self._entries:
+            for entry in entries:
                 if entry.verdict is verdict:
                     pieces = self._wrapped(_reason(entry), room)
                     lines += [_Line(entry, piece, at == 0) for at, piece in enumerate(pieces)]
+                    for told in filter(None, (entry.refused, entry.used)):
+                        if verdict is Verdict.OK:
+                            pieces = self._wrapped(f"{told}.", room)
+                            lines += [_Line(entry, piece, is_first=False) for piece in pieces]
         self.show(lines)
 
     def _wrapped(self, text: str, width: int) -> list[str]:
@@ -83,8 +97,10 @@ class VerdictLines(LineView[_Line], can_focus=True):
         style = self.get_component_rich_style(_CLASSES[line.entry.verdict], partial=True)
         head = self._head(line.entry)
         # Each part with a style of its own: that of a whole `Text` is lost where it has no other.
+        if not line.is_first and line.entry.verdict is Verdict.OK:
+            style = self.get_component_rich_style("verdict--refused", partial=True)
         text = Text().append((head if line.is_first else " " * len(head)) + line.reason, style)
-        if line.entry.verdict is Verdict.OK:
+        if line.is_first and line.entry.verdict is Verdict.OK:
             text.append(line.entry.place, style)
             about = self.get_component_rich_style("verdict--about", partial=True)
             text.append(_about(line.entry), about)
@@ -108,18 +124,26 @@ def _about(entry: Entry) -> str:
 class VerdictList(Vertical):
     """A count above the lines, and inputs for what only the user can say, where it is wanted."""
 
+    ALLOW_KEY = "f8"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allows = False
+        """Whether the user allows what the text can only ask for: a proxy, a CA file and so on."""
+
     def compose(self) -> ComposeResult:
         """The inputs, the count, the lines."""
         for name, what in _WANTED.items():
             yield PlainInput(placeholder=what, classes=f"wanted wanted-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
+        yield Static("", classes="verdict-leave", markup=False)
         yield VerdictLines()
 
     @property
     def options(self) -> ReadOptions:
         """What the user says about the text; patterns are read, for they are seen here first."""
         links, base = (self._wanted(name).value.strip() or None for name in ("links", "base"))
-        return ReadOptions(patterns=True, links=links, base=base)
+        return ReadOptions(patterns=True, links=links, base=base, list_options=self.allows)
 
     def show(
         self, entries: Sequence[Entry], nothing: str, free_space: Callable[[], int | None]
@@ -130,6 +154,9 @@ class VerdictList(Vertical):
             field = self._wanted(name)
             field.display = asked or (bool(entries) and bool(field.value))
         self.say(summary(entries, free_space) or nothing)
+        leave = self.query_one(".verdict-leave", Static)
+        leave.update(_USED if self.allows else _REFUSED)
+        leave.display = bool(entries) and (self.allows or any(entry.refused for entry in entries))
         self.query_one(VerdictLines).show_entries(entries)
 
     def ask(self, entries: Sequence[Entry]) -> bool:

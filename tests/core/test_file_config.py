@@ -74,12 +74,61 @@ def test_url_object() -> None:
         ("http://[@x]/", "not valid"),
         ("http://a[b@[/[::1]/", "not valid"),
         ("http://a[@b:c]:1/", "not valid"),
+        ("http://a..b/", "host 'a..b' has a dot too many"),
+        ("http://.a/", "host '.a' has a dot too many"),
+        ("http://..../", "host '....' has a dot too many"),
+        ("http://./x", "host '.' has a dot too many"),
+        ("http://a../x", "host 'a..' has a dot too many"),
+        ("HTTP://A..B:8080/x", "host 'a..b' has a dot too many"),
+        ("http://é..b/", "has a part that is empty or has over 63 characters"),
+        ("http://a。。b/", "has a part that is empty or has over 63 characters"),
+        (f"http://{'é' * 60}.com/", "has a part that is empty or has over 63 characters"),
+        (f"http://{'a' * 64}.com/", "is longer than 63 characters"),
+        (f"http://com.{'a' * 64}/", "is longer than 63 characters"),
+        (f"http://{'.'.join(['a' * 49] * 6)}/", "is longer than 253 characters"),
+        ("http://h/a\x7fb", "control characters"),
+        ("http://h/?a=\x7f", "control characters"),
+        ("http://h/é\x7f", "control characters"),
+        ("http://h/a\x9bb", "control characters"),
+        ("http://h/#\x7f", "control characters"),
+        ("http://u\x7f@h/", "control characters"),
     ],
 )
 def test_refused_urls(url: str, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem) as caught:
         FileConfig(url=url)
     assert len(caught.value.errors()) == 1
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a.", "a.b.", "_dmarc.a", "a-.b", f"{'a' * 63}.com", ".".join(["a" * 49] * 5), "127.0.0.1."],
+)
+def test_hosts_that_can_be(host: str) -> None:
+    assert FileConfig(url=f"http://{host}/x").url == f"http://{host}/x"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"uri": "x"}, {"request": {"insecure": True}}, {"filname": "x"}, {"on_complete": ()}]
+)
+def test_an_unknown_field_is_a_mistake(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        FileConfig(url=URL, **fields)
+
+
+def test_a_dump_makes_the_same_again() -> None:
+    config = FileConfig(url=URL, filename="x", mirrors=("http://m/",), headers={"A": "b"})
+    assert FileConfig(**config.model_dump()) == config
+    assert FileConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_mirrors_are_bounded() -> None:
+    mirrors = tuple(f"http://m{number}/" for number in range(65))
+    assert len(FileConfig(url=URL, mirrors=mirrors[:64]).mirrors) == 64
+    with pytest.raises(ValidationError, match="there are 65 mirrors; at most 64 are allowed"):
+        FileConfig(url=URL, mirrors=mirrors)
+    with pytest.raises(ValidationError, match="dot too many"):
+        FileConfig(url=URL, mirrors=("http://a..b/",))
 
 
 PLAIN = st.from_regex(

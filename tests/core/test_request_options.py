@@ -101,6 +101,8 @@ def test_the_nearest_pattern_counts_most() -> None:
         ("proxy", f"http://me:{SECRET}/w@h", "'http://***@h' is not"),
         ("proxy", f"me:{SECRET}#w@h:0", "'http://***@h:0' is not"),
         ("proxy", f"http://me:{SECRET}@ex℀mple.com", "'http://ex℀mple.com' is not"),
+        ("proxy", "http://a..b:1", "'http://a..b:1' is not"),
+        ("proxy", f"socks5://{'a' * 64}.org", "is not"),
         ("proxy", "", "should be the URL of a proxy, or off"),
         ("user", f"me:{SECRET}\r\nX: y", "contains control characters"),
         ("bearer", f"{SECRET}\0", "contains control characters"),

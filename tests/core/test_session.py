@@ -1,6 +1,7 @@
 """Session: downloads outlive the process, and the writing of them disturbs nobody."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -26,7 +27,7 @@ from rheo_core.domain import (
 )
 from rheo_core.downloads import session as module
 from rheo_core.downloads.session import Session
-from rheo_core.infrastructure.session_rows import to_record, to_stored
+from rheo_core.infrastructure.session_rows import records_of, to_record, to_stored
 from rheo_core.infrastructure.session_store import (
     SessionLockedError,
     SessionStore,
@@ -504,3 +505,26 @@ class TestProblems:
             assert [record.name for record in await second.restore()] == ["file-1", "file-4"]
             await second.close()
         assert list(on_disk(path)) == ["file-1", "file-4"]
+
+
+@pytest.mark.parametrize(
+    ("more", "mirrors"),
+    [
+        ({"of_next_year": {"a": 1}}, ()),
+        ({"request": {"netrc": True, "of_next_year": 1}}, ()),
+        ({"mirrors": ["http://a..b/x", "http://m/x"]}, ("http://m/x",)),
+        ({"mirrors": [f"http://m{at}/x" for at in range(200)]}, None),
+    ],
+    ids=["field", "inner field", "impossible mirror", "many mirrors"],
+)
+def test_rows_of_other_versions_are_read(
+    more: dict[str, object], mirrors: tuple[str, ...] | None
+) -> None:
+    row = to_stored(DownloadRecord.of(FileConfig(url="http://x/a", filename="b")))
+    row = row._replace(config=json.dumps(json.loads(row.config) | more))
+    found = records_of([row])
+    assert not found.unreadable
+    (record,) = found.records
+    assert (record.config.url, record.config.filename) == ("http://x/a", "b")
+    assert mirrors is None or record.config.mirrors == mirrors
+    assert len(record.config.mirrors) <= 64

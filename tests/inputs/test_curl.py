@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_core.inputs import Verdict
+from rheo_core.inputs import ReadOptions, Verdict, read_entries
 from rheo_core.inputs.found import Lines
 from rheo_core.inputs.shell_words import _arguments, read_words
 from tests.inputs.texts import (
@@ -129,11 +129,14 @@ def test_options(options: str, fields: dict[str, object]) -> None:
 
 
 def test_how_it_travels() -> None:
-    (entry,) = read(f"curl -x me:s3cret@p:1 --cacert /ca.pem {URL}")
-    assert entry.note == "" and entry.config is not None
+    allowed = ReadOptions(list_options=True)
+    (entry,) = read_entries([f"curl -x me:s3cret@p:1 --cacert /ca.pem {URL}"], (), allowed)
+    assert entry.used == "uses proxy ***@p:1, CA file /ca.pem, as it asks"
+    assert entry.config is not None
     assert entry.config.request.proxy_url == "http://me:s3cret@p:1"
     assert str(entry.config.request.ca_file) == "/ca.pem"
-    (bad,) = read(f"curl -x ftp://me:s3cret@p {URL}")
+    assert entry.config.list_options == ("proxy", "ca_file")
+    (bad,) = read_entries([f"curl -x ftp://me:s3cret@p {URL}"], (), allowed)
     assert bad.verdict is Verdict.INVALID
     assert "should be the URL of a proxy" in bad.problem and "s3cret" not in bad.problem
 
@@ -143,7 +146,6 @@ def test_how_it_travels() -> None:
     [
         ("-k -kv", "ignored: --insecure, --verbose"),
         ("--limit-rate 5M --retry 3", "ignored: --limit-rate, --retry"),
-        ("-b cookies.txt", "ignored: --cookie"),
         ("-H @headers", "ignored: -H @file"),
         ("--not-of-curl", "ignored: --not-of-curl"),
         ("-r 0-99", "ignored: --range"),

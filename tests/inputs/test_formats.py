@@ -118,6 +118,9 @@ class TestProse:
         assert problems(text) == [(3, "there is no http or https URL in this text")]
 
 
+OTHER_HASH = f'<hash type="sha-256">{OTHER}</hash>'
+
+
 class TestMetalink:
     def test_version_4(self) -> None:
         assert asked(METALINK_4) == [
@@ -213,6 +216,31 @@ class TestMetalink:
         old = f'"262144" type="sha1"><hash piece="0">{SHA1}</hash>'
         text = METALINK_3.replace(old, f'"4096" type="sha1">{pieces}')
         assert asked(text)[0]["pieces"]["hashes"] == [SHA1[::-1], SHA1]
+
+    @pytest.mark.parametrize(
+        "stranger",
+        [
+            f"<verification><signature>{OTHER_HASH}</signature></verification>",
+            f"<signature><verification>{OTHER_HASH}</verification></signature>",
+            f'<x:hash xmlns:x="urn:x" type="sha-256">{OTHER}</x:hash>',
+            f'<x:more xmlns:x="urn:x">{OTHER_HASH}</x:more>',
+            '<x:size xmlns:x="urn:x">5</x:size>',
+            "<old><size>5</size></old>",
+            "<old><url priority='1'>https://evil/x</url></old>",
+            "<x:url xmlns:x='urn:x' priority='1'>https://evil/x</x:url>",
+            "<metaurl><resources><url priority='1'>https://evil/x</url></resources></metaurl>",
+            f'<old><pieces length="1" type="sha-256"><hash>{OTHER}</hash></pieces></old>',
+            OTHER_HASH,  # twice: the first counts
+        ],
+    )
+    def test_elements_mean_something_only_where_they_belong(self, stranger: str) -> None:
+        for text, usual in ((METALINK_4, "</file>"), (METALINK_3, "</file>")):
+            assert asked(text.replace(usual, f"{stranger}{usual}")) == asked(text)
+
+    def test_a_file_within_something_else_is_none(self) -> None:
+        inner = "<file name='evil'><url>https://evil/x</url></file>"
+        text = METALINK_4.replace("</metalink>", f"<old>{inner}</old></metalink>")
+        assert asked(text) == asked(METALINK_4)
 
     def test_no_file(self) -> None:
         assert problems("<metalink/>") == [(1, "the Metalink names no file")]
@@ -320,7 +348,7 @@ class TestJson:
             mirrors=("https://y/a",), headers={"Cookie": "a=b"}, sidecar=True,
             hash_config={"algorithm": "sha256", "expected_hash": SHA256},
             pieces={"algorithm": "sha1", "length": 4, "hashes": [SHA1, SHA1]},
-            file_exists_strategy=FileExistsStrategy.RENAME,
+            file_exists_strategy=FileExistsStrategy.ERROR,
         )  # fmt: skip
         entry = only(config.model_dump_json())
         assert (entry.config, entry.note) == (config, "")
@@ -387,7 +415,7 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
         (Verdict.ON_DISK, "already on the disk: a.iso"),
         (Verdict.OK, ""),
         (Verdict.ON_DISK, "already on the disk: dangling"),
-        (Verdict.OK, ""),
+        (Verdict.ON_DISK, "already on the disk: a.iso"),
     ]
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rheo_core.domain import FileExistsStrategy
 from rheo_core.inputs import (
     Entry,
     ReadOptions,
@@ -50,7 +51,8 @@ PIECES = st.sampled_from(
         "<pieces length='9' type='sha-1'>", "</pieces>", "<hash>", "<hash piece='1'>", "</hash>",
         "<?xml", ">", "&#0;", "&amp;", "{", '{"url":"', '"}', '"event_type":"', "a" * 64, "  ",
         "SHA256 (", ") = ", "\ufeff", "\x00", "-----BEGIN PGP SIGNED MESSAGE-----", "#", "=", ":",
-        "\ud800", "\u2028", "\x0c", "é", "://", "@",
+        "\ud800", "\u2028", "\x0c", "é", "://", "@", "-x ", "-b ", "-n ", "\n  all-proxy=",
+        '","request":{"proxy":"', '","destination_subdir":"', '","mirrors":["',
     ]
 )  # fmt: skip
 
@@ -73,6 +75,8 @@ OPTIONS = st.builds(
     links=st.none() | st.just("*") | TEXT,
     patterns=st.booleans(),
     folder=st.none() | st.just(Path("/nowhere")),
+    exists=st.none() | st.sampled_from(FileExistsStrategy),
+    list_options=st.booleans(),
 )
 
 
@@ -102,7 +106,7 @@ def test_no_text_raises_or_escapes(text: str, options: ReadOptions) -> None:
 
 def check(entry: Entry, lines: int) -> None:
     assert 1 <= entry.line <= lines
-    for shown in (entry.text, entry.problem, entry.form, entry.note):
+    for shown in (entry.text, entry.problem, entry.form, entry.note, entry.refused, entry.used):
         assert shown.isprintable()
     assert (entry.problem == "") == (entry.verdict is Verdict.OK)
     assert (entry.config is None) == (entry.verdict is Verdict.INVALID)

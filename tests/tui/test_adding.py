@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig
 from rheo_tui.screens.add import AddScreen, LinksArea
@@ -173,6 +173,52 @@ async def test_loading_a_list(tmp_path: Path) -> None:
         assert app.called("add") == [["https://example.org/1", "https://example.org/2"]]
 
 
+ASKING = "curl -x http://evil:3128 https://x/a"
+
+
+async def test_a_proxy_is_used_when_the_user_says_so_and_for_what_was_seen() -> None:
+    async with running(size=(120, 40)) as app:
+        await paste(app, f"https://x/b\r{ASKING}")
+        await app.until(lambda: verdicts(app))
+        assert verdicts(app)[:2] == [
+            "✓ line 2  a  (curl command)  https://x/a",
+            "          asks for proxy http://evil:3128: not used.",
+        ]
+        assert "F8 uses what it asks for" in _leave(app)
+        await app.press("f8")
+        await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
+        assert "F8 stops that" in _leave(app)
+        await app.press("space")  # what is in the box is another text now
+        await app.until(lambda: "not used" in verdicts(app)[1])
+        await app.press("f8", "f8")
+        await app.until(lambda: "not used" in verdicts(app)[1])
+        await app.press("enter")
+        await app.until(lambda: app.called("add"))
+        assert "Line 2 asks for proxy http://evil:3128: not used." in app.notices()
+
+
+async def test_a_list_file_asks_in_the_same_way(tmp_path: Path) -> None:
+    lists = [tmp_path / "1.txt", tmp_path / "2.txt"]
+    for path in lists:
+        path.write_text(f"{ASKING}\n")
+    async with running(size=(120, 40)) as app:
+        await app.press("o")
+        screen = app.app.screen
+        screen.query_one(Input).value = str(lists[0])
+        await app.until(lambda: verdicts(app) and "not used" in verdicts(app)[1])
+        await app.press("f8")
+        await app.until(lambda: "uses proxy" in verdicts(app)[1])
+        screen.query_one(Input).value = str(lists[1])
+        await app.until(lambda: "not used" in verdicts(app)[1])
+
+
+async def test_patterns_of_a_paste_do_not_fill_the_memory() -> None:
+    async with running(size=(120, 40)) as app:
+        await paste(app, "\r".join(f"http://h/{at}/[00001-99999]" for at in range(10)))
+        await app.until(lambda: "99,999 to add · 1 invalid" in _count(app))
+        assert verdicts(app)[0].startswith("✗ line 2  the patterns of this text")
+
+
 async def test_what_was_pasted_is_named(tmp_path: Path) -> None:
     async with running(size=(150, 40)) as app:
         await paste(app, "curl 'https://x/a' \\\r  -b 'sid=s3cret' -k\rhttps://x/img[01-03].jpg\r")
@@ -259,6 +305,10 @@ async def test_a_page_asks_for_its_links_and_its_address(tmp_path: Path) -> None
 
 def _box(app: Driver) -> str:
     return app.app.screen.query_one(LinksArea).text
+
+
+def _leave(app: Driver) -> str:
+    return str(app.app.screen.query_one(".verdict-leave", Static).content)
 
 
 def _count(app: Driver) -> str:

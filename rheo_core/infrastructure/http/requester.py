@@ -16,7 +16,7 @@ from rheo_core.domain.exceptions import (
     TooManyRedirectsError,
 )
 from rheo_core.domain.file_config import origin_of
-from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
+from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, ListedOptions, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 
@@ -165,6 +165,8 @@ class Exchange:
         check_hop(self._url, before, target, allow_downgrade=allowed)
         if origin_of(target) != origin_of(self._url):
             self._has_left, self._login = True, None
+            if isinstance(self._own, ListedOptions):
+                self._jar = None  # of a file that the list may read for its own origin alone
         self._login = login or self._login
         return target
 
@@ -283,7 +285,7 @@ class Exchange:
     def _choose_way(self, url: str, options: RequestOptions, travel: dict[str, Any]) -> None:
         """Proxy, TLS, interface."""
         parts = urlsplit(url)
-        usual = self._requester.rules.proxies
+        usual = self._requester.rules.usual_proxies(self._own)
         proxy = options.proxy_url or usual_proxy(usual, parts.scheme, parts.netloc)
         socks = None
         if proxy is not None and proxy != DIRECT:

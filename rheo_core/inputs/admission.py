@@ -1,0 +1,178 @@
+"""The one way from a value of a text to a download of the user's.
+
+A text decides what is downloaded. It does not decide how requests travel, whom they trust, or
+which files may be destroyed: those are the user's choices, and a text can only ask for them.
+"""
+
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any, NamedTuple
+
+from rheo_core.domain.file_config import FileConfig, usable_urls
+from rheo_core.domain.file_exists import FileExistsStrategy
+from rheo_core.domain.filenames import sanitise_filename
+from rheo_core.domain.request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
+from rheo_core.domain.sizes import LARGEST_FILE, size_text
+from rheo_core.domain.text import printable, redact_unreadable
+
+from .found import ReadOptions, folder_path
+from .outside import MAX_MIRRORS, MAX_TRIED, NOTHING, Outside
+
+MAX_PRIORITY = 1000
+"""There is room above it for what the user prefers."""
+MAX_HEADERS = 100
+"""As many as common servers take."""
+_MAX_FOLDERS = 32
+_LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
+_LONGEST_SHOWN = 80
+_LONGEST_TEXT = 500
+_STRICTNESS: dict[FileExistsStrategy | None, int] = {  # of the others: 0
+    FileExistsStrategy.SKIP: 1,
+    FileExistsStrategy.ERROR: 2,
+}
+_WORDS = {
+    "proxy": "proxy",
+    "allow_downgrade": "redirects from https to http",
+    "auth": "authentication",
+    "ca_file": "CA file",
+    "client_cert": "client certificate",
+    "client_key": "client key",
+    "cookies": "cookie file",
+    "interface": "interface",
+    "ip_version": "IP version",
+    "netrc": "netrc",
+}
+
+
+_NOTHING_MORE = NOTHING.count(None)
+
+
+class Admitted(NamedTuple):
+    """A download, and what of its text is not in it; all words are printable, without secrets."""
+
+    config: FileConfig
+    ignored: Sequence[str] = ()
+    refused: str = ""  # a sentence on what is not used, because the user did not allow it
+    used: str = ""  # a sentence on what is used, because the user allowed it
+
+
+def admit(outside: Outside, options: ReadOptions) -> Admitted:
+    """Return the download that `outside` asks for, with what it may choose and the user allows.
+
+    Raises:
+        ValueError: A value is not acceptable; in one sentence.
+    """
+    if outside.count(None) == _NOTHING_MORE:  # as for most
+        return Admitted(FileConfig(url=outside.url))
+    fields = {name: value for name, value in outside._asdict().items() if value is not None}
+    wishes = {name: value for name, value in fields.pop("wishes", {}).items() if value is not None}
+    ignored: list[str] = []
+    _make_names_safe(fields)
+    _bound(fields, options, ignored)
+    for headers in (fields.get("headers"), wishes.get("headers")):
+        _check_count(headers)
+    refused, used = _judge_wishes(outside.url, wishes, options, ignored)
+    if wishes:
+        fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
+    return Admitted(
+        FileConfig(**fields),
+        ignored,
+        f"asks for {', '.join(refused)}: not used" if refused else "",
+        f"uses {', '.join(used.values())}, as it asks" if used else "",
+    )
+
+
+def _make_names_safe(fields: dict[str, Any]) -> None:
+    """Pass every component of the path through the one sanitiser, whatever reader found it."""
+    if isinstance(name := fields.get("filename"), str):
+        fields["filename"] = sanitise_filename(name)
+    if isinstance(folder := fields.get("destination_subdir"), str):
+        FileConfig(url="http://x/", destination_subdir=folder)  # a `..` is refused, not mended
+        fields["destination_subdir"] = safe = folder_path(folder)
+        if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _LONGEST_FOLDER:
+            raise ValueError(
+                f"destination_subdir has over {_MAX_FOLDERS} folders or {_LONGEST_FOLDER:,} bytes"
+            )
+    for name in ("type", "description", "size_human"):
+        if isinstance(text := fields.get(name), str):
+            fields[name] = printable(text[:_LONGEST_TEXT])
+
+
+def _bound(fields: dict[str, Any], options: ReadOptions, ignored: list[str]) -> None:
+    """Leave out what goes too far, and name it."""
+    if isinstance(priority := fields.get("priority"), int) and priority > MAX_PRIORITY:
+        raise ValueError(f"priority {priority:,} is too high; a list may give {MAX_PRIORITY:,}")
+    if isinstance(size := fields.get("size_bytes"), int) and size > LARGEST_FILE:
+        raise ValueError(f"size_bytes is impossible (more than {size_text(LARGEST_FILE)})")
+    if isinstance(mirrors := fields.get("mirrors"), list | tuple):
+        fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
+    if (asked := fields.pop("file_exists_strategy", None)) is None:
+        return
+    asked = FileConfig(url="http://x/", file_exists_strategy=asked).file_exists_strategy
+    usual = options.exists
+    if _STRICTNESS.get(asked, 0) > _STRICTNESS.get(usual, 0):
+        fields["file_exists_strategy"] = asked
+    elif asked is not usual:
+        ignored.append(f"file_exists_strategy {asked} (a list can only be stricter)")
+
+
+def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tuple[str, ...]:
+    """The first that can be used; one that cannot be spoils no download."""
+    tried = mirrors[:MAX_TRIED]
+    usable = usable_urls([url, *tried], MAX_MIRRORS + 1)[1:]
+    if (left_out := len(mirrors) - len(usable)) and len(usable) == MAX_MIRRORS:
+        ignored.append(f"{left_out:,} of {len(mirrors):,} mirrors ({MAX_MIRRORS} are used)")
+    elif left_out:
+        wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in tried)
+        if wrong:
+            ignored.append(f"mirrors with URLs that cannot be ({wrong:,})")
+        if wrong < left_out:
+            ignored.append(f"URLs that are not http or come twice ({left_out - wrong:,})")
+    return tuple(usable)
+
+
+def _is_http(url: object) -> bool:
+    return str(url)[:4].lower() == "http"
+
+
+def _check_count(headers: Any) -> None:
+    """Raise ValueError for more headers than a server takes; what is none is not judged here."""
+    if isinstance(headers, Sized) and len(headers) > MAX_HEADERS:
+        raise ValueError(f"there are {len(headers):,} headers; at most {MAX_HEADERS} are allowed")
+
+
+def _judge_wishes(
+    url: str, wishes: dict[str, Any], options: ReadOptions, ignored: list[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Take out of `wishes` what is not allowed; return that in words, and by name what is used."""
+    refused, used = [], {}
+    files = SECRET_FILES | CERTIFICATE
+    asked = [name for name in _WORDS if name in wishes]
+    if "auth" in asked and _has_password(wishes) and "@" not in url:
+        asked.remove("auth")  # how its own password is told is its own affair
+    for name in asked:
+        shown = _shown(name, wishes[name])
+        if not options.list_options:
+            refused.append(shown)
+            del wishes[name]
+        elif name in files and not ROUTE.isdisjoint(asked):
+            ignored.append(f"{shown} (no secret of yours takes a route that a list chose)")
+            del wishes[name]
+        else:
+            used[name] = shown
+    return refused, used
+
+
+def _has_password(wishes: Mapping[str, Any]) -> bool:
+    user = wishes.get("user")
+    return isinstance(user, str) and ":" in user
+
+
+def _shown(name: str, value: Any) -> str:
+    """A wish in words, without secrets."""
+    if value is True:
+        return _WORDS[name]
+    if value is False:
+        return f"no {_WORDS[name]}"
+    if not isinstance(value, str | int) or len(text := str(value)) > _LONGEST_TEXT:
+        return _WORDS[name]
+    return f"{_WORDS[name]} {redact_unreadable(text)[:_LONGEST_SHOWN]}"

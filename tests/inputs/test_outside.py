@@ -1,0 +1,351 @@
+"""What a text may ask for, whatever reader finds it, and what stays the user's choice."""
+
+import json
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core.domain import FileConfig, FileExistsStrategy
+from rheo_core.domain.request_options import NO_OPTIONS
+from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries
+from rheo_core.inputs.outside import MAX_MIRRORS
+from rheo_core.inputs.patterns import MOST
+
+URL = "http://files.example.org/report.pdf"
+
+
+def read(text: str, **options: Any) -> list[Entry]:
+    return list(read_entries(text.splitlines(), (), ReadOptions(**options)))
+
+
+def only(text: str, **options: Any) -> Entry:
+    (entry,) = read(text, **options)
+    return entry
+
+
+def line(**fields: Any) -> str:
+    return json.dumps({"url": URL, **fields})
+
+
+def config_of(entry: Entry) -> FileConfig:
+    assert entry.config is not None, entry.problem
+    return entry.config
+
+
+WISHES = [
+    # (text, option, its value when it is allowed, words)
+    (f"curl -x evil:3128 {URL}", "proxy", "http://evil:3128", "proxy evil:3128"),
+    (f"curl -xevil:3128 {URL}", "proxy", "http://evil:3128", "proxy evil:3128"),
+    (f"curl --proxy '' {URL}", "proxy", "off", "proxy off"),
+    (f"curl -x off {URL}", "proxy", "off", "proxy off"),
+    (f"curl --noproxy '*' {URL}", "proxy", "off", "proxy off"),
+    (f"curl --socks5-hostname e:1 {URL}", "proxy", "socks5h://e:1", "proxy socks5h://e:1"),
+    (f"curl --socks5 e:1 {URL}", "proxy", "socks5://e:1", "proxy socks5://e:1"),
+    (f"curl --cacert /x/ca.pem {URL}", "ca_file", Path("/x/ca.pem"), "CA file /x/ca.pem"),
+    (f"curl --interface eth0 {URL}", "interface", "eth0", "interface eth0"),
+    (f"curl -4 {URL}", "ip_version", 4, "IP version 4"),
+    (f"curl -s6L {URL}", "ip_version", 6, "IP version 6"),
+    (f"curl --ipv6 {URL}", "ip_version", 6, "IP version 6"),
+    (f"curl -n {URL}", "netrc", True, "netrc"),
+    (f"curl --netrc-optional {URL}", "netrc", True, "netrc"),
+    (f"curl -b /x/jar {URL}", "cookies", Path("/x/jar"), "cookie file /x/jar"),
+    (f"curl -E /x/me.pem {URL}", "client_cert", Path("/x/me.pem"), "client certificate /x/me.pem"),
+    (f"{URL}\n  all-proxy=http://evil:1", "proxy", "http://evil:1", "proxy http://evil:1"),
+    (f"{URL}\n  https-proxy=", "proxy", "off", "proxy off"),
+    (f"{URL}\n  ca-certificate=/x/ca", "ca_file", Path("/x/ca"), "CA file /x/ca"),
+    (f"{URL}\n  interface=eth0", "interface", "eth0", "interface eth0"),
+    (f"{URL}\n  load-cookies=/x/jar", "cookies", Path("/x/jar"), "cookie file /x/jar"),
+    (f"{URL}\n  certificate=/x/c", "client_cert", Path("/x/c"), "client certificate /x/c"),
+    (f"{URL}\n  disable-ipv6=true", "ip_version", 4, "IP version 4"),
+    *(
+        (line(request={name: given}), name, value, words)
+        for name, given, value, words in (
+            ("proxy", "socks5://e:1", "socks5://e:1", "proxy socks5://e:1"),
+            ("proxy", "off", "off", "proxy off"),
+            ("ca_file", "/x/ca.pem", Path("/x/ca.pem"), "CA file /x/ca.pem"),
+            ("interface", "eth0", "eth0", "interface eth0"),
+            ("ip_version", 6, 6, "IP version 6"),
+            ("client_cert", "/x/c", Path("/x/c"), "client certificate /x/c"),
+            ("netrc", True, True, "netrc"),
+            ("netrc", False, False, "no netrc"),
+            ("cookies", "/x/jar", Path("/x/jar"), "cookie file /x/jar"),
+            ("allow_downgrade", True, True, "redirects from https to http"),
+            ("auth", "basic", "basic", "authentication basic"),
+        )
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "name", "value", "words"), WISHES)
+def test_route_trust_and_secret_files_are_the_users_choice(
+    text: str, name: str, value: object, words: str
+) -> None:
+    entry = only(text)
+    assert entry.verdict is Verdict.OK
+    assert entry.refused == f"asks for {words}: not used"
+    assert config_of(entry).request == NO_OPTIONS
+    assert config_of(entry).list_options == ()
+
+    allowed = only(text, list_options=True)
+    assert (allowed.refused, allowed.used) == ("", f"uses {words}, as it asks")
+    config = config_of(allowed)
+    found = getattr(config.request, name)
+    assert (found.get_secret_value() if name == "proxy" else found) == value
+    assert config.list_options == (name,)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (f"curl -k {URL}", "ignored: --insecure"),
+        (line(request={"insecure": True}), "ignored: request.insecure"),
+        (line(insecure=True), "ignored: insecure"),
+        (line(on_complete=["rm", "-r"]), "ignored: on_complete"),
+        (line(proxy="off"), "ignored: proxy"),
+        (line(fetch_url="http://evil/x"), "ignored: fetch_url"),
+        (line(list_options=["x"]), "ignored: list_options"),
+        (line(request={"by_list": ["x"]}), "ignored: request.by_list"),
+        (f"{URL}\n  check-certificate=false", "ignored: check-certificate"),
+        (f"{URL}\n  on-download-complete=/bin/x", "ignored: on-download-complete"),
+    ],
+)
+@pytest.mark.parametrize("allowed", [False, True])
+def test_what_no_list_may_ask_for_is_named_and_never_used(
+    text: str, note: str, allowed: bool
+) -> None:
+    entry = only(text, list_options=allowed)
+    assert (entry.verdict, entry.note, entry.refused) == (Verdict.OK, note, "")
+    config = config_of(entry)
+    assert (config.request, config.list_options, config.fetch_url) == (NO_OPTIONS, (), None)
+
+
+def test_a_wish_is_told_without_its_secrets() -> None:
+    for text in (
+        f"curl -x http://me:s3cret@evil:3128 {URL}",
+        f"curl -x me:s3cret@evil:3128 {URL}",
+        line(request={"proxy": "http://me:s3cret@evil:3128"}),
+        line(request={"proxy": {"a": "s3cret"}}),
+        f"{URL}\n  all-proxy=http://me:s3cret@evil:3128",
+    ):
+        entry = only(text)
+        assert "asks for proxy" in entry.refused
+        assert "s3cret" not in "".join((entry.refused, entry.note, entry.problem, entry.form))
+    assert len(only(f"curl -x {'e' * 100_000}:1 {URL}").refused) < 200
+
+
+def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
+    config = config_of(
+        only(line(request={"user": "me:pw", "auth": "basic", "referer": "http://r/"}))
+    )
+    assert config.request.auth == "basic" and config.request.user is not None
+    assert config.list_options == ()
+    assert config.options_for(URL).user is not None
+    assert config.options_for("http://mirror.example.org/report.pdf").user is None
+
+
+def test_a_name_alone_does_not_open_the_way_for_basic() -> None:
+    """With netrc of the settings the password would be the user's, told in clear."""
+    entry = only(line(request={"user": "me", "auth": "basic"}))
+    assert entry.refused == "asks for authentication basic: not used"
+    assert config_of(entry).request.auth is None
+
+
+def test_secret_files_never_take_a_route_of_the_list() -> None:
+    text = line(request={"netrc": True, "cookies": "/x/jar", "proxy": "http://evil:1"})
+    entry = only(text, list_options=True)
+    config = config_of(entry)
+    assert config.request.netrc is None and config.request.cookies is None
+    assert config.request.proxy_url == "http://evil:1"
+    assert config.list_options == ("proxy",)
+    assert "netrc (no secret of yours" in entry.note and "cookie file /x/jar" in entry.note
+
+
+SKIP, ERROR, OVERWRITE, RENAME = (
+    FileExistsStrategy(name) for name in ("skip", "error", "overwrite", "rename")
+)
+
+
+@pytest.mark.parametrize(
+    ("usual", "asked", "becomes"),
+    [
+        (OVERWRITE, "skip", SKIP), (OVERWRITE, "error", ERROR), (OVERWRITE, "rename", None),
+        (RENAME, "skip", SKIP), (RENAME, "error", ERROR), (RENAME, "overwrite", None),
+        (SKIP, "error", ERROR), (SKIP, "overwrite", None), (SKIP, "rename", None),
+        (ERROR, "skip", None), (ERROR, "overwrite", None), (ERROR, "rename", None),
+        (None, "skip", SKIP), (None, "error", ERROR), (None, "overwrite", None),
+        (None, "rename", None), (SKIP, "skip", None), (ERROR, "error", None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("allowed", [False, True])
+def test_what_becomes_of_files_can_only_become_stricter(
+    usual: FileExistsStrategy | None,
+    asked: str,
+    becomes: FileExistsStrategy | None,
+    allowed: bool,
+) -> None:
+    entry = only(line(file_exists_strategy=asked), exists=usual, list_options=allowed)
+    assert config_of(entry).file_exists_strategy is becomes
+    is_told = becomes is None and asked != usual
+    assert entry.note == (
+        f"ignored: file_exists_strategy {asked} (a list can only be stricter)" if is_told else ""
+    )
+
+
+FOLDERS = [
+    (".ssh", "ssh"), (".config/autostart", "config/autostart"), ("\x1b]0;P\x07", "_]0;P_"),
+    ("a\u202eb", "ab"), ("x/con", "x/con_"), ("a\n\x1b]52;c", "a _]52;c"), ("a./b.", "a/b"),
+    ("-rf/--x", "_rf/_-x"), ("a/./b//c", "a/b/c"), ("a\\b", "a/b"), ("é" * 300, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("folder", "safe"), FOLDERS)
+def test_every_reader_makes_every_folder_harmless(folder: str, safe: str | None) -> None:
+    entries = [only(line(destination_subdir=folder))]
+    if folder.isprintable():
+        entries += [only(f"{URL}\n  dir={folder}"), only(f"curl {URL} --output-dir '{folder}'")]
+    for entry in entries:
+        found = config_of(entry).destination_subdir
+        assert found is not None and found.isprintable()
+        assert safe is None or found == safe, entry.form
+        assert all(len(part.encode()) <= 255 for part in found.split("/"))
+
+
+@pytest.mark.parametrize(
+    "folder", ["..", "a/../b", "/etc", "C:\\x", "\\\\h\\s", "a/" * 40 + "b", ""]
+)
+def test_a_folder_elsewhere_is_refused_and_not_mended(folder: str) -> None:
+    assert only(line(destination_subdir=folder)).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("name", ["-rf", "--output=x", "-", ".-x", " -x"])
+def test_no_name_from_outside_begins_with_a_dash(name: str) -> None:
+    texts = [
+        line(filename=name),
+        f"{URL}\n  out={name}",
+        f"curl {URL} -o '{name}'",
+        f"http://h/{name.replace(' ', '%20')}",
+        f"<metalink><file name='{name}'><url>{URL}</url></file></metalink>",
+    ]
+    for text in texts:
+        found = config_of(only(text)).get_destination_filename()
+        assert not found.startswith("-"), text
+
+
+def test_the_users_own_name_may_begin_with_a_dash() -> None:
+    assert FileConfig(url=URL, filename="-x").get_destination_filename() == "-x"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"priority": 10**6}, {"priority": 10**30}, {"priority": -1}, {"size_bytes": 2**63},
+        {"size_bytes": -1}, {"speed_limit": 0}, {"speed_limit": 2**70}, {"timeout": 1e999},
+        {"timeout": 0}, {"start_at": 1e999}, {"start_at": 1e15}, {"priority": True and "x"},
+        {"headers": {f"X-{number}": "1" for number in range(101)}}, {"headers": [1]},
+        {"headers": {"X": "a\r\nY: b"}}, {"headers": {"Range": "bytes=0-1"}},
+        {"headers": {"host": "evil"}}, {"headers": {"If-Range": "x"}}, {"headers": {"TE": "x"}},
+        {"request": {"headers": {"Connection": "x"}}}, {"request": 5}, {"request": ["proxy"]},
+        {"mirrors": "http://x/"}, {"file_exists_strategy": "x"}, {"hash_config": "x"},
+    ],
+)  # fmt: skip
+def test_values_out_of_bounds_are_one_sentence(fields: dict[str, Any]) -> None:
+    entry = only(line(**fields))
+    assert entry.verdict is Verdict.INVALID and entry.problem
+    assert "\n" not in entry.problem
+
+
+def test_headers_of_the_engine_in_commands_are_named() -> None:
+    entry = only(f"curl -H 'Host: evil' -H 'If-Range: x' -H 'X-A: 1' {URL}")
+    assert entry.note == "ignored: header Host, header If-Range"
+    assert config_of(entry).headers == (("X-A", "1"),)
+
+
+# Mirrors
+
+
+def metalink(urls: list[str]) -> str:
+    listed = "\n".join(f"<url>{url}</url>" for url in urls)
+    return f"<metalink><file name='a'>{listed}</file></metalink>"
+
+
+@pytest.mark.parametrize("count", [3000, 30_000])
+def test_a_download_has_so_many_mirrors_and_no_more(count: int) -> None:
+    urls = [f"http://m{number}.example.org/a" for number in range(count)]
+    for text in (
+        metalink(urls),
+        "\t".join(urls),
+        json.dumps({"url": urls[0], "mirrors": urls[1:]}),
+    ):
+        entry = only(text)
+        config = config_of(entry)
+        assert (config.url, config.mirrors) == (urls[0], tuple(urls[1 : MAX_MIRRORS + 1]))
+        left_out = count - 1 - MAX_MIRRORS
+        assert entry.note == f"ignored: {left_out:,} of {count - 1:,} mirrors (16 are used)"
+
+
+def test_mirrors_that_cannot_be_spoil_no_download() -> None:
+    bad = ["http://a..b/x", f"http://{'a' * 64}.com/", "http://h/a\x7fb", "ftp://h/x", "http://.a/"]
+    good = "http://good.example.org/a"
+    for text in (
+        metalink([bad[0], URL, *bad[1:2], *bad[3:], good, good]),
+        "\t".join([URL, bad[0], bad[1], good]),
+        json.dumps({"url": URL, "mirrors": [*bad, good, 5, None]}),
+    ):
+        config = config_of(only(text))
+        assert (config.url, config.mirrors) == (URL, (good,))
+
+
+def test_what_is_wrong_with_mirrors_is_told() -> None:
+    entry = only(line(mirrors=["http://a..b/x", "ftp://h/x", URL]))
+    assert entry.note == (
+        "ignored: mirrors with URLs that cannot be (1), URLs that are not http or come twice (2)"
+    )
+
+
+# Patterns: few bytes, much memory
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
+        " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
+        "curl " + " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
+        "see http://h/[1-60000] and http://h/a[1-60000] here",
+        "\n".join(f"http://h/{number}/[1-9]/{{a,b}}/[1-999]" for number in range(100)),
+        f"http://h/{'x' * 5000}[1-99999]",
+        "curl " + f"-H 'A: {'x' * 900}' " * 5 + "http://h/[1-99999]",
+    ],
+    ids=["lines", "words", "curl", "prose", "many", "long", "headers"],
+)
+def test_patterns_of_a_text_share_one_budget(text: str) -> None:
+    tracemalloc.start()
+    try:
+        entries = read(text, patterns=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    good = [entry for entry in entries if entry.verdict is Verdict.OK]
+    (told,) = [entry for entry in entries if entry.verdict is Verdict.INVALID]
+    assert len(good) <= MOST
+    assert "100,000 URLs" in told.problem
+    assert entries[-1] is told
+    assert peak < 200 << 20
+
+
+def test_lists_are_whole_whatever_patterns_come_before() -> None:
+    text = ["http://h/[1-99999]", "http://h/a[1-99999]", "http://h/b[1-2]"]
+    urls = [f"http://h/c{number}" for number in range(1000)]
+    entries = read("\n".join([*text, *urls]), patterns=True)
+    assert [entry.line for entry in entries if entry.verdict is Verdict.INVALID] == [2]
+    assert [entry.config.url for entry in entries[-1000:] if entry.config] == urls
+
+
+def test_downloads_of_one_command_share_their_headers() -> None:
+    """Each with a copy of its own, a text of 100 KB would fill gigabytes."""
+    headers = " ".join(f"-H 'X-{number}: {number}'" for number in range(100))
+    urls = " ".join(f"http://h/{number}" for number in range(100))
+    entries = read(f"curl {headers} {urls} 'http://h/[1000-1100]'", patterns=True)
+    assert len({id(config_of(entry).headers) for entry in entries}) == 1
