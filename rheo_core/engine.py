@@ -10,6 +10,7 @@ from rheo_core.domain import RetryConfig
 from rheo_core.domain.hosts import HostLimits, entries_for
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.downloads import DownloadManager, Following, RetryHandler
+from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker
 
 
@@ -24,8 +25,10 @@ def make_manager(
     """A manager, not yet open; the other arguments are those of `DownloadManager`.
 
     The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
-    certificates are not checked; the settings have no place for them.
+    certificates are not checked; the settings have no place for them. The process may open more
+    files afterwards.
     """
+    raise_descriptor_limit()
     proxies = getproxies_environment()
     return DownloadManager(
         tracker=tracker,
