@@ -44,7 +44,10 @@ class TransferOptions:
     def timeouts(self) -> aiohttp.ClientTimeout:
         """The limits of one request."""
         return aiohttp.ClientTimeout(
-            total=None, sock_connect=self.connect_timeout, sock_read=self.stall_timeout
+            total=None,
+            connect=self.connect_timeout,  # with the look-up of the name
+            sock_connect=self.connect_timeout,
+            sock_read=self.stall_timeout,
         )
 
 
