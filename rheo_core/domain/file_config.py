@@ -32,6 +32,8 @@ _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 _LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
 _LONGEST_SHOWN = 200
 _LAST_START = 253_402_214_400  # the last day of 9999: no calendar here goes on
+MAX_MIRRORS = 16
+"""Mirrors of one file that are used; those beyond are ignored."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NORMAL = re.compile(
     r"https?://[a-z0-9._-]+(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
@@ -143,7 +145,8 @@ class FileConfig(BaseModel):
         default=None, description="What to do when the file exists; None: the manager's"
     )
     mirrors: tuple[Annotated[str, BeforeValidator(normalise_url)], ...] = Field(
-        default=(), description="Other http(s) URLs of the same file; they share its segments"
+        default=(),
+        description="Other http(s) URLs of the same file; the first 16 share its work",
     )
     fetch_url: Annotated[str, BeforeValidator(normalise_url)] | None = Field(
         default=None, description="Where it is fetched from now, where `url` has expired"
