@@ -1,6 +1,7 @@
 """A machine that is short of file descriptors: fewer downloads at once, and all of them whole."""
 
 import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,7 @@ async def test_forty_files_with_few_descriptors(
     assert len(server.requests) < 40 * 10  # no loop that keeps asking
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.1.x is Linux's")
 async def test_idle_connections_to_other_hosts_are_given_up(tmp_path: Path, home: Home) -> None:
     """Each of forty hosts leaves one behind: more than there are descriptors."""
     async with MisbehavingServer(host="0.0.0.0") as server:
