@@ -13,6 +13,7 @@ from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager, Following, RetryHandler
 from rheo_core.infrastructure.http.faults import faults_of
 from rheo_core.infrastructure.http.proxies import proxy_problems
+from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker
 
 
@@ -28,8 +29,10 @@ def make_manager(
     """A manager, not yet open; the other arguments are those of `DownloadManager`.
 
     The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
-    certificates are not checked; the settings have no place for them.
+    certificates are not checked; the settings have no place for them. The process may open more
+    files afterwards.
     """
+    raise_descriptor_limit()
     rules = make_request_rules(settings, insecure)
     if wait_for_settings:
         rules = with_faults(rules)

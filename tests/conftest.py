@@ -16,6 +16,7 @@ settings.load_profile("untimed")
 def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was learned of names holds for a process; tests give them other addresses each."""
     monkeypatch.setattr(private, "_found", {})
+    monkeypatch.setattr(private, "_public", {})
 
 
 @pytest.fixture

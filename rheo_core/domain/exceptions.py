@@ -8,6 +8,7 @@ RheoError
 │   │   ├── HttpStatusError, ProtocolError, TooManyRedirectsError
 │   │   ├── WebPageError, TooLargeError
 │   │   ├── ConnectionFailedError, CertificateError, DownloadTimeoutError, IncompleteError
+│   │   ├── HostFullError, ShortageError
 │   │   ├── DestinationError ── DiskFullError, FileInUseError
 │   │   └── FileValidationError ── FileAccessError, HashMismatchError
 │   ├── WorkerError, WorkerPoolError ── WorkerPoolAlreadyStartedError
@@ -150,6 +151,29 @@ class DownloadTimeoutError(DownloadError):
     def __init__(self, what: str, seconds: float | None) -> None:
         self.seconds = seconds
         super().__init__(f"{what} for {seconds:g} s" if seconds else f"{what}: timed out")
+
+
+class HostFullError(DownloadError):
+    """A redirect leads to a host that may have no further connection now.
+
+    The engine never reports it: the download goes back to the queue and waits for that host.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host  # with its port
+        super().__init__(f"{host} has no room for another connection")
+
+
+class ShortageError(DownloadError):
+    """This machine is short of something every download needs, such as file descriptors.
+
+    The engine runs fewer downloads at once and tries again; only a download that has the machine
+    to itself fails of it.
+    """
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        self.problem = problem
+        super().__init__(f"{problem}{advice}")
 
 
 class RequestOptionsError(DownloadError):

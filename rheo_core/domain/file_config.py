@@ -32,7 +32,8 @@ from .text import is_unicode, printable, redact, redact_unreadable
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
-MAX_MIRRORS = 64
+MAX_MIRRORS = 16
+"""Mirrors of one file: each may cost a request an attempt."""
 STORED = {"stored": True}
 """Context for rows of a session: what only this version refuses of their mirrors is left out."""
 

@@ -116,7 +116,8 @@ class Intake:
         if record is None:  # put into the queue behind the manager's back
             self._queue.put(config)
         else:
-            self._queue.put(record.config, record.priority, record.rank)  # it may have changed
+            # The config may have changed meanwhile.
+            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
             self._lifecycle.waits_again(record)
 
     def _ranked(self, record: DownloadRecord) -> DownloadRecord:

@@ -164,10 +164,20 @@ class Lifecycle:
         self._change(record, DownloadStatus.QUEUED)
         self._publish(record, DownloadResumedEvent)
 
+    def put_off(self, record: DownloadRecord, reason: str) -> None:
+        """Report that its attempt ended for want of something; the attempt does not count."""
+        record.end_attempt()
+        record.tries.attempt -= 1
+        self._change(record, DownloadStatus.QUEUED)
+        self.explain(record, reason)
+
     def waits_again(self, record: DownloadRecord) -> None:
         """Its wait for another attempt is over, or it was stopped and keeps its place."""
         record.retry_at = None
+        reason = record.reason if record.status is DownloadStatus.QUEUED else ""
         self._change(record, DownloadStatus.QUEUED)
+        if reason:  # that of `put_off` still holds
+            self.explain(record, reason)
 
     def priority_changed(self, record: DownloadRecord) -> None:
         """It has another priority."""

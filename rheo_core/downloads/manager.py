@@ -190,6 +190,7 @@ class DownloadManager(Limiting):
         pool = WorkerPool(
             self._queue, self._worker.attempt, intake.requeue, max_concurrent, self._hosts
         )
+        self._worker.shortage = pool.shortage
         super().__init__(
             self._queue,
             self._tracker,

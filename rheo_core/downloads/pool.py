@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
-from rheo_core.domain.file_config import FileConfig, host_of
+from rheo_core.domain.file_config import FileConfig
 from rheo_core.transfer import Hosts
 
 from .queue import PriorityDownloadQueue
+from .shortage import Shortage
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class WorkerPool:
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
+        self.shortage = Shortage(lambda: len(self._running), self._note_slots)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._slot_free = asyncio.Event()
@@ -109,6 +111,7 @@ class WorkerPool:
         if not self._forget_timer(config.id):
             return False
         self._requeue(config)
+        self._hosts.end_rest(self._queue.host_for(config.id))
         return True
 
     async def _dispatch(self) -> None:
@@ -116,7 +119,7 @@ class WorkerPool:
             self._note_slots()
             await self._slot_free.wait()
             config = await self._queue.get_next(self._must_wait)
-            if len(self._running) >= self._slots:  # fewer slots since the wait began
+            if not self._has_slot():  # fewer slots since the wait began
                 self._requeue(config)
             else:
                 self._run(config)
@@ -127,7 +130,8 @@ class WorkerPool:
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))
         self._running[config.id] = task
-        self._hosts.claim(config.id, host_of(config.source))
+        host = self._queue.host_for(config.id)
+        self._hosts.claim(config.id, self._hosts.likely(host))
         task.add_done_callback(partial(self._leave, config.id))
 
     async def _run_attempt(self, config: FileConfig) -> None:
@@ -159,8 +163,11 @@ class WorkerPool:
         self._queue.task_done(download_id)
         return True
 
+    def _has_slot(self) -> bool:
+        return len(self._running) < self.shortage.allowed(self._slots)
+
     def _note_slots(self) -> None:
-        if len(self._running) < self._slots:
+        if self._has_slot():
             self._slot_free.set()
         else:
             self._slot_free.clear()

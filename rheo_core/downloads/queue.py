@@ -42,7 +42,7 @@ class PriorityDownloadQueue:
         self._later: SortedList[tuple[float, str]] = SortedList()  # when to start, and the id
         self._waiting: dict[str, _Waiting] = {}  # all of both, by id
         self._waiting_for = Counter[str]()  # how many, by host
-        self._taken: set[str] = set()
+        self._taken: dict[str, str] = {}  # id -> host
         self._last_rank = 0
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
@@ -57,17 +57,24 @@ class PriorityDownloadQueue:
                 self.put(config)
 
     def put(
-        self, config: FileConfig, priority: int | None = None, rank: Rank | None = None
+        self,
+        config: FileConfig,
+        priority: int | None = None,
+        rank: Rank | None = None,
+        host: str | None = None,
     ) -> Rank:
-        """Append one, or put it back at the place (`rank`) it had; return its rank."""
+        """Append one, or put it back at the place (`rank`) it had; return its rank.
+
+        It waits for `host` (with its port), that of its link if None.
+        """
         if rank is None:
             rank = self.next_rank()
         self.reserve(rank)
         priority = config.priority if priority is None else priority
-        self._taken.discard(config.id)
+        self._taken.pop(config.id, None)
         if config.id in self._waiting:
             self._take_out(config.id)
-        self._insert(_Waiting(-priority, rank, config.id, host_of(config.source), config))
+        self._insert(_Waiting(-priority, rank, config.id, host or host_of(config.source), config))
         self._filled.set()
         self._idle.clear()
         return rank
@@ -95,8 +102,13 @@ class PriorityDownloadQueue:
             await self._until_filled()
             self._line_up()
         self._take_out(first.id)
-        self._taken.add(first.id)
+        self._taken[first.id] = first.host
         return first.config
+
+    def host_for(self, download_id: str) -> str:
+        """Return the host that a pending one waits for, or waited for until it was taken."""
+        waiting = self._waiting.get(download_id)
+        return self._taken[download_id] if waiting is None else waiting.host
 
     async def _until_filled(self) -> None:
         """Wait for a change, or until the time of one that is to start later."""
@@ -129,7 +141,7 @@ class PriorityDownloadQueue:
 
     def task_done(self, download_id: str) -> None:
         """Say that one taken by `get_next` has ended."""
-        self._taken.discard(download_id)
+        self._taken.pop(download_id, None)
         self._note_idle()
 
     def remove(self, download_id: str) -> bool:

@@ -87,7 +87,7 @@ class Steering:
                 return self._pool.skip_wait(record.config)
             if record.status is not DownloadStatus.PAUSED:
                 return False
-            self._queue.put(record.config, record.priority, record.rank)
+            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
             self._lifecycle.resumed(record)
             return True
 
@@ -150,6 +150,7 @@ class Steering:
             else:
                 record.config = config
                 record.tries.failures = 0  # those of the old link
+                record.tries.leads_to = None
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:

@@ -9,6 +9,8 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     FileAccessError,
     HashMismatchError,
+    HostFullError,
+    ShortageError,
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.media_types import is_page
@@ -131,7 +133,7 @@ class Verification:
             self._tools.lifecycle.repairing(self._record, len(bad), len(pieces.hashes), host)
             try:
                 part = await self._transfer.run_with(source, part)
-            except DestinationError:
+            except (DestinationError, HostFullError, ShortageError):
                 raise
             except DownloadError as error:
                 failure = failure or error

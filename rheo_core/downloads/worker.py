@@ -6,11 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from rheo_core.domain.exceptions import DiskFullError, DownloadError
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.exceptions import (
+    DiskFullError,
+    DownloadError,
+    HostFullError,
+    HttpStatusError,
+    ShortageError,
+)
+from rheo_core.domain.file_config import FileConfig, host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
+from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
@@ -23,6 +30,7 @@ from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
 from .room import RoomKeeper
+from .shortage import Shortage
 from .tools import Tools
 from .validation import BaseFileValidator
 
@@ -30,6 +38,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _MOST_CONNECTIONS = 16
 """To one host, where nobody says otherwise."""
+_TOO_MANY_REQUESTS = 429
+"""RFC 6585 4: meant for the client, and so for all its downloads; a 503 may be about one."""
 
 
 class DownloadWorker:
@@ -60,6 +70,7 @@ class DownloadWorker:
         self.folders = Folders(download_dir, rules)
         self.retry_handler = retry_handler or NullRetryHandler()
         self.room: RoomKeeper | None = None  # without one a full disk is a failure
+        self.shortage: Shortage | None = None  # without one a shortage is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
         reading = DiskThreads(2)
@@ -113,7 +124,7 @@ class DownloadWorker:
             self._tracker.add(record)
         self._tools.lifecycle.connecting(record, 1 + self.retry_handler.max_retries)
         try:
-            attempt = Attempt(self._tools, record)
+            attempt = Attempt(self._tools_for_now(), record)
             try:
                 await attempt.run(self._destination(record))
             finally:
@@ -124,6 +135,8 @@ class DownloadWorker:
             return await self._after_failure(record, error)
         finally:
             record.end_attempt()
+        if self.shortage is not None:
+            self.shortage.over()
         return None
 
     async def discard(self, record: DownloadRecord) -> None:
@@ -153,6 +166,16 @@ class DownloadWorker:
         self._tools.disk.close()
         self._tools.reading.close()
 
+    def _tools_for_now(self) -> Tools:
+        """Return the tools of an attempt: while the machine is short, one connection must do."""
+        if self.shortage is None or not self.shortage.is_on:
+            return self._tools
+        return replace(self._tools, options=replace(self._tools.options, connections=1))
+
+    def _may_wait(self, error: ShortageError) -> bool:
+        self._tools.requester.client.drop_idle()  # they hold descriptors, memory and ports
+        return self.shortage is not None and self.shortage.note(error)
+
     def _destination(self, record: DownloadRecord) -> Path:
         return record.destination or self.folders.path_of(record.config)
 
@@ -162,6 +185,13 @@ class DownloadWorker:
             self._tools.lifecycle.paused_for_room(record, error)
             self.room.keep(record, needed)
             return None
+        if isinstance(error, HostFullError):
+            record.tries.leads_to = error.host
+            self._tools.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
+            return 0.0
+        if isinstance(error, ShortageError) and self._may_wait(error):
+            self._tools.lifecycle.put_off(record, f"waiting: {error.problem}")
+            return 0.0
         if record.bytes_downloaded > record.tries.furthest:  # progress regains the attempts
             record.tries.furthest = record.bytes_downloaded
             record.tries.failures = 0
@@ -170,6 +200,9 @@ class DownloadWorker:
         if delay is None:
             self._tools.lifecycle.failed(record, error)
         else:
+            if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
+                host = record.leads_to or host_of(record.config.source)
+                self._tools.hosts.rest(host, min(delay, error.retry_after or 0.0))
             retries = self.retry_handler.max_retries
             self._tools.lifecycle.retrying(record, error, delay, retries)
         return delay

@@ -11,6 +11,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
+from .shortage import no_threads
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -36,8 +38,7 @@ class Work(asyncio.Future[T]):
 
 
 class DiskThreads:
-    """A thread pool of our own: name look-ups use asyncio's default one, and a disk that hangs
-    must not keep them waiting.
+    """A thread pool of our own: a disk that hangs must not keep others waiting.
 
     A hand-over costs a third of what `ThreadPoolExecutor` and asyncio need for it: there is one
     future instead of two, and one wake-up brings the results of all that is done.
@@ -137,8 +138,12 @@ class _Threads:
     def take(self, work: Work[Any], function: Callable[[], Any]) -> None:
         if self._count < min(self._busy + 1, self._most):
             # A daemon: like a kill, an exit in the middle of a write does no harm.
-            threading.Thread(target=self._run, name="rheo-disk", daemon=True).start()
-            self._count += 1  # not before: where there can be no more threads, it raises
+            try:
+                threading.Thread(target=self._run, name="rheo-disk", daemon=True).start()
+                self._count += 1
+            except RuntimeError:  # the system has no more; those that are there will do
+                if not self._count:
+                    raise no_threads() from None
         self._busy += 1
         self._jobs.put((work, function))
 

@@ -7,7 +7,7 @@ which files may be destroyed: those are the user's choices, and a text can only 
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
-from rheo_core.domain.file_config import FileConfig, usable_urls
+from rheo_core.domain.file_config import MAX_MIRRORS, FileConfig, usable_urls
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
@@ -15,7 +15,7 @@ from rheo_core.domain.sizes import LARGEST_FILE, size_text
 from rheo_core.domain.text import printable, redact_unreadable
 
 from .found import ReadOptions, folder_path
-from .outside import MAX_MIRRORS, MAX_TRIED, NOTHING, Outside
+from .outside import MAX_TRIED, NOTHING, Outside
 
 MAX_PRIORITY = 1000
 """There is room above it for what the user prefers."""

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-MAX_MIRRORS = 16
-"""Mirrors of one download that are used."""
 MAX_TRIED = 1000
 """URLs of one download that are looked at."""
 

@@ -42,6 +42,7 @@ class Tries:
     media_type: str | None = None  # of the file, from the last reply that was accepted
     validation: ValidationResult | None = None
     meter: _Meter | None = None  # while an attempt runs
+    leads_to: str | None = None  # host (with its port) that its link redirected to last
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +97,11 @@ class DownloadRecord:
         if self.tried is None:
             self.tried = Tries()
         return self.tried
+
+    @property
+    def leads_to(self) -> str | None:
+        """Host (with its port) that its link redirects to, as far as is known."""
+        return self.tried.leads_to if self.tried is not None else None
 
     def begin_attempt(self) -> None:
         """Start the clock of one attempt."""

@@ -13,6 +13,7 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 
 from .body import receive
+from .hosts import Connection
 from .part_file import PartFile
 from .plan import ChangedError, RangeRefusedError
 from .request import Request
@@ -49,7 +50,7 @@ class Crew:
         self._tasks: dict[asyncio.Task[None], tuple[Segment, Source]] = {}
         self._ranges_work: bool | None = None  # None: not tried yet
         self._last_error: Exception | None = None
-        self._idle_host: str | None = None  # where a connection is counted and not in use
+        self._idle: Connection | None = None  # counted, and not in use
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._had = segments.received
@@ -74,7 +75,7 @@ class Crew:
         if reply.plan.partial:
             self._ranges_work = True
         main = self._supply.sources.main
-        self._start(segment, main, self._receive_first(segment, main, reply))
+        self._start(segment, main, self._receive_first(segment, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -113,14 +114,14 @@ class Crew:
         self._tasks[self._loop.create_task(work)] = segment, source
         self._supply.record.tries.connections = len(self._tasks)
 
-    async def _receive_first(self, segment: Segment, source: Source, reply: Request) -> None:
+    async def _receive_first(self, segment: Segment, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
         try:
-            await self._receive(segment, source, reply)
+            await self._receive(segment, reply)
         finally:
-            self._idle_host = source.host
+            self._idle = reply.connection
 
-    async def _receive(self, segment: Segment, source: Source, reply: Request) -> None:
+    async def _receive(self, segment: Segment, reply: Request) -> None:
         supply = self._supply
         try:
             is_over = await receive(
@@ -129,7 +130,7 @@ class Crew:
                 segment,
                 supply.record,
                 disk=self._disk,
-                throttle=supply.throttle(source),
+                throttle=supply.throttle(reply.connection.host),
                 batch_bytes=supply.batch_bytes,
                 check_growth=supply.check_growth,
             )
@@ -141,10 +142,10 @@ class Crew:
         if end is None:
             segment.end = segment.written
 
-    async def _join(self, segment: Segment, source: Source, *, is_counted: bool) -> None:
-        """Fetch a segment over a connection of its own."""
+    async def _join(self, segment: Segment, source: Source, counted: Connection | None) -> None:
+        """Fetch a segment over a connection of its own, or over one that is `counted` already."""
         supply, state = self._supply, self._part.state
-        request = supply.request(source, segment, state, is_counted=is_counted)
+        request = supply.request(source, segment, state, counted)
         asked = self._loop.time()
         try:
             async with await request.open() as reply:
@@ -156,10 +157,10 @@ class Crew:
                 if self._ranges_work is None:  # the others need not wait for the next look
                     self._ranges_work = True
                     self._recruit()
-                await self._receive(segment, source, reply)
+                await self._receive(segment, reply)
         finally:
-            if is_counted:
-                self._idle_host = source.host
+            if counted is not None:
+                self._idle = counted
 
     def _take_leave(self) -> None:
         """Look at the connections that have ended."""
@@ -208,11 +209,15 @@ class Crew:
             segment = self._segments.take(self._loop.time(), compare=self._supply.is_unlimited)
             if segment is None:
                 return
-            is_counted = source.host == self._idle_host
-            if is_counted:
-                self._idle_host = None
-            self._start(segment, source, self._join(segment, source, is_counted=is_counted))
+            counted = None
+            if source.asked == self._idle_host:
+                counted, self._idle = self._idle, None
+            self._start(segment, source, self._join(segment, source, counted))
             self._release_overtaken()
+
+    @property
+    def _idle_host(self) -> str | None:
+        return None if self._idle is None else self._idle.host
 
     def _release_overtaken(self) -> None:
         """End connections whose rest was given to another one."""

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError
 from rheo_core.domain.text import printable
+from rheo_core.infrastructure.shortage import shortage_of_files
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Turn OSError into DestinationError with the path and the reason."""
+    """Turn OSError into DestinationError with the path and the reason, or into ShortageError."""
     try:
         yield
     except OSError as error:
+        if (shortage := shortage_of_files(error)) is not None:
+            raise shortage from error
         if error.errno in _DISK_FULL:
             raise DiskFullError(path) from error
         if error.errno == errno.ELOOP:

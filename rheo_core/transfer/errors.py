@@ -15,8 +15,10 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     ProtocolError,
     RequestOptionsError,
+    ShortageError,
 )
 from rheo_core.domain.text import printable, redact
+from rheo_core.infrastructure.shortage import shortage_of_sockets
 
 
 @contextmanager
@@ -35,6 +37,8 @@ def translation(
     error: BaseException | None, host: str, timeouts: aiohttp.ClientTimeout
 ) -> DownloadError | None:
     """What an error of the HTTP library is called here; None for any other."""
+    if isinstance(error, OSError) and (shortage := _shortage(error)) is not None:
+        return shortage
     match error:
         case aiohttp.ClientHttpProxyError():
             return _proxy_refusal(error, host)
@@ -49,13 +53,14 @@ def translation(
         case aiohttp.ServerTimeoutError():
             return _timeout(error, host, timeouts)
         case aiohttp.ClientConnectorDNSError():
-            return ConnectionFailedError(host, "host name not found")
+            # Of a proxy's name the error knows, and the request's host does not.
+            return ConnectionFailedError(error.host or host, "host name not found")
         case aiohttp.ClientOSError():
             return ConnectionFailedError(host, _os_problem(error))
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailedError(host, "the server closed the connection")
         case aiohttp.InvalidURL():
-            return ProtocolError(f"redirect to an unusable address: {_said(error)}")
+            return ProtocolError(f"{host} cannot be asked: {_said(error)}")
         case aiohttp.ClientPayloadError():
             return ConnectionFailedError(host, "connection lost before all bytes came")
         case aiohttp.ClientError():
@@ -63,6 +68,11 @@ def translation(
         case TimeoutError():
             return DownloadTimeoutError(f"no complete reply from {host}", timeouts.total)
     return None
+
+
+def _shortage(error: OSError) -> ShortageError | None:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return shortage_of_sockets(cause)
 
 
 def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadError:

@@ -1,14 +1,27 @@
-"""How much each host may have at a time: a limit for all or its own, less where one refuses."""
+"""Limits of connections and downloads by host, lowered for a host that refuses.
+
+Everything counts at the host that is asked: a redirect takes a connection's place along.
+"""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rheo_core.domain.exceptions import HostFullError
 from rheo_core.domain.hosts import HostLimits, find_host
 
 _LOWERED_SECONDS = 60.0
 """A host that refused a connection is spared it for so long; then it is tried with one more."""
+
+_LEAD_SECONDS = 5.0
+"""Time for which all links at a host are taken to lead to the full host that one of them led to.
+Afterwards some are asked again: others of them may lead elsewhere."""
+
+_MAX_LEADS = 1000
+
+_PASSING_SECONDS = 5.0
+"""Time for which a connection waits for room at a host that is to lead on."""
 
 
 @dataclass(slots=True)
@@ -19,6 +32,14 @@ class _Host:
     answered: int = 0  # of those in use
     borne: int = 0  # most of them at a time since it last refused
     waking: asyncio.TimerHandle | None = None  # tells of the room that time brings
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The full host that a link led to."""
+
+    host: str
+    expiry: asyncio.TimerHandle
 
 
 class Hosts:
@@ -38,6 +59,8 @@ class Hosts:
         self._running: dict[str, str] = {}  # downloads -> the host they began with
         self._downloads = Counter[str]()  # how many of them, by host
         self._own: Mapping[str, HostLimits] = {}
+        self._leads: dict[str, _Lead] = {}  # by the host of the links
+        self._rests: dict[str, asyncio.TimerHandle] = {}  # hosts that asked to be left alone
         self._room = asyncio.Event()
         self._total = 0
 
@@ -61,25 +84,32 @@ class Hosts:
         """Connections to all hosts together."""
         return self._total
 
+    def likely(self, host: str) -> str:
+        """Return the host that a link at `host` leads to, as far as is known."""
+        lead = self._leads.get(host)
+        return host if lead is None else lead.host
+
     def claim(self, download_id: str, host: str) -> None:
-        """Say that a download begins, whose first connection will be to this host."""
+        """Reserve a connection to a host for a download that begins.
+
+        The claim is good until the download has a connection there, or an answer from elsewhere.
+        """
         self.drop_claim(download_id)  # of an attempt that has ended in this turn of the loop
         self._claims[download_id] = self._running[download_id] = host
         self._claimed[host] += 1
         self._downloads[host] += 1
 
     def drop_claim(self, download_id: str) -> None:
-        """Say that it has ended."""
+        """Forget a download that has ended."""
         ended = _take_out(self._running, self._downloads, download_id)
         claimed = _take_out(self._claims, self._claimed, download_id)
         if claimed is not None or (ended is not None and self._own):
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
-        """Whether no further download from it may begin now."""
-        own = self._limits_of(host)
-        most = own.max_concurrent if own else None
-        return self.is_full(host) or (most is not None and self._downloads[host] >= most)
+        """Whether no further download of a link at `host` may begin now."""
+        asked = self.likely(host)
+        return self._takes_no_download(host) or (asked != host and self._takes_no_download(asked))
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
@@ -87,7 +117,7 @@ class Hosts:
 
     def busy(self) -> frozenset[str]:
         """Every host that is busy."""
-        known = {*self._hosts, *self._downloads}
+        known = {*self._hosts, *self._downloads, *self._leads, *self._rests}
         return frozenset(host for host in known if self.is_busy(host))
 
     def allowed(self, host: str) -> int:
@@ -114,6 +144,24 @@ class Hosts:
             known.waking.cancel()
         known.waking = loop.call_later(_LOWERED_SECONDS + 1.0, self._look_again, host, known)
 
+    def rest(self, host: str, seconds: float) -> None:
+        """Begin no further download at a host for this time, which it asked for.
+
+        While it serves any, the number of connections was the reason, and that is lowered.
+        """
+        known = self._hosts.get(host)
+        if known is not None and known.answered:
+            return
+        if (before := self._rests.pop(host, None)) is not None:
+            before.cancel()
+        self._rests[host] = asyncio.get_running_loop().call_later(seconds, self.end_rest, host)
+
+    def end_rest(self, host: str) -> None:
+        """Let downloads begin at a host again."""
+        if (rest := self._rests.pop(host, None)) is not None:
+            rest.cancel()
+            self._note_room()
+
     def bears_others(self, host: str) -> bool:
         """Whether it has connections besides the one that asks."""
         known = self._hosts.get(host)
@@ -122,34 +170,95 @@ class Hosts:
     def connection(
         self, host: str, explain: Callable[[str], None], download_id: str = ""
     ) -> "Connection":
-        """A place for a connection; see there."""
+        """Return a place for a connection; see `Connection`."""
         return Connection(self, host, explain, download_id)
 
     async def count(self, host: str, explain: Callable[[str], None], download_id: str) -> _Host:
         """Count a connection, once there is room for it."""
-        if self._in_use(host) >= self.allowed(host):
+        if not self._has_place(host, download_id):
             explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
-            while self._in_use(host) >= self.allowed(host):
+            while not self._has_place(host, download_id):
                 self._room.clear()
                 await self._room.wait()
             explain("")
-        claimed = _take_out(self._claims, self._claimed, download_id)
-        known = self._hosts.get(host)
-        if known is None:
-            known = self._hosts[host] = _Host()
-        known.in_use += 1
-        self._total += 1
-        if claimed not in (None, host):  # the claim was on another one
+        return self._take_place(host, download_id)
+
+    def move(self, known: _Host, before: str, host: str, download_id: str) -> _Host | None:
+        """Count a connection to `before` at `host` from now on; None if there is no room.
+
+        Nobody waits for room here: all who wait would hold slots.
+        """
+        takes_download = self._running.get(download_id) == before
+        if host in self._rests or not self._has_place(host, download_id):
+            return None
+        if takes_download and self._has_enough_downloads(host):
+            return None
+        if takes_download:
+            _take_out(self._running, self._downloads, download_id)
+            self._running[download_id] = host
+            self._downloads[host] += 1
+        there = self._take_place(host, download_id)
+        self.discount(before, known)
+        return there
+
+    def note_lead(self, link_host: str, host: str) -> None:
+        """Remember for a while that a link at `link_host` leads to `host`, which is full."""
+        if (before := self._leads.pop(link_host, None)) is not None:
+            before.expiry.cancel()
+        elif len(self._leads) >= _MAX_LEADS:
+            self._leads.pop(next(iter(self._leads))).expiry.cancel()
+        loop = asyncio.get_running_loop()
+        expiry = loop.call_later(_LEAD_SECONDS, self._forget_lead, link_host)
+        self._leads[link_host] = _Lead(host, expiry)
+
+    def has_claim_elsewhere(self, download_id: str, host: str) -> bool:
+        """Whether a download has a claim on another host than this one."""
+        return self._claims.get(download_id, host) != host
+
+    def end_claim(self, download_id: str) -> None:
+        """Give up the claim of a download that has been answered from elsewhere."""
+        if _take_out(self._claims, self._claimed, download_id) is not None:
             self._note_room()
-        return known
 
     def discount(self, host: str, known: _Host) -> None:
-        """A connection has ended."""
+        """Take note that a connection has ended."""
         known.in_use -= 1
         self._total -= 1
         if not known.in_use and known.learned is None:
             del self._hosts[host]
         self._note_room()
+
+    def _has_place(self, host: str, download_id: str) -> bool:
+        """Whether a download may have a connection now; claims keep places for their downloads."""
+        has_claim = self._claims.get(download_id) == host
+        kept = 0 if has_claim else self._claimed[host]
+        return self._in_use(host) + kept < self.allowed(host)
+
+    def _take_place(self, host: str, download_id: str) -> _Host:
+        if self._claims.get(download_id) == host:
+            _take_out(self._claims, self._claimed, download_id)
+        known = self._hosts.get(host)
+        if known is None:
+            known = self._hosts[host] = _Host()
+        known.in_use += 1
+        self._total += 1
+        return known
+
+    def _forget_lead(self, link_host: str) -> None:
+        self._leads.pop(link_host, None)
+        self._note_room()
+
+    def _takes_no_download(self, host: str) -> bool:
+        return (
+            self.is_full(host)
+            or host in self._rests
+            or (bool(self._own) and self._has_enough_downloads(host))
+        )
+
+    def _has_enough_downloads(self, host: str) -> bool:
+        own = self._limits_of(host)
+        most = own.max_concurrent if own else None
+        return most is not None and self._downloads[host] >= most
 
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)
@@ -190,11 +299,11 @@ def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> 
 
 
 class Connection:
-    """Is counted from `begin`, or while an `async with` block runs.
+    """A place for a connection, counted from `begin` to `end` at the host that is asked.
 
     Args:
         hosts: counts it.
-        host: where it leads to.
+        host: the host of its link, which is asked first.
         explain: told why it waits for room, and "" once it does not any more.
         download_id: a claim of this download is redeemed.
     """
@@ -203,7 +312,7 @@ class Connection:
         self, hosts: Hosts, host: str, explain: Callable[[str], None], download_id: str
     ) -> None:
         self._hosts = hosts
-        self._host = host
+        self._link_host = self.host = host
         self._explain = explain
         self._download_id = download_id
         self._known: _Host | None = None
@@ -211,24 +320,66 @@ class Connection:
 
     async def begin(self) -> None:
         """Wait for room, and take it."""
-        self._known = await self._hosts.count(self._host, self._explain, self._download_id)
+        self._known = await self._hosts.count(self.host, self._explain, self._download_id)
+
+    async def move(self, host: str) -> None:
+        """Count it at the host that a redirect leads to.
+
+        It waits for room only at a host that leads on, to the one that the download has a claim
+        on: that does not take long.
+
+        Raises:
+            HostFullError: that host has no room.
+        """
+        if host == self.host:
+            return
+        if self._hosts.has_claim_elsewhere(self._download_id, host):
+            self.end()
+            self.host = host
+            try:
+                async with asyncio.timeout(_PASSING_SECONDS):
+                    await self.begin()
+            except TimeoutError:
+                raise HostFullError(host) from None
+            return
+        assert self._known is not None
+        there = self._hosts.move(self._known, self.host, host, self._download_id)
+        if there is None:
+            if host != self._link_host:
+                self._hosts.note_lead(self._link_host, host)
+            raise HostFullError(host)
+        self._known.answered -= self._was_answered
+        self._was_answered = False
+        self._known, self.host = there, host
 
     def answered(self) -> None:
-        """The host has answered: it bears so many."""
+        """Take note that its host has answered: it bears as many connections."""
         assert self._known is not None
-        self._was_answered = True
-        self._known.answered += 1
-        self._known.borne = max(self._known.borne, self._known.answered)
+        self._hosts.end_claim(self._download_id)
+        if not self._was_answered:
+            self._was_answered = True
+            self._known.answered += 1
+            self._known.borne = max(self._known.borne, self._known.answered)
+
+    def refused_by(self, host: str) -> None:
+        """Take note that a host has refused it; see `Hosts.refused`."""
+        self._hosts.refused(host)
+
+    def is_one_of_several(self, host: str) -> bool:
+        """Whether a host has other connections."""
+        return self._hosts.bears_others(host)
 
     def end(self) -> None:
-        """Give the room back."""
-        assert self._known is not None
+        """Give the room back, if there is any to give."""
+        if self._known is None:
+            return
         self._known.answered -= self._was_answered
-        self._hosts.discount(self._host, self._known)
+        self._was_answered = False
+        self._hosts.discount(self.host, self._known)
         self._known = None
 
     async def __aenter__(self) -> Callable[[], None]:
-        """What the block gets is to be called once the host has answered."""
+        """Take the place; return what to call once the host has answered."""
         await self.begin()
         return self.answered
 

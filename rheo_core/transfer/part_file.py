@@ -18,6 +18,7 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     FileInUseError,
+    ShortageError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.sizes import size_text
@@ -380,16 +381,18 @@ class PartFile:
     def release(self, *, keep: bool) -> None:
         """Let go of the file; what another attempt or the user can use stays if `keep`."""
         if keep and self.held is not None:
-            with suppress(DestinationError):
+            with suppress(DestinationError, ShortageError):
                 self.write_held()
                 self.checkpoint(self.state.written)
         self.held = None
         if self._descriptor is None:
             return
-        if keep and (self._can_resume(self.state) or self.state.is_rejected):
-            self.close()
-        else:
-            self.discard()
+        try:
+            if not keep or not (self._can_resume(self.state) or self.state.is_rejected):
+                with suppress(ShortageError):  # the next attempt tidies up
+                    self.discard()
+        finally:
+            self.close()  # whatever happens: the lock would keep that attempt out
 
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""

@@ -7,19 +7,21 @@ import aiohttp
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
+    DownloadError,
     HttpStatusError,
     ProtocolError,
 )
+from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.http import Exchange, Requester
 
 from .body import Body, body_of
 from .errors import translation
-from .hosts import Connection, Hosts
+from .hosts import Connection
 from .plan import Plan, Validator, check_version, read_plan
 from .segments import Segment
-from .sources import Source
+from .sources import Source, Sources
 from .state import PartState
 
 _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
@@ -33,8 +35,9 @@ class Request:
 
     Args:
         requester: sends it.
-        hosts: counts its connection.
-        connection: the place for it, not taken yet; None where it is counted already.
+        connection: the place for it.
+        is_counted: the connection has its place already, and keeps it afterwards.
+        sources: those of its download; they know which hosts have refused enough.
         source: where it goes to.
         segment: what is asked for.
         state: what is known of the file.
@@ -49,18 +52,23 @@ class Request:
     def __init__(
         self,
         requester: Requester,
-        hosts: Hosts,
-        connection: Connection | None,
+        connection: Connection,
+        sources: Sources,
         source: Source,
         segment: Segment,
         state: PartState,
         version: Validator | None,
         timeouts: aiohttp.ClientTimeout,
         options: RequestOptions,
+        *,
+        is_counted: bool,
     ) -> None:
         self._requester = requester
-        self._hosts = hosts
-        self._connection = connection
+        self.connection = connection
+        self._host = source.host  # the one that is asked
+        self._is_sent_there = True
+        self._is_counted = is_counted
+        self._sources = sources
         self._source = source
         self._segment = segment
         self._state = state
@@ -74,21 +82,25 @@ class Request:
         """Send it, and read the head of the reply.
 
         Raises:
+            HostFullError: it was redirected to a host that has no room.
             ChangedError: the reply brings another version than `state` tells of.
             RangeRefusedError: it does not bring the range.
             DownloadError: any other failure.
         """
-        if self._connection is not None:
-            await self._connection.begin()
+        if not self._is_counted:
+            await self.connection.begin()
         try:
             await self._ask()
+            if self._host != self.connection.host:  # one that was counted at another host
+                await self.connection.move(self._host)
         except BaseException as error:
-            if self._is_refusal(self._translated(error)):
-                self._hosts.refused(self._source.host)
+            self._source.asked = self._host
+            self._note_refusal(self._translated(error))
             await self._leave(error)
             raise
-        if self._connection is not None:
-            self._connection.answered()
+        self._source.asked = self._host
+        self._sources.answered(self._host)
+        self.connection.answered()
         return self
 
     async def __aenter__(self) -> Self:
@@ -108,7 +120,7 @@ class Request:
         self._exchange = self._requester.get(
             self._source.url, _HEADERS | asked, self._timeouts, self._options
         )
-        reply = await self._exchange.open()
+        reply = await self._exchange.open(self._go_on_to)
         self.body = body_of(reply, self._timeouts.sock_read)
         self._is_answered = True
         _check_coding(reply)
@@ -119,6 +131,14 @@ class Request:
         if self.plan.partial:
             self.check_version()
             self._source.version = self.plan.validator
+
+    async def _go_on_to(self, url: str) -> None:
+        """Count the connection at the host that a redirect leads to."""
+        self._host = host_of(url)
+        self._is_sent_there = False
+        self._sources.check_host(self._host)
+        await self.connection.move(self._host)
+        self._is_sent_there = True
 
     def check_version(self) -> None:
         """See that the reply is of the version begun.
@@ -137,8 +157,8 @@ class Request:
             if self._exchange is not None:
                 await self._exchange.close(error)
         finally:
-            if self._connection is not None:
-                self._connection.end()
+            if not self._is_counted:
+                self.connection.end()
         ours = self._translated(error)
         if ours is not None and ours is not error:
             raise ours from error
@@ -149,12 +169,19 @@ class Request:
         host = self._exchange.host if self._exchange is not None else ""
         return translation(error, host or self._source.name, self._timeouts) or error
 
-    def _is_refusal(self, error: BaseException | None) -> bool:
-        """Whether the host wants fewer connections, as far as that can be told."""
+    def _note_refusal(self, error: BaseException | None) -> None:
+        """Have the host spared if it wants fewer connections, as far as that can be told."""
+        if not self._is_sent_there:
+            return
         if isinstance(error, HttpStatusError):
-            return error.status in _REFUSALS
-        lost = isinstance(error, ConnectionFailedError)
-        return lost and self._hosts.bears_others(self._source.host)
+            is_refusal = wants_fewer = error.status in _REFUSALS
+        else:
+            is_refusal = isinstance(error, ConnectionFailedError)
+            wants_fewer = is_refusal and self.connection.is_one_of_several(self._host)
+        if wants_fewer:
+            self.connection.refused_by(self._host)
+        if is_refusal and isinstance(error, DownloadError):
+            self._sources.refused(self._host, error)
 
 
 def _range_headers(

@@ -3,10 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rheo_core.domain.file_config import host_of
+from rheo_core.domain.exceptions import DownloadError
+from rheo_core.domain.file_config import MAX_MIRRORS, host_of
 
 from .hosts import Hosts
 from .plan import Validator
+
+_MAX_REFUSALS = 2
+"""Sources on one host that may be refused in a row: one refusal may be about its link, two are
+about the host."""
 
 
 @dataclass(slots=True, eq=False)
@@ -18,31 +23,57 @@ class Source:
     connections: int = 0
     version: Validator | None = None  # as its replies tell it; None: there was none yet
     host: str = field(init=False)  # with the port, as `Hosts` counts
+    asked: str = field(init=False)  # the host that it led to last
     name: str = field(init=False)  # the host, as messages call it
 
     def __post_init__(self) -> None:
-        self.host = host_of(self.url)
+        self.host = self.asked = host_of(self.url)
         self.name = self.host.rpartition(":")[0]
 
 
 class Sources:
-    """The sources of one file; `main` is the one that said which version of it is fetched."""
+    """The sources of one file; `main` is the one that said which version of it is fetched.
+
+    Mirrors beyond the first `MAX_MIRRORS` are not used: each may cost a request an attempt.
+    """
 
     def __init__(self, urls: Sequence[str], hosts: Hosts, most: int) -> None:
-        self._all = [Source(url, most) for url in urls]
+        self._all = [Source(url, most) for url in urls[: 1 + MAX_MIRRORS]]
         self._hosts = hosts
         self.own = self.main = self._all[0]
         self.alone: Source | None = None  # the only one that may be asked
         self._brought: list[tuple[Source, int, int]] = []  # from where to where, exclusive
+        self._refusals: dict[str, list[DownloadError]] = {}  # in a row, by host
 
-    @property
-    def has_mirrors(self) -> bool:
-        """Whether there is more than one."""
-        return len(self._all) > 1
+    def __len__(self) -> int:
+        return len(self._all)
 
     def usable(self) -> Iterator[Source]:
-        """Those that are not left out, in the order in which they were given."""
-        return (source for source in self._all if source.most and self.alone in (None, source))
+        """Those that are not left out, in the order in which they were given.
+
+        A host that has refused enough is left out with all sources that lead to it.
+        """
+        return (
+            source
+            for source in self._all
+            if source.most and self.alone in (None, source) and self._bears(source.asked)
+        )
+
+    def refused(self, host: str, error: DownloadError) -> None:
+        """Take note that a host has refused a request."""
+        self._refusals.setdefault(host, []).append(error)
+
+    def answered(self, host: str) -> None:
+        """Take note that a host has answered."""
+        self._refusals.pop(host, None)
+
+    def check_host(self, host: str) -> None:
+        """Raise the refusal of a host that has refused enough."""
+        if not self._bears(host):
+            raise self._refusals[host][-1]
+
+    def _bears(self, host: str) -> bool:
+        return len(self._refusals.get(host, ())) < _MAX_REFUSALS
 
     def note(self, source: Source, start: int, end: int) -> None:
         """Bytes of a source came into the file."""
@@ -65,14 +96,16 @@ class Sources:
         return any(source.version != version for source, _, _ in self._brought)
 
     def choose(self, idle_host: str | None = None) -> Source | None:
-        """The one for a further connection: with the fewest, where there is room.
+        """Return the one for a further connection: with the fewest, if there is room.
 
         A connection to `idle_host` is counted already and not in use.
         """
         free = [
             source
-            for source in self.usable()
+            for source in self._all
             if source.connections < source.most
-            and (source.host == idle_host or not self._hosts.is_full(source.host))
+            and self.alone in (None, source)
+            and (source is self.main or self._bears(source.asked))
+            and (source.asked == idle_host or not self._hosts.is_full(source.asked))
         ]
         return min(free, key=lambda source: source.connections, default=None)

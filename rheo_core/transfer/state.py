@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter
 
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.infrastructure.shortage import shortage_of_files
 
 from .plan import Validator
 from .segments import WrittenRange
@@ -86,13 +87,19 @@ def read_state(path: Path) -> PartState | None:
 
 
 def state_bytes(path: Path) -> bytes | None:
-    """What the state file holds; None where there is no regular file that can be read."""
+    """What the state file holds; None where there is no regular file that can be read.
+
+    Raises:
+        ShortageError: it cannot be opened now; taken for missing, it would cost what it tells of.
+    """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(path, flags), "rb") as file:
             is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
             return file.read(_LARGEST_STATE) if is_regular else None
-    except OSError:
+    except OSError as error:
+        if (shortage := shortage_of_files(error)) is not None:
+            raise shortage from error
         return None
 
 

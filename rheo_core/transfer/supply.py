@@ -10,7 +10,7 @@ from rheo_core.domain.media_types import is_message, is_page_instead, media_type
 from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
 
-from .hosts import Hosts
+from .hosts import Connection, Hosts
 from .limits import Limits, Throttle
 from .plan import Plan, Validator
 from .request import Request
@@ -48,7 +48,10 @@ class TransferOptions:
     def timeouts(self) -> aiohttp.ClientTimeout:
         """The limits of one request."""
         return aiohttp.ClientTimeout(
-            total=None, sock_connect=self.connect_timeout, sock_read=self.stall_timeout
+            total=None,
+            connect=self.connect_timeout,  # with the look-up of the name
+            sock_connect=self.connect_timeout,
+            sock_read=self.stall_timeout,
         )
 
 
@@ -88,22 +91,25 @@ class Supply:
         self._timeouts = options.timeouts
 
     def request(
-        self, source: Source, segment: Segment, state: PartState, *, is_counted: bool = False
+        self,
+        source: Source,
+        segment: Segment,
+        state: PartState,
+        counted: Connection | None = None,
     ) -> Request:
-        """Ask a source; `is_counted` tells that `Hosts` counts this connection already."""
-        connection = None
-        if not is_counted:
-            connection = self._hosts.connection(source.host, self.explain, self.record.id)
+        """Return a request to a source; `counted` is a place that it may use and leaves taken."""
+        place = counted or self._hosts.connection(source.host, self.explain, self.record.id)
         return Request(
             self._requester,
-            self._hosts,
-            connection,
+            place,
+            self.sources,
             source,
             segment,
             state,
             self._version_of(source, state),
             self._timeouts,
             self.record.config.options_for(source.url),
+            is_counted=counted is not None,
         )
 
     def _version_of(self, source: Source, state: PartState) -> Validator | None:
@@ -168,13 +174,12 @@ class Supply:
         if wanted is not None and size > wanted:
             raise ProtocolError(f"the server sent more than the expected {wanted} bytes")
 
-    def throttle(self, source: Source) -> Throttle:
-        """What connections to a source take from."""
-        throttle = self._throttles.get(source.host)
+    def throttle(self, host: str) -> Throttle:
+        """Return what connections to a host take from."""
+        throttle = self._throttles.get(host)
         if throttle is None:
             rate = self.record.config.speed_limit
-            throttle = self._limits.throttle(self.record.id, rate, source.host)
-            self._throttles[source.host] = throttle
+            throttle = self._throttles[host] = self._limits.throttle(self.record.id, rate, host)
         return throttle
 
     @property

@@ -8,7 +8,9 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     DownloadError,
     DownloadTimeoutError,
+    HostFullError,
     ProtocolError,
+    ShortageError,
     WebPageError,
 )
 from rheo_core.infrastructure.disk import DiskThreads
@@ -82,6 +84,9 @@ class Transfer:
                 return await self._rounds(part)
         except TimeoutError as error:
             raise DownloadTimeoutError("download not complete", self._limit) from error
+        finally:
+            own = self.sources.own
+            self._record.tries.leads_to = None if own.asked == own.host else own.asked
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
         """As `run`, from one source alone. Where it has another version by now, it fails."""
@@ -98,7 +103,7 @@ class Transfer:
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
-        for _ in range(_MOST_ROUNDS + len(self._record.config.mirrors)):
+        for _ in range(_MOST_ROUNDS + len(self.sources)):
             state = part.state
             if state.total is not None and state.offset == state.total:
                 self._record.total_bytes = self._record.bytes_downloaded = state.total
@@ -118,7 +123,7 @@ class Transfer:
                 self.sources.main.most = 1
                 await self._begin_again(part)
                 continue
-            except DestinationError:
+            except (DestinationError, ShortageError):
                 raise
             except DownloadError:
                 self.sources.main.most = 0
@@ -239,10 +244,11 @@ class Transfer:
         """The first one with a reply of use, of the sources in turn.
 
         Raises:
-            DownloadError: what was wrong with the first of them, where none is of use.
+            HostFullError: one of them leads to a host that has no room.
+            DownloadError: what was wrong with the first of them, if none is of use.
         """
         first: DownloadError | None = None
-        for source in list(self.sources.usable()):
+        for source in self.sources.usable():
             try:
                 request = await self._supply.request(source, segment, state).open()
                 if source is self.sources.own or request.plan.partial or not state.can_resume:
@@ -252,10 +258,12 @@ class Transfer:
                     raise RangeRefusedError("the mirror has another version")
             except DownloadError as error:
                 own_refusal = source is self.sources.own and isinstance(error, RangeRefusedError)
-                if own_refusal or not self.sources.has_mirrors:
+                is_ours = isinstance(error, ShortageError)
+                if own_refusal or is_ours or len(self.sources) == 1:
                     raise
                 source.most = 0
-                first = first or error
+                if first is None or isinstance(error, HostFullError):
+                    first = error
         raise first or ProtocolError("no mirror is left")
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure.disk import DiskThreads
 
 Until = Callable[..., Awaitable[None]]
@@ -327,14 +328,13 @@ async def test_closed_while_jobs_wait(disk: DiskThreads) -> None:
 
 
 async def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told, and the next job does not wait for a thread that never began."""
-
+    """That is a shortage, and the next job does not wait for a thread that never began."""
     disk = DiskThreads(1)
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as context, pytest.raises(RuntimeError):
+    with monkeypatch.context() as context, pytest.raises(ShortageError):
         context.setattr(threading.Thread, "start", refuse)
         disk.submit(len, "abc")
     async with asyncio.timeout(LIMIT):

@@ -55,6 +55,13 @@ async def test_a_wrong_login_is_told_without_it(tmp_path: Path, scheme: str, sec
         assert not server.requests
 
 
+async def test_a_proxy_whose_name_is_not_found_is_the_one_named(tmp_path: Path) -> None:
+    options = RequestOptions(proxy="http://no-such-proxy.invalid:3128")
+    config = FileConfig(url="http://files.invalid/x", request=options)
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config) == "no-such-proxy.invalid: host name not found"
+
+
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 async def test_a_proxy_that_is_not_there(
     tmp_path: Path, server: MisbehavingServer, scheme: str

@@ -12,7 +12,12 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector, private
+from rheo_core.infrastructure.http import (
+    AiohttpClient,
+    create_secure_connector,
+    private,
+    resolver,
+)
 from rheo_core.infrastructure.http.resolver import GuardedResolver
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -218,6 +223,14 @@ async def test_an_error_names_the_host_that_failed(
     assert told == "localhost: connection refused"
 
 
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "1.2.3.4.5"])
+async def test_an_address_in_an_odd_notation_is_not_called_a_redirect(
+    tmp_path: Path, host: str
+) -> None:
+    told = await ask(tmp_path, f"http://{host}:9/a")
+    assert host in told and "redirect" not in told
+
+
 class Book(Names):
     """Names with addresses of their own."""
 
@@ -308,6 +321,68 @@ async def test_a_private_place_that_is_known_from_the_user(town: Town) -> None:
     told = await town.problem("files.example", "inner.example")
     assert "refused a redirect to the private address inner.example" in told
     assert not town.server_of("inner.example").requests_for("/b")
+
+
+class Flipping(Book):
+    """`rebound.example` is public at first; each later look-up tells another address."""
+
+    def __init__(self, *later: str) -> None:
+        super().__init__()
+        self._later = later
+
+    async def resolve(self, host: str, *args: Any, **kwargs: Any) -> Any:
+        if host != "rebound.example":
+            return await super().resolve(host, *args, **kwargs)
+        (found,) = await Names.resolve(self, host, *args, **kwargs)
+        if self.asked.count(host) == 1:
+            return [found]
+        return [{**found, "host": each} for each in self._later]
+
+
+@ON_LINUX
+@pytest.mark.parametrize("later", [("127.0.0.2",), ("127.0.0.1", "127.0.0.2")])
+@pytest.mark.parametrize("through", ["", "other.example"])
+@pytest.mark.parametrize("to", ["rebound.example", "127.0.0.2", "inner.example"])
+async def test_a_name_that_becomes_private_between_two_hops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: tuple[str, ...], through: str, to: str
+) -> None:
+    """It gains nothing from it: neither for itself nor for others."""
+    monkeypatch.setattr(private, "is_private", lambda host: host == "127.0.0.2")
+    monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
+    connector = create_secure_connector(resolver=GuardedResolver(Flipping(*later)))
+    async with (
+        MisbehavingServer() as outer,
+        MisbehavingServer(host="127.0.0.2") as inner,
+        AiohttpClient(connector=connector) as client,
+    ):
+        inner.on("/secret", serving(BODY))
+        port = inner.url("").rpartition(":")[2]
+        target = f"http://{to}:{port}/secret"
+
+        async def lead(exchange: Exchange) -> None:
+            # Somebody else looks the name up while the first reply is under way.
+            await connector._resolver.resolve("rebound.example", 80)
+            await redirect(target)(exchange)
+
+        outer.on("/a", lead)
+        home = outer.url("/a").replace("127.0.0.1", "rebound.example")
+        if through:
+            outer.on("/b", lead)
+            outer.on("/a", redirect(outer.url("/b").replace("127.0.0.1", through)))
+        config = FileConfig(url=home)
+        manager, _ = await fetch(tmp_path / "out", [config], client=client)
+        assert "refused a redirect" in error_of(manager, config)
+        assert not inner.requests
+    await connector.close()
+
+
+@ON_LINUX
+@pytest.mark.parametrize("home", ["intranet.example", "both.example"])
+async def test_a_home_in_the_local_network_may_lead_to_itself(
+    town: Town, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
+    assert await town.problem(home, home) == ""
 
 
 @pytest.mark.parametrize(

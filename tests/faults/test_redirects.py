@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.core.engine import quick_retries
 from tests.faults.oracle import Scene
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -84,6 +85,19 @@ async def test_d03_the_same_place_twice_is_clear(scene: Scene) -> None:
 async def test_d03_places_that_are_none(scene: Scene, location: str) -> None:
     outcome = await scene.fetch(redirect(location))
     outcome.failed()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a..b", ".a", "....", "x" * 64 + ".com", "x" * 64, ".".join(["x" * 63] * 4), "a..b:8080"],
+)
+@pytest.mark.parametrize("form", ["http://{}/", "//{}/x", "https://{}"])
+async def test_d03_hosts_that_cannot_be(
+    scene: Scene, caplog: pytest.LogCaptureFixture, host: str, form: str
+) -> None:
+    outcome = await scene.fetch(redirect(form.format(host)), retry_handler=quick_retries(1))
+    outcome.failed("not possible", "not valid", "not found", "unusable")
+    assert "bug" not in caplog.text and "codec" not in outcome.error
 
 
 @pytest.fixture

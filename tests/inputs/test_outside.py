@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rheo_core.domain import FileConfig, FileExistsStrategy
+from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries
-from rheo_core.inputs.outside import MAX_MIRRORS
 from rheo_core.inputs.patterns import MOST
 
 URL = "http://files.example.org/report.pdf"

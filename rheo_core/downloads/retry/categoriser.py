@@ -12,6 +12,7 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     IncompleteError,
     RequestOptionsError,
+    ShortageError,
     TooLargeError,
     TooManyRedirectsError,
     WebPageError,
@@ -31,6 +32,8 @@ class ErrorCategoriser:
             case HttpStatusError(status=status) | aiohttp.ClientResponseError(status=status):
                 return self._by_status(status)
             case ConnectionFailedError() | DownloadTimeoutError() | IncompleteError():
+                return ErrorCategory.TRANSIENT
+            case ShortageError():
                 return ErrorCategory.TRANSIENT
             case (
                 CertificateError()

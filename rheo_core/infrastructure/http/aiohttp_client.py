@@ -51,6 +51,13 @@ class AiohttpClient(BaseHttpClient):
     def closed(self) -> bool:
         return self._session is None or self._session.closed
 
+    def drop_idle(self) -> None:
+        for session in (self._session, *self._routes.values()):
+            if session is not None and session.connector is not None:
+                for kept in session.connector._conns.values():  # there is no public way
+                    while kept:
+                        kept.pop()[0].close()
+
     def get(
         self, url: str, *, route: Route = USUAL_ROUTE, **kwargs: Any
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:

@@ -36,6 +36,9 @@ class BaseHttpClient(ABC):
     def closed(self) -> bool:
         """Whether it is closed or was never opened."""
 
+    def drop_idle(self) -> None:  # noqa: B027 - a client that keeps none
+        """Close the connections that are kept for later requests."""
+
     @abstractmethod
     def get(self, url: str, **kwargs: Any) -> AbstractAsyncContextManager[ClientResponse]:
         """A GET request; `kwargs` are those of `aiohttp.ClientSession.get`.

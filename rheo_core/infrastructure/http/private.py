@@ -1,8 +1,11 @@
 """Which hosts are this machine or in a local network, by address or by what look-ups told."""
 
 import ipaddress
+import math
 import socket
+import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 _ENDING_IN_IPV4 = tuple(
     map(
@@ -17,6 +20,13 @@ _found: dict[str, bool] = {}
 
 Of the whole process, as are the connections to them that may be kept alive.
 """
+_public: dict[str, float] = {}
+"""Names that had public addresses only -> when they were last looked up (seconds, monotonic)."""
+
+_PUBLIC_SECONDS = 300.0
+"""A name that was public is no home in the local network for this time: whoever owns it may change
+its addresses while a first reply is under way."""
+_MAX_PUBLIC = 10_000
 
 
 def is_private(host: str) -> bool:
@@ -48,6 +58,11 @@ def _leads_inside(address: ipaddress.IPv6Address) -> bool:
 def note_addresses(name: str, addresses: Iterable[str]) -> None:
     """Remember whether what a look-up found for a name is private."""
     private = list(map(is_private, addresses))
+    if private and not any(private):
+        _public.pop(name, None)
+        if len(_public) >= _MAX_PUBLIC:
+            del _public[next(iter(_public))]
+        _public[name] = time.monotonic()
     if any(private) or name in _found:
         _found[name] = all(private)
 
@@ -57,10 +72,29 @@ def may_be_private(host: str) -> bool:
     return is_private(host) or host in _found
 
 
-def leads_inside(home: str, host: str) -> bool:
-    """Whether a server at `home`, which the user named, must not send us to `host`.
+class Home(NamedTuple):
+    """The host that the user named, as it was when it answered first.
 
-    A name counts as private for what it was at any time, and as a home in the local network only
-    if all of its addresses are there: its owner could list one of them beside his own.
+    What a later look-up tells of it gives its owner no further rights: the name could lead to
+    this machine by then.
     """
-    return host != home and may_be_private(host) and not (is_private(home) or _found.get(home))
+
+    host: str
+    is_inside: bool  # all of its addresses were private: it may send us to others of that kind
+    was_private: bool  # at least one of them was
+
+    @classmethod
+    def now(cls, host: str) -> "Home":
+        """Return what is known of a host."""
+        if time.monotonic() - _public.get(host, -math.inf) < _PUBLIC_SECONDS:
+            return cls(host, is_inside=False, was_private=False)
+        return cls(host, is_private(host) or _found.get(host, False), may_be_private(host))
+
+    def must_not_lead_to(self, host: str) -> bool:
+        """Whether its redirects to `host` are refused.
+
+        A name counts as private for what it was at any time, and as a home in the local network
+        only if all of its addresses are there: its owner could list one of them beside his own.
+        """
+        may_return = host == self.host and self.was_private
+        return may_be_private(host) and not self.is_inside and not may_return

@@ -8,7 +8,7 @@ from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.text import printable
 
-from .private import leads_inside
+from .private import Home
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
@@ -36,11 +36,11 @@ def next_url(url: str, reply: ClientResponse) -> str | None:
         raise ProtocolError(f"redirect to an unusable address: {error}") from None
 
 
-def check_hop(home: str, before: str, url: str, *, allow_downgrade: bool) -> None:
+def check_hop(home: Home, before: str, url: str, *, allow_downgrade: bool) -> None:
     """Refuse what a user may ask for and a server may not.
 
     Args:
-        home: the user's URL.
+        home: the host of the user's URL.
         before: the one that leads to `url`.
 
     Raises:
@@ -53,7 +53,7 @@ def check_hop(home: str, before: str, url: str, *, allow_downgrade: bool) -> Non
             f"refused a redirect from https to http ({printable(target.hostname or '')}); "
             "allow_downgrade permits it"
         )
-    if leads_inside(urlsplit(home).hostname or "", target.hostname or ""):
+    if home.must_not_lead_to(target.hostname or ""):
         raise ProtocolError(
             f"refused a redirect to the private address {printable(target.hostname or '')}"
         )

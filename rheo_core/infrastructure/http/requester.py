@@ -1,7 +1,7 @@
 """GET requests as the user wants them: what they carry, how they travel, where they may lead."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
@@ -24,6 +24,7 @@ from .base import BaseHttpClient
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
 from .factories import Route, explain_socks
 from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
+from .private import Home
 from .proxies import usual_proxy
 from .redirects import check_hop, next_url
 from .resolver import SENT_BY
@@ -31,6 +32,8 @@ from .tls import check_https_proxy, tls_of
 
 _MOST_REDIRECTS = 10
 _log = logging.getLogger(__name__)
+
+Admission = Callable[[str], Awaitable[None]]
 
 
 class Requester:
@@ -101,6 +104,7 @@ class Exchange:
         self._own = own
         self._is_plain = not requester.has_rules and own is NO_OPTIONS
         self._has_left = False  # the origin of the user's URL, once
+        self._sender: Home | None = None  # once there was a redirect
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[ClientResponse] | None = None
 
@@ -114,8 +118,11 @@ class Exchange:
         """The host that was asked last; where that failed, the one to blame."""
         return urlsplit(self._asked).hostname or ""
 
-    async def open(self) -> ClientResponse:
+    async def open(self, admit: Admission | None = None) -> ClientResponse:
         """Ask, and follow redirects; returns the head of the last reply.
+
+        Args:
+            admit: awaited with the URL of each redirect before it is followed; may raise.
 
         Raises:
             TooManyRedirectsError: there is no end.
@@ -134,6 +141,8 @@ class Exchange:
                     return reply
                 await self.close(None)
                 url = self._follow(url, target)
+                if admit is not None:
+                    await admit(url)
         except BaseException as error:
             await self.close(error)
             raise
@@ -158,11 +167,13 @@ class Exchange:
 
     def _follow(self, before: str, target: str) -> str:
         """Where to go on, which is `target` without its login."""
+        if self._sender is None:
+            self._sender = Home.now(self.home)
         target, login = split_login(target)
         allowed = False
         if before.startswith("https:") and target.startswith("http:"):
             allowed = bool(self._options(before).allow_downgrade)
-        check_hop(self._url, before, target, allow_downgrade=allowed)
+        check_hop(self._sender, before, target, allow_downgrade=allowed)
         if origin_of(target) != origin_of(self._url):
             self._has_left, self._login = True, None
             if isinstance(self._own, ListedOptions):
@@ -179,7 +190,7 @@ class Exchange:
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **travel
         )
-        if self._has_left or travel:
+        if self._sender is not None or travel:
             reply = await self._carefully(sent, travel)
         else:
             reply = await sent.__aenter__()
@@ -192,7 +203,7 @@ class Exchange:
         """The reply, where a server chose who is asked, or it does not go the usual way."""
         socks = travel["route"].socks if "route" in travel else None
         is_direct = socks is None and "proxy" not in travel
-        sent_by = SENT_BY.set(self.home if self._has_left and is_direct else "")
+        sent_by = SENT_BY.set(self._sender if is_direct else None)
         try:
             return await sent.__aenter__()
         except Exception as error:

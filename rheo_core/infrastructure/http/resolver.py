@@ -4,21 +4,94 @@ import asyncio
 import socket
 import time
 from contextvars import ContextVar
+from dataclasses import dataclass
 
-import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
+from rheo_core.infrastructure.shortage import check_descriptors
 
-from .private import leads_inside, note_addresses
+from .look_ups import LookUpThreads
+from .private import Home, note_addresses
 
-SENT_BY: ContextVar[str] = ContextVar("SENT_BY", default="")
+SENT_BY: ContextVar[Home | None] = ContextVar("SENT_BY", default=None)
 """The host of the user's URL, while a name is looked up that a redirect leads to."""
 
 
 _KEPT_SECONDS = 10.0
 _MOST_KEPT = 1000
+_threads = LookUpThreads()  # of the whole process: connectors come and go
+
+_NUMERIC_NAME = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+
+
+class SystemResolver(AbstractResolver):
+    """Asks the system (hosts file, DNS, mDNS, whatever it is set up for) in threads of our own.
+
+    asyncio would use its default ones: a few names that nobody answers for would hold them all.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of `host`.
+
+        Raises:
+            ProtocolError: no host can have this name.
+            OSError: it has none.
+        """
+        found: list[ResolveResult] = await _threads.run(
+            host, lambda: _system_addresses(host, port, family)
+        )
+        return found
+
+    async def close(self) -> None:
+        """Do nothing: the threads are of the whole process."""
+
+
+def _system_addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+        )
+    except socket.gaierror:
+        check_descriptors()
+        raise
+    except UnicodeError as error:  # Python encodes every name with its codec for IDNA
+        raise ProtocolError(
+            f"host name {printable(host)!r} is not possible: each part between dots has 1 to 63 "
+            "characters"
+        ) from error
+    return [
+        ResolveResult(
+            hostname=host,
+            host=_shown(address),
+            port=port,
+            family=family,
+            proto=protocol,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+        for family, _, protocol, _, address in found
+        if len(address) in (2, 4)  # a Python without IPv6 gives two numbers for an address of it
+        and isinstance(address[0], str)
+    ]
+
+
+def _shown(address: tuple[str | int, ...]) -> str:
+    """Return an address as text; a link-local one of IPv6 with its zone."""
+    if len(address) == 4 and address[3]:
+        return socket.getnameinfo(address, _NUMERIC_NAME)[0]  # type: ignore[arg-type]
+    return str(address[0])
+
+
+@dataclass(slots=True)
+class _LookUp:
+    """One that was begun, for all who ask for the same meanwhile."""
+
+    began: float  # seconds, monotonic
+    answer: asyncio.Task[list[ResolveResult]]
+    waiting: int = 0  # who wait for it
 
 
 class GuardedResolver(AbstractResolver):
@@ -32,21 +105,21 @@ class GuardedResolver(AbstractResolver):
     """
 
     def __init__(self, inner: AbstractResolver | None = None) -> None:
-        self._inner = inner or aiohttp.ThreadedResolver()
-        self._kept: dict[tuple[str, int], tuple[float, asyncio.Task[list[ResolveResult]]]] = {}
+        self._inner = inner or SystemResolver()
+        self._kept: dict[tuple[str, int], _LookUp] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of `host`.
+        """Return the addresses of `host`.
 
         Raises:
-            ProtocolError: it is not for a redirect to lead there.
+            ProtocolError: it is not for a redirect to lead there, or no host can have this name.
             OSError: it has none.
         """
         found = await self._look_up(host, family)
         home = SENT_BY.get()
-        if home and leads_inside(home, host):
+        if home is not None and home.must_not_lead_to(host):
             raise ProtocolError(
                 f"refused a redirect to {printable(host)}, which has a private address"
             )
@@ -54,17 +127,27 @@ class GuardedResolver(AbstractResolver):
 
     async def _look_up(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
         key, now = (host, family), time.monotonic()
-        asked_at, answer = self._kept.get(key, (now, None))
-        if answer is None or now - asked_at >= _KEPT_SECONDS:
+        look_up = self._kept.get(key)
+        if look_up is None or now - look_up.began >= _KEPT_SECONDS:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            answer = asyncio.create_task(self._ask(host, family))
-            self._kept[key] = now, answer
+            look_up = _LookUp(now, asyncio.create_task(self._ask(host, family)))
+            self._kept[key] = look_up
+        look_up.waiting += 1
         try:
-            return await asyncio.shield(answer)
-        except OSError:
-            self._kept.pop(key, None)  # the next one asks again
+            return await asyncio.shield(look_up.answer)
+        except Exception:
+            self._forget(key, look_up)  # the next one asks again
             raise
+        finally:
+            look_up.waiting -= 1
+            if not look_up.waiting and not look_up.answer.done():  # all have lost patience
+                look_up.answer.cancel()
+                self._forget(key, look_up)
+
+    def _forget(self, key: tuple[str, int], look_up: _LookUp) -> None:
+        if self._kept.get(key) is look_up:
+            del self._kept[key]
 
     async def _ask(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
         found = await self._inner.resolve(host, 0, family)

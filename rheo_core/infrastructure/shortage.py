@@ -1,0 +1,76 @@
+"""Errors that tell of a shortage on this machine rather than of a disk or a server."""
+
+import errno
+import os
+import socket
+from contextlib import suppress
+
+from rheo_core.domain.exceptions import ShortageError
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
+_MAX_DESCRIPTORS = 65_536
+"""Beyond that a higher limit is of no use here, and some systems refuse it."""
+
+_PROBLEMS = {
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files on this system",
+    errno.ENOBUFS: "no memory for further connections",
+    errno.ENOMEM: "out of memory",
+    errno.EADDRNOTAVAIL: "no free local port",
+}
+_OF_FILES = {errno.EMFILE, errno.ENFILE}
+_NO_SHORTAGE = ("bind", "Multiple exceptions")
+"""Words of EADDRNOTAVAIL for an address that is not of this machine, and for a host with an IPv6
+address that nothing here can reach."""
+
+
+def shortage_of_files(error: OSError) -> ShortageError | None:
+    """Return what to call an error of the file system; None if it is about the disk."""
+    return _named(error.errno) if error.errno in _OF_FILES else None
+
+
+def shortage_of_sockets(error: OSError) -> ShortageError | None:
+    """Return what to call an error of the network; None if it is about the other side."""
+    if isinstance(error, socket.gaierror) or error.errno not in _PROBLEMS:
+        return None
+    is_about_address = error.errno == errno.EADDRNOTAVAIL
+    if is_about_address and any(word in str(error.strerror) for word in _NO_SHORTAGE):
+        return None
+    return _named(error.errno)
+
+
+def no_threads() -> ShortageError:
+    """Return the error for a thread that cannot be started."""
+    return ShortageError("no further thread can be started")
+
+
+def check_descriptors() -> None:
+    """See that this process may open another file.
+
+    Raises:
+        OSError: it may not. A name look-up calls the same "name not found".
+    """
+    os.close(os.open(os.devnull, os.O_RDONLY))
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files as the system lets it; shells set a lower limit."""
+    if resource is None:
+        return
+    with suppress(ValueError, OSError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _named(number: int) -> ShortageError:
+    advice = ""
+    if number == errno.EMFILE and resource is not None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        advice = f": this process may have {limit:,}; raise the limit with ulimit -n"
+    return ShortageError(_PROBLEMS[number], advice)

@@ -1,0 +1,197 @@
+"""Name look-ups: names that nobody answers for delay neither the others nor the end."""
+
+import asyncio
+import errno
+import os
+import socket
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
+from rheo_core.domain.exceptions import ProtocolError, ShortageError
+from rheo_core.infrastructure.http import look_ups, resolver
+from rheo_core.infrastructure.http.look_ups import LookUpThreads
+from rheo_core.infrastructure.http.resolver import GuardedResolver, SystemResolver
+from tests.core.engine import error_of, fetch, serving, status_of
+from tests.faults.program import Home
+from tests.servers.misbehaving import MisbehavingServer, body_of
+
+BODY = body_of(30_000)
+Until = Callable[..., Awaitable[None]]
+
+
+class SilentNames:
+    """The system's look-ups, of which those of `silent` names get no answer until `go_on`.
+
+    A name server that does not answer cannot be had without rights on the machine's network.
+    """
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.busy = Counter[str]()
+        self.peak = Counter[str]()
+        self._guard = threading.Lock()
+        self._ask = socket.getaddrinfo
+
+    def __call__(self, host: Any, *args: Any, **kwargs: Any) -> Any:
+        if not str(host).startswith("silent"):
+            name = "127.0.0.1" if str(host).endswith(".example") else host
+            return self._ask(name, *args, **kwargs)
+        with self._guard:
+            self.busy[host] += 1
+            self.peak[host] = max(self.peak[host], self.busy[host])
+        self.go_on.wait(60)
+        with self._guard:
+            self.busy[host] -= 1
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.busy.values())
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentNames]:
+    silent = SilentNames()
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(resolver, "_threads", LookUpThreads())
+    yield silent
+    silent.go_on.set()
+
+
+async def test_a_good_host_does_not_wait_for_names_without_an_answer(
+    server: MisbehavingServer, tmp_path: Path, names: SilentNames, until: Until
+) -> None:
+    port = server.on("/good", serving(BODY)).rpartition(":")[2].partition("/")[0]
+    silent = [FileConfig(url=f"http://silent{n}.example:{port}/f{n}") for n in range(20)]
+    good = FileConfig(url=f"http://good.example:{port}/good")
+    async with DownloadManager(download_dir=tmp_path, max_concurrent=30) as manager:
+        await manager.add(silent)
+        await until(lambda: names.waiting == 20)
+        await manager.add([good])
+        await until(lambda: status_of(manager, good) is DownloadStatus.COMPLETED)
+        assert names.waiting == 20  # none of them was answered meanwhile
+        names.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert {error_of(manager, each) for each in silent} == {
+        f"silent{n}.example: host name not found" for n in range(20)
+    }
+
+
+async def test_a_name_without_an_answer_is_waited_for_as_long_as_for_a_connection(
+    tmp_path: Path, names: SilentNames
+) -> None:
+    config = FileConfig(url="http://silent.example/f")
+    manager, _ = await fetch(tmp_path, [config], connect_timeout=0.1)
+    assert names.waiting == 1
+    assert error_of(manager, config) == "no connection to silent.example for 0.1 s"
+
+
+async def test_one_host_holds_two_threads_at_the_most(names: SilentNames, until: Until) -> None:
+    """Each route has a resolver of its own; those who ask lose patience and come again."""
+    families = [socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC]
+    asking = [
+        asyncio.create_task(GuardedResolver().resolve("silent.example", 80, family))
+        for family in families * 4
+    ]
+    await until(lambda: names.busy["silent.example"] == 2)
+    async with asyncio.timeout(10):
+        assert await SystemResolver().resolve("good.example")  # there are threads for others
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert names.peak["silent.example"] == 2
+
+
+async def test_who_has_left_the_line_is_not_looked_up(until: Until) -> None:
+    threads = LookUpThreads(threads=1)
+    go_on, done = threading.Event(), []
+    first = asyncio.create_task(threads.run("a", go_on.wait))
+    await until(lambda: threads._busy["a"] == 1)
+    second = asyncio.create_task(threads.run("b", lambda: done.append("b")))
+    third = asyncio.create_task(threads.run("c", lambda: done.append("c")))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    go_on.set()
+    await asyncio.gather(first, third)
+    assert done == ["c"]
+
+
+async def test_idle_threads_end_and_come_again(
+    until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_ups, "_IDLE_SECONDS", 0.01)
+    threads = LookUpThreads()
+    for _ in range(2):
+        assert await asyncio.gather(*(threads.run(str(n), lambda: 1) for n in range(9))) == [1] * 9
+        await until(lambda: threads._count == 0)
+
+
+async def test_no_thread_to_be_had_is_a_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = LookUpThreads()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ShortageError, match="thread"):
+            await threads.run("a", lambda: 1)
+    assert await threads.run("a", lambda: 1) == 1
+
+
+async def test_no_descriptor_to_be_had_is_not_a_name_without_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system's library says "not found" where it cannot open its files."""
+
+    def open_nothing(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", open_nothing)
+    with pytest.raises(OSError, match="Too many open files") as raised:
+        await SystemResolver().resolve("no-such-host.invalid")
+    assert raised.value.errno == errno.EMFILE
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "x" * 64, "x" * 64 + ".example"])
+async def test_a_name_that_no_host_can_have(host: str) -> None:
+    with pytest.raises(ProtocolError, match="is not possible"):
+        await GuardedResolver().resolve(host)
+
+
+async def test_the_system_answers_as_before() -> None:
+    for family in (socket.AF_INET, socket.AF_UNSPEC):
+        found = await SystemResolver().resolve("localhost", 8080, family)
+        assert "127.0.0.1" in {address["host"] for address in found}
+        assert {address["port"] for address in found} == {8080}
+        assert {address["hostname"] for address in found} == {"localhost"}
+
+
+NEVER_ANSWERED = """
+import asyncio, socket, sys, threading
+from pathlib import Path
+from rheo_core import DownloadManager, FileConfig
+
+socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
+
+async def main(folder):
+    async with DownloadManager(download_dir=folder, connect_timeout=0.1) as manager:
+        await manager.add([FileConfig(url=f"http://silent{n}.example/f") for n in range(9)])
+        await manager.wait_until_complete()
+        return manager.stats.failed
+
+sys.exit(asyncio.run(main(Path(sys.argv[1]))))
+"""
+
+
+async def test_the_end_of_the_program_does_not_wait_for_names(tmp_path: Path) -> None:
+    ended = await Home(tmp_path / "home").run(NEVER_ANSWERED, tmp_path / "files")
+    assert ended.code == 9

@@ -1,0 +1,389 @@
+"""Limits and sparing by the host that is asked: links on many hosts that lead to one."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, RetryConfig
+from rheo_core.domain.hosts import HostLimits
+from rheo_core.downloads import RetryHandler
+from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from rheo_core.transfer import crew, hosts
+from tests.core.engine import Journal, error_of, quick_retries, serving, status_of
+from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.names import Names
+from tests.servers.scenarios import redirect
+
+BODY = body_of(300_000)
+Until = Callable[..., Awaitable[None]]
+
+
+class Cdn:
+    """A good server that counts the replies it gives at a time.
+
+    Args:
+        most: replies at a time that it bears; it answers any other with `refusal`.
+        is_open: whether bodies come at once, or once `go_on` is set.
+    """
+
+    def __init__(
+        self, most: int = 1000, refusal: str = "429 Too Many Requests", *, is_open: bool = False
+    ) -> None:
+        self.most, self.refusal = most, refusal
+        self.busy = self.peak = self.refused = self.served = 0
+        self.go_on = asyncio.Event()
+        if is_open:
+            self.go_on.set()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        if self.busy >= self.most:
+            self.refused += 1
+            return await exchange.head(self.refusal, Content_Length=0, Retry_After=0)
+        self.busy += 1
+        self.peak = max(self.peak, self.busy)
+        try:
+            await asyncio.sleep(0.01)  # the time that it takes, not a wait of the test
+            await self.go_on.wait()
+            await exchange.serve(BODY, ETag='"v1"')
+            self.served += 1
+        finally:
+            self.busy -= 1
+        return None
+
+
+@dataclass
+class World:
+    """Host names, all of them on this machine: `front` serves the links, `back` the files."""
+
+    client: AiohttpClient
+    front: MisbehavingServer
+    back: MisbehavingServer
+    folder: Path
+    names: Names
+    targets: Counter[str] = field(default_factory=Counter)
+
+    def at(self, server: MisbehavingServer, host: str, path: str) -> str:
+        return server.url(path).replace("127.0.0.1", host)
+
+    def link(
+        self, host: str, path: str, behaviour: Behaviour, *, to: str = "cdn.example", hops: int = 1
+    ) -> str:
+        """Return a link at `host` that leads to a file at `to` after so many redirects."""
+        self.back.on(path, behaviour)
+        target = self.at(self.back, to, path)
+        for hop in range(hops - 1):
+            self.front.on(f"{path}?hop={hop}", redirect(target))
+            target = self.at(self.front, f"hop{hop}.example", f"{path}?hop={hop}")
+        self.front.on(path, redirect(target))
+        return self.at(self.front, host, path)
+
+    def manager(self, **options: Any) -> DownloadManager:
+        ours = {"client": self.client, "max_concurrent": 30, "retry_handler": quick_retries(20)}
+        return DownloadManager(download_dir=self.folder, **(ours | options))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    names = Names()
+    connector = create_secure_connector(resolver=names)
+    async with (
+        MisbehavingServer() as front,
+        MisbehavingServer() as back,
+        AiohttpClient(connector=connector) as client,
+    ):
+        yield World(client, front, back, tmp_path, names)
+    await connector.close()
+
+
+async def ends(manager: DownloadManager, links: list[str]) -> None:
+    """Download all, and see that each came whole, without a failed attempt."""
+    configs = [FileConfig(url=link) for link in links]
+    async with manager:
+        journal = Journal(manager)
+        await manager.add(configs)
+        await manager.wait_until_complete(timeout=30)
+        assert all(status_of(manager, each) is DownloadStatus.COMPLETED for each in configs)
+        for each in configs:
+            path = manager.get_download_info(each.id).destination_path  # type: ignore[union-attr]
+            assert path is not None and Path(path).read_bytes() == BODY
+    assert set(journal.endings().values()) == {1}
+    assert "failed" not in journal.names()
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+async def test_thirty_hosts_that_lead_to_one_share_its_connections(world: World, hops: int) -> None:
+    cdn = Cdn(is_open=True)
+    links = [world.link(f"link{n}.example", f"/{n}", cdn, hops=hops) for n in range(30)]
+    manager = world.manager(connections_per_host=4, retry_handler=None)
+    await ends(manager, links)
+    assert cdn.peak <= 4 and cdn.served == 30
+    # Once to learn where it leads, once to go there.
+    assert max(Counter(r.target for r in world.front.requests).values()) <= 3
+
+
+@pytest.mark.parametrize(
+    "own", [HostLimits(connections=2), HostLimits(max_concurrent=2)], ids=["connections", "files"]
+)
+async def test_own_limits_are_those_of_the_host_that_is_asked(
+    world: World, own: HostLimits
+) -> None:
+    cdn = Cdn(is_open=True)
+    links = [world.link(f"link{n}.example", f"/{n}", cdn) for n in range(12)]
+    await ends(world.manager(hosts={"cdn.example": own}, retry_handler=None), links)
+    assert cdn.peak <= 2
+
+
+async def test_the_host_of_the_links_is_not_limited_by_what_it_sends_on(world: World) -> None:
+    """Its one connection is free again as soon as it has answered."""
+    cdn = Cdn()
+    links = [world.link("links.example", f"/{n}", cdn) for n in range(6)]
+    async with world.manager(hosts={"links.example": HostLimits(connections=1)}) as manager:
+        await manager.add([FileConfig(url=link) for link in links])
+        async with asyncio.timeout(20):
+            while cdn.busy < 6:
+                await asyncio.sleep(0.005)
+        cdn.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+        assert manager.stats.completed == 6
+
+
+@pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.parametrize("leads", ["links", "direct"])
+async def test_a_host_that_bears_four_is_spared_however_it_is_reached(
+    world: World, until: Until, refusal: str, leads: str
+) -> None:
+    """Once it has refused a few, no download fails, and it is asked for no more than it bears."""
+    cdn = Cdn(4, refusal)
+    if leads == "links":
+        links = [world.link(f"link{n}.example", f"/{n}", cdn) for n in range(30)]
+    else:
+        links = [world.at(world.back, "cdn.example", f"/{n}") for n in range(30)]
+        for n in range(30):
+            world.back.on(f"/{n}", cdn)
+    async with world.manager(retry_handler=quick_retries(8)) as manager:
+        await manager.add([FileConfig(url=link) for link in links])
+        await until(lambda: cdn.busy == 4 and cdn.refused > 0)
+        rows = manager.snapshot
+        await until(lambda: not any(r.status == "retrying" for r in rows().downloads))
+        cdn.go_on.set()
+        await manager.wait_until_complete(timeout=30)
+        assert manager.stats.completed == 30, manager.stats
+    assert cdn.refused <= 40
+
+
+async def test_links_of_one_host_do_not_ask_again_and_again_while_theirs_is_full(
+    world: World, until: Until
+) -> None:
+    cdn = Cdn()
+    links = [world.link("links.example", f"/{n}", cdn) for n in range(300)]
+    other = world.at(world.back, "other.example", "/other")
+    world.back.on("/other", serving(BODY))
+    async with world.manager(connections_per_host=2, max_concurrent=4) as manager:
+        await manager.add([FileConfig(url=link) for link in links])
+        await until(lambda: cdn.busy == 2)
+        free = FileConfig(url=other)  # behind all of them, and not held up
+        await manager.add([free])
+        await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
+        assert len(world.front.requests) <= 2 + 2 * 4
+        waiting = [r.reason for r in manager.snapshot().downloads if r.reason]
+        assert any("cdn.example" in reason and "full" in reason for reason in waiting)
+        cdn.go_on.set()
+        await manager.wait_until_complete(timeout=60)
+        assert manager.stats.completed == 301
+    assert cdn.peak <= 2
+    assert len(world.front.requests) <= 2 * 300
+
+
+async def test_a_link_that_does_not_lead_to_the_full_host_is_found(
+    world: World, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other links of its host lead to a host that stays full for long."""
+    monkeypatch.setattr(hosts, "_LEAD_SECONDS", 0.05)
+    cdn = Cdn()
+    links = [world.link("links.example", f"/{n}", cdn) for n in range(10)]
+    elsewhere = world.link("links.example", "/there", serving(BODY), to="other.example")
+    at_home = world.at(world.front, "links.example", "/here")
+    world.front.on("/here", serving(BODY))
+    async with world.manager(connections_per_host=1, max_concurrent=3) as manager:
+        await manager.add([FileConfig(url=link) for link in links])
+        await until(lambda: cdn.busy == 1)
+        free = [FileConfig(url=url) for url in (elsewhere, at_home)]
+        await manager.add(free)
+        for each in free:
+            await until(lambda each=each: status_of(manager, each) is DownloadStatus.COMPLETED)
+        asked = Counter(request.target for request in world.front.requests)
+        assert max(asked.values()) <= 2  # each was asked once where it leads
+        cdn.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+
+
+async def test_two_hosts_that_lead_to_each_other_do_not_block_each_other(world: World) -> None:
+    body = serving(BODY)
+    links = []
+    for n in range(10):
+        world.front.on(f"/file{n}", body)
+        world.back.on(f"/file{n}", body)
+        here, there = f"/a{n}", f"/b{n}"
+        world.front.on(here, redirect(world.at(world.back, "b.example", f"/file{n}")))
+        world.back.on(there, redirect(world.at(world.front, "a.example", f"/file{n}")))
+        links += [world.at(world.front, "a.example", here)]
+        links += [world.at(world.back, "b.example", there)]
+    await ends(world.manager(connections_per_host=1, retry_handler=None), links)
+
+
+@pytest.mark.parametrize("own", [None, HostLimits(connections=3)])
+async def test_segments_count_where_they_are_fetched(
+    world: World, monkeypatch: pytest.MonkeyPatch, own: HostLimits | None
+) -> None:
+    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    body = body_of(4_000_000)
+    busy = peak = 0
+
+    async def slowly(exchange: Exchange) -> None:
+        nonlocal busy, peak
+        start, end = exchange.request.range_start or 0, exchange.request.range_end or len(body)
+        busy += 1
+        peak = max(peak, busy)
+        try:
+            place = f"bytes {start}-{end - 1}/{len(body)}"
+            status = "200 OK" if exchange.request.range_start is None else "206 Partial Content"
+            said = {} if exchange.request.range_start is None else {"Content_Range": place}
+            await exchange.head(status, Content_Length=end - start, ETag='"v1"', **said)
+            for offset in range(start, end, 50_000):
+                await exchange.send(body[offset : min(offset + 50_000, end)])
+                await asyncio.sleep(0.005)  # the pace of the line, not a wait of the test
+        finally:
+            busy -= 1
+
+    link = world.link("link.example", "/f", slowly)
+    limits = {"connections_per_host": 3} if own is None else {"hosts": {"cdn.example": own}}
+    async with world.manager(connections=8, **limits) as manager:
+        await manager.add([FileConfig(url=link)])
+        await manager.wait_until_complete(timeout=30)
+        assert manager.stats.completed == 1
+    assert (world.folder / "f").read_bytes() == body
+    assert 2 <= peak <= 3
+
+
+async def test_a_link_is_signed_anew_for_each_request(world: World) -> None:
+    """Each redirect is good for one request only, and leads to a host that is full at first."""
+    good: set[str] = set()
+    signed = 0
+    cdn = Cdn(is_open=True)
+
+    async def sign(exchange: Exchange) -> None:
+        nonlocal signed
+        signed += 1
+        path = f"{exchange.request.target}?sig={signed}"
+        good.add(path)
+        world.back.on(path, once)
+        place = world.at(world.back, "cdn.example", path)
+        await exchange.head("302 Found", Location=place, Content_Length=0)
+
+    async def once(exchange: Exchange) -> None:
+        if exchange.request.target not in good:
+            return await exchange.head("403 Forbidden", Content_Length=0)
+        good.discard(exchange.request.target)
+        return await cdn(exchange)
+
+    links = []
+    for n in range(12):
+        world.front.on(f"/{n}", sign)
+        links.append(world.at(world.front, f"link{n}.example", f"/{n}"))
+    await ends(world.manager(connections_per_host=2, retry_handler=None), links)
+    assert cdn.peak <= 2
+
+
+async def test_a_limit_of_speed_is_that_of_the_host_that_is_asked(
+    world: World, until: Until
+) -> None:
+    body = serving(body_of(2_000_000))
+    slow = FileConfig(url=world.link("link.example", "/slow", body))
+    free = FileConfig(url=world.link("cdn.example", "/free", body, to="other.example"))
+    limit = {"cdn.example": HostLimits(speed_limit_bps=20_000)}
+    async with world.manager(hosts=limit) as manager:
+        await manager.add([slow, free])
+        await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
+        await until(lambda: manager.get_download_info(slow.id).bytes_downloaded > 0)  # type: ignore[union-attr]
+        assert status_of(manager, slow) is DownloadStatus.IN_PROGRESS
+        manager.set_limits(hosts={})
+        await manager.wait_until_complete(timeout=30)
+        assert manager.stats.completed == 2
+
+
+async def test_what_waits_for_a_full_host_can_be_paused_and_cancelled(
+    world: World, until: Until
+) -> None:
+    cdn = Cdn()
+    links = [FileConfig(url=world.link(f"l{n}.example", f"/{n}", cdn)) for n in range(4)]
+    async with world.manager(connections_per_host=1) as manager:
+        await manager.add(links)
+        await until(lambda: sum("full" in row.reason for row in manager.snapshot().downloads) == 3)
+        first = next(each for each in links if status_of(manager, each) != "queued")
+        paused, cancelled, moved = [each for each in links if each is not first]
+        assert await manager.pause(paused.id)
+        await manager.cancel(cancelled.id)
+        assert await manager.replace_url(moved.id, world.at(world.back, "b.example", "/direct"))
+        world.back.on("/direct", serving(BODY))
+        await until(lambda: status_of(manager, moved) is DownloadStatus.COMPLETED)
+        assert await manager.resume(paused.id)
+        cdn.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+        assert status_of(manager, paused) is DownloadStatus.COMPLETED, error_of(manager, paused)
+        assert status_of(manager, first) is DownloadStatus.COMPLETED
+    assert cdn.peak == 1
+
+
+@pytest.mark.parametrize("leads", ["links", "direct"])
+async def test_a_host_that_wants_a_rest_gets_it_from_all_downloads(
+    world: World, until: Until, leads: str
+) -> None:
+    """Those that have not asked yet do not ask only to be told the same."""
+    told: list[str] = []
+    rested = False
+
+    async def limited(exchange: Exchange) -> None:
+        nonlocal rested
+        if not rested:
+            told.append(exchange.request.target)
+            return await exchange.head("429 Too Many Requests", Retry_After=1, Content_Length=0)
+        return await exchange.serve(BODY)
+
+    urls = [world.link(f"link{n}.example", f"/{n}", limited) for n in range(20)]
+    if leads == "direct":
+        urls = [world.at(world.back, "cdn.example", f"/{n}") for n in range(20)]
+    other = FileConfig(url=world.at(world.back, "other.example", "/other"))
+    world.back.on("/other", serving(BODY))
+    handler = RetryHandler(RetryConfig(max_retries=3, base_delay=0.01, max_delay=5))
+    async with world.manager(max_concurrent=1, retry_handler=handler) as manager:
+        await manager.add([FileConfig(url=url) for url in urls])
+        await until(lambda: told)
+        await manager.add([other])
+        await until(lambda: status_of(manager, other) is DownloadStatus.COMPLETED)
+        rested = True
+        await manager.wait_until_complete(timeout=30)
+        assert manager.stats.completed == 21
+    assert len(told) == 1
+
+
+async def test_the_user_need_not_wait_for_the_rest_of_a_host(world: World, until: Until) -> None:
+    async def limited(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            return await exchange.head("429 Too Many Requests", Retry_After=3600, Content_Length=0)
+        return await exchange.serve(BODY)
+
+    config = FileConfig(url=world.link("link.example", "/f", limited))
+    handler = RetryHandler(RetryConfig(max_retries=3, base_delay=0.01, max_delay=3600))
+    async with world.manager(retry_handler=handler) as manager:
+        await manager.add([config])
+        await until(lambda: status_of(manager, config) is DownloadStatus.RETRYING)
+        assert await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.COMPLETED

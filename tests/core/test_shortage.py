@@ -1,0 +1,96 @@
+"""How many downloads run at once while the machine is short of something."""
+
+import errno
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rheo_core.domain.exceptions import DestinationError, ShortageError
+from rheo_core.downloads import shortage
+from rheo_core.downloads.shortage import Shortage
+from rheo_core.infrastructure.shortage import shortage_of_sockets
+from rheo_core.transfer.disk_errors import named_errors
+from rheo_core.transfer.state import PartState, encode_state, read_state
+
+Until = Callable[..., Awaitable[None]]
+ERROR = ShortageError("too many open files")
+
+
+async def test_those_that_fail_at_once_leave_room_for_those_that_do_not() -> None:
+    """Of eight that run, four fail before any of them has left."""
+    short = Shortage(lambda: 8, lambda: None)
+    assert all(short.note(ERROR) for _ in range(4))
+    assert short.allowed(20) == 4 and short.is_on
+
+
+async def test_one_more_may_run_from_time_to_time(
+    monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    monkeypatch.setattr(shortage, "_GROW_SECONDS", 0.01)
+    seen: list[int] = []
+    short = Shortage(lambda: 5, lambda: seen.append(short.allowed(20)))
+    for _ in range(9):
+        short.note(ERROR)
+    assert short.allowed(20) == 1
+    await until(lambda: not short.is_on)
+    assert seen == [2, 3, 4, 20]
+
+
+async def test_one_that_is_alone_tries_again_after_a_rest_and_fails_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    monkeypatch.setattr(shortage, "_REST_SECONDS", 0.01)
+    rooms: list[int] = []
+    short = Shortage(lambda: 1, lambda: rooms.append(short.allowed(20)))
+    assert short.note(ERROR)
+    assert short.allowed(20) == 0  # nobody tries meanwhile
+    await until(lambda: rooms)
+    assert rooms == [1]
+    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 0.0)
+    assert not short.note(ERROR)
+    short.over()  # another one got through
+    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 30.0)
+    assert short.note(ERROR)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_state_that_cannot_be_opened_now_is_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Taken for missing, it would cost the bytes that it tells of."""
+    path = tmp_path / "a.part.state"
+    path.write_bytes(encode_state(PartState("source")))
+    assert read_state(path) is not None
+
+    def open_nothing(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", open_nothing)
+    with pytest.raises(ShortageError):
+        read_state(path)
+
+
+def test_a_disk_that_fails_is_not_a_shortage(tmp_path: Path) -> None:
+    for number in (errno.EIO, errno.ENOMEM, errno.EACCES):
+        with pytest.raises(DestinationError), named_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+    with pytest.raises(ShortageError, match="ulimit -n"), named_errors(tmp_path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "is_short"),
+    [
+        (errno.EADDRNOTAVAIL, "Cannot assign requested address", True),
+        (errno.EADDRNOTAVAIL, "error while attempting to bind on address ('10.9.9.9', 0)", False),
+        (errno.EADDRNOTAVAIL, "Multiple exceptions: [Errno 99] ..., [Errno 111] ...", False),
+        (errno.ECONNREFUSED, "Connection refused", False),
+        (errno.ENETUNREACH, "Network is unreachable", False),
+    ],
+)
+def test_what_the_other_side_does_is_not_a_shortage(
+    number: int, words: str, is_short: bool
+) -> None:
+    assert (shortage_of_sockets(OSError(number, words)) is not None) is is_short
