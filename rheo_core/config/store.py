@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from rheo_core.domain.request_options import REVEAL
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import write_atomically
+from rheo_core.infrastructure.state_key import state_folder
 
 from .problems import explain, line_of
 from .settings import Settings
@@ -47,7 +48,7 @@ class _Layer(Settings):
 
 def session_path() -> Path:
     """Where the app keeps its list, unless told otherwise."""
-    return platformdirs.user_state_path("rheo") / "session.db"
+    return state_folder() / "session.db"
 
 
 def settings_path() -> Path:

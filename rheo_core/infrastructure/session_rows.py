@@ -1,16 +1,17 @@
 """Downloads as rows of a session, and back."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import ID_RULE, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.request_options import NO_OPTIONS, REVEAL
 from rheo_core.tracking.record import DownloadRecord, Tries
 
-from .session_schema import StoredDownload
+from .session_schema import Proof, StoredDownload
 
 
 def to_stored(record: DownloadRecord) -> StoredDownload:
@@ -65,15 +66,19 @@ def _to_keep(record: DownloadRecord) -> FileConfig:
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:
-    """The download of a row.
+    """Return the download of a row.
 
-    Its id is that of its config, which the rest of the engine goes by; it differs from the row's
-    only where another version made its ids differently.
+    Its id is that of its config, which the rest of the engine goes by. It differs from the row's
+    only if another rule made that one, or if the history has taken the secrets out of its URL.
 
     Raises:
         ValueError: the row does not make sense (pydantic's ValidationError is one).
     """
+    if row.proof is Proof.INTACT:
+        return _from_outside(row)
     config = FileConfig.model_validate_json(row.config)
+    if row.id != config.id and row.id_rule == ID_RULE and row.listed:
+        raise ValueError("the id is not that of its URL")
     tries = Tries(
         attempt=row.attempt,
         max_attempts=row.max_attempts,
@@ -104,6 +109,33 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     )
 
 
+_CHOICES_OF_LISTS = frozenset(
+    (
+        *("url", "mirrors", "filename", "destination_subdir", "priority", "size_bytes"),
+        *("size_human", "type", "description", "hash_config", "pieces", "sidecar"),
+        *("timeout", "start_at", "speed_limit", "headers"),
+    )
+)
+
+
+def _from_outside(row: StoredDownload) -> DownloadRecord:
+    """Return the download of a row that somebody else wrote: no more than a list may ask for.
+
+    It says what is downloaded. It does not say where to, what may be replaced, how the requests
+    travel, or how far it is.
+    """
+    asked = json.loads(row.config)
+    config = FileConfig.model_validate(
+        {name: value for name, value in asked.items() if name in _CHOICES_OF_LISTS}
+    )
+    record = DownloadRecord.of(config, row.added_at)
+    record.priority = max(row.priority, 1)
+    record.rank = row.exact_rank()
+    record.status = DownloadStatus(row.status)
+    record.finished_at, record.listed = row.finished_at, bool(row.listed)
+    return record
+
+
 @dataclass(frozen=True, slots=True)
 class FoundRecords:
     """What became of the rows of a session."""
@@ -111,18 +143,24 @@ class FoundRecords:
     records: list[DownloadRecord]
     renamed: list[tuple[str, DownloadRecord]]  # the old id, and the record with its new one
     unreadable: list[str]  # ids
+    foreign: list[DownloadRecord]  # those of `records` that somebody else wrote
 
 
 def records_of(rows: Iterable[StoredDownload]) -> FoundRecords:
     """The downloads of `rows`, in their order, without those that make no sense."""
-    found = FoundRecords([], [], [])
+    found = FoundRecords([], [], [], [])
     for row in rows:
+        if row.proof is Proof.DAMAGED:
+            found.unreadable.append(row.id)
+            continue
         try:
             record = to_record(row)
-        except (ValueError, TypeError, ArithmeticError):
+        except (ValueError, TypeError, ArithmeticError, AttributeError):
             found.unreadable.append(row.id)
             continue
         found.records.append(record)
+        if row.proof is Proof.INTACT:
+            found.foreign.append(record)
         if record.id != row.id:
             found.renamed.append((row.id, record))
     return found
