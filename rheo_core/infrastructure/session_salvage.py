@@ -70,19 +70,26 @@ def salvage(path: Path, seals: Seals, known: Tally | None) -> Salvaged:
     with ExitStack() as files:
         main = _open(path, files)
         log = _open(path.with_name(f"{path.name}-wal"), files)
-        size = page_size(_read(main, 0, 18)) if main is not None else PAGE_BYTES
-        newest, older = _pages(main, log, size)
-        found = Salvaged()
-        pages = _Reader(newest, size)
-        for number in newest:
-            _take(found, pages.cells(number, newest[number]), seals)
-        found.tally = latest(found.tally, known)
-        wanted = found.tally.downloads if found.tally else 0
-        for number, image in older:
-            if len(found.rows) >= wanted:
-                break
-            _take(found, pages.cells(number, image), seals, only_new=True)
-        return found
+        named = page_size(_read(main, 0, 18)) if main is not None else PAGE_BYTES
+        tried = [_salvage(main, log, size, seals, known) for size in {named, PAGE_BYTES}]
+        return max(tried, key=lambda found: len(found.rows))
+
+
+def _salvage(
+    main: int | None, log: int | None, size: int, seals: Seals, known: Tally | None
+) -> Salvaged:
+    newest, older = _pages(main, log, size)
+    found = Salvaged()
+    pages = _Reader(newest, size)
+    for number in newest:
+        _take(found, pages.cells(number, newest[number]), seals)
+    found.tally = latest(found.tally, known)
+    wanted = found.tally.downloads if found.tally else 0
+    for number, image in older:
+        if len(found.rows) >= wanted:
+            break
+        _take(found, pages.cells(number, image), seals, only_new=True)
+    return found
 
 
 def frames(log: int, page_bytes: int) -> list[Frame]:
