@@ -40,7 +40,8 @@ _NO_SESSION = "is not a session"
 _OTHER_PROGRAM = "is a file of another program"
 _TORN = "has a damaged journal"
 _LOST = "lost part of its journal"
-_WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+_JOURNAL_HEADS = (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", bytes(8), b"")  # zeros before its sync
+_LOG_HEADS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", bytes(4), b"")
 _DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -155,6 +156,8 @@ def check_files(path: Path) -> None:
         with suppress(FileNotFoundError):
             if not is_plain(side.lstat()):
                 raise ForeignFileError(path, foreign(side))
+            if suffix == "-journal" and _head_of(side, 8) not in _JOURNAL_HEADS:
+                raise ForeignFileError(path, foreign(side))  # SQLite would remove it
 
 
 def check_ours(path: Path, seals: Seals) -> None:
@@ -209,6 +212,9 @@ def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = Non
     if not is_ours(path):  # SQLite would put files beside it
         return _OTHER_PROGRAM
     _refuse_newer(path, int.from_bytes(head[60:64], "big"))
+    log = _head_of(path.with_name(f"{path.name}-wal"), 4)
+    if seals is not None and log not in _LOG_HEADS:  # SQLite would drop it without a word
+        return _TORN
     try:
         with closing(connect(path, "ro")) as connection:
             return _judge(path, connection, seals, known)
@@ -265,12 +271,9 @@ def _is_torn(path: Path) -> bool:
     step = FRAME_HEADER_BYTES + page_bytes
     try:
         with path.with_name(f"{path.name}-wal").open("rb") as log:
-            magic = log.read(4)
             last = frames(log.fileno(), page_bytes)[-1:]
     except FileNotFoundError:
         return False
-    if magic and magic not in _WAL_MAGIC:
-        return True
     index = _head_of(path.with_name(f"{path.name}-shm"), _INDEX_HEAD_BYTES)
     if not last or len(index) < _INDEX_HEAD_BYTES:
         return False

@@ -716,6 +716,83 @@ sys.stdin.readline()
                 SessionStore.open(path)
             assert caught.value.pid is None
 
+    @pytest.mark.parametrize("is_replaced", [True, False])
+    def test_a_lock_that_is_removed_keeps_a_second_writer_out_all_the_same(
+        self, path: Path, is_replaced: bool
+    ) -> None:
+        with child(self.holding, path) as process:
+            process.stdout.readline()
+            path.with_name("session.lock").unlink()
+            if is_replaced:
+                path.with_name("session.lock").touch()
+            for _ in range(2):
+                with pytest.raises(SessionLockedError, match="another process"):
+                    SessionStore.open(path)
+            with opened(path, read_only=True) as store:
+                assert numbers(store) == [1]
+            process.stdin.write("close\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "closed\n"
+            assert content(path) == [1]
+
+    def test_a_removed_lock_keeps_even_this_process_out(self, path: Path) -> None:
+        with opened(path) as store:
+            path.with_name("session.lock").unlink()
+            with pytest.raises(SessionLockedError):
+                SessionStore.open(path)
+            store.save([row(1)])
+            with child(self.holding, path) as process:
+                assert process.stdout.readline() == ""
+        assert content(path) == [1]
+
+    def test_the_writer_of_a_mended_session_holds_it_too(self, path: Path) -> None:
+        with opened(path) as store:
+            store.save([row(1), row(2)])
+        overwrite(0, b"garbage!")(path)
+        session = SessionStore.open(path)
+        with closing(session.store):
+            assert session.problems
+            path.with_name("session.lock").unlink()
+            with child(self.holding, path) as process:
+                assert process.stdout.readline() == ""
+        assert content(path) == [1, 2]
+
+    @pytest.mark.parametrize("suffix", [".lock", ".db-wal", ".db-shm", ".db-journal", ".tally"])
+    @pytest.mark.parametrize("kind", ["text", "hard link", "symbolic link", "folder", "fifo"])
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_what_stands_at_the_names_beside_it_is_left_alone(
+        self, path: Path, suffix: str, kind: str, is_there: bool
+    ) -> None:
+        path.parent.mkdir()
+        if is_there:
+            with opened(path) as store:
+                store.save([row(1)])
+        beside, precious = path.with_name(f"session{suffix}"), path.with_name("precious")
+        precious.write_text("precious")
+        beside.unlink(missing_ok=True)
+        makers: dict[str, Callable[[], object]] = {
+            "text": lambda: beside.write_text("precious"),
+            "hard link": lambda: beside.hardlink_to(precious),
+            "symbolic link": lambda: beside.symlink_to(precious),
+            "folder": beside.mkdir,
+            "fifo": lambda: os.mkfifo(beside),
+        }
+        makers[kind]()
+        before = beside.lstat()
+        try:
+            SessionStore.open(path).store.close()
+        except SessionStoreError as error:
+            assert suffix != ".tally", error
+        else:  # SQLite's own name beside our own session: the log of it, however damaged
+            assert suffix == ".tally" or (kind == "text" and suffix != ".lock")
+        assert precious.read_text() == "precious"
+        after = [file.lstat() for file in path.parent.iterdir()]
+        assert (before.st_ino, before.st_size) in [
+            (file.st_ino, file.st_size) for file in after
+        ] or (
+            suffix == ".db-shm"  # SQLite's, whatever was in it
+        )
+
     def test_nothing_to_read(self, path: Path) -> None:
         with pytest.raises(SessionStoreError, match="no such file"):
             SessionStore.open(path, read_only=True)
