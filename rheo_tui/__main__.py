@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rheo-tui: {problem}", file=sys.stderr)
         return _BAD_INPUT
     if options.session and not options.demo and (refusal := _refusal_of(options.session)):
-        print(f"rheo-tui: --session: {refusal}", file=sys.stderr)
+        print(f"rheo-tui: --session {refusal}", file=sys.stderr)
         return _USAGE
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
         print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
@@ -163,13 +163,14 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
 
 def _refusal_of(session: Path) -> str | None:
     """Say why no list can be kept at a path that someone typed; None if one can."""
-    from rheo_core.domain.exceptions import RheoError
-    from rheo_core.infrastructure.session_store import check_place
+    from rheo_core.infrastructure.session_store import SessionStoreError, check_place
 
+    if not os.path.lexists(session.parent):
+        return None  # the folder is made
     try:
         check_place(session)
-    except RheoError as error:
-        return str(error)
+    except SessionStoreError as error:
+        return f"{printable(str(session))}: {error.problem}"
     return None
 
 

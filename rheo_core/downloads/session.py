@@ -12,7 +12,6 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.session_rows import FoundRecords, records_of, to_stored
 from rheo_core.infrastructure.session_store import (
-    Proof,
     SessionStore,
     SessionStoreError,
     StoredDownload,
@@ -105,14 +104,11 @@ class Session:
     async def restore(self) -> list[DownloadRecord]:
         """Return every download of the list, in the order in which the queue runs.
 
-        What was under way is queued. What cannot be read is reported to `on_problem`: damaged rows
-        are kept in a copy, rows that do not make sense in the file.
+        What was under way is queued. What cannot be read is reported to `on_problem` and stays in
+        the file.
         """
         load = self._opened.load
         rows = await self._thread.run(load)
-        if not self._is_read_only and any(row.proof is Proof.DAMAGED for row in rows):
-            self._on_problem(await self._thread.run(self._opened.mend))
-            rows = await self._thread.run(load)
         found = await self._thread.run(records_of, rows)
         for old_id, record in found.renamed:
             self._outdated.add(old_id)

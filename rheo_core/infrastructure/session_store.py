@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -81,6 +81,7 @@ class SessionStore:
         self._note = note
         self._guard = threading.Lock()
         self._tally = self._counted = Tally(b"", 0, 0)  # that of the file, and the next one
+        self._loaded: list[StoredDownload] | None = None  # by `open`, until something is written
         self._connection = self._connect()
 
     @classmethod
@@ -109,18 +110,17 @@ class SessionStore:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.check_files(path)
         seals = _seals_for(path)
-        lock = SessionLock(path)
-        lock.acquire()
-        note = None
-        try:
+        with ExitStack() as opened:
+            lock = SessionLock(path)
+            lock.acquire()
+            opened.callback(lock.release)
             note = TallyNote(path)
+            opened.callback(note.close)
             problems = files.prepare(path, seals, note.read())
             store = cls(path, seals, lock, note)
-        except BaseException:
-            if note is not None:
-                note.close()
-            lock.release()
-            raise
+            opened.callback(store.close)
+            problems += store._check_rows()
+            opened.pop_all()
         return OpenedSession(store, problems)
 
     @classmethod
@@ -149,7 +149,6 @@ class SessionStore:
                 if tally is None:  # it was there when the file was judged
                     raise sqlite3.DatabaseError("its tally is damaged")
                 self._tally = tally
-                _empty_log(connection)  # what a crash left in it holds copies of what was removed
                 # Where locks belong to the process, closing the files that were judged dropped it.
                 self._lock.hold_session()
         except BaseException:
@@ -157,37 +156,48 @@ class SessionStore:
             raise
         return connection
 
+    def _check_rows(self) -> tuple[str, ...]:
+        """Read all rows before anything is written; replace a file of which some are damaged.
+
+        Returns:
+            A sentence for the user if there are some; it names the copy that is kept.
+        """
+        problems: tuple[str, ...] = ()
+        rows, damaged = self._read()
+        if damaged:
+            self._connection.close()
+            known = self._note.read() if self._note else None
+            problems = (files.mend(self._path, self._seals, known, "has damaged rows"),)
+            self._connection = self._connect()
+            rows, _ = self._read()
+        self._loaded = rows
+        _empty_log(self._connection)  # what a crash left in it holds copies of what was removed
+        return problems
+
     def load(self) -> list[StoredDownload]:
         """Return the list in the order in which the queue runs; ended downloads at their old place.
 
-        The history is checked too: damaged rows, of both, come last (see `mend`).
+        Damaged rows come last. The writer meets none: `open` saw to that.
         """
+        with self._reading():
+            rows, self._loaded = self._loaded, None
+            if rows is None:
+                sound, damaged = self._read()
+                rows = sound + damaged
+        return rows
+
+    def _read(self) -> tuple[list[StoredDownload], list[StoredDownload]]:
+        """Return the list, and all damaged rows, those of the history too."""
         rows: list[StoredDownload] = []
         damaged: list[StoredDownload] = []
-        with self._reading() as connection:
-            for values in connection.execute(schema.SELECT):
-                row = self._row(values)
-                if row.proof is Proof.DAMAGED:
-                    damaged.append(row)
-                elif row.listed:
-                    rows.append(row)
+        for values in self._connection.execute(schema.SELECT):
+            row = self._row(values)
+            if row.proof is Proof.DAMAGED:
+                damaged.append(row)
+            elif row.listed:
+                rows.append(row)
         rows.sort(key=_queue_order)
-        return rows + damaged
-
-    def mend(self) -> str:
-        """Replace the file, of which `load` found damaged rows, by one with those that are sound.
-
-        Returns:
-            A sentence for the user; it names the copy that is kept.
-        """
-        with self._guard, _named_errors(self._path):
-            assert self._note is not None
-            self._connection.close()
-            try:
-                fault = "has damaged rows"
-                return files.mend(self._path, self._seals, self._note.read(), fault)
-            finally:
-                self._connection = self._connect()
+        return rows, damaged
 
     def save(self, downloads: Iterable[StoredDownload]) -> None:
         """Write downloads, replacing those of the same id; all of them or none.
@@ -286,6 +296,7 @@ class SessionStore:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
         with self._guard, _named_errors(self._path):
+            self._loaded = None
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

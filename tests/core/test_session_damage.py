@@ -66,9 +66,6 @@ class Kept:
         told = list(session.problems)
         with closing(session.store) as store:
             rows = store.load()
-            if any(found.proof is Proof.DAMAGED for found in rows):
-                told.append(store.mend())
-                rows = store.load()
             assert {found.proof for found in rows} <= {Proof.OURS}
             added = {download.id: download for download in downloads()}
             assert all(found == added[found.id] for found in rows)
@@ -176,9 +173,9 @@ class TestFlippedBits:
             flip(Path(f"{killed.path}-wal"), chance, range(4, last))
             session = SessionStore.open(killed.path)
             with closing(session.store) as store:
-                there = [found for found in store.load() if found.proof is Proof.OURS]
-                assert len(there) >= COUNT - 40
-                assert len(there) == COUNT or session.problems or len(store.load()) > len(there)
+                there = len(store.load())
+            assert there >= COUNT - 40
+            assert there == COUNT or session.problems
 
     def test_in_the_note(self, killed: Kept) -> None:
         note = killed.path.with_name("session.tally")
