@@ -13,13 +13,15 @@ from rheo_core.tracking.record import DownloadRecord, Tries
 
 from .session_schema import Proof, StoredDownload
 
+_NO_TRIES = Tries()  # one for all: most of a long list has none
+
 
 def to_stored(record: DownloadRecord) -> StoredDownload:
     """The row of a download; what is under way becomes queued, for so the next start finds it."""
     status = record.status
     is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
     is_settled = status.is_terminal or is_paused
-    tries = record.tried or Tries()
+    tries = record.tried or _NO_TRIES
     validation = tries.validation
     return StoredDownload(
         id=record.id,
@@ -105,7 +107,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         finished_at=row.finished_at,
         destination=None if row.destination is None else Path(row.destination),
         listed=bool(row.listed),
-        tried=None if tries == Tries() else tries,
+        tried=None if tries == _NO_TRIES else tries,
     )
 
 

@@ -93,6 +93,14 @@ Migration = Callable[[sqlite3.Connection], object]
 """Takes a file from one version to the next, inside a transaction that is not its own."""
 
 
+SEAL_ALL = "UPDATE downloads SET seal = seal_download({})".format(
+    ", ".join(
+        f"CAST({name} AS BLOB)" if index in TEXTS else name for index, name in enumerate(COLUMNS)
+    )
+)
+"""For a migration that changes rows; `seal_download` is a function of the connection."""
+
+
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(
@@ -134,12 +142,9 @@ def _seal_rows(connection: sqlite3.Connection) -> None:
 
     `seal_download` and `seal_tally` are functions of the connection, which has the key.
     """
-    columns = ", ".join(
-        f"CAST({name} AS BLOB)" if index in TEXTS else name for index, name in enumerate(COLUMNS)
-    )
     connection.execute("ALTER TABLE downloads ADD COLUMN id_rule INTEGER NOT NULL DEFAULT 0")
     connection.execute("ALTER TABLE downloads ADD COLUMN seal BLOB NOT NULL DEFAULT x''")
-    connection.execute(f"UPDATE downloads SET seal = seal_download({columns})")
+    connection.execute(SEAL_ALL)
     connection.execute(
         """
         CREATE TABLE tally (

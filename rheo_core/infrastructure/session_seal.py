@@ -1,4 +1,4 @@
-"""Seals: the checksum of each row of a session, and the proof that we wrote it."""
+"""Downloads as sealed rows: with a checksum, and the proof that we wrote them."""
 
 import marshal
 import sqlite3
@@ -8,11 +8,16 @@ from hashlib import blake2b
 from typing import Any
 
 from . import session_schema as schema
-from .session_schema import Proof
+from .session_schema import Proof, StoredDownload
 
 _CRC_BYTES = 4
 _MAC_BYTES = 12
 _MAX_FLIPPED_BITS = 2  # damage to the seal alone; one in 2^84 of the forged ones comes so close
+
+_GREATEST = 2**63 - 1  # what an integer column can hold
+_UNBOUNDED = tuple(map(schema.COLUMNS.index, ("priority", "total_bytes")))
+_LISTED = schema.COLUMNS.index("listed")
+_DESTINATION, _REALS = schema.DESTINATION, tuple(schema.REALS)
 
 
 class Seals:
@@ -33,7 +38,9 @@ class Seals:
     def make(self, values: Sequence[Any]) -> bytes:
         """Return the seal of a row with these values, in the types in which SQLite returns them."""
         data = _encode(values)
-        return zlib.crc32(data).to_bytes(_CRC_BYTES, "big") + self._mac(data)
+        keyed = self._keyed.copy()
+        keyed.update(data)
+        return zlib.crc32(data).to_bytes(_CRC_BYTES, "big") + keyed.digest()
 
     def make_late(self, values: Sequence[Any]) -> bytes:
         """Return a seal for a row that came without one; it proves no more than is known."""
@@ -57,6 +64,29 @@ class Seals:
         proof = self.judge(values, seal)
         return Proof.DAMAGED if proof is Proof.INTACT and not schema.is_typed(values) else proof
 
+    def to_values(self, download: StoredDownload) -> list[Any]:
+        """Return what the row of a download stores, its seal last."""
+        values: list[Any] = list(download)
+        del values[-1]
+        values[_DESTINATION] = _encode_path(download.destination)
+        for index in _UNBOUNDED:  # servers may claim any size
+            if (number := values[index]) is not None and number > _GREATEST:
+                values[index] = _GREATEST
+        # The seal is over what SQLite will return: neither 2 nor -0.0 for a float, no True.
+        for index in _REALS:
+            if (value := values[index]) is not None:
+                values[index] = value + 0.0
+        values[_LISTED] = int(download.listed)
+        values.append(self.make(values))
+        return values
+
+    def to_download(self, values: Sequence[Any]) -> StoredDownload:
+        """Return the download that a row stores, and what its seal says of it."""
+        row = list(values)
+        row[-1] = self.judge_row(values[:-1], values[-1])
+        row[_DESTINATION] = _decode_path(row[_DESTINATION])
+        return StoredDownload._make(row)
+
     def _mac(self, data: bytes) -> bytes:
         keyed = self._keyed.copy()
         keyed.update(data)
@@ -67,6 +97,15 @@ def _encode(values: Sequence[Any]) -> bytes:
     # Five times as fast as JSON. Version 2 is the last without references, which would depend on
     # more than the values; it has been the same since Python 2.5. Nothing is ever read with it.
     return marshal.dumps(tuple(values), 2)
+
+
+def _encode_path(path: str | None) -> bytes | None:
+    # What the system calls a path need not be text.
+    return None if path is None else path.encode(errors="surrogateescape")
+
+
+def _decode_path(path: object) -> Any:
+    return path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
 
 
 def seal_with(connection: sqlite3.Connection, seals: Seals) -> None:

@@ -47,9 +47,6 @@ _SETTINGS = (
     "journal_size_limit = 4000000",  # bytes kept of the log once it has been copied into the file
     "temp_store = MEMORY",
 )
-_GREATEST = 2**63 - 1  # what an integer column can hold
-_UNBOUNDED = tuple(map(schema.COLUMNS.index, ("priority", "total_bytes")))
-_LISTED = schema.COLUMNS.index("listed")
 _MATCHES = "(:text = '' OR tells(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
 _ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
 _SEARCH = (
@@ -191,7 +188,7 @@ class SessionStore:
         rows: list[StoredDownload] = []
         damaged: list[StoredDownload] = []
         for values in self._connection.execute(schema.SELECT):
-            row = self._row(values)
+            row = self._seals.to_download(values)
             if row.proof is Proof.DAMAGED:
                 damaged.append(row)
             elif row.listed:
@@ -213,7 +210,7 @@ class SessionStore:
                 "DELETE FROM downloads WHERE id = ?", ((id_,) for id_ in deleted)
             ).rowcount
             before = _last_row(connection)
-            connection.executemany(schema.UPSERT, map(self._parameters, saved))
+            connection.executemany(schema.UPSERT, map(self._seals.to_values, saved))
             self._count(connection, _last_row(connection) - before - gone)
 
     def find(self, download_id: str) -> StoredDownload | None:
@@ -279,6 +276,7 @@ class SessionStore:
     def close(self) -> None:
         """Let go of the file and the lock; nothing happens the second time."""
         with self._guard, _named_errors(self._path):
+            self._loaded = None
             try:
                 self._connection.close()
             finally:
@@ -321,27 +319,9 @@ class SessionStore:
             (*self._counted[1:], self._seals.make(self._counted)),
         )
 
-    def _parameters(self, download: StoredDownload) -> Sequence[Any]:
-        values: list[Any] = list(download[:-1])
-        values[schema.DESTINATION] = _encode(download.destination)
-        for index in _UNBOUNDED:  # servers may claim any size
-            values[index] = values[index] and min(values[index], _GREATEST)
-        # The seal is over what SQLite will return: neither 2 nor -0.0 for a float, no True.
-        for index in schema.REALS:
-            if (value := values[index]) is not None:
-                values[index] = value + 0.0
-        values[_LISTED] = int(values[_LISTED])
-        values.append(self._seals.make(values))
-        return values
-
-    def _row(self, values: Sequence[Any]) -> StoredDownload:
-        *row, seal = values
-        proof = self._seals.judge_row(row, seal)
-        row[schema.DESTINATION] = _decode(row[schema.DESTINATION])
-        return StoredDownload._make((*row, proof))
-
     def _sound(self, rows: Iterable[Sequence[Any]]) -> Iterator[StoredDownload]:
-        return (row for row in map(self._row, rows) if row.proof is not Proof.DAMAGED)
+        found = (self._seals.to_download(values) for values in rows)
+        return (row for row in found if row.proof is not Proof.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,15 +392,6 @@ def _tells(name: bytes, config: bytes, wanted: str) -> bool:
         return any(wanted in url.casefold() for url in urls)
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged; no reason to find nothing
         return False
-
-
-def _encode(path: str | None) -> bytes | None:
-    """A path as bytes: what the system calls a path need not be text."""
-    return None if path is None else path.encode(errors="surrogateescape")
-
-
-def _decode(path: bytes | None) -> str | None:
-    return path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
 
 
 def _queue_order(download: StoredDownload) -> tuple[int, int | Fraction, str]:

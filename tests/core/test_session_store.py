@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from rheo_core.domain import FileConfig
 from rheo_core.infrastructure import session_files, session_schema, session_store
 from rheo_core.infrastructure.session_store import (
+    Proof,
     SessionLockedError,
     SessionStore,
     SessionStoreError,
@@ -921,6 +923,38 @@ class TestMigrations:
             store.save([second._replace(listed=False)])
             assert store.load() == [first]
 
+    def test_a_file_of_version_1_from_elsewhere_proves_nothing(self, path: Path) -> None:
+        path.parent.mkdir()
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript(VERSION_1)
+        for _ in range(2):
+            with opened(path) as store:
+                assert [found.proof for found in store.load()] == [Proof.INTACT] * 2
+
+    @pytest.mark.parametrize("is_our_own", [True, False])
+    def test_a_damaged_file_of_version_1(self, state_home: Path, is_our_own: bool) -> None:
+        """Without seals, the id of a row says whether its URL is as it was."""
+        path = state_home / "rheo" / ("session.db" if is_our_own else "other.db")
+        path.parent.mkdir()
+        urls = [f"https://example.org/file-{number}" for number in range(3)]
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript(VERSION_1)
+            connection.execute("DELETE FROM downloads")
+            for url in urls:
+                values = list(row(config=f'{{"url":"{url}"}}', id=FileConfig(url=url).id))[:20]
+                marks = ", ".join("?" * 20)
+                connection.execute(f"INSERT INTO downloads VALUES ({marks})", values)
+        data = path.read_bytes().replace(b"example.org/file-1", b"example.org/filE-1")
+        path.write_bytes(data[:100] + b"\xff" + data[101:])  # and no table can be found
+        session = SessionStore.open(path)
+        with closing(session.store) as store:
+            assert {found.config for found in store.load()} == {
+                f'{{"url":"{url}"}}' for url in (urls[0], urls[2])
+            }
+            proof = Proof.OURS if is_our_own else Proof.INTACT
+            assert {found.proof for found in store.load()} == {proof}
+        assert "2 of its 3 downloads were saved" in session.problems[0]
+
     @pytest.fixture
     def old(self, path: Path) -> Path:
         with opened(path) as store:
@@ -935,6 +969,7 @@ class TestMigrations:
 
         def third(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE downloads SET name = name || '-' || colour")
+            connection.execute(session_schema.SEAL_ALL)
 
         steps = (*session_schema.MIGRATIONS, second, third)
         monkeypatch.setattr(session_schema, "MIGRATIONS", steps)
