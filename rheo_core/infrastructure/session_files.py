@@ -327,7 +327,8 @@ def _adopt(path: Path) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f"{path.name}.new")
+    # A name that nobody gives to a session of their own.
+    return path.with_name(f".{path.name}.unfinished")
 
 
 def _is_leftover(new: Path) -> bool:

@@ -1,9 +1,10 @@
 """Downloads as rows of a session, and back."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.file_config import ID_RULE, FileConfig
@@ -74,7 +75,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     only if another rule made that one, or if the history has taken the secrets out of its URL.
 
     Raises:
-        ValueError: the row does not make sense (pydantic's ValidationError is one).
+        ValueError, OverflowError: the row does not make sense (pydantic's ValidationError is one).
     """
     if row.proof is Proof.INTACT:
         return _from_outside(row)
@@ -111,6 +112,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     )
 
 
+_LAST_TIME = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
 _CHOICES_OF_LISTS = frozenset(
     (
         *("url", "mirrors", "filename", "destination_subdir", "priority", "size_bytes"),
@@ -126,14 +128,19 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     It says what is downloaded. It does not say where to, what may be replaced, how the requests
     travel, or how far it is.
     """
-    asked = json.loads(row.config)
+    asked = from_json(row.config)
     config = FileConfig.model_validate(
         {name: value for name, value in asked.items() if name in _CHOICES_OF_LISTS}
     )
+    if not all(0 <= time <= _LAST_TIME for time in (row.added_at, row.finished_at or 0.0)):
+        raise ValueError("a time that no clock shows")
     record = DownloadRecord.of(config, row.added_at)
     record.priority = max(row.priority, 1)
     record.rank = row.exact_rank()
-    record.status = DownloadStatus(row.status)
+    float(record.rank)  # OverflowError: the screen could not sort by it
+    status = DownloadStatus(row.status)
+    is_settled = status.is_terminal or status is DownloadStatus.PAUSED
+    record.status = status if is_settled else DownloadStatus.QUEUED
     record.finished_at, record.listed = row.finished_at, bool(row.listed)
     return record
 

@@ -390,7 +390,8 @@ def _tells(name: bytes, config: bytes, wanted: str) -> bool:
         values = json.loads(config)
         urls = (values["url"], values.get("fetch_url") or "")
         return any(wanted in url.casefold() for url in urls)
-    except (ValueError, KeyError, TypeError, AttributeError):  # damaged; no reason to find nothing
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # Damaged, or made up; no reason to find nothing.
         return False
 
 

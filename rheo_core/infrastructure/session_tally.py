@@ -23,6 +23,7 @@ from .session_seal import Seals
 
 _MARK = b"rheo tally "
 _NOTE = re.compile(_MARK + rb"([0-9a-f]{16}) (\d{1,19}) (\d{1,19}) ([0-9a-f]{8}) *\n")
+_MAX_COUNT = 1 << 62  # there is room in a column for more, whoever wrote it
 _NOTE_BYTES = 80  # longer than any; a shorter one is filled up, so that it replaces all of it
 
 
@@ -46,7 +47,8 @@ def tally_of(values: Sequence[object], seals: Seals) -> Tally | None:
     """Return the tally of a row, its seal last; None if it is damaged."""
     match values:
         case (bytes(session), int(commits), int(downloads), seal):
-            is_damaged = seals.judge(values[:-1], seal) is Proof.DAMAGED
+            is_possible = 0 <= commits < _MAX_COUNT and 0 <= downloads < _MAX_COUNT
+            is_damaged = not is_possible or seals.judge(values[:-1], seal) is Proof.DAMAGED
             return None if is_damaged else Tally(session, commits, downloads)
     return None
 

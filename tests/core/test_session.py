@@ -550,6 +550,49 @@ class TestProblems:
             assert (first.rank, first.priority) == (7, 3)
         assert len(told) == 1 and told[0].startswith("2 of 2 downloads")
 
+    async def test_absurd_values_of_somebody_else_are_left_out(
+        self, path: Path, state_home: Path
+    ) -> None:
+        rows = [to_stored(download(number)) for number in range(7)]
+        rows[1] = rows[1]._replace(rank="9" * 400)
+        rows[2] = rows[2]._replace(added_at=float("inf"))
+        rows[3] = rows[3]._replace(finished_at=-1.0)
+        rows[4] = rows[4]._replace(config="[" * 10_000)
+        rows[5] = rows[5]._replace(config='{"url": {"url": 1}}')
+        rows[6] = rows[6]._replace(status="in_progress", priority=-5, config='{"url":"http://a/b"}')
+        store = SessionStore.open(path).store
+        store.save(rows)
+        store._connection.execute("UPDATE tally SET commits = 9223372036854775807")
+        store.close()
+        (state_home / "rheo" / "key").unlink()
+        told: list[str] = []
+        session = Session(path, told.append)
+        told += await session.open()
+        found = await session.restore()
+        await session.save_now([download(8)])
+        assert {record.name for record in found} == {"file-0", "b"}
+        assert {record.status for record in found} == {DownloadStatus.QUEUED}
+        assert {record.priority for record in found} == {1}
+        [record.snapshot() for record in found]
+        await session.close()
+        assert any("5 of 7 downloads" in sentence for sentence in told)
+
+    async def test_a_reader_leaves_damaged_rows_out_and_changes_nothing(self, path: Path) -> None:
+        async with opened(path) as session:
+            await session.save_now([download(number) for number in range(3)])
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("UPDATE downloads SET priority = 7 WHERE name = 'file-1'")
+        connection.close()
+        before = path.read_bytes()
+        told: list[str] = []
+        session = Session(path, told.append)
+        assert await session.open(read_only=True) == ()
+        assert [record.name for record in await session.restore()] == ["file-0", "file-2"]
+        assert await session.find(download(1).id) is None
+        await session.close()
+        assert told[0].startswith("1 of 3 downloads")
+        assert path.read_bytes() == before
+
     async def test_a_list_that_somebody_else_made_up(self, path: Path, state_home: Path) -> None:
         """Each row has a right checksum and wrong types."""
         seals = Seals(b"theirs", owns_unsealed=False)

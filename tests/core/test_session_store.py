@@ -254,7 +254,11 @@ class TestHistory:
 
     def test_search_does_not_mind_a_damaged_row(self, store: SessionStore) -> None:
         store.save(
-            [ended(7, 70.0, config="{ubuntu"), ended(8, 80.0, config='["ubuntu"]', name="\\")]
+            [
+                ended(7, 70.0, config="{ubuntu"),
+                ended(8, 80.0, config='["ubuntu"]', name="\\"),
+                ended(9, 90.0, config="[" * 10_000 + "ubuntu"),
+            ]
         )
         assert [int(download.id, 16) for download in store.search("ubuntu", 10)] == [4, 2]
 
@@ -365,7 +369,7 @@ for number in range(int(sys.argv[2]), 10**9):
             pass
         head = path.read_bytes()[:72] if is_ours else b"half"
         path.unlink()
-        new = path.with_name("session.db.new")
+        new = path.with_name(".session.db.unfinished")
         new.write_bytes(head + b"half")
         assert content(path) == []
         assert new.exists() == (not is_ours)
@@ -374,7 +378,7 @@ for number in range(int(sys.argv[2]), 10**9):
     def test_a_session_that_was_mended_but_not_yet_put_in_place(self, path: Path) -> None:
         with opened(path) as store:
             store.save([row(1)])
-        path.rename(path.with_name("session.db.new"))
+        path.rename(path.with_name(".session.db.unfinished"))
         assert content(path) == [1]
 
     def test_without_a_write_ahead_log(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
