@@ -38,6 +38,7 @@ class Salvaged:
     """What could be read of a damaged session."""
 
     rows: dict[str, Row] = field(default_factory=dict)  # stored values by id; the seal is the last
+    unsealed: dict[str, Row] = field(default_factory=dict)  # what looks like an earlier layout
     tally: Tally | None = None  # the latest one
     damaged: int = 0  # cells that make no sense
     has_ours: bool = False  # a row or a tally is sealed with our key
@@ -89,6 +90,8 @@ def _salvage(
         if len(found.rows) >= wanted:
             break
         _take(found, pages.cells(number, image), seals, only_new=True)
+    if not found.rows and found.tally is None:  # else these are damaged rows of this layout
+        found.rows = found.unsealed
     return found
 
 
@@ -266,11 +269,13 @@ def _take(
         elif len(values) == 4:
             _take_tally(found, values, seals)
         elif len(values) in range(_V1_COLUMNS, len(schema.COLUMNS) + 2):
-            row = _sound_row(values, seals)
+            is_sealed = len(values) == len(schema.COLUMNS) + 1
+            row = _sound_row(values, seals) if is_sealed else _sound_unsealed(values, seals)
+            rows = found.rows if is_sealed else found.unsealed
             if row is None:
                 found.damaged += 1
-            elif row[0] not in found.rows or not only_new:
-                found.rows[row[0]] = row
+            elif row[0] not in rows or not only_new:
+                rows[row[0]] = row
                 found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
@@ -282,15 +287,24 @@ def _take_tally(found: Salvaged, values: Row, seals: Seals) -> None:
 
 def _sound_row(values: Row, seals: Seals) -> Row | None:
     """Return the values of a row, with its seal; None if it is damaged."""
-    row = list(values)
-    for index in schema.REALS:  # SQLite stores 2.0 as 2
-        if isinstance(row[index], int):
-            row[index] = float(row[index])
-    if len(row) == len(schema.COLUMNS) + 1:
-        return None if seals.judge_row(row[:-1], row[-1]) is Proof.DAMAGED else tuple(row)
-    row = [*[*row, 1][: _V1_COLUMNS + 1], 0]  # an earlier layout: listed, and no rule
+    row = _with_floats(values)
+    return None if seals.judge_row(row[:-1], row[-1]) is Proof.DAMAGED else tuple(row)
+
+
+def _sound_unsealed(values: Row, seals: Seals) -> Row | None:
+    """Return the values of a row of an earlier layout, with a seal; None if it is damaged."""
+    row = [*[*_with_floats(values), 1][: _V1_COLUMNS + 1], 0]  # listed, and no rule
     is_sound = schema.is_typed(row) and _is_itself(row)
     return (*row, seals.make_late(row)) if is_sound else None
+
+
+def _with_floats(values: Row) -> list[Any]:
+    """Undo what SQLite does to a float such as 2.0, which it stores as 2."""
+    row = list(values)
+    for index in schema.REALS:
+        if isinstance(row[index], int):
+            row[index] = float(row[index])
+    return row
 
 
 def _is_itself(row: list[Any]) -> bool:
