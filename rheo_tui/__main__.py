@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .service import DownloadService
 
 _BAD_INPUT = 1
+_USAGE = 2
 
 
 class _Stop(Exception):
@@ -38,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the app; gives the exit code (0, 1 for bad input; usage errors exit with 2)."""
+    """Run the app and return the exit status: 0, 1 for bad input, 2 for a usage error."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
     gc.disable()  # imports make no garbage, and to look for it costs a tenth of the start
     options = _parser().parse_args(arguments)
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
         return _BAD_INPUT
+    if options.session and not options.demo and (refusal := _refusal_of(options.session)):
+        print(f"rheo-tui: --session {refusal}", file=sys.stderr)
+        return _USAGE
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
         print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
         return _BAD_INPUT
@@ -165,6 +169,19 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise _Stop(f"--download-dir {str(download_dir)!r}: {reason}") from None
+
+
+def _refusal_of(session: Path) -> str | None:
+    """Say why no list can be kept at a path that someone typed; None if one can."""
+    from rheo_core.infrastructure.session_store import SessionStoreError, check_place
+
+    if not os.path.lexists(session.parent):
+        return None  # the folder is made
+    try:
+        check_place(session)
+    except SessionStoreError as error:
+        return f"{printable(str(session))}: {error.problem}"
+    return None
 
 
 def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterable[Item]") -> int:

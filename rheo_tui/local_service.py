@@ -43,8 +43,7 @@ class LocalService:
         save: whether changed settings are kept in the settings file.
         session_path: where the list is kept; None: nowhere.
         load: reads the settings again, for `reload_settings`.
-        careful: where `session_path` is a file that is no list, or its folder is missing, it is
-            refused; without it the one is set aside and the other made.
+        careful: refuse a `session_path` in a folder that does not exist, instead of making it.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,14 @@ def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was learned of names holds for a process; tests give them other addresses each."""
     monkeypatch.setattr(private, "_found", {})
     monkeypatch.setattr(private, "_public", {})
+
+
+@pytest.fixture(autouse=True)
+def state_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder of its own for each test, and for the programs that it starts."""
+    home = tmp_path_factory.mktemp("state-home")
+    monkeypatch.setenv("XDG_STATE_HOME", str(home))
+    return home
 
 
 @pytest.fixture

@@ -134,6 +134,11 @@ def origin_of(url: str) -> tuple[str, str]:
     return urlsplit(url).scheme, host_of(url)
 
 
+ID_RULE = 1
+"""Number of the rule that makes `FileConfig.id`. A change to the rule, or to the default names that
+go into it, gets the next number: a stored id of the same number that differs is damage."""
+
+
 class FileConfig(BaseModel):
     """One thing to download. Immutable; equal requests have equal ids."""
 

@@ -27,6 +27,9 @@ _PROGRESS_INTERVAL = 5.0
 byte; this is for the list that the next start shows."""
 _RETRY_INTERVAL = 5.0
 """Seconds until a write that failed is tried again, when nothing else is to be written."""
+_LOG_INTERVAL = 2.0
+"""Seconds until what was written leaves the write-ahead log. Until then the log holds rows as they
+were before: passwords of downloads that have ended, say."""
 _DAY = 24 * 60 * 60.0  # seconds
 _SLICE = 500  # records made into rows before the event loop gets its turn
 
@@ -60,6 +63,7 @@ class Session:
         self._running: dict[str, DownloadRecord] = {}
         self._bytes_written: dict[str, int] = {}  # of those running
         self._progress_due = 0.0
+        self._log_due: float | None = None  # when the log is to be emptied; None: it is empty
         self._is_failing = False
         self._is_read_only = False
         self._store: SessionStore | None = None
@@ -98,10 +102,10 @@ class Session:
         return problems
 
     async def restore(self) -> list[DownloadRecord]:
-        """Every download of the list, in the order in which the queue runs.
+        """Return every download of the list, in the order in which the queue runs.
 
-        What was under way is queued. What cannot be read is told to `on_problem` and stays in the
-        file.
+        What was under way is queued. What cannot be read is reported to `on_problem` and stays in
+        the file.
         """
         load = self._opened.load
         rows = await self._thread.run(load)
@@ -109,11 +113,20 @@ class Session:
         for old_id, record in found.renamed:
             self._outdated.add(old_id)
             self.note(record)
+        for record in found.foreign:  # from now on they are ours
+            self.note(record)
+        where = printable(str(self._path))
         if found.unreadable:
             _log.warning("rows that cannot be read: %s", ", ".join(map(repr, found.unreadable)))
             self._on_problem(
-                f"{len(found.unreadable)} of {len(rows)} downloads in the session "
-                f"{printable(str(self._path))} cannot be read and are left out."
+                f"{len(found.unreadable)} of {len(rows)} downloads in the session {where} cannot "
+                "be read and are left out."
+            )
+        if found.foreign:
+            self._on_problem(
+                f"{len(found.foreign)} of {len(rows)} downloads in the session {where} were "
+                "written by another user or on another computer: they go to the download folder, "
+                "without settings of their own for connections."
             )
         return found.records
 
@@ -137,6 +150,8 @@ class Session:
             }
             try:
                 await self._thread.run(save, map(to_stored, _in_order(records)))
+                self._has_written()
+                self._wake_up()
             except SessionStoreError:
                 self._put_back(outdated, ())
                 raise
@@ -177,7 +192,10 @@ class Session:
         forget = self._opened.forget
         before = None if older_than_days is None else time.time() - older_than_days * _DAY
         await self._flush()
-        return await self._thread.run(forget, ids, text=text, ended_before=before)
+        count = await self._thread.run(forget, ids, text=text, ended_before=before)
+        self._has_written()
+        self._wake_up()
+        return count
 
     async def has_changed(self) -> bool:
         """Whether another process has written since the last call; True the first time."""
@@ -196,6 +214,8 @@ class Session:
             await self._writer
             self._is_failing = False  # what is lost for good is told, even if told before
             await self._flush()
+            self._log_due = asyncio.get_running_loop().time()
+            await self._empty_log()  # closing does it too, unless somebody looks on
         store, self._store, self._writer = self._store, None, None
         try:
             await self._thread.run(store.close)
@@ -221,13 +241,33 @@ class Session:
             await _wait(self._wake, self._patience())
             self._wake.clear()
             await self._flush()
+            await self._empty_log()
             await _wait(self._closing, _INTERVAL)
 
     def _patience(self) -> float | None:
         """Seconds until there is something to do that nobody will tell of."""
         if self._is_failing:
             return _RETRY_INTERVAL
+        if self._log_due is not None:
+            return max(self._log_due - asyncio.get_running_loop().time(), 0.0)
         return _PROGRESS_INTERVAL if self._running else None
+
+    def _has_written(self) -> None:
+        if self._log_due is None:
+            self._log_due = asyncio.get_running_loop().time() + _LOG_INTERVAL
+
+    async def _empty_log(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._log_due is None or now < self._log_due:
+            return
+        self._log_due = None
+        try:
+            is_empty = await self._thread.run(self._opened.empty_log)
+        except SessionStoreError as error:  # such as a full disk; the log can wait
+            _log.warning("cannot empty the log of the session: %s", error)
+            is_empty = False
+        if not is_empty:
+            self._log_due = now + _RETRY_INTERVAL
 
     async def _flush(self) -> None:
         """Write what was noted; what cannot be written is kept for the next time."""
@@ -247,6 +287,7 @@ class Session:
                 self._report(error)
             else:
                 self._is_failing = False
+                self._has_written()
 
     def _note_progress(self) -> None:
         now = asyncio.get_running_loop().time()

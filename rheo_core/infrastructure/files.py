@@ -28,39 +28,44 @@ def open_locked(path: Path, creating: int = 0) -> int:
     while True:
         descriptor = os.open(path, flags, 0o666)
         try:
-            _lock(descriptor)
+            lock(descriptor)
         except (BlockingIOError, PermissionError):
             os.close(descriptor)
             raise FileInUseError(path) from None
         except BaseException:
             os.close(descriptor)
             raise
-        if _is_at(descriptor, path):
+        if is_at(descriptor, path):
             return descriptor
         os.close(descriptor)  # its last owner committed or removed it between the two calls
 
 
-def _lock(descriptor: int) -> None:
-    """Keep every other process from locking this file until `descriptor` is closed.
+def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
+    """Keep every other process from locking these bytes until `descriptor` is closed.
 
     The lock is one of POSIX, which network file systems take to their server; flock(2) may hold
     on this machine only, without a word. Where the system has them (Linux), it belongs to the
     descriptor instead of the process: closing another descriptor of the file does not drop it.
+
+    Args:
+        descriptor: the file, open for writing.
+        start: the first byte; it need not exist.
+        length: number of bytes; 0: all that follow.
 
     Raises:
         BlockingIOError, PermissionError: another one holds it.
         OSError: the file system has no locks.
     """
     if sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK"):
-        # struct flock, as Linux orders it: type, whence, start, length (0: all of it), pid (0, as
-        # the kernel asks)
-        whole = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole)
+        # struct flock, as Linux orders it: type, whence, start, length, pid (0, as the kernel asks)
+        what = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, what)
     else:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: Path) -> bool:
+    """Check that the open file is still the one with this name."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     return False

@@ -1,9 +1,11 @@
-"""The files of a session: making a new one, judging what is there, setting it aside."""
+"""The files of a session: making one, judging what is there, mending what is damaged."""
 
 import os
+import secrets
 import sqlite3
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,20 +19,44 @@ from rheo_core.domain.text import printable
 from . import session_schema as schema
 from .files import rename_without_clobbering
 from .folder_sync import sync_folder
-from .session_lock import SessionStoreError
+from .session_lock import SessionStoreError, find_foreign_lock, foreign, is_plain
+from .session_salvage import (
+    FRAME_HEADER_BYTES,
+    WAL_HEADER_BYTES,
+    Row,
+    Salvaged,
+    frames,
+    page_size,
+    salvage,
+)
+from .session_seal import Seals, seal_with
+from .session_tally import Tally, read_tally
+from .state_key import state_folder
 
 _BUSY_SECONDS = 5.0
 _SIDES = ("-wal", "-journal", "-shm")  # what SQLite puts beside the file
-_WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+_MAGIC = b"SQLite format 3\0"
+_NO_SESSION = "is not a session"
+_OTHER_PROGRAM = "is a file of another program"
+_TORN = "has a damaged journal"
+_LOST = "lost part of its journal"
+_JOURNAL_HEADS = (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", bytes(8), b"")  # zeros before its sync
+_LOG_HEADS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", bytes(4), b"")
 _DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_ERROR,  # our own statements are right: the tables are not
 }
+_HEAD_BYTES = 72  # of a session, up to the number that marks it
+_INDEX_HEAD_BYTES = 24  # of a wal-index, up to the number of sound frames
+
+
+class ForeignFileError(SessionStoreError):
+    """There is a file, but no session that this program can use; it is left as it is."""
 
 
 def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
-    """Open an existing file; transactions begin where the code says so."""
+    """Open an existing file; transactions begin when the code says so."""
     connection = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode={mode}",
         uri=True,
@@ -43,59 +69,161 @@ def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path) -> tuple[str, ...]:
-    """See to it that a good file is at `path`; the lock is held.
+def prepare(path: Path, seals: Seals, known: Tally | None) -> tuple[str, ...]:
+    """Bring a good session to `path`; the lock is held.
 
-    Returns what the user should know, one sentence each: a file that is of no use is moved aside
-    with what belongs to it, and an empty session takes its place.
+    A damaged session is set aside, and a new one with what can be read of it takes its place. A
+    file that cannot be shown to be a session of ours is left alone, unless it is at the place of
+    our own session.
+
+    Args:
+        path: the session.
+        seals: makes and judges the seals of rows.
+        known: the tally noted beside the file.
+
+    Returns:
+        Sentences for the user.
 
     Raises:
-        OSError, sqlite3.Error: it can be neither read nor made.
-        SessionStoreError: the name is taken by something that is no file.
+        OSError, sqlite3.Error: the file can be neither read nor made.
+        ForeignFileError: the file is of no use, and not ours to move.
     """
-    problems = []
+    _adopt(path)
+    fault = None
     if os.path.lexists(path):
+        fault = find_fault(path, seals, known)
+    elif _left_behind(path):
+        fault = "is missing, and left a journal"
+    if fault is None:
+        if not path.exists():
+            _make(path, seals)
         _make_private(path)
-        if _has_strange_wal(path):
-            aside = _set_aside(path, ("-wal",))
-            problems.append(
-                f"The journal of the session {_shown(path)} was damaged: the latest changes may be "
-                f"missing; it was set aside as {_shown(aside)}-wal."
-            )
+        return ()
+    return (mend(path, seals, known, fault),)
+
+
+def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
+    """Replace a damaged session by one with all its rows that can be read; say so.
+
+    Raises:
+        ForeignFileError: it cannot be shown to be ours.
+    """
+    found = salvage(path, seals, known)
+    if not (found.has_ours or is_ours(path) or path == own_path()):
+        raise ForeignFileError(path, f"cannot be used: it {fault}")
+    if found.has_ours and fault in (_NO_SESSION, _OTHER_PROGRAM):
+        fault = "has a damaged header"
+    aside = _name_aside(path)
+    new = _build(path, seals, found.rows.values())
+    for suffix in ("", *_SIDES):
+        with suppress(FileNotFoundError):
+            old = path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+            old.chmod(0o600)
+    rename_without_clobbering(new, path)
+    sync_folder(path.parent)
+    return (
+        f"The session {_shown(path)} {fault}: {_what_was_saved(found, fault, known)}. "
+        f"The damaged one is kept as {_shown(aside)}; files on disk are untouched."
+    )
+
+
+def _what_was_saved(found: Salvaged, fault: str, known: Tally | None) -> str:
+    saved = len(found.rows)
+    total = found.tally.downloads if found.tally else saved + found.damaged
+    if not total:
+        return "an empty one was begun"
+    told = f"{saved:,} of its {max(saved, total):,} downloads were saved"
+    if saved >= total:
+        told = f"all of its {saved:,} downloads were saved"
+    if fault == _TORN and known is None:  # nobody knows how much the journal held
+        told += ", but for changes that only the journal had"
+    elif fault == _LOST:
+        told += ", some perhaps without their latest changes"
+    return told
+
+
+def check_files(path: Path) -> None:
+    """Check that what is at and beside `path` may be opened for writing.
+
+    Raises:
+        ForeignFileError: something there is not a plain file.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ForeignFileError(path, "not a regular file")
+    for suffix in _SIDES:
+        side = path.with_name(path.name + suffix)
+        with suppress(FileNotFoundError):
+            if not is_plain(side.lstat()):
+                raise ForeignFileError(path, foreign(side))
+            if suffix == "-journal" and _head_of(side, 8) not in _JOURNAL_HEADS:
+                raise ForeignFileError(path, foreign(side))  # SQLite would remove it
+
+
+def check_ours(path: Path, seals: Seals) -> None:
+    """Check that `prepare` would neither refuse nor set aside what is not ours; change nothing.
+
+    Raises:
+        ForeignFileError: it would.
+        OSError, sqlite3.Error: the file cannot be read.
+    """
+    check_files(path)
+    if problem := find_foreign_lock(path):
+        raise ForeignFileError(path, problem)
+    if path.exists():
         fault = find_fault(path)
     else:
-        fault = "was missing, and left a journal" if _left_behind(path) else None
-    if fault:
-        aside = _set_aside(path)
-        problems.append(
-            f"The session {_shown(path)} {fault}: it was set aside as {_shown(aside)} and an empty "
-            "one begun; files on disk are untouched."
-        )
-    if not path.exists():
-        _make(path)
-    return tuple(problems)
+        fault = "is missing, and left a journal" if _left_behind(path) else None
+    if fault and not (is_ours(path) or path == own_path() or salvage(path, seals, None).has_ours):
+        raise ForeignFileError(path, f"cannot be used: it {fault}")
 
 
-def find_fault(path: Path) -> str | None:
-    """What is wrong with the file, as the end of a sentence; None where it is good.
+def own_path() -> Path:
+    """Return the place of our own session; what is there is ours, whatever it holds."""
+    return (state_folder() / "session.db").resolve()
 
-    Nothing of it is changed. (A reader cannot checkpoint a write-ahead log, so that not even this
-    happens to the file of a newer version.)
+
+def is_ours(path: Path) -> bool:
+    """Check whether the header of a file, sound or not otherwise, says that it is a session."""
+    head = _head_of(path, _HEAD_BYTES)
+    return head[:16] == _MAGIC and head[68:] == schema.APPLICATION_ID.to_bytes(4, "big")
+
+
+def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = None) -> str | None:
+    """Say what is wrong with the file, as the end of a sentence; None if it is good.
+
+    Nothing of it is changed. (A reader cannot checkpoint a write-ahead log.)
+
+    Args:
+        path: an existing session.
+        seals: judges its tally; None: somebody else may be writing, so the log is not checked.
+        known: the tally noted beside the file.
 
     Raises:
+        ForeignFileError: it is a session of a newer version.
         OSError, sqlite3.Error: it cannot be read, which says nothing about what it holds.
     """
-    if path.stat().st_size == 0:  # ours have tables from the moment they have their name
-        return "was an empty file"
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:  # ours have tables from the moment they have their name
+        return "is empty"
+    if not head.startswith(_MAGIC):
+        return _NO_SESSION
+    if not is_ours(path):  # SQLite would put files beside it
+        return _OTHER_PROGRAM
+    _refuse_newer(path, int.from_bytes(head[60:64], "big"))
+    log = _head_of(path.with_name(f"{path.name}-wal"), 4)
+    if seals is not None and log not in _LOG_HEADS:  # SQLite would drop it without a word
+        return _TORN
     try:
         with closing(connect(path, "ro")) as connection:
-            return _judge(connection)
+            return _judge(path, connection, seals, known)
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0)
         if code == sqlite3.SQLITE_READONLY_ROLLBACK:
             # A writer without a write-ahead log was killed; only a writer can undo its half.
             with closing(connect(path, "rw")) as connection:
-                return _judge(connection)
+                return _judge(path, connection, seals, known)
         if code & 0xFF in _DAMAGE:
             return f"was damaged ({printable(str(error))})"
         raise
@@ -103,83 +231,130 @@ def find_fault(path: Path) -> str | None:
         return "was damaged (its tables have no readable names)"
 
 
-def _judge(connection: sqlite3.Connection) -> str | None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
+def _judge(
+    path: Path, connection: sqlite3.Connection, seals: Seals | None, known: Tally | None
+) -> str | None:
     version, ours = schema.version_of(connection), len(schema.MIGRATIONS)
-    if application != schema.APPLICATION_ID or version < 1:
-        return "was a file of another program"
-    if version > ours:
-        return f"came from a newer version of this program (layout {version}, here {ours})"
+    _refuse_newer(path, version)
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         return f"was damaged ({printable(verdict.splitlines()[-1])})"
+    if not schema.is_of_layout(connection, version):
+        return "was damaged (its tables are not those of its layout)"
+    if seals is None:
+        return None
     if version == ours:
-        connection.execute(f"{schema.SELECT} LIMIT 0")
-    return None
+        tally = read_tally(connection, seals)
+        if tally is None:
+            return "was damaged (its tally is wrong)"
+        if known is not None and known.session == tally.session:
+            return _LOST if known.commits > tally.commits else None
+    return _TORN if _is_torn(path) else None
 
 
-def _make(path: Path) -> None:
-    """Make an empty session. It has its name only once it is whole: no crash leaves a half."""
-    new = path.with_name(f"{path.name}.new")
+def _refuse_newer(path: Path, version: int) -> None:
+    if version > (ours := len(schema.MIGRATIONS)):
+        raise ForeignFileError(
+            path,
+            f"it comes from a newer version of this program (layout {version}, here {ours}); "
+            "use that version",
+        )
+
+
+def _is_torn(path: Path) -> bool:
+    """Check for commits in the write-ahead log behind the end that SQLite found.
+
+    SQLite has just read the log and noted in the wal-index how many of its frames are sound
+    (sqlite.org/walformat.html, 2.1). What a crash leaves unfinished has no commit.
+    """
+    page_bytes = page_size(_head_of(path, _HEAD_BYTES))
+    step = FRAME_HEADER_BYTES + page_bytes
     try:
-        _build(new, "WAL")
-    except sqlite3.OperationalError:
-        # Some network file systems agree to a write-ahead log and then cannot share memory for it.
-        _build(new, "DELETE")
-    rename_without_clobbering(new, path)
+        with path.with_name(f"{path.name}-wal").open("rb") as log:
+            last = frames(log.fileno(), page_bytes)[-1:]
+    except FileNotFoundError:
+        return False
+    index = _head_of(path.with_name(f"{path.name}-shm"), _INDEX_HEAD_BYTES)
+    if not last or len(index) < _INDEX_HEAD_BYTES:
+        return False
+    return last[0].offset > WAL_HEADER_BYTES + int.from_bytes(index[16:20], sys.byteorder) * step
+
+
+def _head_of(path: Path, count: int) -> bytes:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(count)
+    return b""
+
+
+def _make(path: Path, seals: Seals) -> None:
+    """Make an empty session. It has its name only once it is whole: no crash leaves a half."""
+    rename_without_clobbering(_build(path, seals, ()), path)
     sync_folder(path.parent)
 
 
-def _build(new: Path, journal_mode: str) -> None:
-    for name in _with_sides(new):
-        name.unlink(missing_ok=True)
+def _build(path: Path, seals: Seals, rows: Iterable[Row]) -> Path:
+    """Make a session with `rows` beside `path`; return where."""
+    new = _unfinished(path)
+    if os.path.lexists(new):
+        if _is_leftover(new):
+            new.unlink()
+        else:  # somebody else's
+            new = new.with_name(f"{new.name}-{secrets.token_hex(8)}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(new, flags, 0o600))  # SQLite gives the files beside it the same permissions
     new.chmod(0o600)
-    with closing(connect(new, "rw")) as connection:
-        connection.execute(f"PRAGMA journal_mode = {journal_mode}")
-        schema.migrate(connection)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    try:
+        with closing(connect(new, "rw")) as connection:
+            connection.execute("PRAGMA journal_mode = MEMORY")  # no journal is left by a crash
+            connection.execute("PRAGMA synchronous = FULL")
+            seal_with(connection, seals)
+            schema.build(connection, sorted(rows))
+    except BaseException:
+        new.unlink()
+        raise
+    return new
+
+
+def _adopt(path: Path) -> None:
+    """Finish what a crash interrupted between setting a session aside and replacing it."""
+    new = _unfinished(path)
+    if os.path.lexists(path) or not os.path.lexists(new) or not _is_leftover(new):
+        return
+    with suppress(sqlite3.Error, SessionStoreError):
+        if new.stat().st_size and find_fault(new) is None:
+            rename_without_clobbering(new, path)
+            sync_folder(path.parent)
+
+
+def _unfinished(path: Path) -> Path:
+    # A name that nobody gives to a session of their own.
+    return path.with_name(f".{path.name}.unfinished")
+
+
+def _is_leftover(new: Path) -> bool:
+    """Check that it is an unfinished session of ours."""
+    found = new.lstat()
+    return is_plain(found) and (found.st_size == 0 or is_ours(new))
 
 
 def _make_private(path: Path) -> None:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise SessionStoreError(path, "not a regular file")
-    for name in _with_sides(path):
+    for suffix in ("", *_SIDES):
         with suppress(FileNotFoundError):
-            name.chmod(0o600)
+            path.with_name(path.name + suffix).chmod(0o600)
 
 
-def _set_aside(path: Path, only: tuple[str, ...] = ("", *_SIDES)) -> Path:
-    """Rename the file and what is beside it; return the new name."""
+def _name_aside(path: Path) -> Path:
+    """Return a name that is free, as are those of what belongs to it."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     names = (
         path.with_name(f"{path.name}.damaged-{stamp}{f'-{number}' if number else ''}")
         for number in count()
     )
-    aside = next(name for name in names if not any(map(os.path.lexists, _with_sides(name))))
-    for suffix in only:
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    sync_folder(path.parent)
-    return aside
-
-
-def _has_strange_wal(path: Path) -> bool:
-    """Whether there is a write-ahead log that SQLite would drop without a word.
-
-    A log that merely ends in the middle is what every crash leaves, and no damage.
-    """
-    try:
-        with path.with_name(f"{path.name}-wal").open("rb") as file:
-            beginning = file.read(4)
-    except FileNotFoundError:
-        return False
-    return bool(beginning) and beginning not in _WAL_MAGIC
+    return next(name for name in names if not any(map(os.path.lexists, _with_sides(name))))
 
 
 def _left_behind(path: Path) -> bool:
-    """Whether a journal with something in it is there without its file."""
+    """Check for a journal with something in it."""
     journals = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
     return any(journal.exists() and journal.stat().st_size for journal in journals)
 

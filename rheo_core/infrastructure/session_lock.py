@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import threading
 import time
 from contextlib import suppress
@@ -13,8 +14,14 @@ from pathlib import Path
 from rheo_core.domain.exceptions import InfrastructureError
 from rheo_core.domain.text import printable
 
+from .files import is_at, lock
+
 _TAKEN = {errno.EAGAIN, errno.EACCES}
-_MOST_BYTES = 4096  # of what the holder wrote about itself
+_MAX_BYTES = 4096  # of what the holder wrote about itself
+_MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
+_LOCK_BYTE = 0x40000000 + 512
+"""The byte of the session that its writer locks: the first one behind those that SQLite locks
+(sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not make the file any longer."""
 _held: set[tuple[int, int, int]] = set()  # (pid, device, inode) of the locks of this process
 _guard = threading.Lock()
 
@@ -53,12 +60,13 @@ class SessionLockedError(SessionStoreError):
 
 
 class SessionLock:
-    """A lock on the file `NAME.lock` beside the session `NAME.db`.
+    """Locks on the file `NAME.lock` beside the session `NAME.db`, and on the session itself.
 
-    It is a POSIX lock (`fcntl.lockf`), which NFS takes to the server; flock(2) may hold on this
-    machine only, without a word. The kernel drops it when the process ends, however it ends: no
-    lock is ever stale, and what the file says is for the message alone. The file stays when the
-    lock goes: where it is removed, two processes can lock two files of one name.
+    They are POSIX locks, which NFS takes to the server; flock(2) may hold on this machine only,
+    without a word. The kernel drops them when the process ends, however it ends: no lock is ever
+    stale, and what the file says is for the message alone. The file stays when the lock goes: if
+    it were removed, two processes could lock two files of one name. Somebody else may remove it;
+    the lock on the session itself keeps a second writer out all the same.
 
     POSIX locks do not keep a process from itself, and closing any descriptor of the file drops
     them. So what this process holds is noted here, and such a file is never opened again.
@@ -66,26 +74,26 @@ class SessionLock:
 
     def __init__(self, session: Path) -> None:
         self._session = session
-        self._path = session.with_name(f"{session.name.removesuffix('.db')}.lock")
+        self._path = lock_path(session)
         self._descriptor: int | None = None
+        self._database: int | None = None
         self._key: tuple[int, int, int] | None = None
 
     def acquire(self) -> None:
-        """Take the lock or fail at once.
+        """Take the locks or fail at once.
 
         Raises:
-            SessionLockedError: it is taken, by this process or another one.
+            SessionLockedError: one is taken, by this process or another one.
+            SessionStoreError: the name of the lock is taken by a file of somebody else.
             OSError: the file cannot be made, or the file system has no locks.
         """
         with _guard:
             with suppress(FileNotFoundError):
                 if _key_of(self._path.stat()) in _held:
                     raise SessionLockedError(self._session, os.getpid(), socket.gethostname())
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(self._path, flags, 0o600)
+            descriptor = self._open_locked()
             try:
-                self._lock(descriptor)
-                os.fchmod(descriptor, 0o600)
+                self.hold_session()
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -95,15 +103,55 @@ class SessionLock:
             self._key = _key_of(os.fstat(descriptor))
             _held.add(self._key)
 
+    def hold_session(self) -> None:
+        """Lock the session itself, if it is there; to be repeated when another file took its place.
+
+        Raises:
+            SessionLockedError: another writer has it.
+            OSError: it cannot be opened, or the file system has no locks.
+        """
+        if self._database is not None and not is_at(self._database, self._session):
+            os.close(self._database)
+            self._database = None
+        if self._database is None:
+            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            try:
+                self._database = os.open(self._session, flags)
+            except FileNotFoundError:
+                return
+        try:
+            lock(self._database, _LOCK_BYTE, 1)
+        except (BlockingIOError, PermissionError):
+            os.close(self._database)
+            self._database = None
+            raise SessionLockedError(self._session) from None
+
     def release(self) -> None:
-        """Give the lock back; nothing happens where it is not held."""
+        """Give the locks back; nothing happens if they are not held."""
         with _guard:
+            if self._database is not None:
+                os.close(self._database)
             if self._descriptor is not None and self._key is not None:
                 with suppress(OSError):
                     os.ftruncate(self._descriptor, 0)
                 os.close(self._descriptor)
                 _held.discard(self._key)
-            self._descriptor = self._key = None
+            self._descriptor = self._database = self._key = None
+
+    def _open_locked(self) -> int:
+        while True:
+            descriptor = open_own(self._session, self._path)
+            try:
+                self._lock(descriptor)
+                if not _is_ours(descriptor):
+                    raise SessionStoreError(self._session, foreign(self._path))
+                os.fchmod(descriptor, 0o600)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            if is_at(descriptor, self._path):
+                return descriptor
+            os.close(descriptor)  # somebody removed it between the two calls
 
     def _lock(self, descriptor: int) -> None:
         try:
@@ -112,6 +160,65 @@ class SessionLock:
             if error.errno not in _TAKEN:
                 raise
             raise SessionLockedError(self._session, *_holder(descriptor)) from None
+
+
+def lock_path(session: Path) -> Path:
+    """Return where the lock of a session is."""
+    return session.with_name(f"{session.name.removesuffix('.db')}.lock")
+
+
+def open_own(session: Path, path: Path) -> int:
+    """Open a small file of ours beside a session, or make it; nothing is written yet.
+
+    Raises:
+        SessionStoreError: something is there that cannot be ours.
+        OSError: it cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
+            raise
+        raise SessionStoreError(session, foreign(path)) from None
+    if not is_plain(os.fstat(descriptor)):
+        os.close(descriptor)
+        raise SessionStoreError(session, foreign(path))
+    return descriptor
+
+
+def is_plain(file: os.stat_result) -> bool:
+    """Check that it is a regular file without another name."""
+    return stat.S_ISREG(file.st_mode) and file.st_nlink <= 1
+
+
+def foreign(path: Path) -> str:
+    """Say that a name is taken."""
+    return f"{printable(str(path))} is in the way: it is not a file of the session; move it away"
+
+
+def find_foreign_lock(session: Path) -> str | None:
+    """Say what is wrong with the file at the name of the lock; None if nothing is."""
+    path = lock_path(session)
+    with _guard, suppress(FileNotFoundError):
+        found = path.lstat()
+        if _key_of(found) in _held:
+            return None
+        if not is_plain(found):
+            return foreign(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return None if _is_ours(descriptor) else foreign(path)
+        finally:
+            os.close(descriptor)
+    return None
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Check the content of a lock: of the three marks, flipped bits may cost one."""
+    content = os.pread(descriptor, _MAX_BYTES + 1, 0)
+    found = sum(mark in content for mark in _MARKS)
+    return not content or (len(content) <= _MAX_BYTES and found >= len(_MARKS) - 1)
 
 
 def _key_of(file: os.stat_result) -> tuple[int, int, int]:
@@ -129,7 +236,7 @@ def _introduce(descriptor: int) -> None:
 def _holder(descriptor: int) -> tuple[int | None, str | None, float | None]:
     """The pid, the host and the time that the holder wrote; None for what it did not."""
     try:
-        holder = json.loads(os.pread(descriptor, _MOST_BYTES, 0))
+        holder = json.loads(os.pread(descriptor, _MAX_BYTES, 0))
         return int(holder["pid"]), str(holder["host"]), float(holder["since"])
     except (ValueError, KeyError, TypeError, OverflowError):
         return None, None, None

@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.file_config import STORED, FileConfig
+from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.request_options import REVEAL
 from rheo_core.tracking.record import DownloadRecord, Tries
 
-from .session_schema import StoredDownload
+from .session_schema import Proof, StoredDownload
+
+_NO_TRIES = Tries()  # one for all: most of a long list has none
 
 
 def to_stored(record: DownloadRecord) -> StoredDownload:
@@ -18,7 +22,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     status = record.status
     is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
     is_settled = status.is_terminal or is_paused
-    tries = record.tried or Tries()
+    tries = record.tried or _NO_TRIES
     validation = tries.validation
     return StoredDownload(
         id=record.id,
@@ -65,16 +69,20 @@ def _to_keep(record: DownloadRecord) -> FileConfig:
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:
-    """The download of a row.
+    """Return the download of a row.
 
-    Its id is that of its config, which the rest of the engine goes by; it differs from the row's
-    only where another version made its ids differently.
+    Its id is that of its config, which the rest of the engine goes by. It differs from the row's
+    only if another rule made that one, or if the history has taken the secrets out of its URL.
 
     Raises:
-        ValueError: the row does not make sense (pydantic's ValidationError is one).
+        ValueError, OverflowError: the row does not make sense (pydantic's ValidationError is one).
     """
+    if row.proof is Proof.INTACT:
+        return _from_outside(row)
     # Of fields that another version knows nothing is lost but they themselves.
     config = FileConfig.model_validate_json(row.config, extra="ignore", context=STORED)
+    if row.id != config.id and row.id_rule == ID_RULE and row.listed:
+        raise ValueError("the id is not that of its URL")
     tries = Tries(
         attempt=row.attempt,
         max_attempts=row.max_attempts,
@@ -101,8 +109,41 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         finished_at=row.finished_at,
         destination=None if row.destination is None else Path(row.destination),
         listed=bool(row.listed),
-        tried=None if tries == Tries() else tries,
+        tried=None if tries == _NO_TRIES else tries,
     )
+
+
+_LAST_TIME = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
+_CHOICES_OF_LISTS = frozenset(
+    (
+        *("url", "mirrors", "filename", "destination_subdir", "priority", "size_bytes"),
+        *("size_human", "type", "description", "hash_config", "pieces", "sidecar"),
+        *("timeout", "start_at", "speed_limit", "headers"),
+    )
+)
+
+
+def _from_outside(row: StoredDownload) -> DownloadRecord:
+    """Return the download of a row that somebody else wrote: no more than a list may ask for.
+
+    It says what is downloaded. It does not say where to, what may be replaced, how the requests
+    travel, or how far it is.
+    """
+    asked = from_json(row.config)
+    config = FileConfig.model_validate(
+        {name: value for name, value in asked.items() if name in _CHOICES_OF_LISTS}
+    )
+    if not all(0 <= time <= _LAST_TIME for time in (row.added_at, row.finished_at or 0.0)):
+        raise ValueError("a time that no clock shows")
+    record = DownloadRecord.of(config, row.added_at)
+    record.priority = max(row.priority, 1)
+    record.rank = row.exact_rank()
+    float(record.rank)  # OverflowError: the screen could not sort by it
+    status = DownloadStatus(row.status)
+    is_settled = status.is_terminal or status is DownloadStatus.PAUSED
+    record.status = status if is_settled else DownloadStatus.QUEUED
+    record.finished_at, record.listed = row.finished_at, bool(row.listed)
+    return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +153,24 @@ class FoundRecords:
     records: list[DownloadRecord]
     renamed: list[tuple[str, DownloadRecord]]  # the old id, and the record with its new one
     unreadable: list[str]  # ids
+    foreign: list[DownloadRecord]  # those of `records` that somebody else wrote
 
 
 def records_of(rows: Iterable[StoredDownload]) -> FoundRecords:
     """The downloads of `rows`, in their order, without those that make no sense."""
-    found = FoundRecords([], [], [])
+    found = FoundRecords([], [], [], [])
     for row in rows:
+        if row.proof is Proof.DAMAGED:
+            found.unreadable.append(row.id)
+            continue
         try:
             record = to_record(row)
-        except (ValueError, TypeError, ArithmeticError):
+        except (ValueError, TypeError, ArithmeticError, AttributeError):
             found.unreadable.append(row.id)
             continue
         found.records.append(record)
+        if row.proof is Proof.INTACT:
+            found.foreign.append(record)
         if record.id != row.id:
             found.renamed.append((row.id, record))
     return found

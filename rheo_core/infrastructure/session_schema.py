@@ -1,12 +1,24 @@
 """What a session file holds, and how files of earlier versions become files of this one."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
 
+from rheo_core.domain.file_config import ID_RULE
+
 APPLICATION_ID = 0x5268656F
 """Marks a file as a session: "Rheo" in ASCII, at byte 68 of the file."""
+
+
+class Proof(Enum):
+    """What the seal of a row says about it."""
+
+    OURS = "ours"  # written with our key, and unchanged since
+    INTACT = "intact"  # unchanged, but written without our key: by another user or a stranger
+    DAMAGED = "damaged"
 
 
 class StoredDownload(NamedTuple):
@@ -37,6 +49,8 @@ class StoredDownload(NamedTuple):
     elapsed: float = 0.0  # spent in ended attempts
     transferred: int = 0  # over the network, repeated bytes included
     listed: bool = True  # an ended one that is not is history
+    id_rule: int = ID_RULE  # the rule that made the id; 0: made before rules had numbers
+    proof: Proof = Proof.OURS  # of the row as it was read; not stored
 
     def exact_rank(self) -> int | Fraction:
         """The rank as a number.
@@ -47,19 +61,44 @@ class StoredDownload(NamedTuple):
         return Fraction(self.rank) if "/" in self.rank else int(self.rank)
 
 
-COLUMNS = StoredDownload._fields
-_NAMES = ", ".join(COLUMNS)
+COLUMNS = tuple(name for name in StoredDownload._fields if name != "proof")
+_REAL = ("added_at", "started_at", "finished_at", "elapsed")
+_INTEGER = (
+    *("priority", "bytes_downloaded", "total_bytes", "attempt", "failures", "max_attempts"),
+    *("transferred", "listed", "id_rule"),
+)
+_NULLABLE = {"started_at", "finished_at", "total_bytes", "destination", "error", "validation"}
+REALS = frozenset(map(COLUMNS.index, _REAL))
+INTEGERS = frozenset(map(COLUMNS.index, _INTEGER))
+DESTINATION = COLUMNS.index("destination")
+TEXTS = frozenset(range(len(COLUMNS))) - REALS - INTEGERS - {DESTINATION}
+_NAMES = ", ".join((*COLUMNS, "seal"))
+
+_TYPES = tuple(
+    (int if index in INTEGERS else float if index in REALS else str if index in TEXTS else bytes,)
+    + ((type(None),) if name in _NULLABLE else ())
+    for index, name in enumerate(COLUMNS)
+)
 
 ENDED_AT = "COALESCE(finished_at, added_at)"
 
 SELECT = f"SELECT {_NAMES} FROM downloads"
 UPSERT = (
-    f"INSERT INTO downloads ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS)}"
+    f"INSERT INTO downloads ({_NAMES}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "
+    "ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS, "seal"))
 )
 
 Migration = Callable[[sqlite3.Connection], object]
 """Takes a file from one version to the next, inside a transaction that is not its own."""
+
+
+SEAL_ALL = "UPDATE downloads SET seal = seal_download({})".format(
+    ", ".join(
+        f"CAST({name} AS BLOB)" if index in TEXTS else name for index, name in enumerate(COLUMNS)
+    )
+)
+"""For a migration that changes rows; `seal_download` is a function of the connection."""
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -98,13 +137,70 @@ def _keep_history(connection: sqlite3.Connection) -> None:
     connection.execute(f"CREATE INDEX by_end ON downloads ({ENDED_AT} DESC, id)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history)
+def _seal_rows(connection: sqlite3.Connection) -> None:
+    """Give every row a seal, and the file a tally of what was written to it.
+
+    `seal_download` and `seal_tally` are functions of the connection, which has the key.
+    """
+    connection.execute("ALTER TABLE downloads ADD COLUMN id_rule INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE downloads ADD COLUMN seal BLOB NOT NULL DEFAULT x''")
+    connection.execute(SEAL_ALL)
+    connection.execute(
+        """
+        CREATE TABLE tally (
+            session BLOB NOT NULL,
+            commits INTEGER NOT NULL,
+            downloads INTEGER NOT NULL,
+            seal BLOB NOT NULL
+        )
+        """
+    )
+    connection.execute("INSERT INTO tally SELECT randomblob(8), 0, count(*), x'' FROM downloads")
+    connection.execute("UPDATE tally SET seal = seal_tally(session, commits, downloads)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history, _seal_rows)
 """Number n (from 0) takes version n to n + 1. What was released is never edited, only added to."""
+
+
+def is_typed(values: Sequence[object]) -> bool:
+    """Check that the values of a row have the types of its columns."""
+    return all(map(isinstance, values, _TYPES))
+
+
+def is_of_layout(connection: sqlite3.Connection, version: int) -> bool:
+    """Check that the open file has the tables and indexes of this version, and nothing else.
+
+    A trigger could change what is written; a column with a damaged type would.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        for name in ("seal_download", "seal_tally"):
+            model.create_function(name, -1, lambda *_: b"")
+        for step in MIGRATIONS[:version]:
+            step(model)
+        return _schema_of(connection) == _schema_of(model)
+
+
+def _schema_of(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return sorted((name, " ".join(sql.split())) for name, sql in rows)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
     """The version of the open file; 0 for one without tables."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def build(connection: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
+    """Make an empty file a session with these rows, as one change."""
+    connection.execute("BEGIN IMMEDIATE")
+    for step in MIGRATIONS:
+        step(connection)
+    connection.executemany(UPSERT, rows)
+    connection.execute("UPDATE tally SET downloads = (SELECT count(*) FROM downloads)")
+    connection.execute("UPDATE tally SET seal = seal_tally(session, commits, downloads)")
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("COMMIT")
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] | None = None) -> None:

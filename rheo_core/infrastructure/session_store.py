@@ -7,10 +7,11 @@ that a thousand downloads cost as many syncs as one.
 """
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,10 +23,14 @@ from rheo_core.domain.text import printable
 from . import session_files as files
 from . import session_schema as schema
 from .session_lock import SessionLock, SessionLockedError, SessionStoreError
-from .session_schema import StoredDownload
+from .session_schema import Proof, StoredDownload
+from .session_seal import Seals, seal_with
+from .session_tally import Tally, TallyNote, read_tally
+from .state_key import load_key, state_folder
 
 __all__ = [
     "OpenedSession",
+    "Proof",
     "SessionLockedError",
     "SessionStore",
     "SessionStoreError",
@@ -33,13 +38,15 @@ __all__ = [
     "check_place",
 ]
 
+_log = logging.getLogger(__name__)
+
 _SETTINGS = (
     "synchronous = FULL",
     "fullfsync = ON",  # macOS: fsync alone leaves the data in the drive's cache
     "secure_delete = ON",  # URLs may hold passwords: what was removed does not linger in the file
     "journal_size_limit = 4000000",  # bytes kept of the log once it has been copied into the file
+    "temp_store = MEMORY",
 )
-_GREATEST = 2**63 - 1  # what an integer column can hold
 _MATCHES = "(:text = '' OR tells(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
 _ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
 _SEARCH = (
@@ -49,28 +56,38 @@ _SEARCH = (
 
 
 class SessionStore:
-    """Every method blocks; threads that call at the same time wait for each other.
+    """One open session.
+
+    Every method blocks; threads that call at the same time wait for each other.
 
     Every method raises `SessionStoreError` where the file cannot be read or written; what it held
     before is then still there.
     """
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, lock: SessionLock | None
+        self,
+        path: Path,
+        seals: Seals,
+        lock: SessionLock | None = None,
+        note: TallyNote | None = None,
     ) -> None:
         """Use `open`."""
         self._path = path
-        self._connection = connection
+        self._seals = seals
         self._lock = lock
+        self._note = note
         self._guard = threading.Lock()
-        connection.create_function("tells", 3, _tells, deterministic=True)
+        self._tally = self._counted = Tally(b"", 0, 0)  # that of the file, and the next one
+        self._loaded: list[StoredDownload] | None = None  # by `open`, until something is written
+        self._connection = self._connect()
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "OpenedSession":
         """Open the session at `path`, or begin one.
 
-        The folder is made (0700) where it is missing; the files are for the user alone (0600). A
-        file that is damaged, empty, foreign or of a newer version is set aside and told of.
+        The folder is created (0700) if it is missing; the files are for the user alone (0600). A
+        damaged session is set aside, and one with all rows that could be read takes its place. A
+        file that is not a session of ours is never moved, replaced or written.
 
         Args:
             path: the file, such as `session.db`.
@@ -78,8 +95,8 @@ class SessionStore:
 
         Raises:
             SessionLockedError: another process has it open for writing.
-            SessionStoreError: it can be neither read nor made; `read_only` where it is missing or
-                of no use.
+            SessionStoreError: it can be neither read nor made, is not a session, or is one of a
+                newer version; with `read_only`, it is missing or damaged.
         """
         path = path.resolve()  # by whatever name: one session, one lock
         with _named_errors(path):
@@ -88,40 +105,96 @@ class SessionStore:
     @classmethod
     def _open_writing(cls, path: Path) -> "OpenedSession":
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = SessionLock(path)
-        lock.acquire()
-        try:
-            problems = files.prepare(path)
-            connection = files.connect(path, "rw")
-            try:
-                for setting in _SETTINGS:
-                    connection.execute(f"PRAGMA {setting}")
-                schema.migrate(connection)
-            except BaseException:
-                connection.close()
-                raise
-        except BaseException:
-            lock.release()
-            raise
-        return OpenedSession(cls(path, connection, lock), problems)
+        files.check_files(path)
+        seals = _seals_for(path)
+        with ExitStack() as opened:
+            lock = SessionLock(path)
+            lock.acquire()
+            opened.callback(lock.release)
+            note = TallyNote(path)
+            opened.callback(note.close)
+            problems = files.prepare(path, seals, note.read())
+            store = cls(path, seals, lock, note)
+            opened.callback(store.close)
+            problems += store._check_rows()
+            opened.pop_all()
+        return OpenedSession(store, problems)
 
     @classmethod
     def _open_reading(cls, path: Path) -> "OpenedSession":
         fault = files.find_fault(path)
-        connection = files.connect(path, "ro")
-        if fault is None and schema.version_of(connection) < len(schema.MIGRATIONS):
-            fault = "came from an older version of this program"
+        store = cls(path, _seals_for(path))
+        if fault is None and schema.version_of(store._connection) < len(schema.MIGRATIONS):
+            fault = "comes from an older version of this program"
         if fault is not None:
-            connection.close()
+            store.close()
             raise SessionStoreError(path, f"cannot be read: it {fault}")
-        return OpenedSession(cls(path, connection, None), ())
+        return OpenedSession(store, ())
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file, bring it to this version, and take its tally, unless it is only read."""
+        connection = files.connect(self._path, "ro" if self._lock is None else "rw")
+        try:
+            connection.create_function("tells", 3, _tells, deterministic=True)
+            if self._lock is not None:
+                seal_with(connection, self._seals)
+                _choose_journal(connection)
+                for setting in _SETTINGS:
+                    connection.execute(f"PRAGMA {setting}")
+                schema.migrate(connection)
+                tally = read_tally(connection, self._seals)
+                if tally is None:  # it was there when the file was judged
+                    raise sqlite3.DatabaseError("its tally is damaged")
+                self._tally = tally
+                # Where locks belong to the process, closing the files that were judged dropped it.
+                self._lock.hold_session()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check_rows(self) -> tuple[str, ...]:
+        """Read all rows before anything is written; replace a file of which some are damaged.
+
+        Returns:
+            A sentence for the user if there are some; it names the copy that is kept.
+        """
+        problems: tuple[str, ...] = ()
+        rows, damaged = self._read()
+        if damaged:
+            self._connection.close()
+            known = self._note.read() if self._note else None
+            problems = (files.mend(self._path, self._seals, known, "has damaged rows"),)
+            self._connection = self._connect()
+            rows, _ = self._read()
+        self._loaded = rows
+        _empty_log(self._connection)  # what a crash left in it holds copies of what was removed
+        return problems
 
     def load(self) -> list[StoredDownload]:
-        """The list, in the order in which the queue runs; ended downloads at their old place."""
-        with self._reading() as connection:
-            rows = list(map(_row, connection.execute(f"{schema.SELECT} WHERE listed = 1")))
-        rows.sort(key=_queue_order)
+        """Return the list in the order in which the queue runs; ended downloads at their old place.
+
+        Damaged rows come last. The writer meets none: `open` saw to that.
+        """
+        with self._reading():
+            rows, self._loaded = self._loaded, None
+            if rows is None:
+                sound, damaged = self._read()
+                rows = sound + damaged
         return rows
+
+    def _read(self) -> tuple[list[StoredDownload], list[StoredDownload]]:
+        """Return the list, and all damaged rows, those of the history too."""
+        rows: list[StoredDownload] = []
+        damaged: list[StoredDownload] = []
+        for values in self._connection.execute(schema.SELECT):
+            row = self._seals.to_download(values)
+            if row.proof is Proof.DAMAGED:
+                damaged.append(row)
+            elif row.listed:
+                rows.append(row)
+        rows.sort(key=_queue_order)
+        return rows, damaged
 
     def save(self, downloads: Iterable[StoredDownload]) -> None:
         """Write downloads, replacing those of the same id; all of them or none.
@@ -133,16 +206,18 @@ class SessionStore:
     def write(self, saved: Iterable[StoredDownload], deleted: Iterable[str]) -> None:
         """Take out `deleted` (unknown ids do not matter), then write `saved`, as one change."""
         with self._writing() as connection:
-            connection.executemany(
+            gone = connection.executemany(
                 "DELETE FROM downloads WHERE id = ?", ((id_,) for id_ in deleted)
-            )
-            connection.executemany(schema.UPSERT, map(_parameters, saved))
+            ).rowcount
+            before = _last_row(connection)
+            connection.executemany(schema.UPSERT, map(self._seals.to_values, saved))
+            self._count(connection, _last_row(connection) - before - gone)
 
     def find(self, download_id: str) -> StoredDownload | None:
         """The download with this id, listed or not; None where unknown."""
         with self._reading() as connection:
             rows = connection.execute(f"{schema.SELECT} WHERE id = ?", (download_id,))
-            return next(map(_row, rows), None)
+            return next(self._sound(rows), None)
 
     def search(self, text: str, limit: int, offset: int = 0) -> list[StoredDownload]:
         """Ended downloads, listed or not, that match `text`; those that ended last come first.
@@ -156,7 +231,7 @@ class SessionStore:
             rows = connection.execute(
                 _SEARCH, {"text": text.casefold(), "limit": limit, "offset": offset}
             )
-            return list(map(_row, rows))
+            return list(self._sound(rows))
 
     def forget(
         self, ids: Iterable[str] | None = None, *, text: str = "", ended_before: float | None = None
@@ -171,7 +246,7 @@ class SessionStore:
             ended_before: it ended before this time, seconds since the epoch; None for any time.
         """
         with self._writing() as connection:
-            return connection.execute(
+            count = connection.execute(
                 f"DELETE FROM downloads WHERE NOT listed AND {_ENDED} AND {_MATCHES} "
                 "AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids))) "
                 f"AND (:before IS NULL OR {schema.ENDED_AT} < :before)",
@@ -181,6 +256,17 @@ class SessionStore:
                     "before": ended_before,
                 },
             ).rowcount
+            self._count(connection, -count)
+            return count
+
+    def empty_log(self) -> bool:
+        """Copy the write-ahead log into the file and cut it to nothing; False: a reader is busy.
+
+        The log holds every row as it was at each change. So what was taken out of a row, such as
+        a password, is on the disk until then.
+        """
+        with self._reading() as connection:
+            return _empty_log(connection)
 
     def version(self) -> int:
         """A number that is another one once another process has written."""
@@ -190,9 +276,12 @@ class SessionStore:
     def close(self) -> None:
         """Let go of the file and the lock; nothing happens the second time."""
         with self._guard, _named_errors(self._path):
+            self._loaded = None
             try:
                 self._connection.close()
             finally:
+                if self._note is not None:
+                    self._note.close()
                 if self._lock is not None:
                     self._lock.release()
 
@@ -205,15 +294,34 @@ class SessionStore:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
         with self._guard, _named_errors(self._path):
+            self._loaded = None
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
                 connection.execute("COMMIT")
+                self._tally = self._counted
+                if self._note is not None:
+                    self._note.write(self._tally)
             except BaseException:
                 if connection.in_transaction:  # a full disk may have ended it already
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                 raise
+
+    def _count(self, connection: sqlite3.Connection, more: int) -> None:
+        """Note in the file that there is one more commit, and so many more rows."""
+        tally = self._tally
+        self._counted = tally._replace(
+            commits=tally.commits + 1, downloads=max(tally.downloads + more, 0)
+        )
+        connection.execute(
+            "UPDATE tally SET commits = ?, downloads = ?, seal = ?",
+            (*self._counted[1:], self._seals.make(self._counted)),
+        )
+
+    def _sound(self, rows: Iterable[Sequence[Any]]) -> Iterator[StoredDownload]:
+        found = (self._seals.to_download(values) for values in rows)
+        return (row for row in found if row.proof is not Proof.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +333,48 @@ class OpenedSession:
 
 
 def check_place(path: Path) -> None:
-    """Look whether a session is or can be at `path`, as someone typed it; nothing is changed.
+    """Check that a session is or can be at `path`, as someone typed it; change nothing.
 
     Raises:
-        SessionStoreError: `SessionStore.open` would set the file there aside, or make folders.
+        SessionStoreError: `SessionStore.open` would refuse the file there, or make folders.
     """
     path = path.resolve()
     with _named_errors(path):
         if not path.parent.is_dir():
             raise SessionStoreError(path, "its folder does not exist")
-        if path.exists() and (fault := files.find_fault(path)):
-            raise SessionStoreError(path, f"cannot be used: it {fault}")
+        files.check_ours(path, _seals_for(path))
+
+
+def _seals_for(path: Path) -> Seals:
+    try:
+        key = load_key(state_folder())
+    except OSError as error:  # such as a home that is read-only: the session may be elsewhere
+        _log.warning("no key can be kept: %s", printable(str(error)))
+        key = b""
+    return Seals(key, owns_unsealed=path == files.own_path())
+
+
+def _choose_journal(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError:
+        # Some network file systems agree to a write-ahead log and then cannot share memory for it.
+        connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")  # nobody's `add` waits for a reader
+    try:
+        is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
+    return not is_busy
+
+
+def _last_row(connection: sqlite3.Connection) -> int:
+    """Return the greatest rowid; a new row has the next one, so that rows need not be counted."""
+    return connection.execute("SELECT max(rowid) FROM downloads").fetchone()[0] or 0
 
 
 def _tells(name: bytes, config: bytes, wanted: str) -> bool:
@@ -251,35 +390,9 @@ def _tells(name: bytes, config: bytes, wanted: str) -> bool:
         values = json.loads(config)
         urls = (values["url"], values.get("fetch_url") or "")
         return any(wanted in url.casefold() for url in urls)
-    except (ValueError, KeyError, TypeError, AttributeError):  # damaged; no reason to find nothing
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # Damaged, or made up; no reason to find nothing.
         return False
-
-
-def _parameters(download: StoredDownload) -> Sequence[Any]:
-    values: list[Any] = list(download)
-    values[_DESTINATION] = _encode(download.destination)
-    for index in _INTEGERS:  # servers may claim any size
-        values[index] = values[index] and min(values[index], _GREATEST)
-    return values
-
-
-_DESTINATION = schema.COLUMNS.index("destination")
-_INTEGERS = tuple(map(schema.COLUMNS.index, ("priority", "total_bytes")))
-
-
-def _row(values: Sequence[Any]) -> StoredDownload:
-    row = list(values)
-    row[_DESTINATION] = _decode(row[_DESTINATION])
-    return StoredDownload(*row)
-
-
-def _encode(path: str | None) -> bytes | None:
-    """A path as bytes: what the system calls a path need not be text."""
-    return None if path is None else path.encode(errors="surrogateescape")
-
-
-def _decode(path: bytes | None) -> str | None:
-    return path.decode(errors="surrogateescape") if isinstance(path, bytes) else path
 
 
 def _queue_order(download: StoredDownload) -> tuple[int, int | Fraction, str]:

@@ -84,7 +84,7 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
 ) -> None:
     """Between the opening and the lock its owner finished: what was opened is the final file."""
     final, part = tmp_path / "a", PartFile(tmp_path / "a", "source")
-    lock = files._lock
+    lock = files.lock
 
     def commit_then_lock(descriptor: int) -> None:
         if not final.exists():
@@ -92,7 +92,7 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
             part.path.rename(final)
         lock(descriptor)
 
-    monkeypatch.setattr(files, "_lock", commit_then_lock)
+    monkeypatch.setattr(files, "lock", commit_then_lock)
     part.open()
     part.write(0, b"other")
     assert final.read_bytes() == b"whole"

@@ -28,6 +28,8 @@ from rheo_core.domain import (
 from rheo_core.downloads import session as module
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_rows import records_of, to_record, to_stored
+from rheo_core.infrastructure.session_schema import COLUMNS
+from rheo_core.infrastructure.session_seal import Seals
 from rheo_core.infrastructure.session_store import (
     SessionLockedError,
     SessionStore,
@@ -447,22 +449,182 @@ class TestProblems:
         assert on_disk(path) == {"file-1": "queued"}
 
     async def test_rows_without_sense_are_left_out_and_stay(self, path: Path) -> None:
-        async with opened(path) as session:
-            await session.save_now([download(number) for number in range(5)])
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("UPDATE downloads SET config = '{' WHERE name = 'file-1'")
-        connection.execute("UPDATE downloads SET status = 'flying' WHERE name = 'file-2'")
-        connection.execute("UPDATE downloads SET rank = '1/0' WHERE name = 'file-3'")
-        connection.close()
+        rows = [to_stored(download(number)) for number in range(6)]
+        rows[1] = rows[1]._replace(config="{")
+        rows[2] = rows[2]._replace(status="flying")
+        rows[3] = rows[3]._replace(rank="1/0")
+        rows[5] = rows[5]._replace(id="0" * 16)  # under the same rule
+        store = SessionStore.open(path).store
+        store.save(rows)
+        store.close()
         told: list[str] = []
         async with opened(path, on_problem=told.append) as session:
             assert [record.name for record in await session.restore()] == ["file-0", "file-4"]
-        assert len(told) == 1 and told[0].startswith("3 of 5 downloads")
-        assert len(on_disk(path)) == 5
+        assert len(told) == 1 and told[0].startswith("4 of 6 downloads")
+        assert len(on_disk(path)) == 6
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            """config = '{"url":"https://example.org/fileX1"}'""",
+            "config = json_set(config, '$.mirrors', json_array('https://example.net/x'))",
+            "destination = CAST('/etc/passwd' AS BLOB)",
+            "destination = '/tmp/x'",
+            "status = 'flying'",
+            "priority = priority + 1",
+            "priority = 'high'",
+            "rank = '1/0'",
+            "total_bytes = 12345678901234567890",
+            "total_bytes = 12",
+            "added_at = 'yesterday'",
+            "name = x'ff00'",
+            "name = CAST(x'ff00' AS TEXT)",
+            "listed = 0",
+            "id = 'nonsense'",
+            "id_rule = 0",
+            "seal = NULL",
+            "seal = x''",
+            "seal = 'text'",
+            "seal = zeroblob(16)",
+        ],
+    )
+    async def test_a_row_that_was_changed_is_kept_in_a_copy_only(
+        self, path: Path, change: str
+    ) -> None:
+        async with opened(path) as session:
+            await session.save_now([download(number) for number in range(5)])
+        before = on_disk(path)
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        if "NULL" in change:  # what no statement can do, damage can
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '')")
+            connection.close()
+            connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute(f"UPDATE downloads SET {change} WHERE name = 'file-1'")
+        connection.close()
+        damaged = path.read_bytes()
+        told: list[str] = []
+        session = Session(path, told.append)
+        told += await session.open()
+        try:
+            names = {record.name for record in await session.restore()}
+        finally:
+            await session.close()
+        assert names == before.keys() - {"file-1"} == on_disk(path).keys()
+        (sentence,) = told
+        assert "4 of its 5 downloads were saved" in sentence
+        (aside,) = path.parent.glob("*.damaged-*[0-9Z]")
+        assert str(aside) in sentence
+        assert aside.read_bytes() == damaged
+        async with opened(path, on_problem=told.append) as session:  # it is told once
+            assert len(await session.restore()) == 4
+        assert len(told) == 1
+
+    async def test_what_somebody_else_wrote_is_no_more_than_a_list(
+        self, path: Path, state_home: Path
+    ) -> None:
+        config = FileConfig(
+            url="https://example.org/file-1",
+            filename="a",
+            destination_subdir="b",
+            file_exists_strategy=FileExistsStrategy.OVERWRITE,
+            request={"proxy": "http://evil:3128", "netrc": True},  # type: ignore[arg-type]
+        )
+        written = DownloadRecord.of(config)
+        written.rank, written.priority = 7, 3
+        written.destination, written.final_name = Path("/root/.ssh/authorized_keys"), "x"
+        written.bytes_downloaded = 10
+        async with opened(path) as session:
+            await session.save_now([written, download(2)])
+        (state_home / "rheo" / "key").unlink()
+        told: list[str] = []
+        for _ in range(2):
+            async with opened(path, on_problem=told.append) as session:
+                first, second = await session.restore()
+            assert second.name == "file-2"
+            expected = FileConfig(
+                url="https://example.org/file-1", filename="a", destination_subdir="b"
+            )
+            assert first.config == expected
+            assert (first.destination, first.final_name, first.bytes_downloaded) == (None, None, 0)
+            assert (first.rank, first.priority) == (7, 3)
+        assert len(told) == 1 and told[0].startswith("2 of 2 downloads")
+
+    async def test_absurd_values_of_somebody_else_are_left_out(
+        self, path: Path, state_home: Path
+    ) -> None:
+        rows = [to_stored(download(number)) for number in range(7)]
+        rows[1] = rows[1]._replace(rank="9" * 400)
+        rows[2] = rows[2]._replace(added_at=float("inf"))
+        rows[3] = rows[3]._replace(finished_at=-1.0)
+        rows[4] = rows[4]._replace(config="[" * 10_000)
+        rows[5] = rows[5]._replace(config='{"url": {"url": 1}}')
+        rows[6] = rows[6]._replace(status="in_progress", priority=-5, config='{"url":"http://a/b"}')
+        store = SessionStore.open(path).store
+        store.save(rows)
+        store._connection.execute("UPDATE tally SET commits = 9223372036854775807")
+        store.close()
+        (state_home / "rheo" / "key").unlink()
+        told: list[str] = []
+        session = Session(path, told.append)
+        told += await session.open()
+        found = await session.restore()
+        await session.save_now([download(8)])
+        assert {record.name for record in found} == {"file-0", "b"}
+        assert {record.status for record in found} == {DownloadStatus.QUEUED}
+        assert {record.priority for record in found} == {1}
+        [record.snapshot() for record in found]
+        await session.close()
+        assert any("5 of 7 downloads" in sentence for sentence in told)
+
+    async def test_a_reader_leaves_damaged_rows_out_and_changes_nothing(self, path: Path) -> None:
+        async with opened(path) as session:
+            await session.save_now([download(number) for number in range(3)])
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("UPDATE downloads SET priority = 7 WHERE name = 'file-1'")
+        connection.close()
+        before = path.read_bytes()
+        told: list[str] = []
+        session = Session(path, told.append)
+        assert await session.open(read_only=True) == ()
+        assert [record.name for record in await session.restore()] == ["file-0", "file-2"]
+        assert await session.find(download(1).id) is None
+        await session.close()
+        assert told[0].startswith("1 of 3 downloads")
+        assert path.read_bytes() == before
+
+    async def test_a_list_that_somebody_else_made_up(self, path: Path, state_home: Path) -> None:
+        """Each row has a right checksum and wrong types."""
+        seals = Seals(b"theirs", owns_unsealed=False)
+        async with opened(path) as session:
+            await session.save_now([download(number) for number in range(9)])
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '')")
+        connection.close()
+        connection = sqlite3.connect(path, isolation_level=None)
+        rows = connection.execute("SELECT * FROM downloads ORDER BY name").fetchall()
+        wrong = {"rank": None, "priority": "high", "added_at": b"", "config": 7, "status": b"x"}
+        for row, (name, value) in zip(rows, wrong.items(), strict=False):
+            values = list(row[:-1])
+            values[COLUMNS.index(name)] = value
+            connection.execute(
+                f"UPDATE downloads SET {name} = ?, seal = ? WHERE id = ?",
+                (value, seals.make(values), row[0]),
+            )
+        connection.close()
+        session = Session(path, on_problem=(told := []).append)
+        told += await session.open()
+        assert [record.name for record in await session.restore()] == [
+            f"file-{number}" for number in range(5, 9)
+        ]
+        await session.close()
+        assert len(told) == 1 and "4 of its 9 downloads were saved" in told[0]
 
     async def test_an_id_of_another_version_becomes_ours(self, path: Path) -> None:
         store = SessionStore.open(path).store
-        store.save([to_stored(download(1))._replace(id="0" * 16)])
+        store.save([to_stored(download(1))._replace(id="0" * 16, id_rule=0)])
         store.close()
         assert (await content(path))["file-1"].id == download(1).id
         connection = sqlite3.connect(path)
@@ -480,11 +642,13 @@ class TestProblems:
             assert (again := await session.find(found.id)) and again.config == ended.config
             assert await session.forget([found.id]) == 1
 
-    async def test_a_damaged_file_is_told_of(self, path: Path) -> None:
+    async def test_a_damaged_file_is_told_of(self, state_home: Path) -> None:
+        path = state_home / "rheo" / "session.db"
+        path.parent.mkdir()
         path.write_bytes(b"not a session")
         session = Session(path)
         (problem,) = await session.open()
-        assert "set aside" in problem
+        assert "an empty one was begun. The damaged one is kept as" in problem
         assert await session.restore() == []
         await session.close()
 
@@ -527,4 +691,4 @@ def test_rows_of_other_versions_are_read(
     (record,) = found.records
     assert (record.config.url, record.config.filename) == ("http://x/a", "b")
     assert mirrors is None or record.config.mirrors == mirrors
-    assert len(record.config.mirrors) <= 64
+    assert len(record.config.mirrors) <= 16

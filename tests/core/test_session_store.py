@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from rheo_core.domain import FileConfig
 from rheo_core.infrastructure import session_files, session_schema, session_store
 from rheo_core.infrastructure.session_store import (
+    Proof,
     SessionLockedError,
     SessionStore,
     SessionStoreError,
@@ -252,7 +254,11 @@ class TestHistory:
 
     def test_search_does_not_mind_a_damaged_row(self, store: SessionStore) -> None:
         store.save(
-            [ended(7, 70.0, config="{ubuntu"), ended(8, 80.0, config='["ubuntu"]', name="\\")]
+            [
+                ended(7, 70.0, config="{ubuntu"),
+                ended(8, 80.0, config='["ubuntu"]', name="\\"),
+                ended(9, 90.0, config="[" * 10_000 + "ubuntu"),
+            ]
         )
         assert [int(download.id, 16) for download in store.search("ubuntu", 10)] == [4, 2]
 
@@ -303,7 +309,8 @@ sys.stdin.read()
             assert process.stdout.readline() == "saved\n"
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         assert modes == dict.fromkeys(
-            ["session.db", "session.db-wal", "session.db-shm", "session.lock"], 0o600
+            ["session.db", "session.db-wal", "session.db-shm", "session.lock", "session.tally"],
+            0o600,
         )
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -356,12 +363,23 @@ for number in range(int(sys.argv[2]), 10**9):
         log.write_bytes(log.read_bytes()[:-5000])
         assert content(path) == [1]
 
-    def test_a_half_made_session_is_made_again(self, path: Path) -> None:
-        path.parent.mkdir()
-        for suffix in ("", "-wal", "-journal"):
-            Path(f"{path}.new{suffix}").write_bytes(b"half")
+    @pytest.mark.parametrize("is_ours", [True, False])
+    def test_a_half_made_session_is_made_again(self, path: Path, is_ours: bool) -> None:
+        with opened(path):
+            pass
+        head = path.read_bytes()[:72] if is_ours else b"half"
+        path.unlink()
+        new = path.with_name(".session.db.unfinished")
+        new.write_bytes(head + b"half")
         assert content(path) == []
-        assert sorted(file.name for file in path.parent.iterdir()) == ["session.db", "session.lock"]
+        assert new.exists() == (not is_ours)
+        assert is_ours or new.read_bytes() == b"halfhalf"
+
+    def test_a_session_that_was_mended_but_not_yet_put_in_place(self, path: Path) -> None:
+        with opened(path) as store:
+            store.save([row(1)])
+        path.rename(path.with_name(".session.db.unfinished"))
+        assert content(path) == [1]
 
     def test_without_a_write_ahead_log(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(session_files, "connect", without_shared_memory)
@@ -374,14 +392,11 @@ for number in range(int(sys.argv[2]), 10**9):
     def test_half_a_transaction_without_a_write_ahead_log(self, path: Path) -> None:
         live = path.parent.with_name("live") / path.name
         path.parent.mkdir()
-        with opened(live):
-            pass
+        with opened(live) as store:
+            store.save(row(n, error="x" * 2000) for n in (1, 2))
         with closing(sqlite3.connect(live, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA cache_size = 2")  # so that pages reach the file early
-            connection.executemany(
-                session_schema.UPSERT, [row(n, error="x" * 2000) for n in (1, 2)]
-            )
             connection.execute("BEGIN")
             connection.execute("UPDATE downloads SET error = hex(zeroblob(50000)), name = 'half'")
             for suffix in ("", "-journal"):
@@ -423,18 +438,51 @@ def run_sql(*statements: str) -> Callable[[Path], None]:
     return damage
 
 
-DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "corrupt header": (overwrite(0, b"garbage!" * 4), "damaged"),
-    "corrupt page": (overwrite(4096, b"\xff" * 4096), "damaged"),
-    "empty": (lambda path: os.truncate(path, 0), "empty"),
-    "cut short": (lambda path: os.truncate(path, 6000), "damaged"),
-    "a few bytes": (lambda path: os.truncate(path, 10), "damaged"),
-    "a text file": (lambda path: path.write_text("dear diary\n" * 500), "damaged"),
-    "another program": (run_sql("PRAGMA application_id = 1"), "another program"),
-    "no version": (run_sql("PRAGMA user_version = 0"), "another program"),
+DAMAGES: dict[str, tuple[Callable[[Path], object], str, int]] = {
+    "corrupt header": (overwrite(0, b"garbage!" * 4), "damaged header", 200),
+    "corrupt page": (overwrite(4096, b"\xff" * 4096), "damaged", 200),
+    "cut short": (lambda path: os.truncate(path, 6000), "damaged", 0),
+    "another number": (run_sql("PRAGMA application_id = 1"), "damaged header", 200),
+    "no version": (run_sql("PRAGMA user_version = 0"), "damaged", 200),
+    "an older version": (run_sql("PRAGMA user_version = 2"), "damaged", 200),
+    "no table": (run_sql("ALTER TABLE downloads RENAME TO uploads"), "damaged", 200),
+    "no column": (run_sql("ALTER TABLE downloads RENAME COLUMN rank TO place"), "damaged", 200),
+    "a trigger": (
+        run_sql("CREATE TRIGGER x AFTER INSERT ON downloads BEGIN DELETE FROM downloads; END"),
+        "damaged",
+        200,
+    ),
+    "no tally": (run_sql("DELETE FROM tally"), "tally", 200),
+    "a wrong tally": (run_sql("UPDATE tally SET downloads = 7"), "tally", 200),
+    "a row without an index": (
+        run_sql("PRAGMA writable_schema = ON", "DELETE FROM sqlite_schema WHERE name = 'by_end'"),
+        "damaged",
+        200,
+    ),
+}
+
+
+def make_foreign(*statements: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        path.unlink()
+        run_sql(*statements)(path)
+
+    return make
+
+
+FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: os.truncate(path, 0), "is empty"),
+    "a few bytes": (lambda path: os.truncate(path, 10), "is not a session"),
+    "a text file": (lambda path: path.write_text("dear diary\n" * 500), "is not a session"),
+    "another program's": (
+        make_foreign("PRAGMA journal_mode = WAL", "CREATE TABLE moz_places (url TEXT)"),
+        "another program",
+    ),
+    "one with our table": (
+        make_foreign("CREATE TABLE downloads (url TEXT)", "CREATE TABLE tally (a, b, c, d)"),
+        "another program",
+    ),
     "the future": (run_sql("PRAGMA user_version = 99"), "newer version"),
-    "no table": (run_sql("ALTER TABLE downloads RENAME TO uploads"), "damaged"),
-    "no column": (run_sql("ALTER TABLE downloads RENAME COLUMN rank TO place"), "damaged"),
 }
 
 
@@ -444,87 +492,126 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 class TestDamage:
     @pytest.mark.parametrize("name", DAMAGES)
-    def test_it_is_set_aside_and_an_empty_one_begun(self, path: Path, name: str) -> None:
-        damage, word = DAMAGES[name]
+    def test_it_is_set_aside_and_its_rows_are_saved(self, path: Path, name: str) -> None:
+        damage, word, count = DAMAGES[name]
+        rows = [row(number) for number in range(200)]
         with opened(path) as store:
-            store.save(row(number) for number in range(200))
+            store.save(rows)
         (path.parent / "file.part").write_bytes(b"of a download")
         damage(path)
         before = path.read_bytes()
 
+        check_place(path)
+        assert path.read_bytes() == before
         session = SessionStore.open(path)
         with closing(session.store) as store:
             (problem,) = session.problems
             assert word in problem
-            assert problem.count(".") > 1 and problem.endswith(".")
-            assert store.load() == []
-            store.save([row(1)])
-        assert content(path) == [1]
+            told = f"all of its {count}" if count == 200 else f"{count} of its 200"
+            assert f"{told} downloads were saved" in problem
+            assert store.load() == rows[:count]
+            store.save([row(1000)])
+        assert content(path) == [*range(count), 1000]
         after = files_in(path.parent)
         (aside,) = (n for n in after if ".damaged-" in n and not n.endswith(("-wal", "-shm")))
         assert after[aside] == before
         assert aside in problem
+        assert stat.S_IMODE((path.parent / aside).stat().st_mode) == 0o600
         assert after["file.part"] == b"of a download"
 
-    @pytest.mark.parametrize("name", DAMAGES)
+    @pytest.mark.parametrize("name", [n for n in DAMAGES | FOREIGN if "tally" not in n])
     def test_a_reader_changes_nothing(self, path: Path, name: str) -> None:
-        damage, word = DAMAGES[name]
+        damage, *_ = (DAMAGES | FOREIGN)[name]
         with opened(path) as store:
             store.save(row(number) for number in range(200))
         damage(path)
         before = path.read_bytes()
-        with pytest.raises(SessionStoreError, match=word):
+        with pytest.raises(SessionStoreError, match=r"cannot be read: it|newer version"):
             SessionStore.open(path, read_only=True)
         assert path.read_bytes() == before
         assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
 
-    @pytest.mark.parametrize("name", DAMAGES)
-    def test_a_place_is_checked_before_anything_is_set_aside(self, path: Path, name: str) -> None:
-        damage, word = DAMAGES[name]
+    @pytest.mark.parametrize("name", FOREIGN)
+    def test_what_is_not_ours_is_left_alone(self, path: Path, name: str) -> None:
+        damage, word = FOREIGN[name]
         with opened(path) as store:
             check_place(path)
             store.save(row(number) for number in range(200))
-        check_place(path.with_name("new.db"))
+        damage(path)
+        path.chmod(0o644)
+        before = files_in(path.parent)
+        with pytest.raises(SessionStoreError, match=word):
+            check_place(path)
+        assert files_in(path.parent) == before
+        with pytest.raises(SessionStoreError, match=word):
+            SessionStore.open(path)
+        assert files_in(path.parent) == before
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+    @pytest.mark.parametrize("name", FOREIGN)
+    def test_at_the_place_of_our_own_it_is_set_aside(self, state_home: Path, name: str) -> None:
+        damage, word = FOREIGN[name]
+        path = state_home / "rheo" / "session.db"
+        with opened(path) as store:
+            store.save(row(number) for number in range(200))
         damage(path)
         before = path.read_bytes()
-        with pytest.raises(SessionStoreError, match=f"cannot be used: it .*{word}"):
-            check_place(path)
+        if name == "the future":
+            with pytest.raises(SessionStoreError, match="newer version"):
+                SessionStore.open(path)
+            assert path.read_bytes() == before
+            return
+        session = SessionStore.open(path)
+        session.store.close()
+        assert word in session.problems[0] and "0 of its 200" in session.problems[0]
+        assert content(path) == []
+        assert before in files_in(path.parent).values()
+
+    def test_a_place_needs_its_folder(self, path: Path) -> None:
+        path.parent.mkdir()
+        check_place(path)
         with pytest.raises(SessionStoreError, match="its folder does not exist"):
             check_place(path / "new.db")
-        assert path.read_bytes() == before
-        assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
+        assert list(path.parent.iterdir()) == []
 
     def test_the_log_of_a_newer_version_is_kept_as_it_is(self, path: Path) -> None:
         crashed(path, lambda connection: connection.execute("PRAGMA user_version = 99"))
         before = files_in(path.parent)
-        session = SessionStore.open(path)
-        session.store.close()
-        assert "newer version" in session.problems[0]
+        with pytest.raises(SessionStoreError, match="newer version"):
+            SessionStore.open(path)
         after = files_in(path.parent)
-        (aside,) = (name for name in after if name.endswith("-wal"))
-        assert after[aside] == before["session.db-wal"]
-        assert after[aside.removesuffix("-wal")] == before["session.db"]
+        assert {name: after[name] for name in before} == before
 
     def test_a_log_of_garbage(self, path: Path) -> None:
         Path(f"{crashed(path)}-wal").write_bytes(b"garbage!" * 2000)
         session = SessionStore.open(path)
         with closing(session.store) as store:
             (problem,) = session.problems
-            assert "journal" in problem and "may be missing" in problem
+            assert "journal: all of its 1 downloads were saved, but for changes that" in problem
             assert numbers(store) == [1]
             store.save([row(3)])
         assert content(path) == [1, 3]
         assert b"garbage!" * 2000 in files_in(path.parent).values()
 
     def test_a_log_without_its_file(self, path: Path) -> None:
+        """Its one page of rows holds both."""
         crashed(path).unlink()
         session = SessionStore.open(path)
         session.store.close()
-        assert "was missing" in session.problems[0]
-        assert content(path) == []
+        assert "is missing, and left a journal: all of its 2 down" in session.problems[0]
+        assert content(path) == [1, 2]
         assert [name for name in files_in(path.parent) if name.endswith("-wal")]
 
-    def test_twice_in_one_second(self, path: Path) -> None:
+    def test_a_log_of_somebody_else(self, path: Path) -> None:
+        path.parent.mkdir()
+        Path(f"{path}-wal").write_text("dear diary")
+        for refused in (check_place, SessionStore.open):
+            with pytest.raises(SessionStoreError, match="left a journal"):
+                refused(path)
+        assert Path(f"{path}-wal").read_text() == "dear diary"
+
+    def test_twice_in_one_second(self, state_home: Path) -> None:
+        path = state_home / "rheo" / "session.db"
         path.parent.mkdir()
         for text in ("first", "second", "third"):
             path.write_text(text)
@@ -635,6 +722,83 @@ sys.stdin.readline()
                 SessionStore.open(path)
             assert caught.value.pid is None
 
+    @pytest.mark.parametrize("is_replaced", [True, False])
+    def test_a_lock_that_is_removed_keeps_a_second_writer_out_all_the_same(
+        self, path: Path, is_replaced: bool
+    ) -> None:
+        with child(self.holding, path) as process:
+            process.stdout.readline()
+            path.with_name("session.lock").unlink()
+            if is_replaced:
+                path.with_name("session.lock").touch()
+            for _ in range(2):
+                with pytest.raises(SessionLockedError, match="another process"):
+                    SessionStore.open(path)
+            with opened(path, read_only=True) as store:
+                assert numbers(store) == [1]
+            process.stdin.write("close\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "closed\n"
+            assert content(path) == [1]
+
+    def test_a_removed_lock_keeps_even_this_process_out(self, path: Path) -> None:
+        with opened(path) as store:
+            path.with_name("session.lock").unlink()
+            with pytest.raises(SessionLockedError):
+                SessionStore.open(path)
+            store.save([row(1)])
+            with child(self.holding, path) as process:
+                assert process.stdout.readline() == ""
+        assert content(path) == [1]
+
+    def test_the_writer_of_a_mended_session_holds_it_too(self, path: Path) -> None:
+        with opened(path) as store:
+            store.save([row(1), row(2)])
+        overwrite(0, b"garbage!")(path)
+        session = SessionStore.open(path)
+        with closing(session.store):
+            assert session.problems
+            path.with_name("session.lock").unlink()
+            with child(self.holding, path) as process:
+                assert process.stdout.readline() == ""
+        assert content(path) == [1, 2]
+
+    @pytest.mark.parametrize("suffix", [".lock", ".db-wal", ".db-shm", ".db-journal", ".tally"])
+    @pytest.mark.parametrize("kind", ["text", "hard link", "symbolic link", "folder", "fifo"])
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_what_stands_at_the_names_beside_it_is_left_alone(
+        self, path: Path, suffix: str, kind: str, is_there: bool
+    ) -> None:
+        path.parent.mkdir()
+        if is_there:
+            with opened(path) as store:
+                store.save([row(1)])
+        beside, precious = path.with_name(f"session{suffix}"), path.with_name("precious")
+        precious.write_text("precious")
+        beside.unlink(missing_ok=True)
+        makers: dict[str, Callable[[], object]] = {
+            "text": lambda: beside.write_text("precious"),
+            "hard link": lambda: beside.hardlink_to(precious),
+            "symbolic link": lambda: beside.symlink_to(precious),
+            "folder": beside.mkdir,
+            "fifo": lambda: os.mkfifo(beside),
+        }
+        makers[kind]()
+        before = beside.lstat()
+        try:
+            SessionStore.open(path).store.close()
+        except SessionStoreError as error:
+            assert suffix != ".tally", error
+        else:  # SQLite's own name beside our own session: the log of it, however damaged
+            assert suffix == ".tally" or (kind == "text" and suffix != ".lock")
+        assert precious.read_text() == "precious"
+        after = [file.lstat() for file in path.parent.iterdir()]
+        assert (before.st_ino, before.st_size) in [
+            (file.st_ino, file.st_size) for file in after
+        ] or (
+            suffix == ".db-shm"  # SQLite's, whatever was in it
+        )
+
     def test_nothing_to_read(self, path: Path) -> None:
         with pytest.raises(SessionStoreError, match="no such file"):
             SessionStore.open(path, read_only=True)
@@ -741,13 +905,15 @@ PRAGMA user_version = 1;
 
 
 class TestMigrations:
-    def test_a_file_of_version_1(self, path: Path) -> None:
+    def test_a_file_of_version_1(self, state_home: Path) -> None:
+        path = state_home / "rheo" / "session.db"
         path.parent.mkdir()
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.executescript(VERSION_1)
         with pytest.raises(SessionStoreError, match="older version"):
             SessionStore.open(path, read_only=True)
-        first, second = row(1, added_at=1.5), ended(2, 3.5, added_at=1.5, started_at=2.5)
+        first = row(1, added_at=1.5, id_rule=0)
+        second = ended(2, 3.5, added_at=1.5, started_at=2.5, id_rule=0)
         second = second._replace(
             bytes_downloaded=7, total_bytes=7, destination="/tmp/file-2", attempt=1,
             max_attempts=6, elapsed=0.5, transferred=7,
@@ -756,10 +922,42 @@ class TestMigrations:
             with opened(path) as store:
                 assert store.load() == [first, second]
                 assert store.search("", 10) == [second]
-                assert session_schema.version_of(store._connection) == 2
+                assert session_schema.version_of(store._connection) == 3
         with opened(path) as store:
             store.save([second._replace(listed=False)])
             assert store.load() == [first]
+
+    def test_a_file_of_version_1_from_elsewhere_proves_nothing(self, path: Path) -> None:
+        path.parent.mkdir()
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript(VERSION_1)
+        for _ in range(2):
+            with opened(path) as store:
+                assert [found.proof for found in store.load()] == [Proof.INTACT] * 2
+
+    @pytest.mark.parametrize("is_our_own", [True, False])
+    def test_a_damaged_file_of_version_1(self, state_home: Path, is_our_own: bool) -> None:
+        """Without seals, the id of a row says whether its URL is as it was."""
+        path = state_home / "rheo" / ("session.db" if is_our_own else "other.db")
+        path.parent.mkdir()
+        urls = [f"https://example.org/file-{number}" for number in range(3)]
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript(VERSION_1)
+            connection.execute("DELETE FROM downloads")
+            for url in urls:
+                values = list(row(config=f'{{"url":"{url}"}}', id=FileConfig(url=url).id))[:20]
+                marks = ", ".join("?" * 20)
+                connection.execute(f"INSERT INTO downloads VALUES ({marks})", values)
+        data = path.read_bytes().replace(b"example.org/file-1", b"example.org/filE-1")
+        path.write_bytes(data[:100] + b"\xff" + data[101:])  # and no table can be found
+        session = SessionStore.open(path)
+        with closing(session.store) as store:
+            assert {found.config for found in store.load()} == {
+                f'{{"url":"{url}"}}' for url in (urls[0], urls[2])
+            }
+            proof = Proof.OURS if is_our_own else Proof.INTACT
+            assert {found.proof for found in store.load()} == {proof}
+        assert "2 of its 3 downloads were saved" in session.problems[0]
 
     @pytest.fixture
     def old(self, path: Path) -> Path:
@@ -775,6 +973,7 @@ class TestMigrations:
 
         def third(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE downloads SET name = name || '-' || colour")
+            connection.execute(session_schema.SEAL_ALL)
 
         steps = (*session_schema.MIGRATIONS, second, third)
         monkeypatch.setattr(session_schema, "MIGRATIONS", steps)

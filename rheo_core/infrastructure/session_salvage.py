@@ -1,0 +1,316 @@
+"""Reading the rows of a damaged session straight from its pages.
+
+SQLite reads nothing of a file whose first page is damaged, and stops at the first bad frame of a
+write-ahead log, however much follows. The seal of each row makes a plainer way safe: look at every
+page for cells of tables, and believe a row if its seal is right. The formats are those of
+https://sqlite.org/fileformat2.html (sections 1.6, 2.1 and 4.1).
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mode
+from struct import unpack, unpack_from
+from typing import Any, NamedTuple
+
+from rheo_core.domain.file_config import FileConfig
+
+from . import session_schema as schema
+from .session_schema import Proof
+from .session_seal import Seals
+from .session_tally import Tally, latest, tally_of
+
+PAGE_BYTES = 4096  # of every session we make
+WAL_HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
+_TABLE_LEAF = 0x0D
+_MAX_CELL_BYTES = 1 << 24  # no row of ours comes near; a damaged length may say anything
+_V1_COLUMNS = len(schema.COLUMNS) - 2  # without "listed" and "id_rule"
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Salvaged:
+    """What could be read of a damaged session."""
+
+    rows: dict[str, Row] = field(default_factory=dict)  # stored values by id; the seal is the last
+    unsealed: dict[str, Row] = field(default_factory=dict)  # what looks like an earlier layout
+    tally: Tally | None = None  # the latest one
+    damaged: int = 0  # cells that make no sense
+    has_ours: bool = False  # a row or a tally is sealed with our key
+
+
+class Frame(NamedTuple):
+    """A page in a write-ahead log."""
+
+    page: int  # number, from 1
+    is_commit: bool
+    offset: int  # of its content in the log, bytes
+
+
+class _Image(NamedTuple):
+    """A page as one of the two files has it."""
+
+    descriptor: int
+    offset: int
+
+
+def salvage(path: Path, seals: Seals, known: Tally | None) -> Salvaged:
+    """Read what can be read of a session and its write-ahead log.
+
+    Args:
+        path: the session; it and its log may be missing.
+        seals: judges the rows.
+        known: the tally kept beside the file. If it counts more rows than the newest pages have,
+            older pages in the log may have them.
+    """
+    with ExitStack() as files:
+        main = _open(path, files)
+        log = _open(path.with_name(f"{path.name}-wal"), files)
+        named = page_size(_read(main, 0, 18)) if main is not None else PAGE_BYTES
+        tried = [_salvage(main, log, size, seals, known) for size in {named, PAGE_BYTES}]
+        return max(tried, key=lambda found: len(found.rows))
+
+
+def _salvage(
+    main: int | None, log: int | None, size: int, seals: Seals, known: Tally | None
+) -> Salvaged:
+    newest, older = _pages(main, log, size)
+    found = Salvaged()
+    pages = _Reader(newest, size)
+    for number in newest:
+        _take(found, pages.cells(number, newest[number]), seals)
+    found.tally = latest(found.tally, known)
+    wanted = found.tally.downloads if found.tally else 0
+    for number, image in older:
+        if len(found.rows) >= wanted:
+            break
+        _take(found, pages.cells(number, image), seals, only_new=True)
+    if not found.rows and found.tally is None:  # else these are damaged rows of this layout
+        found.rows = found.unsealed
+    return found
+
+
+def frames(log: int, page_bytes: int) -> list[Frame]:
+    """Return the frames of a write-ahead log up to its last commit, whether or not they are sound.
+
+    Frames of earlier generations, which other salts mark, are left out. One flipped bit in a salt
+    does not mislead: the header and the first two frames vote.
+    """
+    header = _read(log, 0, WAL_HEADER_BYTES)
+    step = FRAME_HEADER_BYTES + page_bytes
+    heads = [
+        head
+        for offset in range(WAL_HEADER_BYTES, os.fstat(log).st_size - step + 1, step)
+        if len(head := _read(log, offset, FRAME_HEADER_BYTES)) == FRAME_HEADER_BYTES
+    ]
+    if len(header) < WAL_HEADER_BYTES or not heads:
+        return []
+    salts = mode([header[16:24], *(head[8:16] for head in heads[:2])])
+    found = [
+        Frame(*_page_and_commit(head), WAL_HEADER_BYTES + index * step + FRAME_HEADER_BYTES)
+        for index, head in enumerate(heads)
+        if head[8:16] == salts
+    ]
+    while found and not found[-1].is_commit:
+        found.pop()
+    return found
+
+
+def _page_and_commit(head: bytes) -> tuple[int, bool]:
+    page, pages_after_commit = unpack_from(">II", head)
+    return page, pages_after_commit != 0
+
+
+def _open(path: Path, files: ExitStack) -> int | None:
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        files.callback(os.close, descriptor)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+    return None
+
+
+def _read(descriptor: int, offset: int, count: int) -> bytes:
+    with suppress(OSError):  # a bad sector; what lies around it can still be read
+        return os.pread(descriptor, count, offset)
+    return b""
+
+
+def page_size(head: bytes) -> int:
+    """Return the page size that the head of a session names, bytes; a damaged one names none."""
+    size = int.from_bytes(head[16:18], "big")
+    return size if size >= 512 and size & (size - 1) == 0 else PAGE_BYTES
+
+
+def _pages(
+    main: int | None, log: int | None, size: int
+) -> tuple[dict[int, _Image], list[tuple[int, _Image]]]:
+    """Return the newest image of each page by its number, and the older ones, newest first."""
+    newest: dict[int, _Image] = {}
+    older: list[tuple[int, _Image]] = []
+    if main is not None:
+        for index in range(os.fstat(main).st_size // size):
+            newest[index + 1] = _Image(main, index * size)
+    if log is not None:
+        for frame in frames(log, size):
+            if frame.page in newest:
+                older.append((frame.page, newest[frame.page]))
+            newest[frame.page] = _Image(log, frame.offset)
+    return newest, older[::-1]
+
+
+class _Reader:
+    """Finds the cells of tables in pages.
+
+    Args:
+        newest: the newest image of each page, for rows that go on in other pages.
+        size: of a page, bytes.
+    """
+
+    def __init__(self, newest: dict[int, _Image], size: int) -> None:
+        self._newest = newest
+        self._size = size
+
+    def cells(self, number: int, image: _Image) -> Iterator[Row | None]:
+        """Yield the values of each cell of a page; None for a cell that makes no sense."""
+        page = _read(*image, self._size)
+        start = 100 if number == 1 else 0  # the header of the file
+        if len(page) < self._size or page[start] != _TABLE_LEAF:
+            return
+        (count,) = unpack_from(">H", page, start + 3)
+        first = start + 8
+        for place in range(first, min(first + 2 * count, self._size - 1), 2):
+            try:
+                yield _values(self._payload(page, *unpack_from(">H", page, place)))
+            except (ValueError, IndexError, OverflowError):
+                yield None
+
+    def _payload(self, page: bytes, at: int) -> bytes:
+        total, at = _varint(page, at)
+        _, at = _varint(page, at)  # the rowid
+        if total > _MAX_CELL_BYTES:
+            raise ValueError("too long")
+        here = self._local(total)
+        payload = [page[at : at + here]]
+        following = unpack_from(">I", page.ljust(at + here + 4), at + here)[0]
+        rest = total - here
+        while rest > 0:
+            more = _read(*self._newest[following], self._size) if following in self._newest else b""
+            if len(more) < self._size:
+                raise ValueError("cut off")
+            payload.append(more[4 : 4 + rest])
+            rest -= len(payload[-1])
+            (following,) = unpack_from(">I", more)
+        return b"".join(payload)
+
+    def _local(self, total: int) -> int:
+        """Return how many bytes of a cell are in its page (section 1.6)."""
+        most = self._size - 35
+        if total <= most:
+            return total
+        least = (self._size - 12) * 32 // 255 - 23
+        here = least + (total - least) % (self._size - 4)
+        return here if here <= most else least
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for index in range(8):
+        byte = data[at + index]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, at + index + 1
+    return value << 8 | data[at + 8], at + 9
+
+
+def _values(record: bytes) -> Row:
+    """Return the values of a record (section 2.1).
+
+    Raises:
+        ValueError, IndexError: it makes no sense.
+    """
+    end, at = _varint(record, 0)
+    body = end
+    values: list[Any] = []
+    while at < end:
+        kind, at = _varint(record, at)
+        size = (kind - 12) // 2 if kind >= 12 else (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, -1, -1)[kind]
+        data = record[body : body + size]
+        if size < 0 or len(data) < size:
+            raise ValueError("cut off")
+        body += size
+        values.append(_value(kind, data))
+    return tuple(values)
+
+
+def _value(kind: int, data: bytes) -> Any:
+    if kind == 0:
+        return None
+    if kind == 7:
+        return unpack(">d", data)[0]
+    if kind in (8, 9):
+        return kind - 8
+    if kind < 12:
+        return int.from_bytes(data, "big", signed=True)
+    return data.decode() if kind % 2 else data
+
+
+def _take(
+    found: Salvaged, cells: Iterable[Row | None], seals: Seals, *, only_new: bool = False
+) -> None:
+    for values in cells:
+        if values is None:
+            found.damaged += 1
+        elif len(values) == 4:
+            _take_tally(found, values, seals)
+        elif len(values) in range(_V1_COLUMNS, len(schema.COLUMNS) + 2):
+            is_sealed = len(values) == len(schema.COLUMNS) + 1
+            row = _sound_row(values, seals) if is_sealed else _sound_unsealed(values, seals)
+            rows = found.rows if is_sealed else found.unsealed
+            if row is None:
+                found.damaged += 1
+            elif row[0] not in rows or not only_new:
+                rows[row[0]] = row
+                found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
+
+
+def _take_tally(found: Salvaged, values: Row, seals: Seals) -> None:
+    if tally := tally_of(values, seals):
+        found.tally = latest(found.tally, tally)
+        found.has_ours |= seals.judge(values[:-1], values[-1]) is Proof.OURS
+
+
+def _sound_row(values: Row, seals: Seals) -> Row | None:
+    """Return the values of a row, with its seal; None if it is damaged."""
+    row = _with_floats(values)
+    return None if seals.judge_row(row[:-1], row[-1]) is Proof.DAMAGED else tuple(row)
+
+
+def _sound_unsealed(values: Row, seals: Seals) -> Row | None:
+    """Return the values of a row of an earlier layout, with a seal; None if it is damaged."""
+    row = [*[*_with_floats(values), 1][: _V1_COLUMNS + 1], 0]  # listed, and no rule
+    is_sound = schema.is_typed(row) and _is_itself(row)
+    return (*row, seals.make_late(row)) if is_sound else None
+
+
+def _with_floats(values: Row) -> list[Any]:
+    """Undo what SQLite does to a float such as 2.0, which it stores as 2."""
+    row = list(values)
+    for index in schema.REALS:
+        if isinstance(row[index], int):
+            row[index] = float(row[index])
+    return row
+
+
+def _is_itself(row: list[Any]) -> bool:
+    """Check a row without a seal by its id, which comes from its URL."""
+    try:
+        config = FileConfig.model_validate_json(row[1])
+    except (ValueError, TypeError):
+        return False
+    return config.id == row[0] or not row[-2]  # the history keeps no secrets of its URLs

@@ -1,0 +1,266 @@
+"""Damaged sessions: bits flipped anywhere, logs that are torn, cut or gone.
+
+The oracle: each download that comes back is one that was added, word for word; what does not come
+back is counted; and the damaged bytes are kept.
+"""
+
+import random
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rheo_core.infrastructure.session_store import Proof, SessionStore, StoredDownload
+from tests.core.test_session_store import child, opened, row
+
+COUNT = 300
+SIDES = ("", "-wal", "-shm")
+BATCHES = {"in one go": [COUNT], "a few at a time": [100, 1, 99, 50, 50]}
+
+_ADDING = """
+from tests.core.test_session_damage import downloads
+store = SessionStore.open(path).store
+rows = iter(downloads())
+for size in map(int, sys.argv[2:]):
+    store.save([next(rows) for _ in range(size)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def downloads() -> list[StoredDownload]:
+    """Downloads, a few with more than a page can hold."""
+    return [
+        row(
+            number,
+            config=f'{{"url":"https://example.org/a/longer/path/to/file-{number}.iso",'
+            f'"mirrors":["https://example.net/{number}"]}}',
+            destination=f"/home/me/Downloads/file-{number}.iso",
+            error="ü" * 5000 if number % 100 == 7 else None,
+            total_bytes=number or None,
+        )
+        for number in range(COUNT)
+    ]
+
+
+class Kept:
+    """A session on the disk, to be damaged and opened again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = {name: name.read_bytes() for name in path.parent.iterdir()}
+
+    def restore(self) -> None:
+        for name in self.path.parent.iterdir():
+            name.unlink()
+        for name, data in self.files.items():
+            name.write_bytes(data)
+
+    def check(self, least: int) -> str:
+        """Open it and hold it against the oracle; return what the user is told."""
+        before = [name.read_bytes() for name in self.sides() if name.stat().st_size]
+        session = SessionStore.open(self.path)
+        told = list(session.problems)
+        with closing(session.store) as store:
+            rows = store.load()
+            assert {found.proof for found in rows} <= {Proof.OURS}
+            added = {download.id: download for download in downloads()}
+            assert all(found == added[found.id] for found in rows)
+            assert len({found.id for found in rows}) == len(rows)
+            assert len(rows) >= least
+            store.save([row(COUNT + 1)])  # it can be worked with
+            assert len(store.load()) == len(rows) + 1
+        assert len(told) <= 1
+        sentence = told[0] if told else ""
+        if sentence:
+            assert counted(sentence) == (len(rows), COUNT)
+            kept = [name.read_bytes() for name in self.path.parent.glob("*.damaged-*")]
+            assert all(data in kept for data in before)
+        else:
+            assert len(rows) == COUNT
+        return sentence
+
+    def sides(self) -> Iterator[Path]:
+        for suffix in ("", "-wal"):
+            name = Path(f"{self.path}{suffix}")
+            if name.exists():
+                yield name
+
+
+def counted(sentence: str) -> tuple[int, int]:
+    """How many of how many a sentence says were saved."""
+    found = re.search(r"(?:all of its (\d+)|(\d+) of its (\d+)) downloads were saved", sentence)
+    assert found, sentence
+    return (int(found[1]), int(found[1])) if found[1] else (int(found[2]), int(found[3]))
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Kept:
+    """All rows are in the file."""
+    path = tmp_path / "state" / "session.db"
+    with opened(path) as store:
+        store.save(downloads())
+    return Kept(path)
+
+
+@pytest.fixture(params=BATCHES)
+def killed(tmp_path: Path, request: pytest.FixtureRequest) -> Kept:
+    """Most rows are in the write-ahead log, which the process left when it was killed."""
+    path = tmp_path / "state" / "session.db"
+    with child(_ADDING, path, *BATCHES[request.param]) as process:
+        assert process.wait() == -signal.SIGKILL
+    assert Path(f"{path}-wal").stat().st_size > 50_000
+    return Kept(path)
+
+
+def flip(path: Path, chance: random.Random, within: range | None = None) -> None:
+    data = bytearray(path.read_bytes())
+    place = chance.choice(within or range(len(data)))
+    data[place] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+NEWER = range(60, 64)
+"""The layout's number: a flipped bit may make it that of a newer version, which is left alone."""
+
+
+class TestFlippedBits:
+    @pytest.mark.parametrize("flips", [1, 3])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_anywhere_in_the_file(self, closed: Kept, seed: int, flips: int) -> None:
+        chance = random.Random(seed)
+        places = [place for place in range(closed.path.stat().st_size) if place not in NEWER]
+        for _ in range(20):
+            closed.restore()
+            for _ in range(flips):
+                flip(closed.path, chance, places)  # type: ignore[arg-type]
+            closed.check(least=COUNT - 40 * flips)
+
+    @pytest.mark.parametrize("page", [1, 2, 3])
+    def test_in_the_heads_of_the_first_pages(self, closed: Kept, page: int) -> None:
+        chance = random.Random(page)
+        head = [at for at in range((page - 1) * 4096, (page - 1) * 4096 + 108) if at not in NEWER]
+        for _ in range(30):
+            closed.restore()
+            flip(closed.path, chance, head)  # type: ignore[arg-type]
+            closed.check(least=COUNT - 40)
+
+    def test_in_the_log(self, killed: Kept) -> None:
+        chance = random.Random(19)
+        for _ in range(40):
+            killed.restore()
+            flip(Path(f"{killed.path}-wal"), chance)
+            assert killed.check(least=COUNT - 40)
+
+    def test_in_the_heads_of_the_log_and_its_frames(self, killed: Kept) -> None:
+        chance = random.Random(20)
+        log = Path(f"{killed.path}-wal")
+        frames = range(32, log.stat().st_size, 4120)
+        for start, length in [(0, 32), *((chance.choice(frames), 24) for _ in range(30))]:
+            killed.restore()
+            flip(log, chance, range(start, start + length))
+            killed.check(least=COUNT - 40)
+
+    def test_in_the_log_without_the_note_beside_it(self, killed: Kept) -> None:
+        del killed.files[killed.path.with_name("session.tally")]
+        chance = random.Random(21)
+        last = Path(f"{killed.path}-wal").stat().st_size - 4120  # before the last commit
+        for _ in range(20):
+            killed.restore()
+            flip(Path(f"{killed.path}-wal"), chance, range(4, last))
+            session = SessionStore.open(killed.path)
+            with closing(session.store) as store:
+                there = len(store.load())
+            assert there >= COUNT - 40
+            assert there == COUNT or session.problems
+
+    def test_in_the_note(self, killed: Kept) -> None:
+        note = killed.path.with_name("session.tally")
+        chance = random.Random(22)
+        for _ in range(20):
+            killed.restore()
+            flip(note, chance)
+            assert killed.check(least=COUNT) == ""
+
+    def test_in_the_shared_memory(self, killed: Kept) -> None:
+        """It is made anew after a crash, whatever is in it."""
+        shm = Path(f"{killed.path}-shm")
+        for data in (b"", b"garbage!" * 4096, random.Random(1).randbytes(32768)):
+            killed.restore()
+            shm.write_bytes(data)
+            assert killed.check(least=COUNT) == ""
+
+
+def cut(share: float) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+    return damage
+
+
+class TestLost:
+    @pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 0.5, 0.9, 0.999])
+    def test_a_log_that_was_cut(self, killed: Kept, share: float) -> None:
+        killed.restore()
+        cut(share)(Path(f"{killed.path}-wal"))
+        sentence = killed.check(least=0)
+        assert "lost part of its journal" in sentence
+
+    def test_a_log_that_was_removed(self, killed: Kept) -> None:
+        Path(f"{killed.path}-wal").unlink()
+        assert "lost part of its journal" in killed.check(least=0)
+
+    def test_a_log_of_zeros(self, killed: Kept) -> None:
+        log = Path(f"{killed.path}-wal")
+        log.write_bytes(bytes(log.stat().st_size))
+        assert "lost part of its journal" in killed.check(least=0)
+
+    def test_the_file_itself_while_there_is_a_log(self, killed: Kept) -> None:
+        killed.path.unlink()
+        assert "is missing, and left a journal" in killed.check(least=COUNT)
+
+    @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9, 0.999])
+    def test_a_file_that_was_cut(self, closed: Kept, share: float) -> None:
+        cut(share)(closed.path)
+        assert closed.check(least=0)
+
+    @pytest.mark.parametrize("size", [0, 1, 512, 1024, 8192, 65535, 3])
+    def test_a_wrong_page_size(self, closed: Kept, size: int) -> None:
+        data = closed.path.read_bytes()
+        closed.path.write_bytes(data[:16] + size.to_bytes(2, "big") + data[18:])
+        assert closed.check(least=COUNT)
+
+    def test_pages_of_garbage(self, closed: Kept) -> None:
+        chance = random.Random(23)
+        pages = range(closed.path.stat().st_size // 4096)
+        for page in pages:
+            closed.restore()
+            with closed.path.open("r+b") as file:
+                file.seek(page * 4096)
+                file.write(chance.randbytes(4096))
+            assert closed.check(least=COUNT - 60)
+
+    def test_an_older_copy_of_the_file(self, closed: Kept) -> None:
+        closed.path.unlink()
+        closed.restore()
+        with opened(closed.path) as store:
+            store.save([row(COUNT + 2)])
+        newer = closed.path.with_name("session.tally").read_bytes()
+        closed.restore()
+        closed.path.with_name("session.tally").write_bytes(newer)
+        session = SessionStore.open(closed.path)
+        with closing(session.store) as store:
+            assert len(store.load()) == COUNT
+        assert f"{COUNT} of its {COUNT + 1}" in session.problems[0]
+
+    def test_another_session_in_its_place_is_none_the_worse_for_its_note(
+        self, closed: Kept, tmp_path: Path
+    ) -> None:
+        with opened(tmp_path / "other.db") as store:
+            store.save([row(1)])
+        shutil.copy(tmp_path / "other.db", closed.path)
+        with opened(closed.path) as store:
+            assert store.load() == [row(1)]
