@@ -61,6 +61,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NETRC", str(netrc))
     lines = [f"{host}\tFALSE\t/\tFALSE\t0\tjar\t{SECRET}\n" for host in (HOST, "localhost")]
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n" + "".join(lines))
+    (tmp_path / "cookies.txt").chmod(0o600)
     return tmp_path
 
 

@@ -58,6 +58,7 @@ def home(tmp_path: Path) -> Path:
     (home / "cookies.txt").write_text(
         f"# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tjar\t{SECRET}\n"
     )
+    (home / "cookies.txt").chmod(0o600)
     return home
 
 
