@@ -37,9 +37,7 @@ _IGNORED = re.compile(
 and the dot that a Turkish capital I leaves when its case is folded."""
 _SPECIAL = re.compile(rf"{_WINDOWS_DEVICE.pattern}|desktop\.ini$")
 _SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
-_HARMLESS = re.compile(
-    rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER}|{_OURS})\.[A-Za-z0-9_-]+)*"
-)
+_HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER}|{_OURS})\.[A-Za-z0-9_-]+)*")
 _PLAIN_URL = re.compile(
     rf"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?({_HARMLESS.pattern})"  # no ? # \ nor %
 )

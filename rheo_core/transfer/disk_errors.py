@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError
 from rheo_core.domain.text import printable
+from rheo_core.infrastructure.identity import ReplacedError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -16,6 +17,8 @@ def named_errors(path: Path) -> Iterator[None]:
     """Turn OSError into DestinationError with the path and the reason."""
     try:
         yield
+    except ReplacedError as error:
+        raise DestinationError(Path(error.filename), str(error.strerror)) from error
     except OSError as error:
         if error.errno in _DISK_FULL:
             raise DiskFullError(path) from error

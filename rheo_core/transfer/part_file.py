@@ -5,9 +5,11 @@ Every function here blocks; the engine calls them in its disk threads.
 
 import errno
 import hashlib
+import logging
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,26 +20,42 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     FileInUseError,
+    FileValidationError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
+from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
     open_locked,
+    remove_leftover,
+    rename_to_first_free,
     unfinished,
     write_atomically,
 )
+from rheo_core.infrastructure.identity import (
+    Identity,
+    ReplacedError,
+    check_at,
+    give_name,
+    identity_at,
+    unlink_open,
+    unlink_same,
+)
+from rheo_core.infrastructure.user_key import user_key
 
 from .disk_errors import named_errors
+from .part_place import Place, has_mark, other_places, own_place, put_mark, usual_place
 from .pieces import check_pieces
 from .plan import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
-from .state import PartState, encode_state, read_state, state_bytes
+from .state import STATE_MARK, Key, PartState, StateFile, encode_state, find_state
 
+_log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _MOST_HELD = 256 << 10
 """Bytes of a file that may wait in memory for the end of the transfer."""
 _ROOM_FOR_STATE = 64 << 10
-"""Bytes given up at the end of what came, where a full disk leaves no room for the state."""
+"""Bytes given up at the end of what came when a full disk leaves no room for the state."""
 
 
 class PartFile:
@@ -54,69 +72,115 @@ class PartFile:
         *,
         durable: bool = True,
         pieces: PieceHashes | None = None,
+        key: Key = user_key,
+        is_read_back: bool = False,
     ) -> None:
-        """Nothing is opened yet.
+        """Open nothing yet.
 
         Args:
             destination: where the finished file goes.
-            source: tells which download it is of; see `source_of`.
+            source: the download that it is of; see `source_of`.
             durable: whether bytes are synced to the disk before anything relies on them.
             pieces: by which whoever finishes the file will tell its good bytes from bad ones.
+            key: signs the state.
+            is_read_back: whether `digest` reads the file instead of relying on what came.
         """
         self.destination = destination
         self.source = source
-        self.path, self.state_path = _paths(destination)
+        self._key = key
+        self._go_to(usual_place(destination))
         self.state = PartState(source)
         self.durable = durable
         self.pieces = pieces
         self._descriptor: int | None = None
         self._running: RunningHash | None = None
+        self._is_read_back = is_read_back
+        self._checked: tuple[int, int] | None = None  # size and time as its bytes were checked
         self.was_resumed = False
         self.held: bytes | None = None  # all there is of a small file, not on the disk yet
         self.is_begun = False  # the disk knows of the version that `state` tells of
+
+    def _go_to(self, place: Place) -> None:
+        self.path, self.state_path = place
+        self._state_file: Identity | None = None  # that this program wrote at `state_path`
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
         """Take a checksum of the bytes while they come, for `digest`.
 
         One of another algorithm that is being taken already goes, or without `instead` stays.
         """
+        if self._is_read_back:
+            return
         if self._running is None or (instead and self._running.algorithm is not algorithm):
             self._running = RunningHash(algorithm)
 
     def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
-        """The checksum of the file, in hexadecimal; what came in order is not read again.
+        """Return the checksum of the file, in hexadecimal.
 
         Raises:
             OSError: it cannot be read.
         """
         if self.held is not None:
             return hashlib.new(algorithm, self.held, usedforsecurity=False).hexdigest()
+        if self._is_read_back:
+            self.note_check()
+            return RunningHash(algorithm).finish(self.descriptor, stop)
         self.hash_with(algorithm)
         assert self._running is not None
         return self._running.finish(self.descriptor, stop)
 
     def restart_hash(self) -> None:
-        """Bytes that were written have changed."""
+        """Begin the checksum again: bytes that were written have changed."""
         if self._running is not None:
             self._running.restart()
 
+    def note_check(self) -> None:
+        """Note how the file looks as its bytes are about to be read and checked."""
+        self._checked = self._look()
+
+    def note_commit(self) -> None:
+        """Note that the file looks otherwise because the commit changed its length and time."""
+        if self._checked is not None:
+            self.note_check()
+
+    def check_unchanged(self) -> None:
+        """See that nobody wrote to the file since its bytes were checked, if they were.
+
+        Raises:
+            FileValidationError: somebody did.
+        """
+        if self._checked is not None and self._checked != self._look():
+            name = printable(self.destination.name)
+            raise FileValidationError(f"another program changed {name} after its check")
+
+    def _look(self) -> tuple[int, int]:
+        found = os.fstat(self.descriptor)
+        return found.st_size, found.st_mtime_ns
+
     def owner(self) -> str | None:
-        """Which download began what is there; None where no state tells."""
-        state = read_state(self.state_path)
-        return state.source if state is not None else None
+        """Return the download that began what is there; None if no state proves it."""
+        owner = None
+        for place in self._own_places():
+            found = self._find_state(place)
+            if found is not None and found.state is not None:
+                if found.state.source == self.source:
+                    return self.source
+                owner = owner or found.state.source
+        return owner
 
     def adopt(self, earlier: Path) -> None:
         """Take over what this download began under another name."""
-        other = PartFile(earlier, self.source)
-        if os.path.lexists(self.path) or not other.take_alone():
+        other = PartFile(earlier, self.source, key=self._key)
+        is_taken = os.path.lexists(self.path) or os.path.lexists(self.state_path)
+        if is_taken or not other.take_alone():
             return
         try:
             with named_errors(self.path):
                 # Bytes without a state are somebody else's: it is there first and goes last.
-                write_atomically(self.state_path, other.state_path.read_bytes(), durable=False)
-                with suppress(FileNotFoundError):
-                    other.path.replace(self.path)
-                other.state_path.unlink()
+                self._write_state(other.state, durable=False)
+                if other.is_open:
+                    give_name(other.descriptor, other.path, self.path)
+                other.remove_state()
         finally:
             other.close()
 
@@ -124,22 +188,105 @@ class PartFile:
         """Create it, or take up what an earlier attempt left.
 
         `state` tells afterwards what can be relied on, if anything: every byte that it names
-        has been read back and is as it was written. `stop` ends the reading early.
+        has been read back and is as it was written. `stop` ends the reading early. Files of
+        other programs and other downloads are left alone: then it has another name.
 
         Raises:
             FileInUseError: another program works on it.
-            DestinationError: it cannot be written, or is no regular file of this download.
+            DestinationError: it cannot be written.
         """
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._drop_committed()
-            self._descriptor = open_locked(self.path, os.O_CREAT)
-            try:
-                self.state = self._take_up(stop or threading.Event())
-                self.was_resumed = self.is_begun = bool(self.state.written)
-            except BaseException:
+        for place in self._places():
+            self._go_to(place)
+            with named_errors(self.path):
+                if self._open_here(stop or threading.Event()):
+                    return
+
+    def _own_places(self) -> tuple[Place, Place]:
+        return usual_place(self.destination), own_place(self.destination, self.source)
+
+    def _places(self) -> Iterator[Place]:
+        """Where it may be: first of all where something of this download is."""
+        own = self._own_places()
+        states = [self._find_state(place) for place in own]
+        ours = [found is not None and self._is_proven(found) for found in states]
+        yield from (place for place, is_ours in zip(own, ours, strict=True) if is_ours)
+        yield from (place for place, is_ours in zip(own, ours, strict=True) if not is_ours)
+        yield from other_places(self.destination)
+
+    def _find_state(self, place: Place) -> StateFile | None:
+        return find_state(place.state, place.part.name, self._key)
+
+    def _is_proven(self, found: StateFile) -> bool:
+        """Tell whether this program wrote a state, for this download."""
+        return found.state is not None and found.state.source == self.source
+
+    def _open_here(self, stop: threading.Event) -> bool:
+        """Open the file if nothing under its name or that of its state is somebody else's."""
+        found = self._tidy_up()
+        if not self._may_be_ours(found):
+            return False
+        self._descriptor = open_locked(self.path, os.O_CREAT)
+        try:
+            if self._is_unproven(found):
+                self._set_aside(found)
+                return self._open_here(stop)
+            state = self._take_up(found, stop)
+            if state is None:
                 self.close()
-                raise
+                return False
+            if found is not None:
+                self._state_file = found.identity
+                remove_leftover(unfinished(self.state_path), STATE_MARK)
+            put_mark(self.descriptor, self.source, self._key())
+        except BaseException:
+            self.close()
+            raise
+        self.state = state
+        self.was_resumed = self.is_begun = bool(state.written)
+        return True
+
+    def _may_be_ours(self, found: StateFile | None) -> bool:
+        """Tell whether what is there may be opened: nothing of it is certainly another's."""
+        if found is not None and not self._is_proven(found):
+            claimed = found.claimed_source if found.state is None else found.state.source
+            if not found.is_private or claimed not in (None, self.source):
+                return False
+        try:
+            there = self.path.lstat()
+        except FileNotFoundError:
+            return found is None or self._is_proven(found) or found.is_blank or found.is_marked
+        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+            return False
+        return found is not None or not there.st_size
+
+    def _is_unproven(self, found: StateFile | None) -> bool:
+        """Tell whether the file is of an earlier version of this program, or of another key."""
+        return (
+            found is not None
+            and found.state is None
+            and found.is_marked
+            and found.claimed_source == self.source
+            and os.fstat(self.descriptor).st_size > 0
+            and not self._has_mark()
+        )
+
+    def _set_aside(self, found: StateFile | None) -> None:
+        """Keep bytes that cannot be believed, under a name of their own, and close the file."""
+        assert found is not None
+        kept = rename_to_first_free(self.descriptor, self.path, unverified_name(self.destination))
+        unlink_same(self.state_path, found.identity)
+        self.close()
+        _log.warning(
+            "%s was begun by another version or user of this program and cannot be resumed: "
+            "its bytes are kept as %s",
+            printable(self.path.name),
+            printable(kept.name),
+        )
+
+    def _has_mark(self) -> bool | None:
+        return has_mark(self.descriptor, self.source, self._key())
 
     def prepare(self) -> None:
         """Where nothing is known to be: see that a file can be there, before anybody asks for it.
@@ -156,51 +303,66 @@ class PartFile:
                 if not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
-    def _drop_committed(self) -> None:
-        """Tidy up after a crash in the middle of the commit, or after the power went just then.
+    def _tidy_up(self) -> StateFile | None:
+        """Remove what a crash in the middle of the commit left, or the loss of power just then.
 
-        The finished file may still have both names; and the state may be lost, because nothing
-        waits for the first one to reach the disk.
+        The finished file may still have several names; and the state may be lost, because nothing
+        waits for the first one to reach the disk. Returns the state that is there then.
         """
-        data = state_bytes(self.state_path)
-        if data is None or (data.strip(b"\0") and self.owner() != self.source):
-            return
+        found = find_state(self.state_path, self.path.name, self._key)
+        if found is None or not (found.is_blank or self._is_proven(found)):
+            return found
         with suppress(OSError):
-            if os.path.lexists(self.path):
-                if not self.path.samefile(self.destination):
-                    return
-                self.path.unlink()
-            self.state_path.unlink()
+            part, spare = identity_at(self.path), unfinished(self.path)
+            if part is not None:
+                if part == identity_at(spare):
+                    unlink_same(spare, part)
+                if part != identity_at(self.destination):
+                    return found
+                unlink_same(self.path, part)
+            unlink_same(self.state_path, found.identity)
+            return None
+        return found
 
-    def _take_up(self, stop: threading.Event) -> PartState:
-        """What of the bytes found can be relied on."""
-        found = os.fstat(self.descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise DestinationError(self.path, "not a regular file")
-        if found.st_nlink > 1:
-            raise DestinationError(self.path, "is another name of a file")
-        if found.st_size and not os.path.lexists(self.state_path):
-            raise DestinationError(self.path, "exists and was not begun by this program")
-        state = read_state(self.state_path)
-        if state is None or state.source != self.source:
-            return PartState(self.source)
-        with suppress(FileNotFoundError):  # what a kill in the middle of a checkpoint leaves
-            unfinished(self.state_path).unlink()
+    def _take_up(self, found: StateFile | None, stop: threading.Event) -> PartState | None:
+        """Return what of the bytes found can be relied on; None if they are somebody else's."""
+        there = os.fstat(self.descriptor)
+        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+            return None
+        state = found.state if found is not None else None
+        if state is None:
+            return PartState(self.source) if self._is_free(found, there.st_size) else None
+        fresh = PartState(self.source) if self._is_begun_by_us(there.st_size) else None
         if state.is_rejected and not state.written:
-            return state  # kept for the user until a new version of it begins
+            return fresh and state  # kept for the user until a new version of it begins
         if not self._can_resume(state):
-            return PartState(self.source)
+            return fresh
         if self._running is None and state.promised is not None:
             self.hash_with(state.promised.algorithm)
-        # Nobody may have cut or changed them since.
-        intact = all(self._crc_of(there, stop) == there.crc for there in state.written)
-        if intact or stop.is_set():  # stopped: what nobody has checked stays for the next time
-            return state
+        # They may have been truncated or changed since.
+        if self._is_intact(state, stop) or stop.is_set():
+            return state  # stopped: what nobody has checked stays for the next time
         self.restart_hash()
         if self.pieces is None:
-            return PartState(self.source)
+            return fresh
         checked = check_pieces(self.descriptor, self.pieces, state.total, state.written, stop)
-        return state if stop.is_set() else replace(state, written=checked.good)
+        if stop.is_set():
+            return state
+        return replace(state, written=checked.good) if checked.good else fresh
+
+    def _is_free(self, found: StateFile | None, size: int) -> bool:
+        """Tell whether a file may be used whose state proves nothing."""
+        if not size or found is None:
+            return not size
+        has_mark = self._has_mark()
+        return found.is_blank if has_mark is None else has_mark
+
+    def _is_begun_by_us(self, size: int) -> bool:
+        """Tell whether a file beside a proven state is the one that the state speaks of."""
+        return not size or self._has_mark() is not False
+
+    def _is_intact(self, state: PartState, stop: threading.Event) -> bool:
+        return all(self._crc_of(there, stop) == there.crc for there in state.written)
 
     def _can_resume(self, state: PartState) -> bool:
         """Whether another attempt may go on from what `state` tells of."""
@@ -230,13 +392,23 @@ class PartFile:
         validator: Validator,
         promised: HashConfig | None = None,
         modified: int | None = None,
+        media_type: str | None = None,
     ) -> None:
         """Start over: the bytes to come are those of this version from offset 0.
 
         The disk does not know of it before `begin`; nothing blocks here. `promised` is the
-        checksum that the server gives for it, `modified` the time (seconds since the epoch).
+        checksum that the server gives for it, `modified` the time (seconds since the epoch),
+        `media_type` what the reply calls it.
         """
-        self.state = PartState(self.source, total, validator, promised=promised, modified=modified)
+        self.state = PartState(
+            self.source,
+            total,
+            validator,
+            promised=promised,
+            modified=modified,
+            media_type=media_type,
+        )
+        self._checked = None
         self.held = None
         self.was_resumed = False
         self.is_begun = False
@@ -258,7 +430,7 @@ class PartFile:
         with named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's. It
             # only has to be there while the part file is, so nothing is synced.
-            write_atomically(self.state_path, encode_state(self.state), durable=False)
+            self._write_state(self.state, durable=False)
             os.ftruncate(self.descriptor, 0)
         self.is_begun = True
 
@@ -285,6 +457,15 @@ class PartFile:
             crc = self.write(0, self.held)
             self.state = replace(self.state, written=(WrittenRange(0, len(self.held), crc),))
             self.held = None
+
+    def check_in_place(self) -> None:
+        """See that the part file's name still leads to it.
+
+        Raises:
+            DestinationError: another program replaced it.
+        """
+        with named_errors(self.path):
+            check_at(self.descriptor, self.path)
 
     def check_room(self, size: int) -> None:
         """See that the rest of a file of `size` bytes fits on the disk.
@@ -316,8 +497,25 @@ class PartFile:
         with named_errors(self.path):
             if self.durable:
                 os.fdatasync(self.descriptor)
-            write_atomically(self.state_path, encode_state(state), durable=self.durable)
+            self._write_state(state, durable=self.durable)
         self.state = state
+
+    def write_state(self) -> None:
+        """Put `state` on the disk.
+
+        Raises:
+            DestinationError: the disk refuses, or one of the files was replaced.
+        """
+        with named_errors(self.path):
+            self._write_state(self.state, durable=self.durable)
+
+    def _write_state(self, state: PartState, *, durable: bool) -> None:
+        if self._descriptor is not None:
+            check_at(self._descriptor, self.path)
+        if identity_at(self.state_path) not in (None, self._state_file):
+            raise ReplacedError(self.state_path)
+        data = encode_state(state, self.path.name, self._key())
+        self._state_file = write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """As `checkpoint`; where there is no room for the state, the last bytes make it.
@@ -352,36 +550,72 @@ class PartFile:
         self.held = None
         if self._descriptor is None:
             return
-        if keep and (self._can_resume(self.state) or self.state.is_rejected):
+        if keep and (self._can_resume(self.state) or self.state.is_rejected) and self._is_there():
             self.close()
         else:
             self.discard()
 
+    def _is_there(self) -> bool:
+        """Tell whether the bytes can be found again under their name."""
+        with suppress(OSError):
+            check_at(self.descriptor, self.path)
+            return True
+        return False
+
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
         self.held = None
-        self._drop_committed()
         if self._descriptor is None and not self.take_alone() and not self._is_blank():
             return
-        for path in (self.path, self.state_path):
-            with suppress(OSError):
-                path.unlink()
+        with suppress(OSError):
+            if self._descriptor is not None:
+                unlink_open(self.path, self._descriptor)
+        self.remove_state()
         self.close()
 
+    def remove_state(self) -> None:
+        """Remove the state file, if it is the one that this program wrote."""
+        with suppress(OSError):
+            if self._state_file is not None:
+                unlink_same(self.state_path, self._state_file)
+        self._state_file = None
+
     def take_alone(self) -> bool:
-        """Whether what is there is of this download alone; it is open then, where it exists."""
-        if self.owner() != self.source:
-            return False
+        """Tell whether what is there is of this download alone.
+
+        It is open then, if it exists, and `state` is as it was left; nothing is read back.
+        """
+        for place in self._own_places():
+            self._go_to(place)
+            found = self._tidy_up()
+            if found is not None and self._is_proven(found):
+                return self._open_alone(found)
+        self._go_to(usual_place(self.destination))
+        return False
+
+    def _open_alone(self, found: StateFile) -> bool:
+        assert found.state is not None
+        self._state_file, self.state = found.identity, found.state
         try:
             self._descriptor = open_locked(self.path)
         except FileNotFoundError:
             return True  # nobody works on a state without a part file
         except (OSError, FileInUseError):
             return False
-        return True
+        there = os.fstat(self.descriptor)
+        if stat.S_ISREG(there.st_mode) and (
+            self._is_begun_by_us(there.st_size)
+            or (found.state.written and self._is_intact(found.state, threading.Event()))
+        ):
+            return True
+        self.close()
+        _log.warning(
+            "%s was replaced by another program: it is left alone", printable(self.path.name)
+        )
+        return False
 
     def _is_blank(self) -> bool:
-        """Whether it is as a crash leaves it before the first reply: empty, and without a state."""
+        """Tell whether it is as a crash leaves it before the first reply: empty, and no state."""
         if os.path.lexists(self.state_path):
             return False
         with suppress(OSError, FileInUseError):
@@ -414,7 +648,6 @@ class PartFile:
         return self._descriptor
 
 
-def _paths(destination: Path) -> tuple[Path, Path]:
-    """The part file and the state file of a destination."""
-    part = destination.with_name(f"{destination.name}.part")
-    return part, part.with_name(f"{part.name}.state")
+def unverified_name(destination: Path) -> str:
+    """The name of bytes that are kept although nothing vouches for them."""
+    return f"{destination.name}.unverified"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from rheo_core.infrastructure.http import Requester
+from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
 
 from .hosts import Hosts
@@ -14,7 +15,7 @@ from .plan import Validator
 from .request import Request
 from .segments import Segment
 from .sources import Source, Sources
-from .state import PartState
+from .state import Key, PartState
 
 _BUFFERS = 32 << 20
 """Bytes that all connections together collect before they write, two buffers each."""
@@ -28,6 +29,7 @@ class TransferOptions:
     A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
     `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
     `origin` the file gets Last-Modified as its time, and its URL as an extended attribute.
+    `key` signs the states of part files: only what it signed is resumed.
     """
 
     timeout: float | None = None
@@ -39,6 +41,7 @@ class TransferOptions:
     durable: bool = True
     server_time: bool = False
     origin: bool = False
+    key: Key = user_key
 
     @property
     def timeouts(self) -> aiohttp.ClientTimeout:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
+from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer.state import decode_state
 from tests.core.engine import names_in, serving
 from tests.faults.disk import limit_file_size
@@ -43,7 +44,7 @@ def check_left(files: Files, before: Files, where: str) -> None:
     state = files.get("file.bin.part.state", b"")
     if not state.strip(b"\0") or "file.bin.part" not in files:
         return
-    for piece in decode_state(state).written:
+    for piece in decode_state(state, "file.bin.part", user_key()).written:
         there = files["file.bin.part"][piece.start : piece.end]
         assert there == BODY[piece.start : piece.end], where
 
