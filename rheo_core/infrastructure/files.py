@@ -17,7 +17,6 @@ from rheo_core.domain.exceptions import FileInUseError
 
 from .folder_sync import sync_folder
 from .identity import (
-    Identity,
     give_name,
     identity_of,
     is_at,
@@ -79,7 +78,7 @@ def _lock(descriptor: int) -> None:
 
 def write_atomically(
     path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True, mark: bytes = b""
-) -> Identity:
+) -> None:
     """Put `data` under `path`, replacing what is there: a crash leaves the old or the new.
 
     Args:
@@ -91,9 +90,6 @@ def write_atomically(
         mark: what `data` begins with and nobody else's file does. By it the next call knows what
             a crash left, which then has a fixed name.
 
-    Returns:
-        The identity of the new file.
-
     Raises:
         OSError: it could not be written; what was at `path` is untouched.
     """
@@ -104,7 +100,6 @@ def write_atomically(
         if durable:
             os.fsync(descriptor)
         temporary.replace(path)
-        identity = identity_of(os.fstat(descriptor))
     except BaseException:
         with suppress(OSError):
             unlink_open(temporary, descriptor)
@@ -113,7 +108,6 @@ def write_atomically(
         os.close(descriptor)
     if durable:
         sync_folder(path.parent)
-    return identity
 
 
 def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:

@@ -32,7 +32,6 @@ from rheo_core.infrastructure.files import (
     write_atomically,
 )
 from rheo_core.infrastructure.identity import (
-    Identity,
     ReplacedError,
     check_at,
     give_name,
@@ -102,7 +101,6 @@ class PartFile:
 
     def _go_to(self, place: Place) -> None:
         self.path, self.state_path = place
-        self._state_file: Identity | None = None  # that this program wrote at `state_path`
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
         """Take a checksum of the bytes while they come, for `digest`.
@@ -237,7 +235,6 @@ class PartFile:
                 self.close()
                 return False
             if found is not None:
-                self._state_file = found.identity
                 remove_leftover(unfinished(self.state_path), STATE_MARK)
             put_mark(self.descriptor, self.source, self._key())
         except BaseException:
@@ -329,9 +326,9 @@ class PartFile:
         there = os.fstat(self.descriptor)
         if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
             return None
-        state = found.state if found is not None else None
-        if state is None:
-            return PartState(self.source) if self._is_free(found, there.st_size) else None
+        if found is None or found.state is None:
+            return self._begin_afresh(found, there.st_size)
+        state = found.state
         fresh = PartState(self.source) if self._is_begun_by_us(there.st_size) else None
         if state.is_rejected and not state.written:
             return fresh and state  # kept for the user until a new version of it begins
@@ -350,12 +347,16 @@ class PartFile:
             return state
         return replace(state, written=checked.good) if checked.good else fresh
 
-    def _is_free(self, found: StateFile | None, size: int) -> bool:
-        """Tell whether a file may be used whose state proves nothing."""
-        if not size or found is None:
-            return not size
+    def _begin_afresh(self, found: StateFile | None, size: int) -> PartState | None:
+        """Use a file whose state proves nothing, if it may be used."""
+        if found is None:
+            return None if size else PartState(self.source)
         has_mark = self._has_mark()
-        return found.is_blank if has_mark is None else has_mark
+        if size and not (found.is_blank if has_mark is None else has_mark):
+            return None
+        os.ftruncate(self.descriptor, 0)  # first: bytes without a state are somebody else's
+        unlink_same(self.state_path, found.identity)
+        return PartState(self.source)
 
     def _is_begun_by_us(self, size: int) -> bool:
         """Tell whether a file beside a proven state is the one that the state speaks of."""
@@ -512,10 +513,11 @@ class PartFile:
     def _write_state(self, state: PartState, *, durable: bool) -> None:
         if self._descriptor is not None:
             check_at(self._descriptor, self.path)
-        if identity_at(self.state_path) not in (None, self._state_file):
+        there = self._find_state(Place(self.path, self.state_path))
+        if there is not None and not self._is_proven(there):
             raise ReplacedError(self.state_path)
         data = encode_state(state, self.path.name, self._key())
-        self._state_file = write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
+        write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """As `checkpoint`; where there is no room for the state, the last bytes make it.
@@ -574,11 +576,11 @@ class PartFile:
         self.close()
 
     def remove_state(self) -> None:
-        """Remove the state file, if it is the one that this program wrote."""
+        """Remove the state file, if this program wrote it."""
         with suppress(OSError):
-            if self._state_file is not None:
-                unlink_same(self.state_path, self._state_file)
-        self._state_file = None
+            there = self._find_state(Place(self.path, self.state_path))
+            if there is not None and self._is_proven(there):
+                unlink_same(self.state_path, there.identity)
 
     def take_alone(self) -> bool:
         """Tell whether what is there is of this download alone.
@@ -595,7 +597,7 @@ class PartFile:
 
     def _open_alone(self, found: StateFile) -> bool:
         assert found.state is not None
-        self._state_file, self.state = found.identity, found.state
+        self.state = found.state
         try:
             self._descriptor = open_locked(self.path)
         except FileNotFoundError:

@@ -75,7 +75,7 @@ async def test_l08_the_power_goes(
     for number, (where, left) in enumerate(pictures):
         check_left(left.files, before, where)
         again = tmp_path / str(number)
-        left.put(again)
+        left.put(again, url)
         async with DownloadManager(download_dir=again, file_exists_strategy=exists) as manager:
             await manager.add([FileConfig(url=url)])
             await manager.wait_until_complete(LIMIT)
