@@ -212,3 +212,47 @@ async def test_the_command_leaves_what_is_replaced(
     swap.check()
     left = [] if kind == "nothing" else ["file.bin.part"]
     assert [name for name in names_in(folder) if "/" not in name] == ["file.bin", *left]
+
+
+@pytest.mark.parametrize("end", ["commit", "overwrite", "resume"])
+async def test_another_name_of_the_part_file_stays(scene: Scene, until: Until, end: str) -> None:
+    """As keepers of backups make them: what has it is not written to by another run."""
+    tap, extra = Tap(BODY, HALF, **V1), scene.folder.parent / "backup"
+    if end == "resume":
+        await scene.begin(BODY, HALF, **V1)
+        extra.hardlink_to(scene.part)
+        before = sha256(extra.read_bytes())
+        outcome = await scene.fetch(parts(BODY, **V1), BODY)
+        assert sha256(extra.read_bytes()) == before
+    else:
+
+        async def link(manager: DownloadManager) -> None:
+            await bytes_come(manager, HALF)
+            await until(lambda: scene.part.exists() and scene.part.stat().st_size)
+            extra.hardlink_to(scene.part)
+            tap.opened.set()
+
+        exists = "overwrite" if end == "overwrite" else "skip"
+        outcome = await scene.fetch(tap, BODY, meanwhile=link, file_exists_strategy=exists)
+    assert outcome.status is DownloadStatus.COMPLETED, outcome.error
+    check_final(scene.final, True)
+    assert extra.exists()
+
+
+async def test_a_part_file_that_was_moved_away_still_gets_its_name(
+    scene: Scene, until: Until
+) -> None:
+    """The open file is committed, not what its old name leads to."""
+    tap, moved = Tap(BODY, HALF, **V1), scene.folder.parent / "moved"
+
+    async def move(manager: DownloadManager) -> None:
+        await bytes_come(manager, HALF)
+        await until(lambda: scene.part.exists() and scene.part.stat().st_size)
+        scene.part.rename(moved)
+        scene.part.write_bytes(OTHER)
+        tap.opened.set()
+
+    outcome = await scene.fetch(tap, BODY, meanwhile=move)
+    assert outcome.status is DownloadStatus.COMPLETED, outcome.error
+    check_final(scene.final, True)
+    assert scene.part.read_bytes() == OTHER and not scene.state.exists()
