@@ -42,7 +42,15 @@ from rheo_core.infrastructure.identity import (
 from rheo_core.infrastructure.user_key import user_key
 
 from .disk_errors import named_errors
-from .part_place import Place, has_mark, other_places, own_place, put_mark, usual_place
+from .part_place import (
+    Place,
+    has_mark,
+    has_own_state,
+    other_places,
+    own_place,
+    put_mark,
+    usual_place,
+)
 from .pieces import check_pieces
 from .plan import Validator
 from .running_hash import RunningHash
@@ -158,12 +166,13 @@ class PartFile:
     def owner(self) -> str | None:
         """Return the download that began what is there; None if no state proves it."""
         owner = None
-        for place in self._own_places():
-            found = self._find_state(place)
-            if found is not None and found.state is not None:
-                if found.state.source == self.source:
-                    return self.source
-                owner = owner or found.state.source
+        if os.access(self.state_path, os.F_OK):
+            found = self._find_state(Place(self.path, self.state_path))
+            owner = found.state.source if found is not None and found.state is not None else None
+        if owner != self.source and has_own_state(self.destination, self.source):
+            found = self._find_state(own_place(self.destination, self.source))
+            if found is not None and self._is_proven(found):
+                return self.source
         return owner
 
     def adopt(self, earlier: Path) -> None:

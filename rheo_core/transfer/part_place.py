@@ -38,6 +38,17 @@ def own_place(destination: Path, source: str) -> Place:
     return _tagged(destination, source[:_TAG_LETTERS])
 
 
+def has_own_state(destination: Path, source: str) -> bool:
+    """Tell whether there is something under the state's name of `own_place`.
+
+    Every download asks before it begins: for most names this spares the making of paths.
+    """
+    name = destination.name
+    if name.isascii() and len(name) <= _LONGEST:
+        return os.access(f"{destination}.{source[:_TAG_LETTERS]}.part.state", os.F_OK)
+    return os.access(own_place(destination, source).state, os.F_OK)
+
+
 def other_places(destination: Path) -> Iterator[Place]:
     """Random names, for when those before are somebody else's."""
     while True:
