@@ -9,7 +9,6 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +34,6 @@ from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
     give_name,
-    identity_at,
     unlink_open,
     unlink_same,
 )
@@ -45,17 +43,19 @@ from .disk_errors import named_errors
 from .part_place import (
     Place,
     has_mark,
-    has_own_state,
-    other_places,
+    may_be_ours,
     own_place,
+    owner_of,
+    places,
     put_mark,
+    tidy_up,
     usual_place,
 )
 from .pieces import check_pieces
 from .plan import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
-from .state import STATE_MARK, Key, PartState, StateFile, encode_state, find_state
+from .state import STATE_MARK, Key, PartState, StateFile, encode_state
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
@@ -108,6 +108,7 @@ class PartFile:
         self.is_begun = False  # the disk knows of the version that `state` tells of
 
     def _go_to(self, place: Place) -> None:
+        self._place = place
         self.path, self.state_path = place
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
@@ -165,15 +166,7 @@ class PartFile:
 
     def owner(self) -> str | None:
         """Return the download that began what is there; None if no state proves it."""
-        owner = None
-        if os.access(self.state_path, os.F_OK):
-            found = self._find_state(Place(self.path, self.state_path))
-            owner = found.state.source if found is not None and found.state is not None else None
-        if owner != self.source and has_own_state(self.destination, self.source):
-            found = self._find_state(own_place(self.destination, self.source))
-            if found is not None and self._is_proven(found):
-                return self.source
-        return owner
+        return owner_of(self._place, self.destination, self.source, self._key)
 
     def adopt(self, earlier: Path) -> None:
         """Take over what this download began under another name."""
@@ -204,35 +197,16 @@ class PartFile:
         """
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        for place in self._places():
+        for place in places(self.destination, self.source, self._key):
             self._go_to(place)
             with named_errors(self.path):
                 if self._open_here(stop or threading.Event()):
                     return
 
-    def _own_places(self) -> tuple[Place, Place]:
-        return usual_place(self.destination), own_place(self.destination, self.source)
-
-    def _places(self) -> Iterator[Place]:
-        """Where it may be: first of all where something of this download is."""
-        own = self._own_places()
-        states = [self._find_state(place) for place in own]
-        ours = [found is not None and self._is_proven(found) for found in states]
-        yield from (place for place, is_ours in zip(own, ours, strict=True) if is_ours)
-        yield from (place for place, is_ours in zip(own, ours, strict=True) if not is_ours)
-        yield from other_places(self.destination)
-
-    def _find_state(self, place: Place) -> StateFile | None:
-        return find_state(place.state, place.part.name, self._key)
-
-    def _is_proven(self, found: StateFile) -> bool:
-        """Tell whether this program wrote a state, for this download."""
-        return found.state is not None and found.state.source == self.source
-
     def _open_here(self, stop: threading.Event) -> bool:
         """Open the file if nothing under its name or that of its state is somebody else's."""
-        found = self._tidy_up()
-        if not self._may_be_ours(found):
+        found = tidy_up(self._place, self.destination, self.source, self._key)
+        if not may_be_ours(self._place, found, self.source):
             return False
         self._descriptor = open_locked(self.path, os.O_CREAT)
         try:
@@ -252,20 +226,6 @@ class PartFile:
         self.state = state
         self.was_resumed = self.is_begun = bool(state.written)
         return True
-
-    def _may_be_ours(self, found: StateFile | None) -> bool:
-        """Tell whether what is there may be opened: nothing of it is certainly another's."""
-        if found is not None and not self._is_proven(found):
-            claimed = found.claimed_source if found.state is None else found.state.source
-            if not found.is_private or claimed not in (None, self.source):
-                return False
-        try:
-            there = self.path.lstat()
-        except FileNotFoundError:
-            return found is None or self._is_proven(found) or found.is_blank or found.is_marked
-        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
-            return False
-        return found is not None or not there.st_size
 
     def _is_unproven(self, found: StateFile | None) -> bool:
         """Tell whether the file is of an earlier version of this program, or of another key."""
@@ -309,27 +269,6 @@ class PartFile:
                 if not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
-    def _tidy_up(self) -> StateFile | None:
-        """Remove what a crash in the middle of the commit left, or the loss of power just then.
-
-        The finished file may still have several names; and the state may be lost, because nothing
-        waits for the first one to reach the disk. Returns the state that is there then.
-        """
-        found = find_state(self.state_path, self.path.name, self._key)
-        if found is None or not (found.is_blank or self._is_proven(found)):
-            return found
-        with suppress(OSError):
-            part, spare = identity_at(self.path), unfinished(self.path)
-            if part is not None:
-                if part == identity_at(spare):
-                    unlink_same(spare, part)
-                if part != identity_at(self.destination):
-                    return found
-                unlink_same(self.path, part)
-            unlink_same(self.state_path, found.identity)
-            return None
-        return found
-
     def _take_up(self, found: StateFile | None, stop: threading.Event) -> PartState | None:
         """Return what of the bytes found can be relied on; None if they are somebody else's."""
         there = os.fstat(self.descriptor)
@@ -346,14 +285,16 @@ class PartFile:
         if self._running is None and state.promised is not None:
             self.hash_with(state.promised.algorithm)
         # They may have been truncated or changed since.
-        if self._is_intact(state, stop) or stop.is_set():
-            return state  # stopped: what nobody has checked stays for the next time
+        if self._is_intact(state, stop):
+            return state
+        if stop.is_set():  # what nobody has checked stays for the next time
+            return fresh and state
         self.restart_hash()
         if self.pieces is None:
             return fresh
         checked = check_pieces(self.descriptor, self.pieces, state.total, state.written, stop)
         if stop.is_set():
-            return state
+            return fresh and state
         return replace(state, written=checked.good) if checked.good else fresh
 
     def _begin_afresh(self, found: StateFile | None, size: int) -> PartState | None:
@@ -522,8 +463,8 @@ class PartFile:
     def _write_state(self, state: PartState, *, durable: bool) -> None:
         if self._descriptor is not None:
             check_at(self._descriptor, self.path)
-        there = self._find_state(Place(self.path, self.state_path))
-        if there is not None and not self._is_proven(there):
+        there = self._place.find_state(self._key)
+        if there is not None and not there.proves(self.source):
             raise ReplacedError(self.state_path)
         data = encode_state(state, self.path.name, self._key())
         write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
@@ -587,8 +528,8 @@ class PartFile:
     def remove_state(self) -> None:
         """Remove the state file, if this program wrote it."""
         with suppress(OSError):
-            there = self._find_state(Place(self.path, self.state_path))
-            if there is not None and self._is_proven(there):
+            there = self._place.find_state(self._key)
+            if there is not None and there.proves(self.source):
                 unlink_same(self.state_path, there.identity)
 
     def take_alone(self) -> bool:
@@ -596,10 +537,10 @@ class PartFile:
 
         It is open then, if it exists, and `state` is as it was left; nothing is read back.
         """
-        for place in self._own_places():
+        for place in (usual_place(self.destination), own_place(self.destination, self.source)):
             self._go_to(place)
-            found = self._tidy_up()
-            if found is not None and self._is_proven(found):
+            found = tidy_up(place, self.destination, self.source, self._key)
+            if found is not None and found.proves(self.source):
                 return self._open_alone(found)
         self._go_to(usual_place(self.destination))
         return False

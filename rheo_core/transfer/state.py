@@ -124,6 +124,10 @@ class StateFile:
     is_private: bool
     data: bytes
 
+    def proves(self, source: str) -> bool:
+        """Tell whether this program wrote the state, for this download."""
+        return self.state is not None and self.state.source == source
+
     @property
     def is_blank(self) -> bool:
         """Whether it looks as a loss of power leaves a state that was not synced."""
@@ -137,7 +141,9 @@ class StateFile:
 
     @property
     def claimed_source(self) -> str | None:
-        """The download that an unproven state names."""
+        """The download that the state names, proven or not."""
+        if self.state is not None:
+            return self.state.source
         with suppress(ValueError, RecursionError):
             body = json.loads(_lines(self.data)[2])
             if isinstance(body, dict) and isinstance(body.get("source"), str):

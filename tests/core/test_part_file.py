@@ -124,6 +124,20 @@ def test_a_read_back_that_is_stopped_costs_no_byte(part: PartFile, keep: bool) -
         assert part.state == PartState("source", 200, STRONG, FIRST_HALF)
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_read_back_that_is_stopped_proves_nothing(part: PartFile, keep: bool) -> None:
+    """Another program's file in the place of ours is not taken for it because nobody read it."""
+    begun(part)
+    part.path.unlink()
+    part.path.write_bytes(b"theirs")
+    theirs, stop = part.path, threading.Event()
+    stop.set()
+    part.open(stop)
+    part.release(keep=keep)
+    PartFile(part.destination, "source").discard()
+    assert theirs.read_bytes() == b"theirs"
+
+
 def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(part)
     other = PartFile(part.destination.with_name("b.bin"), "source")
