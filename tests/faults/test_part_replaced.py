@@ -256,3 +256,25 @@ async def test_a_part_file_that_was_moved_away_still_gets_its_name(
     assert outcome.status is DownloadStatus.COMPLETED, outcome.error
     check_final(scene.final, True)
     assert scene.part.read_bytes() == OTHER and not scene.state.exists()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "nothing"])
+@pytest.mark.parametrize("name", ["file.bin.part.state.new", "file.bin.part.new"])
+@pytest.mark.parametrize("strategy", ["skip", "overwrite"])
+async def test_what_has_the_name_of_a_temporary_file_stays(
+    scene: Scene, kind: str, name: str, strategy: str
+) -> None:
+    path = scene.folder / name
+    path.touch()
+    swap = Swap(scene.folder, kind, "neither")
+    swap.paths = [path]
+    swap()
+    if strategy == "overwrite":
+        scene.final.write_bytes(b"old")
+    config = scene.config(file_exists_strategy=strategy)
+    outcome = await scene.fetch(parts(BODY, **V1), BODY, config=config)
+    assert outcome.status is DownloadStatus.COMPLETED, outcome.error
+    check_final(scene.final, True)
+    swap.check()
+    ours = {path.name for path in scene.folder.iterdir()} - set(scene.before)
+    assert ours == {scene.final.name, name}
