@@ -22,7 +22,10 @@ def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def state_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder of its own for each test, and for the programs that it starts."""
+    """A state folder of its own for each test, and for the programs that it starts.
+
+    The key of whoever runs the tests is neither used nor made.
+    """
     home = tmp_path_factory.mktemp("state-home")
     monkeypatch.setenv("XDG_STATE_HOME", str(home))
     return home

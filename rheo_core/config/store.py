@@ -19,7 +19,7 @@ from rheo_core.domain.request_options import NO_OPTIONS, REVEAL, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import write_atomically
-from rheo_core.infrastructure.state_key import state_folder
+from rheo_core.infrastructure.user_key import state_folder
 from rheo_core.user_files import open_regular
 
 from .problems import explain, line_of, unknown_setting

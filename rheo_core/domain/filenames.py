@@ -6,6 +6,7 @@ cut at 255 *bytes*, do not drop bidi controls, and leave dot-files and device na
 """
 
 import re
+import unicodedata
 from urllib.parse import unquote, urlsplit
 
 from .text import printable
@@ -14,7 +15,7 @@ MAX_NAME_BYTES = 255
 """What ext4, APFS and NTFS allow for one component."""
 
 RESERVED_SUFFIX_BYTES = len(".part.state.new")
-"""Room kept for the names of our own files beside the finished one."""
+"""Bytes kept free for the names of our own files beside the finished one."""
 
 _LONGEST = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES
 
@@ -25,9 +26,18 @@ _WINDOWS_DEVICE = re.compile(
 _LAUNCHER = r"\.(?i:desktop|lnk|local|scf|url)$"
 """What a file manager starts or loads something by; browsers rename these too."""
 _HARMLESS_SUFFIX = ".download"
+_OURS = r"\.(?i:part(?:\.state)?(?:\.new)?|unverified(?:\.\d+)?)$"
+"""Names of our own files beside a download. A server that could choose one would plant bytes that
+a later download takes for its own beginning."""
+_IGNORED = re.compile(
+    "[\u00ad\u0307\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""Characters that file systems pass over when they compare names (Default_Ignorable_Code_Point),
+and the dot that a Turkish capital I leaves when its case is folded."""
 _SPECIAL = re.compile(rf"{_WINDOWS_DEVICE.pattern}|desktop\.ini$")
 _SHELL_FOLDER = re.compile(r"\.(?=\{[0-9A-Fa-f-]*\}$)")  # `name.{GUID}` opens as a folder
-_HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER})\.[A-Za-z0-9_-]+)*")
+_HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER}|{_OURS})\.[A-Za-z0-9_-]+)*")
 _PLAIN_URL = re.compile(
     rf"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?({_HARMLESS.pattern})"  # no ? # \ nor %
 )
@@ -43,10 +53,10 @@ def sanitise_filename(
     """One path component made of `text`, never empty.
 
     No separators, control, bidi, zero-width or blank characters, no leading dot (hidden files), no
-    trailing dot or space, no device names (Windows) and no launchers (`.desktop`, `.lnk`), at
-    most 255 bytes of UTF-8 with the room for `.part` files; cut on a character boundary with the
-    extension kept. No leading dash, which commands take for an option (`rm *`), unless the user
-    gave the name himself.
+    trailing dot or space, no device names (Windows), no launchers (`.desktop`, `.lnk`) and no
+    names of our own files (`.part`, `.unverified`). No leading dash, which commands take for an
+    option (`rm *`), unless the user gave the name. At most 255 bytes of UTF-8 with the suffixes
+    of our own files; cut on a character boundary with the extension kept.
     """
     if len(text) <= _SHORT and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
         return text  # as most names are: the rest of this costs ten times as much
@@ -61,7 +71,18 @@ def sanitise_filename(
     name = shorten_filename(name) or fallback
     if re.search(_LAUNCHER, name):
         name = shorten_filename(name, _LONGEST - len(_HARMLESS_SUFFIX)) + _HARMLESS_SUFFIX
-    return name
+    return _not_ours(name)
+
+
+def _not_ours(name: str) -> str:
+    """`name` with an underscore behind it if some file system takes it for a file of ours.
+
+    Disks fold case and compatible forms in their own ways; one that folds less sees another name.
+    """
+    folded = unicodedata.normalize("NFKC", name).upper().casefold()
+    if re.search(_OURS, _IGNORED.sub("", folded).rstrip(". ")) is None:
+        return name
+    return shorten_filename(name, _LONGEST - 1) + "_"
 
 
 def shorten_filename(name: str, limit: int = _LONGEST) -> str:
@@ -78,7 +99,7 @@ def number_filename(name: str, number: int) -> str:
     stem, extension = _split(name)
     tail = f" ({number}){extension}"
     room = _LONGEST - len(tail.encode())
-    return stem.encode()[:room].decode(errors="ignore") + tail
+    return _not_ours(stem.encode()[:room].decode(errors="ignore") + tail)
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -170,12 +170,20 @@ class Attempt:
         return part
 
     def _part(self, path: Path) -> PartFile:
-        durable, pieces = self._tools.options.durable, self._record.config.pieces
-        part = PartFile(path, self._source, durable=durable, pieces=pieces)
-        if self._expected is not None:
-            part.hash_with(self._expected.algorithm)
+        part = self._new_part(path)
         self._parts.append(part)
         return part
+
+    def _new_part(self, path: Path) -> PartFile:
+        options = self._tools.options
+        return PartFile(
+            path,
+            self._source,
+            durable=options.durable,
+            pieces=self._record.config.pieces,
+            key=options.key,
+            is_read_back=self._expected is not None,
+        )
 
     async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
         """Lock where the file goes; None where it is there and is to be left alone.
@@ -190,8 +198,9 @@ class Attempt:
         for candidate in chain((path,), numbered(path)):
             if not self._try_lock(candidate):
                 continue
-            opening = part if candidate == path else None
-            found = await self._tools.disk.submit_brief(_look, candidate, self._source, opening)
+            is_asked = part is not None and candidate == path
+            looking = part if part is not None and is_asked else self._new_part(candidate)
+            found = await self._tools.disk.submit_brief(_look, looking, prepare=is_asked)
             self._found = found
             if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
                 return candidate
@@ -259,15 +268,15 @@ class _Found(Enum):
     FILE = auto()
 
 
-def _look(path: Path, source: str, part: PartFile | None) -> _Found:
-    owner = (part or PartFile(path, source)).owner()
-    if os.path.lexists(path):
+def _look(part: PartFile, *, prepare: bool) -> _Found:
+    owner = part.owner()
+    if os.path.lexists(part.destination):
         return _Found.FILE
     if owner is None:
-        if part is not None:
+        if prepare:
             part.prepare()
         return _Found.NOTHING
-    return _Found.OURS if owner == source else _Found.ANOTHERS
+    return _Found.OURS if owner == part.source else _Found.ANOTHERS
 
 
 class _FileIsThereError(Exception):

@@ -103,6 +103,8 @@ class Steering:
             if not record.status.is_terminal:
                 return self._pool.skip_wait(record.config)
             again = self._intake.again(record)
+            if record.tried is not None and record.tried.received is not None:
+                again.tries.received = record.tried.received  # what came need not be asked for
             self._intake.enqueue(again)
             self._lifecycle.changed(again)
             return True

@@ -99,6 +99,7 @@ class Verification:
         if tools.validator is not None:
             await tools.disk.run(part.write_held)
             result = await tools.validator.validate(part.path, expected)
+            await tools.disk.run(part.check_in_place)  # it was given a name, not the open file
         else:
             work = partial(part.digest, expected.algorithm)
             result = await compare(part.path, expected, work, tools.reading)

@@ -157,7 +157,8 @@ class DownloadWorker:
         if not locks.try_acquire(path):  # it belongs to another download by now
             return None
         try:
-            return await self._tools.disk.run(work, PartFile(path, source_of(record.config.url)))
+            source, key = source_of(record.config.url), self._tools.options.key
+            return await self._tools.disk.run(work, PartFile(path, source, key=key))
         finally:
             locks.release(path)
 

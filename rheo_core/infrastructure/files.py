@@ -1,20 +1,36 @@
 """Files that are whole or not there; every function blocks until the disk has it."""
 
-import errno
 import fcntl
 import os
+import re
+import secrets
+import stat
 import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 from rheo_core.domain.exceptions import FileInUseError
 
 from .folder_sync import sync_folder
+from .identity import (
+    give_name,
+    identity_of,
+    is_at,
+    link_open,
+    link_or_rename,
+    unlink_open,
+    unlink_same,
+)
 
-_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_RANDOM_NAME = re.compile(r"\.rheo-[0-9a-f]{16}\.new")
+_MOST_SWEPT = 10_000
+"""Names of a folder that are looked at for leftovers."""
+_LEFTOVER_SECONDS = 3600
+"""A temporary file is in use for milliseconds; one of that age is of a program that was killed."""
 
 
 def open_locked(path: Path, creating: int = 0) -> int:
@@ -64,14 +80,9 @@ def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
 
 
-def is_at(descriptor: int, path: Path) -> bool:
-    """Check that the open file is still the one with this name."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    return False
-
-
-def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
+def write_atomically(
+    path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True, mark: bytes = b""
+) -> None:
     """Put `data` under `path`, replacing what is there: a crash leaves the old or the new.
 
     Args:
@@ -80,60 +91,106 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, durable: boo
         mode: permission bits of the file, whatever the umask.
         durable: whether it outlives a loss of power once this has returned. Without, such a loss
             may leave anything at `path`.
+        mark: what `data` begins with and nobody else's file does. By it the next call knows what
+            a crash left, which then has a fixed name.
 
     Raises:
         OSError: it could not be written; what was at `path` is untouched.
     """
-    temporary = unfinished(path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor, temporary = _create_temporary(path, mode, mark)
     try:
-        with os.fdopen(os.open(temporary, flags | os.O_CLOEXEC, mode), "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
+        os.fchmod(descriptor, mode)
+        _write_all(descriptor, data)
+        if durable:
+            os.fsync(descriptor)
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
-            temporary.unlink()
+            unlink_open(temporary, descriptor)
         raise
+    finally:
+        os.close(descriptor)
     if durable:
         sync_folder(path.parent)
 
 
-def unfinished(path: Path) -> Path:
-    """Where `write_atomically` writes what is to be at `path`, and where a crash leaves it.
+def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:
+    """Create a file for what is to be at `path`, open for writing; return its name too.
 
-    A fixed name: the next try writes over it.
+    Nothing that exists is opened for writing. Without a mark, or if somebody else's file has the
+    fixed name, the name is random and its leftovers are swept later.
     """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fixed = unfinished(path)
+    for _ in range(2 if mark else 0):
+        try:
+            return os.open(fixed, flags, mode), fixed
+        except FileExistsError:
+            if not remove_leftover(fixed, mark):
+                break
+    _sweep(path.parent)
+    temporary = path.with_name(f".rheo-{secrets.token_hex(8)}.new")
+    return os.open(temporary, flags, mode), temporary
+
+
+def remove_leftover(path: Path, mark: bytes) -> bool:
+    """Remove what a crash of this program left at `path`; return whether it was that."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        if not is_private(os.fstat(descriptor)):
+            return False
+        begins = os.pread(descriptor, len(mark), 0)
+        # Killed before the first byte it is empty, and a loss of power leaves zeros.
+        is_ours = mark.startswith(begins) or not begins.strip(b"\0")
+        return is_ours and unlink_open(path, descriptor)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what crashes left under random names in `folder`, some of it in a large one."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST_SWEPT):
+            if _RANDOM_NAME.fullmatch(entry.name) is None:
+                continue
+            found = entry.stat(follow_symlinks=False)
+            if is_private(found) and time.time() - found.st_mtime > _LEFTOVER_SECONDS:
+                with suppress(OSError):
+                    unlink_same(Path(entry.path), identity_of(found))
+
+
+def is_private(found: os.stat_result) -> bool:
+    """Tell whether a file is as this program makes its own: regular, private, one name."""
+    return (
+        stat.S_ISREG(found.st_mode)
+        and found.st_nlink == 1
+        and found.st_uid == os.geteuid()
+        and not found.st_mode & 0o077
+    )
+
+
+def unfinished(path: Path) -> Path:
+    """Where `write_atomically` writes what is to be at `path`, and where a crash leaves it."""
     return path.with_name(f"{path.name}.new")
 
 
 def rename_without_clobbering(source: Path, target: Path) -> None:
     """Give `source` the name `target`, which must not exist.
 
-    link(2) fails where the name is taken, whoever took it and when; rename(2) would not.
-
     Raises:
         builtins.FileExistsError: the name is taken; `source` is where it was.
     """
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        _rename_where_links_are_missing(source, target)
-    else:
+    if link_or_rename(source, target):
         with suppress(OSError):  # the name is given: nothing that follows can take it back
             source.unlink()
-
-
-def _rename_where_links_are_missing(source: Path, target: Path) -> None:
-    """FAT and some network file systems: a check and a rename, with a moment in between."""
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    source.rename(target)
 
 
 def create_whole(
@@ -164,14 +221,12 @@ def create_whole(
     if descriptor is None:
         return False
     try:
-        with memoryview(data) as rest:
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+        _write_all(descriptor, data)
         if finish is not None:
             finish(descriptor)
         if durable:
             os.fsync(descriptor)
-        return _link_unnamed(descriptor, path)
+        return link_open(descriptor, path)
     finally:
         os.close(descriptor)
 
@@ -193,25 +248,22 @@ def _open_unnamed(folder: Path) -> int | None:
     return None
 
 
-def _link_unnamed(descriptor: int, path: Path) -> bool:
-    """Give a file without a name this one, as open(2) tells; False where that is not possible."""
-    unnamed = f"/proc/self/fd/{descriptor}"
-    try:
-        # The folder of an absolute path is never looked at. Without one Python calls link(2), which
-        # does not follow the symbolic link; with one it calls linkat(2), which does.
-        os.link(unnamed, path, src_dir_fd=descriptor, follow_symlinks=True)
-    except FileExistsError:
-        raise
-    except OSError:
-        return False
-    return True
+def _write_all(descriptor: int, data: bytes) -> None:
+    with memoryview(data) as rest:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
-def rename_to_first_free(source: Path, name: str) -> Path:
-    """Call it `name`, `name.1` and so on; return what it is called now."""
+def rename_to_first_free(descriptor: int, source: Path, name: str) -> Path:
+    """Call the open file at `source` `name`, `name.1` and so on; return what it is called now.
+
+    Raises:
+        ReplacedError: another file has its name.
+        OSError: the name cannot be given.
+    """
     for number in count():
         target = source.with_name(f"{name}.{number}" if number else name)
         with suppress(FileExistsError):
-            rename_without_clobbering(source, target)
+            give_name(descriptor, source, target)
             return target
     raise AssertionError("there is always another number")

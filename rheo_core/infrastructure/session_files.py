@@ -31,7 +31,7 @@ from .session_salvage import (
 )
 from .session_seal import Seals, seal_with
 from .session_tally import Tally, read_tally
-from .state_key import state_folder
+from .user_key import state_folder
 
 _BUSY_SECONDS = 5.0
 _SIDES = ("-wal", "-journal", "-shm")  # what SQLite puts beside the file

@@ -14,7 +14,8 @@ from pathlib import Path
 from rheo_core.domain.exceptions import InfrastructureError
 from rheo_core.domain.text import printable
 
-from .files import is_at, lock
+from .files import lock
+from .identity import is_at
 
 _TAKEN = {errno.EAGAIN, errno.EACCES}
 _MAX_BYTES = 4096  # of what the holder wrote about itself

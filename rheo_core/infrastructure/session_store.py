@@ -26,7 +26,7 @@ from .session_lock import SessionLock, SessionLockedError, SessionStoreError
 from .session_schema import Proof, StoredDownload
 from .session_seal import Seals, seal_with
 from .session_tally import Tally, TallyNote, read_tally
-from .state_key import load_key, state_folder
+from .user_key import kept_user_key
 
 __all__ = [
     "OpenedSession",
@@ -347,7 +347,7 @@ def check_place(path: Path) -> None:
 
 def _seals_for(path: Path) -> Seals:
     try:
-        key = load_key(state_folder())
+        key = kept_user_key()
     except OSError as error:  # such as a home that is read-only: the session may be elsewhere
         _log.warning("no key can be kept: %s", printable(str(error)))
         key = b""

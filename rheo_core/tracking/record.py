@@ -38,6 +38,7 @@ class Tries:
     elapsed: float = 0.0  # seconds spent in ended attempts
     connections: int = 0
     transferred: int = 0  # bytes that came over the network, repeated ones included
+    received: int | None = None  # size of the file, once this run brought the last byte of it
     error: str | None = None  # of the last that failed
     media_type: str | None = None  # of the file, from the last reply that was accepted
     validation: ValidationResult | None = None

@@ -7,18 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
-from rheo_core.infrastructure.files import create_whole, rename_without_clobbering
+from rheo_core.infrastructure.files import create_whole, unfinished
 from rheo_core.infrastructure.folder_sync import sync_folder
+from rheo_core.infrastructure.identity import give_name, is_at, take_name
 from rheo_core.infrastructure.marks import FileMarks
 
 from .disk_errors import named_errors
 from .part_file import PartFile
+from .part_place import take_mark
 
 _NO_MARKS = FileMarks()
 
 
 def commit(part: PartFile, size: int, *, overwrite: bool, marks: FileMarks = _NO_MARKS) -> None:
-    """Give the finished file its name; it has its marks by then. It blocks.
+    """Give the finished file its name; it has its marks by then. Blocks.
 
     Args:
         part: all of the file, in memory or on the disk.
@@ -28,7 +30,8 @@ def commit(part: PartFile, size: int, *, overwrite: bool, marks: FileMarks = _NO
 
     Raises:
         FileExistsError: the name was taken meanwhile; the part file stays.
-        DestinationError: the disk refuses.
+        DestinationError: the disk refuses, or another program replaced the part file.
+        FileValidationError: another program wrote to it since its check.
     """
     with named_errors(part.destination):
         try:
@@ -54,18 +57,23 @@ def _commit_held(part: PartFile, marks: FileMarks) -> bool:
 
 
 def _commit_written(part: PartFile, size: int, marks: FileMarks, *, overwrite: bool) -> None:
+    """Give the name to the file that is open, whatever its old name leads to by now."""
+    part.check_unchanged()
     os.ftruncate(part.descriptor, size)
     marks.put(part.descriptor)
+    part.note_commit()
     if part.durable:
         os.fsync(part.descriptor)
+        part.check_unchanged()
     if overwrite:
         _refuse_special(part.destination)
-        part.path.replace(part.destination)
+        take_name(part.descriptor, part.path, part.destination, spare=unfinished(part.path))
     else:
-        rename_without_clobbering(part.path, part.destination)
+        give_name(part.descriptor, part.path, part.destination)
+    take_mark(part.descriptor)
     with suppress(OSError):  # the file has its name: nothing can undo that
-        if not os.path.lexists(part.path):  # else the state says whose that is
-            part.state_path.unlink()
+        if not is_at(part.descriptor, part.path):  # else the state says whose that name is
+            part.remove_state()
     part.close()
 
 

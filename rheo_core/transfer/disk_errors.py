@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError
 from rheo_core.domain.text import printable
+from rheo_core.infrastructure.identity import ReplacedError
 from rheo_core.infrastructure.shortage import shortage_of_files
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -17,6 +18,8 @@ def named_errors(path: Path) -> Iterator[None]:
     """Turn OSError into DestinationError with the path and the reason, or into ShortageError."""
     try:
         yield
+    except ReplacedError as error:
+        raise DestinationError(Path(error.filename), str(error.strerror)) from error
     except OSError as error:
         if (shortage := shortage_of_files(error)) is not None:
             raise shortage from error

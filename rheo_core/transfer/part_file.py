@@ -5,6 +5,7 @@ Every function here blocks; the engine calls them in its disk threads.
 
 import errno
 import hashlib
+import logging
 import os
 import stat
 import threading
@@ -18,29 +19,53 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     FileInUseError,
+    FileValidationError,
     ShortageError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.sizes import size_text
+from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
     open_locked,
+    remove_leftover,
+    rename_to_first_free,
     unfinished,
     write_atomically,
 )
+from rheo_core.infrastructure.identity import (
+    ReplacedError,
+    check_at,
+    give_name,
+    unlink_open,
+    unlink_same,
+)
+from rheo_core.infrastructure.user_key import user_key
 
 from .disk_errors import named_errors
+from .part_place import (
+    Place,
+    has_mark,
+    may_be_ours,
+    own_place,
+    owner_of,
+    places,
+    put_mark,
+    tidy_up,
+    usual_place,
+)
 from .pieces import check_pieces
 from .plan import Validator
 from .reserve import Reserve
 from .running_hash import RunningHash
 from .segments import WrittenRange
-from .state import PartState, encode_state, read_state, state_bytes
+from .state import STATE_MARK, Key, PartState, StateFile, encode_state
 
+_log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _MOST_HELD = 256 << 10
 """Bytes of a file that may wait in memory for the end of the transfer."""
 _ROOM_FOR_STATE = 64 << 10
-"""Bytes given up at the end of what came, where a full disk leaves no room for the state."""
+"""Bytes given up at the end of what came when a full disk leaves no room for the state."""
 
 
 class PartFile:
@@ -57,70 +82,109 @@ class PartFile:
         *,
         durable: bool = True,
         pieces: PieceHashes | None = None,
+        key: Key = user_key,
+        is_read_back: bool = False,
     ) -> None:
-        """Nothing is opened yet.
+        """Open nothing yet.
 
         Args:
             destination: where the finished file goes.
-            source: tells which download it is of; see `source_of`.
+            source: the download that it is of; see `source_of`.
             durable: whether bytes are synced to the disk before anything relies on them.
             pieces: by which whoever finishes the file will tell its good bytes from bad ones.
+            key: signs the state.
+            is_read_back: whether `digest` reads the file instead of relying on what came.
         """
         self.destination = destination
         self.source = source
-        self.path, self.state_path = _paths(destination)
+        self._key = key
+        self._go_to(usual_place(destination))
         self.state = PartState(source)
         self.durable = durable
         self.pieces = pieces
         self._descriptor: int | None = None
         self._running: RunningHash | None = None
+        self._is_read_back = is_read_back
+        self._checked: tuple[int, int] | None = None  # size and time as its bytes were checked
         self.was_resumed = False
         self.held: bytes | None = None  # all there is of a small file, not on the disk yet
         self.is_begun = False  # the disk knows of the version that `state` tells of
         self._reserve: Reserve | None = None  # for bodies of unknown length
+
+    def _go_to(self, place: Place) -> None:
+        self._place = place
+        self.path, self.state_path = place
 
     def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
         """Take a checksum of the bytes while they come, for `digest`.
 
         One of another algorithm that is being taken already goes, or without `instead` stays.
         """
+        if self._is_read_back:
+            return
         if self._running is None or (instead and self._running.algorithm is not algorithm):
             self._running = RunningHash(algorithm)
 
     def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
-        """The checksum of the file, in hexadecimal; what came in order is not read again.
+        """Return the checksum of the file, in hexadecimal.
 
         Raises:
             OSError: it cannot be read.
         """
         if self.held is not None:
             return hashlib.new(algorithm, self.held, usedforsecurity=False).hexdigest()
+        if self._is_read_back:
+            self.note_check()
+            return RunningHash(algorithm).finish(self.descriptor, stop)
         self.hash_with(algorithm)
         assert self._running is not None
         return self._running.finish(self.descriptor, stop)
 
     def restart_hash(self) -> None:
-        """Bytes that were written have changed."""
+        """Begin the checksum again: bytes that were written have changed."""
         if self._running is not None:
             self._running.restart()
 
+    def note_check(self) -> None:
+        """Note how the file looks as its bytes are about to be read and checked."""
+        self._checked = self._look()
+
+    def note_commit(self) -> None:
+        """Note that the file looks otherwise because the commit changed its length and time."""
+        if self._checked is not None:
+            self.note_check()
+
+    def check_unchanged(self) -> None:
+        """See that nobody wrote to the file since its bytes were checked, if they were.
+
+        Raises:
+            FileValidationError: somebody did.
+        """
+        if self._checked is not None and self._checked != self._look():
+            name = printable(self.destination.name)
+            raise FileValidationError(f"another program changed {name} after its check")
+
+    def _look(self) -> tuple[int, int]:
+        found = os.fstat(self.descriptor)
+        return found.st_size, found.st_mtime_ns
+
     def owner(self) -> str | None:
-        """Which download began what is there; None where no state tells."""
-        state = read_state(self.state_path)
-        return state.source if state is not None else None
+        """Return the download that began what is there; None if no state proves it."""
+        return owner_of(self._place, self.destination, self.source, self._key)
 
     def adopt(self, earlier: Path) -> None:
         """Take over what this download began under another name."""
-        other = PartFile(earlier, self.source)
-        if os.path.lexists(self.path) or not other.take_alone():
+        other = PartFile(earlier, self.source, key=self._key)
+        is_taken = os.path.lexists(self.path) or os.path.lexists(self.state_path)
+        if is_taken or not other.take_alone():
             return
         try:
             with named_errors(self.path):
                 # Bytes without a state are somebody else's: it is there first and goes last.
-                write_atomically(self.state_path, other.state_path.read_bytes(), durable=False)
-                with suppress(FileNotFoundError):
-                    other.path.replace(self.path)
-                other.state_path.unlink()
+                self._write_state(other.state, durable=False)
+                if other.is_open:
+                    give_name(other.descriptor, other.path, self.path)
+                other.remove_state()
         finally:
             other.close()
 
@@ -128,22 +192,71 @@ class PartFile:
         """Create it, or take up what an earlier attempt left.
 
         `state` tells afterwards what can be relied on, if anything: every byte that it names
-        has been read back and is as it was written. `stop` ends the reading early.
+        has been read back and is as it was written. `stop` ends the reading early. Files of
+        other programs and other downloads are left alone: then it has another name.
 
         Raises:
             FileInUseError: another program works on it.
-            DestinationError: it cannot be written, or is no regular file of this download.
+            DestinationError: it cannot be written.
         """
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._drop_committed()
-            self._descriptor = open_locked(self.path, os.O_CREAT)
-            try:
-                self.state = self._take_up(stop or threading.Event())
-                self.was_resumed = self.is_begun = bool(self.state.written)
-            except BaseException:
+        for place in places(self.destination, self.source, self._key):
+            self._go_to(place)
+            with named_errors(self.path):
+                if self._open_here(stop or threading.Event()):
+                    return
+
+    def _open_here(self, stop: threading.Event) -> bool:
+        """Open the file if nothing under its name or that of its state is somebody else's."""
+        found = tidy_up(self._place, self.destination, self.source, self._key)
+        if not may_be_ours(self._place, found, self.source):
+            return False
+        self._descriptor = open_locked(self.path, os.O_CREAT)
+        try:
+            if self._is_unproven(found):
+                self._set_aside(found)
+                return self._open_here(stop)
+            state = self._take_up(found, stop)
+            if state is None:
                 self.close()
-                raise
+                return False
+            if found is not None:
+                remove_leftover(unfinished(self.state_path), STATE_MARK)
+            put_mark(self.descriptor, self.source, self._key())
+        except BaseException:
+            self.close()
+            raise
+        self.state = state
+        self.was_resumed = self.is_begun = bool(state.written)
+        return True
+
+    def _is_unproven(self, found: StateFile | None) -> bool:
+        """Tell whether the file is of an earlier version of this program, or of another key."""
+        return (
+            found is not None
+            and found.state is None
+            and found.is_marked
+            and found.claimed_source == self.source
+            and os.fstat(self.descriptor).st_size > 0
+            and not self._has_mark()
+        )
+
+    def _set_aside(self, found: StateFile | None) -> None:
+        """Keep bytes that cannot be believed, under a name of their own, and close the file."""
+        assert found is not None
+        kept = rename_to_first_free(self.descriptor, self.path, unverified_name(self.destination))
+        unlink_same(self.state_path, found.identity)
+        self.close()
+        _log.warning(
+            "%s was begun by another version or user of this program and cannot be resumed: "
+            "its bytes are kept as %s",
+            printable(self.path.name),
+            printable(kept.name),
+        )
+
+    def _has_mark(self) -> bool | None:
+        return has_mark(self.descriptor, self.source, self._key())
 
     def prepare(self) -> None:
         """Where nothing is known to be: see that a file can be there, before anybody asks for it.
@@ -160,51 +273,51 @@ class PartFile:
                 if not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
-    def _drop_committed(self) -> None:
-        """Tidy up after a crash in the middle of the commit, or after the power went just then.
-
-        The finished file may still have both names; and the state may be lost, because nothing
-        waits for the first one to reach the disk.
-        """
-        data = state_bytes(self.state_path)
-        if data is None or (data.strip(b"\0") and self.owner() != self.source):
-            return
-        with suppress(OSError):
-            if os.path.lexists(self.path):
-                if not self.path.samefile(self.destination):
-                    return
-                self.path.unlink()
-            self.state_path.unlink()
-
-    def _take_up(self, stop: threading.Event) -> PartState:
-        """What of the bytes found can be relied on."""
-        found = os.fstat(self.descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise DestinationError(self.path, "not a regular file")
-        if found.st_nlink > 1:
-            raise DestinationError(self.path, "is another name of a file")
-        if found.st_size and not os.path.lexists(self.state_path):
-            raise DestinationError(self.path, "exists and was not begun by this program")
-        state = read_state(self.state_path)
-        if state is None or state.source != self.source:
-            return PartState(self.source)
-        with suppress(FileNotFoundError):  # what a kill in the middle of a checkpoint leaves
-            unfinished(self.state_path).unlink()
+    def _take_up(self, found: StateFile | None, stop: threading.Event) -> PartState | None:
+        """Return what of the bytes found can be relied on; None if they are somebody else's."""
+        there = os.fstat(self.descriptor)
+        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+            return None
+        if found is None or found.state is None:
+            return self._begin_afresh(found, there.st_size)
+        state = found.state
+        fresh = PartState(self.source) if self._is_begun_by_us(there.st_size) else None
         if state.is_rejected and not state.written:
-            return state  # kept for the user until a new version of it begins
+            return fresh and state  # kept for the user until a new version of it begins
         if not self._can_resume(state):
-            return PartState(self.source)
+            return fresh
         if self._running is None and state.promised is not None:
             self.hash_with(state.promised.algorithm)
-        # Nobody may have cut or changed them since.
-        intact = all(self._crc_of(there, stop) == there.crc for there in state.written)
-        if intact or stop.is_set():  # stopped: what nobody has checked stays for the next time
+        # They may have been truncated or changed since.
+        if self._is_intact(state, stop):
             return state
+        if stop.is_set():  # what nobody has checked stays for the next time
+            return fresh and state
         self.restart_hash()
         if self.pieces is None:
-            return PartState(self.source)
+            return fresh
         checked = check_pieces(self.descriptor, self.pieces, state.total, state.written, stop)
-        return state if stop.is_set() else replace(state, written=checked.good)
+        if stop.is_set():
+            return fresh and state
+        return replace(state, written=checked.good) if checked.good else fresh
+
+    def _begin_afresh(self, found: StateFile | None, size: int) -> PartState | None:
+        """Use a file whose state proves nothing, if it may be used."""
+        if found is None:
+            return None if size else PartState(self.source)
+        has_mark = self._has_mark()
+        if size and not (found.is_blank if has_mark is None else has_mark):
+            return None
+        os.ftruncate(self.descriptor, 0)  # first: bytes without a state are somebody else's
+        unlink_same(self.state_path, found.identity)
+        return PartState(self.source)
+
+    def _is_begun_by_us(self, size: int) -> bool:
+        """Tell whether a file beside a proven state is the one that the state speaks of."""
+        return not size or self._has_mark() is not False
+
+    def _is_intact(self, state: PartState, stop: threading.Event) -> bool:
+        return all(self._crc_of(there, stop) == there.crc for there in state.written)
 
     def _can_resume(self, state: PartState) -> bool:
         """Whether another attempt may go on from what `state` tells of."""
@@ -250,6 +363,7 @@ class PartFile:
             modified=modified,
             media_type=media_type,
         )
+        self._checked = None
         self.held = None
         self.was_resumed = False
         self.is_begun = False
@@ -272,7 +386,7 @@ class PartFile:
         with named_errors(self.path):
             # The state comes first: a part file with bytes and no state is somebody else's. It
             # only has to be there while the part file is, so nothing is synced.
-            write_atomically(self.state_path, encode_state(self.state), durable=False)
+            self._write_state(self.state, durable=False)
             os.ftruncate(self.descriptor, 0)
         self.is_begun = True
 
@@ -299,6 +413,15 @@ class PartFile:
             crc = self.write(0, self.held)
             self.state = replace(self.state, written=(WrittenRange(0, len(self.held), crc),))
             self.held = None
+
+    def check_in_place(self) -> None:
+        """See that the part file's name still leads to it.
+
+        Raises:
+            DestinationError: another program replaced it.
+        """
+        with named_errors(self.path):
+            check_at(self.descriptor, self.path)
 
     def check_room(self, size: int) -> None:
         """See that the rest of a file of `size` bytes fits on the disk.
@@ -351,8 +474,26 @@ class PartFile:
         with named_errors(self.path):
             if self.durable:
                 os.fdatasync(self.descriptor)
-            write_atomically(self.state_path, encode_state(state), durable=self.durable)
+            self._write_state(state, durable=self.durable)
         self.state = state
+
+    def write_state(self) -> None:
+        """Put `state` on the disk.
+
+        Raises:
+            DestinationError: the disk refuses, or one of the files was replaced.
+        """
+        with named_errors(self.path):
+            self._write_state(self.state, durable=self.durable)
+
+    def _write_state(self, state: PartState, *, durable: bool) -> None:
+        if self._descriptor is not None:
+            check_at(self._descriptor, self.path)
+        there = self._place.find_state(self._key)
+        if there is not None and not there.proves(self.source):
+            raise ReplacedError(self.state_path)
+        data = encode_state(state, self.path.name, self._key())
+        write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """As `checkpoint`; where there is no room for the state, the last bytes make it.
@@ -388,37 +529,74 @@ class PartFile:
         if self._descriptor is None:
             return
         try:
-            if not keep or not (self._can_resume(self.state) or self.state.is_rejected):
+            is_of_use = self._can_resume(self.state) or self.state.is_rejected
+            if not (keep and is_of_use and self._is_there()):
                 with suppress(ShortageError):  # the next attempt tidies up
                     self.discard()
         finally:
             self.close()  # whatever happens: the lock would keep that attempt out
 
+    def _is_there(self) -> bool:
+        """Tell whether the bytes can be found again under their name."""
+        with suppress(OSError):
+            check_at(self.descriptor, self.path)
+            return True
+        return False
+
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
         self.held = None
-        self._drop_committed()
         if self._descriptor is None and not self.take_alone() and not self._is_blank():
             return
-        for path in (self.path, self.state_path):
-            with suppress(OSError):
-                path.unlink()
+        with suppress(OSError):
+            if self._descriptor is not None:
+                unlink_open(self.path, self._descriptor)
+        self.remove_state()
         self.close()
 
+    def remove_state(self) -> None:
+        """Remove the state file, if this program wrote it."""
+        with suppress(OSError):
+            there = self._place.find_state(self._key)
+            if there is not None and there.proves(self.source):
+                unlink_same(self.state_path, there.identity)
+
     def take_alone(self) -> bool:
-        """Whether what is there is of this download alone; it is open then, where it exists."""
-        if self.owner() != self.source:
-            return False
+        """Tell whether what is there is of this download alone.
+
+        It is open then, if it exists, and `state` is as it was left; nothing is read back.
+        """
+        for place in (usual_place(self.destination), own_place(self.destination, self.source)):
+            self._go_to(place)
+            found = tidy_up(place, self.destination, self.source, self._key)
+            if found is not None and found.proves(self.source):
+                return self._open_alone(found)
+        self._go_to(usual_place(self.destination))
+        return False
+
+    def _open_alone(self, found: StateFile) -> bool:
+        assert found.state is not None
+        self.state = found.state
         try:
             self._descriptor = open_locked(self.path)
         except FileNotFoundError:
             return True  # nobody works on a state without a part file
         except (OSError, FileInUseError):
             return False
-        return True
+        there = os.fstat(self.descriptor)
+        if stat.S_ISREG(there.st_mode) and (
+            self._is_begun_by_us(there.st_size)
+            or (found.state.written and self._is_intact(found.state, threading.Event()))
+        ):
+            return True
+        self.close()
+        _log.warning(
+            "%s was replaced by another program: it is left alone", printable(self.path.name)
+        )
+        return False
 
     def _is_blank(self) -> bool:
-        """Whether it is as a crash leaves it before the first reply: empty, and without a state."""
+        """Tell whether it is as a crash leaves it before the first reply: empty, and no state."""
         if os.path.lexists(self.state_path):
             return False
         with suppress(OSError, FileInUseError):
@@ -451,7 +629,6 @@ class PartFile:
         return self._descriptor
 
 
-def _paths(destination: Path) -> tuple[Path, Path]:
-    """The part file and the state file of a destination."""
-    part = destination.with_name(f"{destination.name}.part")
-    return part, part.with_name(f"{part.name}.state")
+def unverified_name(destination: Path) -> str:
+    """The name of bytes that are kept although nothing vouches for them."""
+    return f"{destination.name}.unverified"

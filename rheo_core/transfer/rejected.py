@@ -7,12 +7,13 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from rheo_core.infrastructure.files import rename_to_first_free, write_atomically
+from rheo_core.infrastructure.files import rename_to_first_free
 
 from .disk_errors import named_errors
-from .part_file import PartFile
+from .part_file import PartFile, unverified_name
+from .part_place import take_mark
 from .pieces import check_pieces
-from .state import PartState, encode_state, read_state
+from .state import PartState
 
 
 def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]:
@@ -28,6 +29,7 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
     """
     assert part.pieces is not None
     part.write_held()
+    part.note_check()
     state = part.state
     found = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
     if found.bad and not stop.is_set():
@@ -54,8 +56,7 @@ def reject(part: PartFile) -> None:
     finally:
         part.held = None  # where it cannot be written, no other attempt may go on from it
     part.state = PartState(part.source, is_rejected=True)  # total 0 would pass for whole
-    with named_errors(part.path):
-        write_atomically(part.state_path, encode_state(part.state), durable=part.durable)
+    part.write_state()
 
 
 def keep_rejected(part: PartFile) -> Path | None:
@@ -66,13 +67,16 @@ def keep_rejected(part: PartFile) -> Path | None:
     Raises:
         DestinationError: the name cannot be given; the data is where it was.
     """
-    state = read_state(part.state_path)
-    if state is None or not state.is_rejected or not part.take_alone():
+    if not part.take_alone():
         return None
     try:
+        if not part.is_open or not part.state.is_rejected:
+            return None
         with named_errors(part.path):
-            kept = rename_to_first_free(part.path, f"{part.destination.name}.unverified")
-            part.state_path.unlink()
+            name = unverified_name(part.destination)
+            kept = rename_to_first_free(part.descriptor, part.path, name)
+            take_mark(part.descriptor)
+            part.remove_state()
             return kept
     finally:
         part.close()

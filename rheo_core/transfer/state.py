@@ -1,8 +1,16 @@
-"""What the state file holds, and how."""
+"""What the state file holds, and how this program knows its own.
+
+A state is signed with the user's key (HMAC-SHA256, RFC 2104), together with the name of its part
+file: one that a server, another user or another place brought is not believed.
+"""
 
 import hashlib
+import hmac
+import json
 import os
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -10,13 +18,20 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter
 
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.infrastructure.files import is_private
+from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage import shortage_of_files
 
 from .plan import Validator
 from .segments import WrittenRange
 
-_VERSION = b"rheo part state 4"
+STATE_MARK = b"rheo part state "
+"""How the state files of every version begin."""
+_VERSION = STATE_MARK + b"5"
 _LARGEST_STATE = 1 << 20
+
+Key = Callable[[], bytes]
+"""Gives the key that signs states, when the first one is read or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +45,7 @@ class PartState:
     promised: HashConfig | None = None  # checksum of the whole file, as the server gives it
     modified: int | None = None  # Last-Modified, seconds since the epoch
     is_rejected: bool = False  # whole, and not as promised, but for what `written` tells of
-    media_type: str | None = None  # of the file, from the reply that began it
+    media_type: str | None = None  # of the reply that began it, such as text/html, in lower case
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -38,6 +53,11 @@ class PartState:
     def offset(self) -> int:
         """Bytes that are there."""
         return sum(there.end - there.start for there in self.written)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes are there."""
+        return self.total is not None and self.offset == self.total
 
     @property
     def can_resume(self) -> bool:
@@ -55,52 +75,118 @@ def source_of(url: str) -> str:
     return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def encode_state(state: PartState) -> bytes:
-    """The content of a state file: a line each for version, checksum and state (JSON)."""
+def encode_state(state: PartState, part_name: str, key: bytes) -> bytes:
+    """Return the content of a state file: a line each for version, signature and state (JSON)."""
     body = _JSON.dump_json(state)
-    return b"\n".join((_VERSION, hashlib.sha256(body).hexdigest().encode(), body))
+    return b"\n".join((_VERSION, _signature(body, part_name, key), body))
 
 
-def decode_state(data: bytes) -> PartState:
+def decode_state(data: bytes, part_name: str, key: bytes) -> PartState:
     """Read a state file.
 
     Raises:
-        ValueError: for what `encode_state` did not write.
+        ValueError: `encode_state` did not write it with this key for a part file of this name.
     """
-    version, _, rest = data.partition(b"\n")
-    checksum, _, body = rest.partition(b"\n")
+    version, signature, body = _lines(data)
     if version != _VERSION:
         raise ValueError("the state is of another version")
-    if hashlib.sha256(body).hexdigest().encode() != checksum:
-        raise ValueError("the state's checksum is wrong")
+    if not hmac.compare_digest(signature, _signature(body, part_name, key)):
+        raise ValueError("the state's signature is wrong")
     state = _JSON.validate_json(body)  # its ValidationError is a ValueError
     _check_ranges(state)
     return state
 
 
-def read_state(path: Path) -> PartState | None:
-    """The state at `path`; None where there is none that `encode_state` wrote."""
-    try:
-        return decode_state(state_bytes(path) or b"")
-    except ValueError:
+def _signature(body: bytes, part_name: str, key: bytes) -> bytes:
+    text = b"\n".join((_VERSION, os.fsencode(part_name), body))
+    return hmac.digest(key, text, "sha256").hex().encode()
+
+
+def _lines(data: bytes) -> tuple[bytes, bytes, bytes]:
+    version, _, rest = data.partition(b"\n")
+    signature, _, body = rest.partition(b"\n")
+    return version, signature, body
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """A file under the name of a state, as it was found.
+
+    Attributes:
+        identity: which file it is.
+        state: what it says, if this program wrote it.
+        is_private: a regular file of this user, with one name and for nobody else to read, as
+            this program makes them.
+        data: its content; empty if it cannot be read.
+    """
+
+    identity: Identity
+    state: PartState | None
+    is_private: bool
+    data: bytes
+
+    def proves(self, source: str) -> bool:
+        """Tell whether this program wrote the state, for this download."""
+        return self.state is not None and self.state.source == source
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it looks as a loss of power leaves a state that was not synced."""
+        return self.is_private and not self.data.strip(b"\0")
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it looks like a state of this program that cannot be proven: its version or key
+        is another one, or it was damaged."""
+        return self.is_private and self.data.startswith(STATE_MARK)
+
+    @property
+    def claimed_source(self) -> str | None:
+        """The download that the state names, proven or not."""
+        if self.state is not None:
+            return self.state.source
+        with suppress(ValueError, RecursionError):
+            body = json.loads(_lines(self.data)[2])
+            if isinstance(body, dict) and isinstance(body.get("source"), str):
+                return str(body["source"])
         return None
 
 
-def state_bytes(path: Path) -> bytes | None:
-    """What the state file holds; None where there is no regular file that can be read.
+def find_state(path: Path, part_name: str, key: Key) -> StateFile | None:
+    """Look at what has the name of a state; None if nothing has.
 
     Raises:
-        ShortageError: it cannot be opened now; taken for missing, it would cost what it tells of.
+        ShortageError: it cannot be opened now. Taken for missing, it would cost what it tells of.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            return file.read(_LARGEST_STATE) if is_regular else None
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         if (shortage := shortage_of_files(error)) is not None:
             raise shortage from error
+        with suppress(OSError):
+            there = identity_at(path)
+            return there and StateFile(there, None, False, b"")
         return None
+    try:
+        found, state = os.fstat(descriptor), None
+        data = _read(descriptor) if stat.S_ISREG(found.st_mode) else b""
+    finally:
+        os.close(descriptor)
+    if data.startswith(_VERSION):
+        with suppress(ValueError):
+            state = decode_state(data, part_name, key())
+    return StateFile(identity_of(found), state, is_private(found), data)
+
+
+def _read(descriptor: int) -> bytes:
+    data = b""
+    with suppress(OSError):
+        while len(data) < _LARGEST_STATE and (more := os.read(descriptor, _LARGEST_STATE)):
+            data += more
+    return data
 
 
 def _check_ranges(state: PartState) -> None:

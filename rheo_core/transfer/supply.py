@@ -8,6 +8,7 @@ import aiohttp
 from rheo_core.domain.exceptions import ProtocolError, TooLargeError, WebPageError
 from rheo_core.domain.media_types import is_message, is_page_instead, media_type
 from rheo_core.infrastructure.http import Requester
+from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
 
 from .hosts import Connection, Hosts
@@ -16,7 +17,7 @@ from .plan import Plan, Validator
 from .request import Request
 from .segments import Segment
 from .sources import Source, Sources
-from .state import PartState
+from .state import Key, PartState
 
 _BUFFERS = 32 << 20
 """Bytes that all connections together collect before they write, two buffers each."""
@@ -30,7 +31,8 @@ class TransferOptions:
     A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
     `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
     `origin` the file gets Last-Modified as its time, and its URL as an extended attribute. Files
-    larger than `max_size` are refused.
+    larger than `max_size` are refused. `key` signs the states of part files: only what it signed
+    is resumed.
     """
 
     timeout: float | None = None
@@ -43,6 +45,7 @@ class TransferOptions:
     server_time: bool = False
     origin: bool = False
     max_size: int | None = None
+    key: Key = user_key
 
     @property
     def timeouts(self) -> aiohttp.ClientTimeout:

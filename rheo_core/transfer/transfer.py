@@ -104,17 +104,14 @@ class Transfer:
 
     async def _rounds(self, part: PartFile) -> PartFile:
         for _ in range(_MOST_ROUNDS + len(self.sources)):
-            state = part.state
-            if state.total is not None and state.offset == state.total:
-                self._record.total_bytes = self._record.bytes_downloaded = state.total
-                self._announce()
-                return part
+            if part.state.is_whole and self._needs_no_reply(part.state):
+                return self._whole(part)
             try:
                 is_whole, part = await self._round(part)
             except RangeRefusedError as refused:
                 if _is_all_there(refused, part.state):
                     part.state = replace(part.state, total=part.state.offset)
-                    continue
+                    return self._whole(part)
                 if self.sources.alone is not None:
                     raise
                 self._check_replaced(part.state)
@@ -134,13 +131,27 @@ class Transfer:
                 return part
         raise ProtocolError("the server keeps changing its answer")
 
+    def _needs_no_reply(self, state: PartState) -> bool:
+        """Tell whether bytes that are all on the disk may be taken for the file unasked.
+
+        Either a hash or pieces will verify them, or this very run received them. Otherwise the
+        server says once whether they still are its file.
+        """
+        came = self._record.tried is not None and self._record.tried.received == state.total
+        return self._supply.is_vouched or came
+
+    def _whole(self, part: PartFile) -> PartFile:
+        self._record.total_bytes = self._record.bytes_downloaded = part.state.offset
+        self._announce()
+        return part
+
     async def _round(self, part: PartFile) -> tuple[bool, PartFile]:
         """Ask once and work on the answer; returns whether the file is whole, and its part.
 
         Raises:
             RangeRefusedError: only a fresh start can help.
         """
-        asked = SegmentMap(part.state.total, part.state.written).first()
+        asked, was_whole = _to_ask_for(part.state), part.state.is_whole
         async with await self._ask(asked, part.state) as reply:
             plan = reply.plan
             if not plan.partial:
@@ -150,6 +161,9 @@ class Transfer:
             self._record.total_bytes = expected if plan.total is None else plan.total
             if plan.total is not None:
                 self._supply.check_size(plan.total)
+            if was_whole and (plan.partial or _continues(plan, part.state)):
+                self._whole(part)
+                return True, part
             if not plan.partial:
                 if self._goes_on(part, plan):
                     return False, part
@@ -171,6 +185,7 @@ class Transfer:
             written = await self._receive(reply, part)
         size = sum(there.end - there.start for there in written)
         self._record.total_bytes = self._record.bytes_downloaded = size
+        self._record.tries.received = size
         part.state = replace(part.state, total=size, written=written)
         if plan.total is None:
             await self._check_whole(part, size)
@@ -265,6 +280,13 @@ class Transfer:
                 if first is None or isinstance(error, HostFullError):
                     first = error
         raise first or ProtocolError("no mirror is left")
+
+
+def _to_ask_for(state: PartState) -> Segment:
+    """The first range that is missing; of a whole file its last byte, to hear whether it is it."""
+    if state.is_whole and state.total:
+        return Segment(state.total - 1, state.total, state.total - 1, state.total - 1)
+    return SegmentMap(state.total, state.written).first()
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:

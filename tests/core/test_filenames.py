@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -130,7 +131,7 @@ def test_examples(text: str, name: str | None) -> None:
         assert sanitise_filename(text) == name
 
 
-@pytest.mark.parametrize("extension", [".tar.gz", ".tar.zst", ".part", ".x"])
+@pytest.mark.parametrize("extension", [".tar.gz", ".tar.zst", ".parts", ".x"])
 def test_a_cut_keeps_the_extension(extension: str) -> None:
     name = sanitise_filename("é" * 300 + extension)
     assert name.endswith(f"é{extension}")
@@ -198,3 +199,57 @@ def test_the_longest_name_can_be_created(tmp_path: Path) -> None:
     path = tmp_path / (sanitise_filename("😀" * 300 + ".txt") + LONGEST_SUFFIX)
     path.touch()
     assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208
+
+
+# Names of our own files
+
+_RESERVED = [".part", ".part.state", ".part.state.new", ".part.new", ".unverified", ".unverified.3"]
+
+
+@pytest.mark.parametrize("ending", _RESERVED)
+@pytest.mark.parametrize(
+    "form",
+    [
+        str,
+        str.upper,
+        str.title,
+        lambda ending: f"{ending}.",
+        lambda ending: f"{ending} . ",
+        lambda ending: f"{ending}\u200b",
+        lambda ending: ending.replace("t", "t\ufe0f", 1),
+        lambda ending: ending.replace("st", "\ufb06").replace("fi", "\ufb01"),
+        lambda ending: ending.replace("s", "\u017f"),
+        lambda ending: ending.replace("a", "\uff41").replace("e", "\uff45"),
+        lambda ending: ending.replace(".", "\uff0e"),
+        lambda ending: ending.replace("i", "\u0131"),
+        lambda ending: ending.replace("i", "\u0130"),
+    ],
+)
+def test_names_of_our_own_files_get_an_underscore(ending: str, form: Callable[[str], str]) -> None:
+    """Some file system would take it for the part file or the state of another download."""
+    name = sanitise_filename("file.bin" + form(ending))
+    assert name.endswith("_") and len(name.encode()) <= 240
+    assert sanitise_filename(name) == name
+    numbered = number_filename(name, 1)
+    assert numbered == sanitise_filename(numbered)
+
+
+@pytest.mark.parametrize("ending", _RESERVED)
+def test_a_cut_does_not_make_one(ending: str) -> None:
+    """What is behind it goes because the name is too long."""
+    name = sanitise_filename("x" * (240 - len(ending)) + ending + "." + "y" * 40)
+    assert name.endswith("_") and len(name) == 240
+
+
+@pytest.mark.parametrize("ending", _RESERVED)
+def test_a_url_cannot_name_our_own_files(ending: str) -> None:
+    for shown in (ending, ending.replace(".", "%2e"), ending.replace("a", "%61"), f"{ending}?q"):
+        assert filename_from_url(f"http://h/file.bin{shown}") == f"file.bin{ending}_"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["part", "file.parts", "file.part.zip", "file.part1.rar", "unverified", "file.state", "a.new"],
+)
+def test_other_names_stay(name: str) -> None:
+    assert sanitise_filename(name) == name

@@ -1,7 +1,7 @@
 """Part files: what survives, what is refused, and that nothing is clobbered."""
 
 import errno
-import hashlib
+import hmac
 import json
 import os
 import stat
@@ -124,6 +124,20 @@ def test_a_read_back_that_is_stopped_costs_no_byte(part: PartFile, keep: bool) -
         assert part.state == PartState("source", 200, STRONG, FIRST_HALF)
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_read_back_that_is_stopped_proves_nothing(part: PartFile, keep: bool) -> None:
+    """Another program's file in the place of ours is not taken for it because nobody read it."""
+    begun(part)
+    part.path.unlink()
+    part.path.write_bytes(b"theirs")
+    theirs, stop = part.path, threading.Event()
+    stop.set()
+    part.open(stop)
+    part.release(keep=keep)
+    PartFile(part.destination, "source").discard()
+    assert theirs.read_bytes() == b"theirs"
+
+
 def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(part)
     other = PartFile(part.destination.with_name("b.bin"), "source")
@@ -189,12 +203,13 @@ def test_begin_drops_what_was_there(part: PartFile) -> None:
 
 
 def test_a_part_of_somebody_else_is_left_alone(part: PartFile) -> None:
-    part.path.write_bytes(b"theirs")
-    with pytest.raises(DestinationError, match="not begun by this program"):
-        part.open()
+    theirs = part.path
+    theirs.write_bytes(b"theirs")
+    part.open()
+    assert part.path != theirs
     part.release(keep=False)
-    assert part.path.read_bytes() == b"theirs"
-    assert names_in(part.path.parent) == ["a.bin.part"]
+    assert theirs.read_bytes() == b"theirs"
+    assert names_in(theirs.parent) == ["a.bin.part"]
 
 
 def test_discarding_what_was_never_opened_leaves_others_alone(part: PartFile) -> None:
@@ -209,25 +224,38 @@ def test_an_empty_part_of_somebody_else_may_be_used(part: PartFile) -> None:
     assert part.state.offset == 0
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "folder"])
-def test_special_files_are_refused_and_stay(part: PartFile, kind: str) -> None:
-    victim = part.path.with_name("victim")
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "folder", "hard link"])
+@pytest.mark.parametrize("which", ["part", "state"])
+def test_special_files_stay_and_another_name_is_taken(
+    part: PartFile, kind: str, which: str
+) -> None:
+    victim = part.destination.with_name("victim")
     victim.write_bytes(b"victim")
+    usual = part.path, part.state_path
+    path = part.path if which == "part" else part.state_path
     match kind:
         case "link":
-            part.path.symlink_to(victim)
+            path.symlink_to(victim)
         case "dangling link":
-            part.path.symlink_to("nowhere")
+            path.symlink_to("nowhere")
         case "fifo":
-            os.mkfifo(part.path)
+            os.mkfifo(path)
+        case "hard link":
+            path.hardlink_to(victim)
         case _:
-            part.path.mkdir()
-    with pytest.raises(DestinationError) as caught:
-        part.open()
-    assert caught.value.path == part.path
-    part.release(keep=False)
+            path.mkdir()
+    there = path.lstat()
+    begun(part)
+    assert (part.path, part.state_path) != usual
+    again = PartFile(part.destination, "source")
+    again.open()
+    assert again.state.offset == 100  # what was begun under that name is found again
+    again.write(100, DATA[100:])
+    commit(again, 200, overwrite=False)
+    assert part.destination.read_bytes() == DATA
     assert victim.read_bytes() == b"victim"
-    assert names_in(part.path.parent) == ["a.bin.part", "victim"]
+    assert path.lstat() == there
+    assert names_in(path.parent) == sorted(["a.bin", path.name, "victim"])
 
 
 def test_a_state_that_is_a_link_is_not_written_through(part: PartFile) -> None:
@@ -285,12 +313,14 @@ def test_a_state_that_is_not_ours_is_not_believed(part: PartFile, kind: str) -> 
     assert part.state == PartState("source")
 
 
-_VERSION = encode_state(PartState("source")).partition(b"\n")[0]
+KEY = bytes(range(32))
+_VERSION = encode_state(PartState("source"), "b.bin.part", KEY).partition(b"\n")[0]
 
 
 def _signed(body: object) -> bytes:
     text = json.dumps(body).encode()
-    return b"\n".join((_VERSION, hashlib.sha256(text).hexdigest().encode(), text))
+    signed = b"\n".join((_VERSION, b"b.bin.part", text))
+    return b"\n".join((_VERSION, hmac.digest(KEY, signed, "sha256").hex().encode(), text))
 
 
 _VALIDATOR = {"etag": '"a"', "last_modified": None}
@@ -304,7 +334,7 @@ _pieces = st.fixed_dictionaries({"start": anything, "end": anything, "crc": anyt
 
 
 def _with(*pieces: dict[str, object], total: object = 9) -> bytes:
-    return _signed({"total": total, "validator": _VALIDATOR, "written": pieces})
+    return _signed({"source": "source", "total": total, "validator": _VALIDATOR, "written": pieces})
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -315,6 +345,7 @@ def _with(*pieces: dict[str, object], total: object = 9) -> bytes:
     | st.binary().map(lambda rest: _VERSION + b"\n" + rest)
     | st.fixed_dictionaries(
         {
+            "source": st.just("source") | anything,
             "total": anything,
             "validator": st.just(_VALIDATOR) | anything,
             "written": st.lists(_pieces | anything) | anything,
@@ -332,9 +363,11 @@ def _with(*pieces: dict[str, object], total: object = 9) -> bytes:
 @example(_with({"start": 0, "end": 10**30, "crc": 0}))
 @example(b"9" * 5000)
 def test_any_bytes_as_state(tmp_path: Path, data: bytes) -> None:
-    part = PartFile(tmp_path / "b.bin", "source")
+    """Signed or not: nothing falls over, and nothing is believed that cannot be."""
+    part = PartFile(tmp_path / "b.bin", "source", key=lambda: KEY)
     part.path.write_bytes(b"0123456789")
     part.state_path.write_bytes(data)
+    part.state_path.chmod(0o600)
     part.open()
     state = part.state
     part.release(keep=True)

@@ -10,6 +10,7 @@ from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.transfer import PartFile, commit, part_file
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.state import STATE_MARK
 
 STRONG = Validator('"a"')
 
@@ -89,10 +90,12 @@ def test_syncing_is_a_choice(
     assert synced == (["fdatasync", "fsync", "fsync", "fsync", "fsync"] if durable else [])
 
 
-def test_what_a_kill_in_a_checkpoint_leaves_is_removed(part: PartFile) -> None:
+@pytest.mark.parametrize("left", [b"", b"rheo pa", STATE_MARK + b"5\nhalf", bytes(500)])
+def test_what_a_kill_in_a_checkpoint_leaves_is_removed(part: PartFile, left: bytes) -> None:
     part.checkpoint((WrittenRange(0, 4, part.write(0, b"data")),))
     unfinished = part.state_path.with_name(f"{part.state_path.name}.new")
-    unfinished.write_bytes(b"half a sta")
+    unfinished.touch(0o600)
+    unfinished.write_bytes(left)
     part.release(keep=True)
     part.open()
     assert part.state.offset == 4

@@ -13,6 +13,8 @@ from typing import Self
 import pexpect
 import pyte
 
+from tests.shared_key import share_key
+
 APP = str(Path(sys.executable).with_name("rheo-tui"))
 
 
@@ -29,6 +31,7 @@ class Terminal:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        share_key(home / "state")
         environment |= {
             name: value for name, value in os.environ.items() if name.startswith("COVERAGE")
         }

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.transfer.state import PartState, decode_state
+from rheo_core.infrastructure.user_key import user_key
+from rheo_core.transfer.state import PartState, decode_state, encode_state
 
 
 @contextmanager
@@ -51,7 +52,13 @@ def limit_file_size(size: int) -> Callable[[], None]:
 
 def state_of(part: Path) -> PartState:
     """What the state file beside a part file says."""
-    return decode_state(part.with_name(f"{part.name}.state").read_bytes())
+    return decode_state(part.with_name(f"{part.name}.state").read_bytes(), part.name, user_key())
+
+
+def tell(part: Path, state: PartState) -> None:
+    """Have the state file beside a part file say this."""
+    data = encode_state(state, part.name, user_key())
+    part.with_name(f"{part.name}.state").write_bytes(data)
 
 
 def kept_so_far(part: Path) -> int:

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rheo_core.infrastructure.user_key import user_key
+from rheo_core.transfer import source_of
+from rheo_core.transfer.part_place import put_mark
+
 CALLS = "openat,write,pwrite64,ftruncate,fdatasync,fsync,linkat,link,unlink,rename,renameat2"
 
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<rest>.*)")
@@ -97,11 +101,15 @@ class Left:
     def files(self) -> dict[str, bytes]:
         return {name: data for names, data in self.contents.items() for name in names}
 
-    def put(self, folder: Path) -> None:
-        """Make a folder that looks so."""
+    def put(self, folder: Path, url: str) -> None:
+        """Make a folder that looks so: a disk keeps modes and attributes too."""
         folder.mkdir()
         for (first, *others), data in self.contents.items():
+            (folder / first).touch(0o600 if ".part.state" in first else 0o666)
             (folder / first).write_bytes(data)
+            if ".part" in "".join((first, *others)) and ".part.state" not in first:
+                with (folder / first).open("r+b") as file:
+                    put_mark(file.fileno(), source_of(url), user_key())
             for other in others:
                 (folder / other).hardlink_to(folder / first)
 

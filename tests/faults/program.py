@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.shared_key import share_key
+
 STRACE = shutil.which("strace")
 needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 
@@ -127,6 +129,7 @@ class Home:
         self, program: str, *arguments: object, before: tuple[str, ...] = (), **options: Any
     ) -> asyncio.subprocess.Process:
         """Start a Python program given as text."""
+        share_key(self.path / "state")
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         streams = {"stdin": nothing, "stdout": pipe, "stderr": pipe}
         return await asyncio.create_subprocess_exec(

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from rheo_core.transfer.segments import WrittenRange
-from rheo_core.transfer.state import decode_state
 from tests.core.engine import names_in, sha256
 from tests.e2e.terminal import Terminal
 from tests.faults import kill_sweep
+from tests.faults.disk import state_of
 from tests.servers import nginx
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -72,7 +72,7 @@ class Line:
 def kept_in(folder: Path) -> tuple[WrittenRange, ...]:
     """What the last checkpoint holds."""
     try:
-        return decode_state((folder / "file.bin.part.state").read_bytes()).written
+        return state_of(folder / "file.bin.part").written
     except (FileNotFoundError, ValueError):  # no state yet, or its first one is half written
         return ()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
+from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer.state import decode_state
 from tests.core.engine import names_in, serving
 from tests.faults.disk import limit_file_size
@@ -43,7 +44,7 @@ def check_left(files: Files, before: Files, where: str) -> None:
     state = files.get("file.bin.part.state", b"")
     if not state.strip(b"\0") or "file.bin.part" not in files:
         return
-    for piece in decode_state(state).written:
+    for piece in decode_state(state, "file.bin.part", user_key()).written:
         there = files["file.bin.part"][piece.start : piece.end]
         assert there == BODY[piece.start : piece.end], where
 
@@ -74,7 +75,7 @@ async def test_l08_the_power_goes(
     for number, (where, left) in enumerate(pictures):
         check_left(left.files, before, where)
         again = tmp_path / str(number)
-        left.put(again)
+        left.put(again, url)
         async with DownloadManager(download_dir=again, file_exists_strategy=exists) as manager:
             await manager.add([FileConfig(url=url)])
             await manager.wait_until_complete(LIMIT)

@@ -94,7 +94,7 @@ async def test_r31_a_server_that_lies_is_found_out_by_the_checksum(broken: Scene
         assert not broken.part.exists()  # proven wrong
 
 
-DAMAGE = ["shorter", "empty", "longer", "missing", "edited", "replaced", "zeroed"]
+DAMAGE = ["shorter", "empty", "longer", "missing", "edited", "zeroed"]
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -104,9 +104,6 @@ async def test_r32_l11_a_partial_file_that_was_touched(scene: Scene, damage: str
     assert kept == OLD[:CUT]
     if damage == "missing":
         scene.part.unlink()
-    elif damage == "replaced":
-        scene.part.unlink()
-        scene.part.write_bytes(NEW[:CUT])
     else:
         changed = {
             "shorter": kept[:-1],
@@ -118,6 +115,28 @@ async def test_r32_l11_a_partial_file_that_was_touched(scene: Scene, damage: str
         scene.part.write_bytes(changed[damage])
     outcome = await scene.fetch(parts(OLD, **V1), OLD)
     outcome.completed(OLD)
+
+
+async def test_l11_a_partial_file_that_was_replaced_is_somebody_elses(scene: Scene) -> None:
+    await scene.begin(OLD, CUT, **V1)
+    scene.part.unlink()
+    scene.part.write_bytes(NEW[:CUT])
+    scene.keep()
+    outcome = await scene.fetch(parts(OLD, **V1), OLD)
+    assert outcome.status == "completed" and scene.final.read_bytes() == OLD
+    assert scene.bystanders() == scene.before
+
+
+async def test_l11_a_partial_file_that_was_copied_goes_on(scene: Scene) -> None:
+    """Moved to another disk and back: it is another file, without our mark, of the same bytes."""
+    await scene.begin(OLD, CUT, **V1)
+    kept = scene.part.read_bytes()
+    scene.part.rename(scene.folder / "moved")
+    scene.part.write_bytes(kept)
+    (scene.folder / "moved").unlink()
+    outcome = await scene.fetch(parts(OLD, **V1), OLD)
+    outcome.completed(OLD, requests=2)
+    assert outcome.requests[1].range_start == CUT
 
 
 @pytest.mark.parametrize("state", [b"", b"garbage", b"{}", b'{"version": 999}', b"[" * 100_000])

@@ -1,0 +1,111 @@
+"""The key that proves to a user's programs what they wrote themselves."""
+
+import logging
+import os
+import secrets
+import stat
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from rheo_core.domain.text import printable
+
+from .files import create_whole, rename_without_clobbering
+from .folder_sync import sync_folder
+
+_log = logging.getLogger(__name__)
+_KEY_BYTES = 32
+_guard = threading.Lock()
+_keys: dict[Path, bytes] = {}
+
+
+def state_folder() -> Path:
+    """Return the folder for what the programs of this user remember: session, key."""
+    return platformdirs.user_state_path("rheo", appauthor=False)
+
+
+def user_key_path() -> Path:
+    """Return where the key is kept."""
+    return state_folder() / "key"
+
+
+def user_key() -> bytes:
+    """Return the user's key, made when it is first asked for. Blocks.
+
+    If it cannot be kept, the key is random and lasts as long as this process: downloads go on, but
+    a later run cannot resume what this one began. The log says so once.
+    """
+    path = user_key_path()
+    with _guard:
+        if path not in _keys:
+            try:
+                _keys[path] = _read_or_create(path)
+            except OSError as error:
+                _keys[path] = secrets.token_bytes(_KEY_BYTES)
+                _log.warning(
+                    "cannot use the key %s (%s): a later run begins unfinished downloads again",
+                    printable(str(path)),
+                    printable(error.strerror or str(error)).lower(),
+                )
+        return _keys[path]
+
+
+def kept_user_key() -> bytes:
+    """Return the user's key as it is kept, made when it is first asked for. Blocks.
+
+    Raises:
+        OSError: it cannot be kept.
+    """
+    with _guard:
+        return _read_or_create(user_key_path())
+
+
+def _read_or_create(path: Path) -> bytes:
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # another process was quicker: its key counts
+        _create(path, secrets.token_bytes(_KEY_BYTES))
+        sync_folder(path.parent)
+    return _read(path)
+
+
+def _create(path: Path, key: bytes) -> None:
+    """Create the key, which nobody sees in part."""
+    if create_whole(path, key, finish=lambda descriptor: os.fchmod(descriptor, 0o600)):
+        return
+    temporary = path.with_name(f".rheo-{secrets.token_hex(8)}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+        file.write(key)
+    try:
+        rename_without_clobbering(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    """Read the key.
+
+    Raises:
+        FileNotFoundError: there is none yet.
+        OSError: it is not a key that this user alone can have written.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            raise PermissionError(0, "it is not a regular file of this user")
+        if found.st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+            _log.warning("%s could be read by others; it is private now", printable(str(path)))
+        key = os.read(descriptor, _KEY_BYTES + 1)
+        if len(key) != _KEY_BYTES:
+            raise OSError(0, f"it does not have {_KEY_BYTES} bytes; remove it")
+        return key
+    finally:
+        os.close(descriptor)

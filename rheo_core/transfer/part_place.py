@@ -1,0 +1,168 @@
+"""Which files beside a destination are a download's own: names, states, and the mark they carry.
+
+A part file has the name `NAME.part`, unless another program or another download has a file of that
+name. Then it has a name of its own, which the next run finds again. The mark is an extended
+attribute that only this user's programs can make; a file system without them has no marks.
+"""
+
+import errno
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from rheo_core.domain.filenames import MAX_NAME_BYTES, RESERVED_SUFFIX_BYTES, shorten_filename
+from rheo_core.infrastructure.files import unfinished
+from rheo_core.infrastructure.identity import identity_at, unlink_same
+
+from .state import Key, StateFile, find_state
+
+_ATTRIBUTE = "user.rheo.part"
+_MARK_BYTES = 16
+"""Of an HMAC: as few fit into the inode of ext4 and cost no block of their own."""
+_TAG_LETTERS = 8
+_LONGEST = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - _TAG_LETTERS - 1
+
+
+class Place(NamedTuple):
+    """Names of a part file and its state."""
+
+    part: Path
+    state: Path
+
+    def find_state(self, key: Key) -> StateFile | None:
+        """Look at what has the name of the state; None if nothing has."""
+        return find_state(self.state, self.part.name, key)
+
+
+def usual_place(destination: Path) -> Place:
+    """`NAME.part` and `NAME.part.state`."""
+    return _place(destination, f"{destination.name}.part")
+
+
+def own_place(destination: Path, source: str) -> Place:
+    """The names for this download alone."""
+    return _tagged(destination, source[:_TAG_LETTERS])
+
+
+def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | None:
+    """Return the download that began what is there, `source` if any is; None: no state proves it.
+
+    Every download asks before it begins, and finds nothing most times.
+    """
+    owner = None
+    if os.access(usual.state, os.F_OK):
+        found = usual.find_state(key)
+        owner = found.state.source if found is not None and found.state is not None else None
+    if owner != source and _has_own_state(destination, source):
+        found = own_place(destination, source).find_state(key)
+        if found is not None and found.proves(source):
+            return source
+    return owner
+
+
+def _has_own_state(destination: Path, source: str) -> bool:
+    name = destination.name
+    if name.isascii() and len(name) <= _LONGEST:  # as most are: this spares the making of paths
+        return os.access(f"{destination}.{source[:_TAG_LETTERS]}.part.state", os.F_OK)
+    return os.access(own_place(destination, source).state, os.F_OK)
+
+
+def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
+    """Yield where a part file may be: first of all where something of this download is."""
+    own = usual_place(destination), own_place(destination, source)
+    states = [place.find_state(key) for place in own]
+    ours = [found is not None and found.proves(source) for found in states]
+    yield from (place for place, is_ours in zip(own, ours, strict=True) if is_ours)
+    yield from (place for place, is_ours in zip(own, ours, strict=True) if not is_ours)
+    while True:  # both are somebody else's
+        yield _tagged(destination, secrets.token_hex(_TAG_LETTERS // 2))
+
+
+def may_be_ours(place: Place, found: StateFile | None, source: str) -> bool:
+    """Tell whether a part file may be opened there: nothing is certainly somebody else's.
+
+    Args:
+        place: its names.
+        found: what has the name of its state.
+        source: the download.
+    """
+    if found is not None and not (found.proves(source) or _may_be_damaged(found, source)):
+        return False
+    try:
+        there = place.part.lstat()
+    except FileNotFoundError:
+        return found is None or found.proves(source) or found.is_blank or found.is_marked
+    if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+        return False
+    return found is not None or not there.st_size
+
+
+def _may_be_damaged(found: StateFile, source: str) -> bool:
+    """Tell whether a state that proves nothing may be one that this program wrote once."""
+    return found.is_private and found.claimed_source in (None, source)
+
+
+def tidy_up(place: Place, destination: Path, source: str, key: Key) -> StateFile | None:
+    """Remove what a crash in the middle of the commit left, or the loss of power just then.
+
+    The finished file may still have several names; and the state may be lost, because nothing
+    waits for the first one to reach the disk. Returns the state that is there then.
+    """
+    found = place.find_state(key)
+    if found is None or not (found.is_blank or found.proves(source)):
+        return found
+    with suppress(OSError):
+        part, spare = identity_at(place.part), unfinished(place.part)
+        if part is not None:
+            if part == identity_at(spare):
+                unlink_same(spare, part)
+            if part != identity_at(destination):
+                return found
+            unlink_same(place.part, part)
+        unlink_same(place.state, found.identity)
+        return None
+    return found
+
+
+def _tagged(destination: Path, tag: str) -> Place:
+    return _place(destination, f"{shorten_filename(destination.name, _LONGEST)}.{tag}.part")
+
+
+def _place(destination: Path, name: str) -> Place:
+    return Place(destination.with_name(name), destination.with_name(f"{name}.state"))
+
+
+def put_mark(descriptor: int, source: str, key: bytes) -> None:
+    """Mark an open file as a part file of this download, if the file system can."""
+    if hasattr(os, "setxattr"):  # macOS has none in Python
+        with suppress(OSError):
+            os.setxattr(descriptor, _ATTRIBUTE, _mark(source, key))
+
+
+def has_mark(descriptor: int, source: str, key: bytes) -> bool | None:
+    """Tell whether an open file is a part file of this download.
+
+    None: the file system has no marks, and only the state can tell.
+    """
+    if not hasattr(os, "getxattr"):
+        return None
+    try:
+        return hmac.compare_digest(os.getxattr(descriptor, _ATTRIBUTE), _mark(source, key))
+    except OSError as error:
+        return False if error.errno == errno.ENODATA else None
+
+
+def take_mark(descriptor: int) -> None:
+    """Remove the mark: the file is whole."""
+    if hasattr(os, "removexattr"):
+        with suppress(OSError):
+            os.removexattr(descriptor, _ATTRIBUTE)
+
+
+def _mark(source: str, key: bytes) -> bytes:
+    return hmac.digest(key, b"part file of " + source.encode(), "sha256")[:_MARK_BYTES]
