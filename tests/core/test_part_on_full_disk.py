@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit, part_file
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -77,6 +78,7 @@ def test_nothing_to_give_up(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> 
 def test_syncing_is_a_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
 ) -> None:
+    user_key()  # made before: it is synced in any case
     synced: list[str] = []
     for name in ("fsync", "fdatasync"):
         monkeypatch.setattr(os, name, lambda _, name=name: synced.append(name))

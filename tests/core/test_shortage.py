@@ -12,7 +12,7 @@ from rheo_core.downloads import shortage
 from rheo_core.downloads.shortage import Shortage
 from rheo_core.infrastructure.shortage import shortage_of_sockets
 from rheo_core.transfer.disk_errors import named_errors
-from rheo_core.transfer.state import PartState, encode_state, read_state
+from rheo_core.transfer.state import PartState, encode_state, find_state
 
 Until = Callable[..., Awaitable[None]]
 ERROR = ShortageError("too many open files")
@@ -61,15 +61,17 @@ def test_a_state_that_cannot_be_opened_now_is_not_missing(
 ) -> None:
     """Taken for missing, it would cost the bytes that it tells of."""
     path = tmp_path / "a.part.state"
-    path.write_bytes(encode_state(PartState("source")))
-    assert read_state(path) is not None
+    key = bytes(32)
+    path.write_bytes(encode_state(PartState("source"), "a.part", key))
+    found = find_state(path, "a.part", lambda: key)
+    assert found is not None and found.state is not None
 
     def open_nothing(*_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "open", open_nothing)
     with pytest.raises(ShortageError):
-        read_state(path)
+        find_state(path, "a.part", lambda: key)
 
 
 def test_a_disk_that_fails_is_not_a_shortage(tmp_path: Path) -> None:
