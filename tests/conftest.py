@@ -1,6 +1,6 @@
 """Fixtures that every test may use."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +21,15 @@ def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def state_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A state folder of its own for each test, and for the programs that it starts.
 
     The key of whoever runs the tests is neither used nor made.
     """
     home = tmp_path_factory.mktemp("state-home")
-    monkeypatch.setenv("XDG_STATE_HOME", str(home))
-    return home
+    with pytest.MonkeyPatch.context() as context:  # a test may undo those of its own
+        context.setenv("XDG_STATE_HOME", str(home))
+        yield home
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ async def test_l17_nobody_else_reads_what_we_keep(
     modes = modes_in(folder)
     assert modes.pop(part.name) == ordinary
     assert f"{part.name}.state" in modes and set(modes.values()) == {PRIVATE}
-    lists = ("session.db", "session.db-wal", "session.db-shm", "session.lock")
+    lists = ("session.db", "session.db-wal", "session.db-shm", "session.lock", "session.tally")
     assert modes_in(state) == dict.fromkeys(lists, PRIVATE)
     tap.opened.set()
     assert (await ended(process)).code == 0
