@@ -194,7 +194,8 @@ async def test_a_torn_log_after_a_kill_is_told_of(tmp_path: Path) -> None:
     assert data
     data[32 + 24 + 4000] ^= 1  # in the first page of the first frame
     log.write_bytes(data)
-    async with Terminal(command, home) as terminal:
+    calm = {"RHEO_RETRY_BASE_DELAY": "60", "RHEO_RETRY_MAX_DELAY": "60"}  # the log stays short
+    async with Terminal(command, home, environ=calm) as terminal:
         await terminal.until(
             lambda: re.search(r"all of its 300|\d+ of its 300", " ".join(terminal.text.split())),
             "how many were saved",
