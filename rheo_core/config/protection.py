@@ -5,7 +5,7 @@ such a setting is wrong, the requests that it would apply to are closed (`Unclea
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from rheo_core.domain.request_options import RequestOptions
@@ -13,7 +13,6 @@ from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 
 from .hosts import HostSettings, pattern_of
-from .settings import Settings
 
 Place = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
@@ -22,11 +21,11 @@ _TABLES = ("request", "hosts")
 _PREFIX = "rheo_"
 
 
-def unclear_at(place: Place, sentence: str) -> Unclear | None:
+def unclear_at(place: Place, sentence: str, settings: Collection[str]) -> Unclear | None:
     """Return what a mistake at this place closes; None for one that closes nothing.
 
     A whole file (`()`), a table and an unknown name may be about anything. A host that cannot be
-    understood may be any host.
+    understood may be any host. `settings` are the names at the top of the file.
     """
     match place:
         case ():
@@ -38,7 +37,7 @@ def unclear_at(place: Place, sentence: str) -> Unclear | None:
                 return None
             return Unclear(sentence, _option([name]), pattern_of(host))
         case (name, *_):
-            return Unclear(sentence) if may_protect(name) else None
+            return Unclear(sentence) if _may_protect(name, settings) else None
     return None
 
 
@@ -46,26 +45,26 @@ def _option(names: list[str]) -> str:
     return names[0] if names and names[0] in RequestOptions.model_fields else ""
 
 
-def may_protect(name: str) -> bool:
-    """Whether an unknown name at the top of the file may be meant for a setting of requests.
+def _may_protect(name: str, settings: Collection[str]) -> bool:
+    """Tell whether a name at the top of the file may be meant for a setting of requests.
 
     Only one that looks like another setting is not.
     """
-    if name in Settings.model_fields:
+    if name in settings:
         return name in _TABLES
-    known = [*Settings.model_fields, *RequestOptions.model_fields]
+    known = [*settings, *RequestOptions.model_fields]
     close = get_close_matches(name.lower(), known, n=1)
     return not close or close[0] in _TABLES or close[0] in RequestOptions.model_fields
 
 
-def unclear_variables() -> Iterator[Unclear]:
+def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
     """Yield what is closed by RHEO_* variables that look like a setting of requests and are none.
 
     Other names may belong to anybody: to the commands that rheo runs, to scripts.
     """
     for variable in os.environ:
         name = variable.lower()
-        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in Settings.model_fields:
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in settings:
             words = f"_{name.removeprefix(_PREFIX)}_"
             if any(f"_{known}_" in words for known in (*_TABLES, *RequestOptions.model_fields)):
                 yield Unclear(

@@ -29,6 +29,7 @@ from rheo_core.domain.rules import Rule, read_rules
 from rheo_core.domain.sizes import LARGEST_FILE
 
 from .hosts import HostPattern, HostSettings, name_each_once
+from .protection import unclear_variables
 from .values import TIB, Rate, SpanLine, lines, off_is_none, size, size_limit, table
 
 _KIB = 1024
@@ -285,7 +286,5 @@ def build_settings(**overrides: Any) -> Settings:
     Raises:
         pydantic.ValidationError: a value or a name is not acceptable.
     """
-    from .protection import unclear_variables  # which needs `Settings`
-
     settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
-    return settings.closed_by(unclear_variables())
+    return settings.closed_by(unclear_variables(Settings.model_fields))

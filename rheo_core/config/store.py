@@ -64,7 +64,7 @@ class _Source:
     def unclear(self, given: Container[str]) -> list[Unclear]:
         """Return what the mistakes close, unless the whole setting is `given`."""
         found = (
-            unclear_at(place, sentence)
+            unclear_at(place, sentence, Settings.model_fields)
             for place, sentence in self.mistakes
             if not place or place[0] not in given
         )
@@ -130,7 +130,8 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
         tuple(
             sentence
             for place, sentence in file.mistakes
-            if unclear_at(place, sentence) is None and place[0] not in replaced
+            if unclear_at(place, sentence, Settings.model_fields) is None
+            and place[0] not in replaced
         ),
     )
 
@@ -210,7 +211,7 @@ def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
     mistakes = [(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
-    mistakes += [((), unclear.sentence) for unclear in unclear_variables()]
+    mistakes += [((), unclear.sentence) for unclear in unclear_variables(Settings.model_fields)]
     return _Source(good, mistakes)
 
 
