@@ -117,7 +117,7 @@ def _limits(field: FieldInfo | None, message: str) -> str:
             return "" if "greater" in message else f", above {limit.gt}"
     if low is None or high is None:
         return ""
-    return f" ({low} to {high})"
+    return f" ({low:,} to {high:,})"
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:

@@ -39,8 +39,10 @@ def _line(value: object) -> object:
     """Text that fits into a header."""
     if isinstance(value, SecretStr):
         return value
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
         raise ValueError("should be text")
+    if not value.strip():
+        raise ValueError("should not be empty")
     return check_value(value, "the value")
 
 

@@ -52,8 +52,8 @@ class Budget:
         if is_told:
             return ""
         return (
-            f"the patterns of this text stand for more than {MOST:,} URLs, or for too long ones; "
-            "this one and all patterns after it are left out"
+            f"the patterns of this text stand for more than {MOST:,} URLs or "
+            f"{MOST_CHARACTERS >> 20} MiB; this one and all patterns after it are left out"
         )
 
 
