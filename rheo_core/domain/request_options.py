@@ -186,7 +186,7 @@ class RequestOptions(BaseModel):
         return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
     def decide(self, option: str) -> bool:
-        """Whether nothing that stands behind these can change what `option` comes to.
+        """Return whether no options behind these can change the value of `option`.
 
         Headers add up, so that they never decide.
         """
@@ -253,7 +253,7 @@ class ListedOptions(RequestOptions):
 
     @property
     def has_listed_route(self) -> bool:
-        """Whether the list chose how the requests travel or whom they trust."""
+        """True if the list chose how the requests travel or whom they trust."""
         return not self.by_list.isdisjoint(ROUTE | CERTIFICATE)
 
     def decide(self, option: str) -> bool:

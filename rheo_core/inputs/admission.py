@@ -20,7 +20,7 @@ from .outside import MAX_TRIED, NOTHING, Outside
 MAX_PRIORITY = 1000
 """There is room above it for what the user prefers."""
 MAX_HEADERS = 100
-"""As many as common servers take."""
+"""Common servers take no more."""
 _MAX_FOLDERS = 32
 _LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
 _LONGEST_SHOWN = 80

@@ -132,7 +132,7 @@ class Remarks:
         self._quiet = quiet
         self._count = {True: 0, False: 0}
         self.warnings = 0
-        """How much was right and not done as it was asked for."""
+        """Number of entries that are valid but not done as they ask."""
 
     @property
     def problems(self) -> int:

@@ -36,7 +36,7 @@ class Budget:
         self._is_over = self._is_told = False
 
     def take(self, urls: int, characters: int) -> bool:
-        """Count a pattern that stands for `urls` URLs of so many characters each, if it fits.
+        """Count a pattern that stands for `urls` URLs of `characters` characters each, if it fits.
 
         After one that does not fit, none does: a list with holes is hard to mend.
         """

@@ -129,7 +129,7 @@ class VerdictList(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self.allows = False
-        """Whether the user allows what the text can only ask for: a proxy, a CA file and so on."""
+        """True if the user allows what the text can only ask for: a proxy, a CA file and so on."""
 
     def compose(self) -> ComposeResult:
         """The inputs, the count, the lines."""
