@@ -65,9 +65,7 @@ def check_private(file: IO[bytes]) -> None:
     found = os.fstat(file.fileno())
     if found.st_mode & _OF_OTHERS:
         what = "read" if found.st_mode & _READABLE_BY_OTHERS else "change"
-        raise PermissionError(
-            errno.EPERM, f"others than you may {what} it; chmod 600 puts that right"
-        )
+        raise PermissionError(errno.EPERM, f"other users can {what} it; run chmod 600 on it")
     if found.st_uid not in (os.geteuid(), 0):  # root may do as it likes anyway
         raise PermissionError(errno.EPERM, "it belongs to another user")
 

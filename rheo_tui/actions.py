@@ -139,8 +139,8 @@ _queued = _needs(
 
 _keep = _needs(
     can_keep,
-    lambda _: "it has not failed a hash check, nor because of a web page",
-    "no marked download has failed a hash check, nor because of a web page",
+    lambda _: "it has not failed because of its hash or a web page",
+    "no marked download has failed because of its hash or a web page",
 )
 
 

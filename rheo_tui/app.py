@@ -86,9 +86,11 @@ class RheoApp(App[None]):
             self._notices.append(f"Keys are set for unknown actions: {', '.join(unknown)}.")
         self.set_keymap(settings.keys)
         self.push_screen(self.main)
+        on_bar = {each.sentence for each in settings.unclear}
         for notice in self._notices:
             self.main.book.note(notice, "bad")
-            self.notify(notice, severity="warning", markup=False, timeout=8)
+            if notice not in on_bar:
+                self.notify(notice, severity="warning", markup=False, timeout=8)
         self._quit_on_signals()
 
     def _quit_on_signals(self) -> None:

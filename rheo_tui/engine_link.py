@@ -139,7 +139,7 @@ class EngineLink:
             self._notice(f"{what} not acceptable; see the log.", True)
         elif remarks.warnings:
             what = count_text(remarks.warnings, "link")
-            self._notice(f"{what} asked for a proxy or the like; see the log.", True)
+            self._notice(f"{what} asked for a proxy or similar; see the log.", True)
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:
         """Await `work`; what it raises is told as "`what`: reason". Gives whether all went well."""

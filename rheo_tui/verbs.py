@@ -77,7 +77,7 @@ class Verbs:
         paths = [path for path in kept if path is not None]
         told = []
         if pages:
-            told.append(f"Queued again, web page or not: {count_text(len(pages))}.")
+            told.append(f"Queued again, to save the web page: {count_text(len(pages))}.")
         if len(paths) == 1:
             told.append(f"Kept as {printable(paths[0].name)}.")
         elif paths:

@@ -101,4 +101,5 @@ def check_protection(settings: "Settings", own: "RequestOptions", *, quiet: bool
     if refusals := rules.refusals_of_all(own):
         fail(f"{' '.join(refusals)} Nothing is downloaded until this is corrected.", ExitCode.USAGE)
     for each in settings.unclear if not quiet else ():
-        typer.echo(f"rheo: {printable(each.sentence)}", err=True)
+        effect = f" Requests to {each.host} fail until this is corrected." if each.host else ""
+        typer.echo(f"rheo: {printable(each.sentence + effect)}", err=True)

@@ -97,7 +97,7 @@ MaxSize = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Largest file to download, such as 500M or 20G; a larger one fails. off: no limit.",
+        help="Largest file to download, such as 500M or 20G; larger ones fail. off: no limit.",
     ),
 ]
 AcceptHtml = Annotated[
@@ -131,7 +131,8 @@ Headers = Annotated[
     ),
 ]
 UserAgent = Annotated[
-    str | None, typer.Option("-A", "--user-agent", metavar="TEXT", help="What to call ourselves.")
+    str | None,
+    typer.Option("-A", "--user-agent", metavar="TEXT", help="User-Agent header to send."),
 ]
 Referer = Annotated[
     str | None, typer.Option("-e", "--referer", metavar="URL", help="Page that led to the files.")
@@ -159,7 +160,7 @@ User = Annotated[
 ]
 Auth = Annotated[
     str | None,
-    typer.Option(metavar="basic|digest", help="How the login is told; digest: when asked."),
+    typer.Option(metavar="basic|digest", help="Authentication scheme: basic (default) or digest."),
 ]
 Bearer = Annotated[
     str | None,

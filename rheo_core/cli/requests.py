@@ -42,7 +42,7 @@ class RequestFlags:
     allow_downgrade: bool
 
     def read(self) -> RequestOptions:
-        """The options of every download of the command; ends it where one is not acceptable."""
+        """Return the options of every download of the command; end it if one is not valid."""
         if self.ipv4 and self.ipv6:
             fail("-4 and -6 exclude each other.", ExitCode.USAGE)
         if self.client_key is not None and self.client_cert is None:

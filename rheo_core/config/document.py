@@ -41,7 +41,7 @@ depends on what the setting is for.
 |---|---|---|
 | the whole file (not readable, not TOML) | ends with 2 | no download starts |
 | `[request]` | ends with 2, unless a flag gives that option | no download starts |
-| `[hosts."..."]` | requests to these hosts fail; ends with 2 | their downloads wait |
+| requests in `[hosts."..."]` | their downloads fail, then ends with 2 | their downloads wait |
 | another setting | ends with 2, unless a flag or a variable gives it | the default is used |
 | `theme`, `show_log`, `keys` | is reported | the default is used |
 

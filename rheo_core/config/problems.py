@@ -53,7 +53,7 @@ def explain(
 
 
 def _is_unquoted(path: tuple[str, ...], details: ErrorDetails) -> bool:
-    """Whether it looks like `[hosts.example.org]`: TOML reads tables in tables."""
+    """Return whether it looks like `[hosts.example.org]`: TOML reads tables in tables."""
     is_unknown = details["type"] == "extra_forbidden" and isinstance(details["input"], dict)
     return is_unknown and path[0] == "hosts" and len(path) > 2
 
@@ -117,7 +117,7 @@ def _limits(field: FieldInfo | None, message: str) -> str:
             return "" if "greater" in message else f", above {limit.gt}"
     if low is None or high is None:
         return ""
-    return f" ({low} to {high})"
+    return f" ({low:,} to {high:,})"
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:

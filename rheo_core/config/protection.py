@@ -1,4 +1,4 @@
-"""What must not be guessed: settings of requests, and names that may be meant for some.
+"""Mistakes that must not be guessed away: options of requests, and names that may mean one.
 
 A proxy, a certificate or a login that cannot be understood is no licence to go without it. Where
 such a setting is wrong, the requests that it would apply to are closed (`Unclear`).

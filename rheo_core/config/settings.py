@@ -244,7 +244,7 @@ class Settings(BaseSettings):
 
     @property
     def unclear(self) -> tuple[Unclear, ...]:
-        """What `load_settings` could not understand of `request` and `hosts`.
+        """Mistakes in `request` and `hosts`, as `load_settings` found them.
 
         It stays with copies (`model_copy`), so that no request is made past it.
         """

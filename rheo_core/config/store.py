@@ -268,7 +268,7 @@ def _read_file(path: Path) -> _Source:
     ]
     remarks = []
     if _holds_secrets(good) and found.st_mode & 0o077:
-        remarks = [f"{shown} holds secrets, and others may read it; chmod 600 puts that right."]
+        remarks = [f"{shown} holds secrets, and other users can read it; run chmod 600 on it."]
     return _Source(good, mistakes, remarks)
 
 

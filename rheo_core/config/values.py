@@ -19,7 +19,10 @@ def size(value: object) -> int:
 def size_limit(value: object) -> int | None:
     """Read a number of bytes as `size` does; None stands for no limit."""
     value = off_is_none(value)
-    return None if value is None else size(value)
+    try:
+        return None if value is None else size(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from None
 
 
 def rate(value: object) -> int | None:

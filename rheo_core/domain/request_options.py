@@ -39,8 +39,10 @@ def _line(value: object) -> object:
     """Text that fits into a header."""
     if isinstance(value, SecretStr):
         return value
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
         raise ValueError("should be text")
+    if not value.strip():
+        raise ValueError("should not be empty")
     return check_value(value, "the value")
 
 
@@ -184,7 +186,7 @@ class RequestOptions(BaseModel):
         return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
     def decide(self, option: str) -> bool:
-        """Whether nothing that stands behind these can change what `option` comes to.
+        """Return whether no options behind these can change the value of `option`.
 
         Headers add up, so that they never decide.
         """
@@ -251,7 +253,7 @@ class ListedOptions(RequestOptions):
 
     @property
     def has_listed_route(self) -> bool:
-        """Whether the list chose how the requests travel or whom they trust."""
+        """True if the list chose how the requests travel or whom they trust."""
         return not self.by_list.isdisjoint(ROUTE | CERTIFICATE)
 
     def decide(self, option: str) -> bool:

@@ -17,7 +17,7 @@ _MIN_SHARED = 12
 """Characters of a share link (Nextcloud has 15, Dropbox had 15), behind a name that says so."""
 _MAX_WORD = 12
 _MAX_DIGITS = 20
-"""A number of 64 bits, as many services count their files."""
+"""A number of 64 bits, such as services give to their files."""
 _LONG_NAME = 24
 _WORDLIKE_LENGTH = 3.2
 _LONG_WORDLIKE_LENGTH = 4.2

@@ -403,7 +403,7 @@ class DownloadManager(Limiting):
 
     @property
     def request_rules(self) -> RequestRules:
-        """What holds for requests besides what each download says."""
+        """Rules for all requests, besides the options of each download."""
         return self._worker.request_rules
 
     def set_defaults(

@@ -37,7 +37,7 @@ class Shortage:
 
     @property
     def is_on(self) -> bool:
-        """Whether the machine has been short of something lately."""
+        """True if the machine has been short of something lately."""
         return self._bears is not None
 
     def allowed(self, slots: int) -> int:

@@ -95,7 +95,7 @@ class DownloadWorker:
 
     @property
     def request_rules(self) -> RequestRules:
-        """What holds for requests besides what each download says; may be replaced."""
+        """Rules for all requests, besides the options of each download; may be replaced."""
         return self._tools.requester.rules
 
     @request_rules.setter

@@ -178,7 +178,7 @@ def is_private(found: os.stat_result) -> bool:
 
 
 def unfinished(path: Path) -> Path:
-    """Where `write_atomically` writes what is to be at `path`, and where a crash leaves it."""
+    """Return the path that `write_atomically` uses before it renames; a crash may leave it."""
     return path.with_name(f"{path.name}.new")
 
 

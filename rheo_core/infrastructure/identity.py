@@ -1,4 +1,4 @@
-"""Names and the files behind them: a path is only a name, and may lead to another file by now.
+"""Names and the files behind them: a path is only a name, and may lead to another file later.
 
 No system call unlinks or replaces by descriptor. So every function here looks, acts, and looks
 again; when a name leads elsewhere it says so and removes nothing.
@@ -108,7 +108,7 @@ def give_name(descriptor: int, source: Path, target: Path) -> None:
 
     Raises:
         builtins.FileExistsError: `target` is taken; nothing has changed.
-        ReplacedError: `source`, or `target` by now, is another file.
+        ReplacedError: `source`, or `target` since then, is another file.
         OSError: the name cannot be given.
     """
     if not link_open(descriptor, target):
@@ -122,13 +122,13 @@ def give_name(descriptor: int, source: Path, target: Path) -> None:
 
 
 def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
-    """As `give_name`, in the place of whatever file is called `target`.
+    """Give a name as `give_name` does, and replace the file called `target`.
 
     The open file gets the name `spare` on the way, if that is possible: unlike `source`, nobody
     else can have put another file there.
 
     Raises:
-        ReplacedError: `source`, or `target` by now, is another file.
+        ReplacedError: `source`, or `target` since then, is another file.
         OSError: the name cannot be given.
     """
     if _has_or_gets(descriptor, spare):
@@ -151,7 +151,7 @@ def _has_or_gets(descriptor: int, name: Path) -> bool:
 def link_or_rename(source: Path, target: Path) -> bool:
     """Give `source` the name `target`, which must not exist; return whether it has both now.
 
-    link(2) fails if the name is taken, whoever took it and when; rename(2) would not. FAT and some
+    link(2) always fails if the name is taken; rename(2) would not. FAT and some
     network file systems have no links: there a check and a rename follow one another.
 
     Raises:

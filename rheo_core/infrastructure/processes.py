@@ -109,7 +109,7 @@ class _Output:
         self._reader, self.writer = os.pipe()
         os.set_blocking(self._reader, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
-            with suppress(OSError):  # the user has many large pipes already
+            with suppress(OSError):  # the user's limit of pipe memory is reached
                 fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _READ_BYTES)
         self._kept = bytearray()
         self._room = _MAX_OUTPUT_BYTES

@@ -93,7 +93,7 @@ def prepare(path: Path, seals: Seals, known: Tally | None) -> tuple[str, ...]:
     if os.path.lexists(path):
         fault = find_fault(path, seals, known)
     elif _left_behind(path):
-        fault = "is missing, and left a journal"
+        fault = "is missing, but its journal exists"
     if fault is None:
         if not path.exists():
             _make(path, seals)
@@ -110,7 +110,7 @@ def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
     """
     found = salvage(path, seals, known)
     if not (found.has_ours or is_ours(path) or path == own_path()):
-        raise ForeignFileError(path, f"cannot be used: it {fault}")
+        raise ForeignFileError(path, f"it {fault}; choose another file")
     if found.has_ours and fault in (_NO_SESSION, _OTHER_PROGRAM):
         fault = "has a damaged header"
     aside = _name_aside(path)
@@ -123,7 +123,7 @@ def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
     sync_folder(path.parent)
     return (
         f"The session {_shown(path)} {fault}: {_what_was_saved(found, fault, known)}. "
-        f"The damaged one is kept as {_shown(aside)}; files on disk are untouched."
+        f"The damaged file is kept as {_shown(aside)}; downloaded files are untouched."
     )
 
 
@@ -131,14 +131,14 @@ def _what_was_saved(found: Salvaged, fault: str, known: Tally | None) -> str:
     saved = len(found.rows)
     total = found.tally.downloads if found.tally else saved + found.damaged
     if not total:
-        return "an empty one was begun"
+        return "an empty one replaces it"
     told = f"{saved:,} of its {max(saved, total):,} downloads were saved"
     if saved >= total:
         told = f"all of its {saved:,} downloads were saved"
     if fault == _TORN and known is None:  # nobody knows how much the journal held
-        told += ", but for changes that only the journal had"
+        told += ", except changes that only the journal had"
     elif fault == _LOST:
-        told += ", some perhaps without their latest changes"
+        told += "; the latest changes to some of them may be lost"
     return told
 
 
@@ -150,7 +150,7 @@ def check_files(path: Path) -> None:
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ForeignFileError(path, "not a regular file")
+            raise ForeignFileError(path, "it is not a regular file; choose another one")
     for suffix in _SIDES:
         side = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):
@@ -173,9 +173,9 @@ def check_ours(path: Path, seals: Seals) -> None:
     if path.exists():
         fault = find_fault(path)
     else:
-        fault = "is missing, and left a journal" if _left_behind(path) else None
+        fault = "is missing, but its journal exists" if _left_behind(path) else None
     if fault and not (is_ours(path) or path == own_path() or salvage(path, seals, None).has_ours):
-        raise ForeignFileError(path, f"cannot be used: it {fault}")
+        raise ForeignFileError(path, f"it {fault}; choose another file")
 
 
 def own_path() -> Path:

@@ -35,7 +35,7 @@ Row = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Salvaged:
-    """What could be read of a damaged session."""
+    """Rows and tally read from a damaged session."""
 
     rows: dict[str, Row] = field(default_factory=dict)  # stored values by id; the seal is the last
     unsealed: dict[str, Row] = field(default_factory=dict)  # what looks like an earlier layout

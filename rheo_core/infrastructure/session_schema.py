@@ -14,7 +14,7 @@ APPLICATION_ID = 0x5268656F
 
 
 class Proof(Enum):
-    """What the seal of a row says about it."""
+    """Verdict on a row by its seal."""
 
     OURS = "ours"  # written with our key, and unchanged since
     INTACT = "intact"  # unchanged, but written without our key: by another user or a stranger

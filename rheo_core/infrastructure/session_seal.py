@@ -100,7 +100,7 @@ def _encode(values: Sequence[Any]) -> bytes:
 
 
 def _encode_path(path: str | None) -> bytes | None:
-    # What the system calls a path need not be text.
+    # A path of the system need not be text.
     return None if path is None else path.encode(errors="surrogateescape")
 
 

@@ -146,7 +146,7 @@ class SessionStore:
                 if tally is None:  # it was there when the file was judged
                     raise sqlite3.DatabaseError("its tally is damaged")
                 self._tally = tally
-                # Where locks belong to the process, closing the files that were judged dropped it.
+                # If locks belong to the process, closing the files that were judged dropped it.
                 self._lock.hold_session()
         except BaseException:
             connection.close()
@@ -309,7 +309,7 @@ class SessionStore:
                 raise
 
     def _count(self, connection: sqlite3.Connection, more: int) -> None:
-        """Note in the file that there is one more commit, and so many more rows."""
+        """Note one more commit, and the change in the number of rows, in the file."""
         tally = self._tally
         self._counted = tally._replace(
             commits=tally.commits + 1, downloads=max(tally.downloads + more, 0)

@@ -23,12 +23,12 @@ from .session_seal import Seals
 
 _MARK = b"rheo tally "
 _NOTE = re.compile(_MARK + rb"([0-9a-f]{16}) (\d{1,19}) (\d{1,19}) ([0-9a-f]{8}) *\n")
-_MAX_COUNT = 1 << 62  # there is room in a column for more, whoever wrote it
+_MAX_COUNT = 1 << 62  # a column has room for more
 _NOTE_BYTES = 80  # longer than any; a shorter one is filled up, so that it replaces all of it
 
 
 class Tally(NamedTuple):
-    """How much was written to a session."""
+    """Commits and rows written to a session."""
 
     session: bytes  # random, made with the file
     commits: int

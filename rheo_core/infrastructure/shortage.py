@@ -58,7 +58,7 @@ def check_descriptors() -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many files as the system lets it; shells set a lower limit."""
+    """Raise the limit of open files to the system's maximum; shells set a lower one."""
     if resource is None:
         return
     with suppress(ValueError, OSError):

@@ -20,7 +20,7 @@ from .outside import MAX_TRIED, NOTHING, Outside
 MAX_PRIORITY = 1000
 """There is room above it for what the user prefers."""
 MAX_HEADERS = 100
-"""As many as common servers take."""
+"""Common servers take no more."""
 _MAX_FOLDERS = 32
 _LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
 _LONGEST_SHOWN = 80
@@ -124,9 +124,9 @@ def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tupl
     elif left_out:
         wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in tried)
         if wrong:
-            ignored.append(f"mirrors with URLs that cannot be ({wrong:,})")
+            ignored.append(f"mirrors whose URLs are not valid ({wrong:,})")
         if wrong < left_out:
-            ignored.append(f"URLs that are not http or come twice ({left_out - wrong:,})")
+            ignored.append(f"mirrors that are not http or are repeated ({left_out - wrong:,})")
     return tuple(usable)
 
 

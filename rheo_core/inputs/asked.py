@@ -25,7 +25,7 @@ class Remark:
 
     text: str
     is_problem: bool = True  # something is not right; otherwise it is only left out
-    is_warning: bool = False  # it matters to whoever wants to hear of errors alone
+    is_warning: bool = False  # it matters even if only errors are shown
 
 
 Item = FileConfig | Remark
@@ -87,7 +87,7 @@ def explained(entry: Entry) -> str:
         told = f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})"
     if entry.problem:
         return told
-    refused = f"{entry.refused} (--allow-list-options)" if entry.refused else ""
+    refused = f"{entry.refused} without --allow-list-options" if entry.refused else ""
     return "; ".join(filter(None, (refused, entry.used, told)))
 
 
@@ -132,7 +132,7 @@ class Remarks:
         self._quiet = quiet
         self._count = {True: 0, False: 0}
         self.warnings = 0
-        """How much was right and not done as it was asked for."""
+        """Number of entries that are valid but not done as they ask."""
 
     @property
     def problems(self) -> int:

@@ -122,7 +122,7 @@ def _take(request: _Request, name: str, value: str) -> None:
 
 
 def _wish(name: str, value: str) -> dict[str, Any]:
-    """What an option asks for that is the user's choice; empty for other options."""
+    """Return the request options that a curl option asks for; empty for other options."""
     match name:
         case "proxy" | "proxy1.0":
             return {"proxy": value or DIRECT}  # as curl: an empty one switches it off

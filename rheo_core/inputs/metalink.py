@@ -31,7 +31,7 @@ _CUT_SHORT = (  # what expat calls a text that ends too early
     errors.codes[errors.XML_ERROR_NO_ELEMENTS],
     errors.codes[errors.XML_ERROR_UNCLOSED_TOKEN],
 )
-# Where elements stand in Metalink 4 (RFC 5854 4.1) and in Metalink 3. Elsewhere they mean something
+# Places of elements in Metalink 4 (RFC 5854 4.1) and in Metalink 3. Elsewhere they mean something
 # else: the hash of a signature is none of the file.
 _FILES = {("file",), ("files", "file")}  # in the document's element
 _HASHES = {("hash",), ("verification", "hash")}  # these and the following: in the file's

@@ -39,4 +39,4 @@ class Outside(NamedTuple):
 
 
 NOTHING = Outside("")
-"""What a text gives that cannot be read."""
+"""Values of an entry that cannot be read."""

@@ -36,7 +36,7 @@ class Budget:
         self._is_over = self._is_told = False
 
     def take(self, urls: int, characters: int) -> bool:
-        """Count a pattern that stands for `urls` URLs of so many characters each, if it fits.
+        """Count a pattern that stands for `urls` URLs of `characters` characters each, if it fits.
 
         After one that does not fit, none does: a list with holes is hard to mend.
         """
@@ -52,8 +52,8 @@ class Budget:
         if is_told:
             return ""
         return (
-            f"the patterns of this text stand for more than {MOST:,} URLs, or for too long ones; "
-            "this one and all patterns after it are left out"
+            f"the patterns of this text stand for more than {MOST:,} URLs or "
+            f"{MOST_CHARACTERS >> 20} MiB; this one and all patterns after it are left out"
         )
 
 

@@ -192,7 +192,7 @@ class _Reader:
 
 
 def _note(found: Found, admitted: Admitted | None) -> str:
-    """What is left out of that which was asked for."""
+    """Return a note on what the entry asks for and does not get."""
     ignored = admitted.ignored if admitted else ()
     if not (found.ignored or ignored or found.wants):  # as for most
         return ""

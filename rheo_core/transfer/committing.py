@@ -57,7 +57,7 @@ def _commit_held(part: PartFile, marks: FileMarks) -> bool:
 
 
 def _commit_written(part: PartFile, size: int, marks: FileMarks, *, overwrite: bool) -> None:
-    """Give the name to the file that is open, whatever its old name leads to by now."""
+    """Give the name to the file that is open, even if its old name leads to another file."""
     part.check_unchanged()
     os.ftruncate(part.descriptor, size)
     marks.put(part.descriptor)

@@ -107,7 +107,7 @@ class Hosts:
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
-        """Whether no further download of a link at `host` may begin now."""
+        """Return whether no further download of a link at `host` may begin now."""
         asked = self.likely(host)
         return self._takes_no_download(host) or (asked != host and self._takes_no_download(asked))
 
@@ -212,7 +212,7 @@ class Hosts:
         self._leads[link_host] = _Lead(host, expiry)
 
     def has_claim_elsewhere(self, download_id: str, host: str) -> bool:
-        """Whether a download has a claim on another host than this one."""
+        """Return whether a download has a claim on another host than this one."""
         return self._claims.get(download_id, host) != host
 
     def end_claim(self, download_id: str) -> None:
@@ -229,7 +229,7 @@ class Hosts:
         self._note_room()
 
     def _has_place(self, host: str, download_id: str) -> bool:
-        """Whether a download may have a connection now; claims keep places for their downloads."""
+        """Return whether a download may connect now; claims keep places for their downloads."""
         has_claim = self._claims.get(download_id) == host
         kept = 0 if has_claim else self._claimed[host]
         return self._in_use(host) + kept < self.allowed(host)
@@ -353,7 +353,7 @@ class Connection:
         self._known, self.host = there, host
 
     def answered(self) -> None:
-        """Take note that its host has answered: it bears as many connections."""
+        """Take note that its host has answered: it can serve this many connections."""
         assert self._known is not None
         self._hosts.end_claim(self._download_id)
         if not self._was_answered:
@@ -366,7 +366,7 @@ class Connection:
         self._hosts.refused(host)
 
     def is_one_of_several(self, host: str) -> bool:
-        """Whether a host has other connections."""
+        """Return whether a host has other connections."""
         return self._hosts.bears_others(host)
 
     def end(self) -> None:

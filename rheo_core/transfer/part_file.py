@@ -249,8 +249,8 @@ class PartFile:
         unlink_same(self.state_path, found.identity)
         self.close()
         _log.warning(
-            "%s was begun by another version or user of this program and cannot be resumed: "
-            "its bytes are kept as %s",
+            "%s cannot be resumed, because another version or user of this program began it. "
+            "Its bytes are kept as %s",
             printable(self.path.name),
             printable(kept.name),
         )

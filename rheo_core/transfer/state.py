@@ -1,4 +1,4 @@
-"""What the state file holds, and how this program knows its own.
+"""The content of state files, and the signature that proves them ours.
 
 A state is signed with the user's key (HMAC-SHA256, RFC 2104), together with the name of its part
 file: one that a server, another user or another place brought is not believed.
@@ -26,7 +26,7 @@ from .plan import Validator
 from .segments import WrittenRange
 
 STATE_MARK = b"rheo part state "
-"""How the state files of every version begin."""
+"""The beginning of the state files of every version."""
 _VERSION = STATE_MARK + b"5"
 _LARGEST_STATE = 1 << 20
 
@@ -56,7 +56,7 @@ class PartState:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all bytes are there."""
+        """True if all bytes are there."""
         return self.total is not None and self.offset == self.total
 
     @property
@@ -131,12 +131,12 @@ class StateFile:
 
     @property
     def is_blank(self) -> bool:
-        """Whether it looks as a loss of power leaves a state that was not synced."""
+        """True if it looks like a state that a loss of power left unsynced."""
         return self.is_private and not self.data.strip(b"\0")
 
     @property
     def is_marked(self) -> bool:
-        """Whether it looks like a state of this program that cannot be proven: its version or key
+        """True if it looks like a state of this program that cannot be proven: its version or key
         is another one, or it was damaged."""
         return self.is_private and self.data.startswith(STATE_MARK)
 

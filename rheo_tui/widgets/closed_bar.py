@@ -7,7 +7,7 @@ from textual.widgets import Static
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
 
-_RELOAD = "Correct it, then enter  :reload"
+_RELOAD = "Correct it, then enter :reload"
 _RESTART = "Correct it, then start rheo-tui again"  # nobody changes the variables of a process
 
 

@@ -83,7 +83,9 @@ class DetailsPane(VerticalScroll):
         yield "Name", Text(printable(row.name), style("details--title", partial=True))
         yield "Status", Text(printable(status))
         if row.error:
-            yield "Error", Text(printable(row.error), style("details--bad", partial=True))
+            hint = f"; enter :keep {row.id[:4]} to save the page" if row.got_page else ""
+            text = printable(row.error) + hint
+            yield "Error", Text(text, style("details--bad", partial=True))
         yield "Size", Text(_size(row))
         if speed := _speed(row):
             yield "Speed", Text(speed)

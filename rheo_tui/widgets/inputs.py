@@ -8,7 +8,7 @@ from rheo_core.domain.text import printable, visible
 
 
 class PlainInput(Input):
-    """An input whose text a terminal may show, whoever set it. The app cleans what is pasted."""
+    """An input whose text is safe to show in a terminal. The app cleans what is pasted."""
 
     def validate_value(self, value: str) -> str:
         """Return `value` on one line without what a terminal would obey."""

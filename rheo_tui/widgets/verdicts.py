@@ -30,10 +30,10 @@ _WANTED = {  # fields of ReadOptions
 
 
 _REFUSED = (
-    "A link asks for a proxy or the like, which is not used. F8 uses what it asks for; your "
-    "stored logins do not go that way."
+    "A link asks for a proxy or similar, which is not used. Press F8 to use it; your stored logins "
+    "are not sent that way."
 )
-_USED = "What the links ask for is used; your stored logins do not go that way. F8 stops that."
+_USED = "What the links ask for is used, without your stored logins. Press F8 to stop that."
 
 
 class _Line(NamedTuple):
@@ -129,7 +129,7 @@ class VerdictList(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self.allows = False
-        """Whether the user allows what the text can only ask for: a proxy, a CA file and so on."""
+        """True if the user allows what the text can only ask for: a proxy, a CA file and so on."""
 
     def compose(self) -> ComposeResult:
         """The inputs, the count, the lines."""

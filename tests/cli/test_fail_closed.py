@@ -230,6 +230,15 @@ async def test_a_table_closes_its_host_alone(
     assert [request.headers["host"][:9] for request in server.requests] == ["127.0.0.1"]
 
 
+async def test_a_table_of_another_host_is_reported_with_its_effect(
+    rheo: Run, folder: Path, file: Path, server: MisbehavingServer
+) -> None:
+    file.write_text('[hosts."a.example"]\nauth = "digset"\n')
+    done = await rheo("-d", folder, "download", url_of(server, "127.0.0.1"))
+    assert done.code == 0
+    assert "'digest'. Requests to a.example fail until this is corrected." in done.err
+
+
 @pytest.mark.parametrize(
     ("flag", "content", "problem"),
     [

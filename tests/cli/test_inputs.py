@@ -198,7 +198,7 @@ def test_an_argument_that_is_only_a_comment(folder: Path) -> None:
 def test_dry_run_tells_sizes(folder: Path) -> None:
     result = run("download", "-i", "-", "-o", folder, "--dry-run", stdin=METALINK_4)
     entry, total = result.stdout.splitlines()
-    assert "(Metalink, 3 mirrors; 4.7 GB; ignored: URLs that are not http" in entry
+    assert "(Metalink, 3 mirrors; 4.7 GB; ignored: mirrors that are not http" in entry
     assert total.startswith("1 to download; 4.7 GB known of, ")
     assert result.exit_code == 0
     assert not folder.exists()

@@ -106,7 +106,7 @@ def test_the_nearest_pattern_counts_most() -> None:
         ("proxy", "", "should be the URL of a proxy, or off"),
         ("user", f"me:{SECRET}\r\nX: y", "contains control characters"),
         ("bearer", f"{SECRET}\0", "contains control characters"),
-        ("user_agent", "", "should be text"),
+        ("user_agent", "", "should not be empty"),
         ("ip_version", 5, "4 or 6"),
         ("auth", "ntlm", "'basic' or 'digest'"),
         ("interface", "a b", "an address or an interface"),

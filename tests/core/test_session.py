@@ -648,7 +648,7 @@ class TestProblems:
         path.write_bytes(b"not a session")
         session = Session(path)
         (problem,) = await session.open()
-        assert "an empty one was begun. The damaged one is kept as" in problem
+        assert "an empty one replaces it. The damaged file is kept as" in problem
         assert await session.restore() == []
         await session.close()
 

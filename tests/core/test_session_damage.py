@@ -220,7 +220,7 @@ class TestLost:
 
     def test_the_file_itself_while_there_is_a_log(self, killed: Kept) -> None:
         killed.path.unlink()
-        assert "is missing, and left a journal" in killed.check(least=COUNT)
+        assert "is missing, but its journal exists" in killed.check(least=COUNT)
 
     @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9, 0.999])
     def test_a_file_that_was_cut(self, closed: Kept, share: float) -> None:

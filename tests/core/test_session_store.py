@@ -587,7 +587,7 @@ class TestDamage:
         session = SessionStore.open(path)
         with closing(session.store) as store:
             (problem,) = session.problems
-            assert "journal: all of its 1 downloads were saved, but for changes that" in problem
+            assert "journal: all of its 1 downloads were saved, except changes that" in problem
             assert numbers(store) == [1]
             store.save([row(3)])
         assert content(path) == [1, 3]
@@ -598,7 +598,7 @@ class TestDamage:
         crashed(path).unlink()
         session = SessionStore.open(path)
         session.store.close()
-        assert "is missing, and left a journal: all of its 2 down" in session.problems[0]
+        assert "is missing, but its journal exists: all of its 2 down" in session.problems[0]
         assert content(path) == [1, 2]
         assert [name for name in files_in(path.parent) if name.endswith("-wal")]
 
@@ -606,7 +606,7 @@ class TestDamage:
         path.parent.mkdir()
         Path(f"{path}-wal").write_text("dear diary")
         for refused in (check_place, SessionStore.open):
-            with pytest.raises(SessionStoreError, match="left a journal"):
+            with pytest.raises(SessionStoreError, match="its journal exists"):
                 refused(path)
         assert Path(f"{path}-wal").read_text() == "dear diary"
 

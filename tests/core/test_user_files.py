@@ -59,7 +59,7 @@ def test_secrets_are_for_their_owner_alone(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"secret")
     path.chmod(mode)
-    with pytest.raises(PermissionError, match=r"others than you may (read|change) it; chmod 600"):
+    with pytest.raises(PermissionError, match=r"other users can (read|change) it; run chmod 600"):
         read_secret(path)
     path.chmod(0o600)
     assert read_secret(path) == b"secret"
@@ -146,5 +146,5 @@ async def test_no_request_is_made_with_secrets_that_others_may_use(
     async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as server:
         config = FileConfig(url=server.url("/a"), request=RequestOptions(**fields))
         manager, _ = await fetch(tmp_path / "out", [config])
-        assert "it; chmod 600 puts that right" in error_of(manager, config)
+        assert "it; run chmod 600 on it" in error_of(manager, config)
         assert not server.requests

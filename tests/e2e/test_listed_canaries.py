@@ -105,7 +105,7 @@ async def test_a_list_chooses_no_proxy(
         assert code == 0, said
         assert not went_through(way, server)
         assert f"asks for proxy {'' if 'curl' in form else 'http://'}127.0.0.1:{way.port}" in said
-        assert "not used (--allow-list-options)" in said
+        assert "not used without --allow-list-options" in said
         assert told(server)  # by the user's own way
     assert (tmp_path / "out" / "a.bin").read_bytes() == BODY
 
@@ -132,7 +132,7 @@ async def test_the_dry_run_says_it(tmp_path: Path, home: Path) -> None:
     text = "curl -x http://me:s3cret@evil:3128 -k http://127.0.0.1:9/a"
     code, said = await run(home, "--dry-run", text=text)
     assert code == 0
-    assert "asks for proxy http://evil:3128: not used (--allow-list-options)" in said
+    assert "asks for proxy http://evil:3128: not used without --allow-list-options" in said
     assert "ignored: --insecure" in said
     assert "s3cret" not in said
 
@@ -180,10 +180,10 @@ async def test_the_app(
             await terminal.shows("quit")
             if way_in == "box":
                 terminal.paste(text)
-                await terminal.shows(f"asks for proxy 127.0.0.1:{way.port}: not used.", "F8 uses")
+                await terminal.shows(f"asks for proxy 127.0.0.1:{way.port}: not used.", "Press F8")
                 if allowed:
                     terminal.type(F8)
-                    await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "F8 stops")
+                    await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to stop")
                 terminal.type(ENTER)
             await terminal.shows("✓ 1 done")
             terminal.type("q")

@@ -67,7 +67,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a log of somebody else": (
         lambda path: path.with_name("notes.txt-wal").write_text("somebody"),
-        "left a journal",
+        "its journal exists",
     ),
 }
 

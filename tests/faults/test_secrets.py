@@ -249,7 +249,5 @@ async def test_a_netrc_that_others_may_read_is_refused(
     monkeypatch.setenv("NETRC", str(netrc))
     config = FileConfig(url=server.url("/a"), request=RequestOptions(netrc=True))
     manager, journal = await fetch(tmp_path / "out", [config])
-    assert error_of(manager, config).endswith(
-        "others than you may read it; chmod 600 puts that right"
-    )
+    assert error_of(manager, config).endswith("other users can read it; run chmod 600 on it")
     assert journal.names() == ["queued", "failed"] and not server.requests

@@ -284,6 +284,7 @@ async def test_the_flag_and_the_setting_say_how_large_a_file_may_be(
     for wrong in ("much", "-1"):
         result = await home.rheo(*line, "--max-size", wrong)
         assert result.code == 2 and result.told_once("--max-size"), result.err
+        assert ", or off" in result.err
     assert (await by_setting.rheo(*line, "--max-size", "off")).code == 0
     assert (tmp_path / "files" / "f").read_bytes() == BODY
 

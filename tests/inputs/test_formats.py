@@ -138,7 +138,7 @@ class TestMetalink:
         ]
         entry = only(METALINK_4)
         assert (entry.line, entry.form) == (6, "Metalink, 3 mirrors")
-        assert entry.note == "ignored: URLs that are not http or come twice (1)"
+        assert entry.note == "ignored: mirrors that are not http or are repeated (1)"
 
     def test_version_3(self) -> None:
         assert asked(METALINK_3) == [

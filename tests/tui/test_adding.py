@@ -184,10 +184,10 @@ async def test_a_proxy_is_used_when_the_user_says_so_and_for_what_was_seen() -> 
             "✓ line 2  a  (curl command)  https://x/a",
             "          asks for proxy http://evil:3128: not used.",
         ]
-        assert "F8 uses what it asks for" in _leave(app)
+        assert "Press F8 to use it" in _leave(app)
         await app.press("f8")
         await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
-        assert "F8 stops that" in _leave(app)
+        assert "Press F8 to stop that" in _leave(app)
         await app.press("space")  # what is in the box is another text now
         await app.until(lambda: "not used" in verdicts(app)[1])
         await app.press("f8", "f8")

@@ -125,6 +125,8 @@ async def test_only_the_host_of_a_table_waits(
         await app.until(lambda: DownloadStatus.COMPLETED in app.statuses)
         assert app.statuses == [DownloadStatus.QUEUED, DownloadStatus.COMPLETED]
         assert app.bar.startswith("Some downloads wait: ")
+        assert not list(app.app._notifications)  # the bar says it, and covers nothing
+        assert any("localhost.proxy" in line.text for line in app.app.main.book.lines)
         file.write_text("")
         await app.command("reload")
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED] * 2)
@@ -202,7 +204,7 @@ async def test_the_bar_fits(size: tuple[int, int]) -> None:
         lines = [bar.render_line(y).text.strip() for y in range(bar.size.height)]
         told = " ".join(lines)
         assert told.startswith("No download starts: ~/.config/rheo/settings.toml, line 12: ")
-        assert told.endswith("(1 more, see the log.) Correct it, then enter  :reload")
+        assert told.endswith("(1 more, see the log.) Correct it, then enter :reload")
         assert app.table.size.height > 10
         await app.command("reload")
         assert app.called("reload_settings")

@@ -30,7 +30,7 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
     async with running() as app:
         first, _, third = await app.fill()
         await app.press("w")
-        assert "it has not failed a hash check" in app.notices()
+        assert "it has not failed because of its hash" in app.notices()
         app.service.fail(first, "404 Not Found")
         await app.update()
         await app.press("w")
@@ -53,14 +53,17 @@ async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
             app.service.fail(row, str(WebPageError("text/html", "a.zip")))
         refuse(app, third)
         await app.update()
-        await app.press("w")
+        await app.press("enter")
+        details = str(app.app.export_screenshot()).replace("&#160;", " ")
+        assert f":keep {first[:4]}" in details
+        await app.press("enter", "w")
         await app.until(lambda: app.called("accept_html") == [first])
         assert not app.called("keep")
         await app.update()
         await app.press("*", "w")
         await app.until(lambda: app.called("accept_html") == [first, second])
         assert app.called("keep") == [third]
-        told = "Queued again, web page or not: 1 download. Kept as file-00002.iso.unverified."
+        told = "Queued again, to save the web page: 1 download. Kept as file-00002.iso.unverified."
         await app.until(lambda: told in app.notices())
 
 
@@ -82,7 +85,7 @@ async def test_keep_from_the_command_line() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         await app.command(f"keep {first[:6]}")
-        assert "it has not failed a hash check" in app.notices()
+        assert "it has not failed because of its hash" in app.notices()
         refuse(app, first)
         await app.update()
         await app.command(f"keep {first[:6]}")

@@ -29,7 +29,7 @@ class Route(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Whether an interface is given by its name."""
+        """Return whether an interface is given by its name."""
         return self.interface is not None and _version(self.interface) is None
 
     def check(self, host: str) -> None:
@@ -136,7 +136,7 @@ def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
             made.close()
             if isinstance(error, PermissionError):
                 raise
-            # It may have gone since, as those of VPNs do; nothing is sent another way.
+            # An interface, such as that of a VPN, may be gone; nothing is sent another way.
             raise OSError(error.errno, f"interface {name}: {error.strerror}") from error
         return made
 

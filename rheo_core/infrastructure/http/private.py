@@ -91,7 +91,7 @@ class Home(NamedTuple):
         return cls(host, is_private(host) or _found.get(host, False), may_be_private(host))
 
     def must_not_lead_to(self, host: str) -> bool:
-        """Whether its redirects to `host` are refused.
+        """Return whether its redirects to `host` are refused.
 
         A name counts as private for what it was at any time, and as a home in the local network
         only if all of its addresses are there: its owner could list one of them beside his own.
