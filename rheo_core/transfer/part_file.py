@@ -45,6 +45,7 @@ from .disk_errors import named_errors
 from .part_place import (
     Place,
     has_mark,
+    is_empty_of_another_user,
     may_be_ours,
     own_place,
     owner_of,
@@ -601,7 +602,8 @@ class PartFile:
             return False
         with suppress(OSError, FileInUseError):
             found = self.path.lstat()
-            if stat.S_ISREG(found.st_mode) and not found.st_size:
+            is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
+            if is_empty and not is_empty_of_another_user(found):
                 self._descriptor = open_locked(self.path)
                 return True
         return False

@@ -141,6 +141,23 @@ async def test_what_an_earlier_version_began_is_kept_aside(
     assert caplog.text.count("kept as file.bin.unverified") == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("strategy", ["skip", "error", "overwrite", "rename"])
+async def test_an_empty_part_file_of_another_user_is_left_alone(
+    scene: Scene, strategy: str
+) -> None:
+    """The finished file would be theirs, to be changed after its check."""
+    scene.part.touch()
+    os.chown(scene.part, 1, 1)
+    config = scene.config(file_exists_strategy=strategy)
+    outcome = await scene.fetch(parts(GOOD, **V1), GOOD, config=config)
+    assert outcome.status is DownloadStatus.COMPLETED
+    assert scene.final.read_bytes() == GOOD
+    assert scene.final.stat().st_uid == os.geteuid()
+    left = scene.part.stat()
+    assert (left.st_uid, left.st_size) == (1, 0)
+
+
 async def test_a_state_of_another_name_is_not_believed(scene: Scene) -> None:
     """Even one that this program wrote, for bytes of the same link."""
     await scene.begin(GOOD, 300_000, **V1)
