@@ -904,6 +904,14 @@ PRAGMA user_version = 1;
 """What the first version wrote, word for word: it is never changed."""
 
 
+def test_links_in_a_circle_are_refused_in_a_sentence(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(path.name)
+    for refuse in (check_place, SessionStore.open):
+        with pytest.raises(SessionStoreError, match="links cannot be followed"):
+            refuse(path)
+
+
 class TestMigrations:
     def test_a_file_of_version_1(self, state_home: Path) -> None:
         path = state_home / "rheo" / "session.db"
@@ -934,6 +942,18 @@ class TestMigrations:
         for _ in range(2):
             with opened(path) as store:
                 assert [found.proof for found in store.load()] == [Proof.INTACT] * 2
+
+    def test_rows_sealed_without_a_key_prove_nothing(self, path: Path, state_home: Path) -> None:
+        """If no key can be kept here, anybody can make the same seals."""
+        (state_home / "rheo" / "key").mkdir(parents=True)
+        with opened(path) as store:
+            store.save([row(1, destination="/etc/cron.d/file-1")])
+        with opened(path) as store:
+            assert [found.proof for found in store.load()] == [Proof.INTACT]
+        own = state_home / "rheo" / "session.db"
+        shutil.copy(path, own)
+        with opened(own) as store:  # what is there is ours, whatever it holds
+            assert [found.proof for found in store.load()] == [Proof.OURS]
 
     @pytest.mark.parametrize("is_our_own", [True, False])
     def test_a_damaged_file_of_version_1(self, state_home: Path, is_our_own: bool) -> None:
