@@ -241,6 +241,22 @@ async def test_a_hash_of_the_user_needs_no_request(scene: Scene) -> None:
     outcome.completed(GOOD, requests=1)
 
 
+async def test_a_hash_that_the_bytes_do_not_match_asks_the_server(scene: Scene) -> None:
+    """The user looked up the hash of the new version; the server has that, and was not asked."""
+    await all_there(scene, **V1)
+    config = scene.config(hash_config=checksum(EVIL))
+    outcome = await scene.fetch(parts(EVIL, **V2), GOOD, EVIL, config=config)
+    outcome.completed(EVIL, requests=2)
+
+
+async def test_a_hash_that_is_wrong_all_the_same_fails_once(scene: Scene) -> None:
+    await all_there(scene, **V1)
+    config = scene.config(hash_config=checksum(EVIL))
+    outcome = await scene.fetch(parts(GOOD, **V1), GOOD, config=config)
+    assert outcome.status is DownloadStatus.FAILED
+    assert len(outcome.requests) == 2 and not scene.final.exists()
+
+
 async def test_a_server_that_is_away_costs_no_byte(scene: Scene) -> None:
     await all_there(scene, **V1)
     outcome = await scene.fetch(answer("503 Busy"), GOOD)
