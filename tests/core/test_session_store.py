@@ -904,6 +904,19 @@ PRAGMA user_version = 1;
 """What the first version wrote, word for word: it is never changed."""
 
 
+@pytest.mark.parametrize("name", ["session.lock", "session.tally"])
+def test_zeros_that_a_loss_of_power_left_are_ours(path: Path, name: str) -> None:
+    with opened(path) as store:
+        store.save([row(1)])
+    beside = path.with_name(name)
+    beside.write_bytes(bytes(57))
+    check_place(path)
+    with opened(path) as store:
+        store.save([row(2)])
+        assert beside.read_bytes().startswith((b"{", b"rheo tally "))
+        assert len(store.load()) == 2
+
+
 def test_links_in_a_circle_are_refused_in_a_sentence(path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(path.name)
