@@ -125,8 +125,8 @@ class Session:
         if found.foreign:
             self._on_problem(
                 f"{len(found.foreign)} of {len(rows)} downloads in the session {where} were "
-                "written by another user or on another computer: they go to the download folder, "
-                "without settings of their own for connections."
+                "written by another user, on another computer or by an earlier version: they go to "
+                "the download folder, without settings of their own for connections."
             )
         return found.records
 

@@ -1,6 +1,5 @@
 """A machine that is short of file descriptors: fewer downloads at once, and all of them whole."""
 
-import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -85,7 +84,7 @@ def test_a_file_that_has_its_name_is_done(
     nothing_can_be_opened()
     commit(part, len(SMALL), overwrite=False)
     assert not part.is_open
-    assert os.stat(tmp_path / "a").st_size == len(SMALL)
+    assert (tmp_path / "a").stat().st_size == len(SMALL)
 
 
 def test_a_key_that_cannot_be_opened_now_is_not_replaced(
