@@ -149,8 +149,12 @@ def check_files(path: Path) -> None:
         ForeignFileError: something there is not a plain file.
     """
     with suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.stat().st_mode):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise ForeignFileError(path, "not a regular file")
+        if os.geteuid() not in (0, found.st_uid):
+            # It cannot be made private; a lock of ours beside it would keep its owner out.
+            raise ForeignFileError(path, "belongs to another user")
     for suffix in _SIDES:
         side = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):

@@ -26,6 +26,7 @@ from rheo_core.infrastructure.session_store import (
     StoredDownload,
     check_place,
 )
+from tests.core.engine import names_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -902,6 +903,28 @@ INSERT INTO downloads VALUES (
 PRAGMA user_version = 1;
 """
 """What the first version wrote, word for word: it is never changed."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_session_of_another_user_gets_nothing_beside_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock of ours would keep its owner out, even if all may write to the session."""
+    with opened(path) as store:
+        store.save([row(1)])
+    for beside in ("session.lock", "session.tally"):
+        path.with_name(beside).unlink()
+    path.chmod(0o666)
+    os.chown(path, 12345, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    for refuse in (check_place, SessionStore.open):
+        with pytest.raises(SessionStoreError, match="belongs to another user"):
+            refuse(path)
+    assert names_in(path.parent) == ["session.db"]
+    monkeypatch.undo()
+    os.chown(path, 0, -1)
+    with opened(path) as store:
+        assert len(store.load()) == 1
 
 
 @pytest.mark.parametrize("name", ["session.lock", "session.tally"])
