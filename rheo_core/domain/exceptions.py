@@ -201,14 +201,22 @@ class DiskFullError(DestinationError):
     """There is no room for the file."""
 
     def __init__(
-        self, path: Path, missing: int | None = None, *, reserve: int | None = None
+        self,
+        path: Path,
+        missing: int | None = None,
+        *,
+        reserve: int | None = None,
+        is_too_large: bool = False,
     ) -> None:
         self.missing = missing  # bytes that do not fit, where known
         self.reserve = reserve  # bytes kept free from a file of unknown length
+        self.is_too_large = is_too_large  # for the file system, whatever room there is
         problem = "disk full" if missing is None else f"disk full by {missing:,} bytes"
         if reserve is not None:
             kept_free = size_text(reserve)
             problem += f": {kept_free} are kept free because the length of the file is unknown"
+        if is_too_large:
+            problem = "the file is too large for this file system or for ulimit -f"
         super().__init__(path, problem)
 
 

@@ -101,7 +101,11 @@ def check_inside(path: Path, subdir: str) -> None:
         DestinationError: one does.
     """
     base = path.parents[len(PurePath(subdir).parts)]
-    if not path.parent.resolve().is_relative_to(base.resolve()):
+    try:
+        is_inside = path.parent.resolve().is_relative_to(base.resolve())
+    except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13
+        raise DestinationError(path, "its folder is a link that leads in a circle") from error
+    if not is_inside:
         raise DestinationError(path, f"a link leads outside of {base}")
 
 

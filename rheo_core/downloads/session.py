@@ -125,8 +125,8 @@ class Session:
         if found.foreign:
             self._on_problem(
                 f"{len(found.foreign)} of {len(rows)} downloads in the session {where} were "
-                "written by another user or on another computer. They are saved to the download "
-                "folder, and what they say about connections is not used."
+                "written by another user, on another computer or by an earlier version. They are "
+                "saved to the download folder, and what they say about connections is not used."
             )
         return found.records
 

@@ -81,8 +81,12 @@ class Verification:
             return part
         if self._pieces is not None:
             part = await self._repair(part, self._pieces)
+        elif self._transfer.is_unasked:
+            part = await self._fetch_anew(part, "what an earlier run left does not match its hash")
         elif self._transfer.sources.brought_another(part.state.validator):
-            part = await self._fetch_anew(part)
+            # Nobody can tell whose bytes are bad.
+            why = "the mirrors do not have the same file; only those that agree are used"
+            part = await self._fetch_anew(part, why)
         else:
             raise await self._rejected(part)
         if not await self._is_valid(part):
@@ -106,12 +110,8 @@ class Verification:
         self._record.tries.validation = result
         return result.is_valid
 
-    async def _fetch_anew(self, part: PartFile) -> PartFile:
-        """Sources of several versions took part, and nobody can tell whose bytes are bad."""
-        _log.warning(
-            "%s: the mirrors do not have the same file; fetched anew from those that agree",
-            printable(self._record.name),
-        )
+    async def _fetch_anew(self, part: PartFile, why: str) -> PartFile:
+        _log.warning("%s: begun again: %s", printable(self._record.name), why)
         part = await self._transfer.run_anew(part)
         self._tools.reporter.report(self._record, last=True)
         return part

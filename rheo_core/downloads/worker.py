@@ -181,7 +181,8 @@ class DownloadWorker:
         return record.destination or self.folders.path_of(record.config)
 
     async def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
-        if isinstance(error, DiskFullError) and self.room is not None:  # costs no attempt
+        if self.room is not None and isinstance(error, DiskFullError) and not error.is_too_large:
+            # Waiting costs no attempt.
             needed = await self.room.needed_by(record, error)
             self._tools.lifecycle.paused_for_room(record, error)
             self.room.keep(record, needed)

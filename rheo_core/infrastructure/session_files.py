@@ -1,5 +1,6 @@
 """The files of a session: making one, judging what is there, mending what is damaged."""
 
+import logging
 import os
 import secrets
 import sqlite3
@@ -33,11 +34,14 @@ from .session_seal import Seals, seal_with
 from .session_tally import Tally, read_tally
 from .user_key import state_folder
 
+_log = logging.getLogger(__name__)
+
 _BUSY_SECONDS = 5.0
 _SIDES = ("-wal", "-journal", "-shm")  # what SQLite puts beside the file
 _MAGIC = b"SQLite format 3\0"
 _NO_SESSION = "is not a session"
 _OTHER_PROGRAM = "is a file of another program"
+_DAMAGED = "was damaged"
 _TORN = "has a damaged journal"
 _LOST = "lost part of its journal"
 _JOURNAL_HEADS = (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", bytes(8), b"")  # zeros before its sync
@@ -122,8 +126,8 @@ def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
     rename_without_clobbering(new, path)
     sync_folder(path.parent)
     return (
-        f"The session {_shown(path)} {fault}: {_what_was_saved(found, fault, known)}. "
-        f"The damaged file is kept as {_shown(aside)}; downloaded files are untouched."
+        f"The session {printable(path.name)} {fault}: {_what_was_saved(found, fault, known)}. "
+        f"The old file is kept beside it as {printable(aside.name)}; downloaded files are untouched."
     )
 
 
@@ -149,8 +153,12 @@ def check_files(path: Path) -> None:
         ForeignFileError: something there is not a plain file.
     """
     with suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.stat().st_mode):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise ForeignFileError(path, "it is not a regular file; choose another one")
+        if os.geteuid() not in (0, found.st_uid):
+            # It cannot be made private; a lock of ours beside it would keep its owner out.
+            raise ForeignFileError(path, "it belongs to another user; choose another one")
     for suffix in _SIDES:
         side = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):
@@ -225,7 +233,8 @@ def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = Non
             with closing(connect(path, "rw")) as connection:
                 return _judge(path, connection, seals, known)
         if code & 0xFF in _DAMAGE:
-            return f"was damaged ({printable(str(error))})"
+            _log.info("%s: %s", _shown(path), printable(str(error)))
+            return _DAMAGED
         raise
     except UnicodeDecodeError:  # what SQLite says quotes the damage
         return "was damaged (its tables have no readable names)"
@@ -238,7 +247,8 @@ def _judge(
     _refuse_newer(path, version)
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
-        return f"was damaged ({printable(verdict.splitlines()[-1])})"
+        _log.info("%s: %s", _shown(path), printable(verdict.splitlines()[-1]))
+        return _DAMAGED
     if not schema.is_of_layout(connection, version):
         return "was damaged (its tables are not those of its layout)"
     if seals is None:

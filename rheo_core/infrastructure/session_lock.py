@@ -219,7 +219,9 @@ def _is_ours(descriptor: int) -> bool:
     """Check the content of a lock: of the three marks, flipped bits may cost one."""
     content = os.pread(descriptor, _MAX_BYTES + 1, 0)
     found = sum(mark in content for mark in _MARKS)
-    return not content or (len(content) <= _MAX_BYTES and found >= len(_MARKS) - 1)
+    if not content.strip(b"\0"):  # zeros are what a loss of power leaves
+        return True
+    return len(content) <= _MAX_BYTES and found >= len(_MARKS) - 1
 
 
 def _key_of(file: os.stat_result) -> tuple[int, int, int]:

@@ -27,13 +27,16 @@ class Seals:
     that was only written with another key, such as by another user.
 
     Args:
-        key: the key of the state folder; b"" if there can be none: then nothing is proven.
-        owns_unsealed: rows of earlier layouts, which have no seals, are ours.
+        key: the key of the state folder; b"" if there can be none. Then a seal proves nothing,
+            because anybody can make it.
+        owns_unsealed: rows of earlier layouts, which have no seals, are ours, and those that were
+            sealed without a key.
     """
 
     def __init__(self, key: bytes, *, owns_unsealed: bool) -> None:
         self._keyed = blake2b(key=key, digest_size=_MAC_BYTES)
         self._owns_unsealed = owns_unsealed
+        self._right = Proof.OURS if key or owns_unsealed else Proof.INTACT
 
     def make(self, values: Sequence[Any]) -> bytes:
         """Return the seal of a row with these values, in the types in which SQLite returns them."""
@@ -53,11 +56,11 @@ class Seals:
             return Proof.DAMAGED
         data = _encode(values)
         if (mac := self._mac(data)) == seal[_CRC_BYTES:]:
-            return Proof.OURS
+            return self._right
         if zlib.crc32(data).to_bytes(_CRC_BYTES, "big") != seal[:_CRC_BYTES]:
             return Proof.DAMAGED
         differing = int.from_bytes(mac, "big") ^ int.from_bytes(seal[_CRC_BYTES:], "big")
-        return Proof.OURS if differing.bit_count() <= _MAX_FLIPPED_BITS else Proof.INTACT
+        return self._right if differing.bit_count() <= _MAX_FLIPPED_BITS else Proof.INTACT
 
     def judge_row(self, values: Sequence[Any], seal: object) -> Proof:
         """Return what `seal` says about a download; strangers may have put anything in a row."""

@@ -98,7 +98,7 @@ class SessionStore:
             SessionStoreError: it can be neither read nor made, is not a session, or is one of a
                 newer version; with `read_only`, it is missing or damaged.
         """
-        path = path.resolve()  # by whatever name: one session, one lock
+        path = _resolved(path)
         with _named_errors(path):
             return cls._open_reading(path) if read_only else cls._open_writing(path)
 
@@ -338,11 +338,19 @@ def check_place(path: Path) -> None:
     Raises:
         SessionStoreError: `SessionStore.open` would refuse the file there, or make folders.
     """
-    path = path.resolve()
+    path = _resolved(path)
     with _named_errors(path):
         if not path.parent.is_dir():
             raise SessionStoreError(path, "its folder does not exist")
         files.check_ours(path, _seals_for(path))
+
+
+def _resolved(path: Path) -> Path:
+    """Return the path without links: by whatever name, one session has one lock."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        raise SessionStoreError(path, "its links cannot be followed") from error
 
 
 def _seals_for(path: Path) -> Seals:

@@ -96,7 +96,9 @@ class TallyNote:
 
     def _is_ours(self) -> bool:
         content = self._content()
-        return not content or (len(content) == _NOTE_BYTES and content.startswith(_MARK))
+        if len(content) <= _NOTE_BYTES and not content.strip(b"\0"):
+            return True  # zeros are what a loss of power leaves
+        return len(content) == _NOTE_BYTES and content.startswith(_MARK)
 
     def _content(self) -> bytes:
         if self._descriptor is not None:

@@ -6,7 +6,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from rheo_core.domain.exceptions import DestinationError, FileExistsError
+from rheo_core.domain.exceptions import DestinationError, FileExistsError, ShortageError
 from rheo_core.infrastructure.files import create_whole, unfinished
 from rheo_core.infrastructure.folder_sync import sync_folder
 from rheo_core.infrastructure.identity import give_name, is_at, take_name
@@ -71,7 +71,7 @@ def _commit_written(part: PartFile, size: int, marks: FileMarks, *, overwrite: b
     else:
         give_name(part.descriptor, part.path, part.destination)
     take_mark(part.descriptor)
-    with suppress(OSError):  # the file has its name: nothing can undo that
+    with suppress(OSError, ShortageError):  # the file has its name: nothing can undo that
         if not is_at(part.descriptor, part.path):  # else the state says whose that name is
             part.remove_state()
     part.close()

@@ -24,7 +24,7 @@ def named_errors(path: Path) -> Iterator[None]:
         if (shortage := shortage_of_files(error)) is not None:
             raise shortage from error
         if error.errno in _DISK_FULL:
-            raise DiskFullError(path) from error
+            raise DiskFullError(path, is_too_large=error.errno == errno.EFBIG) from error
         if error.errno == errno.ELOOP:
             raise DestinationError(path, "is a symbolic link") from error
         raise DestinationError(path, printable(error.strerror or str(error)).lower()) from error

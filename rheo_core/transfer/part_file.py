@@ -28,7 +28,6 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
     open_locked,
     remove_leftover,
-    rename_to_first_free,
     unfinished,
     write_atomically,
 )
@@ -44,7 +43,7 @@ from rheo_core.infrastructure.user_key import user_key
 from .disk_errors import named_errors
 from .part_place import (
     Place,
-    has_mark,
+    is_empty_of_another_user,
     may_be_ours,
     own_place,
     owner_of,
@@ -53,7 +52,16 @@ from .part_place import (
     tidy_up,
     usual_place,
 )
-from .pieces import check_pieces
+from .part_recovery import (
+    FoundPart,
+    can_resume,
+    crc_of,
+    is_begun_by_us,
+    is_intact,
+    is_unproven,
+    set_aside,
+    take_up,
+)
 from .plan import Validator
 from .reserve import Reserve
 from .running_hash import RunningHash
@@ -214,10 +222,12 @@ class PartFile:
             return False
         self._descriptor = open_locked(self.path, os.O_CREAT)
         try:
-            if self._is_unproven(found):
-                self._set_aside(found)
+            part = self._found_with(found)
+            if is_unproven(part):
+                set_aside(part, unverified_name(self.destination))
+                self.close()
                 return self._open_here(stop)
-            state = self._take_up(found, stop)
+            state = take_up(part, self, stop)
             if state is None:
                 self.close()
                 return False
@@ -231,32 +241,9 @@ class PartFile:
         self.was_resumed = self.is_begun = bool(state.written)
         return True
 
-    def _is_unproven(self, found: StateFile | None) -> bool:
-        """Tell whether the file is of an earlier version of this program, or of another key."""
-        return (
-            found is not None
-            and found.state is None
-            and found.is_marked
-            and found.claimed_source == self.source
-            and os.fstat(self.descriptor).st_size > 0
-            and not self._has_mark()
-        )
-
-    def _set_aside(self, found: StateFile | None) -> None:
-        """Keep bytes that cannot be believed, under a name of their own, and close the file."""
-        assert found is not None
-        kept = rename_to_first_free(self.descriptor, self.path, unverified_name(self.destination))
-        unlink_same(self.state_path, found.identity)
-        self.close()
-        _log.warning(
-            "%s cannot be resumed, because another version or user of this program began it. "
-            "Its bytes are kept as %s",
-            printable(self.path.name),
-            printable(kept.name),
-        )
-
-    def _has_mark(self) -> bool | None:
-        return has_mark(self.descriptor, self.source, self._key())
+    def _found_with(self, found: StateFile | None) -> FoundPart:
+        """The open file, with the state that was found beside it."""
+        return FoundPart(self.descriptor, self._place, self.source, self._key, found, self.pieces)
 
     def prepare(self) -> None:
         """Where nothing is known to be: see that a file can be there, before anybody asks for it.
@@ -273,71 +260,8 @@ class PartFile:
                 if not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
-    def _take_up(self, found: StateFile | None, stop: threading.Event) -> PartState | None:
-        """Return what of the bytes found can be relied on; None if they are somebody else's."""
-        there = os.fstat(self.descriptor)
-        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
-            return None
-        if found is None or found.state is None:
-            return self._begin_afresh(found, there.st_size)
-        state = found.state
-        fresh = PartState(self.source) if self._is_begun_by_us(there.st_size) else None
-        if state.is_rejected and not state.written:
-            return fresh and state  # kept for the user until a new version of it begins
-        if not self._can_resume(state):
-            return fresh
-        if self._running is None and state.promised is not None:
-            self.hash_with(state.promised.algorithm)
-        # They may have been truncated or changed since.
-        if self._is_intact(state, stop):
-            return state
-        if stop.is_set():  # what nobody has checked stays for the next time
-            return fresh and state
-        self.restart_hash()
-        if self.pieces is None:
-            return fresh
-        checked = check_pieces(self.descriptor, self.pieces, state.total, state.written, stop)
-        if stop.is_set():
-            return fresh and state
-        return replace(state, written=checked.good) if checked.good else fresh
-
-    def _begin_afresh(self, found: StateFile | None, size: int) -> PartState | None:
-        """Use a file whose state proves nothing, if it may be used."""
-        if found is None:
-            return None if size else PartState(self.source)
-        has_mark = self._has_mark()
-        if size and not (found.is_blank if has_mark is None else has_mark):
-            return None
-        os.ftruncate(self.descriptor, 0)  # first: bytes without a state are somebody else's
-        unlink_same(self.state_path, found.identity)
-        return PartState(self.source)
-
-    def _is_begun_by_us(self, size: int) -> bool:
-        """Tell whether a file beside a proven state is the one that the state speaks of."""
-        return not size or self._has_mark() is not False
-
-    def _is_intact(self, state: PartState, stop: threading.Event) -> bool:
-        return all(self._crc_of(there, stop) == there.crc for there in state.written)
-
-    def _can_resume(self, state: PartState) -> bool:
-        """Whether another attempt may go on from what `state` tells of."""
-        return state.can_resume or (self.pieces is not None and bool(state.written))
-
-    def _crc_of(self, there: WrittenRange, stop: threading.Event) -> int | None:
-        """CRC-32 of what the file holds there; None where it is too short, or when stopped."""
-        crc, offset = 0, there.start
-        while offset < there.end:
-            if stop.is_set():
-                return None
-            data = os.pread(self.descriptor, min(_READ_BYTES, there.end - offset), offset)
-            if not data:
-                return None
-            crc = isal_zlib.crc32(data, crc)
-            self._hash(offset, data)
-            offset += len(data)
-        return crc
-
-    def _hash(self, offset: int, data: bytes | memoryview) -> None:
+    def feed_hash(self, offset: int, data: bytes | memoryview) -> None:
+        """Take note of bytes that are in the file now."""
         if self._running is not None:
             self._running.feed(offset, data)
 
@@ -463,7 +387,7 @@ class PartFile:
             view = memoryview(data)
             while view:
                 written = os.pwrite(self.descriptor, view, offset)
-                self._hash(offset, view[:written])
+                self.feed_hash(offset, view[:written])
                 view = view[written:]
                 offset += written
         return isal_zlib.crc32(data, crc)
@@ -516,7 +440,7 @@ class PartFile:
             os.ftruncate(self.descriptor, rest.end)
             self.state = replace(self.state, is_rejected=False)  # not whole any more
             self.restart_hash()
-            crc = self._crc_of(rest, threading.Event())
+            crc = crc_of(self.descriptor, rest, self, threading.Event())
         return (*others, replace(rest, crc=crc or 0)) if rest.end > rest.start else tuple(others)
 
     def release(self, *, keep: bool) -> None:
@@ -529,7 +453,7 @@ class PartFile:
         if self._descriptor is None:
             return
         try:
-            is_of_use = self._can_resume(self.state) or self.state.is_rejected
+            is_of_use = can_resume(self.state, self.pieces) or self.state.is_rejected
             if not (keep and is_of_use and self._is_there()):
                 with suppress(ShortageError):  # the next attempt tidies up
                     self.discard()
@@ -583,10 +507,11 @@ class PartFile:
             return True  # nobody works on a state without a part file
         except (OSError, FileInUseError):
             return False
-        there = os.fstat(self.descriptor)
-        if stat.S_ISREG(there.st_mode) and (
-            self._is_begun_by_us(there.st_size)
-            or (found.state.written and self._is_intact(found.state, threading.Event()))
+        state, part = found.state, self._found_with(found)
+        is_regular = stat.S_ISREG(os.fstat(self.descriptor).st_mode)
+        if is_regular and (
+            is_begun_by_us(part)
+            or (state.written and is_intact(self.descriptor, state, self, threading.Event()))
         ):
             return True
         self.close()
@@ -601,7 +526,8 @@ class PartFile:
             return False
         with suppress(OSError, FileInUseError):
             found = self.path.lstat()
-            if stat.S_ISREG(found.st_mode) and not found.st_size:
+            is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
+            if is_empty and not is_empty_of_another_user(found):
                 self._descriptor = open_locked(self.path)
                 return True
         return False

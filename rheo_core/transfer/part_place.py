@@ -99,7 +99,14 @@ def may_be_ours(place: Place, found: StateFile | None, source: str) -> bool:
         return found is None or found.proves(source) or found.is_blank or found.is_marked
     if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
         return False
+    if is_empty_of_another_user(there):
+        return False
     return found is not None or not there.st_size
+
+
+def is_empty_of_another_user(there: os.stat_result) -> bool:
+    """Tell whether another user may have left an empty file to own what is written into it."""
+    return not there.st_size and there.st_uid != os.geteuid()
 
 
 def _may_be_damaged(found: StateFile, source: str) -> bool:

@@ -66,6 +66,7 @@ class Transfer:
             requester, hosts, limits, options, record, explain, is_vouched=is_vouched
         )
         self.sources = self._supply.sources
+        self.is_unasked = False  # all bytes are of an earlier run, and no server was asked
         self._limit = record.config.timeout or options.timeout
         now = asyncio.get_running_loop().time()
         self._ends_at = None if self._limit is None else now + self._limit
@@ -98,13 +99,14 @@ class Transfer:
 
     async def run_anew(self, part: PartFile) -> PartFile:
         """As `run`, from the first byte, and with sources of one version only."""
-        self._supply.is_vouched = False
+        self._supply.is_vouched = self.is_unasked = False
         await self._begin_again(part)
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
         for _ in range(_MOST_ROUNDS + len(self.sources)):
             if part.state.is_whole and self._needs_no_reply(part.state):
+                self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
             try:
                 is_whole, part = await self._round(part)
@@ -137,8 +139,11 @@ class Transfer:
         Either a hash or pieces will verify them, or this very run received them. Otherwise the
         server says once whether they still are its file.
         """
-        came = self._record.tried is not None and self._record.tried.received == state.total
-        return self._supply.is_vouched or came
+        return self._supply.is_vouched or self._came_now(state)
+
+    def _came_now(self, state: PartState) -> bool:
+        """Tell whether this very run received all bytes."""
+        return self._record.tried is not None and self._record.tried.received == state.total
 
     def _whole(self, part: PartFile) -> PartFile:
         self._record.total_bytes = self._record.bytes_downloaded = part.state.offset

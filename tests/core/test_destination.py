@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rheo_core.domain import FileExistsStrategy
-from rheo_core.domain.exceptions import FileExistsError
+from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.downloads import DestinationResolver
-from rheo_core.downloads.destination import PathLocks, numbered
+from rheo_core.downloads.destination import PathLocks, check_inside, numbered
 
 STRATEGIES = list(FileExistsStrategy)
 
@@ -115,3 +115,9 @@ async def test_a_name_with_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.txt")
     path.touch()
     assert await DestinationResolver().resolve(path) is None
+
+
+def test_a_folder_of_links_in_a_circle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sub").symlink_to("sub")
+    with pytest.raises(DestinationError, match="leads in a circle"):
+        check_inside(tmp_path / "sub" / "a", "sub")

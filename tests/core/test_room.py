@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -215,3 +216,23 @@ async def test_what_was_removed_comes_back_to_wait(
         assert manager.snapshot().downloads[0].reason == REASON
         disk.free = 10_000_000
         await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
+
+
+async def test_room_does_not_help_a_file_that_is_too_large(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """As one of 4 GiB on FAT: waiting would ask the server again and again, for ever."""
+    config = FileConfig(url=server.on("/f", serving(BODY, ETag='"v1"')))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with DownloadManager(
+        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries()
+    ) as manager:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+        try:
+            await manager.add([config])
+            await manager.wait_until_complete(timeout=10)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert status_of(manager, config) is DownloadStatus.FAILED
+        assert "too large for this file system" in error_of(manager, config)
+    assert len(server.requests) == 1

@@ -26,6 +26,7 @@ from rheo_core.infrastructure.session_store import (
     StoredDownload,
     check_place,
 )
+from tests.core.engine import names_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -904,6 +905,49 @@ PRAGMA user_version = 1;
 """What the first version wrote, word for word: it is never changed."""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_session_of_another_user_gets_nothing_beside_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock of ours would keep its owner out, even if all may write to the session."""
+    with opened(path) as store:
+        store.save([row(1)])
+    for beside in ("session.lock", "session.tally"):
+        path.with_name(beside).unlink()
+    path.chmod(0o666)
+    os.chown(path, 12345, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    for refuse in (check_place, SessionStore.open):
+        with pytest.raises(SessionStoreError, match="belongs to another user"):
+            refuse(path)
+    assert names_in(path.parent) == ["session.db"]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    os.chown(path, 0, -1)
+    with opened(path) as store:
+        assert len(store.load()) == 1
+
+
+@pytest.mark.parametrize("name", ["session.lock", "session.tally"])
+def test_zeros_that_a_loss_of_power_left_are_ours(path: Path, name: str) -> None:
+    with opened(path) as store:
+        store.save([row(1)])
+    beside = path.with_name(name)
+    beside.write_bytes(bytes(57))
+    check_place(path)
+    with opened(path) as store:
+        store.save([row(2)])
+        assert beside.read_bytes().startswith((b"{", b"rheo tally "))
+        assert len(store.load()) == 2
+
+
+def test_links_in_a_circle_are_refused_in_a_sentence(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(path.name)
+    for refuse in (check_place, SessionStore.open):
+        with pytest.raises(SessionStoreError, match="links cannot be followed"):
+            refuse(path)
+
+
 class TestMigrations:
     def test_a_file_of_version_1(self, state_home: Path) -> None:
         path = state_home / "rheo" / "session.db"
@@ -934,6 +978,18 @@ class TestMigrations:
         for _ in range(2):
             with opened(path) as store:
                 assert [found.proof for found in store.load()] == [Proof.INTACT] * 2
+
+    def test_rows_sealed_without_a_key_prove_nothing(self, path: Path, state_home: Path) -> None:
+        """If no key can be kept here, anybody can make the same seals."""
+        (state_home / "rheo" / "key").mkdir(parents=True)
+        with opened(path) as store:
+            store.save([row(1, destination="/etc/cron.d/file-1")])
+        with opened(path) as store:
+            assert [found.proof for found in store.load()] == [Proof.INTACT]
+        own = state_home / "rheo" / "session.db"
+        shutil.copy(path, own)
+        with opened(own) as store:  # what is there is ours, whatever it holds
+            assert [found.proof for found in store.load()] == [Proof.OURS]
 
     @pytest.mark.parametrize("is_our_own", [True, False])
     def test_a_damaged_file_of_version_1(self, state_home: Path, is_our_own: bool) -> None:

@@ -141,6 +141,23 @@ async def test_what_an_earlier_version_began_is_kept_aside(
     assert caplog.text.count("kept as file.bin.unverified") == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("strategy", ["skip", "error", "overwrite", "rename"])
+async def test_an_empty_part_file_of_another_user_is_left_alone(
+    scene: Scene, strategy: str
+) -> None:
+    """The finished file would be theirs, to be changed after its check."""
+    scene.part.touch()
+    os.chown(scene.part, 1, 1)
+    config = scene.config(file_exists_strategy=strategy)
+    outcome = await scene.fetch(parts(GOOD, **V1), GOOD, config=config)
+    assert outcome.status is DownloadStatus.COMPLETED
+    assert scene.final.read_bytes() == GOOD
+    assert scene.final.stat().st_uid == os.geteuid()
+    left = scene.part.stat()
+    assert (left.st_uid, left.st_size) == (1, 0)
+
+
 async def test_a_state_of_another_name_is_not_believed(scene: Scene) -> None:
     """Even one that this program wrote, for bytes of the same link."""
     await scene.begin(GOOD, 300_000, **V1)
@@ -222,6 +239,22 @@ async def test_a_hash_of_the_user_needs_no_request(scene: Scene) -> None:
     await all_there(scene, **V1)
     outcome = await scene.fetch(None, GOOD, config=scene.config(hash_config=checksum(GOOD)))
     outcome.completed(GOOD, requests=1)
+
+
+async def test_a_hash_that_the_bytes_do_not_match_asks_the_server(scene: Scene) -> None:
+    """The user looked up the hash of the new version; the server has that, and was not asked."""
+    await all_there(scene, **V1)
+    config = scene.config(hash_config=checksum(EVIL))
+    outcome = await scene.fetch(parts(EVIL, **V2), GOOD, EVIL, config=config)
+    outcome.completed(EVIL, requests=2)
+
+
+async def test_a_hash_that_is_wrong_all_the_same_fails_once(scene: Scene) -> None:
+    await all_there(scene, **V1)
+    config = scene.config(hash_config=checksum(EVIL))
+    outcome = await scene.fetch(parts(GOOD, **V1), GOOD, config=config)
+    assert outcome.status is DownloadStatus.FAILED
+    assert len(outcome.requests) == 2 and not scene.final.exists()
 
 
 async def test_a_server_that_is_away_costs_no_byte(scene: Scene) -> None:
@@ -362,9 +395,10 @@ async def test_a_key_that_cannot_be_kept_stops_no_download(
     key.mkdir(parents=True)  # whoever may write everywhere meets it too
     tap = Tap(GOOD, 400_000, **V1)
     line = ("download", server.on("/file.bin", tap), "-o", folder)
-    for turn in range(2):
+    for _ in range(2):
+        before = len(server.requests)
         process = await home.start(HASTE + COMMAND, *line)
-        await server.wait_for_requests(turn + 1)
+        await server.wait_for_requests(before + 1)
         part = folder / "file.bin.part"
         await until(lambda part=part: part.exists() and part.stat().st_size >= 300_000)
         process.send_signal(signal.SIGINT)

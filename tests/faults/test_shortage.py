@@ -2,11 +2,15 @@
 
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from rheo_core.domain.exceptions import ShortageError
+from rheo_core.infrastructure.user_key import user_key
+from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer.plan import Validator
 from tests.core.engine import names_in
 from tests.faults.program import COMMAND, Ended, Home
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -59,6 +63,43 @@ async def test_idle_connections_to_other_hosts_are_given_up(tmp_path: Path, home
         ended = await fetched(home, tmp_path / "files", 24, urls, "-w", "4")
     assert ended.code == 0, ended.err
     assert all((tmp_path / "files" / f"f{n}").read_bytes() == SMALL for n in range(40))
+
+
+@pytest.fixture
+def nothing_can_be_opened() -> Iterator[Callable[[], None]]:
+    """Call it to have every open(2) of this process fail until the test ends."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_file_that_has_its_name_is_done(
+    tmp_path: Path, nothing_can_be_opened: Callable[[], None]
+) -> None:
+    """Another attempt would skip it as somebody else's, or fetch it twice."""
+    part = PartFile(tmp_path / "a", "source")
+    part.expect(len(SMALL), Validator())
+    part.begin()
+    part.write(0, SMALL)
+    nothing_can_be_opened()
+    commit(part, len(SMALL), overwrite=False)
+    assert not part.is_open
+    assert (tmp_path / "a").stat().st_size == len(SMALL)
+
+
+def test_a_key_that_cannot_be_opened_now_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_can_be_opened: Callable[[], None]
+) -> None:
+    """A random one would set every unfinished download aside."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    key = user_key()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr("rheo_core.infrastructure.user_key._keys", {})  # as another process
+    nothing_can_be_opened()
+    with pytest.raises(ShortageError, match="too many open files"):
+        user_key()
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert user_key() == key
 
 
 async def test_too_few_for_a_single_download_is_told_in_one_sentence(

@@ -1,0 +1,169 @@
+"""Recovery of a part file: which of the bytes found on the disk can be relied on.
+
+A state that is proven names ranges and their CRC-32; every byte is read back before it counts.
+All of it blocks.
+"""
+
+import logging
+import os
+import stat
+import threading
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from isal import isal_zlib
+
+from rheo_core.domain.hash_validation import HashAlgorithm, PieceHashes
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.files import rename_to_first_free
+from rheo_core.infrastructure.identity import unlink_same
+
+from .part_place import Place, has_mark
+from .pieces import check_pieces
+from .segments import WrittenRange
+from .state import Key, PartState, StateFile
+
+_log = logging.getLogger(__name__)
+_READ_BYTES = 1 << 20
+
+
+class Hashing(Protocol):
+    """The checksum of the file, taken of the bytes as they are read back."""
+
+    def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
+        """Take it with this algorithm, or without `instead` only if none is taken yet."""
+
+    def feed_hash(self, offset: int, data: bytes | memoryview) -> None:
+        """Take note of bytes that are in the file."""
+
+    def restart_hash(self) -> None:
+        """Begin again: what was read is not to be relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPart:
+    """An open file under the name of a part file, and what was found with it.
+
+    Attributes:
+        descriptor: the file, locked.
+        place: its name, and that of its state.
+        source: the download that looks at it.
+        key: signs states and marks.
+        state_file: what has the name of its state; None if nothing has.
+        pieces: tell good bytes from bad ones if the state does not.
+    """
+
+    descriptor: int
+    place: Place
+    source: str
+    key: Key
+    state_file: StateFile | None
+    pieces: PieceHashes | None
+
+    @property
+    def has_mark(self) -> bool | None:
+        """Whether it is marked as a part file of the download; None: there are no marks here."""
+        return has_mark(self.descriptor, self.source, self.key())
+
+
+def is_unproven(part: FoundPart) -> bool:
+    """Tell whether the file is of an earlier version of this program, or of another key."""
+    found = part.state_file
+    return (
+        found is not None
+        and found.state is None
+        and found.is_marked
+        and found.claimed_source == part.source
+        and os.fstat(part.descriptor).st_size > 0
+        and not part.has_mark
+    )
+
+
+def set_aside(part: FoundPart, name: str) -> None:
+    """Keep bytes that cannot be believed under the first free of `name`, `name.1` and so on."""
+    assert part.state_file is not None
+    kept = rename_to_first_free(part.descriptor, part.place.part, name)
+    unlink_same(part.place.state, part.state_file.identity)
+    _log.warning(
+        "%s cannot be resumed, because another version or user of this program began it. "
+        "Its bytes are kept as %s",
+        printable(part.place.part.name),
+        printable(kept.name),
+    )
+
+
+def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartState | None:
+    """Return what of the bytes found can be relied on; None if they are somebody else's.
+
+    `stop` ends the reading early; what nobody has checked stays for the next time.
+    """
+    there = os.fstat(part.descriptor)
+    if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+        return None
+    if part.state_file is None or part.state_file.state is None:
+        return _begin_afresh(part, there.st_size)
+    state = part.state_file.state
+    fresh = PartState(part.source) if is_begun_by_us(part) else None
+    if state.is_rejected and not state.written:
+        return fresh and state  # kept for the user until a new version of it begins
+    if not can_resume(state, part.pieces):
+        return fresh
+    if state.promised is not None:
+        hashing.hash_with(state.promised.algorithm, instead=False)
+    # They may have been truncated or changed since.
+    if is_intact(part.descriptor, state, hashing, stop):
+        return state
+    if stop.is_set():
+        return fresh and state
+    hashing.restart_hash()
+    if part.pieces is None:
+        return fresh
+    checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
+    if stop.is_set():
+        return fresh and state
+    return replace(state, written=checked.good) if checked.good else fresh
+
+
+def _begin_afresh(part: FoundPart, size: int) -> PartState | None:
+    """Use a file whose state proves nothing, if it may be used."""
+    found = part.state_file
+    if found is None:
+        return None if size else PartState(part.source)
+    is_marked = part.has_mark
+    if size and not (found.is_blank if is_marked is None else is_marked):
+        return None
+    os.ftruncate(part.descriptor, 0)  # first: bytes without a state are somebody else's
+    unlink_same(part.place.state, found.identity)
+    return PartState(part.source)
+
+
+def is_begun_by_us(part: FoundPart) -> bool:
+    """Tell whether a file beside a proven state is the one that the state speaks of."""
+    return not os.fstat(part.descriptor).st_size or part.has_mark is not False
+
+
+def can_resume(state: PartState, pieces: PieceHashes | None) -> bool:
+    """Tell whether another attempt may go on from what `state` tells of."""
+    return state.can_resume or (pieces is not None and bool(state.written))
+
+
+def is_intact(descriptor: int, state: PartState, hashing: Hashing, stop: threading.Event) -> bool:
+    """Tell whether the file holds every byte that `state` names; `stop` makes it False."""
+    return all(crc_of(descriptor, there, hashing, stop) == there.crc for there in state.written)
+
+
+def crc_of(
+    descriptor: int, there: WrittenRange, hashing: Hashing, stop: threading.Event
+) -> int | None:
+    """Return the CRC-32 of a range of the file; None if the file is too short, or if stopped."""
+    crc, offset = 0, there.start
+    while offset < there.end:
+        if stop.is_set():
+            return None
+        data = os.pread(descriptor, min(_READ_BYTES, there.end - offset), offset)
+        if not data:
+            return None
+        crc = isal_zlib.crc32(data, crc)
+        hashing.feed_hash(offset, data)
+        offset += len(data)
+    return crc
