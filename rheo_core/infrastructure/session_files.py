@@ -127,7 +127,8 @@ def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
     sync_folder(path.parent)
     return (
         f"The session {printable(path.name)} {fault}: {_what_was_saved(found, fault, known)}. "
-        f"The old file is kept beside it as {printable(aside.name)}; downloaded files are untouched."
+        f"The old file is kept beside it as {printable(aside.name)}. "
+        "Downloaded files are untouched."
     )
 
 
