@@ -14,6 +14,7 @@ from rheo_core.domain.text import printable
 
 from .files import create_whole, rename_without_clobbering
 from .folder_sync import sync_folder
+from .shortage import shortage_of_files
 
 _log = logging.getLogger(__name__)
 _KEY_BYTES = 32
@@ -36,6 +37,9 @@ def user_key() -> bytes:
 
     If it cannot be kept, the key is random and lasts as long as this process: downloads go on, but
     a later run cannot resume what this one began. The log says so once.
+
+    Raises:
+        ShortageError: no further file can be opened. Another key would disown what there is.
     """
     path = user_key_path()
     with _guard:
@@ -43,6 +47,8 @@ def user_key() -> bytes:
             try:
                 _keys[path] = _read_or_create(path)
             except OSError as error:
+                if (shortage := shortage_of_files(error)) is not None:
+                    raise shortage from error
                 _keys[path] = secrets.token_bytes(_KEY_BYTES)
                 _log.warning(
                     "cannot use the key %s (%s): a later run begins unfinished downloads again",
