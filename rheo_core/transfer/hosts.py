@@ -348,7 +348,8 @@ class Connection:
         if self._hosts.has_claim_elsewhere(self._download_id, host):
             self.end()
             self.host = host
-            return await self.begin()
+            await self.begin()
+            return
         assert self._known is not None
         there = self._hosts.move(self._known, self.host, host, self._download_id)
         if there is None:
