@@ -104,7 +104,9 @@ class Transfer:
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
+        broken: DownloadError | None = None  # of the last source that brought bytes
         for _ in range(_MOST_ROUNDS + len(self.sources)):
+            before = self._record.tries.transferred
             if part.state.is_whole and self._needs_no_reply(part.state):
                 return self._whole(part)
             try:
@@ -123,10 +125,13 @@ class Transfer:
                 continue
             except (DestinationError, ShortageError):
                 raise
-            except DownloadError:
+            except DownloadError as error:
+                if self._record.tries.transferred > before:
+                    broken = error
                 self.sources.main.most = 0
                 if next(self.sources.usable(), None) is None:
-                    raise
+                    last = broken or error  # a retry may help a source that works in principle
+                    raise last from last.__cause__
                 continue
             if is_whole:
                 return part

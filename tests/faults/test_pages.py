@@ -403,6 +403,19 @@ async def test_a_resume_goes_on_from_a_mirror_where_the_link_leads_to_a_page(sce
     assert [r.range_start for r in scene.server.requests_for("/mirror")] == [AT]
 
 
+@pytest.mark.parametrize("kind", ["page", "redirect", "404", "403"])
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_a_bad_mirror_does_not_keep_a_broken_connection_from_a_retry(
+    scene: Scene, kind: str, connections: int
+) -> None:
+    log_in_needed(scene)
+    bad = PAGES[kind] if kind in PAGES else answer(f"{kind} No")
+    config = scene.config(mirrors=(scene.server.on("/mirror", bad),))
+    first = in_turn(cut(BODY, AT, **FACTS), serving(BODY, **FACTS))
+    outcome = await scene.fetch(first, BODY, config=config, connections=connections)
+    outcome.completed(BODY)
+
+
 class Expiring:
     """The first reply brings all, in two portions; whoever asks meanwhile gets a page."""
 
