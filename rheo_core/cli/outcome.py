@@ -10,6 +10,7 @@ from rheo_core.domain.exceptions import (
     RequestOptionsError,
     WebPageError,
 )
+from rheo_core.domain.sizes import size_text
 from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,
@@ -34,9 +35,8 @@ _DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 def format_size(size: float) -> str:
     """Bytes for people, such as `2.5 MB` (1 MB is 1,000,000 bytes)."""
-    from rich.filesize import decimal
-
-    return decimal(int(size))
+    # Nothing is imported here: too few files may be open by then.
+    return "1 byte" if int(size) == 1 else size_text(int(size))
 
 
 def describe(event: DownloadEvent, name: str) -> str | None:

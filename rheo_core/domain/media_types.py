@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
-_TYPE = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})\s*(?:[;,]|$)", re.A)
+_TYPE = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})(?:[\s;,(]|$)", re.A)
+"""It ends where browsers end it: many servers forget the semicolon before `charset=utf-8`."""
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _MESSAGES = ("text/", "application/json", "application/xml", "application/problem")
 
@@ -44,6 +45,11 @@ _FILES = frozenset(
 )
 """Extensions of files that are never web pages."""
 
+_CODINGS = frozenset({"bz2", "gz", "xz", "z", "zst"})
+"""Extensions of compressed files. Apache sends `a.html.gz` as text/html with a Content-Encoding."""
+
+_PAGE_ENDINGS = (["html"], ["htm"], ["xhtml"], ["xht"])
+
 
 def media_type(header: str | None) -> str | None:
     """Return the media type of a Content-Type field, in lower case; None if it has none.
@@ -63,7 +69,8 @@ def is_message(type: str | None) -> bool:
     """Recognise the media types of pages, texts and error messages of an API."""
     if type is None:
         return False
-    return is_page(type) or type.startswith(_MESSAGES) or type.endswith("+json")
+    is_structured = type.startswith("application/") and type.endswith(("+json", "+xml"))
+    return is_page(type) or type.startswith(_MESSAGES) or is_structured
 
 
 def is_file_name(name: str) -> bool:
@@ -74,12 +81,15 @@ def is_file_name(name: str) -> bool:
     extensions = name.strip(" .").lower().split(".")[1:]
     while extensions and extensions[-1].isdigit():
         extensions.pop()  # the number of a volume
-    return bool(extensions) and extensions[-1] in _FILES
+    if not extensions or (extensions[-1] in _CODINGS and extensions[-2:-1] in _PAGE_ENDINGS):
+        return False
+    return extensions[-1] in _FILES
 
 
 def is_page_name(name: str) -> bool:
     """Recognise names of web pages, such as `a.html`."""
-    return name.strip(" .").lower().endswith((".html", ".htm", ".xhtml", ".xht"))
+    _, *extensions = name.strip(" .").lower().split(".")
+    return extensions[-1:] in _PAGE_ENDINGS
 
 
 def name_in_path(url: str) -> str:

@@ -61,6 +61,7 @@ class Shortage:
             self._growing.cancel()
         self._growing = loop.call_later(_GROW_SECONDS, self._grow)
         if running > 1:
+            self._alone_since = None
             return True
         if self._alone_since is None:
             self._alone_since = loop.time()
@@ -70,7 +71,7 @@ class Shortage:
         return True
 
     def over(self) -> None:
-        """Take note that a download has got through."""
+        """Take note that a download has got on."""
         self._alone_since = None
 
     def _grow(self) -> None:

@@ -177,6 +177,15 @@ class DownloadWorker:
         self._tools.requester.client.drop_idle()  # they hold descriptors, memory and ports
         return self.shortage is not None and self.shortage.note(error)
 
+    def _note_progress(self, record: DownloadRecord) -> None:
+        """Give a download that got further than before its attempts and its patience back."""
+        if record.bytes_downloaded <= record.tries.furthest:
+            return
+        record.tries.furthest = record.bytes_downloaded
+        record.tries.failures = 0
+        if self.shortage is not None:
+            self.shortage.over()
+
     def _destination(self, record: DownloadRecord) -> Path:
         return record.destination or self.folders.path_of(record.config)
 
@@ -191,12 +200,10 @@ class DownloadWorker:
             record.tries.leads_to = error.host
             self._tools.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
             return 0.0
+        self._note_progress(record)
         if isinstance(error, ShortageError) and self._may_wait(error):
             self._tools.lifecycle.put_off(record, f"waiting: {error.problem}")
             return 0.0
-        if record.bytes_downloaded > record.tries.furthest:  # progress regains the attempts
-            record.tries.furthest = record.bytes_downloaded
-            record.tries.failures = 0
         record.tries.failures += 1
         delay = self.retry_handler.next_delay(error, record.tries.failures)
         if delay is None:

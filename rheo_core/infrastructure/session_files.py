@@ -127,8 +127,7 @@ def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
     sync_folder(path.parent)
     return (
         f"The session {printable(path.name)} {fault}: {_what_was_saved(found, fault, known)}. "
-        f"The old file is kept beside it as {printable(aside.name)}. "
-        "Downloaded files are untouched."
+        f"Downloaded files are untouched. The old session is kept as {_shown(aside)}."
     )
 
 

@@ -175,11 +175,11 @@ class Crew:
                 continue
             if not isinstance(error, DownloadError) or isinstance(error, DestinationError):
                 raise error
-            self._take_note(error, source)
+            self._take_note(error, source, segment)
             self._segments.give_back(segment)
         self._supply.record.tries.connections = len(self._tasks)
 
-    def _take_note(self, error: DownloadError, source: Source) -> None:
+    def _take_note(self, error: DownloadError, source: Source, segment: Segment) -> None:
         """A connection failed: learn what its source bears."""
         is_main = source is self._supply.sources.main
         if not is_main and isinstance(error, RangeRefusedError):
@@ -192,7 +192,9 @@ class Crew:
             self._ranges_work = False
             self._supply.explain("server refuses ranges: 1 connection")
         source.most = source.connections
-        self._last_error = error
+        # A source that brought bytes works in principle: its error says whether to try again.
+        if self._last_error is None or segment.written > segment.began_with:
+            self._last_error = error
 
     def _recruit(self) -> None:
         """Put more connections to work, where they may help."""

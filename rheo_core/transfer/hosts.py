@@ -319,8 +319,20 @@ class Connection:
         self._was_answered = False
 
     async def begin(self) -> None:
-        """Wait for room, and take it."""
-        self._known = await self._hosts.count(self.host, self._explain, self._download_id)
+        """Wait for room, and take it.
+
+        A download with a claim on another host waits a short time only: others may wait for the
+        place that its claim keeps, and this host may wait for one of them.
+
+        Raises:
+            HostFullError: there was no room in that time.
+        """
+        is_passing = self._hosts.has_claim_elsewhere(self._download_id, self.host)
+        try:
+            async with asyncio.timeout(_PASSING_SECONDS if is_passing else None):
+                self._known = await self._hosts.count(self.host, self._explain, self._download_id)
+        except TimeoutError:
+            raise HostFullError(self.host) from None
 
     async def move(self, host: str) -> None:
         """Count it at the host that a redirect leads to.
@@ -336,11 +348,7 @@ class Connection:
         if self._hosts.has_claim_elsewhere(self._download_id, host):
             self.end()
             self.host = host
-            try:
-                async with asyncio.timeout(_PASSING_SECONDS):
-                    await self.begin()
-            except TimeoutError:
-                raise HostFullError(host) from None
+            await self.begin()
             return
         assert self._known is not None
         there = self._hosts.move(self._known, self.host, host, self._download_id)

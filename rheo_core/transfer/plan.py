@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -109,6 +109,9 @@ def read_plan(
     validator = Validator.of(headers)
     disposition = headers.get("Content-Disposition", "")
     name = filename_from_disposition(disposition)
+    type = media_type(headers.get("Content-Type"))
+    # `inline` alone means the same as no field at all (RFC 6266 4.2).
+    is_attachment = name is None and disposition.lower().lstrip().startswith("attachment")
     _check_possible(content_length)
     if status == HTTPStatus.OK:
         promised = digest_of(headers, partial=False)
@@ -121,12 +124,12 @@ def read_plan(
             partial=False,
             promised=promised,
             modified=_modified(headers),
-            type=media_type(headers.get("Content-Type")),
-            # `inline` alone means the same as no field at all (RFC 6266 4.2).
-            is_attachment=name is None and disposition.lower().lstrip().startswith("attachment"),
+            type=type,
+            is_attachment=is_attachment,
         )
     if status == HTTPStatus.PARTIAL_CONTENT:
-        return _read_partial(headers, content_length, offset, validator, name)
+        partial = _read_partial(headers, content_length, offset, validator, name)
+        return replace(partial, type=type, is_attachment=is_attachment)
     refusals = (
         HTTPStatus.NOT_MODIFIED,
         HTTPStatus.PRECONDITION_FAILED,

@@ -1,5 +1,6 @@
 """One GET: counted at its host, its reply judged, its errors in our words."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -44,6 +45,7 @@ class Request:
         version: what the reply must agree with; None: with none, as all is checked in the end.
         timeouts: limits of patience.
         options: what its download says of requests.
+        check_page: refuses a web page sent instead of a part of the file.
     """
 
     plan: Plan
@@ -60,6 +62,7 @@ class Request:
         version: Validator | None,
         timeouts: aiohttp.ClientTimeout,
         options: RequestOptions,
+        check_page: Callable[[Plan, PartState], None],
         *,
         is_counted: bool,
     ) -> None:
@@ -75,6 +78,7 @@ class Request:
         self._version = version
         self._timeouts = timeouts
         self._options = options
+        self._check_page = check_page
         self._exchange: Exchange | None = None
         self._is_answered = False
 
@@ -85,6 +89,7 @@ class Request:
             HostFullError: it was redirected to a host that has no room.
             ChangedError: the reply brings another version than `state` tells of.
             RangeRefusedError: it does not bring the range.
+            WebPageError: it brings a web page as the range.
             DownloadError: any other failure.
         """
         if not self._is_counted:
@@ -129,6 +134,7 @@ class Request:
             reply.status, reply.reason or "", reply.headers, _length(reply), offset
         )
         if self.plan.partial:
+            self._check_page(self.plan, self._state)
             self.check_version()
             self._source.version = self.plan.validator
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import aiohttp
 
 from rheo_core.domain.exceptions import ProtocolError, TooLargeError, WebPageError
-from rheo_core.domain.media_types import is_message, is_page_instead, media_type
+from rheo_core.domain.media_types import (
+    is_message,
+    is_page,
+    is_page_instead,
+    is_page_name,
+    media_type,
+)
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
@@ -112,6 +118,7 @@ class Supply:
             self._version_of(source, state),
             self._timeouts,
             self.record.config.options_for(source.url),
+            self.check_page,
             is_counted=counted is not None,
         )
 
@@ -137,18 +144,22 @@ class Supply:
         Raises:
             WebPageError: the reply is such a page.
         """
-        config = self.record.config
-        is_named = plan.name is not None or plan.is_attachment
-        if is_named or config.accept_html or not is_message(plan.type):
+        record, config = self.record, self.record.config
+        if config.accept_html or not is_message(plan.type):
             return
-        record = self.record
         recorded = state.media_type or record.tries.media_type or media_type(config.type)
+        if plan.partial and (recorded is None or not is_page(plan.type)):
+            return  # old mirrors call every file text/plain
         is_guarded = state.validator.if_range is not None or config.pieces is not None
         is_kept = is_guarded and record.bytes_downloaded > 0
+        is_named = plan.name is not None and not (is_kept and is_page_name(plan.name))
+        if is_named or plan.is_attachment:
+            return
         if self.is_vouched and not is_kept:
             return
         if is_page_instead(plan.type, recorded, config.names, bytes_are_there=is_kept):
-            raise WebPageError(plan.type or "", record.name, plan.total, is_kept=is_kept)
+            size = None if plan.partial else plan.total
+            raise WebPageError(plan.type or "", record.name, size, is_kept=is_kept)
 
     def check_size(self, size: int) -> None:
         """Compare the size of the file with what was requested.

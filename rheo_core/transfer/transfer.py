@@ -70,6 +70,7 @@ class Transfer:
         self._limit = record.config.timeout or options.timeout
         now = asyncio.get_running_loop().time()
         self._ends_at = None if self._limit is None else now + self._limit
+        self._is_anew = False  # the whole is asked for; what is there stays until it comes
 
     async def run(self, part: PartFile) -> PartFile:
         """Fetch what `part` lacks; return the part file that is whole then.
@@ -104,7 +105,9 @@ class Transfer:
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
+        broken: DownloadError | None = None  # of the last source that brought bytes
         for _ in range(_MOST_ROUNDS + len(self.sources)):
+            before = self._record.tries.transferred
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
@@ -120,14 +123,17 @@ class Transfer:
                 # Some servers have an ETag a machine, others one and no ranges.
                 self._supply.options = replace(self._supply.options, connections=1)
                 self.sources.main.most = 1
-                await self._begin_again(part)
+                self._is_anew = True
                 continue
             except (DestinationError, ShortageError):
                 raise
-            except DownloadError:
+            except DownloadError as error:
+                if self._record.tries.transferred > before:
+                    broken = error
                 self.sources.main.most = 0
                 if next(self.sources.usable(), None) is None:
-                    raise
+                    last = broken or error  # a retry may help a source that works in principle
+                    raise last from last.__cause__
                 continue
             if is_whole:
                 return part
@@ -156,7 +162,8 @@ class Transfer:
         Raises:
             RangeRefusedError: only a fresh start can help.
         """
-        asked, was_whole = _to_ask_for(part.state), part.state.is_whole
+        was_whole = part.state.is_whole
+        asked = _whole_of(part.state) if self._is_anew else _to_ask_for(part.state)
         async with await self._ask(asked, part.state) as reply:
             plan = reply.plan
             if not plan.partial:
@@ -174,6 +181,7 @@ class Transfer:
                     return False, part
                 self._check_replaced(part.state)
                 before, part = part, await self._place(plan)
+                self._is_anew = False
                 if part is not before and _continues(plan, part.state):
                     return False, part
                 part.expect(plan.total, plan.validator, plan.promised, plan.modified, plan.type)
@@ -250,7 +258,8 @@ class Transfer:
             ChangedError: in a repair, its version is another one than before.
         """
         source, state = self.sources.main, part.state
-        if part.pieces is None or not state.written or plan.total not in (None, state.total):
+        is_other = self._is_anew or plan.total not in (None, state.total)
+        if part.pieces is None or not state.written or is_other:
             return False
         if source.version is None:
             source.version = plan.validator
@@ -271,7 +280,8 @@ class Transfer:
         for source in self.sources.usable():
             try:
                 request = await self._supply.request(source, segment, state).open()
-                if source is self.sources.own or request.plan.partial or not state.can_resume:
+                may_replace = self._is_anew or not state.can_resume
+                if source is self.sources.own or request.plan.partial or may_replace:
                     self.sources.main = source
                     return request
                 async with request:
@@ -294,11 +304,16 @@ def _to_ask_for(state: PartState) -> Segment:
     return SegmentMap(state.total, state.written).first()
 
 
+def _whole_of(state: PartState) -> Segment:
+    return Segment(0, state.total, 0, 0)
+
+
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
     """Whether a 416 says that this very version ends where ours does."""
     return (
         isinstance(refused, NothingLeftError)
         and refused.size == state.offset
+        and state.total in (None, refused.size)
         and refused.validator.etag is not None
         and refused.validator.etag == state.validator.etag
     )

@@ -84,6 +84,21 @@ async def test_a_good_host_does_not_wait_for_names_without_an_answer(
     }
 
 
+async def test_more_names_without_an_answer_than_threads_delay_no_other(
+    names: SilentNames, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_ups, "_IN_LINE_SECONDS", 0.1)
+    asking = [
+        asyncio.create_task(SystemResolver().resolve(f"silent{n}.example")) for n in range(100)
+    ]
+    await until(lambda: names.waiting >= 32)
+    async with asyncio.timeout(10):
+        assert await SystemResolver().resolve("good.example")
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
 async def test_a_name_without_an_answer_is_waited_for_as_long_as_for_a_connection(
     tmp_path: Path, names: SilentNames
 ) -> None:

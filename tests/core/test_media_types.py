@@ -28,7 +28,9 @@ from rheo_core.domain.media_types import (
         ("html", None),
         ("text/", None),
         ("text / html", None),
-        ("text/html charset=utf-8", None),
+        ("text/html charset=utf-8", "text/html"),
+        ("text/html(a comment)", "text/html"),
+        ("text/html:", None),
         ("text/h\udc80ml", None),
         (f"text/{'x' * 200}", None),
     ],
@@ -65,7 +67,10 @@ def test_names_of_files(name: str) -> None:
     assert is_file_name(name) == (name != ".zip")
 
 
-@pytest.mark.parametrize("name", ["", "zip", "a", "a.html", "a.txt", "a.001", "1.2.3", "a.zip.sig"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "zip", "a", "a.html", "a.txt", "a.001", "1.2.3", "a.zip.sig", "a.html.gz", "A.XHTML.BZ2"],
+)
 def test_other_names(name: str) -> None:
     assert not is_file_name(name)
 
@@ -74,6 +79,7 @@ def test_pages_and_messages() -> None:
     assert is_page("text/html") and is_message("text/html")
     assert not is_page("application/json") and is_message("application/json")
     assert is_message("application/problem+json") and is_message("application/vnd.api+json")
+    assert is_message("application/soap+xml") and not is_message("application/epub+zip")
     assert is_message("text/plain") and not is_message("image/svg+xml")
     assert not is_message("application/zip") and not is_message(None) and not is_page(None)
 

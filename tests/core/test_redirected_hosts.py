@@ -18,7 +18,7 @@ from rheo_core.transfer import crew, hosts
 from tests.core.engine import Journal, error_of, quick_retries, serving, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
-from tests.servers.scenarios import redirect
+from tests.servers.scenarios import Tap, redirect
 
 BODY = body_of(300_000)
 Until = Callable[..., Awaitable[None]]
@@ -235,6 +235,55 @@ async def test_two_hosts_that_lead_to_each_other_do_not_block_each_other(world: 
         links += [world.at(world.front, "a.example", here)]
         links += [world.at(world.back, "b.example", there)]
     await ends(world.manager(connections_per_host=1, retry_handler=None), links)
+
+
+async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
+    world: World, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a claim on the host that leads the other one on."""
+    monkeypatch.setattr(hosts, "_PASSING_SECONDS", 0.2)
+    tap = Tap(BODY, 100_000, ETag='"v1"')
+    world.front.on("/file", tap)
+    world.back.on("/file", tap)
+    world.front.on("/a", redirect(world.at(world.back, "b.example", "/file")))
+    world.back.on("/b", redirect(world.at(world.front, "a.example", "/file")))
+    links = [world.at(world.front, "a.example", "/a"), world.at(world.back, "b.example", "/b")]
+    configs = [FileConfig(url=link, filename=f"f{n}") for n, link in enumerate(links)]
+    async with world.manager(connections_per_host=1) as manager:
+        for each in configs:
+            await manager.add([each])
+            await until(lambda each=each: manager.get_download_info(each.id).bytes_downloaded)
+            await manager.pause(each.id)
+        tap.opened.set()
+        await asyncio.gather(*(manager.resume(each.id) for each in configs))
+        await manager.wait_until_complete(timeout=20)
+        assert manager.stats.completed == 2
+    assert all((world.folder / f"f{n}").read_bytes() == BODY for n in range(2))
+
+
+async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
+    world: World, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "_PASSING_SECONDS", 0.2)
+    tap, long = Tap(BODY, 100_000, ETag='"v1"'), Tap(BODY, 1000)
+    link = FileConfig(url=world.link("links.example", "/f", tap))
+    world.front.on("/long", long)
+    world.back.on("/direct", serving(BODY))
+    busy = FileConfig(url=world.at(world.front, "links.example", "/long"))
+    direct = FileConfig(url=world.at(world.back, "cdn.example", "/direct"))
+    async with world.manager(connections_per_host=1) as manager:
+        await manager.add([link])
+        await until(lambda: manager.get_download_info(link.id).bytes_downloaded)
+        await manager.pause(link.id)
+        tap.opened.set()
+        await manager.add([busy])
+        await until(lambda: manager.get_download_info(busy.id).bytes_downloaded)
+        await manager.resume(link.id)  # waits for the host of its link
+        await manager.add([direct])
+        await until(lambda: status_of(manager, direct) is DownloadStatus.COMPLETED)
+        long.opened.set()
+        await manager.wait_until_complete(timeout=20)
+        assert manager.stats.completed == 3
 
 
 @pytest.mark.parametrize("own", [None, HostLimits(connections=3)])

@@ -648,7 +648,7 @@ class TestProblems:
         path.write_bytes(b"not a session")
         session = Session(path)
         (problem,) = await session.open()
-        assert "an empty one replaces it. The old file is kept beside it" in problem
+        assert "an empty one replaces it. Downloaded files are untouched. " in problem
         assert await session.restore() == []
         await session.close()
 

@@ -1,5 +1,6 @@
 """How many downloads run at once while the machine is short of something."""
 
+import asyncio
 import errno
 import os
 from collections.abc import Awaitable, Callable
@@ -52,6 +53,19 @@ async def test_one_that_is_alone_tries_again_after_a_rest_and_fails_in_the_end(
     assert not short.note(ERROR)
     short.over()  # another one got through
     monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 30.0)
+    assert short.note(ERROR)
+
+
+async def test_patience_begins_again_once_others_have_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shortage of long ago says nothing about this one."""
+    running = 1
+    short = Shortage(lambda: running, lambda: None)
+    assert short.note(ERROR)
+    running = 3
+    assert short.note(ERROR)
+    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 0.01)
+    await asyncio.sleep(0.02)
+    running = 1
     assert short.note(ERROR)
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import resource
 import stat
 import sys
 from pathlib import Path
 
 import pytest
 
+from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure import user_key as module
 from rheo_core.infrastructure.user_key import user_key, user_key_path
 from tests.core.engine import names_in
@@ -50,6 +52,22 @@ async def test_processes_that_ask_at_once_agree(path: Path, way: str) -> None:
     told = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
     assert {out.decode() for out, _ in told} == {path.read_bytes().hex()}
     assert names_in(path.parent) == ["key"]
+
+
+def test_it_is_not_replaced_because_too_many_files_are_open(path: Path) -> None:
+    """With another key this run would disown the part files of earlier ones."""
+    key = user_key()
+    forget()
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = os.open(os.devnull, os.O_RDONLY)  # the lowest that is free
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken, limit[1]))
+        with pytest.raises(ShortageError, match="too many open files"):
+            user_key()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        os.close(taken)
+    assert user_key() == key
 
 
 @pytest.mark.parametrize("kind", ["short", "long", "empty", "link", "folder", "fifo", "blocked"])

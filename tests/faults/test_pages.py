@@ -23,7 +23,7 @@ from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, checksum
 from tests.faults.program import COMMAND, Home, ended
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
-from tests.servers.scenarios import Hold, answer, chunked, cut, in_turn, page, redirect, whole
+from tests.servers.scenarios import Hold, answer, chunked, cut, in_turn, page, raw, redirect, whole
 
 Until = Callable[..., Awaitable[None]]
 
@@ -41,7 +41,10 @@ PAGES = {
     "page with an ETag": page(SIGN_IN, ETag='"page"'),
     "page of the size of the file": page(SIGN_IN.ljust(len(BODY))),
     "XHTML": answer("200 OK", SIGN_IN, Content_Type=XHTML),
+    "a page by name": page(SIGN_IN, Content_Disposition='inline; filename="login.html"'),
+    "an attached page": page(SIGN_IN, Content_Disposition='attachment; filename="login.html"'),
     "in capitals": answer("200 OK", SIGN_IN, Content_Type=" TEXT/HTML ;charset=X"),
+    "without a semicolon": answer("200 OK", SIGN_IN, Content_Type="text/html charset=utf-8"),
     "told twice": answer("200 OK", SIGN_IN, Content_Type="text/html, text/html"),
     "inline": page(SIGN_IN, Content_Disposition="inline"),
     "empty": page(b""),
@@ -75,6 +78,54 @@ async def test_a_page_does_not_replace_what_is_there(broken: Scene, kind: str) -
     (await broken.fetch(serving(BODY, **FACTS), BODY)).completed(BODY)
     asked = broken.server.requests[before:]
     assert [request.range_start for request in asked] == [AT]
+
+
+@pytest.mark.parametrize("etag", ['"v1"', '"page"', 'W/"v1"', None])
+async def test_a_page_does_not_pass_for_a_range(broken: Scene, etag: str | None) -> None:
+    place = f"bytes {AT}-{len(BODY) - 1}/{len(BODY)}"
+    rest = SIGN_IN.ljust(len(BODY) - AT)
+    facts = {"Content_Type": "text/html", "Content_Range": place} | ({"ETag": etag} if etag else {})
+    lie = answer("206 Partial Content", rest, **facts)
+    (await broken.resume(BODY, AT, lie, headers=FACTS)).failed(SAYS, requests=2)
+    assert broken.part.read_bytes() == BODY[:AT]
+    (await broken.fetch(serving(BODY, **FACTS), BODY)).completed(BODY)
+
+
+@pytest.mark.parametrize("type", ["text/plain", "application/octet-stream", None])
+async def test_a_range_may_have_another_type(broken: Scene, type: str | None) -> None:
+    """Servers that know fewer types than others share one address with them."""
+    then = serving(BODY, **V1, **({"Content_Type": type} if type else {}))
+    (await broken.resume(BODY, AT, then, headers=FACTS)).completed(BODY)
+
+
+REFUSALS = {
+    "416": answer("416 Range Not Satisfiable", Content_Range="bytes */100"),
+    "412": answer("412 Precondition Failed"),
+    "another version": answer(
+        "206 Partial Content",
+        BODY[AT:],
+        Content_Range=f"bytes {AT}-{len(BODY) - 1}/{len(BODY)}",
+        ETag='"v2"',
+    ),
+}
+
+
+@pytest.mark.parametrize("then", ["page", "JSON", "403", "cut off"])
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_refused_range_costs_no_byte_until_the_whole_comes(
+    broken: Scene, refusal: str, then: str
+) -> None:
+    others = {"403": answer("403 Forbidden"), "cut off": raw(b"")}
+    last = others[then] if then in others else PAGES[then]
+
+    async def behave(exchange: Exchange) -> None:
+        is_range = exchange.request.range_start is not None
+        await (REFUSALS[refusal] if is_range else last)(exchange)
+
+    (await broken.resume(BODY, AT, behave, headers=FACTS)).failed()
+    assert broken.part.read_bytes() == BODY[:AT]
+    (await broken.fetch(serving(BODY, **FACTS), BODY)).completed(BODY)
+    assert broken.server.requests[-1].range_start == AT
 
 
 @pytest.mark.parametrize("kind", ["page", "page without a length", "redirect", "JSON"])
@@ -211,6 +262,8 @@ NO_FILES = [
     "zip",
     "readme.txt",
     "wiki/",
+    "a.html.gz",
+    "a.htm.xz",
     "archive.zip/",
 ]
 
@@ -255,6 +308,7 @@ async def test_a_page_may_be_what_was_asked_for(
         (PAGES["XHTML"], False),
         (PAGES["in capitals"], False),
         (PAGES["told twice"], False),
+        (PAGES["without a semicolon"], False),
         (PAGES["page without a length"], False),
     ],
 )
@@ -347,6 +401,19 @@ async def test_a_resume_goes_on_from_a_mirror_where_the_link_leads_to_a_page(sce
     outcome = await scene.resume(BODY, AT, PAGES["page"], config=config, headers=FACTS)
     outcome.completed(BODY)
     assert [r.range_start for r in scene.server.requests_for("/mirror")] == [AT]
+
+
+@pytest.mark.parametrize("kind", ["page", "redirect", "404", "403"])
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_a_bad_mirror_does_not_keep_a_broken_connection_from_a_retry(
+    scene: Scene, kind: str, connections: int
+) -> None:
+    log_in_needed(scene)
+    bad = PAGES[kind] if kind in PAGES else answer(f"{kind} No")
+    config = scene.config(mirrors=(scene.server.on("/mirror", bad),))
+    first = in_turn(cut(BODY, AT, **FACTS), serving(BODY, **FACTS))
+    outcome = await scene.fetch(first, BODY, config=config, connections=connections)
+    outcome.completed(BODY)
 
 
 class Expiring:

@@ -49,6 +49,15 @@ async def test_r22_r23_416_before_the_end_begins_again(
     outcome.completed(OLD, requests=3)
 
 
+async def test_r22_416_with_another_size_of_the_same_version_begins_again(broken: Scene) -> None:
+    """The size that is told is that of the bytes on the disk: the file is not whole for that."""
+    told = f"bytes */{CUT}"
+    then = without_ranges(
+        answer("416 Range Not Satisfiable", Content_Range=told, **V1), whole(OLD, **V1)
+    )
+    (await broken.resume(OLD, CUT, then, headers=V1)).completed(OLD)
+
+
 async def test_r22_416_for_everything_fails(broken: Scene) -> None:
     refusal = answer("416 Range Not Satisfiable", Content_Range=f"bytes */{SMALL}")
     outcome = await broken.resume(OLD, CUT, refusal, headers=V1)

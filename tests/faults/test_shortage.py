@@ -52,6 +52,8 @@ async def test_forty_files_with_few_descriptors(
     assert names_in(tmp_path / "files") == sorted(f"f{number}" for number in range(40))
     assert all((tmp_path / "files" / f"f{n}").read_bytes() == body for n in range(40))
     assert len(server.requests) < 40 * 10  # no loop that keeps asking
+    assert ended.err.count("done      ") == 40 and "event handler" not in ended.err
+    assert "cannot use the key" not in ended.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.1.x is Linux's")

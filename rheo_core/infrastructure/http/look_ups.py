@@ -12,6 +12,10 @@ from rheo_core.infrastructure.shortage import no_threads
 
 _MAX_THREADS = 32
 _MAX_THREADS_PER_HOST = 2
+_MAX_THREADS_IN_ALL = 256
+_IN_LINE_SECONDS = 1.0
+"""After this time in line a look-up gets a further thread, up to `_MAX_THREADS_IN_ALL`: the usual
+ones may all be held by names that nobody answers for."""
 _IDLE_SECONDS = 60.0
 """A thread that has had nothing to do for this time ends."""
 
@@ -57,11 +61,20 @@ class LookUpThreads:
             if len(self._waiting) > self._idle and self._count < self._most:
                 self._start_thread(job)
             self._changed.notify()
+        helping = loop.call_later(_IN_LINE_SECONDS, self._help, job)
         try:
             return await job.answer
         finally:
+            helping.cancel()
             with self._changed, suppress(ValueError):
                 self._waiting.remove(job)
+
+    def _help(self, job: _Job) -> None:
+        """Start a further thread if a look-up still waits for one."""
+        with self._changed:
+            is_in_line = job in self._waiting and self._busy[job.host] < self._most_per_host
+            if is_in_line and self._count < _MAX_THREADS_IN_ALL:
+                self._start_thread(job)
 
     def _start_thread(self, job: _Job) -> None:
         try:
