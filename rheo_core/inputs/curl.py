@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+from rheo_core.domain.filenames import folder_path
+from rheo_core.domain.outside import Outside
 from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact, redact_url
 
 from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
-from .found import Found, Lines, ReadOptions, folder_path, place_fields, problem_of
-from .outside import Outside
+from .found import Found, Lines, ReadOptions, place_fields, problem_of
 from .shell_words import read_words
 
 _FORM = "curl command"

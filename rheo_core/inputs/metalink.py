@@ -11,6 +11,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from rheo_core.domain.file_config import MAX_MIRRORS, usable_urls
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
+from rheo_core.domain.outside import MAX_TRIED, Outside
 from rheo_core.domain.text import printable, redact_url
 
 from .found import (
@@ -22,7 +23,6 @@ from .found import (
     place_fields,
     problem_of,
 )
-from .outside import MAX_TRIED, Outside
 
 _BEST_HASHES = tuple(
     HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")

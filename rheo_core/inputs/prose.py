@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rheo_core.domain.outside import Outside
+
 from .found import Found, InputError, Lines, ReadOptions
-from .outside import Outside
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt

@@ -349,3 +349,14 @@ def test_downloads_of_one_command_share_their_headers() -> None:
     urls = " ".join(f"http://h/{number}" for number in range(100))
     entries = read(f"curl {headers} {urls} 'http://h/[1000-1100]'", patterns=True)
     assert len({id(config_of(entry).headers) for entry in entries}) == 1
+
+
+@pytest.mark.parametrize("number", ["1001", 1001.0, " 1001 ", 10**18])
+def test_a_priority_is_bounded_in_whatever_form_it_comes(number: object) -> None:
+    entry = only(line(priority=number))
+    assert entry.verdict is Verdict.INVALID and "too high" in entry.problem
+
+
+@pytest.mark.parametrize("size", [str(10**18), 1e18, "1e18"])
+def test_a_size_is_bounded_in_whatever_form_it_comes(size: object) -> None:
+    assert only(line(size_bytes=size)).verdict is Verdict.INVALID
