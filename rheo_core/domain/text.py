@@ -88,7 +88,7 @@ def redact(text: str) -> str:
     """
     if is_plain_address(text):
         return text  # as most are: the rest of this costs ten times as much
-    if "://" in text or "=" in text:
+    if "//" in text or "=" in text:
         text = _WORD.sub(lambda found: redact_word(found[0]), text)
     text = redact_tokens(text)
     return _SECRET_FIELD.sub(rf"\1: {HIDDEN}", text) if ":" in text else text
