@@ -37,6 +37,8 @@ _FILES = {("file",), ("files", "file")}  # in the document's element
 _HASHES = {("hash",), ("verification", "hash")}  # these and the following: in the file's
 _PIECES = {("pieces",), ("verification", "pieces")}
 _URLS = {("url",), ("resources", "url")}
+_MAX_DEPTH = 100
+"""Elements within each other; the formats need 5. The time grows with the square of this."""
 _WORST = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
 
 
@@ -124,6 +126,8 @@ class _Files:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Take note that an element begins."""
         namespace, _, name = tag.rpartition("}")
+        if len(self._path) == _MAX_DEPTH:
+            raise ValueError("the Metalink is nested too deeply")
         if not self._path:
             self._namespace = namespace
         # One of another namespace has no name here, so that nothing in it is where it should be.
