@@ -382,3 +382,15 @@ def test_a_metalink_of_elements_within_elements_is_refused_at_once() -> None:
     """1.2 MB of them took minutes."""
     entry = only("<metalink>" + "<file>" * 200_000)
     assert entry.problem == "the Metalink is nested too deeply"
+
+
+@pytest.mark.parametrize("part", ["http://h/(", "http://h/[", "http://h/!", "(http://h/"])
+def test_prose_without_blanks_takes_no_time_that_grows_with_its_square(part: str) -> None:
+    """Not by the clock: 2 MB of it would take an hour."""
+    (entry,) = read(f"see {part * 200_000}")
+    assert entry.verdict is Verdict.INVALID and "longer than 65,536" in entry.problem
+
+
+def test_a_long_url_in_prose_is_read() -> None:
+    url = f"http://files.example.org/?q={'a' * 20_000}"
+    assert config_of(only(f"see {url} there")).url == url
