@@ -5,8 +5,9 @@ such a setting is wrong, the requests that it would apply to are closed (`Unclea
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import Unclear
@@ -14,11 +15,16 @@ from rheo_core.domain.text import printable
 
 from .hosts import HostSettings, pattern_of
 
+_OPTIONS = frozenset(RequestOptions.model_fields)
 Place = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
 
 _TABLES = ("request", "hosts")
 _PREFIX = "rheo_"
+_OTHER_WORDS = frozenset({"cert", "login", "logins", "socks", "socks5", "tor", "vpn"})
+"""What options of requests are called too."""
+_ALIKE = 0.75
+"""How much a name must look like a setting to be a slip of the pen; `connect_via` is none."""
 
 
 def unclear_at(place: Place, sentence: str, settings: Collection[str]) -> Unclear | None:
@@ -53,8 +59,22 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
     if name in settings:
         return name in _TABLES
     known = [*settings, *RequestOptions.model_fields]
-    close = get_close_matches(name.lower(), known, n=1)
+    if _OTHER_WORDS.union(RequestOptions.model_fields).intersection(name.lower().split("_")):
+        return True
+    close = get_close_matches(name.lower(), known, n=1, cutoff=_ALIKE)
     return not close or close[0] in _TABLES or close[0] in RequestOptions.model_fields
+
+
+def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield where options of requests are in tables that have other things in them.
+
+    In TOML what is written below `[keys]` belongs to that table, which takes any name.
+    """
+    for table, value in values.items():
+        if table not in _TABLES:
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    yield from ((table, name) for name in inner.keys() & _OPTIONS)
 
 
 def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:

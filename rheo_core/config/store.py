@@ -23,7 +23,7 @@ from rheo_core.infrastructure.user_key import state_folder
 from rheo_core.user_files import open_regular
 
 from .problems import explain, line_of, unknown_setting
-from .protection import Place, unclear_at, unclear_variables
+from .protection import Place, misplaced, unclear_at, unclear_variables
 from .settings import Settings
 
 _MOST = 1 << 20
@@ -260,11 +260,16 @@ def _read_file(path: Path) -> _Source:
         _keep_copy(path, data)
         return _Source(mistakes=[((), f"{shown} is not a TOML file: {_reason(error)}.")])
     good, bad = _check(values)
-    if bad:
+    strayed = {place: unknown_setting(place[-1]) for place in misplaced(values)}
+    if bad or strayed:
         _keep_copy(path, data)
+    found_bad = bad | strayed
     mistakes = [
-        (place, f"{shown}{f', line {line}' if line else ''}: {_sentence(bad[place])}")
-        for line, place in sorted((line_of(text, place) or 0, place) for place in bad)
+        (
+            ("request", place[-1]) if place in strayed else place,
+            f"{shown}{f', line {line}' if line else ''}: {_sentence(found_bad[place])}",
+        )
+        for line, place in sorted((line_of(text, place) or 0, place) for place in found_bad)
     ]
     remarks = []
     if _holds_secrets(good) and found.st_mode & 0o077:

@@ -85,6 +85,12 @@ def _not_ours(name: str) -> str:
     return shorten_filename(name, _LONGEST - 1) + "_"
 
 
+def folder_path(path: str) -> str:
+    """A relative folder with every component made safe; "" for the folder itself."""
+    parts = path.replace("\\", "/").split("/")
+    return "/".join(sanitise_filename(part) for part in parts if part not in {"", "."})
+
+
 def shorten_filename(name: str, limit: int = _LONGEST) -> str:
     """`name` cut to `limit` bytes of UTF-8 on a character boundary, its extension kept."""
     if len(name.encode()) <= limit:

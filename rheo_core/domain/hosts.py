@@ -1,7 +1,10 @@
 """Which hosts a name in a table stands for: `example.org`, or `*.example.org`."""
 
+import ipaddress
 import re
+import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -11,7 +14,7 @@ T = TypeVar("T")
 _LONGEST_LABEL = 63
 _LONGEST_NAME = 253  # characters, without the dot at the end
 _LONGEST_SHOWN = 80
-_PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*")
+_PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +79,37 @@ def normalise_host_pattern(text: str) -> str:
     pattern = text.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
     star = "*." if pattern.startswith("*.") else ""
     try:
+        if ":" in pattern:
+            return _usual_form(str(ipaddress.IPv6Address(pattern)))
         pattern = star + ascii_host(pattern.removeprefix(star))
     except ValueError:
         pattern = ""
     if not _PATTERN.fullmatch(pattern):
         raise ValueError("should be a host such as example.org or *.example.org, without a port")
-    return pattern
+    return _usual_form(pattern)
+
+
+def _usual_form(host: str) -> str:
+    """`host`, if it is an address in the one form of it that tables have.
+
+    `[0::1]` is `::1`; `0x7f.1` and `[::ffff:127.0.0.1]` are `127.0.0.1`. Who writes a list must not
+    get round a table by writing the address differently.
+    """
+    with suppress(ValueError, OSError):
+        if ":" in host:
+            address = ipaddress.IPv6Address(host.partition("%")[0])
+            return str(address.ipv4_mapped or address)
+        if host.rpartition(".")[2][:1].isdigit():
+            return socket.inet_ntoa(socket.inet_aton(host))
+    return host
 
 
 def patterns_for(host: str) -> Iterator[str]:
     """The patterns that stand for `host` (a name without its port), the nearest first.
 
-    A dot at the end leads to the same host, so it is left out.
+    A dot at the end leads to the same host, so it is left out; addresses may have any form.
     """
-    host = host.lower().removesuffix(".")
+    host = _usual_form(host.lower().removesuffix("."))
     yield host
     host = host.removeprefix("*.")
     while "." in host:

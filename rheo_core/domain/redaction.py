@@ -11,6 +11,7 @@ from .secret_shapes import (
     decoded,
     is_harmless,
     is_harmless_anchor,
+    is_labelled_secret,
     is_plain,
     is_plain_phrase,
     is_random,
@@ -19,7 +20,7 @@ from .secret_shapes import (
 )
 
 HIDDEN = "***"
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_USERINFO = re.compile(r"(?:(?<=://)|(?<=^//))[^/?#\s]*@")
 _SHORT = r"[A-Za-z0-9_~-]{0,19}+"
 """No token: those are longer, unless the segment before says that one follows."""
 
@@ -39,6 +40,7 @@ _PLAIN_ADDRESS = re.compile(
 )
 _DELIMITER = re.compile(r"([?&;#])")
 _INNER_DELIMITER = re.compile(r"[?&;#,~|]")
+_BETWEEN_LABELS = re.compile(r"[?&;#,~|+\s]+")
 _TAKEN_OUT = re.compile(r"[/=?&;]\*\*\*(?=[/?&;]|$)")
 _CONDA_HASH = re.compile(r"#[0-9a-f]{32}")
 _CONDA_TYPES = (".conda", ".tar.bz2")
@@ -57,9 +59,12 @@ def redact_word(word: str, depth: int = 0) -> str:
     if "://" in word:
         address = word.rstrip(_CLOSING)
         return _redact_address(address, depth) + word[len(address) :]
+    word = without_login(word)
     if "=" not in word:
         return word
     head, *rest = _DELIMITER.split(word)
+    if is_labelled_secret(head, "="):  # as a URL with a blank in it leaves it behind
+        head = f"{head.partition('=')[0]}={HIDDEN}"
     return head + "".join(_redact_parameters(rest, depth, nameless=False))
 
 
@@ -110,7 +115,8 @@ def _redact_segment(segment: str, place: str, is_last: bool) -> str:
         return _redact_parameter(segment, 0, is_anchor=False)
     parts = plain.split("/")  # an encoded slash is one to the server that reads it so
     for number, part in enumerate(parts, 1):
-        if is_token(part, place, is_last and number == len(parts)):
+        is_secret = is_token(part, place, is_last and number == len(parts))
+        if is_secret or is_labelled_secret(part, ":"):
             return HIDDEN
         place = part
     return segment
@@ -152,6 +158,8 @@ def _redact_parameter(piece: str, depth: int, is_anchor: bool) -> str:
 
 def _is_harmless_inside(value: str, depth: int) -> bool:
     """Return whether parameters in the value of a parameter may be shown."""
+    if any(is_labelled_secret(inner, ":") for inner in _BETWEEN_LABELS.split(value)):
+        return False
     if "=" not in value:
         return True
     return depth < _MAX_DEPTH and all(

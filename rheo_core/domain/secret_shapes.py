@@ -35,11 +35,12 @@ _HARMLESS_NAMES = _words("""
     doc document doi edition encoding ext extension family field fields file filename files filter
     folder format generation genre group hl id ids image include isbn item items keyword keywords
     label lang language layer layers locale media medium mime model module name namespace order
-    orderby os output package patch path period pkg platform playlist plugin prefix product project
-    protocol publisher python q quality query range region release repo repository request res
-    resolution response rev revision search section series service set site sort source srs style
-    styles subject suffix symbol table tag tags target template term terms theme title topic type
-    types unit units utm v variable variant ver version video view
+    orderby os output package parameter parameters patch path period persistent pkg platform
+    playlist plugin prefix product project protocol publisher python q quality query range region
+    release repo repository request res resolution response rev revision search section series
+    service set site sort source srs station stations style styles subject suffix symbol table tag
+    tags target template term terms theme timezone title topic type types tz unit units utm v
+    variable variant ver version video view
 """)
 """Words that a name may consist of if its value may be shown although it is no plain word."""
 _COMMIT_NAMES = _words("commit rev revision")
@@ -127,11 +128,15 @@ def is_harmless(name: str, value: str) -> bool:
     words = [word.lower() for word in _NAME_WORD.findall(name)]
     if value in {"", "***"}:
         return not is_random(name)
-    if words and all(word in _HARMLESS_NAMES or word.isdigit() for word in words):
+    if _are_harmless(words):
         if words[-1] in _COMMIT_NAMES and _is_digest(value, 40, 64):
             return True
         return not (is_random(value) or UNMISTAKABLE.search(value) or len(value) > _MAX_SHOWN_VALUE)
     return not (sounds_secret(name) or is_random(name)) and is_plain(value)
+
+
+def _are_harmless(words: list[str]) -> bool:
+    return bool(words) and all(word in _HARMLESS_NAMES or word.isdigit() for word in words)
 
 
 def is_harmless_anchor(name: str, value: str) -> bool:
@@ -145,6 +150,16 @@ def sounds_secret(name: str) -> bool:
     if _SECRET_NAME.search(letters) or letters in _SECRET_WORDS:
         return True
     return any(word.lower() in _SECRET_WORDS for word in _NAME_WORD.findall(name))
+
+
+def is_labelled_secret(text: str, mark: str) -> bool:
+    """Return whether `text` is a secret behind its name and `mark`, as in `token:c4nary7x`."""
+    name, found, value = text.partition(mark)
+    if not found or value.startswith(("/", "~")) or not sounds_secret(name):
+        return False
+    if _are_harmless([word.lower() for word in _NAME_WORD.findall(name)]):
+        return False
+    return not (is_plain(value) or _is_digest(value, *_DIGESTS.values()))
 
 
 def is_plain(text: str) -> bool:

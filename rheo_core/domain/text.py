@@ -56,7 +56,8 @@ def _visible_line(line: str) -> str:
     end = _LINE_END.search(line)
     body = line[: end.start()] if end else line
     shown = _WORD_OR_BLANK.sub(_visible_word, body)
-    return shown if not end else shown + (end[0] if end[0] in {"\n", "\r\n", "\r"} else "\n")
+    # Not "\r": the end of the next line may be a "\n", and both together are one end.
+    return shown if not end else shown + (end[0] if end[0] in {"\n", "\r\n"} else "\n")
 
 
 def _visible_word(found: re.Match[str]) -> str:
@@ -88,7 +89,7 @@ def redact(text: str) -> str:
     """
     if is_plain_address(text):
         return text  # as most are: the rest of this costs ten times as much
-    if "://" in text or "=" in text:
+    if "//" in text or "=" in text:
         text = _WORD.sub(lambda found: redact_word(found[0]), text)
     text = redact_tokens(text)
     return _SECRET_FIELD.sub(rf"\1: {HIDDEN}", text) if ":" in text else text

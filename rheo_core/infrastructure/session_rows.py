@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
+from rheo_core.domain.outside import MAX_PRIORITY, Outside, admit
 from rheo_core.domain.request_options import REVEAL
 from rheo_core.tracking.record import DownloadRecord, Tries
 
@@ -114,13 +115,8 @@ def to_record(row: StoredDownload) -> DownloadRecord:
 
 
 _LAST_TIME = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
-_CHOICES_OF_LISTS = frozenset(
-    (
-        *("url", "mirrors", "filename", "destination_subdir", "priority", "size_bytes"),
-        *("size_human", "type", "description", "hash_config", "pieces", "sidecar"),
-        *("timeout", "start_at", "speed_limit", "headers"),
-    )
-)
+_OPEN_TO_STRANGERS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy", "priority"}
+"""The row has a priority of its own, and the user's usual strategy is not known here."""
 
 
 def _from_outside(row: StoredDownload) -> DownloadRecord:
@@ -130,13 +126,14 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     travel, or how far it is.
     """
     asked = from_json(row.config)
-    config = FileConfig.model_validate(
-        {name: value for name, value in asked.items() if name in _CHOICES_OF_LISTS}
-    )
+    if not isinstance(asked, dict):
+        raise ValueError("the download is no object")
+    fields = {name: asked[name] for name in _OPEN_TO_STRANGERS if name in asked}
+    config = admit(Outside(**fields)).config
     if not all(0 <= time <= _LAST_TIME for time in (row.added_at, row.finished_at or 0.0)):
         raise ValueError("a time that no clock shows")
     record = DownloadRecord.of(config, row.added_at)
-    record.priority = max(row.priority, 1)
+    record.priority = min(max(row.priority, 1), MAX_PRIORITY)
     record.rank = row.exact_rank()
     float(record.rank)  # OverflowError: the screen could not sort by it
     status = DownloadStatus(row.status)

@@ -7,9 +7,9 @@ from urllib.parse import quote, urljoin
 
 from rheo_core.domain.checksum_lists import NAMELESS, ChecksumLine, read_checksum_line
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.outside import Outside
 
 from .found import Found, Lines, ReadOptions, base_of, place_fields, problem_of
-from .outside import Outside
 
 _FORM = "checksum list"
 _NO_BASE = "a checksum list names files and not where they are; its own address is needed"

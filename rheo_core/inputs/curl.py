@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+from rheo_core.domain.filenames import folder_path
+from rheo_core.domain.outside import Outside
 from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact, redact_url
 
 from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
-from .found import Found, Lines, ReadOptions, folder_path, place_fields, problem_of
-from .outside import Outside
+from .found import Found, Lines, ReadOptions, place_fields, problem_of
 from .shell_words import read_words
 
 _FORM = "curl command"
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
+_UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive has one too
 _CURL = re.compile(r"(?:[$>%] )?curl(?:\.exe)?(?=\s|$)")
 
 
@@ -100,6 +102,8 @@ def _take(request: _Request, name: str, value: str) -> None:
             request.headers.append(("Cookie", value))
         case _ if wish := _wish(name, value):
             request.wishes |= wish
+        case "cert":
+            _take_certificate(request, value)
         case "user-agent":
             request.headers.append(("User-Agent", value))
         case "referer":
@@ -130,8 +134,6 @@ def _wish(name: str, value: str) -> dict[str, Any]:
             return {"proxy": f"{'socks5h' if name.endswith('hostname') else 'socks5'}://{value}"}
         case "noproxy" if value == "*":
             return {"proxy": DIRECT}
-        case "cert":
-            return {"client_cert": value}
         case "ipv4" | "ipv6":
             return {"ip_version": int(name[-1])}
         case "netrc" | "netrc-optional":
@@ -139,6 +141,16 @@ def _wish(name: str, value: str) -> dict[str, Any]:
         case _ if name in _FILES and value:
             return {_FILES[name]: value}
     return {}
+
+
+def _take_certificate(request: _Request, value: str) -> None:
+    """A file, with a password behind a colon; one with a backslash before it is of the name."""
+    file = _UP_TO_COLON.match(value)
+    name = file[0] if file else value
+    if len(name) < len(value):
+        request.ignored.append("the password of --cert")
+    if name:
+        request.wishes["client_cert"] = name.replace("\\:", ":")
 
 
 def _take_header(request: _Request, text: str) -> None:

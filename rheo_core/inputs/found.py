@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import sanitise_filename
+from rheo_core.domain.filenames import folder_path, sanitise_filename
+from rheo_core.domain.outside import NOTHING, Outside
 from rheo_core.domain.text import printable
-
-from .outside import NOTHING, Outside
 
 _UNSAID = re.compile(r"^Value error, |, unable to .*")
 LARGEST_DOCUMENT = 16 << 20
@@ -138,9 +137,3 @@ def place_fields(path: str, what: str) -> dict[str, str]:
     if safe := folder_path(folders):
         fields["destination_subdir"] = safe
     return fields
-
-
-def folder_path(path: str) -> str:
-    """A relative folder with each component made safe; "" for the folder itself."""
-    parts = path.replace("\\", "/").split("/")
-    return "/".join(sanitise_filename(part) for part in parts if part not in {"", "."})

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from rheo_core.domain.outside import Outside
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import is_unicode, printable, redact_url
 
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
-from .outside import Outside
 
 _FORM = "JSON line"
 _EVENT = "JSON event"

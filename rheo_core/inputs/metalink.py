@@ -11,6 +11,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from rheo_core.domain.file_config import MAX_MIRRORS, usable_urls
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
+from rheo_core.domain.outside import MAX_TRIED, Outside
 from rheo_core.domain.text import printable, redact_url
 
 from .found import (
@@ -22,7 +23,6 @@ from .found import (
     place_fields,
     problem_of,
 )
-from .outside import MAX_TRIED, Outside
 
 _BEST_HASHES = tuple(
     HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
@@ -37,6 +37,9 @@ _FILES = {("file",), ("files", "file")}  # in the document's element
 _HASHES = {("hash",), ("verification", "hash")}  # these and the following: in the file's
 _PIECES = {("pieces",), ("verification", "pieces")}
 _URLS = {("url",), ("resources", "url")}
+_CHUNK = 64 << 10  # characters
+_MAX_DEPTH = 100
+"""Elements within each other; the formats need 5. The time grows with the square of this."""
 _WORST = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
 
 
@@ -49,22 +52,40 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     files = _Files(lines.number)
     parser = DefusedXMLParser(target=files, forbid_dtd=True)
     files.parser = parser
-    size = count = 0
+    count = 0
+    is_read = False
     try:
-        for line in lines:
-            size += len(line)
-            if size > LARGEST_DOCUMENT:
-                raise ValueError(f"a Metalink may have {LARGEST_DOCUMENT:,} characters at most")
-            parser.feed(line if line.endswith("\n") else f"{line}\n")
+        for chunk in _chunks(lines):
+            parser.feed(chunk)
             count += len(files.done)
             yield from files.take()
+        is_read = True
         parser.close()
         count += len(files.done)
         yield from files.take()
     except (ParseError, DefusedXmlException, ValueError) as error:
-        raise InputError(lines.number, _explain(error)) from None
+        raise InputError(lines.number if is_read else files.line, _explain(error)) from None
     if not count:
         raise InputError(files.first, "the Metalink names no file")
+
+
+def _chunks(lines: Lines) -> Iterator[str]:
+    """The text in larger parts: at each, expat 2.5 looks again at all of an element not yet closed.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    waiting: list[str] = []
+    size = before = 0
+    for line in lines:
+        waiting.append(line if line.endswith("\n") else f"{line}\n")
+        size += len(line)
+        if size > LARGEST_DOCUMENT:
+            raise ValueError(f"a Metalink may have {LARGEST_DOCUMENT:,} characters at most")
+        if size - before >= _CHUNK:
+            yield "".join(waiting)
+            waiting, before = [], size
+    yield "".join(waiting)
 
 
 def _explain(error: Exception) -> str:
@@ -116,6 +137,11 @@ class _Files:
         self._attributes: dict[str, str] = {}
         self._text: list[str] = []
 
+    @property
+    def line(self) -> int:
+        """The line that is being read."""
+        return self._before + int(self.parser.parser.CurrentLineNumber)
+
     def take(self) -> list[Found]:
         """What is done, once."""
         done, self.done = self.done, []
@@ -124,6 +150,8 @@ class _Files:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Take note that an element begins."""
         namespace, _, name = tag.rpartition("}")
+        if len(self._path) == _MAX_DEPTH:
+            raise ValueError("the Metalink is nested too deeply")
         if not self._path:
             self._namespace = namespace
         # One of another namespace has no name here, so that nothing in it is where it should be.
@@ -131,8 +159,7 @@ class _Files:
         self._attributes, self._text = attributes, []
         if self._file is None:
             if tuple(self._path[1:]) in _FILES:
-                line = self._before + self.parser.parser.CurrentLineNumber
-                self._file = _File(line, attributes.get("name", ""))
+                self._file = _File(self.line, attributes.get("name", ""))
                 self._depth = len(self._path)
         elif self._place in _PIECES:
             self._pieces = _Pieces(attributes)

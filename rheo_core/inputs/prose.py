@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rheo_core.domain.outside import Outside
+
 from .found import Found, InputError, Lines, ReadOptions
-from .outside import Outside
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _FORM = "text"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
+_LONGEST_WORD = 8192
+"""Characters that linkify is given at once: the time it takes may grow with their square."""
 _BETWEEN = re.compile(r"[,;|](?=https?://)", re.IGNORECASE)  # what linkify takes for a part of both
 
 
@@ -53,8 +56,13 @@ def urls_in(text: str) -> Iterator[str]:
     """The http(s) URLs in a text, without the punctuation around them."""
     if not _HTTP.search(text):
         return
-    for part in _BETWEEN.split(text):
-        for match in _linkify().match(part) or ():
+    for word in _BETWEEN.sub(" ", text).split():
+        if (begin := _HTTP.search(word)) is None:
+            continue
+        if len(word) > _LONGEST_WORD:
+            yield word[begin.start() :]
+            continue
+        for match in _linkify().match(word) or ():
             if match.schema in ("http:", "https:"):
                 yield match.url
 

@@ -15,14 +15,13 @@ from typing import TextIO
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
+from rheo_core.domain.outside import Admitted, admit
 from rheo_core.domain.text import at_most, printable, redact
 from rheo_core.user_files import open_regular
 
-from .admission import Admitted, admit
 from .entries import Entry, Verdict
 from .formats import read_found
 from .found import LONGEST_LINE, Found, InputError, Lines, ReadOptions, problem_of
-from .outside import Outside
 from .patterns import Budget, expand, may_be_pattern
 
 _MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
@@ -139,7 +138,7 @@ class _Reader:
             yield self._judge(found)
             return
         count, urls = expanded
-        if not self._patterns.take(count, _length(found.outside)):
+        if not self._patterns.take(count, _length(found)):
             if problem := self._patterns.take_problem():
                 yield self._judge(found._replace(problem=problem))
             return
@@ -152,10 +151,11 @@ class _Reader:
         text = found.text
         shown = redact(text[:_LONGEST_REDACTED])  # before the cut: half a login looks like a host
         shown = printable(shown[:_LONGEST_SHOWN]) + ("…" if len(shown) > _LONGEST_SHOWN else "")
-        admitted, verdict, problem = None, Verdict.INVALID, found.problem
+        options, admitted, verdict = self._options, None, Verdict.INVALID
+        problem = found.problem
         if not problem:
             try:
-                admitted = admit(found.outside, self._options)
+                admitted = admit(found.outside, options.exists, list_options=options.list_options)
             except ValueError as error:
                 problem = problem_of(error)
             else:
@@ -202,10 +202,16 @@ def _note(found: Found, admitted: Admitted | None) -> str:
     return printable("; ".join(told))
 
 
-def _length(outside: Outside) -> int:
-    """Characters that each download of a pattern takes."""
-    headers = outside.headers or ()
-    return len(outside.url) + sum(len(name) + len(value) for name, value in headers)
+def _length(found: Found) -> int:
+    """Characters that each download of a pattern takes, or that are looked at for it."""
+    outside = found.outside
+    headers, wishes = outside.headers or (), (outside.wishes or {}).values()
+    return (
+        len(outside.url)
+        + sum(len(name) + len(value) for name, value in headers)
+        + sum(len(wish) for wish in wishes if isinstance(wish, str))
+        + sum(map(len, found.ignored))
+    )
 
 
 def _identity(config: FileConfig) -> str:

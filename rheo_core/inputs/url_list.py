@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rheo_core.domain.file_config import MAX_MIRRORS
+from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.outside import Outside
 from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
-from .found import Found, Lines, ReadOptions, folder_path, place_fields, problem_of
-from .outside import Outside
+from .found import Found, Lines, ReadOptions, place_fields, problem_of
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
 _HEADERS = {"user-agent": "User-Agent", "referer": "Referer"}  # options that are headers

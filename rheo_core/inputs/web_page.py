@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from html import unescape
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+from rheo_core.domain.outside import Outside
+
 from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, base_of
-from .outside import Outside
 
 _FORM = "link of a page"
 _LINKS = {

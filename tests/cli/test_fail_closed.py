@@ -53,6 +53,14 @@ BROKEN_FILES = {
     "host that is none": b'[hosts."http://localhost/"]\nproxy = "http://127.0.0.1:9"\n',
     "host without quotes": b'[hosts.files.example.org]\nproxy = "http://127.0.0.1:9"\n',
     "host with a port": b'[hosts."localhost:80"]\nproxy = "http://127.0.0.1:9"\n',
+    "address with a port": b'[hosts."127.0.0.1:80"]\nproxy = "http://127.0.0.1:9"\n',
+    "letters with a port": b'[hosts."deaf:80"]\nproxy = "http://127.0.0.1:9"\n',
+    "address twice": b'[hosts."::1"]\nproxy = "off"\n[hosts."0::1"]\nnetrc = true\n',
+    "below the keys": b'[keys]\nquit = "x"\nproxy = "http://127.0.0.1:9"\n',
+    "below a rule": b'[[rules]]\nfolder = "x"\n\ninterface = "tun0"\n',
+    "a name with an option in it": b'connection_proxy = "http://127.0.0.1:9"\n',
+    "another word for an option": b'login = "me:pw"\n',
+    "a name that begins like another": b'connect_via = "http://127.0.0.1:9"\n',
     "host in the middle": b'[hosts."a.*.org"]\nproxy = "http://127.0.0.1:9"\n',
     "option in the place of a host": b'[hosts]\nproxy = "http://127.0.0.1:9"\n',
     "list of tables": b'[[request]]\nproxy = "http://127.0.0.1:9"\n',
@@ -237,6 +245,15 @@ async def test_a_table_of_another_host_is_reported_with_its_effect(
     done = await rheo("-d", folder, "download", url_of(server, "127.0.0.1"))
     assert done.code == 0
     assert "'digest'. Requests to a.example fail until this is corrected." in done.err
+
+
+@pytest.mark.parametrize("host", ["0x7f.0.0.1", "[::ffff:127.0.0.1]", "[0:0::FFFF:7f00:1]"])
+async def test_a_table_closes_its_address_in_whatever_form_it_is_written(
+    rheo: Run, folder: Path, file: Path, server: MisbehavingServer, host: str
+) -> None:
+    file.write_text('[hosts."127.0.0.1"]\nproxy = "socks4://127.0.0.1:9"\n')
+    done = await rheo("-d", folder, "download", "-q", url_of(server, host))
+    assert done.code == 2 and not server.requests
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,23 @@ def test_each_problem_is_one_sentence(file: Path, table: str, line: int, sentenc
         ("badexample.org", None),
         ("org", None),
         ("::1", "six"),
+        ("0::1", "six"),
+        ("0:0:0:0:0:0:0:1", "six"),
+        ("::0.0.0.1", "six"),
+        ("::1%25lo", "six"),
+        ("::2", None),
+        ("127.0.0.1", "four"),
+        ("127.0.0.1.", "four"),
+        ("127.1", "four"),
+        ("0x7f000001", "four"),
+        ("0177.0.0.1", "four"),
+        ("::ffff:7f00:1", "four"),
+        ("127.0.0.2", None),
     ],
 )
 def test_the_nearest_table_holds(host: str, found: str | None) -> None:
     table = {"example.org": "own", "*.example.org": "below", "*.deep.example.org": "deeper"}
-    assert find_host(table | {"::1": "six"}, host) == found
+    assert find_host(table | {"::1": "six", "127.0.0.1": "four"}, host) == found
 
 
 def test_what_a_table_leaves_open_is_as_the_next_one_has_it() -> None:
@@ -120,3 +132,33 @@ async def test_the_engine_gets_its_limits_from_the_settings(tmp_path: Path) -> N
     assert manager.snapshot().speed_limit_bps == 1_000_000
     manager.set_limits(slow=True)
     assert manager.snapshot().speed_limit_bps == 50_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'connection_proxy = "http://127.0.0.1:9"',
+        'connect_via = "http://127.0.0.1:9"',
+        'login = "me:pw"',
+        '[keys]\nproxy = "http://127.0.0.1:9"',
+        '[[rules]]\nfolder = "x"\nproxy = "http://127.0.0.1:9"',
+    ],
+)
+def test_what_may_be_meant_for_requests_closes_the_app_too(file: Path, text: str) -> None:
+    file.write_text(text)
+    assert load_settings(file).settings.unclear
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_concurent = 3",
+        "retries = 3",
+        "conections = 2",
+        '[key]\nquit = "x"',
+        '[keys]\nzip = "x"',
+    ],
+)
+def test_a_slip_in_another_setting_closes_nothing(file: Path, text: str) -> None:
+    file.write_text(text)
+    assert not load_settings(file).settings.unclear

@@ -117,5 +117,12 @@ ORDINARY = (
     "https://example.org/LibreOffice_7.6.4_Linux_x86-64_deb/AndroidStudioProjects/readme",
     "https://example.org/Einf%C3%BChrung%20in%20die%20Physik/Kapitel%2001.pdf",
     "https://example.org/api?filter[name]=report&page[number]=2",
+    "https://opendata.example.fr/download/?dataset=velib&format=csv&timezone=Europe/Berlin",
+    "https://power.example.gov/daily/point?parameters=T2M,PRECTOT&longitude=7.1&format=CSV",
+    "https://ncei.example.gov/v1?dataset=daily-summaries&stations=USW00094728",
+    "https://dataverse.example.edu/datafile/:persistentId?persistentId=doi:10.7910/DVN/TJCLKP/KBHLOD",
+    "https://api.example.org/query?search_query=all:electron&start=0",
+    "https://example.org/search?q=author:smith+license:mit",
+    "https://example.org/wiki/Special:Search/Token:x",
     "https://nightly.example.org/20240101/build-1234/app-2024.1.0-SNAPSHOT.jar",
 )

@@ -217,6 +217,26 @@ def test_a_hostile_text_takes_time_in_proportion(part: str) -> None:
         redact(before + part * (65536 // len(part)))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://x.example/f?q=token:c4nary7x",
+        "https://x.example/f?q=a,api_key:c4nary7x",
+        "https://x.example/f?q=token%3Ac4nary7x",
+        "https://x.example/key:c4nary7x/f.iso",
+        "https://x.example/f?name=a token=c4nary7x",
+        "the reply said: password=c4nary7x",
+        "//me:c4nary7x@x.example/f",
+    ],
+)
+def test_a_secret_behind_its_name_is_hidden_whatever_stands_between(text: str) -> None:
+    assert "c4nary" not in redact(text)
+
+
+def test_a_path_behind_such_a_name_is_none() -> None:
+    assert redact("RHEO_SESSION=/home/me/x.db") == "RHEO_SESSION=/home/me/x.db"
+
+
 LETTERS = "abxyzABXYZ0189-_~.+,"
 SEGMENTS = st.one_of(
     st.text(st.sampled_from(LETTERS), max_size=40),

@@ -551,6 +551,44 @@ class TestProblems:
             assert (first.rank, first.priority) == (7, 3)
         assert len(told) == 1 and told[0].startswith("2 of 2 downloads")
 
+    async def test_names_and_numbers_of_somebody_else_are_those_of_a_list(
+        self, path: Path, state_home: Path
+    ) -> None:
+        url = "https://example.org/file"
+        mirrors = [f"https://m{number}.example.org/file" for number in range(40)]
+        given = (
+            {"url": url, "destination_subdir": ".ssh", "filename": "-rf"},
+            {
+                "url": url,
+                "destination_subdir": "a/\x1b]52;\u202e/.config",
+                "description": "\x1b[2J",
+            },
+            {"url": url, "filename": "x.part", "mirrors": ["http://a..b/", *mirrors]},
+            {"url": url, "filename": "y", "priority": 10**9, "file_exists_strategy": "overwrite"},
+            {"url": url, "destination_subdir": "/".join("x" * 100)},
+            {"url": url, "headers": {f"x-{number}": "1" for number in range(200)}},
+            {"url": url, "size_bytes": str(10**18)},
+            [url],
+        )
+        rows = [
+            to_stored(download(number))._replace(config=json.dumps(config), priority=10**9)
+            for number, config in enumerate(given)
+        ]
+        store = SessionStore.open(path).store
+        store.save(rows)
+        store.close()
+        (state_home / "rheo" / "key").unlink()
+        told: list[str] = []
+        async with opened(path, on_problem=told.append) as session:
+            found = {record.name: record for record in await session.restore()}
+        assert found.keys() == {"_rf", "file", "x.part_", "y"}
+        assert found["_rf"].config.destination_subdir == "ssh"
+        assert found["file"].config.destination_subdir == "a/_]52;/config"
+        assert found["x.part_"].config.mirrors == tuple(mirrors[:16])
+        assert {record.priority for record in found.values()} == {1000}
+        assert found["y"].config == FileConfig(url=url, filename="y")
+        assert told[0].startswith("4 of 8 downloads")
+
     async def test_absurd_values_of_somebody_else_are_left_out(
         self, path: Path, state_home: Path
     ) -> None:

@@ -350,3 +350,54 @@ def test_downloads_of_one_command_share_their_headers() -> None:
     urls = " ".join(f"http://h/{number}" for number in range(100))
     entries = read(f"curl {headers} {urls} 'http://h/[1000-1100]'", patterns=True)
     assert len({id(config_of(entry).headers) for entry in entries}) == 1
+
+
+@pytest.mark.parametrize("number", ["1001", 1001.0, " 1001 ", 10**18])
+def test_a_priority_is_bounded_in_whatever_form_it_comes(number: object) -> None:
+    entry = only(line(priority=number))
+    assert entry.verdict is Verdict.INVALID and "too high" in entry.problem
+
+
+@pytest.mark.parametrize("size", [str(10**18), 1e18, "1e18"])
+def test_a_size_is_bounded_in_whatever_form_it_comes(size: object) -> None:
+    assert only(line(size_bytes=size)).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_options_that_go_with_each_url_of_a_pattern_count_too(listed: bool) -> None:
+    """A text of 1 MB would keep a copy of them for each of 20,000 URLs."""
+    for options in (f"  all-proxy=http://h:1/{'a' * 10**6}", "  option=x\n" * 10**5):
+        entries = read(f"http://h/[1-20000]\n{options}", patterns=True, list_options=listed)
+        assert len(entries) == 1 and "too long ones" in entries[0].problem
+
+
+@pytest.mark.parametrize("value", ["/x/me.pem:c4nary", r"/x/me.pem:c4na\:ry", ":c4nary"])
+def test_the_password_of_a_certificate_is_no_part_of_its_name(value: str) -> None:
+    for allowed in (False, True):
+        entry = only(f"curl -E '{value}' {URL}", list_options=allowed)
+        assert "c4na" not in repr(entry) and "ignored: the password of --cert" in entry.note
+        assert "/x/me.pem" in entry.refused + entry.used or value[0] == ":"
+
+
+def test_a_metalink_of_elements_within_elements_is_refused_at_once() -> None:
+    """1.2 MB of them took minutes."""
+    entry = only("<metalink>" + "<file>" * 200_000)
+    assert entry.problem == "the Metalink is nested too deeply"
+
+
+@pytest.mark.parametrize("part", ["http://h/(", "http://h/[", "http://h/!", "(http://h/"])
+def test_prose_without_blanks_takes_no_time_that_grows_with_its_square(part: str) -> None:
+    """Not by the clock: 2 MB of it would take an hour."""
+    (entry,) = read(f"see {part * 200_000}")
+    assert entry.verdict is Verdict.INVALID and "longer than 65,536" in entry.problem
+
+
+def test_a_long_url_in_prose_is_read() -> None:
+    url = f"http://files.example.org/?q={'a' * 20_000}"
+    assert config_of(only(f"see {url} there")).url == url
+
+
+def test_a_metalink_with_an_element_of_a_million_lines_takes_no_minutes() -> None:
+    """Not by the clock: given line by line, expat 2.5 needs five."""
+    for text in ("<metalink>\n<file" + "\n" * 10**6, "<metalink>\n<!-- " + ">\n" * 10**6):
+        assert "not whole" in only(text).problem

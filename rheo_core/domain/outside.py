@@ -1,22 +1,22 @@
-"""The one way from a value of a text to a download of the user's.
+"""The one way from a value of outside to a download of the user's.
 
-A text decides what is downloaded. It does not decide how requests travel, whom they trust, or
-which files may be destroyed: those are the user's choices, and a text can only ask for them.
+Outside are texts that are pasted or loaded, and sessions that somebody else wrote. They decide what
+is downloaded. They do not decide how requests travel, whom they trust, or which files may be
+destroyed: those are the user's choices, and an outsider can only ask for them.
 """
 
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
-from rheo_core.domain.file_config import MAX_MIRRORS, FileConfig, usable_urls
-from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import sanitise_filename
-from rheo_core.domain.request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
-from rheo_core.domain.sizes import LARGEST_FILE, size_text
-from rheo_core.domain.text import printable, redact_unreadable
+from .file_config import MAX_MIRRORS, FileConfig, usable_urls
+from .file_exists import FileExistsStrategy
+from .filenames import folder_path, sanitise_filename
+from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
+from .sizes import LARGEST_FILE, size_text
+from .text import printable, redact_unreadable
 
-from .found import ReadOptions, folder_path
-from .outside import MAX_TRIED, NOTHING, Outside
-
+MAX_TRIED = 1000
+"""URLs of one download that are looked at."""
 MAX_PRIORITY = 1000
 """There is room above it for what the user prefers."""
 MAX_HEADERS = 100
@@ -43,6 +43,40 @@ _WORDS = {
 }
 
 
+class Outside(NamedTuple):
+    """A download as a text asks for it; None: the text says nothing.
+
+    The fields are those of `FileConfig` that any text may choose. `wishes` holds options of
+    `RequestOptions`; most of them are the user's choice alone. `admit` checks all values and makes
+    a `FileConfig` of them: until then they are as the text has them.
+
+    A tuple, because a frozen dataclass takes several times as long to make, and a long list makes
+    a million of them.
+    """
+
+    url: str
+    mirrors: Sequence[str] | None = None
+    filename: str | None = None
+    destination_subdir: str | None = None
+    priority: int | None = None
+    size_bytes: int | None = None
+    hash_config: Any = None
+    pieces: Any = None
+    sidecar: bool | None = None
+    start_at: float | None = None
+    speed_limit: int | None = None
+    timeout: float | None = None
+    headers: Any = None
+    type: str | None = None
+    description: str | None = None
+    size_human: str | None = None
+    file_exists_strategy: str | None = None
+    wishes: Mapping[str, Any] | None = None
+
+
+NOTHING = Outside("")
+"""What a text gives that cannot be read."""
+
 _NOTHING_MORE = NOTHING.count(None)
 
 
@@ -55,8 +89,15 @@ class Admitted(NamedTuple):
     used: str = ""  # a sentence on what is used, because the user allowed it
 
 
-def admit(outside: Outside, options: ReadOptions) -> Admitted:
+def admit(
+    outside: Outside, usual: FileExistsStrategy | None = None, *, list_options: bool = False
+) -> Admitted:
     """Return the download that `outside` asks for, with what it may choose and the user allows.
+
+    Args:
+        outside: The values, not checked yet.
+        usual: What the user wants done with files that exist; None if that is not known.
+        list_options: The user allows what an outsider can only ask for: proxy, CA file and so on.
 
     Raises:
         ValueError: A value is not acceptable; in one sentence.
@@ -67,14 +108,18 @@ def admit(outside: Outside, options: ReadOptions) -> Admitted:
     wishes = {name: value for name, value in fields.pop("wishes", {}).items() if value is not None}
     ignored: list[str] = []
     _make_names_safe(fields)
-    _bound(fields, options, ignored)
+    _choose_strategy(fields, usual, ignored)
+    if isinstance(mirrors := fields.get("mirrors"), list | tuple):
+        fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
     for headers in (fields.get("headers"), wishes.get("headers")):
         _check_count(headers)
-    refused, used = _judge_wishes(outside.url, wishes, options, ignored)
+    refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
+    config = FileConfig(**fields)
+    _check_numbers(config)
     return Admitted(
-        FileConfig(**fields),
+        config,
         ignored,
         f"asks for {', '.join(refused)}: not used" if refused else "",
         f"uses {', '.join(used.values())}, as it asks" if used else "",
@@ -97,18 +142,26 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
             fields[name] = printable(text[:_LONGEST_TEXT])
 
 
-def _bound(fields: dict[str, Any], options: ReadOptions, ignored: list[str]) -> None:
-    """Leave out what goes too far, and name it."""
-    if isinstance(priority := fields.get("priority"), int) and priority > MAX_PRIORITY:
-        raise ValueError(f"priority {priority:,} is too high; a list may give {MAX_PRIORITY:,}")
-    if isinstance(size := fields.get("size_bytes"), int) and size > LARGEST_FILE:
+def _check_numbers(config: FileConfig) -> None:
+    """Raise ValueError for one that goes too far.
+
+    They are looked at as they will be used: JSON may have them as text or as fractions.
+    """
+    if config.priority > MAX_PRIORITY:
+        raise ValueError(
+            f"priority {config.priority:,} is too high; a list may give {MAX_PRIORITY:,}"
+        )
+    if config.size_bytes is not None and config.size_bytes > LARGEST_FILE:
         raise ValueError(f"size_bytes is impossible (more than {size_text(LARGEST_FILE)})")
-    if isinstance(mirrors := fields.get("mirrors"), list | tuple):
-        fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
+
+
+def _choose_strategy(
+    fields: dict[str, Any], usual: FileExistsStrategy | None, ignored: list[str]
+) -> None:
+    """Leave out the strategy unless it is stricter than the usual one."""
     if (asked := fields.pop("file_exists_strategy", None)) is None:
         return
     asked = FileConfig(url="http://x/", file_exists_strategy=asked).file_exists_strategy
-    usual = options.exists
     if _STRICTNESS.get(asked, 0) > _STRICTNESS.get(usual, 0):
         fields["file_exists_strategy"] = asked
     elif asked is not usual:
@@ -141,7 +194,7 @@ def _check_count(headers: Any) -> None:
 
 
 def _judge_wishes(
-    url: str, wishes: dict[str, Any], options: ReadOptions, ignored: list[str]
+    url: str, wishes: dict[str, Any], is_allowed: bool, ignored: list[str]
 ) -> tuple[list[str], dict[str, str]]:
     """Take out of `wishes` what is not allowed; return that in words, and by name what is used."""
     refused, used = [], {}
@@ -151,7 +204,7 @@ def _judge_wishes(
         asked.remove("auth")  # how its own password is told is its own affair
     for name in asked:
         shown = _shown(name, wishes[name])
-        if not options.list_options:
+        if not is_allowed:
             refused.append(shown)
             del wishes[name]
         elif name in files and not ROUTE.isdisjoint(asked):
