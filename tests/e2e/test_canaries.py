@@ -187,7 +187,10 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
             terminal.type("x")
             await terminal.until(lambda said=count: said not in terminal.text, "removal")
         terminal.type("h")
-        await terminal.shows("History", "HTTP 404")
+        await terminal.shows("History", "good.bin", "lost.bin")
+        if terminal.text.index("good.bin") < terminal.text.index("lost.bin"):  # it ended later
+            terminal.type("\x1b[B")
+        await terminal.shows("HTTP 404")
         terminal.type("\x1b")
         await terminal.until(lambda: "History" not in terminal.text, "the list")
         terminal.type("q")
