@@ -86,6 +86,8 @@ def unknown_setting(name: str) -> str:
 def _unknown(shown: str, name: str, model: type[BaseModel]) -> str:
     if model is Settings and name in RequestOptions.model_fields:
         return f"{shown} is not a setting here; it belongs in the table [request]"
+    if model is Settings and name in model.model_fields:
+        return f"{shown} is not a setting here; it belongs in front of all tables"
     close = get_close_matches(name.lower(), model.model_fields, n=1)
     return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
 

@@ -20,6 +20,7 @@ Place = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
 
 _TABLES = ("request", "hosts")
+_STRAYING = _OPTIONS.union(_TABLES)
 _PREFIX = "rheo_"
 _OTHER_WORDS = frozenset({"cert", "login", "logins", "socks", "socks5", "tor", "vpn"})
 """What options of requests are called too."""
@@ -66,15 +67,15 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield where options of requests are in tables that have other things in them.
+    """Yield where options of requests or their tables are in tables for other things.
 
-    In TOML what is written below `[keys]` belongs to that table, which takes any name.
+    In TOML what is written below `[keys]` belongs to that table, `request.proxy = …` too.
     """
     for table, value in values.items():
         if table not in _TABLES:
             for inner in value if isinstance(value, list) else [value]:
                 if isinstance(inner, dict):
-                    yield from ((table, name) for name in inner.keys() & _OPTIONS)
+                    yield from ((table, name) for name in inner.keys() & _STRAYING)
 
 
 def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
