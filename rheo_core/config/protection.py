@@ -83,11 +83,14 @@ def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
 
     Other names may belong to anybody: to the commands that rheo runs, to scripts.
     """
-    for variable in os.environ:
-        name = variable.lower()
-        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in settings:
-            words = f"_{name.removeprefix(_PREFIX)}_"
-            if any(f"_{known}_" in words for known in (*_TABLES, *RequestOptions.model_fields)):
+    for variable, value in os.environ.items():
+        prefix, name = variable[: len(_PREFIX)].lower(), variable[len(_PREFIX) :].lower()
+        if prefix == _PREFIX and name not in settings:
+            known = (*_TABLES, *RequestOptions.model_fields)
+            # A table as JSON has one purpose, so that a slip in the name does not hide it.
+            is_table = value.lstrip().startswith("{")
+            is_meant = is_table and bool(get_close_matches(name, _TABLES, cutoff=_ALIKE))
+            if is_meant or any(f"_{each}_" in f"_{name}_" for each in known):
                 yield Unclear(
                     f"Environment: {printable(variable)} is not a setting; write it as in "
                     """RHEO_REQUEST='{"proxy": "off"}'."""
