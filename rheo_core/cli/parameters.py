@@ -144,8 +144,6 @@ Cookies = Annotated[
         "--cookies",
         metavar="FILE",
         help="Cookies to send, in a cookies.txt; it is only read.",
-        exists=True,
-        dir_okay=False,
     ),
 ]
 User = Annotated[
@@ -191,8 +189,6 @@ Certificate = Annotated[
         "--cert",
         metavar="FILE",
         help="Certificate (PEM) to show to the server.",
-        exists=True,
-        dir_okay=False,
     ),
 ]
 Key = Annotated[

@@ -45,6 +45,8 @@ class RequestFlags:
         """Return the options of every download of the command; end it if one is not valid."""
         if self.ipv4 and self.ipv6:
             fail("-4 and -6 exclude each other.", ExitCode.USAGE)
+        _check_file("--cookies", self.cookies)
+        _check_file("--cert", self.client_cert)
         if self.client_key is not None and self.client_cert is None:
             fail("--key needs --cert.", ExitCode.USAGE)
         values: dict[str, Any] = {
@@ -70,6 +72,19 @@ class RequestFlags:
             flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
             message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
             fail(f"{flag}: it {message}.", ExitCode.USAGE)
+
+
+def _check_file(flag: str, file: Path | None) -> None:
+    """End the command if there is no such file.
+
+    Its name is not told: for curl it may be a cookie, or have a password behind it.
+    """
+    try:
+        is_there = file is None or (file.exists() and not file.is_dir())
+    except OSError:  # such as a name that is too long
+        is_there = False
+    if not is_there:
+        fail(f"{flag}: what is given is not the path of a file.", ExitCode.USAGE)
 
 
 def _headers(texts: list[str]) -> list[tuple[str, str]]:

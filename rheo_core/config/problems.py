@@ -25,6 +25,7 @@ _VERBS = ("should", "names")
 """Messages that begin so speak of the value."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
 """Values that no sentence may hold; tables may hold them."""
+_COMMANDS = frozenset({"on_complete", "on_error"})
 
 
 def explain(
@@ -86,12 +87,19 @@ def unknown_setting(name: str) -> str:
 def _unknown(shown: str, name: str, model: type[BaseModel]) -> str:
     if model is Settings and name in RequestOptions.model_fields:
         return f"{shown} is not a setting here; it belongs in the table [request]"
+    if model is Settings and name in model.model_fields:
+        return f"{shown} is not a setting here; it belongs in front of all tables"
     close = get_close_matches(name.lower(), model.model_fields, n=1)
     return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _may_be_secret(path: tuple[str, ...], value: object) -> bool:
-    """Whether a value of the tables of requests is not to be shown."""
+    """Whether a value is not to be shown: of requests, a command with a token, tables with either.
+
+    Tables and lists are those of `[[rules]]` and `[keys]`, where options of requests stray.
+    """
+    if isinstance(value, dict | list | tuple) or (path and path[0] in _COMMANDS):
+        return True
     if not path or path[0] not in ("request", "hosts"):
         return False
     of_a_host = path[0] == "hosts" and len(path) == 2  # text in the place of its table, or its name

@@ -20,6 +20,7 @@ Place = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
 
 _TABLES = ("request", "hosts")
+_STRAYING = _OPTIONS.union(_TABLES)
 _PREFIX = "rheo_"
 _OTHER_WORDS = frozenset({"cert", "login", "logins", "socks", "socks5", "tor", "vpn"})
 """What options of requests are called too."""
@@ -66,15 +67,15 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield where options of requests are in tables that have other things in them.
+    """Yield where options of requests or their tables are in tables for other things.
 
-    In TOML what is written below `[keys]` belongs to that table, which takes any name.
+    In TOML what is written below `[keys]` belongs to that table, `request.proxy = …` too.
     """
     for table, value in values.items():
         if table not in _TABLES:
             for inner in value if isinstance(value, list) else [value]:
                 if isinstance(inner, dict):
-                    yield from ((table, name) for name in inner.keys() & _OPTIONS)
+                    yield from ((table, name) for name in inner.keys() & _STRAYING)
 
 
 def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
@@ -82,11 +83,14 @@ def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
 
     Other names may belong to anybody: to the commands that rheo runs, to scripts.
     """
-    for variable in os.environ:
-        name = variable.lower()
-        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in settings:
-            words = f"_{name.removeprefix(_PREFIX)}_"
-            if any(f"_{known}_" in words for known in (*_TABLES, *RequestOptions.model_fields)):
+    for variable, value in os.environ.items():
+        prefix, name = variable[: len(_PREFIX)].lower(), variable[len(_PREFIX) :].lower()
+        if prefix == _PREFIX and name not in settings:
+            known = (*_TABLES, *RequestOptions.model_fields)
+            # A table as JSON has one purpose, so that a slip in the name does not hide it.
+            is_table = value.lstrip().startswith("{")
+            is_meant = is_table and bool(get_close_matches(name, _TABLES, cutoff=_ALIKE))
+            if is_meant or any(f"_{each}_" in f"_{name}_" for each in known):
                 yield Unclear(
                     f"Environment: {printable(variable)} is not a setting; write it as in "
                     """RHEO_REQUEST='{"proxy": "off"}'."""

@@ -319,9 +319,10 @@ class FileConfig(BaseModel):
         by_list = tuple(name for name in self.list_options if name not in given)
         if by_list and ListedOptions.of(self.request, by_list).has_listed_route:
             options = options.without_kept_secrets()
-        return self.model_copy(
-            update={"request": options.over(self.request), "list_options": by_list}
-        )
+        own = self.request
+        if options.has_login:  # how the replaced one was to be told is not said of this one
+            own = own.model_copy(update={"auth": None})
+        return self.model_copy(update={"request": options.over(own), "list_options": by_list})
 
     def without_options(self) -> Self:
         """This download without what its requests carry and how they travel."""

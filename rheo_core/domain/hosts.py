@@ -117,6 +117,11 @@ def patterns_for(host: str) -> Iterator[str]:
         yield f"*.{host}"
 
 
+def is_same_host(one: str, other: str) -> bool:
+    """Whether both are one host, whatever the form of an address or a dot at the end."""
+    return one == other or next(patterns_for(one)) == next(patterns_for(other))
+
+
 def entries_for(table: Mapping[str, T], host: str) -> Iterator[T]:
     """The entries of `host` (a name without its port): its own, then that of each `*.` above it.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from .hosts import entries_for, patterns_for
+from .hosts import entries_for, is_same_host, patterns_for
 from .redaction import without_login
 from .request_options import NO_OPTIONS, ROUTE, ListedOptions, RequestOptions
 
@@ -89,7 +89,7 @@ class RequestRules:
         or it does not go there by https (`is_safe`): somebody else may listen.
         """
         at_host = self.of_host(host)
-        if host == home or not is_safe:
+        if is_same_host(host, home) or not is_safe:
             at_host = at_host.without_secrets()
         return _joined(own.without_secrets(), at_host.over(self.defaults.without_secrets()))
 

@@ -11,6 +11,7 @@ from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.outside import MAX_PRIORITY, Outside, admit
 from rheo_core.domain.request_options import REVEAL
+from rheo_core.domain.text import redact
 from rheo_core.tracking.record import DownloadRecord, Tries
 
 from .session_schema import Proof, StoredDownload
@@ -57,8 +58,8 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
 def _to_keep(record: DownloadRecord) -> FileConfig:
     """What is needed of what was asked for: no secret outlives its use.
 
-    What may go on needs them after a restart. What is done keeps its URL while it is in the list,
-    for its id comes from that; the history keeps nothing.
+    What may go on needs them after a restart. What is done keeps its URL alone while it is in the
+    list, for its id comes from that; the history keeps nothing.
     """
     if not record.status.is_terminal:
         return record.config
@@ -66,7 +67,17 @@ def _to_keep(record: DownloadRecord) -> FileConfig:
         return record.config.without_secrets()
     if record.status is DownloadStatus.FAILED:  # it may be tried again
         return record.config
-    return record.config.without_options()
+    return _without_other_secrets(record.config.without_options())
+
+
+def _without_other_secrets(config: FileConfig) -> FileConfig:
+    """What is done needs no mirror and no later link that has a secret in it."""
+    link = config.fetch_url
+    if link is None and not config.mirrors:
+        return config
+    kept = tuple(mirror for mirror in config.mirrors if redact(mirror) == mirror)
+    has_secret = link is not None and redact(link) != link
+    return config.model_copy(update={"mirrors": kept, "fetch_url": None if has_secret else link})
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:

@@ -35,6 +35,7 @@ class LoadScreen(ModalScreen[int]):
         super().__init__()
         self._link = link
         self._is_adding = False
+        self._used: list[tuple[str, str]] | None = None  # what the user saw, once F8 was pressed
 
     def compose(self) -> ComposeResult:
         """The path, the verdicts, the keys."""
@@ -54,7 +55,7 @@ class LoadScreen(ModalScreen[int]):
     def action_allow(self) -> None:
         """Use what the list asks for besides, or stop that."""
         verdicts = self.query_one(VerdictList)
-        verdicts.allows = not verdicts.allows
+        verdicts.allows, self._used = not verdicts.allows, None
         self._changed()
 
     @on(Input.Changed, "#path")
@@ -92,12 +93,23 @@ class LoadScreen(ModalScreen[int]):
             self._show([], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.")
             return []
         self._show(entries, "There are no links in this file.")
+        self._used = [(entry.place, entry.used) for entry in entries if entry.used]
         return entries
+
+    async def _ask_again(self) -> None:
+        """Show a list that has changed as one that nothing was allowed to."""
+        self.query_one(VerdictList).allows, self._used = False, None
+        await self._entries()
+        told = "The file asks for something else now. Press F8 again to use it."
+        self.app.notify(told, severity="warning", markup=False)
 
     @work(exclusive=True)
     async def _submit(self) -> None:
         try:
-            entries = await self._entries()
+            seen, entries = self._used, await self._entries()
+            if self.query_one(VerdictList).allows and seen not in (None, self._used):
+                await self._ask_again()
+                return
             good = good_of(entries)
             if good:
                 self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")

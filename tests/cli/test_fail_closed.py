@@ -57,6 +57,7 @@ BROKEN_FILES = {
     "letters with a port": b'[hosts."deaf:80"]\nproxy = "http://127.0.0.1:9"\n',
     "address twice": b'[hosts."::1"]\nproxy = "off"\n[hosts."0::1"]\nnetrc = true\n',
     "below the keys": b'[keys]\nquit = "x"\nproxy = "http://127.0.0.1:9"\n',
+    "table below the keys": b'[keys]\nquit = "x"\nrequest.proxy = "http://127.0.0.1:9"\n',
     "below a rule": b'[[rules]]\nfolder = "x"\n\ninterface = "tun0"\n',
     "a name with an option in it": b'connection_proxy = "http://127.0.0.1:9"\n',
     "another word for an option": b'login = "me:pw"\n',

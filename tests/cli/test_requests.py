@@ -174,3 +174,15 @@ def test_one_sentence(arguments: list[str], message: str) -> None:
     assert message in result.stderr
     assert "c4nary" not in result.output + result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("-b", "id=c4nary"), ("-b", "c4nary" * 100), ("-b", "."), ("--cert", "me.pem:c4nary")],
+)
+async def test_what_curl_takes_for_a_secret_is_not_told_as_a_name(
+    rheo: Run, server: MisbehavingServer, flag: str, value: str
+) -> None:
+    done = await rheo("download", server.url("/a"), flag, value)
+    assert done.code == 2 and "is not the path of a file" in done.err
+    assert "c4nary" not in done.out + done.err and not server.requests

@@ -141,6 +141,8 @@ async def test_the_engine_gets_its_limits_from_the_settings(tmp_path: Path) -> N
         'connect_via = "http://127.0.0.1:9"',
         'login = "me:pw"',
         '[keys]\nproxy = "http://127.0.0.1:9"',
+        '[keys]\nquit = "q"\nrequest.proxy = "http://127.0.0.1:9"',
+        '[[rules]]\nfolder = "x"\nhosts."example.org".proxy = "http://127.0.0.1:9"',
         '[[rules]]\nfolder = "x"\nproxy = "http://127.0.0.1:9"',
     ],
 )

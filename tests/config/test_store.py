@@ -98,6 +98,21 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        'on_complete = "curl -H \'X-Key: c4nary"\n',
+        "[[rules]]\nuser = 'me:c4nary'\n",
+        "[[rules]]\nrequest.proxy = 'http://me:c4nary@x:1'\n",
+        "[keys]\nrequest.proxy = 'http://me:c4nary@x:1'\n",
+    ],
+)
+def test_no_secret_in_another_setting_is_told(path: Path, content: str) -> None:
+    path.write_text(content)
+    problems = load_settings(path).problems
+    assert problems and not any("c4nary" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
     ("content", "line", "parts"),
     [
         ("\nmax_concurrent = 99\n", 2, ("max_concurrent = 99", "1 to 64")),
@@ -110,7 +125,7 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
         ("[network]\na = 'b'\n", 1, ("network is not a setting.",)),
         ("theme = 'x'\n[[rules]]\nfolder = 'a'\npattern = '('\n", 2, ("pattern = '(' in rule 1",)),
         ("\n[[rules]]\nfolder = 'a'\nhots = 'b'\n", 2, ("'hots' in rule 1", "host, type")),
-        ('on_error = "a \'b"\n', 1, ('on_error = "a \'b"', "should be a command")),
+        ('on_error = "a \'b"\n', 1, ("on_error = … ", "should be a command")),
         ('log_level = "L\\u001b[31m"', 1, ("'CRITICAL'",)),
     ],
 )

@@ -245,6 +245,17 @@ async def test_no_list_has_a_kept_login_told_in_clear(
     assert told(server) == []
 
 
+async def test_how_a_list_has_its_own_login_told_is_not_for_the_login_of_a_flag(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    config = listed(
+        server.on("/a", serving(BODY)), request={"user": "x:y", "auth": "basic"}, allowed=False
+    ).with_options(RequestOptions(user=f"me:{SECRET}"))
+    rules = RequestRules(RequestOptions(auth="digest"))
+    await fetch(tmp_path / "out", [config], request_rules=rules)
+    assert len(server.requests) > 0 and told(server) == []
+
+
 def test_flags_of_the_user_are_no_more_told_than_settings() -> None:
     config = listed("http://x/", request={"proxy": "http://evil:1", "ca_file": "/x"})
     flags = RequestOptions(bearer=SECRET, headers={"X-Key": SECRET}, netrc=True, user_agent="Me/1")

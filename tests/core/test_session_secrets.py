@@ -43,6 +43,8 @@ def secret_downloads() -> list[DownloadRecord]:
         DownloadRecord.of(
             FileConfig(
                 url=f"https://me:CANARY-url-{n}@example.org/file-{n}?token=CANARY-token-{n}",
+                mirrors=(f"https://me:CANARY-mirror-{n}@example.net/file-{n}",),
+                fetch_url=f"https://example.org/file-{n}?token=CANARY-link-{n}",
                 headers={"Authorization": f"Bearer CANARY-header-{n}"},
                 request={"user": f"me:CANARY-login-{n}"},  # type: ignore[arg-type]
             )
@@ -65,7 +67,7 @@ def canaries_in(folder: Path) -> set[str]:
     return {
         f"{path.name}: {kind}"
         for path in folder.iterdir()
-        for kind in ("url", "token", "header", "login")
+        for kind in ("url", "token", "mirror", "link", "header", "login")
         if f"CANARY-{kind}".encode() in path.read_bytes()
     }
 

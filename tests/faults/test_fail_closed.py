@@ -192,6 +192,16 @@ async def test_variables_close_settings_without_a_file_too(
     assert not server.requests
 
 
+@pytest.mark.parametrize("name", ["RHEO_REQEUST", "RHEO_REQUESTS", "RHEO_HOST"])
+def test_a_table_in_a_variable_with_a_slip_in_its_name_closes(
+    monkeypatch: pytest.MonkeyPatch, path: Path, name: str
+) -> None:
+    monkeypatch.setenv(name, "mine")  # which may belong to anybody
+    assert not load_settings(path).settings.unclear
+    monkeypatch.setenv(name, '{"proxy": "http://127.0.0.1:9"}')
+    assert load_settings(path).settings.unclear and build_settings().unclear
+
+
 def test_understood_again_it_is_open(path: Path) -> None:
     path.write_text("[request]\nproxy = 5\n")
     assert load_settings(path).settings.unclear

@@ -16,6 +16,7 @@ from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
+from tests.servers.scenarios import redirect
 from tests.servers.tls import Authority
 
 BODY = body_of(20_000)
@@ -251,3 +252,27 @@ async def test_a_netrc_that_others_may_read_is_refused(
     manager, journal = await fetch(tmp_path / "out", [config])
     assert error_of(manager, config).endswith("other users can read it; run chmod 600 on it")
     assert journal.names() == ["queued", "failed"] and not server.requests
+
+
+@pytest.mark.parametrize("there", [HOST, f"{HOST}."])
+async def test_a_dot_behind_a_host_makes_it_no_other_host(tmp_path: Path, there: str) -> None:
+    """What is kept for a host goes to no other port of it, however a redirect writes its name."""
+    authority = Authority()
+    serving = authority.serving(HOST)
+    connector = create_secure_connector(resolver=Names(), use_dns_cache=False)
+    async with (
+        MisbehavingServer(ssl=serving) as home,
+        MisbehavingServer(ssl=serving) as other,
+        AiohttpClient(connector=connector) as client,
+    ):
+        home.on("/a", redirect(f"https://{there}:{port_of(other)}/b"))
+        other.on("/b", lambda exchange: exchange.serve(BODY))
+        config = FileConfig(url=f"https://{HOST}:{port_of(home)}/a")
+        rules = RequestRules(
+            RequestOptions(ca_file=authority.file(tmp_path)),
+            {HOST: RequestOptions(user=f"me:{SECRET}")},
+        )
+        manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+        assert secrets_in(home.requests) and not secrets_in(other.requests)
+    await connector.close()

@@ -212,6 +212,26 @@ async def test_a_list_file_asks_in_the_same_way(tmp_path: Path) -> None:
         await app.until(lambda: "not used" in verdicts(app)[1])
 
 
+async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "1.txt"
+    path.write_text(f"{ASKING}\n")
+    async with running(size=(120, 40)) as app:
+        await app.press("o")
+        app.app.screen.query_one(Input).value = str(path)
+        await app.until(lambda: verdicts(app) and "not used" in verdicts(app)[1])
+        await app.press("f8")
+        await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
+        path.write_text(f"{ASKING.replace('evil', 'worse')}\n")
+        await app.press("enter")
+        await app.until(lambda: "asks for proxy http://worse:3128" in verdicts(app)[1])
+        assert "Press F8 again to use it" in app.notices()
+        assert not app.called("add")
+        await app.press("enter")  # as it is: without the proxy
+        await app.until(lambda: app.called("add"))
+
+
 async def test_patterns_of_a_paste_do_not_fill_the_memory() -> None:
     async with running(size=(120, 40)) as app:
         await paste(app, "\r".join(f"http://h/{at}/[00001-99999]" for at in range(10)))

@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
     TooManyRedirectsError,
 )
 from rheo_core.domain.file_config import origin_of
+from rheo_core.domain.hosts import is_same_host
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, ListedOptions, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
@@ -271,7 +272,7 @@ class Exchange:
 
     def _is_for_host(self, url: str) -> bool:
         """Whether what is kept for a host is for `url`; see `RequestRules.elsewhere`."""
-        return not self._has_left or urlsplit(url).hostname != self.home
+        return not self._has_left or not is_same_host(urlsplit(url).hostname or "", self.home)
 
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
