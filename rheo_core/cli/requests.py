@@ -71,7 +71,8 @@ class RequestFlags:
             name = str(details["loc"][0])
             flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
             message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            fail(f"{flag}: it {message}.", ExitCode.USAGE)
+            subject = "it " if message.startswith("should") else ""
+            fail(f"{flag}: {subject}{message}.", ExitCode.USAGE)
 
 
 def _check_file(flag: str, file: Path | None) -> None:
