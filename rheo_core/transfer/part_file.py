@@ -337,6 +337,8 @@ class PartFile:
             crc = self.write(0, self.held)
             self.state = replace(self.state, written=(WrittenRange(0, len(self.held), crc),))
             self.held = None
+            if self._is_read_back:  # it was checked in memory, or is about to be
+                self.note_check()
 
     def check_in_place(self) -> None:
         """See that the part file's name still leads to it.

@@ -9,6 +9,7 @@ import signal
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, PieceHashes
 from rheo_core.infrastructure import files, identity
-from rheo_core.transfer import source_of
+from rheo_core.transfer import committing, source_of
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
@@ -24,8 +25,8 @@ from tests.core.engine import fetch, names_in, sha256, status_of
 from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
-from tests.servers.misbehaving import MisbehavingServer, body_of
-from tests.servers.scenarios import Hold, Tap, answer, parts, whole, without_ranges
+from tests.servers.misbehaving import Behaviour, MisbehavingServer, body_of
+from tests.servers.scenarios import Hold, Tap, answer, page, parts, whole, without_ranges
 
 Until = Callable[..., Awaitable[None]]
 
@@ -191,7 +192,7 @@ async def all_there(scene: Scene, **headers: object) -> None:
     """Leave a whole part file, as a crash between the last byte and the commit does."""
     scene.server.on(scene.path, whole(GOOD, **headers))
     async with scene.manager() as manager, asyncio.timeout(LIMIT):
-        manager.on("download.progress", lambda _: (scene.folder / "file.bin").touch())
+        manager.on("download.progress", lambda _: scene.final.touch())
         await manager.add([scene.config(file_exists_strategy="error")])
         await manager.wait_until_complete()
     assert scene.part.read_bytes() == GOOD
@@ -233,6 +234,22 @@ async def test_without_a_validator_nothing_can_confirm(scene: Scene) -> None:
     outcome = await scene.fetch(parts(EVIL), GOOD, EVIL)
     outcome.completed(EVIL)
     assert "range" not in outcome.requests[-1].headers
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [page(b"<p>sign in"), answer("200 OK", b'{"error": 1}', Content_Type="application/json")],
+    ids=["page", "JSON"],
+)
+async def test_a_message_does_not_replace_a_whole_file_without_a_validator(
+    scene: Scene, reply: Behaviour
+) -> None:
+    scene.path, scene.name = "/get", "get"
+    zipped = {"Content_Type": "application/zip"}
+    await all_there(scene, **zipped)
+    (await scene.fetch(reply, GOOD)).failed("instead of the file")
+    assert scene.part.read_bytes() == GOOD
+    (await scene.fetch(whole(GOOD, **zipped), GOOD)).completed(GOOD)
 
 
 async def test_a_hash_of_the_user_needs_no_request(scene: Scene) -> None:
@@ -361,6 +378,37 @@ async def test_verified_speaks_of_what_is_on_the_disk(scene: Scene, until: Until
         outcome.completed(GOOD)
     else:
         outcome.failed("hash mismatch")
+
+
+@pytest.mark.parametrize("strategy", ["overwrite", "rename"])
+async def test_what_is_written_into_a_small_file_after_its_check_is_noticed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """It was checked in memory, and meets the disk for its commit."""
+    small, real_sync, real_create = GOOD[:100_000], os.fsync, committing.create_whole
+
+    def scribbling(descriptor: int) -> None:
+        if scene.part.exists() and os.path.samestat(os.fstat(descriptor), scene.part.stat()):
+            scribble(scene.part)
+        real_sync(descriptor)
+
+    def too_late(*args: Any, **wishes: Any) -> bool:
+        scene.final.write_bytes(b"quicker")
+        return real_create(*args, **wishes)
+
+    monkeypatch.setattr(os, "fsync", scribbling)
+    if strategy == "overwrite":
+        scene.final.write_bytes(b"quicker")
+    else:
+        monkeypatch.setattr(committing, "create_whole", too_late)
+    scene.server.on(scene.path, parts(small, **V1))
+    config = scene.config(hash_config=checksum(small), file_exists_strategy=strategy)
+    manager, _ = await fetch(scene.folder, [config])
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    info = manager.get_download_info(config.id)
+    assert info is not None and "after its check" in (info.error or "")
+    assert scene.final.read_bytes() == b"quicker"
+    assert not (scene.folder / "file (1).bin").exists()
 
 
 @pytest.mark.parametrize("name", ["hash", "pieces"])
