@@ -266,6 +266,20 @@ async def test_a_hash_that_the_bytes_do_not_match_asks_the_server(scene: Scene) 
     outcome.completed(EVIL, requests=2)
 
 
+@pytest.mark.parametrize(
+    "reply", [answer("503 Busy"), answer("404 Gone"), page(b"<p>sign in")], ids=["503", "404", "page"]
+)
+async def test_a_hash_that_the_bytes_do_not_match_costs_none_before_a_reply(
+    scene: Scene, reply: Behaviour
+) -> None:
+    """The hash may be mistyped."""
+    await all_there(scene, **V1)
+    outcome = await scene.fetch(reply, GOOD, config=scene.config(hash_config=checksum(EVIL)))
+    assert outcome.status is DownloadStatus.FAILED
+    assert scene.part.read_bytes() == GOOD
+    (await scene.fetch(parts(GOOD, **V1), GOOD)).completed(GOOD)
+
+
 async def test_a_hash_that_is_wrong_all_the_same_fails_once(scene: Scene) -> None:
     await all_there(scene, **V1)
     config = scene.config(hash_config=checksum(EVIL))
