@@ -26,6 +26,7 @@ from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHas
 from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
+    is_open_elsewhere,
     open_locked,
     remove_leftover,
     unfinished,
@@ -220,9 +221,13 @@ class PartFile:
         found = tidy_up(self._place, self.destination, self.source, self._key)
         if not may_be_ours(self._place, found, self.source):
             return False
+        was_there = os.path.lexists(self.path)
         self._descriptor = open_locked(self.path, os.O_CREAT)
         try:
             part = self._found_with(found)
+            if was_there and found is None and self._is_anothers(part):
+                self.close()
+                return False
             if is_unproven(part):
                 set_aside(part, unverified_name(self.destination))
                 self.close()
@@ -240,6 +245,11 @@ class PartFile:
         self.state = state
         self.was_resumed = self.is_begun = bool(state.written)
         return True
+
+    @staticmethod
+    def _is_anothers(part: FoundPart) -> bool:
+        """Tell whether a file without a state is one that another program is about to write."""
+        return not part.has_mark and is_open_elsewhere(part.descriptor)
 
     def _found_with(self, found: StateFile | None) -> FoundPart:
         """The open file, with the state that was found beside it."""
@@ -531,7 +541,9 @@ class PartFile:
             is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
             if is_empty and not is_empty_of_another_user(found):
                 self._descriptor = open_locked(self.path)
-                return True
+                if not self._is_anothers(self._found_with(None)):
+                    return True
+                self.close()
         return False
 
     def close(self) -> None:

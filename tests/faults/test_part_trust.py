@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -159,6 +160,27 @@ async def test_an_empty_part_file_of_another_user_is_left_alone(
     assert (left.st_uid, left.st_size) == (1, 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("size", [100_000, len(GOOD)])
+async def test_an_empty_part_file_that_another_program_has_open_is_left_alone(
+    scene: Scene, size: int
+) -> None:
+    """It has not written anything yet, and would write into the finished file."""
+    code = "import sys; file = open(sys.argv[1], 'wb'); print(); input(); file.write(b'theirs')"
+    asked = (sys.executable, "-c", code, str(scene.part))
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    other = await asyncio.create_subprocess_exec(*asked, **pipes)  # type: ignore[arg-type]
+    assert other.stdout is not None
+    await other.stdout.readline()
+    scene.server.on(scene.path, parts(GOOD[:size], **V1))
+    manager, _ = await fetch(scene.folder, [config := scene.config()])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    await other.communicate(b"\n")
+    assert scene.part.read_bytes() == b"theirs"
+    assert scene.final.read_bytes() == GOOD[:size]
+    assert names_in(scene.folder) == sorted([*scene.before, scene.final.name, scene.part.name])
+
+
 async def test_a_state_of_another_name_is_not_believed(scene: Scene) -> None:
     """Even one that this program wrote, for bytes of the same link."""
     await scene.begin(GOOD, 300_000, **V1)
@@ -267,7 +289,9 @@ async def test_a_hash_that_the_bytes_do_not_match_asks_the_server(scene: Scene) 
 
 
 @pytest.mark.parametrize(
-    "reply", [answer("503 Busy"), answer("404 Gone"), page(b"<p>sign in")], ids=["503", "404", "page"]
+    "reply",
+    [answer("503 Busy"), answer("404 Gone"), page(b"<p>sign in")],
+    ids=["503", "404", "page"],
 )
 async def test_a_hash_that_the_bytes_do_not_match_costs_none_before_a_reply(
     scene: Scene, reply: Behaviour
