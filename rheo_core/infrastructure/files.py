@@ -1,9 +1,11 @@
 """Files that are whole or not there; every function blocks until the disk has it."""
 
+import errno
 import fcntl
 import os
 import re
 import secrets
+import signal
 import stat
 import struct
 import sys
@@ -78,6 +80,23 @@ def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, what)
     else:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+
+
+def is_open_elsewhere(descriptor: int) -> bool:
+    """Tell whether another program has the open file open too, where the system can tell.
+
+    Linux gives a lease of a file only to the one that has it open, and to its owner.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        # Whoever opens it just now has a signal sent; SIGIO, the usual one, would end the process.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
 def write_atomically(

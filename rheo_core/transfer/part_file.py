@@ -26,6 +26,7 @@ from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHas
 from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
+    is_open_elsewhere,
     open_locked,
     remove_leftover,
     unfinished,
@@ -220,9 +221,13 @@ class PartFile:
         found = tidy_up(self._place, self.destination, self.source, self._key)
         if not may_be_ours(self._place, found, self.source):
             return False
+        was_there = os.path.lexists(self.path)
         self._descriptor = open_locked(self.path, os.O_CREAT)
         try:
             part = self._found_with(found)
+            if was_there and found is None and self._is_anothers(part):
+                self.close()
+                return False
             if is_unproven(part):
                 set_aside(part, unverified_name(self.destination))
                 self.close()
@@ -240,6 +245,11 @@ class PartFile:
         self.state = state
         self.was_resumed = self.is_begun = bool(state.written)
         return True
+
+    @staticmethod
+    def _is_anothers(part: FoundPart) -> bool:
+        """Tell whether a file without a state is one that another program is about to write."""
+        return not part.has_mark and is_open_elsewhere(part.descriptor)
 
     def _found_with(self, found: StateFile | None) -> FoundPart:
         """The open file, with the state that was found beside it."""
@@ -337,6 +347,8 @@ class PartFile:
             crc = self.write(0, self.held)
             self.state = replace(self.state, written=(WrittenRange(0, len(self.held), crc),))
             self.held = None
+            if self._is_read_back:  # it was checked in memory, or is about to be
+                self.note_check()
 
     def check_in_place(self) -> None:
         """See that the part file's name still leads to it.
@@ -529,7 +541,9 @@ class PartFile:
             is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
             if is_empty and not is_empty_of_another_user(found):
                 self._descriptor = open_locked(self.path)
-                return True
+                if not self._is_anothers(self._found_with(None)):
+                    return True
+                self.close()
         return False
 
     def close(self) -> None:

@@ -151,8 +151,9 @@ class Supply:
         if plan.partial and (recorded is None or not is_page(plan.type)):
             return  # old mirrors call every file text/plain
         is_guarded = state.validator.if_range is not None or config.pieces is not None
-        is_kept = is_guarded and record.bytes_downloaded > 0
-        is_named = plan.name is not None and not (is_kept and is_page_name(plan.name))
+        is_kept = (is_guarded or state.is_whole) and record.bytes_downloaded > 0
+        is_known = is_kept or recorded is not None or config.filename is not None
+        is_named = plan.name is not None and not (is_known and is_page_name(plan.name))
         if is_named or plan.is_attachment:
             return
         if self.is_vouched and not is_kept:

@@ -99,9 +99,17 @@ class Transfer:
             self.sources.alone = None
 
     async def run_anew(self, part: PartFile) -> PartFile:
-        """As `run`, from the first byte, and with sources of one version only."""
-        self._supply.is_vouched = self.is_unasked = False
-        await self._begin_again(part)
+        """As `run`, from the first byte, and with sources of one version only.
+
+        What an earlier run left stays until a reply replaces it.
+        """
+        was_unasked, self._supply.is_vouched, self.is_unasked = self.is_unasked, False, False
+        if was_unasked and self._record.config.fetch_url is None:
+            # Without its validator, here and not on the disk, no reply passes it off as the file.
+            part.state = replace(part.state, validator=Validator())
+            self._is_anew = True
+        else:
+            await self._begin_again(part)
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:

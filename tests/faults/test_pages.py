@@ -215,6 +215,18 @@ async def test_a_page_does_not_pass_for_a_file_that_cannot_be_resumed(
     assert "kept" not in outcome.error and not scene.part.exists()
 
 
+@pytest.mark.parametrize("wishes", [{"filename": "a.zip"}, {"type": "application/zip"}])
+async def test_a_page_by_name_is_not_the_file_that_was_named(
+    scene: Scene, wishes: dict[str, object]
+) -> None:
+    """The server's name does not count where the user gave one, or the type."""
+    scene.server.on("/get", PAGES["an attached page"])
+    config = FileConfig(url=scene.server.url("/get"), **wishes)
+    manager, _ = await fetch(scene.folder, [config])
+    assert SAYS in error_of(manager, config)
+    assert not (scene.folder / "a.zip").exists() and not (scene.folder / "login.html").exists()
+
+
 async def test_a_retry_by_the_user_knows_what_was_begun(scene: Scene) -> None:
     scene.path, scene.name = "/get", "get"
     config, first = scene.config(), cut(BODY, AT, Content_Type="application/zip")

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, PieceHashes
 from rheo_core.infrastructure import files, identity
-from rheo_core.transfer import source_of
+from rheo_core.transfer import committing, source_of
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
@@ -24,8 +26,8 @@ from tests.core.engine import fetch, names_in, sha256, status_of
 from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
-from tests.servers.misbehaving import MisbehavingServer, body_of
-from tests.servers.scenarios import Hold, Tap, answer, parts, whole, without_ranges
+from tests.servers.misbehaving import Behaviour, MisbehavingServer, body_of
+from tests.servers.scenarios import Hold, Tap, answer, page, parts, whole, without_ranges
 
 Until = Callable[..., Awaitable[None]]
 
@@ -158,6 +160,27 @@ async def test_an_empty_part_file_of_another_user_is_left_alone(
     assert (left.st_uid, left.st_size) == (1, 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("size", [100_000, len(GOOD)])
+async def test_an_empty_part_file_that_another_program_has_open_is_left_alone(
+    scene: Scene, size: int
+) -> None:
+    """It has not written anything yet, and would write into the finished file."""
+    code = "import sys; file = open(sys.argv[1], 'wb'); print(); input(); file.write(b'theirs')"
+    asked = (sys.executable, "-c", code, str(scene.part))
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    other = await asyncio.create_subprocess_exec(*asked, **pipes)  # type: ignore[arg-type]
+    assert other.stdout is not None
+    await other.stdout.readline()
+    scene.server.on(scene.path, parts(GOOD[:size], **V1))
+    manager, _ = await fetch(scene.folder, [config := scene.config()])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    await other.communicate(b"\n")
+    assert scene.part.read_bytes() == b"theirs"
+    assert scene.final.read_bytes() == GOOD[:size]
+    assert names_in(scene.folder) == sorted([*scene.before, scene.final.name, scene.part.name])
+
+
 async def test_a_state_of_another_name_is_not_believed(scene: Scene) -> None:
     """Even one that this program wrote, for bytes of the same link."""
     await scene.begin(GOOD, 300_000, **V1)
@@ -191,7 +214,7 @@ async def all_there(scene: Scene, **headers: object) -> None:
     """Leave a whole part file, as a crash between the last byte and the commit does."""
     scene.server.on(scene.path, whole(GOOD, **headers))
     async with scene.manager() as manager, asyncio.timeout(LIMIT):
-        manager.on("download.progress", lambda _: (scene.folder / "file.bin").touch())
+        manager.on("download.progress", lambda _: scene.final.touch())
         await manager.add([scene.config(file_exists_strategy="error")])
         await manager.wait_until_complete()
     assert scene.part.read_bytes() == GOOD
@@ -235,6 +258,22 @@ async def test_without_a_validator_nothing_can_confirm(scene: Scene) -> None:
     assert "range" not in outcome.requests[-1].headers
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [page(b"<p>sign in"), answer("200 OK", b'{"error": 1}', Content_Type="application/json")],
+    ids=["page", "JSON"],
+)
+async def test_a_message_does_not_replace_a_whole_file_without_a_validator(
+    scene: Scene, reply: Behaviour
+) -> None:
+    scene.path, scene.name = "/get", "get"
+    zipped = {"Content_Type": "application/zip"}
+    await all_there(scene, **zipped)
+    (await scene.fetch(reply, GOOD)).failed("instead of the file")
+    assert scene.part.read_bytes() == GOOD
+    (await scene.fetch(whole(GOOD, **zipped), GOOD)).completed(GOOD)
+
+
 async def test_a_hash_of_the_user_needs_no_request(scene: Scene) -> None:
     await all_there(scene, **V1)
     outcome = await scene.fetch(None, GOOD, config=scene.config(hash_config=checksum(GOOD)))
@@ -247,6 +286,22 @@ async def test_a_hash_that_the_bytes_do_not_match_asks_the_server(scene: Scene) 
     config = scene.config(hash_config=checksum(EVIL))
     outcome = await scene.fetch(parts(EVIL, **V2), GOOD, EVIL, config=config)
     outcome.completed(EVIL, requests=2)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [answer("503 Busy"), answer("404 Gone"), page(b"<p>sign in")],
+    ids=["503", "404", "page"],
+)
+async def test_a_hash_that_the_bytes_do_not_match_costs_none_before_a_reply(
+    scene: Scene, reply: Behaviour
+) -> None:
+    """The hash may be mistyped."""
+    await all_there(scene, **V1)
+    outcome = await scene.fetch(reply, GOOD, config=scene.config(hash_config=checksum(EVIL)))
+    assert outcome.status is DownloadStatus.FAILED
+    assert scene.part.read_bytes() == GOOD
+    (await scene.fetch(parts(GOOD, **V1), GOOD)).completed(GOOD)
 
 
 async def test_a_hash_that_is_wrong_all_the_same_fails_once(scene: Scene) -> None:
@@ -361,6 +416,37 @@ async def test_verified_speaks_of_what_is_on_the_disk(scene: Scene, until: Until
         outcome.completed(GOOD)
     else:
         outcome.failed("hash mismatch")
+
+
+@pytest.mark.parametrize("strategy", ["overwrite", "rename"])
+async def test_what_is_written_into_a_small_file_after_its_check_is_noticed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """It was checked in memory, and meets the disk for its commit."""
+    small, real_sync, real_create = GOOD[:100_000], os.fsync, committing.create_whole
+
+    def scribbling(descriptor: int) -> None:
+        if scene.part.exists() and os.path.samestat(os.fstat(descriptor), scene.part.stat()):
+            scribble(scene.part)
+        real_sync(descriptor)
+
+    def too_late(*args: Any, **wishes: Any) -> bool:
+        scene.final.write_bytes(b"quicker")
+        return real_create(*args, **wishes)
+
+    monkeypatch.setattr(os, "fsync", scribbling)
+    if strategy == "overwrite":
+        scene.final.write_bytes(b"quicker")
+    else:
+        monkeypatch.setattr(committing, "create_whole", too_late)
+    scene.server.on(scene.path, parts(small, **V1))
+    config = scene.config(hash_config=checksum(small), file_exists_strategy=strategy)
+    manager, _ = await fetch(scene.folder, [config])
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    info = manager.get_download_info(config.id)
+    assert info is not None and "after its check" in (info.error or "")
+    assert scene.final.read_bytes() == b"quicker"
+    assert not (scene.folder / "file (1).bin").exists()
 
 
 @pytest.mark.parametrize("name", ["hash", "pieces"])
