@@ -36,6 +36,11 @@ _WORTH_TIMES = 4
 """Where connections begin soon, a shorter rest is worth one: so many times what one took to begin,
 but no less than `_WORTH_AT_LEAST` seconds."""
 
+_SCANTY_BYTES = 4 << 10
+_MAX_SCANTY_REPLIES = 16
+"""After as many replies in a row that each brought less than `_SCANTY_BYTES` of what was asked for,
+the attempt fails, and the next one waits: nobody is asked thousands of times for one file."""
+
 
 class Crew:
     """Works on the segments of one file with as many connections as help."""
@@ -51,6 +56,7 @@ class Crew:
         self._ranges_work: bool | None = None  # None: not tried yet
         self._last_error: Exception | None = None
         self._idle: Connection | None = None  # counted, and not in use
+        self._scanty_replies = 0  # in a row
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._had = segments.received
@@ -141,6 +147,21 @@ class Crew:
             raise IncompleteError(segment.written, end)
         if end is None:
             segment.end = segment.written
+        self._check_yield(segment)
+
+    def _check_yield(self, segment: Segment) -> None:
+        """Take note of a reply that ended before its segment did, as RFC 9110 15.3.7 allows.
+
+        Raises:
+            IncompleteError: there were too many that brought next to nothing.
+        """
+        is_scanty = segment.written - segment.began_with < _SCANTY_BYTES
+        if segment.is_complete or not is_scanty:
+            self._scanty_replies = 0
+            return
+        self._scanty_replies += 1
+        if self._scanty_replies >= _MAX_SCANTY_REPLIES:
+            raise IncompleteError(segment.written, segment.end or 0)
 
     async def _join(self, segment: Segment, source: Source, counted: Connection | None) -> None:
         """Fetch a segment over a connection of its own, or over one that is `counted` already."""

@@ -9,6 +9,7 @@ from time import time
 
 import pytest
 
+from tests.core.engine import quick_retries
 from tests.faults.oracle import Scene
 from tests.servers.misbehaving import Exchange, body_of
 from tests.servers.scenarios import (
@@ -182,6 +183,13 @@ async def test_r16_each_short_part_is_progress_and_no_failure(scene: Scene) -> N
     short = parts(OLD, at_most=5_000, **V1)
     outcome = await scene.resume(OLD, CUT, short, headers=V1)
     outcome.completed(OLD, requests=1 + (SMALL - CUT) // 5_000)
+
+
+async def test_r16_parts_of_one_byte_are_not_asked_for_without_end(scene: Scene) -> None:
+    """The attempt ends after a few, so that the next one waits as after any other failure."""
+    scanty, scene.next_run = parts(OLD, at_most=1, **V1), True
+    outcome = await scene.resume(OLD, CUT, scanty, headers=V1, retry_handler=quick_retries(0))
+    outcome.failed(requests=1 + 16)
 
 
 @sizes
