@@ -204,11 +204,16 @@ async def test_a_server_that_allows_two_connections(
 ) -> None:
     monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # the other requests are refusals
     slow = Trickle()
-    busy = 0
+    busy = refused = 0
 
     async def limited(exchange: Exchange) -> None:
-        nonlocal busy
-        if busy >= 2:
+        nonlocal busy, refused
+        for _ in range(20):  # the end of a reply is seen before the request that follows it
+            if busy < 2:
+                break
+            await asyncio.sleep(0.005)
+        else:
+            refused += 1
             if refusal == "reset":
                 await exchange.reset()
             elif refusal == "close":
@@ -225,7 +230,7 @@ async def test_a_server_that_allows_two_connections(
     config = FileConfig(url=server.on("/f", limited))
     async with DownloadManager(download_dir=tmp_path, connections=6) as manager:
         await manager.add([config])
-        await until(lambda: len(server.requests) >= 3)
+        await until(lambda: refused)
         slow.go_on.set()
         await manager.wait_until_complete(timeout=20)
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
