@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import Forked, can_fork, fork_server
 from tests.shared_key import share_key
 
 STRACE = shutil.which("strace")
@@ -88,12 +89,10 @@ class Ended:
         return sum(words in line for line in self.err.splitlines()) == 1
 
 
-def strace(*options: str, log: Path = Path(os.devnull), signals: bool = False) -> tuple[str, ...]:
-    """What to put before a program to trace it and its threads; `signals`: to inject some."""
+def strace(*options: str, log: Path = Path(os.devnull)) -> tuple[str, ...]:
+    """Return the command that traces a program and its threads; add `-p` or the program."""
     assert STRACE is not None
-    # The filter lets all calls but those asked for run at full speed. With it no signal comes.
-    how = () if signals else ("--seccomp-bpf",)
-    return (STRACE, "-f", *how, "-qq", "-o", str(log), *options)
+    return (STRACE, "-f", "--quiet=exit", "-o", str(log), *options)
 
 
 @dataclass(frozen=True)
@@ -127,9 +126,12 @@ class Home:
 
     async def start(
         self, program: str, *arguments: object, before: tuple[str, ...] = (), **options: Any
-    ) -> asyncio.subprocess.Process:
-        """Start a Python program given as text."""
+    ) -> asyncio.subprocess.Process | Forked:
+        """Start a Python program given as text: forked, or with `options` a Python of its own."""
         share_key(self.path / "state")
+        if can_fork and not options:
+            words = [str(argument) for argument in arguments]
+            return await fork_server().start(program, words, self.environment, strace=before)
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         streams = {"stdin": nothing, "stdout": pipe, "stderr": pipe}
         return await asyncio.create_subprocess_exec(
@@ -146,14 +148,15 @@ class Home:
         within: Callable[[], None] | None = None,
     ) -> Ended:
         """Run it to its end; `within` is called in the process before it begins."""
-        return await ended(await self.start(program, *arguments, before=before, preexec_fn=within))
+        options = {} if within is None else {"preexec_fn": within}
+        return await ended(await self.start(program, *arguments, before=before, **options))
 
     async def rheo(self, *arguments: object, **options: Any) -> Ended:
         """Run `rheo` with these arguments."""
         return await self.run(COMMAND, *arguments, **options)
 
 
-async def ended(process: asyncio.subprocess.Process) -> Ended:
+async def ended(process: asyncio.subprocess.Process | Forked) -> Ended:
     """Wait for the end of a program, which is never a traceback."""
     try:
         out, err = await asyncio.wait_for(process.communicate(), LIMIT)

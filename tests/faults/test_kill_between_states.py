@@ -31,7 +31,7 @@ async def test_l07_killed_where_the_state_is_replaced(
     killed = 0
     for number in range(1, 6):
         kill = (*watched, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}")
-        result = await home.rheo(*line, before=strace(*kill, signals=True))
+        result = await home.rheo(*line, before=strace(*kill))
         killed += result.code not in (0, 4)
         result = await home.rheo(*line)
         assert result.code == 0, (number, result, names_in(folder))

@@ -140,7 +140,15 @@ async def test_l20_nobody_reads_any_more(
     """`rheo download --json URL | head`: what was asked for is downloaded all the same."""
     tap = Tap(BODY, FIRST, **V1)
     urls = [server.on("/file.bin", tap), server.on("/other.bin", serving(b"data"))]
-    process = await home.start(COMMAND, "download", *urls, "-o", tmp_path / "files", "--json")
+    process = await home.start(
+        COMMAND,
+        "download",
+        *urls,
+        "-o",
+        tmp_path / "files",
+        "--json",
+        stdin=asyncio.subprocess.DEVNULL,
+    )
     assert process.stdout is not None
     async with asyncio.timeout(LIMIT):
         while json.loads(await process.stdout.readline())["event_type"] != "download.started":
