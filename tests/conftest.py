@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,42 @@ from tests.servers.misbehaving import MisbehavingServer
 
 settings.register_profile("untimed", deadline=None)  # the machine may be busy with other things
 settings.load_profile("untimed")
+
+
+LONG = (
+    "test_state_machine.py",
+    "test_benchmarks.py",
+    "test_hostile.py",
+    "test_queue_survives.py",
+    "test_many_files.py",
+    "test_canaries.py",
+    "test_listed_canaries.py",
+    "test_kill_random.py",
+    "test_power_loss.py",
+    "test_disk_room.py",
+    "test_small_engine.py",
+)
+"""Files whose tests take seconds each: the last test of a run should be a short one."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run two tests for each core: most wait for a server, a delay or a program."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first in the portion of each worker.
+
+    With `--dist=worksteal` a worker begins with an equal portion of the list, in order, and takes
+    from the ends of the others when it has none left.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.path.name in LONG]
+    short = [item for item in items if item.path.name not in LONG]
+    items.clear()
+    for worker in range(workers):
+        begin, end = (len(short) * turn // workers for turn in (worker, worker + 1))
+        items += [*long[worker::workers], *short[begin:end]]
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,16 @@ import shutil
 from collections import Counter
 from fractions import Fraction
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
@@ -23,6 +30,14 @@ from tests.servers.misbehaving import MisbehavingServer
 
 S = DownloadStatus
 EXAMPLES = int(os.environ.get("RHEO_TEST_EXAMPLES", "0"))
+SHARDS = 4  # processes that may share the work
+SETTINGS = settings(
+    max_examples=(EXAMPLES or 100) // SHARDS,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=not EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 paths = st.sampled_from(sorted(BODIES))
 priorities = st.integers(1, 3)
 VERBS = ["pause", "resume", "cancel", "retry", "remove", "restore"]
@@ -221,22 +236,12 @@ def settled_facts(row: DownloadSnapshot) -> tuple[object, ...]:
     return row.id, row.name, row.status, row.reason, row.order, row.attempt, row.destination
 
 
-class TestEngineAgainstAModel(EngineAgainstAModel.TestCase):  # type: ignore[name-defined]
-    settings = settings(
-        max_examples=EXAMPLES or 100,
-        stateful_step_count=40,
-        deadline=None,
-        derandomize=not EXAMPLES,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        machine = EngineAgainstAModel
-        machine.runner, machine.server = asyncio.Runner(), MisbehavingServer()
-        machine.runner.run(machine.server.__aenter__())
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        EngineAgainstAModel.runner.run(EngineAgainstAModel.server.__aexit__())
-        EngineAgainstAModel.runner.close()
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_the_engine_does_what_the_model_does(shard: int) -> None:
+    # Hypothesis derives the fixed sequences from the name of the class.
+    machine = type(f"Shard{shard}", (EngineAgainstAModel,), {})
+    with asyncio.Runner() as runner:
+        machine.runner, machine.server = runner, MisbehavingServer()
+        runner.run(machine.server.__aenter__())
+        run_state_machine_as_test(machine, settings=SETTINGS)
+        runner.run(machine.server.__aexit__())
