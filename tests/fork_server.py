@@ -11,6 +11,7 @@ Where a program must start with limits of its own (`preexec_fn`) or under covera
 import asyncio
 import atexit
 import functools
+import gc
 import json
 import os
 import signal
@@ -21,12 +22,12 @@ import tempfile
 import types
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-_MAX_DESCRIPTORS = 6  # request, gate, status, and the three standard streams
+_DESCRIPTORS = 6  # request, gate, standard input, status, standard output, standard error
 
 
 @dataclass
@@ -34,14 +35,14 @@ class Forked:
     """A program that runs; a part of `asyncio.subprocess.Process`."""
 
     pid: int
+    stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader
     _status: asyncio.StreamReader
-    _transports: Sequence[asyncio.ReadTransport]
+    transports: Sequence[asyncio.ReadTransport]  # status, standard output, standard error
     _gate: int | None  # closed to let the program begin
     _tracer: asyncio.subprocess.Process | None = None
     returncode: int | None = None
-    _ending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def attach(self, *strace: str) -> None:
         """Put the program under this strace command, before its first line."""
@@ -59,19 +60,24 @@ class Forked:
             self._gate = None
 
     async def wait(self) -> int:
-        """Return its exit code, or the negative number of the signal that killed it."""
-        async with self._ending:
-            if self.returncode is None:
-                self.returncode = int(await self._status.readline())
-                if self._tracer is not None:
-                    await self._tracer.communicate()  # its log is complete now
+        """Return its exit code, or the negative number of the signal that killed it.
+
+        After that nothing can be read from it.
+        """
+        if self.returncode is None:
+            self.returncode = int(await self._status.readline())
+            if self._tracer is not None:
+                await self._tracer.communicate()  # its log is complete now
+        for transport in (self.stdin.transport, *self.transports):
+            transport.close()
         return self.returncode
 
-    async def communicate(self) -> tuple[bytes, bytes]:
-        """Return what it wrote to both streams until its end."""
-        out, err, _ = await asyncio.gather(self.stdout.read(), self.stderr.read(), self.wait())
-        for transport in self._transports:
-            transport.close()
+    async def communicate(self, text: bytes = b"") -> tuple[bytes, bytes]:
+        """Send this to its standard input; return what it wrote until its end."""
+        self.stdin.write(text)
+        self.stdin.close()
+        out, err = await asyncio.gather(self.stdout.read(), self.stderr.read())
+        await self.wait()
         return out, err
 
     def send_signal(self, number: int) -> None:
@@ -95,6 +101,7 @@ class ForkServer:
                 [sys.executable, "-m", "tests.fork_server", str(other.fileno())],
                 pass_fds=[other.fileno()],
                 cwd=ROOT,
+                stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl+C ends the tests, and with them the socket
             )
         atexit.register(self._close)
@@ -111,28 +118,34 @@ class ForkServer:
         *,
         strace: Sequence[str] = (),
     ) -> Forked:
-        """Start a Python program given as text; its standard input is empty."""
-        pipes = {name: os.pipe() for name in ("gate", "status", "stdout", "stderr")}
-        gate, (status, stdout, stderr) = pipes["gate"][1], [pipes[n][0] for n in _READ]
-        with tempfile.TemporaryFile() as request, open(os.devnull, "rb") as nothing:
+        """Start a Python program given as text."""
+        pipes = [os.pipe() for _ in range(5)]  # gate, standard input; status, output, errors
+        theirs = [reading for reading, _ in pipes[:2]] + [writing for _, writing in pipes[2:]]
+        gate, stdin = (writing for _, writing in pipes[:2])
+        with tempfile.TemporaryFile() as request:
             text = {"program": program, "arguments": arguments, "environment": dict(environment)}
             request.write(json.dumps(text).encode())
             request.seek(0)
-            theirs = [pipes["gate"][0], *(pipes[name][1] for name in _READ)]
-            given = [request.fileno(), theirs[0], theirs[1], nothing.fileno(), *theirs[2:]]
-            socket.send_fds(self._socket, [b"fork"], given)
+            socket.send_fds(self._socket, [b"fork"], [request.fileno(), *theirs])
         for descriptor in theirs:
             os.close(descriptor)
-        opened = [await _reader(descriptor) for descriptor in (stdout, stderr, status)]
-        readers, transports = zip(*opened, strict=True)
-        forked = Forked(int(await readers[2].readline()), *readers, transports, gate)
+        opened = [await _reader(descriptor) for descriptor, _ in pipes[2:]]
+        (status, stdout, stderr), transports = zip(*opened, strict=True)
+        pid = int(await status.readline())
+        forked = Forked(pid, await _writer(stdin), stdout, stderr, status, transports, gate)
         if strace:
             await forked.attach(*strace)
         forked.begin()
         return forked
 
 
-_READ = ("status", "stdout", "stderr")
+def stop_reading(process: Forked | asyncio.subprocess.Process, stream: int) -> None:
+    """Close our end of standard output (1) or standard error (2)."""
+    if isinstance(process, Forked):
+        process.transports[stream].close()
+    else:
+        process._transport.get_pipe_transport(stream).close()  # type: ignore[attr-defined]
+
 
 can_fork = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
 """Elsewhere each program starts a Python; coverage counts what it sees from the start."""
@@ -152,11 +165,19 @@ async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTr
     return reader, transport
 
 
+async def _writer(descriptor: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.streams.FlowControlMixin(loop), os.fdopen(descriptor, "wb")
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
 def serve(connection: socket.socket) -> dict[str, Any]:
     """Fork for each request until the tests close their end; return one only in a fork."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the watchers
     while True:
-        message, descriptors, _, _ = socket.recv_fds(connection, 16, _MAX_DESCRIPTORS)
+        message, descriptors, _, _ = socket.recv_fds(connection, 16, _DESCRIPTORS)
         if not message:
             os._exit(0)
         if os.fork() == 0:
@@ -169,10 +190,10 @@ def serve(connection: socket.socket) -> dict[str, Any]:
 
 def _fork_and_watch(descriptors: list[int]) -> dict[str, Any]:
     """Report the child's number and how it ended; return in the child alone, when it may begin."""
-    request, gate, status, *streams = descriptors
+    request, gate, stdin, status, *streams = descriptors
     child = os.fork()
     if child:
-        for descriptor in (request, gate, *streams):
+        for descriptor in (request, gate, stdin, *streams):
             os.close(descriptor)
         os.write(status, f"{child}\n".encode())
         _, how = os.waitpid(child, 0)
@@ -180,10 +201,10 @@ def _fork_and_watch(descriptors: list[int]) -> dict[str, Any]:
             os.write(status, f"{os.waitstatus_to_exitcode(how)}\n".encode())
         os._exit(0)
     os.close(status)
-    for number, stream in enumerate(streams):
+    for number, stream in enumerate((stdin, *streams)):
         os.dup2(stream, number)
         os.close(stream)
-    with open(request, "rb") as text:
+    with os.fdopen(request, "rb") as text:
         asked: dict[str, Any] = json.load(text)
     os.read(gate, 1)  # nothing ever comes: it is closed
     os.close(gate)
@@ -195,8 +216,6 @@ def main() -> types.CodeType:
     import rheo_core.cli.main
     import rheo_core.downloads.manager
     import rheo_core.engine  # noqa: F401
-
-    import gc
 
     gc.freeze()
     asked = serve(socket.socket(fileno=int(sys.argv[1])))

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-_COMMAND = (sys.executable, "-c", "from rheo_core.cli.main import app; app(prog_name='rheo')")
+from tests.fork_server import Forked, can_fork, fork_server
+
+_PROGRAM = "from rheo_core.cli.main import app; app(prog_name='rheo')"
+_COMMAND = (sys.executable, "-c", _PROGRAM)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+Start = Callable[..., Awaitable[asyncio.subprocess.Process | Forked]]
 Run = Callable[..., Awaitable[Finished]]
 
 
@@ -53,7 +56,10 @@ def command() -> tuple[str, ...]:
 def start(environment: dict[str, str], command: tuple[str, ...]) -> Start:
     """Starts `rheo` with these arguments."""
 
-    async def start(*arguments: object, **options: object) -> asyncio.subprocess.Process:
+    async def start(*arguments: object, **options: object) -> asyncio.subprocess.Process | Forked:
+        if can_fork and not options and command == _COMMAND:
+            words = [str(argument) for argument in arguments]
+            return await fork_server().start(_PROGRAM, words, environment)
         return await asyncio.create_subprocess_exec(
             *command,
             *map(str, arguments),

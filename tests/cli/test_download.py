@@ -18,6 +18,7 @@ import pytest
 
 from rheo_core.events import DownloadEventType
 from rheo_tui.demo import MB, DemoFile, DemoServer
+from tests.fork_server import stop_reading
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Run = Callable[..., Awaitable[Any]]
@@ -215,7 +216,7 @@ async def test_interrupted_and_resumed(
 async def test_reader_of_json_goes_away(server: DemoServer, start: Start, folder: Path) -> None:
     process = await start("download", server.url(SLOW.path), "-o", folder, "--json")
     await until_progress(process)
-    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    stop_reading(process, 1)
     assert process.stderr is not None
     async with asyncio.timeout(30):
         err = await process.stderr.read()

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from itertools import product
 
 import pytest
 
@@ -96,8 +97,17 @@ async def run_for(clock: Clock, seconds: float, *connections: Connection) -> int
     return sum(one.received for one in connections) - before
 
 
-@pytest.mark.parametrize("rate", [10_000, 500_000, 2_000_000, 50_000_000, 1_000_000_000])
-@pytest.mark.parametrize("chunk", [16 << 10, 256 << 10, 4 << 20])
+RATES = [10_000, 500_000, 2_000_000, 50_000_000, 1_000_000_000]
+CHUNKS = [16 << 10, 256 << 10, 4 << 20]
+
+
+@pytest.mark.parametrize(
+    ("rate", "chunk"),
+    [
+        pytest.param(rate, chunk, marks=[pytest.mark.long] if rate // chunk > 10_000 else [])
+        for rate, chunk in product(RATES, CHUNKS)
+    ],
+)
 @pytest.mark.parametrize("count", [1, 4, 16])
 async def test_exact_within_3_percent_over_10_seconds(
     clock: Clock, rate: int, chunk: int, count: int

@@ -17,6 +17,7 @@ import pytest
 from tests.core.engine import names_in, serving
 from tests.faults.disk import check_kept
 from tests.faults.program import COMMAND, LIMIT, Home, ended
+from tests.fork_server import stop_reading
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
 
@@ -140,21 +141,13 @@ async def test_l20_nobody_reads_any_more(
     """`rheo download --json URL | head`: what was asked for is downloaded all the same."""
     tap = Tap(BODY, FIRST, **V1)
     urls = [server.on("/file.bin", tap), server.on("/other.bin", serving(b"data"))]
-    process = await home.start(
-        COMMAND,
-        "download",
-        *urls,
-        "-o",
-        tmp_path / "files",
-        "--json",
-        stdin=asyncio.subprocess.DEVNULL,
-    )
+    process = await home.start(COMMAND, "download", *urls, "-o", tmp_path / "files", "--json")
     assert process.stdout is not None
     async with asyncio.timeout(LIMIT):
         while json.loads(await process.stdout.readline())["event_type"] != "download.started":
             continue
         for stream in streams:
-            process._transport.get_pipe_transport(stream).close()  # type: ignore[attr-defined]
+            stop_reading(process, stream)
         tap.opened.set()
         assert await process.wait() == 0
     assert (tmp_path / "files" / "file.bin").read_bytes() == BODY

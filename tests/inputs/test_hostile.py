@@ -171,17 +171,21 @@ print(count)
 """
 
 
+LINE = f"https://example.org/{'folder/' * 10}file-{{:09}}.iso"
+
+
 @pytest.mark.parametrize(
     ("line", "count", "limit"),
     [
-        (f"https://example.org/{'folder/' * 10}file-{{:09}}.iso", 1_000_000, 160 << 20),
-        ('{{"url": "https://example.org/{}", "filename": "{}"}}', 100_000, 48 << 20),
-        ("curl 'https://example.org/{}' -H 'Cookie: a=b'", 50_000, 48 << 20),
+        pytest.param(LINE, 1_000_000, 160 << 20, id="million", marks=pytest.mark.long),
+        pytest.param(LINE, 200_000, 64 << 20, id="urls"),
+        pytest.param(
+            '{{"url": "https://example.org/{}", "filename": "{}"}}', 100_000, 48 << 20, id="json"
+        ),
+        pytest.param("curl 'https://example.org/{}' -H 'Cookie: a=b'", 50_000, 48 << 20, id="curl"),
     ],
 )
-def test_a_million_lines_in_bounded_memory(
-    line: str, count: int, limit: int, tmp_path: Path
-) -> None:
+def test_many_lines_in_bounded_memory(line: str, count: int, limit: int, tmp_path: Path) -> None:
     """What is remembered are hashes; the interpreter takes 20 MB of the limit, 1 MB is 1 << 20."""
     path = tmp_path / "list.txt"
     with path.open("w") as file:

@@ -308,18 +308,23 @@ def test_what_is_wrong_with_mirrors_is_told() -> None:
 # Patterns: few bytes, much memory
 
 
+PATTERNS = {
+    "lines": "\n".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
+    "words": " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
+    "curl": "curl " + " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
+    "prose": "see http://h/[1-60000] and http://h/a[1-60000] here",
+    "many": "\n".join(f"http://h/{number}/[1-9]/{{a,b}}/[1-999]" for number in range(100)),
+    "long": f"http://h/{'x' * 5000}[1-99999]",
+    "headers": "curl " + f"-H 'A: {'x' * 900}' " * 5 + "http://h/[1-99999]",
+}
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "\n".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
-        " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
-        "curl " + " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
-        "see http://h/[1-60000] and http://h/a[1-60000] here",
-        "\n".join(f"http://h/{number}/[1-9]/{{a,b}}/[1-999]" for number in range(100)),
-        f"http://h/{'x' * 5000}[1-99999]",
-        "curl " + f"-H 'A: {'x' * 900}' " * 5 + "http://h/[1-99999]",
+        pytest.param(text, id=name, marks=[] if name in ("lines", "long") else [pytest.mark.long])
+        for name, text in PATTERNS.items()
     ],
-    ids=["lines", "words", "curl", "prose", "many", "long", "headers"],
 )
 def test_patterns_of_a_text_share_one_budget(text: str) -> None:
     tracemalloc.start()
