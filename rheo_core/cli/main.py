@@ -1,5 +1,8 @@
 """The Typer application behind the `rheo` command."""
 
+import atexit
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -21,6 +24,18 @@ app = typer.Typer(
 )
 
 
+def _give_up_unread_output() -> None:
+    """Drop what a reader that went away left unread.
+
+    The interpreter would flush it once more at its end, and exit with 120 in place of our status.
+    """
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed before the start
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rheo {__version__}")
@@ -39,6 +54,7 @@ def main(
     ] = False,
 ) -> None:
     """Options of every command."""
+    atexit.register(_give_up_unread_output)
     context.obj = CommonOptions(download_dir, workers, verbose)
 
 

@@ -98,7 +98,7 @@ def _timeout(error: Exception, host: str, timeouts: aiohttp.ClientTimeout) -> Do
 def _os_problem(error: aiohttp.ClientOSError) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, ssl.SSLError):
-        return f"TLS handshake failed ({_said(cause.reason or cause)})".lower()
+        return f"TLS handshake failed ({_said(cause.reason or cause).lower()})"
     if isinstance(cause, ConnectionRefusedError):
         return "connection refused"
     if isinstance(cause, ConnectionResetError):

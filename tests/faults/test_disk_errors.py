@@ -4,8 +4,6 @@ Of all the places a sample is tried; with RHEO_TEST_ERRORS=9999 in the environme
 """
 
 import os
-import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
@@ -25,6 +23,7 @@ from tests.faults.program import (
     needs_strace,
     strace,
 )
+from tests.faults.test_kill import Step, steps_in
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import paced
 
@@ -33,18 +32,6 @@ TRIES = int(os.environ.get("RHEO_TEST_ERRORS", "4"))
 CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
 ERRORS = ("EIO", "ENOSPC")
 OURS = {"file.bin", "file.bin.part", "file.bin.part.state"}
-
-Step = tuple[str, int]
-"""A system call, and which one of its kind in its thread."""
-
-
-def steps_in(log: Path) -> list[Step]:
-    """Every call of a whole run; strace counts by thread, and so the busiest one has them all."""
-    calls = re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE)
-    most: dict[str, int] = {}
-    for (_, call), count in Counter(calls).items():
-        most[call] = max(count, most.get(call, 0))
-    return [(call, number) for call in sorted(most) for number in range(1, most[call] + 1)]
 
 
 def sample(steps: Iterable[Step]) -> list[tuple[Step, str]]:

@@ -1,6 +1,7 @@
 """L07: killed at a write-like system call, in turn; then started again until done."""
 
 import os
+import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -30,10 +31,29 @@ KILLS = int(os.environ.get("RHEO_TEST_KILLS", "24"))
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
-def count_calls(log: Path) -> int:
-    """How many of the calls the busiest thread of a whole run makes: strace counts by thread."""
-    lines = (line for line in log.read_text().splitlines() if "resumed>" not in line)
-    return max(Counter(line.split()[0] for line in lines).values())
+Step = tuple[str, int]
+"""A system call, and which one of its kind in its thread."""
+
+
+def steps_in(log: Path) -> list[Step]:
+    """Every call of a whole run; strace counts by thread, and the busiest one has them all."""
+    calls = re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE)
+    most: dict[str, int] = {}
+    for (_, call), count in Counter(calls).items():
+        most[call] = max(count, most.get(call, 0))
+    return [(call, number) for call in sorted(most) for number in range(1, most[call] + 1)]
+
+
+def some_steps(log: Path, count: int) -> list[Step]:
+    """So many calls of a whole run, evenly spread."""
+    steps = steps_in(log)
+    return [steps[at] for at in sorted({index * len(steps) // count for index in range(count)})]
+
+
+def kill_at(step: Step) -> tuple[str, ...]:
+    """Return the command that kills a program at this call."""
+    call, number = step
+    return strace("-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}")
 
 
 def kept_in(folder: Path) -> tuple[WrittenRange, ...]:
@@ -63,22 +83,20 @@ async def test_l07_killed_at_every_step(
     log = tmp_path / "log"
     whole = await run(tmp_path / "count" / "files", *strace("-e", f"trace={CALLS}", log=log))
     assert whole.code == 0, whole.err
-    calls, killed = count_calls(log), 0
-    steps = sorted({1 + index * calls * 2 // KILLS for index in range(KILLS // 2)})
-    for step in (step for step in steps if step <= calls):
-        folder = tmp_path / str(step) / "files"
-        inject = ("-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=KILL:when={step}")
-        result = await run(folder, *strace(*inject))
+    killed, steps = 0, some_steps(log, KILLS // 2)
+    for step in steps:
+        folder = tmp_path / "-".join(map(str, step)) / "files"
+        result = await run(folder, *kill_at(step))
         assert result.code in (0, *KILLED), result
         killed += result.code != 0
         final = folder / "file.bin"
         if final.exists():
-            assert final.read_bytes() == BODY, f"a wrong file after a kill at call {step}"
+            assert final.read_bytes() == BODY, f"a wrong file after a kill at {step}"
         kept, before = kept_in(folder), len(server.requests)
         result = await run(folder)
-        assert result.code == 0, f"not done after a kill at call {step}: {result}"
-        assert final.read_bytes() == BODY, f"wrong bytes after a kill at call {step}"
-        assert names_in(folder) == ["file.bin"], f"orphans after a kill at call {step}"
+        assert result.code == 0, f"not done after a kill at {step}: {result}"
+        assert final.read_bytes() == BODY, f"wrong bytes after a kill at {step}"
+        assert names_in(folder) == ["file.bin"], f"orphans after a kill at {step}"
         again = [r for r in server.requests[before:] if is_fetched_again(r, kept)]
-        assert not again, f"fetched again after a kill at call {step}"
+        assert not again, f"fetched again after a kill at {step}"
     assert killed > len(steps) // 4  # checkpoints go by the clock: not every run has as many calls

@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.engine import names_in, sha256
 from tests.faults.program import COMMAND, HASTE, ONE_THREAD, Ended, Home, needs_strace, strace
-from tests.faults.test_kill import CALLS, KILLED, count_calls
+from tests.faults.test_kill import CALLS, KILLED, kill_at, some_steps
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import damaged, paced
 
@@ -50,19 +50,17 @@ async def test_killed_at_every_step_of_a_repair(
     log = tmp_path / "log"
     whole = await run(tmp_path / "count", *strace("-e", f"trace={CALLS}", log=log))
     assert whole.code == 0 and "repairing" in whole.err, whole
-    calls, killed = count_calls(log), 0
-    steps = sorted({1 + index * calls * 3 // KILLS for index in range(KILLS // 3)})
-    for step in (step for step in steps if step <= calls):
-        folder = tmp_path / str(step)
-        inject = ("-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=KILL:when={step}")
-        result = await run(folder, *strace(*inject))
+    killed, steps = 0, some_steps(log, KILLS // 3)
+    for step in steps:
+        folder = tmp_path / "-".join(map(str, step))
+        result = await run(folder, *kill_at(step))
         assert result.code in (0, *KILLED), result
         killed += result.code != 0
         final = folder / "file.bin"
         if final.exists():
-            assert sha256(final.read_bytes()) == sha256(BODY), f"wrong after a kill at call {step}"
+            assert sha256(final.read_bytes()) == sha256(BODY), f"wrong after a kill at {step}"
         result = await run(folder)
-        assert result.code == 0, f"not done after a kill at call {step}: {result}"
-        assert sha256(final.read_bytes()) == sha256(BODY), f"wrong after a kill at call {step}"
-        assert names_in(folder) == ["file.bin"], f"orphans after a kill at call {step}"
+        assert result.code == 0, f"not done after a kill at {step}: {result}"
+        assert sha256(final.read_bytes()) == sha256(BODY), f"wrong after a kill at {step}"
+        assert names_in(folder) == ["file.bin"], f"orphans after a kill at {step}"
     assert killed > len(steps) // 4

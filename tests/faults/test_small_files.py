@@ -19,8 +19,8 @@ from tests.faults.program import (
     needs_strace,
     strace,
 )
-from tests.faults.test_disk_errors import finish, sample, steps_in
-from tests.faults.test_kill import KILLED, count_calls
+from tests.faults.test_disk_errors import finish, sample
+from tests.faults.test_kill import KILLED, kill_at, some_steps, steps_in
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
 CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
@@ -74,12 +74,10 @@ async def test_l07_killed_at_every_step(
     whole = await case.run(tmp_path / "count" / "files", strace("-e", f"trace={CALLS}", log=log))
     assert whole.code == 0, whole.err
     assert "linkat(" in log.read_text() and ".part" not in log.read_text()
-    calls, killed, tries = count_calls(log), 0, max(KILLS // 4, 1)
-    steps = sorted({1 + index * calls // tries for index in range(tries)})
+    killed, steps = 0, some_steps(log, max(KILLS // 4, 1))
     for step in steps:
-        where, folder = f"a kill at call {step}", tmp_path / str(step) / "files"
-        inject = ("-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=KILL:when={step}")
-        result = await case.run(folder, strace(*inject))
+        where, folder = f"a kill at {step}", tmp_path / "-".join(map(str, step)) / "files"
+        result = await case.run(folder, kill_at(step))
         assert result.code in (0, *KILLED), (where, result)
         killed += result.code != 0
         there = case.whole_in(folder, where)
