@@ -71,6 +71,8 @@ from .state import STATE_MARK, Key, PartState, StateFile, encode_state
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
+_BEGINNING_BYTES = 512
+"""Enough to see which kind of file it is."""
 _MOST_HELD = 256 << 10
 """Bytes of a file that may wait in memory for the end of the transfer."""
 _ROOM_FOR_STATE = 64 << 10
@@ -278,6 +280,10 @@ class PartFile:
         """Take note of bytes that are in the file now."""
         if self._running is not None:
             self._running.feed(offset, data)
+
+    def beginning(self) -> bytes:
+        """Return the first bytes of an open file."""
+        return os.pread(self.descriptor, _BEGINNING_BYTES, 0) if self.is_open else b""
 
     def expect(
         self,
