@@ -15,7 +15,7 @@ from rheo_core.domain.text import printable, redact, redact_url
 
 from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
-from .shell_words import read_words
+from .shell_words import read_commands
 
 _FORM = "curl command"
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
@@ -45,18 +45,22 @@ def begins(text: str) -> bool:
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
-    """The downloads of one command. Nothing of its headers is in their texts."""
-    first = lines.number + 1
+    """The downloads of the commands of a line. Nothing of their headers is in their texts."""
+    line = lines.number + 1
     try:
-        words, has_more = read_words(lines)
+        for words, has_more in read_commands(lines, lambda text, at: bool(_CURL.match(text, at))):
+            for request in _requests(words, has_more=has_more):
+                yield from _downloads(line, request)
+            line = lines.number
     except ValueError as error:
-        yield Found(first, _FORM, problem=str(error), form=_FORM)
-        return
-    while words and not _CURL.fullmatch(words[0]):  # a prompt
-        del words[0]
+        yield Found(line, _FORM, problem=str(error), form=_FORM)
+
+
+def _requests(words: list[str], *, has_more: bool) -> list[_Request]:
     request = _Request()
     requests = [request]
-    values = iter(words[1:])
+    values = iter(words)
+    next((word for word in values if _CURL.fullmatch(word)), "")  # behind a prompt
     for word in values:
         if word in ("--next", "-:"):
             request = _Request()
@@ -68,8 +72,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
             request.urls.append(word)
     if has_more:
         request.ignored.append("what follows the command")
-    for request in requests:
-        yield from _downloads(first, request)
+    return requests
 
 
 def _options(word: str, values: Iterator[str]) -> Iterator[tuple[str, str]]:
@@ -174,8 +177,9 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
         if not request.urls:
             raise ValueError("the curl command has no URL")
         headers = tuple(_with_user(request))
+        folder = _folder(request.folder)
     except ValueError as error:
-        yield found._replace(problem=str(error))
+        yield found._replace(problem=problem_of(error))
         return
     for url, output in zip_longest(request.urls, request.outputs[: len(request.urls)]):
         problem = request.problem
@@ -185,12 +189,13 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
             url = f"http://{url}"  # as curl guesses
         found = found._replace(text=f"curl {redact_url(url)}", problem=problem)
         try:
-            place = _place(output, request.folder)
+            place = _place(output, folder)
         except ValueError as error:
             yield found._replace(problem=found.problem or problem_of(error))
             continue
         outside = Outside(url, headers=headers or None, wishes=request.wishes or None, **place)
         yield found._replace(outside=outside, may_be_pattern=not request.is_literal)
+        found = found._replace(is_copy=True)
 
 
 def _with_user(request: _Request) -> list[tuple[str, str]]:
@@ -202,15 +207,18 @@ def _with_user(request: _Request) -> list[tuple[str, str]]:
     return [*request.headers, ("Authorization", f"Basic {login}")]
 
 
+def _folder(path: str) -> str:
+    """The folder that `--output-dir` names, made safe."""
+    if path:
+        place_fields(f"{path}/file", "--output-dir")
+    return folder_path(path)
+
+
 def _place(output: str | None, folder: str) -> dict[str, Any]:
-    """Where `-o` and `--output-dir` put the file."""
+    """Where `-o` puts the file, below the folder."""
     fields: dict[str, Any] = {}
     if output is not None and output != "-":
         fields = place_fields(output, "-o")
-    if folder:
-        place_fields(f"{folder}/file", "--output-dir")
-        inner = fields.get("destination_subdir", "")
-        fields["destination_subdir"] = "/".join(filter(None, (folder_path(folder), inner)))
-        if not fields["destination_subdir"]:
-            del fields["destination_subdir"]
+    if folders := "/".join(filter(None, (folder, fields.get("destination_subdir", "")))):
+        fields["destination_subdir"] = folders
     return fields

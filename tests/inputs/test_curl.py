@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rheo_core.inputs import ReadOptions, Verdict, read_entries
 from rheo_core.inputs.found import Lines
-from rheo_core.inputs.shell_words import _arguments, read_words
+from rheo_core.inputs.shell_words import _arguments, read_commands
 from tests.inputs.texts import (
     CHROME_BASH,
     CHROME_CMD,
@@ -209,6 +209,26 @@ def test_what_follows_is_not_run(rest: str) -> None:
     assert entry.note == "ignored: what follows the command"
 
 
+@pytest.mark.parametrize("option", ["-b a={}", "-H 'X: {}'", "--cacert {}", "-u a:{}", "--{}"])
+def test_what_a_command_repeats_has_a_limit(option: str) -> None:
+    """A line of 400 KB would fill gigabytes: each of its downloads is kept with its headers."""
+    words = " ".join(f"http://h/{at}" for at in range(20_000))
+    many = " --".join(f"x{at}" for at in range(20_000)) if option == "--{}" else "x" * 100_000
+    found = read(f"curl {option.format(many)} {words}\nhttp://h/after")
+    refused = [entry for entry in found if "64 MiB" in entry.problem]
+    assert len(found) < 1500 and len(refused) == 1
+    assert found[-1].config is not None and found[-1].config.url == "http://h/after"
+
+
+def test_a_long_command_without_headers_is_read_whole() -> None:
+    words = " ".join(f"http://h/{at}" for at in range(20_000))
+    assert len(urls(f"curl -b a=b {words}")) == 20_000
+
+
+def test_many_commands_on_a_line() -> None:
+    assert len(urls("; ".join(f"curl http://h/{at}" for at in range(3000)))) == 3000
+
+
 def test_unquoted_queries() -> None:
     assert urls("curl http://x/?a=1&b=2;c") == ["http://x/?a=1&b=2;c"]
 
@@ -222,7 +242,8 @@ def test_bash_words_are_those_of_shlex(words: list[str]) -> None:
     lines = [f"{line}\n" for line in text.split("\n")]
     # The one is a sign of cmd, the other an end of a line on Windows wherever it stands.
     if "^" not in lines[0] and "\r\n" not in text:
-        assert read_words(Lines(lines)) == (["curl", *words], False)
+        commands = read_commands(Lines(lines), lambda *_: False)
+        assert list(commands) == [(["curl", *words], False)]
 
 
 @given(st.lists(st.text(st.sampled_from('ab \\"\t')), min_size=1, max_size=5))
