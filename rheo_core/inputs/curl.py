@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -13,7 +14,7 @@ from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact, redact_url
 
-from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
+from .curl_options import LETTERS, NEEDLESS, SENDS, takes_value
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
 from .shell_words import read_commands
 
@@ -21,6 +22,7 @@ _FORM = "curl command"
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
 _UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive has one too
+_LIKE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[\w-]+(?:\.[\w-]+)+(?::\d+)?/")
 _CURL = re.compile(r"(?:[$>%] )?curl(?:\.exe)?(?=\s|$)")
 
 
@@ -59,14 +61,16 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
 def _requests(words: list[str], *, has_more: bool) -> list[_Request]:
     request = _Request()
     requests = [request]
-    values = iter(words)
-    next((word for word in values if _CURL.fullmatch(word)), "")  # behind a prompt
-    for word in values:
+    coming = deque(words)
+    while coming and not _CURL.fullmatch(coming.popleft()):
+        pass  # a prompt
+    while coming:
+        word = coming.popleft()
         if word in ("--next", "-:"):
             request = _Request()
             requests.append(request)
         elif word.startswith("-") and word != "-":
-            for name, value in _options(word, values):
+            for name, value in _options(word, coming):
                 _take(request, name, value)
         else:
             request.urls.append(word)
@@ -75,18 +79,29 @@ def _requests(words: list[str], *, has_more: bool) -> list[_Request]:
     return requests
 
 
-def _options(word: str, values: Iterator[str]) -> Iterator[tuple[str, str]]:
+def _options(word: str, coming: deque[str]) -> Iterator[tuple[str, str]]:
     """The options that a word holds, by their long names, each with its value or ""."""
     if word.startswith("--"):
-        name = word[2:]
-        yield name, next(values, "") if name in WITH_VALUE else ""
+        yield word[2:], _value(word[2:], coming)
         return
     for at, letter in enumerate(word[1:], 2):
         name = LETTERS.get(letter, letter)
-        if name in WITH_VALUE:
-            yield name, word[at:] or next(values, "")
+        if takes_value(name):
+            yield name, word[at:] or _value(name, coming)
             return
-        yield name, ""
+        yield name, _value(name, coming) if at == len(word) else ""
+
+
+def _value(name: str, coming: deque[str]) -> str:
+    """Take the value of an option from the words to come; "" if it has none.
+
+    The word after an unknown option may be its value: it is taken for a URL only if it looks like
+    one. Otherwise `--frobnicate 5` would download from a host `5`.
+    """
+    has_value = takes_value(name)
+    if has_value is None and "=" not in name and coming:
+        has_value = not (coming[0].startswith("-") or _LIKE_URL.match(coming[0]))
+    return coming.popleft() if has_value and coming else ""
 
 
 def _take(request: _Request, name: str, value: str) -> None:
@@ -125,7 +140,9 @@ def _take(request: _Request, name: str, value: str) -> None:
             request.is_literal = True
         case _ if name not in NEEDLESS and name != "request":
             shown = name.partition("=")[0]  # what follows, if it is meant as a value, may be secret
-            request.ignored.append(f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}")
+            told = f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}"
+            is_unknown = value and takes_value(name) is None
+            request.ignored.append(f"{told} and the word after it" if is_unknown else told)
 
 
 def _wish(name: str, value: str) -> dict[str, Any]:
