@@ -10,7 +10,6 @@ from typing import Any
 
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.outside import Outside
-from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact, redact_url
 
@@ -134,7 +133,7 @@ def _take(request: _Request, name: str, value: str) -> None:
             request.problem = "-I asks for the headers only; nothing would be downloaded"
         case "request" if value.upper() != "GET":
             request.problem = f"-X asks with {printable(value[:20])}; only GET is downloaded"
-        case _ if name in SENDS:
+        case _ if name.removeprefix("expand-") in SENDS:
             request.problem = f"--{name} sends data; only GET is downloaded"
         case "globoff":
             request.is_literal = True
@@ -182,8 +181,6 @@ def _take_header(request: _Request, text: str) -> None:
         request.headers.append((name[:-1], ""))
     elif not colon and name:
         request.problem = "a header (-H) is not of the form 'Name: value'"
-    elif is_of_engine(name):
-        request.ignored.append(f"header {printable(name)}")
     elif value.strip():
         request.headers.append((name, value.strip()))
 
