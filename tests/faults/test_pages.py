@@ -165,7 +165,19 @@ async def test_a_refused_range_costs_no_byte_until_the_whole_comes(
     assert broken.server.requests[-1].range_start == AT
 
 
-@pytest.mark.parametrize("kind", ["page", "page without a length", "redirect", "JSON"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "page",
+        "page without a length",
+        "redirect",
+        "JSON",
+        "NDJSON",
+        "without a type",
+        "attached without a name",
+        "image",
+    ],
+)
 async def test_a_page_on_resume_is_an_error_of_the_command(
     server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, kind: str
 ) -> None:
