@@ -86,19 +86,25 @@ class ProtocolError(DownloadError):
 
 
 class WebPageError(DownloadError):
-    """The server sent a web page, or an error message of an API, instead of the file."""
+    """The server sent a web page, an error message of an API or an image instead of the file."""
 
     _SIGN = " instead of the file"
 
     def __init__(
-        self, media_type: str, name: str, size: int | None = None, *, is_kept: bool = False
+        self,
+        media_type: str,
+        name: str,
+        size: int | None = None,
+        *,
+        is_kept: bool = False,
+        what: str = "a web page",
     ) -> None:
-        self.media_type = media_type  # of the page
+        self.media_type = media_type  # of the page; "" if the server gave none
         self.name = name  # of the file that was expected
         self.size = size  # of the page, bytes; None: unknown
         self.is_kept = is_kept  # True if a partial file stays for the next attempt
-        what = "a web page" if "html" in media_type else "text"
-        facts = media_type if size is None else f"{media_type}, {size:,} bytes"
+        told = media_type or "no media type"
+        facts = told if size is None else f"{told}, {size:,} bytes"
         kept = "; the partial file is kept" if is_kept else ""
         super().__init__(f"the server sent {what} ({facts}){self._SIGN}; {_SIGN_IN}{kept}")
 

@@ -25,7 +25,7 @@ from .file_exists import FileExistsStrategy as FileExistsStrategy  # a name of t
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels
-from .media_types import name_in_path
+from .media_types import names_in_url
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, ListedOptions, RequestOptions
 from .text import is_unicode, printable, redact, redact_unreadable
@@ -294,7 +294,8 @@ class FileConfig(BaseModel):
         """Names of the file as requested: first the given name, then those in its URLs."""
         if self.filename:
             yield self.filename
-        yield from map(name_in_path, dict.fromkeys((self.url, *self.sources)))
+        for url in dict.fromkeys((self.url, *self.sources)):
+            yield from names_in_url(url)
 
     def options_for(self, url: str) -> RequestOptions:
         """What a request to `url` carries, and how it travels, as far as the download says so.

@@ -1,13 +1,24 @@
 """Media types and file names: recognise a web page sent instead of a file."""
 
 import re
-from collections.abc import Iterable
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 _TYPE = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})(?:[\s;,(]|$)", re.A)
 """It ends where browsers end it: many servers forget the semicolon before `charset=utf-8`."""
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
-_MESSAGES = ("text/", "application/json", "application/xml", "application/problem")
+_MESSAGES = (
+    "text/", "application/json", "application/xml", "application/problem", "application/jsonl",
+    "application/x-json", "application/ndjson", "application/x-ndjson", "application/javascript",
+    "application/x-javascript", "application/ecmascript", "application/yaml", "application/x-yaml",
+)  # fmt: skip
+_UNTOLD = frozenset({"application/octet-stream", "binary/octet-stream"})
+_BEGINS_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*"
+    rb"<(?:!doctype html|html|head|body|script|style|title|iframe|div|h1|!--)(?:[\t\n\f\r >]|$)",
+    re.IGNORECASE,
+)
+"""As browsers recognise a page that has no media type (mimesniff.spec.whatwg.org, 7.1)."""
 
 # Why not `mimetypes` of the standard library: it reads files of the system, so two machines would
 # judge the same link differently, and it does not know .7z, .iso and .flac.
@@ -44,6 +55,27 @@ _FILES = frozenset(
     " ".join((_ARCHIVES, _DISK_IMAGES, _IMAGES, _AUDIO, _VIDEO, _DOCUMENTS, _DATA)).split()
 )
 """Extensions of files that are never web pages."""
+
+_TEXTS = frozenset(
+    {
+        "csv", "eps", "fasta", "fastq", "json", "jsonl", "ndjson", "ps", "rtf", "svg", "tsv", "xbm",
+        "xpm",
+    }
+)  # fmt: skip
+"""Those of them that may be served as text."""
+
+_TAILS = frozenset({"", "content", "dl", "download", "file", "get", "raw"})
+"""Last segments of paths that follow the name of a file: `/a.zip/download`, `/a.zip/`."""
+_WORDS_ONLY = frozenset(
+    {
+        "continue", "dest", "destination", "domain", "edit", "goto", "host", "keyword", "keywords",
+        "link", "next", "page", "preview", "q", "query", "ref", "referer", "referrer", "return",
+        "return_to", "returnurl", "s", "search", "site", "source", "subject", "term", "text",
+        "title", "to", "u", "uri", "url", "utm_campaign", "utm_content", "utm_medium", "utm_source",
+        "utm_term", "view",
+    }
+)  # fmt: skip
+"""Parameters of queries whose value is a phrase or an address, and not the name of the file."""
 
 _CODINGS = frozenset({"bz2", "gz", "xz", "z", "zst"})
 """Extensions of compressed files. Apache sends `a.html.gz` as text/html with a Content-Encoding."""
@@ -92,10 +124,56 @@ def is_page_name(name: str) -> bool:
     return extensions[-1:] in _PAGE_ENDINGS
 
 
-def name_in_path(url: str) -> str:
-    """Return the last segment of a URL's path, decoded; "" if the path ends with a slash."""
-    path = unquote(urlsplit(url).path, errors="replace").replace("\\", "/")
-    return path.rpartition("/")[2].partition(";")[0]
+def names_in_url(url: str) -> Iterator[str]:
+    """Yield what may be the name of the file in a URL, decoded; the last segment of its path first.
+
+    The others are the segment before tails such as `/download`, and values of the query
+    (`get.php?file=a.zip`). Pages that show a file (`viewer.html?file=a.pdf`) have a name of their
+    own, and parameters such as `q` and `url` hold what a page is about.
+    """
+    parts = urlsplit(url)
+    segments = _segments(unquote(parts.path, errors="replace"))
+    last = segments[-1]
+    yield last
+    while len(segments) > 1 and segments[-1].lower() in _TAILS:
+        segments.pop()
+    if segments[-1] not in {"", last}:
+        yield segments[-1]
+    if is_page_name(last):
+        return
+    for parameter in filter(None, parts.query.split("&")):
+        name, equals, value = parameter.partition("=")
+        value = unquote_plus(value if equals else name)
+        if not (equals and name.lower() in _WORDS_ONLY) and "://" not in value:
+            yield _segments(value)[-1]
+
+
+def _segments(path: str) -> list[str]:
+    return [segment.partition(";")[0] for segment in path.replace("\\", "/").split("/")]
+
+
+def begins_page(data: bytes) -> bool:
+    """Recognise the first bytes of a web page."""
+    return _BEGINS_PAGE.match(data) is not None
+
+
+def _is_other_kind(came: str | None, recorded: str | None) -> bool:
+    """Tell whether a file of type `recorded` cannot have become one of type `came`."""
+    kind, before = _kind(came), _kind(recorded)
+    if kind == "text":
+        return before != "text"
+    return kind != "data" and kind != before and recorded not in _UNTOLD
+
+
+def _kind(type: str | None) -> str:
+    if is_message(type):
+        return "text"
+    top = (type or "").partition("/")[0]
+    return {"image": "image", "audio": "media", "video": "media"}.get(top, "data")
+
+
+def _is_no_text(name: str) -> bool:
+    return is_file_name(name) and name.lower().rpartition(".")[2] not in _TEXTS
 
 
 def is_page_instead(
@@ -108,13 +186,16 @@ def is_page_instead(
         recorded: media type of the file, from an earlier reply or from the user.
         names: names of the file as requested; the first counts most.
         bytes_are_there: a partial file would be replaced. Then every text is refused if the file
-            is not a text: an API reports an expired token as JSON.
+            is not a text: an API reports an expired token as JSON. So are images and films in the
+            place of other data: a host sends one to those who come from elsewhere.
     """
     if recorded is None:
         first, *others = names
         if is_page_name(first):  # `--filename a.html` counts more than the URL
             return False
+        if bytes_are_there and is_message(came) and any(map(_is_no_text, (first, *others))):
+            return True
         return is_page(came) and (bytes_are_there or any(map(is_file_name, (first, *others))))
-    if bytes_are_there and is_message(came) and not is_message(recorded):
+    if bytes_are_there and _is_other_kind(came, recorded):
         return True
     return is_page(came) and not is_page(recorded)

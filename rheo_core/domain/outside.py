@@ -5,12 +5,13 @@ is downloaded. They do not decide how requests travel, whom they trust, or which
 destroyed: those are the user's choices, and an outsider can only ask for them.
 """
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import ItemsView, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 from .file_config import MAX_MIRRORS, FileConfig, usable_urls
 from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
+from .request_headers import is_of_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
 from .sizes import LARGEST_FILE, size_text
 from .text import printable, redact_unreadable
@@ -111,8 +112,10 @@ def admit(
     _choose_strategy(fields, usual, ignored)
     if isinstance(mirrors := fields.get("mirrors"), list | tuple):
         fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
-    for headers in (fields.get("headers"), wishes.get("headers")):
-        _check_count(headers)
+    for given in (fields, wishes):
+        if "headers" in given:
+            given["headers"] = headers = _without_engines(given["headers"], ignored)
+            _check_count(headers)
     refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
@@ -185,6 +188,25 @@ def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tupl
 
 def _is_http(url: object) -> bool:
     return str(url)[:4].lower() == "http"
+
+
+def _without_engines(headers: Any, ignored: list[str]) -> Any:
+    """Leave out the headers that the engine sets itself, such as Range, whatever reader found them.
+
+    Browsers put them into the commands that they copy; they spoil no download.
+    """
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    if not isinstance(pairs, list | tuple | ItemsView):
+        return headers
+    kept = tuple(pair for pair in pairs if not _is_of_engine(pair))
+    if len(kept) == len(pairs):
+        return headers
+    ignored += [f"header {printable(str(pair[0])[:50])}" for pair in pairs if _is_of_engine(pair)]
+    return kept
+
+
+def _is_of_engine(pair: object) -> bool:
+    return isinstance(pair, list | tuple) and len(pair) == 2 and is_of_engine(str(pair[0]).strip())
 
 
 def _check_count(headers: Any) -> None:

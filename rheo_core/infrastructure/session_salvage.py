@@ -2,11 +2,13 @@
 
 SQLite reads nothing of a file whose first page is damaged, and stops at the first bad frame of a
 write-ahead log, however much follows. The seal of each row makes a plainer way safe: look at every
-page for cells of tables, and believe a row if its seal is right. The formats are those of
+page for cells of tables, and believe a row if its seal is right. If rows are missing, the heads of
+pages are not relied on: records are looked for anywhere. The formats are those of
 https://sqlite.org/fileformat2.html (sections 1.6, 2.1 and 4.1).
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -28,7 +30,11 @@ WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 _TABLE_LEAF = 0x0D
 _MAX_CELL_BYTES = 1 << 24  # no row of ours comes near; a damaged length may say anything
+_SEALED_COLUMNS = len(schema.COLUMNS) + 1
 _V1_COLUMNS = len(schema.COLUMNS) - 2  # without "listed" and "id_rule"
+_ID_TYPE = 2 * 16 + 13  # a text of sixteen letters, such as the first value of our rows
+_RECORD = re.compile(rb"[\x10-\x7f](?=%b)" % re.escape(bytes([_ID_TYPE])))
+"""The beginning of a record of ours: the length of its head, and the type of its first value."""
 
 Row = tuple[Any, ...]
 
@@ -86,6 +92,9 @@ def _salvage(
         _take(found, pages.cells(number, newest[number]), seals)
     found.tally = latest(found.tally, known)
     wanted = found.tally.downloads if found.tally else 0
+    if len(found.rows) < wanted or found.tally is None:
+        for image in newest.values():
+            _take_scattered(found, pages.scattered(image), seals)
     for number, image in older:
         if len(found.rows) >= wanted:
             break
@@ -186,13 +195,29 @@ class _Reader:
         first = start + 8
         for place in range(first, min(first + 2 * count, self._size - 1), 2):
             try:
-                yield _values(self._payload(page, *unpack_from(">H", page, place)))
+                yield _values(self._cell(page, *unpack_from(">H", page, place)))
             except (ValueError, IndexError, OverflowError):
                 yield None
 
-    def _payload(self, page: bytes, at: int) -> bytes:
+    def scattered(self, image: _Image) -> Iterator[Row]:
+        """Yield the values of what looks like our records anywhere in a page.
+
+        The head of a page tells where its cells are. If it is damaged, the cells may be sound.
+        """
+        page = _read(*image, self._size)
+        for match in _RECORD.finditer(page):
+            at = match.start()
+            with suppress(ValueError, IndexError, OverflowError):
+                sizes = [size for _, size in _kinds(page, at)]
+                if len(sizes) == _SEALED_COLUMNS:
+                    yield _values(self._payload(page, page[at] + sum(sizes), at))
+
+    def _cell(self, page: bytes, at: int) -> bytes:
         total, at = _varint(page, at)
         _, at = _varint(page, at)  # the rowid
+        return self._payload(page, total, at)
+
+    def _payload(self, page: bytes, total: int, at: int) -> bytes:
         if total > _MAX_CELL_BYTES:
             raise ValueError("too long")
         here = self._local(total)
@@ -234,18 +259,26 @@ def _values(record: bytes) -> Row:
     Raises:
         ValueError, IndexError: it makes no sense.
     """
-    end, at = _varint(record, 0)
-    body = end
+    body, _ = _varint(record, 0)
     values: list[Any] = []
-    while at < end:
-        kind, at = _varint(record, at)
-        size = (kind - 12) // 2 if kind >= 12 else (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, -1, -1)[kind]
+    for kind, size in _kinds(record, 0):
         data = record[body : body + size]
-        if size < 0 or len(data) < size:
+        if len(data) < size:
             raise ValueError("cut off")
         body += size
         values.append(_value(kind, data))
     return tuple(values)
+
+
+def _kinds(data: bytes, start: int) -> Iterator[tuple[int, int]]:
+    """Yield type and size (bytes) of each value of the record at `start`."""
+    head, at = _varint(data, start)
+    while at < start + head:
+        kind, at = _varint(data, at)
+        size = (kind - 12) // 2 if kind >= 12 else (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, -1, -1)[kind]
+        if size < 0:
+            raise ValueError("no such type")
+        yield kind, size
 
 
 def _value(kind: int, data: bytes) -> Any:
@@ -268,8 +301,8 @@ def _take(
             found.damaged += 1
         elif len(values) == 4:
             _take_tally(found, values, seals)
-        elif len(values) in range(_V1_COLUMNS, len(schema.COLUMNS) + 2):
-            is_sealed = len(values) == len(schema.COLUMNS) + 1
+        elif len(values) in range(_V1_COLUMNS, _SEALED_COLUMNS + 1):
+            is_sealed = len(values) == _SEALED_COLUMNS
             row = _sound_row(values, seals) if is_sealed else _sound_unsealed(values, seals)
             rows = found.rows if is_sealed else found.unsealed
             if row is None:
@@ -277,6 +310,15 @@ def _take(
             elif row[0] not in rows or not only_new:
                 rows[row[0]] = row
                 found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
+
+
+def _take_scattered(found: Salvaged, cells: Iterable[Row], seals: Seals) -> None:
+    """Take the rows that no other page has."""
+    for values in cells:
+        if values[0] in found.rows or (row := _sound_row(values, seals)) is None:
+            continue
+        found.rows[row[0]] = row
+        found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
 def _take_tally(found: Salvaged, values: Row, seals: Seals) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -9,18 +10,18 @@ from typing import Any
 
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.outside import Outside
-from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact, redact_url
 
-from .curl_options import LETTERS, NEEDLESS, SENDS, WITH_VALUE
+from .curl_options import LETTERS, NEEDLESS, SENDS, takes_value
 from .found import Found, Lines, ReadOptions, place_fields, problem_of
-from .shell_words import read_words
+from .shell_words import read_commands
 
 _FORM = "curl command"
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
 _UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive has one too
+_LIKE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[\w-]+(?:\.[\w-]+)+(?::\d+)?/")
 _CURL = re.compile(r"(?:[$>%] )?curl(?:\.exe)?(?=\s|$)")
 
 
@@ -45,45 +46,61 @@ def begins(text: str) -> bool:
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
-    """The downloads of one command. Nothing of its headers is in their texts."""
-    first = lines.number + 1
+    """The downloads of the commands of a line. Nothing of their headers is in their texts."""
+    line = lines.number + 1
     try:
-        words, has_more = read_words(lines)
+        for words, has_more in read_commands(lines, lambda text, at: bool(_CURL.match(text, at))):
+            for request in _requests(words, has_more=has_more):
+                yield from _downloads(line, request)
+            line = lines.number
     except ValueError as error:
-        yield Found(first, _FORM, problem=str(error), form=_FORM)
-        return
-    while words and not _CURL.fullmatch(words[0]):  # a prompt
-        del words[0]
+        yield Found(line, _FORM, problem=str(error), form=_FORM)
+
+
+def _requests(words: list[str], *, has_more: bool) -> list[_Request]:
     request = _Request()
     requests = [request]
-    values = iter(words[1:])
-    for word in values:
+    coming = deque(words)
+    while coming and not _CURL.fullmatch(coming.popleft()):
+        pass  # a prompt
+    while coming:
+        word = coming.popleft()
         if word in ("--next", "-:"):
             request = _Request()
             requests.append(request)
         elif word.startswith("-") and word != "-":
-            for name, value in _options(word, values):
+            for name, value in _options(word, coming):
                 _take(request, name, value)
         else:
             request.urls.append(word)
     if has_more:
         request.ignored.append("what follows the command")
-    for request in requests:
-        yield from _downloads(first, request)
+    return requests
 
 
-def _options(word: str, values: Iterator[str]) -> Iterator[tuple[str, str]]:
+def _options(word: str, coming: deque[str]) -> Iterator[tuple[str, str]]:
     """The options that a word holds, by their long names, each with its value or ""."""
     if word.startswith("--"):
-        name = word[2:]
-        yield name, next(values, "") if name in WITH_VALUE else ""
+        yield word[2:], _value(word[2:], coming)
         return
     for at, letter in enumerate(word[1:], 2):
         name = LETTERS.get(letter, letter)
-        if name in WITH_VALUE:
-            yield name, word[at:] or next(values, "")
+        if takes_value(name):
+            yield name, word[at:] or _value(name, coming)
             return
-        yield name, ""
+        yield name, _value(name, coming) if at == len(word) else ""
+
+
+def _value(name: str, coming: deque[str]) -> str:
+    """Take the value of an option from the words to come; "" if it has none.
+
+    The word after an unknown option may be its value: it is taken for a URL only if it looks like
+    one. Otherwise `--frobnicate 5` would download from a host `5`.
+    """
+    has_value = takes_value(name)
+    if has_value is None and "=" not in name and coming:
+        has_value = not (coming[0].startswith("-") or _LIKE_URL.match(coming[0]))
+    return coming.popleft() if has_value and coming else ""
 
 
 def _take(request: _Request, name: str, value: str) -> None:
@@ -116,13 +133,15 @@ def _take(request: _Request, name: str, value: str) -> None:
             request.problem = "-I asks for the headers only; nothing would be downloaded"
         case "request" if value.upper() != "GET":
             request.problem = f"-X asks with {printable(value[:20])}; only GET is downloaded"
-        case _ if name in SENDS:
+        case _ if name.removeprefix("expand-") in SENDS:
             request.problem = f"--{name} sends data; only GET is downloaded"
         case "globoff":
             request.is_literal = True
         case _ if name not in NEEDLESS and name != "request":
             shown = name.partition("=")[0]  # what follows, if it is meant as a value, may be secret
-            request.ignored.append(f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}")
+            told = f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}"
+            is_unknown = value and takes_value(name) is None
+            request.ignored.append(f"{told} and the word after it" if is_unknown else told)
 
 
 def _wish(name: str, value: str) -> dict[str, Any]:
@@ -162,8 +181,6 @@ def _take_header(request: _Request, text: str) -> None:
         request.headers.append((name[:-1], ""))
     elif not colon and name:
         request.problem = "a header (-H) is not of the form 'Name: value'"
-    elif is_of_engine(name):
-        request.ignored.append(f"header {printable(name)}")
     elif value.strip():
         request.headers.append((name, value.strip()))
 
@@ -174,8 +191,9 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
         if not request.urls:
             raise ValueError("the curl command has no URL")
         headers = tuple(_with_user(request))
+        folder = _folder(request.folder)
     except ValueError as error:
-        yield found._replace(problem=str(error))
+        yield found._replace(problem=problem_of(error))
         return
     for url, output in zip_longest(request.urls, request.outputs[: len(request.urls)]):
         problem = request.problem
@@ -185,12 +203,13 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
             url = f"http://{url}"  # as curl guesses
         found = found._replace(text=f"curl {redact_url(url)}", problem=problem)
         try:
-            place = _place(output, request.folder)
+            place = _place(output, folder)
         except ValueError as error:
             yield found._replace(problem=found.problem or problem_of(error))
             continue
         outside = Outside(url, headers=headers or None, wishes=request.wishes or None, **place)
         yield found._replace(outside=outside, may_be_pattern=not request.is_literal)
+        found = found._replace(is_copy=True)
 
 
 def _with_user(request: _Request) -> list[tuple[str, str]]:
@@ -202,15 +221,18 @@ def _with_user(request: _Request) -> list[tuple[str, str]]:
     return [*request.headers, ("Authorization", f"Basic {login}")]
 
 
+def _folder(path: str) -> str:
+    """The folder that `--output-dir` names, made safe."""
+    if path:
+        place_fields(f"{path}/file", "--output-dir")
+    return folder_path(path)
+
+
 def _place(output: str | None, folder: str) -> dict[str, Any]:
-    """Where `-o` and `--output-dir` put the file."""
+    """Where `-o` puts the file, below the folder."""
     fields: dict[str, Any] = {}
     if output is not None and output != "-":
         fields = place_fields(output, "-o")
-    if folder:
-        place_fields(f"{folder}/file", "--output-dir")
-        inner = fields.get("destination_subdir", "")
-        fields["destination_subdir"] = "/".join(filter(None, (folder_path(folder), inner)))
-        if not fields["destination_subdir"]:
-            del fields["destination_subdir"]
+    if folders := "/".join(filter(None, (folder, fields.get("destination_subdir", "")))):
+        fields["destination_subdir"] = folders
     return fields

@@ -70,6 +70,7 @@ class Found(NamedTuple):
     ignored: Sequence[str] = ()  # what it asks for besides, in words
     wants: str = ""
     may_be_pattern: bool = False
+    is_copy: bool = False  # all but its URL and name is that of the one before
 
 
 class Lines(Iterator[str]):

@@ -10,7 +10,8 @@ from typing import Any
 MOST = 100_000
 """URLs that all patterns of a text may stand for."""
 MOST_CHARACTERS = 64 << 20
-"""Characters that these URLs may have together, with the headers that go with each."""
+"""Characters that these URLs may have together, and all further ones of commands, with the headers
+that go with each."""
 
 _LONGEST_NUMBER = 18
 _UNREADABLE = 10**40  # Python itself writes no number of more than 4,300 digits
@@ -28,32 +29,34 @@ _Choices = tuple[Sequence[Any], Callable[[Any], str]]
 
 
 class Budget:
-    """A limit that all patterns of one text share: a few lines could fill all memory."""
+    """A limit for what one text repeats: a few lines could fill all memory."""
 
     def __init__(self) -> None:
         self._urls = MOST
         self._characters = MOST_CHARACTERS
-        self._is_over = self._is_told = False
+        self.is_over = False
+        self._is_told = False
 
     def take(self, urls: int, characters: int) -> bool:
-        """Count a pattern that stands for `urls` URLs of `characters` characters each, if it fits.
+        """Count a pattern that stands for `urls` URLs, or none, with `characters` in all of them.
 
         After one that does not fit, none does: a list with holes is hard to mend.
         """
-        self._is_over |= urls > self._urls or urls * characters > self._characters
-        if not self._is_over:
+        self.is_over |= urls > self._urls or characters > self._characters
+        if not self.is_over:
             self._urls -= urls
-            self._characters -= urls * characters
-        return not self._is_over
+            self._characters -= characters
+        return not self.is_over
 
     def take_problem(self) -> str:
-        """Return a sentence on the first pattern that does not fit, once; "" for those after it."""
+        """Return a sentence on the first that does not fit, once; "" for those after it."""
         is_told, self._is_told = self._is_told, True
         if is_told:
             return ""
         return (
-            f"the patterns of this text stand for more than {MOST:,} URLs or "
-            f"{MOST_CHARACTERS >> 20} MiB; this one and all patterns after it are left out"
+            f"the patterns of this text stand for more than {MOST:,} URLs, or with the headers of "
+            f"its commands for more than {MOST_CHARACTERS >> 20} MiB; this one, all patterns and "
+            "further URLs of commands after it are left out"
         )
 
 

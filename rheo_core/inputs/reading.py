@@ -110,13 +110,15 @@ class _Reader:
         # By the hash of what tells downloads apart: the URLs of a long list are not kept, and that
         # two of a million share a hash of 64 bits is as likely as one in thirty million.
         self._first_line: dict[int, int] = {}
-        self._patterns = Budget()
+        self._budget = Budget()
 
     def read(self, lines: Lines) -> Iterator[Entry]:
         try:
             for found in read_found(lines, self._options):
                 if found.may_be_pattern and may_be_pattern(found.outside.url):
                     yield from self._judge_pattern(found)
+                elif found.is_copy and not self._has_room(found):
+                    yield from self._judge_overflow(found)
                 else:
                     yield self._judge(found)
         except InputError as error:
@@ -138,14 +140,22 @@ class _Reader:
             yield self._judge(found)
             return
         count, urls = expanded
-        if not self._patterns.take(count, _length(found)):
-            if problem := self._patterns.take_problem():
-                yield self._judge(found._replace(problem=problem))
+        if not self._has_room(found, count):
+            yield from self._judge_overflow(found)
             return
         form = f"pattern: {count:,} {'file' if count == 1 else 'files'}"
         found = found._replace(form=f"{found.form}, {form}" if found.form else form)
         for url in urls:
             yield self._judge(found._replace(text=url, outside=found.outside._replace(url=url)))
+
+    def _has_room(self, found: Found, count: int = 0) -> bool:
+        """Count a pattern that stands for `count` URLs, or 0: one more URL of a command."""
+        budget = self._budget
+        return not budget.is_over and budget.take(count, max(count, 1) * _length(found))
+
+    def _judge_overflow(self, found: Found) -> Iterator[Entry]:
+        if problem := self._budget.take_problem():
+            yield self._judge(found._replace(problem=problem))
 
     def _judge(self, found: Found) -> Entry:
         text = found.text
@@ -203,11 +213,12 @@ def _note(found: Found, admitted: Admitted | None) -> str:
 
 
 def _length(found: Found) -> int:
-    """Characters that each download of a pattern takes, or that are looked at for it."""
+    """Characters that each download of a pattern or command takes, or that are looked at for it."""
     outside = found.outside
     headers, wishes = outside.headers or (), (outside.wishes or {}).values()
     return (
         len(outside.url)
+        + len(outside.destination_subdir or "")
         + sum(len(name) + len(value) for name, value in headers)
         + sum(len(wish) for wish in wishes if isinstance(wish, str))
         + sum(map(len, found.ignored))

@@ -5,7 +5,7 @@ does not tell where a command ends.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .found import Lines
 
@@ -33,22 +33,35 @@ _LETTERS = {
     "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
     "v": "\v",
 }  # fmt: skip
+_BLANKS = re.compile(r"\s*")
 _IS_CMD = re.compile(r"\^[\"\s]|\^$")
 _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
 
-def read_words(lines: Lines) -> tuple[list[str], bool]:
-    """The words of the command that begins with the next line, and whether more came after it.
+def read_commands(
+    lines: Lines, begins: Callable[[str, int], bool]
+) -> Iterator[tuple[list[str], bool]]:
+    """Yield the words of each command that begins on the next line, and if more came after it.
 
-    What comes after `;` or `&` is given back to `lines`; what a pipe leads to, or a redirection,
-    is passed over.
+    What comes after `;` or `&` is the next command, if it `begins` at that place of the text; else
+    it is given back to `lines`. What a pipe leads to, or a redirection, is passed over.
 
     Raises:
         ValueError: a quote is not closed, or nothing follows a last backslash.
     """
-    first = next(lines)
-    lines.give_back(first)
-    return _read_cmd(lines) if _IS_CMD.search(first.rstrip("\r\n")) else _read_bash(lines)
+    source = _Text(lines)
+    read = _read_cmd if _IS_CMD.search(source.text.rstrip("\r\n")) else _read_bash
+    at: int | None = 0
+    while at is not None:
+        words, at, has_more = read(source, at)
+        yield words, has_more
+        if at is not None:
+            at = source.skip_blanks(at)
+            if at < len(source.text) and not begins(source.text, at):
+                source.give_back(at)
+                return
+            if at == len(source.text):
+                return
 
 
 class _Text:
@@ -78,21 +91,52 @@ class _Text:
             self._lines.give_back(*self._taken[1:])
             raise ValueError("the curl command does not end; a quote of it is not closed")
 
+    def skip_blanks(self, at: int) -> int:
+        """Return the place of the next character that is no white space, from `at` on."""
+        blank = _BLANKS.match(self.text, at)
+        return at if blank is None else blank.end()
+
     def give_back(self, at: int) -> None:
         """What comes after a command on its last line is a line of its own."""
-        if rest := self.text[at:].strip():
-            self._lines.give_back(rest)
+        self._lines.give_back(self.text[at:].strip())
 
 
 def _ended(line: str) -> str:
     return line.rstrip("\r\n") + "\n"
 
 
-def _read_bash(lines: Lines) -> tuple[list[str], bool]:
-    source = _Text(lines)
-    words: list[str] = []
-    word: str | None = None
-    at = 0
+_Read = tuple[list[str], int | None, bool]
+"""Words of a command, where the next one may begin, and if something is passed over."""
+
+
+class _Words:
+    """Words that come in pieces; a sum of strings would take the time of its square."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+        self._pieces: list[str] | None = None  # None: between two words
+
+    @property
+    def is_within(self) -> bool:
+        """True if a word has begun."""
+        return self._pieces is not None
+
+    def add(self, piece: str) -> None:
+        """Add to the word, or begin one."""
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(piece)
+
+    def end(self) -> list[str]:
+        """End the word, if one has begun; return all words."""
+        if self._pieces is not None:
+            self._words.append("".join(self._pieces))
+            self._pieces = None
+        return self._words
+
+
+def _read_bash(source: _Text, at: int) -> _Read:
+    words = _Words()
     while at < len(source.text):
         piece = _BASH.match(source.text, at)
         if piece is None:  # an open quote
@@ -100,20 +144,19 @@ def _read_bash(lines: Lines) -> tuple[list[str], bool]:
             continue
         at = piece.end()
         kind, text = piece.lastgroup, piece[piece.lastgroup or 0]
-        if kind == "stop" and word is not None and _is_inside(source.text, at):
-            word += text
+        if kind == "stop" and words.is_within and _is_inside(source.text, at):
+            words.add(text)
         elif kind in {"blank", "end", "stop"}:
-            words += [] if word is None else [word]
-            word = None
+            words.end()
             if kind == "end":
                 break
             if kind == "stop":
-                return words, _leave(source, at, text)
+                return words.end(), *_leave(at, text)
             if at == len(source.text):  # after a backslash
                 source.extend()
         else:
-            word = (word or "") + _UNQUOTE.get(kind or "", str)(text)
-    return words, False
+            words.add(_UNQUOTE.get(kind or "", str)(text))
+    return words.end(), None, False
 
 
 def _is_inside(text: str, at: int) -> bool:
@@ -121,12 +164,10 @@ def _is_inside(text: str, at: int) -> bool:
     return text[at - 1] in "&;" and not text[at].isspace()
 
 
-def _leave(source: _Text, at: int, stop: str) -> bool:
-    """Whether something is passed over after a command."""
-    if stop != "||" and set(stop) & set("|<>"):
-        return True
-    source.give_back(at)
-    return False
+def _leave(at: int, stop: str) -> tuple[int | None, bool]:
+    """Where the next command may begin, and if something is passed over."""
+    is_passed_over = stop != "||" and bool(set(stop) & set("|<>"))
+    return (None, True) if is_passed_over else (at, False)
 
 
 def _unquote_double(text: str) -> str:
@@ -149,11 +190,9 @@ def _ansi_character(match: re.Match[str]) -> str:
 _UNQUOTE: dict[str, Callable[[str], str]] = {"double": _unquote_double, "ansi": _unquote_ansi}
 
 
-def _read_cmd(lines: Lines) -> tuple[list[str], bool]:
-    source = _Text(lines)
-    command = ""
+def _read_cmd(source: _Text, at: int) -> _Read:
+    command: list[str] = []
     is_quoted = False  # as cmd sees it; the program sees quotes of its own
-    at = 0
     while (character := source.text[at]) != "\n":
         at += 1
         if character == "^" and not is_quoted:
@@ -161,37 +200,36 @@ def _read_cmd(lines: Lines) -> tuple[list[str], bool]:
                 at += 1
                 if at == len(source.text):
                     source.extend()
-            command += source.text[at]
+            command.append(source.text[at])
             at += 1
             if at == len(source.text):
                 source.extend()
         elif character in "&|<>" and not is_quoted and not _is_inside(source.text, at):
-            return _arguments(command), _leave(source, at, character)
+            return _arguments("".join(command)), *_leave(at, character)
         else:
             is_quoted ^= character == '"'
-            command += character
-    return _arguments(command), False
+            command.append(character)
+    return _arguments("".join(command)), None, False
 
 
 def _arguments(command: str) -> list[str]:
     """The arguments that a program of Windows finds in its command line (Microsoft's C runtime)."""
-    words: list[str] = []
-    word: str | None = None
+    words = _Words()
     is_quoted = False
-    for slashes, quotes, blank, plain in _ARGUMENT.findall(command):
+    for match in _ARGUMENT.finditer(command):
+        slashes, quotes, blank, plain = match.groups(default="")
         if blank and not is_quoted:
-            words += [] if word is None else [word]
-            word = None
+            words.end()
             continue
-        word = (word or "") + (blank or plain)
+        words.add(blank or plain)
         if not quotes:
             continue
-        word += slashes[: len(slashes) // 2]
+        words.add(slashes[: len(slashes) // 2])
         if len(slashes) % 2:  # the first of the quotes is escaped
-            word += '"'
+            words.add('"')
             is_quoted ^= len(quotes) == 2
         elif len(quotes) == 1:
             is_quoted = not is_quoted
         elif is_quoted:
-            word += '"'
-    return words if word is None else [*words, word]
+            words.add('"')
+    return words.end()

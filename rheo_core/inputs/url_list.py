@@ -8,7 +8,6 @@ from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
-from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
@@ -81,8 +80,6 @@ def _with_options(found: Found, given: list[tuple[str, str]]) -> Found:
                 ignored.append(printable(name[:50]))
         except ValueError as error:
             problem = problem or problem_of(error)
-    ignored += [f"header {name}" for name, _ in headers if is_of_engine(name)]
-    headers = [pair for pair in headers if not is_of_engine(pair[0])]
     fields |= _joined(fields)
     outside = found.outside._replace(
         **fields, headers=tuple(headers) or None, wishes=wishes or None

@@ -21,6 +21,8 @@ _LONGEST_BATCH = 1.0
 _WORTH_TAKING = 16 << 10
 """Bodies of fewer bytes come with the head, or nearly so: they go the ordinary way."""
 
+_PEEK_BYTES = 512
+"""What `peek` waits for, though no longer than for a batch."""
 
 _OVERFLOW = 64 << 10
 
@@ -35,10 +37,23 @@ class ParsedBody:
         self._content = reply.content
         self._protocol = reply.connection.protocol if reply.connection else None
         self._chunks: list[bytes] = []
+        self._uncounted = 0  # bytes of those that nobody was told of
+
+    async def peek(self) -> bytes:
+        """Return the first bytes, which come again with `fill`; to be asked first of all."""
+        patience = time.monotonic() + _LONGEST_BATCH
+        while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
+            if not (chunk := await self._content.readany()):
+                break
+            self._chunks.append(chunk)
+            self._uncounted += len(chunk)
+        return b"".join(self._chunks)
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
         """Up to `capacity` bytes, or enough, or those of a second; empty at the end."""
-        collected = 0
+        collected, self._uncounted = self._uncounted, 0
+        if collected and count(collected):
+            return self.rest()
         patience = time.monotonic() + _LONGEST_BATCH
         while collected < capacity and time.monotonic() < patience:
             chunk = await self._content.read(capacity - collected)
@@ -53,7 +68,9 @@ class ParsedBody:
 
     def all_here(self) -> bytes | None:
         """The whole body where it came with the head, else None; not to be asked after `fill`."""
-        return self._content.read_nowait(-1) if self._content.is_eof() else None
+        if not self._content.is_eof():
+            return None
+        return bytes(self.rest()) + self._content.read_nowait(-1)
 
     def _check_end(self) -> None:
         """A body that ends with its connection must end with a FIN, not with a reset."""
@@ -105,6 +122,13 @@ class TakenBody(asyncio.BufferedProtocol):
         self._active_at = self._loop.time()
         self._transport.pause_reading()
         self._transport.set_protocol(self)
+
+    async def peek(self) -> bytes:
+        """Return the first bytes, which come again with `fill`; to be asked first of all."""
+        self._capacity = _PEEK_BYTES
+        await self._wait_until_filled()
+        self._uncounted = self._filled
+        return bytes(self._front[: min(self._filled, _PEEK_BYTES)])
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
         """`capacity` bytes, or enough, or those of a second; empty at the end of the connection.

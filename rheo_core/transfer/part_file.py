@@ -46,7 +46,7 @@ from .part_place import (
     Place,
     is_empty_of_another_user,
     may_be_ours,
-    own_place,
+    own_places,
     owner_of,
     places,
     put_mark,
@@ -71,6 +71,8 @@ from .state import STATE_MARK, Key, PartState, StateFile, encode_state
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
+_BEGINNING_BYTES = 512
+"""Enough to see which kind of file it is."""
 _MOST_HELD = 256 << 10
 """Bytes of a file that may wait in memory for the end of the transfer."""
 _ROOM_FOR_STATE = 64 << 10
@@ -215,6 +217,10 @@ class PartFile:
             with named_errors(self.path):
                 if self._open_here(stop or threading.Event()):
                     return
+        usual = usual_place(self.destination).part
+        raise DestinationError(
+            usual, "other programs have files of this name and of the four names tried instead"
+        )
 
     def _open_here(self, stop: threading.Event) -> bool:
         """Open the file if nothing under its name or that of its state is somebody else's."""
@@ -274,6 +280,10 @@ class PartFile:
         """Take note of bytes that are in the file now."""
         if self._running is not None:
             self._running.feed(offset, data)
+
+    def beginning(self) -> bytes:
+        """Return the first bytes of an open file."""
+        return os.pread(self.descriptor, _BEGINNING_BYTES, 0) if self.is_open else b""
 
     def expect(
         self,
@@ -502,12 +512,13 @@ class PartFile:
 
         It is open then, if it exists, and `state` is as it was left; nothing is read back.
         """
-        for place in (usual_place(self.destination), own_place(self.destination, self.source)):
+        usual = usual_place(self.destination)
+        for place in (usual, *own_places(self.destination, self.source)):
             self._go_to(place)
             found = tidy_up(place, self.destination, self.source, self._key)
             if found is not None and found.proves(self.source):
                 return self._open_alone(found)
-        self._go_to(usual_place(self.destination))
+        self._go_to(usual)
         return False
 
     def _open_alone(self, found: StateFile) -> bool:

@@ -1,14 +1,14 @@
 """Which files beside a destination are a download's own: names, states, and the mark they carry.
 
 A part file has the name `NAME.part`, unless another program or another download has a file of that
-name. Then it has a name of its own, which the next run finds again. The mark is an extended
-attribute that only this user's programs can make; a file system without them has no marks.
+name. Then it has one of four names of its own, made from its source, so that the next run finds it
+again. The mark is an extended attribute that only this user's programs can make; a file system
+without them has no marks.
 """
 
 import errno
 import hmac
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +25,8 @@ _ATTRIBUTE = "user.rheo.part"
 _MARK_BYTES = 16
 """Of an HMAC: as few fit into the inode of ext4 and cost no block of their own."""
 _TAG_LETTERS = 8
+_TAGS = 4
+"""Names of its own that a download has; the digits of its source make so many."""
 _LONGEST = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - _TAG_LETTERS - 1
 
 
@@ -44,9 +46,14 @@ def usual_place(destination: Path) -> Place:
     return _place(destination, f"{destination.name}.part")
 
 
-def own_place(destination: Path, source: str) -> Place:
-    """The names for this download alone."""
-    return _tagged(destination, source[:_TAG_LETTERS])
+def own_places(destination: Path, source: str) -> list[Place]:
+    """The names for this download alone, in the order in which they are tried."""
+    name = shorten_filename(destination.name, _LONGEST)
+    return [_place(destination, f"{name}.{tag}.part") for tag in _tags(source)]
+
+
+def _tags(source: str) -> list[str]:
+    return [source[at * _TAG_LETTERS :][:_TAG_LETTERS] for at in range(_TAGS)]
 
 
 def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | None:
@@ -59,8 +66,8 @@ def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | No
         found = usual.find_state(key)
         owner = found.state.source if found is not None and found.state is not None else None
     if owner != source and _has_own_state(destination, source):
-        found = own_place(destination, source).find_state(key)
-        if found is not None and found.proves(source):
+        states = [place.find_state(key) for place in own_places(destination, source)]
+        if any(found is not None and found.proves(source) for found in states):
             return source
     return owner
 
@@ -68,19 +75,19 @@ def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | No
 def _has_own_state(destination: Path, source: str) -> bool:
     name = destination.name
     if name.isascii() and len(name) <= _LONGEST:  # as most are: this spares the making of paths
-        return os.access(f"{destination}.{source[:_TAG_LETTERS]}.part.state", os.F_OK)
-    return os.access(own_place(destination, source).state, os.F_OK)
+        states: list[str | Path] = [f"{destination}.{tag}.part.state" for tag in _tags(source)]
+    else:
+        states = [place.state for place in own_places(destination, source)]
+    return any(os.access(state, os.F_OK) for state in states)
 
 
 def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
     """Yield where a part file may be: first of all where something of this download is."""
-    own = usual_place(destination), own_place(destination, source)
-    states = [place.find_state(key) for place in own]
+    every = [usual_place(destination), *own_places(destination, source)]
+    states = [place.find_state(key) for place in every]
     ours = [found is not None and found.proves(source) for found in states]
-    yield from (place for place, is_ours in zip(own, ours, strict=True) if is_ours)
-    yield from (place for place, is_ours in zip(own, ours, strict=True) if not is_ours)
-    while True:  # both are somebody else's
-        yield _tagged(destination, secrets.token_hex(_TAG_LETTERS // 2))
+    yield from (place for place, is_ours in zip(every, ours, strict=True) if is_ours)
+    yield from (place for place, is_ours in zip(every, ours, strict=True) if not is_ours)
 
 
 def may_be_ours(place: Place, found: StateFile | None, source: str) -> bool:
@@ -134,10 +141,6 @@ def tidy_up(place: Place, destination: Path, source: str, key: Key) -> StateFile
         unlink_same(place.state, found.identity)
         return None
     return found
-
-
-def _tagged(destination: Path, tag: str) -> Place:
-    return _place(destination, f"{shorten_filename(destination.name, _LONGEST)}.{tag}.part")
 
 
 def _place(destination: Path, name: str) -> Place:

@@ -7,6 +7,7 @@ import aiohttp
 
 from rheo_core.domain.exceptions import ProtocolError, TooLargeError, WebPageError
 from rheo_core.domain.media_types import (
+    begins_page,
     is_message,
     is_page,
     is_page_instead,
@@ -145,22 +146,50 @@ class Supply:
             WebPageError: the reply is such a page.
         """
         record, config = self.record, self.record.config
-        if config.accept_html or not is_message(plan.type):
+        if config.accept_html or plan.type is None:
             return
         recorded = state.media_type or record.tries.media_type or media_type(config.type)
         if plan.partial and (recorded is None or not is_page(plan.type)):
             return  # old mirrors call every file text/plain
-        is_guarded = state.validator.if_range is not None or config.pieces is not None
-        is_kept = (is_guarded or state.is_whole) and record.bytes_downloaded > 0
-        is_known = is_kept or recorded is not None or config.filename is not None
-        is_named = plan.name is not None and not (is_known and is_page_name(plan.name))
-        if is_named or plan.is_attachment:
+        is_kept = self._is_kept(state)
+        is_named = plan.name is not None and not is_page_name(plan.name)
+        if (is_named or plan.is_attachment) and (plan.partial or not is_kept):
             return
         if self.is_vouched and not is_kept:
             return
         if is_page_instead(plan.type, recorded, config.names, bytes_are_there=is_kept):
-            size = None if plan.partial else plan.total
-            raise WebPageError(plan.type or "", record.name, size, is_kept=is_kept)
+            raise self._page_error(plan, is_kept=is_kept)
+
+    def is_in_danger(self, plan: Plan, state: PartState) -> bool:
+        """Tell whether a partial file that can be continued would be replaced by this reply."""
+        return not (plan.partial or self.record.config.accept_html) and self._is_kept(state)
+
+    def check_beginning(self, plan: Plan, first: bytes, there: bytes) -> None:
+        """Refuse a reply that would replace a partial file, and whose first bytes are a page's.
+
+        Error pages often have no media type, or that of the file. A reply without type and bytes
+        is no file either.
+
+        Raises:
+            WebPageError: the reply begins like a page, and what is there does not.
+        """
+        is_page_only_now = begins_page(first) and not begins_page(there)
+        if is_page_only_now or (not first and plan.type is None):
+            raise self._page_error(plan, is_kept=True, is_page_inside=is_page_only_now)
+
+    def _is_kept(self, state: PartState) -> bool:
+        is_guarded = state.validator.if_range is not None or self.record.config.pieces is not None
+        return (is_guarded or state.is_whole) and self.record.bytes_downloaded > 0
+
+    def _page_error(
+        self, plan: Plan, *, is_kept: bool, is_page_inside: bool = False
+    ) -> WebPageError:
+        if is_page_inside or is_page(plan.type):
+            what = "a web page"
+        else:
+            what = "text" if is_message(plan.type) else "another kind of data"
+        size = None if plan.partial else plan.total
+        return WebPageError(plan.type or "", self.record.name, size, is_kept=is_kept, what=what)
 
     def check_size(self, size: int) -> None:
         """Compare the size of the file with what was requested.

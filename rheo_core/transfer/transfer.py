@@ -175,7 +175,7 @@ class Transfer:
         async with await self._ask(asked, part.state) as reply:
             plan = reply.plan
             if not plan.partial:
-                self._check_page(plan, part.state)
+                await self._check_page(reply, part)
             # Before anything can fail: who waits for room wants to know how much.
             expected = self._record.config.size_bytes
             self._record.total_bytes = expected if plan.total is None else plan.total
@@ -240,12 +240,16 @@ class Transfer:
         part.expect(None, Validator())
         await self._disk.run(part.begin)
 
-    def _check_page(self, plan: Plan, state: PartState) -> None:
+    async def _check_page(self, reply: Request, part: PartFile) -> None:
         """Refuse a web page that is sent instead of the file."""
+        plan, supply = reply.plan, self._supply
         try:
-            self._supply.check_page(plan, state)
+            supply.check_page(plan, part.state)
+            if supply.is_in_danger(plan, part.state):
+                there = await self._disk.run(part.beginning)
+                supply.check_beginning(plan, await reply.body.peek(), there)
         except WebPageError:
-            self._check_replaced(state)  # its message explains more if the link is new
+            self._check_replaced(part.state)  # its message explains more if the link is new
             raise
 
     def _check_replaced(self, state: PartState) -> None:

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_core.domain.media_types import (
+    begins_page,
     is_file_name,
     is_message,
     is_page,
     is_page_instead,
     media_type,
-    name_in_path,
+    names_in_url,
 )
 
 
@@ -46,20 +47,49 @@ def test_a_media_type_fits_into_a_state(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "name"),
+    ("url", "names"),
     [
-        ("http://example.zip", ""),
-        ("http://example.zip/", ""),
-        ("http://h/a/b.zip", "b.zip"),
-        ("http://h/a%2Fb.zip?c.iso#d.iso", "b.zip"),
-        ("http://h/a%5Cb.zip", "b.zip"),
-        ("http://h/b.zip;v=1", "b.zip"),
-        ("http://h/b.zip/", ""),
-        ("http://h/%FF.zip", "\ufffd.zip"),
+        ("http://example.zip", [""]),
+        ("http://example.zip/", [""]),
+        ("http://example.zip/download", ["download"]),
+        ("http://h/a/b.zip", ["b.zip"]),
+        ("http://h/a%2Fb.zip?c.iso#d.iso", ["b.zip", "c.iso"]),
+        ("http://h/a%5Cb.zip", ["b.zip"]),
+        ("http://h/b.zip;v=1", ["b.zip"]),
+        ("http://h/b.zip/", ["", "b.zip"]),
+        ("http://h/b.zip;v=1/Download/", ["", "b.zip"]),
+        ("http://h/b.zip/view", ["view"]),
+        ("http://h/%FF.zip", ["\ufffd.zip"]),
+        ("http://h/get.php?file=a+b.zip&&n=1", ["get.php", "a b.zip", "1"]),
+        ("http://h/get?path=%2Fpub%2Fa.zip;v=1", ["get", "a.zip"]),
+        ("http://h/get?url=a.zip&Q=a.zip&f=https://h/a.zip", ["get"]),
+        ("http://h/viewer.html?file=a.pdf", ["viewer.html"]),
     ],
 )
-def test_names_in_links(url: str, name: str) -> None:
-    assert name_in_path(url) == name
+def test_names_in_links(url: str, names: list[str]) -> None:
+    assert list(names_in_url(url)) == names
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<!DOCTYPE html>",
+        b"<html",
+        b"\xef\xbb\xbf\r\n <HTML lang=en>",
+        b"<!-- a comment --><html>",
+        b"<title>Sign in</title>",
+        b"<script>",
+    ],
+)
+def test_beginnings_of_pages(data: bytes) -> None:
+    assert begins_page(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PK\x03\x04<html>", b"<svg>", b"<?xml version='1.0'?>", b"<htmlx>", b"\0<html>"]
+)
+def test_other_beginnings(data: bytes) -> None:
+    assert not begins_page(data)
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.ZIP ", "a.tar.xz", "a.zip.001", ".zip", "a.zip..."])
@@ -96,7 +126,19 @@ def test_pages_and_messages() -> None:
         ("application/json", "application/zip", "a", True, True),
         ("application/json", "application/zip", "a", False, False),
         ("application/json", "text/plain", "a", True, False),
-        ("application/json", None, "a.zip", True, False),
+        ("application/json", None, "a.zip", True, True),
+        ("application/json", None, "a.zip", False, False),
+        ("application/json", None, "a.json", True, False),
+        ("application/json", None, "a", True, False),
+        ("application/x-ndjson", "application/zip", "a", True, True),
+        ("application/javascript", "video/mp4", "a", True, True),
+        ("application/x-ndjson", "application/json", "a", True, False),
+        ("image/gif", "application/zip", "a", True, True),
+        ("image/gif", "application/zip", "a", False, False),
+        ("image/gif", "image/png", "a", True, False),
+        ("image/gif", "application/octet-stream", "a", True, False),
+        ("video/ogg", "audio/ogg", "a", True, False),
+        ("application/octet-stream", "image/png", "a", True, False),
         ("application/gzip", "application/zip", "a", True, False),
         (None, "application/zip", "a.zip", True, False),
     ],

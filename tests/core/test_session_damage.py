@@ -243,6 +243,27 @@ class TestLost:
                 file.write(chance.randbytes(4096))
             assert closed.check(least=COUNT - 60)
 
+    @pytest.mark.parametrize("what", [bytes, random.Random(24).randbytes])
+    @pytest.mark.parametrize("count", [1, 8, 60])
+    def test_the_heads_of_pages(
+        self, closed: Kept, what: Callable[[int], bytes], count: int
+    ) -> None:
+        """The rows of such a page are found by their records, but for one that went on there."""
+        pages = range(closed.path.stat().st_size // 4096)
+        for page in pages:
+            closed.restore()
+            with closed.path.open("r+b") as file:
+                file.seek(page * 4096)
+                file.write(what(count))
+            closed.check(least=COUNT - 1)
+
+    def test_the_heads_of_all_pages(self, closed: Kept) -> None:
+        data = bytearray(closed.path.read_bytes())
+        for start in range(4096, len(data), 4096):
+            data[start : start + 8] = bytes(8)
+        closed.path.write_bytes(data)
+        assert closed.check(least=COUNT - 3)
+
     def test_an_older_copy_of_the_file(self, closed: Kept) -> None:
         closed.path.unlink()
         closed.restore()

@@ -23,7 +23,18 @@ from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, checksum
 from tests.faults.program import COMMAND, Home, ended
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
-from tests.servers.scenarios import Hold, answer, chunked, cut, in_turn, page, raw, redirect, whole
+from tests.servers.scenarios import (
+    Hold,
+    answer,
+    chunked,
+    cut,
+    in_chunks,
+    in_turn,
+    page,
+    raw,
+    redirect,
+    whole,
+)
 
 Until = Callable[..., Awaitable[None]]
 
@@ -34,6 +45,17 @@ XHTML = "application/xhtml+xml"
 V1 = {"ETag": '"v1"'}
 FACTS = {**V1, "Content_Type": "application/zip"}
 SAYS = "instead of the file"
+
+
+def trickling(body: bytes) -> Behaviour:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.head(Transfer_Encoding="chunked")
+        for piece in in_chunks(body, 3):
+            await exchange.send(piece)
+            await asyncio.sleep(0)
+
+    return behave
+
 
 PAGES = {
     "page": page(SIGN_IN),
@@ -51,6 +73,21 @@ PAGES = {
     "redirect": redirect("/login?next=file"),
     "redirect to be remembered": redirect("/login", "308 Permanent Redirect"),
     "JSON": answer("200 OK", b'{"error": "token expired"}', Content_Type="application/json"),
+    "NDJSON": answer("200 OK", b'{"error": 1}\n{}\n', Content_Type="application/x-ndjson"),
+    "JavaScript": answer("200 OK", b"location='/login'", Content_Type="application/javascript"),
+    "YAML": answer("200 OK", b"error: expired", Content_Type="application/yaml"),
+    "image": answer("200 OK", b"GIF89a", Content_Type="image/gif"),
+    "attached without a name": page(SIGN_IN, Content_Disposition="attachment"),
+    "attached with the name of the file": page(
+        SIGN_IN, Content_Disposition='attachment; filename="file.bin"'
+    ),
+    "without a type": whole(SIGN_IN),
+    "without a type, chunked": chunked(b"\xef\xbb\xbf\n\n" + SIGN_IN),
+    "without a type, in small pieces": trickling(SIGN_IN),
+    "without a type, large": whole(SIGN_IN.ljust(len(BODY))),
+    "without a type, empty": whole(b""),
+    "of the type of the file": whole(SIGN_IN, Content_Type="application/zip", ETag='"v2"'),
+    "of any type": whole(SIGN_IN.upper(), Content_Type="application/octet-stream"),
 }
 
 
@@ -128,7 +165,19 @@ async def test_a_refused_range_costs_no_byte_until_the_whole_comes(
     assert broken.server.requests[-1].range_start == AT
 
 
-@pytest.mark.parametrize("kind", ["page", "page without a length", "redirect", "JSON"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "page",
+        "page without a length",
+        "redirect",
+        "JSON",
+        "NDJSON",
+        "without a type",
+        "attached without a name",
+        "image",
+    ],
+)
 async def test_a_page_on_resume_is_an_error_of_the_command(
     server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, kind: str
 ) -> None:
@@ -195,6 +244,40 @@ async def test_a_changed_file_of_the_same_kind_begins_again(broken: Scene) -> No
     (await broken.resume(BODY, AT, serving(new, **facts), new, headers=FACTS)).completed(new)
 
 
+@pytest.mark.parametrize("size", [0, 1, 511, 5000, 20_000, 500_000])
+@pytest.mark.parametrize("framing", [whole, chunked])
+@pytest.mark.parametrize("speed_limit", [None, 10_000_000])
+async def test_a_changed_file_is_whole_after_its_beginning_was_looked_at(
+    broken: Scene, size: int, framing: Callable[..., Behaviour], speed_limit: int | None
+) -> None:
+    new, facts = body_of(size, "new"), {"ETag": '"v2"', "Content_Type": "application/zip"}
+    config = broken.config(speed_limit=speed_limit)
+    outcome = await broken.resume(
+        BODY, AT, framing(new, **facts), new, headers=FACTS, config=config
+    )
+    outcome.completed(new)
+
+
+@pytest.mark.parametrize("then", [whole, chunked])
+async def test_a_changed_page_without_a_type_begins_again(
+    broken: Scene, then: Callable[..., Behaviour]
+) -> None:
+    """What is there begins like a page too."""
+    old, new = SIGN_IN + BODY, SIGN_IN + body_of(500_000, "new")
+    broken.path, broken.name = "/wiki", "wiki"
+    outcome = await broken.resume(old, AT, then(new, ETag='"v2"'), new, headers=V1)
+    outcome.completed(new)
+
+
+@pytest.mark.parametrize("kind", ["JSON", "YAML", "without a type", "without a type, empty"])
+async def test_no_message_replaces_what_came_without_a_type(broken: Scene, kind: str) -> None:
+    broken.path, broken.name = "/a.zip", "a.zip"
+    (await broken.resume(BODY, AT, PAGES[kind], headers=V1)).failed(SAYS)
+    assert broken.part.read_bytes() == BODY[:AT]
+    (await broken.fetch(serving(BODY, **V1), BODY)).completed(BODY)
+    assert broken.server.requests[-1].range_start == AT
+
+
 @pytest.mark.parametrize("recorded", ["text/html", XHTML, "Text/HTML; charset=utf-8"])
 async def test_a_changed_page_begins_again(broken: Scene, recorded: str) -> None:
     new, facts = body_of(500_000, "new"), {**V1, "Content_Type": recorded}
@@ -258,6 +341,16 @@ FILES = [
     "pytorch_model.bin",
     "disk.qcow2",
     "a.7z.001",
+    "a.zip/",
+    "a.zip/download",
+    "a.zip/Download?token=expired",
+    "releases/a.iso/raw/",
+    "get.php?file=a.zip",
+    "get.php?id=5&filename=a%20b.zip",
+    "dl?path=%2Fpub%2Fa.tar.gz",
+    "get?a.zip",
+    "wiki/File:a.jpg",
+    "blob/main/a.zip",
     "setup.exe",
     "app.deb",
 ]
@@ -268,7 +361,14 @@ NO_FILES = [
     "a.zip.html",
     "a.htm",
     "page.xhtml",
-    "get.php?file=a.zip",
+    "get.php?file=a.html",
+    "get.php?file=a",
+    "share?url=http%3A%2F%2Fh%2Fa.zip&title=a.zip",
+    "find?q=a.zip",
+    "login?next=/a.zip",
+    "viewer.html?file=a.pdf",
+    "a.zip/view",
+    "a.zip/index.html",
     "show.aspx",
     "v1.2",
     "zip",
@@ -276,7 +376,6 @@ NO_FILES = [
     "wiki/",
     "a.html.gz",
     "a.htm.xz",
-    "archive.zip/",
 ]
 
 
@@ -311,6 +410,9 @@ async def test_a_page_may_be_what_was_asked_for(
         (page(SIGN_IN, Content_Disposition='attachment; filename="a.zip"'), True),
         (page(SIGN_IN, Content_Disposition='inline; filename="a.zip"'), True),
         (page(SIGN_IN, Content_Disposition="inline"), False),
+        (PAGES["a page by name"], False),
+        (PAGES["an attached page"], False),
+        (page(SIGN_IN, Content_Disposition="attachment; filename*=UTF-8''LOG%20IN.HTM"), False),
         (whole(SIGN_IN), True),
         (whole(SIGN_IN, Content_Type="application/octet-stream"), True),
         (whole(SIGN_IN, Content_Type="text/plain"), True),

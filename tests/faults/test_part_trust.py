@@ -22,7 +22,7 @@ from rheo_core.transfer import committing, source_of
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
-from tests.core.engine import fetch, names_in, sha256, status_of
+from tests.core.engine import error_of, fetch, names_in, sha256, status_of
 from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
@@ -374,17 +374,64 @@ async def test_another_downloads_beginning_is_left_alone(
     assert scene.server.requests[-1].range_start == 300_000
 
 
-async def test_its_own_beginning_under_another_name_is_found_again(scene: Scene) -> None:
-    """`file.bin.part` is another program's: now, and when the download goes on."""
-    scene.part.write_bytes(b"of a browser")
-    scene.keep()
+def taken_names(scene: Scene, count: int) -> list[Path]:
+    """Let other programs have the first names for the part file; return their files."""
+    source = source_of(scene.config().url)
+    tags = ["", *(f".{source[at : at + 8]}" for at in range(0, 32, 8))]
+    files = [scene.folder / f"file.bin{tag}.part" for tag in tags[:count]]
+    for file in files:
+        file.write_bytes(b"of a browser")
+    return files
+
+
+@pytest.mark.parametrize("stays", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 4])
+async def test_its_own_beginning_under_another_name_is_found_again(
+    scene: Scene, count: int, stays: bool
+) -> None:
+    """The first names are other programs': now, and perhaps when the download goes on."""
+    others = taken_names(scene, count)
+    before = names_in(scene.folder)
+    gone: set[str] = set()
     await scene.begin(GOOD, 300_000, **V1)
-    assert len(list(scene.folder.glob("file.bin.*.part"))) == 1
-    scene.part.unlink()  # the browser is done
-    del scene.before[scene.part.name]
-    outcome = await scene.fetch(parts(GOOD, **V1), GOOD)
-    outcome.completed(GOOD, requests=2)
-    assert outcome.requests[-1].range_start == 300_000
+    assert len(list(scene.folder.glob("file.bin*.part"))) == count + 1
+    if not stays:  # the other programs are done
+        for file in others:
+            file.unlink()
+            gone.add(file.name)
+    scene.server.on(scene.path, parts(GOOD, **V1))
+    await fetch(scene.folder, [scene.config()])
+    assert scene.final.read_bytes() == GOOD
+    assert [request.range_start for request in scene.server.requests] == [None, 300_000]
+    assert names_in(scene.folder) == sorted({*before, "file.bin"} - gone)
+    assert all(file.read_bytes() == b"of a browser" for file in others if stays)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+async def test_its_own_beginning_under_another_name_is_removed_on_demand(
+    scene: Scene, count: int
+) -> None:
+    taken_names(scene, count)
+    before = names_in(scene.folder)
+    scene.server.on(scene.path, Hold(GOOD, 300_000, **V1))
+    config = scene.config()
+    async with scene.manager() as manager, asyncio.timeout(LIMIT):
+        await manager.add([config])
+        await bytes_come(manager, 300_000)
+        await manager.pause(config.id)
+        assert len(list(scene.folder.glob("file.bin*.part"))) == count + 1
+        await manager.cancel(config.id)
+    assert names_in(scene.folder) == before
+
+
+async def test_no_name_for_the_part_file_is_a_sentence(scene: Scene) -> None:
+    others = taken_names(scene, 5)
+    before = names_in(scene.folder)
+    scene.server.on(scene.path, parts(GOOD, **V1))
+    manager, _ = await fetch(scene.folder, [config := scene.config()])
+    assert "have files of this name and of the four names tried" in error_of(manager, config)
+    assert all(file.read_bytes() == b"of a browser" for file in others)
+    assert names_in(scene.folder) == before
 
 
 # Verified

@@ -1,6 +1,8 @@
 """curl commands: what browsers copy, what people write, what is refused, what stays secret."""
 
+import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -8,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_core.inputs import ReadOptions, Verdict, read_entries
+from rheo_core.inputs.curl_options import takes_value
 from rheo_core.inputs.found import Lines
-from rheo_core.inputs.shell_words import _arguments, read_words
+from rheo_core.inputs.shell_words import _arguments, read_commands
 from tests.inputs.texts import (
     CHROME_BASH,
     CHROME_CMD,
@@ -128,6 +131,28 @@ def test_options(options: str, fields: dict[str, object]) -> None:
     assert asked(f"curl {URL} {options}") == [{"url": URL, **fields}]
 
 
+@pytest.mark.parametrize("word", ["http://h/a", "HTTPS://h/a", "h.example/a", "1.2.3.4:80/a"])
+def test_a_url_after_an_unknown_option_is_one(word: str) -> None:
+    (entry,) = read(f"curl --frobnicate {word}")
+    assert (entry.verdict, entry.note) == (Verdict.OK, "ignored: --frobnicate")
+
+
+@pytest.mark.parametrize("text", ["curl --frobnicate 5", "curl -W localhost", "> curl http://h/a"])
+def test_a_command_without_a_url_is_invalid(text: str) -> None:
+    (entry,) = read(text)
+    assert entry.problem == "the curl command has no URL"
+
+
+def test_the_curl_that_is_installed_takes_the_same_values() -> None:
+    """A newer one may have options that are not known yet."""
+    if (curl := shutil.which("curl")) is None:
+        pytest.skip("no curl")
+    told = subprocess.run([curl, "--help", "all"], capture_output=True, text=True, check=True)
+    options = re.findall(r"^ *(?:-., )? *--([\w.-]+)( [<\[])?", told.stdout, re.MULTILINE)
+    assert len(options) > 200
+    assert [name for name, value in options if takes_value(name) not in (None, bool(value))] == []
+
+
 def test_how_it_travels() -> None:
     allowed = ReadOptions(list_options=True)
     (entry,) = read_entries([f"curl -x me:s3cret@p:1 --cacert /ca.pem {URL}"], (), allowed)
@@ -149,6 +174,19 @@ def test_how_it_travels() -> None:
         ("-H @headers", "ignored: -H @file"),
         ("--not-of-curl", "ignored: --not-of-curl"),
         ("-r 0-99", "ignored: --range"),
+        ("--frobnicate 5", "ignored: --frobnicate and the word after it"),
+        ("--frobnicate s3cret.example", "ignored: --frobnicate and the word after it"),
+        ("--frobnicate=5", "ignored: --frobnicate"),
+        ("--frobnicate -k", "ignored: --frobnicate, --insecure"),
+        ("-W 5", "ignored: -W and the word after it"),
+        ("-sW 5", "ignored: -W and the word after it"),
+        ("--ssl-sessions file --krb4 x", "ignored: --ssl-sessions, --krb4"),
+        ("--expand-max-time '{{t}}'", "ignored: --expand-max-time"),
+        (
+            "--tcp-nodelay --no-keepalive -N --no-tcp-nodelay",
+            "ignored: --tcp-nodelay, --no-keepalive, --no-buffer, --no-tcp-nodelay",
+        ),
+        ("-i -1 -Z", "ignored: --show-headers, --tlsv1, --parallel"),
     ],
 )
 def test_what_is_ignored_is_named(options: str, note: str) -> None:
@@ -209,6 +247,26 @@ def test_what_follows_is_not_run(rest: str) -> None:
     assert entry.note == "ignored: what follows the command"
 
 
+@pytest.mark.parametrize("option", ["-b a={}", "-H 'X: {}'", "--cacert {}", "-u a:{}", "--{}"])
+def test_what_a_command_repeats_has_a_limit(option: str) -> None:
+    """A line of 400 KB would fill gigabytes: each of its downloads is kept with its headers."""
+    words = " ".join(f"http://h/{at}" for at in range(20_000))
+    many = " --".join(f"x{at}" for at in range(20_000)) if option == "--{}" else "x" * 100_000
+    found = read(f"curl {option.format(many)} {words}\nhttp://h/after")
+    refused = [entry for entry in found if "64 MiB" in entry.problem]
+    assert len(found) < 1500 and len(refused) == 1
+    assert found[-1].config is not None and found[-1].config.url == "http://h/after"
+
+
+def test_a_long_command_without_headers_is_read_whole() -> None:
+    words = " ".join(f"http://h/{at}" for at in range(20_000))
+    assert len(urls(f"curl -b a=b {words}")) == 20_000
+
+
+def test_many_commands_on_a_line() -> None:
+    assert len(urls("; ".join(f"curl http://h/{at}" for at in range(3000)))) == 3000
+
+
 def test_unquoted_queries() -> None:
     assert urls("curl http://x/?a=1&b=2;c") == ["http://x/?a=1&b=2;c"]
 
@@ -222,7 +280,8 @@ def test_bash_words_are_those_of_shlex(words: list[str]) -> None:
     lines = [f"{line}\n" for line in text.split("\n")]
     # The one is a sign of cmd, the other an end of a line on Windows wherever it stands.
     if "^" not in lines[0] and "\r\n" not in text:
-        assert read_words(Lines(lines)) == (["curl", *words], False)
+        commands = read_commands(Lines(lines), lambda *_: False)
+        assert list(commands) == [(["curl", *words], False)]
 
 
 @given(st.lists(st.text(st.sampled_from('ab \\"\t')), min_size=1, max_size=5))
