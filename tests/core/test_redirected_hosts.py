@@ -12,6 +12,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig
 from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.downloads import RetryHandler
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
 from rheo_core.transfer import crew, hosts
@@ -137,6 +138,45 @@ async def test_own_limits_are_those_of_the_host_that_is_asked(
     links = [world.link(f"link{n}.example", f"/{n}", cdn) for n in range(12)]
     await ends(world.manager(hosts={"cdn.example": own}, retry_handler=None), links)
     assert cdn.peak <= 2
+
+
+@pytest.mark.parametrize(
+    ("names", "leads"),
+    [
+        (("cdn.example", "cdn.example.", "CDN.example."), False),
+        (("cdn.example", "cdn.example.", "CDN.example."), True),
+        (("127.0.0.1", "0x7f000001", "0x7f.1"), False),  # no redirect may lead there
+    ],
+)
+async def test_a_host_is_one_however_it_is_written(
+    world: World, names: tuple[str, ...], leads: bool
+) -> None:
+    cdn = Cdn()
+    cdn.go_on.set()
+    links = []
+    for number in range(9):
+        path, host = f"/{number}", names[number % len(names)]
+        world.back.on(path, cdn)
+        link = world.link(f"host{number}.example", path, cdn, to=host)
+        links.append(link if leads else world.at(world.back, host, path))
+    await ends(world.manager(connections_per_host=2), links)
+    assert cdn.peak <= 2
+    assert {name.lower() for name in names[1:]} <= set(world.names.asked)  # as it is written
+
+
+async def test_a_name_with_a_dot_at_its_end_is_another_origin(world: World) -> None:
+    """Without the dot a search domain may complete it, so that it is not the same for secrets."""
+    world.front.on("/there", serving(BODY))
+    world.front.on("/here", redirect(world.at(world.front, "a.example.", "/there")))
+    config = FileConfig(
+        url=world.at(world.front, "a.example", "/here"), request=RequestOptions(user="me:pw")
+    )
+    async with world.manager() as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=30)
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    told = [request.headers.get("authorization") for request in world.front.requests]
+    assert told[0] and told[1:] == [None]
 
 
 async def test_the_host_of_the_links_is_not_limited_by_what_it_sends_on(world: World) -> None:
