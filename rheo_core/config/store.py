@@ -24,7 +24,15 @@ from rheo_core.infrastructure.user_key import state_folder
 from rheo_core.user_files import open_regular
 
 from .problems import explain, line_of, unknown_setting
-from .protection import Place, misplaced, unclear_at, unclear_variables
+from .protection import (
+    TABLES,
+    Place,
+    closing_sentence,
+    misplaced,
+    nearest,
+    unclear_at,
+    unknown_variables,
+)
 from .settings import Settings
 
 _MOST = 1 << 20
@@ -39,8 +47,9 @@ class LoadedSettings:
 
     Attributes:
         settings: the settings; their `unclear` says which requests must not be made.
-        problems: a sentence on each mistake, those of the environment included.
-        environment_problems: those of the environment alone.
+        problems: a sentence on each mistake, those of the environment included, and on what may be
+            one.
+        environment_problems: mistakes of the environment alone.
         faults: those of the file that the command must not pass over: no flag and no variable
             makes up for them. What is `unclear` is not among them, nor are settings of the app.
     """
@@ -129,7 +138,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     return LoadedSettings(
         settings.closed_by((*unclear, *environment.unclear(given))),
         (*file.problems, *environment.problems),
-        environment.problems,
+        tuple(sentence for _, sentence in environment.mistakes),
         tuple(
             sentence
             for place, sentence in file.mistakes
@@ -180,7 +189,7 @@ def save_settings(
         kept = {name: value for name, value in file.written.items() if name not in names}
         values = kept | {name: value for name, value in values.items() if name in names}
         reasons = [each.sentence for each in file.unclear(())]
-        reasons += [text for (name, *inner), text in file.mistakes if inner and name in names]
+        reasons += [text for place, text in file.mistakes if place[1:] and place[0] in names]
     if reasons:
         raise OSError(f"{reasons[0]} Correct the file first")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -216,8 +225,16 @@ def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
     mistakes = [(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
-    mistakes += [((), unclear.sentence) for unclear in unclear_variables(Settings.model_fields)]
-    return _Source(good, mistakes=mistakes)
+    remarks = []
+    for variable, name in unknown_variables(Settings.model_fields):
+        begin = f"Environment: {printable(variable)} is not a setting"
+        if closing := closing_sentence(variable, name, Settings.model_fields):
+            mistakes.append(((), f"Environment: {closing}"))
+        elif close := nearest(name, [each for each in Settings.model_fields if each not in TABLES]):
+            mistakes.append(((name,), f"{begin}; did you mean RHEO_{close.upper()}?"))
+        else:  # it may belong to a script
+            remarks.append(f"{begin}.")
+    return _Source(good, mistakes=mistakes, remarks=remarks)
 
 
 def _check(

@@ -159,6 +159,9 @@ async def test_a_file_that_cannot_be_read(
         ("RHEO_HOSTS", '{"localhost": {"proxy": "c4nary://x"}}'),
         ("RHEO_HOSTS", '{"a b": {}}'),
         ("RHEO_PROXY", "http://me:c4nary@127.0.0.1:9"),
+        ("RHEO_CA_CERT", "/c4nary@/ca.pem"),
+        ("RHEO_PROXIES", "http://me:c4nary@127.0.0.1:9"),
+        ("RHEO_MAX_SZE", "1K"),
         ("RHEO_REQUEST__PROXY", "http://me:c4nary@127.0.0.1:9"),
         ("rheo_http_proxy", "http://me:c4nary@127.0.0.1:9"),
         ("http_proxy", "socks4://me:c4nary@127.0.0.1:9"),
@@ -180,6 +183,21 @@ async def test_a_variable_that_is_not_understood(
     assert done.code == 2, done.err
     assert name in done.err and "c4nary@" not in done.err.replace("c4nary://", "")
     assert not server.requests
+
+
+@pytest.mark.parametrize("flags", [(), ("-q",)], ids=str)
+async def test_a_variable_of_another_program_is_reported(
+    rheo: Run,
+    folder: Path,
+    environment: dict[str, str],
+    server: MisbehavingServer,
+    flags: tuple[str, ...],
+) -> None:
+    environment["RHEO_OF_MINE"] = "x"
+    done = await rheo("-d", folder, "download", *flags, url_of(server, "localhost"))
+    assert done.code == 0, done.err
+    told = "rheo: Environment: RHEO_OF_MINE is not a setting.\n"
+    assert (told in done.err) is not bool(flags)
 
 
 async def test_a_variable_for_another_scheme_does_not_matter(
