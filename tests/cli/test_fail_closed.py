@@ -266,6 +266,33 @@ async def test_a_table_of_another_host_is_reported_with_its_effect(
     assert "'digest'. Requests to a.example fail until this is corrected." in done.err
 
 
+@pytest.mark.parametrize(
+    ("option", "flags", "fails"),
+    [
+        ('proxy = "socks4://127.0.0.1:9"', ["--proxy", "off"], False),
+        ('proxy = "socks4://127.0.0.1:9"', ["--user-agent", "A/1"], True),
+        ("ip_version = 5", ["--ipv4"], False),
+        ("user = 5", ["--user", "me:pw"], False),
+        ("user = 5", ["--proxy", "off"], True),
+        ("headers = 5", ["--header", "A: b"], True),
+    ],
+)
+async def test_no_request_is_said_to_fail_if_a_flag_replaces_the_setting(
+    rheo: Run,
+    folder: Path,
+    file: Path,
+    server: MisbehavingServer,
+    option: str,
+    flags: list[str],
+    fails: bool,
+) -> None:
+    file.write_text(f'[hosts."localhost"]\n{option}\n')
+    done = await rheo("-d", folder, "download", url_of(server, "localhost"), *flags)
+    assert done.code == (2 if fails else 0), done.err
+    assert f"{file}, line 2" in done.err
+    assert ("Requests to localhost fail" in done.err) is fails
+
+
 @pytest.mark.parametrize("host", ["0x7f.0.0.1", "[::ffff:127.0.0.1]", "[0:0::FFFF:7f00:1]"])
 async def test_a_table_closes_its_address_in_whatever_form_it_is_written(
     rheo: Run, folder: Path, file: Path, server: MisbehavingServer, host: str
