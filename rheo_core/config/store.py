@@ -114,7 +114,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     In `request` and `hosts` each option has the nearest source that gives it. What is not
     acceptable in the file or in the environment is left out and reported in `problems`. If it may
     concern requests, it is in `settings.unclear` too, and those requests fail. A file with mistakes
-    stays as it is and is copied aside once.
+    stays as it is; the last content with mistakes is copied aside.
 
     Args:
         path: The settings file, which need not exist; None for the usual one.
