@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
         return _BAD_INPUT
-    if options.session and not options.demo and (refusal := _refusal_of(options.session)):
-        print(f"rheo-tui: --session {refusal}", file=sys.stderr)
+    if not options.demo and (refusal := _refusal_of(options.session)):
+        print(f"rheo-tui: {refusal}", file=sys.stderr)
         return _USAGE
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
         print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
@@ -171,8 +171,17 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
         raise _Stop(f"--download-dir {str(download_dir)!r}: {reason}") from None
 
 
-def _refusal_of(session: Path) -> str | None:
-    """Say why no list can be kept at a path that someone typed; None if one can."""
+def _refusal_of(session: Path | None) -> str | None:
+    """Say why no list can be kept at a path that someone typed, or at the usual one.
+
+    What else is wrong at the usual place is mended once the screen is open.
+    """
+    if session is None:
+        from rheo_core.config.store import session_path
+        from rheo_core.infrastructure.session_head import find_newer
+
+        problem = find_newer(path := session_path())
+        return problem and f"{printable(str(path))}: {problem}"
     from rheo_core.infrastructure.session_store import SessionStoreError, check_place
 
     if not os.path.lexists(session.parent):
@@ -180,7 +189,7 @@ def _refusal_of(session: Path) -> str | None:
     try:
         check_place(session)
     except SessionStoreError as error:
-        return f"{printable(str(session))}: {error.problem}"
+        return f"--session {printable(str(session))}: {error.problem}"
     return None
 
 

@@ -101,5 +101,7 @@ def check_protection(settings: "Settings", own: "RequestOptions", *, quiet: bool
     if refusals := rules.refusals_of_all(own):
         fail(f"{' '.join(refusals)} Nothing is downloaded until this is corrected.", ExitCode.USAGE)
     for each in settings.unclear if not quiet else ():
-        effect = f" Requests to {each.host} fail until this is corrected." if each.host else ""
+        is_replaced = own.decide(each.option)
+        fails = f" Requests to {each.host} fail until this is corrected."
+        effect = fails if each.host and not is_replaced else ""
         typer.echo(f"rheo: {printable(each.sentence + effect)}", err=True)

@@ -34,8 +34,8 @@ the options that it gives, and keeps the others.
 
 ## Mistakes
 
-Mistakes are reported with their line and key, and a broken file is copied aside. What follows
-depends on what the setting is for.
+Mistakes are reported with their line and key. The last broken content of the file is kept as
+`settings.toml.bad-TIME`. What follows depends on what the setting is for.
 
 | mistake in | `rheo download` | the app |
 |---|---|---|
@@ -47,10 +47,13 @@ depends on what the setting is for.
 
 An unknown key in a table counts as a mistake in that table. An unknown name at the top of the file
 may be meant for one, so it counts as a mistake in the whole file, unless it looks like another
-setting. The same holds for the RHEO_* variables, for the *_PROXY variables if they are for the
+setting. An unknown RHEO_* variable counts as a mistake if it looks like a setting (`RHEO_PROXY`,
+`RHEO_CA_CERT`, `RHEO_MAX_SZE`) and is reported otherwise: it may belong to a script. All this holds
+for the values of the RHEO_* variables too, for the *_PROXY variables if they are for the
 scheme of a URL, and for files that `[request]` and `[hosts]` name. So a proxy that is misspelt
 never makes rheo connect without it. In the app correct the file, then enter `:reload`. Until then
-the app does not save settings, because that would lose what it does not understand.
+the app does not save settings, because that would lose what it does not understand. Any other
+mistake stays in the file as it is when the app saves another setting.
 
 """
 _REQUESTS = """\

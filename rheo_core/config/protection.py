@@ -19,11 +19,21 @@ _OPTIONS = frozenset(RequestOptions.model_fields)
 Place = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
 
-_TABLES = ("request", "hosts")
-_STRAYING = _OPTIONS.union(_TABLES)
+TABLES = ("request", "hosts")
+_STRAYING = _OPTIONS.union(TABLES)
 _PREFIX = "rheo_"
-_OTHER_WORDS = frozenset({"cert", "login", "logins", "socks", "socks5", "tor", "vpn"})
+_OTHER_WORDS = {
+    **dict.fromkeys(("ca", "cacert", "cacerts"), "ca_file"),
+    **dict.fromkeys(("cert", "certs"), "client_cert"),
+    **dict.fromkeys(("login", "logins"), "user"),
+    **dict.fromkeys(("proxies", "socks", "socks5", "tor", "vpn"), "proxy"),
+    **dict.fromkeys(("bind", "iface", "nic"), "interface"),
+    **dict.fromkeys(("ip", "ipv4", "ipv6"), "ip_version"),
+}
 """What options of requests are called too."""
+_OF_OTHERS = frozenset({"id", "url", "status", "path", "size", "hash", "error", "version"})
+"""Names of variables that are of no concern: rheo sets them for the commands that it runs, which
+may run rheo; images of containers and scripts call the version to install like the last."""
 _ALIKE = 0.75
 """How much a name must look like a setting to be a slip of the pen; `connect_via` is none."""
 
@@ -58,12 +68,12 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
     Only one that looks like another setting is not.
     """
     if name in settings:
-        return name in _TABLES
+        return name in TABLES
     known = [*settings, *RequestOptions.model_fields]
-    if _OTHER_WORDS.union(RequestOptions.model_fields).intersection(name.lower().split("_")):
+    if (_OTHER_WORDS.keys() | _OPTIONS).intersection(name.lower().split("_")):
         return True
-    close = get_close_matches(name.lower(), known, n=1, cutoff=_ALIKE)
-    return not close or close[0] in _TABLES or close[0] in RequestOptions.model_fields
+    close = nearest(name.lower(), known)
+    return close is None or close in TABLES or close in _OPTIONS
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
@@ -72,7 +82,7 @@ def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
     In TOML what is written below `[keys]` belongs to that table, `request.proxy = …` too.
     """
     for table, value in values.items():
-        if table not in _TABLES:
+        if table not in TABLES:
             for inner in value if isinstance(value, list) else [value]:
                 if isinstance(inner, dict):
                     yield from ((table, name) for name in inner.keys() & _STRAYING)
@@ -83,15 +93,43 @@ def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
 
     Other names may belong to anybody: to the commands that rheo runs, to scripts.
     """
-    for variable, value in os.environ.items():
+    for variable, name in unknown_variables(settings):
+        if (sentence := closing_sentence(variable, name, settings)) is not None:
+            yield Unclear(f"Environment: {sentence}")
+
+
+def unknown_variables(settings: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield each RHEO_* variable that is no setting, and the rest of its name in lower case."""
+    for variable in os.environ:
         prefix, name = variable[: len(_PREFIX)].lower(), variable[len(_PREFIX) :].lower()
-        if prefix == _PREFIX and name not in settings:
-            known = (*_TABLES, *RequestOptions.model_fields)
-            # A table as JSON has one purpose, so that a slip in the name does not hide it.
-            is_table = value.lstrip().startswith("{")
-            is_meant = is_table and bool(get_close_matches(name, _TABLES, cutoff=_ALIKE))
-            if is_meant or any(f"_{each}_" in f"_{name}_" for each in known):
-                yield Unclear(
-                    f"Environment: {printable(variable)} is not a setting; write it as in "
-                    """RHEO_REQUEST='{"proxy": "off"}'."""
-                )
+        if prefix == _PREFIX and name not in settings and name not in _OF_OTHERS:
+            yield variable, name
+
+
+def closing_sentence(variable: str, name: str, settings: Collection[str]) -> str | None:
+    """Return a sentence on an unknown variable that looks like a setting of requests."""
+    # A table as JSON has one purpose, so that a slip in the name does not hide it.
+    if os.environ[variable].lstrip().startswith("{") and (table := nearest(name, TABLES)):
+        return f"{printable(variable)} is not a setting; did you mean RHEO_{table.upper()}?"
+    if option := _option_meant(name, settings):
+        advice = f"""if you mean {option}, write RHEO_REQUEST='{{"{option}": …}}'."""
+        return f"{printable(variable)} is not a setting; {advice}"
+    return None
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the known name that another one is a slip of the pen for."""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=_ALIKE)), None)
+
+
+def _option_meant(name: str, settings: Collection[str]) -> str:
+    """Return the option of requests that the name of a variable looks like; "" if none."""
+    for option in RequestOptions.model_fields:
+        if f"_{option}_" in f"_{name}_":
+            return option
+    for word in name.split("_"):
+        if word in _OTHER_WORDS:
+            return _OTHER_WORDS[word]
+    known = [*settings, *RequestOptions.model_fields]
+    close = get_close_matches(name, known, n=1)
+    return close[0] if close and close[0] in RequestOptions.model_fields else ""

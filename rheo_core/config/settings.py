@@ -104,8 +104,15 @@ Command = Annotated[
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+def _unclear_variables() -> tuple[Unclear, ...]:
+    return tuple(unclear_variables(Settings.model_fields))
+
+
 class Settings(BaseSettings):
-    """What the user can choose. Immutable; `RHEO_<NAME>` variables give values not passed in."""
+    """What the user can choose. Immutable; `RHEO_<NAME>` variables give values not passed in.
+
+    Variables that look like an option of requests and are none (`RHEO_PROXY`) are in `unclear`.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="RHEO_", env_ignore_empty=True, extra="forbid", frozen=True
@@ -240,11 +247,11 @@ class Settings(BaseSettings):
         default_factory=dict, description="Keys of the app's actions: action = keys"
     )
 
-    _unclear: tuple[Unclear, ...] = PrivateAttr(default=())
+    _unclear: tuple[Unclear, ...] = PrivateAttr(default_factory=_unclear_variables)
 
     @property
     def unclear(self) -> tuple[Unclear, ...]:
-        """Mistakes in `request` and `hosts`, as `load_settings` found them.
+        """Mistakes in `request` and `hosts`, in the environment or as `load_settings` found them.
 
         It stays with copies (`model_copy`), so that no request is made past it.
         """
@@ -286,5 +293,4 @@ def build_settings(**overrides: Any) -> Settings:
     Raises:
         pydantic.ValidationError: a value or a name is not acceptable.
     """
-    settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
-    return settings.closed_by(unclear_variables(Settings.model_fields))
+    return Settings(**{name: value for name, value in overrides.items() if value is not None})

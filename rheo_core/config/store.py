@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import tomllib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -23,11 +24,20 @@ from rheo_core.infrastructure.user_key import state_folder
 from rheo_core.user_files import open_regular
 
 from .problems import explain, line_of, unknown_setting
-from .protection import Place, misplaced, unclear_at, unclear_variables
+from .protection import (
+    TABLES,
+    Place,
+    closing_sentence,
+    misplaced,
+    nearest,
+    unclear_at,
+    unknown_variables,
+)
 from .settings import Settings
 
 _MOST = 1 << 20
 """Bytes of a settings file."""
+_COPY_ENDING = r"\.bad-\d{8}T\d{6}\.\d{6}Z"
 _OF_THE_APP = frozenset({"theme", "show_log", "keys"})
 
 
@@ -37,8 +47,9 @@ class LoadedSettings:
 
     Attributes:
         settings: the settings; their `unclear` says which requests must not be made.
-        problems: a sentence on each mistake, those of the environment included.
-        environment_problems: those of the environment alone.
+        problems: a sentence on each mistake, those of the environment included, and on what may be
+            one.
+        environment_problems: mistakes of the environment alone.
         faults: those of the file that the command must not pass over: no flag and no variable
             makes up for them. What is `unclear` is not among them, nor are settings of the app.
     """
@@ -54,6 +65,7 @@ class _Source:
     """A file or the environment, as far as it is understood."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, Any] = field(default_factory=dict)  # with what is not acceptable
     mistakes: Sequence[tuple[Place, str]] = ()
     remarks: Sequence[str] = ()  # on what is no mistake
 
@@ -102,7 +114,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     In `request` and `hosts` each option has the nearest source that gives it. What is not
     acceptable in the file or in the environment is left out and reported in `problems`. If it may
     concern requests, it is in `settings.unclear` too, and those requests fail. A file with mistakes
-    stays as it is and is copied aside once.
+    stays as it is; the last content with mistakes is copied aside.
 
     Args:
         path: The settings file, which need not exist; None for the usual one.
@@ -126,7 +138,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     return LoadedSettings(
         settings.closed_by((*unclear, *environment.unclear(given))),
         (*file.problems, *environment.problems),
-        environment.problems,
+        tuple(sentence for _, sentence in environment.mistakes),
         tuple(
             sentence
             for place, sentence in file.mistakes
@@ -161,23 +173,25 @@ def save_settings(
     Args:
         settings: The values to keep.
         path: The settings file; None for the usual one. Made with its folder if missing.
-        only: Names of the settings to write; the others stay as the file has them. Without it
-            values that came from a flag or the environment are written too.
+        only: Names of the settings to write; the others stay as the file has them, mistakes
+            included. Without it values that came from a flag or the environment are written too.
 
     Raises:
-        OSError: it could not be written, or settings of requests would be lost that cannot be
-            understood; an earlier file is untouched.
+        OSError: the file could not be written, it holds settings of requests that cannot be
+            understood, or a table to be written has a mistake inside; an earlier file is untouched.
     """
     # A link, as keepers of dot-files make them, stays one.
     target = _resolved(path or settings_path())
-    values, unclear = _differing(settings), list(settings.unclear)
+    values, reasons = _differing(settings), [each.sentence for each in settings.unclear]
     if only is not None:
         file, names = _read_file(target), frozenset(only)
-        kept = {name: value for name, value in file.values.items() if name not in names}
+        # A broken limit that was left out would be no limit from then on, and nobody would know.
+        kept = {name: value for name, value in file.written.items() if name not in names}
         values = kept | {name: value for name, value in values.items() if name in names}
-        unclear = file.unclear(())
-    if unclear:
-        raise OSError(f"{unclear[0].sentence} Correct the file first")
+        reasons = [each.sentence for each in file.unclear(())]
+        reasons += [text for place, text in file.mistakes if place[1:] and place[0] in names]
+    if reasons:
+        raise OSError(f"{reasons[0]} Correct the file first")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(target, tomli_w.dumps(values).encode())
 
@@ -211,8 +225,16 @@ def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
     mistakes = [(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
-    mistakes += [((), unclear.sentence) for unclear in unclear_variables(Settings.model_fields)]
-    return _Source(good, mistakes)
+    remarks = []
+    for variable, name in unknown_variables(Settings.model_fields):
+        begin = f"Environment: {printable(variable)} is not a setting"
+        if closing := closing_sentence(variable, name, Settings.model_fields):
+            mistakes.append(((), f"Environment: {closing}"))
+        elif close := nearest(name, [each for each in Settings.model_fields if each not in TABLES]):
+            mistakes.append(((name,), f"{begin}; did you mean RHEO_{close.upper()}?"))
+        else:  # it may belong to a script
+            remarks.append(f"{begin}.")
+    return _Source(good, mistakes=mistakes, remarks=remarks)
 
 
 def _check(
@@ -274,7 +296,7 @@ def _read_file(path: Path) -> _Source:
     remarks = []
     if _holds_secrets(good) and found.st_mode & 0o077:
         remarks = [f"{shown} holds secrets, and other users can read it; run chmod 600 on it."]
-    return _Source(good, mistakes, remarks)
+    return _Source(good, values, mistakes, remarks)
 
 
 def _holds_secrets(values: dict[str, Any]) -> bool:
@@ -295,12 +317,21 @@ def _sentence(text: str) -> str:
 
 
 def _keep_copy(path: Path, data: bytes) -> None:
-    """Copy a file that is not right to a name of its own, unless a copy of it is there."""
-    beginning = f"{path.name}.bad-"
+    """Copy a file that is not right to a name of its own, in the place of an earlier copy.
+
+    Who corrects it in several steps would otherwise find a copy of each step.
+    """
+    is_copy = re.compile(re.escape(path.name) + _COPY_ENDING).fullmatch
     with suppress(OSError):
-        copies = (file for file in path.parent.iterdir() if file.name.startswith(beginning))
-        if any(copy.read_bytes() == data for copy in copies):
-            return
+        copies = [file for file in path.parent.iterdir() if is_copy(file.name) and _is_plain(file)]
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        copy = path.with_name(f"{beginning}{changed:%Y%m%dT%H%M%S.%fZ}")
-        write_atomically(copy, data)
+        copy = path.with_name(f"{path.name}.bad-{changed:%Y%m%dT%H%M%S.%fZ}")
+        if not any(earlier.read_bytes() == data for earlier in copies):
+            write_atomically(copy, data)
+            for earlier in copies:
+                if earlier != copy:
+                    earlier.unlink()
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()

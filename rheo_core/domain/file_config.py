@@ -24,7 +24,7 @@ from pydantic import (
 from .file_exists import FileExistsStrategy as FileExistsStrategy  # a name of this module too
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
-from .hosts import ascii_host, check_labels
+from .hosts import ascii_host, check_labels, host_key
 from .media_types import names_in_url
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, ListedOptions, RequestOptions
@@ -118,20 +118,35 @@ def usable_urls(urls: Iterable[object], most: int) -> list[str]:
 
 
 def host_of(url: str) -> str:
-    """Host and port of a http(s) URL, such as `example.org:443`."""
-    plain = _ORIGIN.match(url)
-    return _host_of(plain[0] if plain else url)
-
-
-@lru_cache(maxsize=1024)  # a long list has few hosts; they share one text as well
-def _host_of(origin: str) -> str:
-    parts = urlsplit(origin)
-    return f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
+    """Host and port of a http(s) URL, such as `example.org:443`: one text for one host."""
+    return _host_of(_beginning(url))
 
 
 def origin_of(url: str) -> tuple[str, str]:
-    """Scheme, and host with port: what secrets are bound to (RFC 9110 4.3.1)."""
-    return urlsplit(url).scheme, host_of(url)
+    """Scheme, and host with port: what secrets are bound to (RFC 9110 4.3.1).
+
+    A name with a dot at its end is another origin, as in browsers: without the dot, the search
+    domains of a network may lead elsewhere.
+    """
+    return _origin_of(_beginning(url))
+
+
+def _beginning(url: str) -> str:
+    plain = _ORIGIN.match(url)
+    return plain[0] if plain else url
+
+
+@lru_cache(maxsize=1024)  # a long list has few hosts; they share one text as well
+def _host_of(beginning: str) -> str:
+    host, _, port = _origin_of(beginning)[1].rpartition(":")
+    return f"{host_key(host)}:{port}"
+
+
+@lru_cache(maxsize=1024)
+def _origin_of(beginning: str) -> tuple[str, str]:
+    parts = urlsplit(beginning)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    return parts.scheme, f"{parts.hostname}:{port}"
 
 
 ID_RULE = 1

@@ -104,12 +104,17 @@ def _usual_form(host: str) -> str:
     return host
 
 
-def patterns_for(host: str) -> Iterator[str]:
-    """The patterns that stand for `host` (a name without its port), the nearest first.
+def host_key(host: str) -> str:
+    """Return one text for a host (a name without its port), however it is written.
 
     A dot at the end leads to the same host, so it is left out; addresses may have any form.
     """
-    host = _usual_form(host.lower().removesuffix("."))
+    return _usual_form(host.lower().removesuffix("."))
+
+
+def patterns_for(host: str) -> Iterator[str]:
+    """The patterns that stand for `host` (a name without its port), the nearest first."""
+    host = host_key(host)
     yield host
     host = host.removeprefix("*.")
     while "." in host:
@@ -119,7 +124,7 @@ def patterns_for(host: str) -> Iterator[str]:
 
 def is_same_host(one: str, other: str) -> bool:
     """Whether both are one host, whatever the form of an address or a dot at the end."""
-    return one == other or next(patterns_for(one)) == next(patterns_for(other))
+    return one == other or host_key(one) == host_key(other)
 
 
 def entries_for(table: Mapping[str, T], host: str) -> Iterator[T]:

@@ -7,14 +7,17 @@ from itertools import chain
 from pathlib import Path
 
 from rheo_core.domain.exceptions import (
+    DownloadError,
     FileExistsError,
     FileValidationError,
 )
+from rheo_core.domain.file_config import host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.marks import FileMarks
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
+    Connection,
     PartFile,
     Plan,
     Transfer,
@@ -74,7 +77,7 @@ class Attempt:
             raise cancellation
 
     async def _look_up_checksum(self) -> HashConfig | None:
-        """What the user says, or where the user wants so, the checksum file beside it.
+        """Return the user's checksum, or that of the checksum file beside it if it is wanted.
 
         Raises:
             FileValidationError: there is none.
@@ -82,18 +85,40 @@ class Attempt:
         config = self._record.config
         if config.hash_config is not None or not config.sidecar:
             return config.hash_config
-        self._tools.lifecycle.explain(self._record, "looking for its checksum file")
-        timeouts = self._tools.options.timeouts
         for url in dict.fromkeys((config.source, config.url)):
-            found = await fetch_checksum(
-                self._tools.requester, url, timeouts, config.options_for(url)
-            )
+            found = await self._fetch_checksum(url)
             if found is not None:
                 return found
         raise FileValidationError(
             "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
             "SHA512SUMS beside it names the file"
         )
+
+    async def _fetch_checksum(self, url: str) -> HashConfig | None:
+        tools, record = self._tools, self._record
+        place: Connection | None = None
+
+        def explain(reason: str) -> None:
+            tools.lifecycle.explain(record, reason or "looking for its checksum file")
+
+        def connect(host: str) -> Connection:
+            nonlocal place
+            place = tools.hosts.connection(host, explain, record.id, keeps_claim=True)
+            return place
+
+        explain("")
+        try:
+            return await fetch_checksum(
+                tools.requester,
+                url,
+                tools.options.timeouts,
+                connect,
+                record.config.options_for(url),
+            )
+        except DownloadError:
+            if place is not None and place.host != host_of(record.config.source):
+                record.tries.leads_to = place.host
+            raise
 
     async def _fetch(self, part: PartFile) -> PartFile:
         """Bring all bytes and verify them; returns the part file to commit."""

@@ -10,7 +10,7 @@ import stat
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
@@ -280,9 +280,15 @@ def rename_to_first_free(descriptor: int, source: Path, name: str) -> Path:
         ReplacedError: another file has its name.
         OSError: the name cannot be given.
     """
-    for number in count():
-        target = source.with_name(f"{name}.{number}" if number else name)
+    for target in suffixed(source.with_name(name)):
         with suppress(FileExistsError):
             give_name(descriptor, source, target)
             return target
     raise AssertionError("there is always another number")
+
+
+def suffixed(path: Path) -> Iterator[Path]:
+    """Yield `path`, then `path.1`, `path.2` and so on."""
+    yield path
+    for number in count(1):
+        yield path.with_name(f"{path.name}.{number}")

@@ -20,6 +20,7 @@ from rheo_core.domain.text import printable
 from . import session_schema as schema
 from .files import rename_without_clobbering
 from .folder_sync import sync_folder
+from .session_head import HEAD_BYTES, MAGIC, is_session, layout_in, newer_problem
 from .session_lock import SessionStoreError, find_foreign_lock, foreign, is_plain
 from .session_salvage import (
     FRAME_HEADER_BYTES,
@@ -38,7 +39,6 @@ _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 5.0
 _SIDES = ("-wal", "-journal", "-shm")  # what SQLite puts beside the file
-_MAGIC = b"SQLite format 3\0"
 _NO_SESSION = "is not a session"
 _OTHER_PROGRAM = "is a file of another program"
 _DAMAGED = "was damaged"
@@ -51,7 +51,6 @@ _DAMAGE = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_ERROR,  # our own statements are right: the tables are not
 }
-_HEAD_BYTES = 72  # of a session, up to the number that marks it
 _INDEX_HEAD_BYTES = 24  # of a wal-index, up to the number of sound frames
 
 
@@ -193,8 +192,7 @@ def own_path() -> Path:
 
 def is_ours(path: Path) -> bool:
     """Check whether the header of a file, sound or not otherwise, says that it is a session."""
-    head = _head_of(path, _HEAD_BYTES)
-    return head[:16] == _MAGIC and head[68:] == schema.APPLICATION_ID.to_bytes(4, "big")
+    return is_session(_head_of(path, HEAD_BYTES))
 
 
 def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = None) -> str | None:
@@ -212,14 +210,14 @@ def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = Non
         OSError, sqlite3.Error: it cannot be read, which says nothing about what it holds.
     """
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     if not head:  # ours have tables from the moment they have their name
         return "is empty"
-    if not head.startswith(_MAGIC):
+    if not head.startswith(MAGIC):
         return _NO_SESSION
     if not is_ours(path):  # SQLite would put files beside it
         return _OTHER_PROGRAM
-    _refuse_newer(path, int.from_bytes(head[60:64], "big"))
+    _refuse_newer(path, layout_in(head))
     log = _head_of(path.with_name(f"{path.name}-wal"), 4)
     if seals is not None and log not in _LOG_HEADS:  # SQLite would drop it without a word
         return _TORN
@@ -243,7 +241,7 @@ def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = Non
 def _judge(
     path: Path, connection: sqlite3.Connection, seals: Seals | None, known: Tally | None
 ) -> str | None:
-    version, ours = schema.version_of(connection), len(schema.MIGRATIONS)
+    version = schema.version_of(connection)
     _refuse_newer(path, version)
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
@@ -253,7 +251,7 @@ def _judge(
         return "was damaged (its tables are not those of its layout)"
     if seals is None:
         return None
-    if version == ours:
+    if version == len(schema.MIGRATIONS):
         tally = read_tally(connection, seals)
         if tally is None:
             return "was damaged (its tally is wrong)"
@@ -263,12 +261,8 @@ def _judge(
 
 
 def _refuse_newer(path: Path, version: int) -> None:
-    if version > (ours := len(schema.MIGRATIONS)):
-        raise ForeignFileError(
-            path,
-            f"it comes from a newer version of this program (layout {version}, here {ours}); "
-            "use that version",
-        )
+    if problem := newer_problem(version, len(schema.MIGRATIONS)):
+        raise ForeignFileError(path, problem)
 
 
 def _is_torn(path: Path) -> bool:
@@ -277,7 +271,7 @@ def _is_torn(path: Path) -> bool:
     SQLite has just read the log and noted in the wal-index how many of its frames are sound
     (sqlite.org/walformat.html, 2.1). What a crash leaves unfinished has no commit.
     """
-    page_bytes = page_size(_head_of(path, _HEAD_BYTES))
+    page_bytes = page_size(_head_of(path, HEAD_BYTES))
     step = FRAME_HEADER_BYTES + page_bytes
     try:
         with path.with_name(f"{path.name}-wal").open("rb") as log:

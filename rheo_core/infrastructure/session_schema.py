@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from rheo_core.domain.file_config import ID_RULE
 
-APPLICATION_ID = 0x5268656F
-"""Marks a file as a session: "Rheo" in ASCII, at byte 68 of the file."""
+from .session_head import APPLICATION_ID, LAYOUT
 
 
 class Proof(Enum):
@@ -161,6 +160,7 @@ def _seal_rows(connection: sqlite3.Connection) -> None:
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history, _seal_rows)
 """Number n (from 0) takes version n to n + 1. What was released is never edited, only added to."""
+assert len(MIGRATIONS) == LAYOUT
 
 
 def is_typed(values: Sequence[object]) -> bool:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from html import unescape
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urlsplit
 
 from rheo_core.domain.outside import Outside
+from rheo_core.domain.references import resolve
 
 from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, base_of
 
@@ -90,7 +91,7 @@ def _home(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
     """What links are relative to: the address of the page, as its first `<base>` changes it."""
     bases = (found["href"] for _, tag, found in tags if tag == "base" and "href" in found)
     try:
-        return urljoin(base or "", next(bases, ""))
+        return resolve(base or "", next(bases, ""))
     except ValueError:
         return base or ""
 
@@ -100,7 +101,7 @@ def _address(number: int, link: str, home: str) -> str:
     if link[:1] in {"", "#"}:  # no link at all, or a place in the page itself
         return ""
     try:
-        url = urldefrag(urljoin(home, link)).url
+        url = urldefrag(resolve(home, link)).url
         parts = urlsplit(url)
     except ValueError:
         return ""

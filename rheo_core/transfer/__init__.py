@@ -1,7 +1,7 @@
 """How bytes get from a URL into a file."""
 
 from .committing import commit
-from .hosts import Hosts
+from .hosts import Connection, Hosts
 from .limits import Limits, Throttle, TokenBucket
 from .part_file import PartFile
 from .pieces import gaps
@@ -14,6 +14,7 @@ from .supply import TransferOptions
 from .transfer import Transfer
 
 __all__ = [
+    "Connection",
     "Hosts",
     "Limits",
     "PartFile",

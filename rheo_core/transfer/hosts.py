@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rheo_core.domain.exceptions import HostFullError
+from rheo_core.domain.exceptions import ConnectionFailedError, HostFullError, HttpStatusError
 from rheo_core.domain.hosts import HostLimits, find_host
 
+_REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _LOWERED_SECONDS = 60.0
 """A host that refused a connection is spared it for so long; then it is tried with one more."""
 
@@ -168,12 +169,19 @@ class Hosts:
         return known is not None and known.in_use > 1
 
     def connection(
-        self, host: str, explain: Callable[[str], None], download_id: str = ""
+        self,
+        host: str,
+        explain: Callable[[str], None],
+        download_id: str = "",
+        *,
+        keeps_claim: bool = False,
     ) -> "Connection":
         """Return a place for a connection; see `Connection`."""
-        return Connection(self, host, explain, download_id)
+        return Connection(self, host, explain, download_id, keeps_claim=keeps_claim)
 
-    async def count(self, host: str, explain: Callable[[str], None], download_id: str) -> _Host:
+    async def count(
+        self, host: str, explain: Callable[[str], None], download_id: str, *, keeps_claim: bool
+    ) -> _Host:
         """Count a connection, once there is room for it."""
         if not self._has_place(host, download_id):
             explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
@@ -181,14 +189,16 @@ class Hosts:
                 self._room.clear()
                 await self._room.wait()
             explain("")
-        return self._take_place(host, download_id)
+        return self._take_place(host, "" if keeps_claim else download_id)
 
-    def move(self, known: _Host, before: str, host: str, download_id: str) -> _Host | None:
+    def move(
+        self, known: _Host, before: str, host: str, download_id: str, *, keeps_claim: bool
+    ) -> _Host | None:
         """Count a connection to `before` at `host` from now on; None if there is no room.
 
         Nobody waits for room here: all who wait would hold slots.
         """
-        takes_download = self._running.get(download_id) == before
+        takes_download = not keeps_claim and self._running.get(download_id) == before
         if host in self._rests or not self._has_place(host, download_id):
             return None
         if takes_download and self._has_enough_downloads(host):
@@ -197,7 +207,7 @@ class Hosts:
             _take_out(self._running, self._downloads, download_id)
             self._running[download_id] = host
             self._downloads[host] += 1
-        there = self._take_place(host, download_id)
+        there = self._take_place(host, "" if keeps_claim else download_id)
         self.discount(before, known)
         return there
 
@@ -306,15 +316,24 @@ class Connection:
         host: the host of its link, which is asked first.
         explain: told why it waits for room, and "" once it does not any more.
         download_id: a claim of this download is redeemed.
+        keeps_claim: it is only used: the connection is for another file, before that of the
+            download.
     """
 
     def __init__(
-        self, hosts: Hosts, host: str, explain: Callable[[str], None], download_id: str
+        self,
+        hosts: Hosts,
+        host: str,
+        explain: Callable[[str], None],
+        download_id: str,
+        *,
+        keeps_claim: bool,
     ) -> None:
         self._hosts = hosts
         self._link_host = self.host = host
         self._explain = explain
         self._download_id = download_id
+        self._keeps_claim = keeps_claim
         self._known: _Host | None = None
         self._was_answered = False
 
@@ -330,7 +349,9 @@ class Connection:
         is_passing = self._hosts.has_claim_elsewhere(self._download_id, self.host)
         try:
             async with asyncio.timeout(_PASSING_SECONDS if is_passing else None):
-                self._known = await self._hosts.count(self.host, self._explain, self._download_id)
+                self._known = await self._hosts.count(
+                    self.host, self._explain, self._download_id, keeps_claim=self._keeps_claim
+                )
         except TimeoutError:
             raise HostFullError(self.host) from None
 
@@ -345,13 +366,15 @@ class Connection:
         """
         if host == self.host:
             return
-        if self._hosts.has_claim_elsewhere(self._download_id, host):
+        if not self._keeps_claim and self._hosts.has_claim_elsewhere(self._download_id, host):
             self.end()
             self.host = host
             await self.begin()
             return
         assert self._known is not None
-        there = self._hosts.move(self._known, self.host, host, self._download_id)
+        there = self._hosts.move(
+            self._known, self.host, host, self._download_id, keeps_claim=self._keeps_claim
+        )
         if there is None:
             if host != self._link_host:
                 self._hosts.note_lead(self._link_host, host)
@@ -363,19 +386,26 @@ class Connection:
     def answered(self) -> None:
         """Take note that its host has answered: it can serve this many connections."""
         assert self._known is not None
-        self._hosts.end_claim(self._download_id)
+        if not self._keeps_claim:
+            self._hosts.end_claim(self._download_id)
         if not self._was_answered:
             self._was_answered = True
             self._known.answered += 1
             self._known.borne = max(self._known.borne, self._known.answered)
 
-    def refused_by(self, host: str) -> None:
-        """Take note that a host has refused it; see `Hosts.refused`."""
-        self._hosts.refused(host)
+    def is_refusal(self, host: str, error: BaseException | None) -> bool:
+        """Return whether an error means that a host refused the request.
 
-    def is_one_of_several(self, host: str) -> bool:
-        """Return whether a host has other connections."""
-        return self._hosts.bears_others(host)
+        If it wants fewer connections, as far as that can be told, it gets fewer.
+        """
+        if isinstance(error, HttpStatusError):
+            is_refusal = wants_fewer = error.status in _REFUSALS
+        else:
+            is_refusal = isinstance(error, ConnectionFailedError)
+            wants_fewer = is_refusal and self._hosts.bears_others(host)
+        if wants_fewer:
+            self._hosts.refused(host)
+        return is_refusal
 
     def end(self) -> None:
         """Give the room back, if there is any to give."""

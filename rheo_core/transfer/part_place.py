@@ -159,12 +159,24 @@ def has_mark(descriptor: int, source: str, key: bytes) -> bool | None:
 
     None: the file system has no marks, and only the state can tell.
     """
+    mark = _read_mark(descriptor)
+    return None if mark is None else hmac.compare_digest(mark, _mark(source, key))
+
+
+def has_any_mark(file: int | Path) -> bool | None:
+    """Tell whether a file is a part file by any key; None: the file system has no marks."""
+    mark = _read_mark(file)
+    return None if mark is None else bool(mark)
+
+
+def _read_mark(file: int | Path) -> bytes | None:
+    """Return the mark of a file, empty if it has none; None: the file system has no marks."""
     if not hasattr(os, "getxattr"):
         return None
     try:
-        return hmac.compare_digest(os.getxattr(descriptor, _ATTRIBUTE), _mark(source, key))
+        return os.getxattr(file, _ATTRIBUTE)
     except OSError as error:
-        return False if error.errno == errno.ENODATA else None
+        return b"" if error.errno == errno.ENODATA else None
 
 
 def take_mark(descriptor: int) -> None:

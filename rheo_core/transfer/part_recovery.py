@@ -9,16 +9,17 @@ import os
 import stat
 import threading
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from isal import isal_zlib
 
 from rheo_core.domain.hash_validation import HashAlgorithm, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import rename_to_first_free
+from rheo_core.infrastructure.files import rename_to_first_free, suffixed
 from rheo_core.infrastructure.identity import unlink_same
 
-from .part_place import Place, has_mark
+from .part_place import Place, has_any_mark, has_mark
 from .pieces import check_pieces
 from .segments import WrittenRange
 from .state import Key, PartState, StateFile
@@ -80,16 +81,47 @@ def is_unproven(part: FoundPart) -> bool:
 
 
 def set_aside(part: FoundPart, name: str) -> None:
-    """Keep bytes that cannot be believed under the first free of `name`, `name.1` and so on."""
+    """Keep bytes that cannot be believed under the first free of `name`, `name.1` and so on.
+
+    One set of bytes is kept: with a key that cannot be used, every interrupted run leaves some.
+    """
     assert part.state_file is not None
-    kept = rename_to_first_free(part.descriptor, part.place.part, name)
+    earlier = _find_set_aside(part.place.part.with_name(name))
+    if earlier is not None and _is_of_this_user(part.descriptor):
+        os.ftruncate(part.descriptor, 0)
+        fate, kept = "Its bytes are removed, because others are kept", earlier
+    else:
+        kept = rename_to_first_free(part.descriptor, part.place.part, name)
+        fate = "Its bytes are kept"
     unlink_same(part.place.state, part.state_file.identity)
     _log.warning(
-        "%s cannot be resumed, because another version or user of this program began it. "
-        "Its bytes are kept as %s",
+        "%s cannot be resumed, because another version or user of this program began it. %s as %s",
         printable(part.place.part.name),
+        fate,
         printable(kept.name),
     )
+
+
+def _find_set_aside(usual: Path) -> Path | None:
+    """Return what an earlier run set aside; None if no such name is taken by a file of ours."""
+    for path in suffixed(usual):
+        try:
+            there = path.lstat()
+        except OSError:
+            return None
+        is_ours = stat.S_ISREG(there.st_mode) and there.st_uid == os.geteuid()
+        if is_ours and has_any_mark(path) is not False:
+            return path
+    return None
+
+
+def _is_of_this_user(descriptor: int) -> bool:
+    """Tell whether a file that a private state names was made by this program.
+
+    Without marks the state has to do.
+    """
+    is_own = os.fstat(descriptor).st_uid == os.geteuid()
+    return is_own and has_any_mark(descriptor) is not False
 
 
 def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartState | None:

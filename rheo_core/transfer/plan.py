@@ -144,9 +144,13 @@ def read_plan(
         raise RangeRefusedError(f"the server answered {status} to a range request")
     if 200 <= status < 300:
         raise ProtocolError(f"the server answered {status}, which brings no file")
-    raise HttpStatusError(
-        status, printable(reason), retry_after=_retry_after(headers.get("Retry-After", ""))
-    )
+    raise status_error(status, reason, headers)
+
+
+def status_error(status: int, reason: str, headers: Mapping[str, str]) -> HttpStatusError:
+    """Return the error for a reply that is not a success, with the wait that it asks for."""
+    wait = _retry_after(headers.get("Retry-After", ""))
+    return HttpStatusError(status, printable(reason), retry_after=wait)
 
 
 def _read_partial(

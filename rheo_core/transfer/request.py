@@ -6,12 +6,7 @@ from typing import Self
 
 import aiohttp
 
-from rheo_core.domain.exceptions import (
-    ConnectionFailedError,
-    DownloadError,
-    HttpStatusError,
-    ProtocolError,
-)
+from rheo_core.domain.exceptions import DownloadError, ProtocolError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
@@ -25,7 +20,6 @@ from .segments import Segment
 from .sources import Source, Sources
 from .state import PartState
 
-_REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -176,17 +170,9 @@ class Request:
         return translation(error, host or self._source.name, self._timeouts) or error
 
     def _note_refusal(self, error: BaseException | None) -> None:
-        """Have the host spared if it wants fewer connections, as far as that can be told."""
-        if not self._is_sent_there:
+        if not self._is_sent_there or not self.connection.is_refusal(self._host, error):
             return
-        if isinstance(error, HttpStatusError):
-            is_refusal = wants_fewer = error.status in _REFUSALS
-        else:
-            is_refusal = isinstance(error, ConnectionFailedError)
-            wants_fewer = is_refusal and self.connection.is_one_of_several(self._host)
-        if wants_fewer:
-            self.connection.refused_by(self._host)
-        if is_refusal and isinstance(error, DownloadError):
+        if isinstance(error, DownloadError):
             self._sources.refused(self._host, error)
 
 

@@ -8,19 +8,22 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import aiohttp
 
 from rheo_core.domain.checksum_lists import NAMELESS, read_checksum_line
-from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.domain.exceptions import DownloadError
+from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryPolicy
-from rheo_core.domain.text import printable
-from rheo_core.infrastructure.http import Requester
+from rheo_core.infrastructure.http import Exchange, Requester
 
 from .errors import translated_errors
+from .hosts import Connection
+from .plan import status_error
 
 _LARGEST = 4 << 20
 """Bytes of a checksum file; those of whole distributions have some 100 KiB."""
 _PATIENCE = 60.0
 """Seconds for one of them: bytes that trickle in are no stall, and a slot waits for the end."""
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _TRANSIENT = RetryPolicy().transient_status_codes
 
 
@@ -69,18 +72,29 @@ async def fetch_checksum(
     requester: Requester,
     url: str,
     timeouts: aiohttp.ClientTimeout,
+    connect: Callable[[str], Connection],
     options: RequestOptions = NO_OPTIONS,
 ) -> HashConfig | None:
-    """The checksum of the file at `url` that the first checksum file beside it gives.
+    """Return the checksum of the file at `url` that the first checksum file beside it gives.
 
-    `options` are those of its download.
+    Args:
+        requester: sends the requests.
+        url: of the file.
+        timeouts: limits of patience.
+        connect: gives a place for a connection to a host, as `host_of` names it.
+        options: those of its download.
 
     Raises:
+        HostFullError: it was redirected to a host that has no room.
         DownloadError: one cannot be fetched, for another reason than that it is not there.
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
+    timeouts = aiohttp.ClientTimeout(
+        total=_PATIENCE, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
+    )
     for place in sidecars(url):
-        text = await _fetch_text(requester, place.url, timeouts, options)
+        exchange = requester.get(place.url, _HEADERS, timeouts, options)
+        text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts)
         found = hash_in(text, filename, place.algorithm, is_single=place.is_single)
         if found is not None:
             return found
@@ -88,25 +102,38 @@ async def fetch_checksum(
 
 
 async def _fetch_text(
-    requester: Requester, url: str, timeouts: aiohttp.ClientTimeout, options: RequestOptions
+    exchange: Exchange, connection: Connection, timeouts: aiohttp.ClientTimeout
 ) -> str:
-    """The text at `url`; empty where there is none, or none of a sensible size."""
-    headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-    timeouts = aiohttp.ClientTimeout(
-        total=_PATIENCE, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
-    )
-    with translated_errors(urlsplit(url).hostname or url, timeouts):
-        async with requester.get(url, headers, timeouts, options) as reply:
-            if reply.status in _TRANSIENT:
-                raise HttpStatusError(reply.status, printable(reply.reason or ""))
-            if reply.status != HTTPStatus.OK:
-                return ""
-            data = bytearray()
-            async for chunk in reply.content.iter_chunked(1 << 16):
-                data += chunk
-                if len(data) > _LARGEST:
-                    return ""
-            return data.decode(errors="replace")
+    """Return the text of a reply; empty if there is none, or none of a sensible size."""
+
+    async def go_on_to(url: str) -> None:
+        await connection.move(host_of(url))
+
+    async with connection as note_answer:
+        try:
+            with translated_errors(exchange.home, timeouts):
+                reply = await exchange.open(go_on_to)
+                try:
+                    if reply.status in _TRANSIENT:
+                        raise status_error(reply.status, reply.reason or "", reply.headers)
+                    note_answer()
+                    return await _text_of(reply)
+                finally:
+                    await exchange.close(None)
+        except DownloadError as error:
+            connection.is_refusal(connection.host, error)
+            raise
+
+
+async def _text_of(reply: aiohttp.ClientResponse) -> str:
+    if reply.status != HTTPStatus.OK:
+        return ""
+    data = bytearray()
+    async for chunk in reply.content.iter_chunked(1 << 16):
+        data += chunk
+        if len(data) > _LARGEST:
+            return ""
+    return data.decode(errors="replace")
 
 
 def hash_in(

@@ -159,6 +159,9 @@ async def test_a_file_that_cannot_be_read(
         ("RHEO_HOSTS", '{"localhost": {"proxy": "c4nary://x"}}'),
         ("RHEO_HOSTS", '{"a b": {}}'),
         ("RHEO_PROXY", "http://me:c4nary@127.0.0.1:9"),
+        ("RHEO_CA_CERT", "/c4nary@/ca.pem"),
+        ("RHEO_PROXIES", "http://me:c4nary@127.0.0.1:9"),
+        ("RHEO_MAX_SZE", "1K"),
         ("RHEO_REQUEST__PROXY", "http://me:c4nary@127.0.0.1:9"),
         ("rheo_http_proxy", "http://me:c4nary@127.0.0.1:9"),
         ("http_proxy", "socks4://me:c4nary@127.0.0.1:9"),
@@ -180,6 +183,21 @@ async def test_a_variable_that_is_not_understood(
     assert done.code == 2, done.err
     assert name in done.err and "c4nary@" not in done.err.replace("c4nary://", "")
     assert not server.requests
+
+
+@pytest.mark.parametrize("flags", [(), ("-q",)], ids=str)
+async def test_a_variable_of_another_program_is_reported(
+    rheo: Run,
+    folder: Path,
+    environment: dict[str, str],
+    server: MisbehavingServer,
+    flags: tuple[str, ...],
+) -> None:
+    environment["RHEO_OF_MINE"] = "x"
+    done = await rheo("-d", folder, "download", *flags, url_of(server, "localhost"))
+    assert done.code == 0, done.err
+    told = "rheo: Environment: RHEO_OF_MINE is not a setting.\n"
+    assert (told in done.err) is not bool(flags)
 
 
 async def test_a_variable_for_another_scheme_does_not_matter(
@@ -246,6 +264,33 @@ async def test_a_table_of_another_host_is_reported_with_its_effect(
     done = await rheo("-d", folder, "download", url_of(server, "127.0.0.1"))
     assert done.code == 0
     assert "'digest'. Requests to a.example fail until this is corrected." in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "flags", "fails"),
+    [
+        ('proxy = "socks4://127.0.0.1:9"', ["--proxy", "off"], False),
+        ('proxy = "socks4://127.0.0.1:9"', ["--user-agent", "A/1"], True),
+        ("ip_version = 5", ["--ipv4"], False),
+        ("user = 5", ["--user", "me:pw"], False),
+        ("user = 5", ["--proxy", "off"], True),
+        ("headers = 5", ["--header", "A: b"], True),
+    ],
+)
+async def test_no_request_is_said_to_fail_if_a_flag_replaces_the_setting(
+    rheo: Run,
+    folder: Path,
+    file: Path,
+    server: MisbehavingServer,
+    option: str,
+    flags: list[str],
+    fails: bool,
+) -> None:
+    file.write_text(f'[hosts."localhost"]\n{option}\n')
+    done = await rheo("-d", folder, "download", url_of(server, "localhost"), *flags)
+    assert done.code == (2 if fails else 0), done.err
+    assert f"{file}, line 2" in done.err
+    assert ("Requests to localhost fail" in done.err) is fails
 
 
 @pytest.mark.parametrize("host", ["0x7f.0.0.1", "[::ffff:127.0.0.1]", "[0:0::FFFF:7f00:1]"])

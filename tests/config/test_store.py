@@ -174,6 +174,53 @@ def test_copied_aside_once(path: Path) -> None:
     assert load_settings(path).problems == ()
 
 
+def test_only_the_last_of_many_broken_edits_is_copied(path: Path) -> None:
+    notes = [path.with_name(f"settings.toml.bad-{name}") for name in ("mine", "20260101", "2")]
+    for note in notes:
+        note.write_text("of the user")
+    for number in range(5):
+        path.write_text(f"theme = {number}\n")
+        load_settings(path)
+    (copy,) = set(copies(path)) - set(notes)
+    assert copy.read_text() == path.read_text() == "theme = 4\n"
+    assert all(note.read_text() == "of the user" for note in notes)
+
+
+_BROKEN_LINES = [
+    'max_size = "20 apples"',
+    "timeout = -1",
+    "max_concurent = 2",
+    "[keys]\nquit = 3",
+    '[[rules]]\nfolder = "a"\nhots = "b"',
+    "[hosts.\"example.org\"]\nconnections = 0\nspeed_limit = '1M'",
+]
+
+
+@pytest.mark.parametrize("line", _BROKEN_LINES)
+def test_saving_another_setting_keeps_what_is_broken(path: Path, line: str) -> None:
+    path.write_text(f"max_retries = 9\n{line}\n")
+    before = load_settings(path)
+    save_settings(before.settings.model_copy(update={"theme": "x"}), path, only=["theme"])
+    assert tomllib.loads(path.read_text()) == tomllib.loads(f"theme = 'x'\nmax_retries = 9\n{line}")
+    after = load_settings(path)
+    assert len(after.faults) == len(before.faults)
+    assert len(after.problems) == len(before.problems)
+
+
+def test_a_broken_setting_is_replaced_by_a_good_one(path: Path) -> None:
+    path.write_text('max_size = "20 apples"\n')
+    save_settings(build_settings(max_size="20G"), path, only=["max_size"])
+    assert load_settings(path).settings.max_size == 20_000_000_000
+
+
+def test_a_table_with_a_mistake_is_not_written_anew(path: Path) -> None:
+    text = "[keys]\npause = 'p'\nquit = 3\n"
+    path.write_text(text)
+    with pytest.raises(OSError, match=r"keys\.quit = 3 .* Correct the file first"):
+        save_settings(build_settings(keys={"pause": "z"}), path, only=["keys"])
+    assert path.read_text() == text
+
+
 def test_unreadable_file(path: Path) -> None:
     path.mkdir()
     loaded = load_settings(path)

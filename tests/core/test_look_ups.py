@@ -7,6 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import ProtocolError, ShortageError
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.infrastructure.http import look_ups, resolver
 from rheo_core.infrastructure.http.look_ups import LookUpThreads
 from rheo_core.infrastructure.http.resolver import GuardedResolver, SystemResolver
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.faults.program import Home
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.proxy import proxy
 
 BODY = body_of(30_000)
 Until = Callable[..., Awaitable[None]]
@@ -122,6 +125,52 @@ async def test_one_host_holds_two_threads_at_the_most(names: SilentNames, until:
         task.cancel()
     await asyncio.gather(*asking, return_exceptions=True)
     assert names.peak["silent.example"] == 2
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
+async def test_names_of_proxies_without_an_answer_delay_no_other(
+    tmp_path: Path, names: SilentNames, until: Until, scheme: str
+) -> None:
+    """As many as asyncio has threads for: none of them is used."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=2))
+    silent = [
+        FileConfig(
+            url=f"http://a.example/{n}",
+            request=RequestOptions(proxy=f"{scheme}://silent{n}.example:9"),
+        )
+        for n in range(6)
+    ]
+    async with DownloadManager(download_dir=tmp_path, max_concurrent=30) as manager:
+        await manager.add(silent)
+        await until(lambda: names.waiting == 6)
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(int) == 0
+        names.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert {error_of(manager, each) for each in silent} == {
+        f"silent{n}.example: host name not found" for n in range(6)
+    }
+
+
+async def test_a_socks_proxy_is_found_by_its_name(
+    tmp_path: Path, server: MisbehavingServer, names: SilentNames
+) -> None:
+    async with proxy(tmp_path) as way:
+        options = RequestOptions(proxy=f"socks5h://way.example:{way.port}")
+        config = FileConfig(url=server.on("/a", serving(BODY)), request=options)
+        manager, _ = await fetch(tmp_path / "out", [config], connections=3)
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+        assert server.url("").rpartition(":")[2] in way.log
+
+
+async def test_the_name_of_a_socks_proxy_is_waited_for_as_long_as_for_a_connection(
+    tmp_path: Path, names: SilentNames
+) -> None:
+    options = RequestOptions(proxy="socks5://silent.example:9")
+    config = FileConfig(url="http://a.example/f", request=options)
+    manager, _ = await fetch(tmp_path, [config], connect_timeout=0.1)
+    assert names.waiting == 1
+    assert error_of(manager, config) == "no connection to a.example for 0.1 s"
 
 
 async def test_who_has_left_the_line_is_not_looked_up(until: Until) -> None:

@@ -12,15 +12,17 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig
 from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.downloads import RetryHandler
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
 from rheo_core.transfer import crew, hosts
-from tests.core.engine import Journal, error_of, quick_retries, serving, status_of
+from tests.core.engine import Journal, error_of, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import Tap, redirect
 
 BODY = body_of(300_000)
+SUM = sha256(BODY).encode()
 Until = Callable[..., Awaitable[None]]
 
 
@@ -50,7 +52,8 @@ class Cdn:
         try:
             await asyncio.sleep(0.01)  # the time that it takes, not a wait of the test
             await self.go_on.wait()
-            await exchange.serve(BODY, ETag='"v1"')
+            is_sum = exchange.request.target.endswith(".sha256")
+            await exchange.serve(SUM if is_sum else BODY, ETag='"v1"')
             self.served += 1
         finally:
             self.busy -= 1
@@ -101,9 +104,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await connector.close()
 
 
-async def ends(manager: DownloadManager, links: list[str]) -> None:
+async def ends(manager: DownloadManager, links: list[str], **wishes: Any) -> None:
     """Download all, and see that each came whole, without a failed attempt."""
-    configs = [FileConfig(url=link) for link in links]
+    configs = [FileConfig(url=link, **wishes) for link in links]
     async with manager:
         journal = Journal(manager)
         await manager.add(configs)
@@ -137,6 +140,45 @@ async def test_own_limits_are_those_of_the_host_that_is_asked(
     links = [world.link(f"link{n}.example", f"/{n}", cdn) for n in range(12)]
     await ends(world.manager(hosts={"cdn.example": own}, retry_handler=None), links)
     assert cdn.peak <= 2
+
+
+@pytest.mark.parametrize(
+    ("names", "leads"),
+    [
+        (("cdn.example", "cdn.example.", "CDN.example."), False),
+        (("cdn.example", "cdn.example.", "CDN.example."), True),
+        (("127.0.0.1", "0x7f000001", "0x7f.1"), False),  # no redirect may lead there
+    ],
+)
+async def test_a_host_is_one_however_it_is_written(
+    world: World, names: tuple[str, ...], leads: bool
+) -> None:
+    cdn = Cdn()
+    cdn.go_on.set()
+    links = []
+    for number in range(9):
+        path, host = f"/{number}", names[number % len(names)]
+        world.back.on(path, cdn)
+        link = world.link(f"host{number}.example", path, cdn, to=host)
+        links.append(link if leads else world.at(world.back, host, path))
+    await ends(world.manager(connections_per_host=2), links)
+    assert cdn.peak <= 2
+    assert {name.lower() for name in names[1:]} <= set(world.names.asked)  # as it is written
+
+
+async def test_a_name_with_a_dot_at_its_end_is_another_origin(world: World) -> None:
+    """Without the dot a search domain may complete it, so that it is not the same for secrets."""
+    world.front.on("/there", serving(BODY))
+    world.front.on("/here", redirect(world.at(world.front, "a.example.", "/there")))
+    config = FileConfig(
+        url=world.at(world.front, "a.example", "/here"), request=RequestOptions(user="me:pw")
+    )
+    async with world.manager() as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=30)
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    told = [request.headers.get("authorization") for request in world.front.requests]
+    assert told[0] and told[1:] == [None]
 
 
 async def test_the_host_of_the_links_is_not_limited_by_what_it_sends_on(world: World) -> None:
@@ -390,29 +432,64 @@ async def test_what_waits_for_a_full_host_can_be_paused_and_cancelled(
     assert cdn.peak == 1
 
 
+def summed(world: World, cdn: Behaviour, count: int, *, leads: str) -> list[str]:
+    """Return links of files with checksum files; what `leads` is on `front` and redirects."""
+    links = []
+    for number in range(count):
+        path = f"/{number}"
+        world.back.on(path, cdn)
+        world.back.on(f"{path}.sha256", cdn)
+        for name in (path, f"{path}.sha256"):
+            to = "sums.example" if leads == "sums" and name != path else "cdn.example"
+            world.front.on(name, redirect(world.at(world.back, to, name)))
+        link = world.at(world.front, f"link{number}.example", path)
+        links.append(link if leads else world.at(world.back, "cdn.example", path))
+    return links
+
+
+@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("leads", ["", "both", "sums"])
+async def test_checksum_files_count_at_their_host(world: World, leads: str, most: int) -> None:
+    cdn = Cdn(is_open=True)
+    links = summed(world, cdn, 12, leads=leads)
+    await ends(world.manager(connections_per_host=most), links, sidecar=True)
+    assert cdn.served >= 24  # what is put off for want of room asks for its checksum again
+    assert cdn.peak <= most * (2 if leads == "sums" else 1)
+
+
+@pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Service Unavailable"])
+async def test_a_host_that_refuses_checksum_files_is_spared(world: World, refusal: str) -> None:
+    """Both its files and their checksum files count, and either may be refused."""
+    cdn = Cdn(3, refusal, is_open=True)
+    await ends(world.manager(), summed(world, cdn, 30, leads=""), sidecar=True)
+    assert cdn.served == 60
+    assert cdn.refused <= 40
+
+
+@pytest.mark.parametrize("sidecar", [False, True])
 @pytest.mark.parametrize("leads", ["links", "direct"])
 async def test_a_host_that_wants_a_rest_gets_it_from_all_downloads(
-    world: World, until: Until, leads: str
+    world: World, until: Until, leads: str, sidecar: bool
 ) -> None:
     """Those that have not asked yet do not ask only to be told the same."""
     told: list[str] = []
     rested = False
 
     async def limited(exchange: Exchange) -> None:
-        nonlocal rested
+        target = exchange.request.target
         if not rested:
-            told.append(exchange.request.target)
+            told.append(target)
             return await exchange.head("429 Too Many Requests", Retry_After=1, Content_Length=0)
-        return await exchange.serve(BODY)
+        return await exchange.serve(SUM if target.endswith(".sha256") else BODY)
 
-    urls = [world.link(f"link{n}.example", f"/{n}", limited) for n in range(20)]
+    urls = summed(world, limited, 20, leads="both")
     if leads == "direct":
-        urls = [world.at(world.back, "cdn.example", f"/{n}") for n in range(20)]
+        urls = summed(world, limited, 20, leads="")
     other = FileConfig(url=world.at(world.back, "other.example", "/other"))
     world.back.on("/other", serving(BODY))
     handler = RetryHandler(RetryConfig(max_retries=3, base_delay=0.01, max_delay=5))
     async with world.manager(max_concurrent=1, retry_handler=handler) as manager:
-        await manager.add([FileConfig(url=url) for url in urls])
+        await manager.add([FileConfig(url=url, sidecar=sidecar) for url in urls])
         await until(lambda: told)
         await manager.add([other])
         await until(lambda: status_of(manager, other) is DownloadStatus.COMPLETED)

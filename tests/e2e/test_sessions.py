@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.domain import DownloadStatus, FileConfig
+from rheo_core.infrastructure.session_head import LAYOUT
 from rheo_core.infrastructure.session_rows import to_stored
 from rheo_core.infrastructure.session_store import SessionStore
 from rheo_core.tracking import DownloadRecord
@@ -132,8 +133,13 @@ async def test_our_own_session_of_a_newer_version_is_left_alone(
     make_database(path, "PRAGMA user_version = 99")
     before = path.read_bytes()
     async with Terminal([APP], home) as terminal:
-        assert await terminal.exit_code() == 1
-        assert "newerversion" in re.sub(r"\s", "", terminal.text)
+        assert await terminal.exit_code() == 2
+        assert b"\x1b[?1049h" not in terminal.painted
+        told = terminal.painted.decode().strip()
+    assert told == (
+        f"rheo-tui: {path}: it comes from a newer version of this program (layout 99, here "
+        f"{LAYOUT}); use that version"
+    )
     assert path.read_bytes() == before
     assert not list(path.parent.glob("*damaged*"))
 

@@ -1,6 +1,6 @@
 """A setting that cannot be understood closes its hosts in the engine too, by every way there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ def test_saving_keeps_what_protects_beside_another_mistake(path: Path) -> None:
     before = load_settings(path).settings
     save_settings(before.model_copy(update={"max_concurrent": 7}), path, only=["max_concurrent"])
     after = load_settings(path)
-    assert not after.problems
+    assert len(after.problems) == 1 and "theme = 5" in after.problems[0]
     assert after.settings == before.model_copy(update={"max_concurrent": 7})
 
 
@@ -178,18 +178,97 @@ async def test_a_file_that_goes_before_the_request(tmp_path: Path, field: str) -
         assert not server.requests
 
 
+@pytest.mark.parametrize("make", [Settings, build_settings])
 async def test_variables_close_settings_without_a_file_too(
-    server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    server: MisbehavingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    make: Callable[..., Settings],
 ) -> None:
     for name in ("RHEO_ID", "RHEO_URL", "RHEO_PATH", "RHEO_HASH", "RHEO_STATUS", "RHEO_OF_MINE"):
         monkeypatch.setenv(name, "x")
-    assert not build_settings().unclear  # a command after a download may start another one
+    assert not make().unclear  # a command after a download may start another one
     monkeypatch.setenv("RHEO_PROXY", "http://127.0.0.1:9")
     config = FileConfig(url=server.on("/a", serving(BODY)))
-    manager = make_manager(build_settings(download_dir=tmp_path))
+    manager = make_manager(make(download_dir=tmp_path).model_copy(update={"max_retries": 0}))
     await run(manager, config)
     assert error_of(manager, config).startswith("Environment: RHEO_PROXY is not a setting; ")
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("RHEO_CA_FILE", "ca_file"),
+        ("RHEO_CA_CERT", "ca_file"),
+        ("RHEO_CAFILE", "ca_file"),
+        ("RHEO_CA", "ca_file"),
+        ("rheo_cacert", "ca_file"),
+        ("RHEO_CA_BUNDLE", "ca_file"),
+        ("RHEO_PROXY", "proxy"),
+        ("RHEO_PROXIES", "proxy"),
+        ("RHEO_PRXY", "proxy"),
+        ("RHEO_HTTPPROXY", "proxy"),
+        ("RHEO_SOCKS5", "proxy"),
+        ("RHEO_CLIENTCERT", "client_cert"),
+        ("RHEO_CERT", "client_cert"),
+        ("RHEO_INTERFACES", "interface"),
+        ("RHEO_IFACE", "interface"),
+        ("RHEO_IPV6", "ip_version"),
+        ("RHEO_NETRCFILE", "netrc"),
+        ("RHEO_COOKIE", "cookies"),
+        ("RHEO_HEADER", "headers"),
+    ],
+)
+def test_a_variable_that_may_be_meant_to_protect_closes(
+    monkeypatch: pytest.MonkeyPatch, path: Path, name: str, option: str
+) -> None:
+    monkeypatch.setenv(name, "x")
+    told = f"Environment: {name} is not a setting; if you mean {option}, write RHEO_REQUEST="
+    loaded = load_settings(path)
+    for settings in (loaded.settings, build_settings()):
+        (unclear,) = settings.unclear
+        assert unclear.sentence == f"""{told}'{{"{option}": …}}'."""
+    assert loaded.problems == loaded.environment_problems == (unclear.sentence,)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RHEO_MAX_SZE", "RHEO_MAX_SIZE"),
+        ("RHEO_MAX_CONCURENT", "RHEO_MAX_CONCURRENT"),
+        ("RHEO_TIMEOUTS", "RHEO_TIMEOUT"),
+    ],
+)
+def test_a_variable_with_a_slip_in_its_name_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, path: Path, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    loaded = load_settings(path)
+    assert not loaded.settings.unclear
+    told = f"Environment: {name} is not a setting; did you mean {meant}?"
+    assert loaded.problems == loaded.environment_problems == (told,)
+
+
+@pytest.mark.parametrize("name", ["RHEO_OF_MINE", "RHEO_HOME", "RHEO_HOST", "RHEO_TEST_KILLS"])
+def test_any_other_variable_is_only_reported(
+    monkeypatch: pytest.MonkeyPatch, path: Path, name: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    loaded = load_settings(path)
+    assert not loaded.settings.unclear and not loaded.environment_problems and not loaded.faults
+    assert loaded.problems == (f"Environment: {name} is not a setting.",)
+
+
+@pytest.mark.parametrize(
+    "name", ["ID", "URL", "PATH", "SIZE", "HASH", "STATUS", "ERROR", "VERSION"]
+)
+def test_variables_for_hooks_are_no_settings(
+    monkeypatch: pytest.MonkeyPatch, path: Path, name: str
+) -> None:
+    monkeypatch.setenv(f"RHEO_{name}", "1")
+    loaded = load_settings(path)
+    assert not loaded.problems and not loaded.settings.unclear
 
 
 @pytest.mark.parametrize("name", ["RHEO_REQEUST", "RHEO_REQUESTS", "RHEO_HOST"])

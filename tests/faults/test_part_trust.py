@@ -143,6 +143,21 @@ async def test_what_an_earlier_version_began_is_kept_aside(
     assert caplog.text.count("kept as file.bin.unverified") == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes here")
+async def test_bytes_without_a_mark_are_kept_aside_beside_others(scene: Scene) -> None:
+    """They may be of another program, so that they are not removed for those of an earlier run."""
+    half, aside = GOOD[:300_000], scene.folder / "file.bin.unverified"
+    aside.write_bytes(b"of an earlier run")
+    os.setxattr(aside, "user.rheo.part", bytes(16))
+    scene.part.write_bytes(half)
+    scene.state.touch(0o600)
+    scene.state.write_bytes(keyless(state_for(scene.config().url, half, len(GOOD)), 4))
+    outcome = await scene.fetch(parts(GOOD, **V1), GOOD)
+    assert outcome.status is DownloadStatus.COMPLETED
+    assert aside.read_bytes() == b"of an earlier run"
+    assert aside.with_name("file.bin.unverified.1").read_bytes() == half
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("strategy", ["skip", "error", "overwrite", "rename"])
 async def test_an_empty_part_file_of_another_user_is_left_alone(
@@ -522,13 +537,15 @@ async def test_what_is_written_after_the_check_is_noticed(
 async def test_a_key_that_cannot_be_kept_stops_no_download(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    """Downloads go on, and later runs begin again beside what is left."""
+    """Downloads go on, and later runs begin again beside what the first of them left."""
     home, folder = Home(tmp_path / "home", {"chunk_size": 65536}), tmp_path / "files"
     key = home.path / "state" / "rheo" / "key"
     key.mkdir(parents=True)  # whoever may write everywhere meets it too
     tap = Tap(GOOD, 400_000, **V1)
     line = ("download", server.on("/file.bin", tap), "-o", folder)
-    for _ in range(2):
+    folder.mkdir()
+    (folder / "file.bin.unverified").write_bytes(b"of another day")
+    for _ in range(4):
         before = len(server.requests)
         process = await home.start(HASTE + COMMAND, *line)
         await server.wait_for_requests(before + 1)
@@ -540,8 +557,12 @@ async def test_a_key_that_cannot_be_kept_stops_no_download(
     tap.opened.set()
     assert (await home.rheo(*line)).code == 0
     assert (folder / "file.bin").read_bytes() == GOOD
+    # Of four runs one set of bytes is kept, and nothing of anybody else is touched.
     kept = ["file.bin", "file.bin.unverified", "file.bin.unverified.1"]
-    assert names_in(folder) == kept  # nothing that might be of use is removed
+    assert names_in(folder) == kept
+    assert (folder / kept[1]).read_bytes() == b"of another day"
+    bytes_kept = (folder / kept[2]).read_bytes()
+    assert len(bytes_kept) >= 300_000 and GOOD.startswith(bytes_kept)
 
 
 @pytest.mark.parametrize("missing", ["proc", "marks", "both"])

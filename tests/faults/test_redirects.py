@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from rheo_core.domain.request_options import RequestOptions
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
 from tests.core.engine import quick_retries
 from tests.faults.oracle import Scene
@@ -113,6 +114,39 @@ async def named(scene: Scene) -> AsyncIterator[Names]:
 
 def port_of(server: MisbehavingServer) -> str:
     return server.url("").rpartition(":")[2]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "http:\\\\b.example:{}\\there",
+        "\\\\b.example:{}\\there",
+        "/\\b.example:{}/there",
+        "///b.example:{}/there",
+        "http:/\\b.example:{}/there",
+        "http:/\t/b.example:{}/there",
+        "http://b.example:{}\\@a.example/there",
+    ],
+)
+async def test_d06_a_host_behind_backslashes_is_another_host(
+    scene: Scene, named: Names, form: str
+) -> None:
+    """As browsers read it; and what is secret stays with the first host."""
+    port = port_of(scene.server)
+    there = "/@a.example/there" if "@" in form else "/there"
+    scene.server.on(there, whole(BODY))
+    scene.server.on(scene.path, redirect(form.format(port)))
+    config = scene.config(
+        url=f"http://me:c4nary@a.example:{port}{scene.path}",
+        request=RequestOptions(bearer="c4nary", headers={"X-Key": "c4nary"}),
+    )
+    outcome = await scene.fetch(None, BODY, config=config)
+    outcome.completed(BODY, requests=2)
+    assert named.asked == ["a.example", "b.example"]
+    first, second = scene.server.requests
+    assert second.headers["host"] == f"b.example:{port}" and second.target == there
+    assert "c4nary" in str(first.headers) and "c4nary" not in str(second.headers)
+    assert "authorization" not in second.headers
 
 
 async def test_d06_https_is_not_given_up_for_http(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """Settings that protect and are not understood: nothing starts, and the app says why."""
 
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -171,6 +172,16 @@ async def test_saving_in_the_app_keeps_the_broken_file(tmp_path: Path, file: Pat
         await app.until(lambda: any("cannot be kept" in n.message for n in app.app._notifications))
         assert app.bar
     assert file.read_text() == text
+
+
+async def test_saving_in_the_app_keeps_a_broken_limit(tmp_path: Path, file: Path) -> None:
+    file.write_text('max_size = "20 apples"\n')
+    async with app_over(tmp_path) as app:
+        await app.pilot.press("comma")
+        app.app.screen.query_one("#max_concurrent", Input).value = "9"
+        await app.pilot.press("ctrl+s")
+        await app.until(lambda: "max_concurrent = 9" in file.read_text())
+    assert tomllib.loads(file.read_text()) == {"max_concurrent": 9, "max_size": "20 apples"}
 
 
 async def test_a_session_of_tls_waits_for_its_authority(tmp_path: Path, file: Path) -> None:

@@ -2,16 +2,13 @@
 
 import ipaddress
 import socket
-import ssl
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from rheo_core.domain.exceptions import ConnectionFailedError, RequestOptionsError
-from rheo_core.domain.text import printable
+from rheo_core.domain.exceptions import RequestOptionsError
 
 from .resolver import GuardedResolver
 
@@ -65,7 +62,11 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
         RequestOptionsError: there is no such way.
     """
     if route.socks is not None:
-        return _socks_connector(route)
+        if route != Route(route.socks):
+            raise RequestOptionsError("ip_version and interface do not go with a SOCKS proxy")
+        from .socks import SocksConnector  # rarely needed
+
+        return SocksConnector(route.socks)
     if route.interface is None:
         return create_secure_connector(family=_FAMILIES[route.ip_version])
     version = _version(route.interface)
@@ -86,24 +87,6 @@ def _version(text: str) -> int | None:
         return ipaddress.ip_address(text).version
     except ValueError:
         return None
-
-
-def _socks_connector(route: Route) -> aiohttp.BaseConnector:
-    """The proxy looks up the names: nobody else learns them."""
-    if route != Route(route.socks):
-        raise RequestOptionsError("ip_version and interface do not go with a SOCKS proxy")
-    from aiohttp_socks import ProxyConnector, ProxyType  # rarely needed
-
-    parts = urlsplit(route.socks or "")
-    return ProxyConnector(
-        proxy_type=ProxyType.SOCKS5,
-        host=parts.hostname or "",
-        port=parts.port or 1080,
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password or "") if parts.username else None,
-        rdns=True,
-        limit=0,
-    )
 
 
 def check_interface(name: str) -> int:
@@ -141,17 +124,3 @@ def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
         return made
 
     return make
-
-
-def explain_socks(error: Exception, proxy: str) -> None:
-    """Raise what `aiohttp_socks` raises by the names that are known here."""
-    from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
-
-    host = urlsplit(proxy).hostname or ""
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        raise error.__cause__
-    if isinstance(error, EOFError):
-        raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
-    if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
-        said = printable(str(error))[:200] or "timed out"
-        raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error

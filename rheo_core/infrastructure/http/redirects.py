@@ -1,17 +1,18 @@
 """Where a redirect leads, and whether it is followed."""
 
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohttp import ClientResponse
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.references import resolve
 from rheo_core.domain.text import printable
 
 from .private import Home
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_KEPT = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
 
 
 def next_url(url: str, reply: ClientResponse) -> str | None:
@@ -29,9 +30,9 @@ def next_url(url: str, reply: ClientResponse) -> str | None:
     if not location:
         return None
     # Servers send what no URL may hold; browsers encode it too.
-    location = quote(location.encode(errors="surrogateescape"), safe=_ASCII)
+    location = quote(location.encode(errors="surrogateescape"), safe=_KEPT)
     try:
-        return normalise_url(urljoin(url, location)).partition("#")[0]
+        return normalise_url(resolve(url, location)).partition("#")[0]
     except ValueError as error:
         raise ProtocolError(f"redirect to an unusable address: {error}") from None
 

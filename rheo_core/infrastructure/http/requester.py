@@ -23,7 +23,7 @@ from rheo_core.domain.text import printable
 
 from .base import BaseHttpClient
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
-from .factories import Route, explain_socks
+from .factories import Route
 from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
 from .private import Home
 from .proxies import usual_proxy
@@ -209,6 +209,8 @@ class Exchange:
             return await sent.__aenter__()
         except Exception as error:
             if socks is not None:
+                from .socks import explain_socks  # has been needed
+
                 explain_socks(error, socks)
             raise
         finally:

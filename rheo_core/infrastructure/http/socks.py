@@ -1,0 +1,78 @@
+"""SOCKS proxies. They need a package of their own, so this is imported when one is used."""
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from aiohttp_socks import (
+    ProxyConnectionError,
+    ProxyConnector,
+    ProxyError,
+    ProxyTimeoutError,
+    ProxyType,
+)
+
+from rheo_core.domain.exceptions import ConnectionFailedError
+from rheo_core.domain.text import printable
+
+from .resolver import GuardedResolver
+
+
+class SocksConnector(ProxyConnector):
+    """Connects through a SOCKS5 proxy.
+
+    The proxy looks up the names of servers: nobody else learns them. The name of the proxy is
+    looked up in threads of our own; the package would use those of asyncio, which a few names
+    without an answer would hold.
+
+    Args:
+        proxy: its URL.
+    """
+
+    def __init__(self, proxy: str) -> None:
+        parts = urlsplit(proxy)
+        self._name = parts.hostname or ""
+        self._names = GuardedResolver()
+        super().__init__(
+            proxy_type=ProxyType.SOCKS5,
+            host=self._name,
+            port=parts.port or 1080,
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password or "") if parts.username else None,
+            rdns=True,
+            limit=0,
+        )
+
+    async def _connect_via_proxy(
+        self,
+        host: str,
+        port: int,
+        ssl: ssl.SSLContext | None = None,
+        timeout: float | None = None,
+    ) -> tuple[asyncio.Transport, Any]:
+        try:
+            async with asyncio.timeout(timeout):
+                found = await self._names.resolve(self._name, family=socket.AF_UNSPEC)
+                # Nothing is awaited before this is read.
+                self._proxy_host = min(found, key=_is_of_ipv6)["host"]
+                return await super()._connect_via_proxy(host, port, ssl, timeout)
+        except socket.gaierror as error:
+            raise ConnectionFailedError(self._name, "host name not found") from error
+
+
+def _is_of_ipv6(address: Any) -> bool:
+    return bool(address["family"] == socket.AF_INET6)
+
+
+def explain_socks(error: Exception, proxy: str) -> None:
+    """Raise what a `SocksConnector` raises by the names that are known here."""
+    host = urlsplit(proxy).hostname or ""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        raise error.__cause__
+    if isinstance(error, EOFError):
+        raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
+    if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
+        said = printable(str(error))[:200] or "timed out"
+        raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error

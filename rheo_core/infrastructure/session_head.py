@@ -1,0 +1,52 @@
+"""Head of a session file: what marks it as ours, and the number of its layout.
+
+It is read before the app opens its screen, so it does without SQLite, which takes a while to load.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from rheo_core.user_files import open_regular
+
+MAGIC = b"SQLite format 3\0"
+APPLICATION_ID = 0x5268656F
+"""Marks a file as a session: "Rheo" in ASCII, at byte 68 of the file."""
+LAYOUT = 3
+"""Number of the layout that this version writes."""
+
+HEAD_BYTES = 72
+_LAYOUT_AT = slice(60, 64)  # sqlite.org/fileformat2.html, 1.3: user version, application id
+_MARK_AT = slice(68, 72)
+
+
+def _read_head(path: Path) -> bytes:
+    """Return the first bytes of a regular file; nothing if it cannot be read."""
+    with suppress(OSError), open_regular(path) as file:
+        return file.read(HEAD_BYTES)
+    return b""
+
+
+def is_session(head: bytes) -> bool:
+    """Return whether a head, of a file that may be damaged otherwise, is that of a session."""
+    return head.startswith(MAGIC) and head[_MARK_AT] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def layout_in(head: bytes) -> int:
+    """Return the number of the layout."""
+    return int.from_bytes(head[_LAYOUT_AT], "big")
+
+
+def newer_problem(layout: int, ours: int = LAYOUT) -> str | None:
+    """Say why a session of this layout is refused; None if this version knows the layout."""
+    if layout <= ours:
+        return None
+    return (
+        f"it comes from a newer version of this program (layout {layout}, here {ours}); "
+        "use that version"
+    )
+
+
+def find_newer(path: Path) -> str | None:
+    """Return `newer_problem` of the session at a path; None if there is none."""
+    head = _read_head(path)
+    return newer_problem(layout_in(head)) if is_session(head) else None
