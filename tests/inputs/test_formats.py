@@ -140,6 +140,14 @@ class TestMetalink:
         assert (entry.line, entry.form) == (6, "Metalink, 3 mirrors")
         assert entry.note == "ignored: mirrors that are not http or are repeated (1)"
 
+    def test_the_address_of_a_torrent_is_no_mirror(self) -> None:
+        torrent = '<url type="BitTorrent" preference="100">https://de/repomd.xml.torrent</url>'
+        text = METALINK_3.replace("<resources", f"<resources>{torrent}</resources><resources")
+        assert asked(text) == asked(METALINK_3)
+        alone = METALINK_3.replace('type="http"', 'type="bittorrent"')
+        ((_, told),) = problems(alone.replace('type="https"', 'type="bittorrent"'))
+        assert "has no http or https URL" in told
+
     def test_version_3(self) -> None:
         assert asked(METALINK_3) == [
             {
