@@ -31,9 +31,11 @@ _MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
 _XML_ENCODING = re.compile(
     rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
 )
+_SUBSTITUTE = "\ufffd"
 _LONGEST_SHOWN = 500
 _LONGEST_REDACTED = 64 << 10  # characters; longer URLs are none
 _NOT_READ = "what looks like a pattern is taken as it stands"
+_WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 _MOST_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
@@ -153,6 +155,8 @@ class _Reader:
         shown = printable(shown[:_LONGEST_SHOWN]) + ("…" if len(shown) > _LONGEST_SHOWN else "")
         options, admitted, verdict = self._options, None, Verdict.INVALID
         problem = found.problem
+        if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in found.outside.url):
+            problem = _WRONG_ENCODING  # what stands in the place of bytes leads nowhere
         if not problem:
             try:
                 admitted = admit(found.outside, options.exists, list_options=options.list_options)

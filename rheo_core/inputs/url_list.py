@@ -12,15 +12,16 @@ from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
-from .found import Found, Lines, ReadOptions, place_fields, problem_of
+from .found import INVISIBLE, Found, Lines, ReadOptions, place_fields, problem_of
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
+_HTTP = re.compile(r"https?(?:[:/]|\s*$)", re.IGNORECASE)  # not `http get …`, which is a command
 _HEADERS = {"user-agent": "User-Agent", "referer": "Referer"}  # options that are headers
 
 
 def begins(text: str) -> bool:
     """Whether a line begins with a http(s) URL, or what is meant to be one."""
-    return text[:4].lower() == "http"
+    return _HTTP.match(text) is not None
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
@@ -37,7 +38,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
                 continue
             yield _with_options(waiting, given) if given else waiting
             waiting, given = None, []
-        text = line.strip()
+        text = line.strip().rstrip(INVISIBLE).rstrip()
         if not text or text[0] == "#":
             continue
         if not begins(text):
