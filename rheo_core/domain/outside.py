@@ -5,6 +5,7 @@ is downloaded. They do not decide how requests travel, whom they trust, or which
 destroyed: those are the user's choices, and an outsider can only ask for them.
 """
 
+import re
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ MAX_HEADERS = 100
 """Common servers take no more."""
 _MAX_FOLDERS = 32
 _LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
+_HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNORECASE)
 _LONGEST_SHOWN = 80
 _LONGEST_TEXT = 500
 _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # of the others: 0
@@ -132,6 +134,11 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
         fields["filename"] = sanitise_filename(name)
     if isinstance(folder := fields.get("destination_subdir"), str):
         FileConfig(url="http://x/", destination_subdir=folder)  # a `..` is refused, not mended
+        if _HOME.match(folder):  # a shell would take the home for it; no folder of that name here
+            raise ValueError(
+                f"folder {printable(folder[:_LONGEST_SHOWN])!r} must be relative to the download "
+                "folder"
+            )
         fields["destination_subdir"] = safe = folder_path(folder)
         if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _LONGEST_FOLDER:
             raise ValueError(
@@ -228,4 +235,6 @@ def _shown(name: str, value: Any) -> str:
         return f"no {_WORDS[name]}"
     if not isinstance(value, str | int) or len(text := str(value)) > _LONGEST_TEXT:
         return _WORDS[name]
-    return f"{_WORDS[name]} {redact_unreadable(text)[:_LONGEST_SHOWN]}"
+    left_out = "" if name != "proxy" or "@" in text or "://" in text else "http://"
+    shown = redact_unreadable(left_out + text).removeprefix(left_out)
+    return f"{_WORDS[name]} {shown[:_LONGEST_SHOWN]}"

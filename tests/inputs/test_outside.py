@@ -135,6 +135,12 @@ def test_a_wish_is_told_without_its_secrets() -> None:
     assert len(only(f"curl -x {'e' * 100_000}:1 {URL}").refused) < 200
 
 
+def test_a_proxy_of_which_the_host_is_missing_is_told_without_its_password() -> None:
+    for way in ("me:c4nary", "http://me:c4nary", "socks5://me:c4nary/"):
+        for entry in (only(f"curl -x {way} {URL}"), only(f"{URL}\n  all-proxy={way}")):
+            assert "asks for proxy" in entry.refused and "c4nary" not in f"{entry}"
+
+
 def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
     config = config_of(
         only(line(request={"user": "me:pw", "auth": "basic", "referer": "http://r/"}))
@@ -210,6 +216,34 @@ def test_every_reader_makes_every_folder_harmless(folder: str, safe: str | None)
         assert found is not None and found.isprintable()
         assert safe is None or found == safe, entry.form
         assert all(len(part.encode()) <= 255 for part in found.split("/"))
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "~",
+        "~/Downloads",
+        "~/.ssh",
+        "$HOME/x",
+        "${HOME}",
+        "%USERPROFILE%\\x",
+        "~\\x",
+        "%userprofile%",
+    ],
+)
+def test_a_home_is_no_folder_below_the_download_folder(folder: str) -> None:
+    entries = [
+        only(line(destination_subdir=folder)),
+        only(f"{URL}\n  dir={folder}"),
+        only(f"{URL}\n  out={folder}/x"),
+        only(f"curl {URL} -o '{folder}/x'"),
+        only(f"curl {URL} --output-dir '{folder}' -o x"),
+        only(f"{'a' * 64}  {folder}/x", base=URL),
+    ]
+    for entry in entries:
+        assert "must be relative to the download folder" in entry.problem
+    for name in ("~x/y", "x~/~y", "a/~"):
+        assert only(line(destination_subdir=name)).verdict is Verdict.OK
 
 
 @pytest.mark.parametrize(
