@@ -131,7 +131,7 @@ def admit(
 def _make_names_safe(fields: dict[str, Any]) -> None:
     """Pass every component of the path through the one sanitiser, whatever reader found it."""
     if isinstance(name := fields.get("filename"), str):
-        fields["filename"] = sanitise_filename(name)
+        fields["filename"] = sanitise_filename(name) if name.strip() else None  # "" is no name
     if isinstance(folder := fields.get("destination_subdir"), str):
         FileConfig(url="http://x/", destination_subdir=folder)  # a `..` is refused, not mended
         if _HOME.match(folder):  # a shell would take the home for it; no folder of that name here

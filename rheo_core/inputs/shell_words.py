@@ -33,6 +33,7 @@ _LETTERS = {
     "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
     "v": "\v",
 }  # fmt: skip
+_WORTH_READING = re.compile(r"\bcurl\b|https?://", re.IGNORECASE)
 _IS_CMD = re.compile(r"\^[\"\s]|\^$")
 _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
@@ -125,6 +126,8 @@ def _leave(source: _Text, at: int, stop: str) -> bool:
     """Whether something is passed over after a command."""
     if stop != "||" and set(stop) & set("|<>"):
         return True
+    if not _WORTH_READING.search(source.text, at):  # such as `&& unzip x.zip`
+        return not source.text[at:].isspace()
     source.give_back(at)
     return False
 

@@ -8,6 +8,7 @@ from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
+from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_headers import is_of_engine
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
@@ -77,6 +78,8 @@ def _with_options(found: Found, given: list[tuple[str, str]]) -> Found:
             elif name in _WISHES:
                 wishes |= _WISHES[name](value)
             elif name == "header" or name in _HEADERS:
+                if name == "referer" and value == "*":  # as aria2: the URL itself
+                    value = without_login(found.outside.url)
                 headers.append(_header(_HEADERS.get(name), value))
             else:
                 ignored.append(printable(name[:50]))

@@ -108,6 +108,10 @@ class TestLists:
         (fields,) = asked(f"https://x/1\n out={name}/{name}\n")
         assert (fields["destination_subdir"], fields["filename"]) == (safe, safe)
 
+    def test_a_referer_that_is_the_url_itself(self) -> None:
+        (one,) = asked("https://me:pw@x/1\n  referer=*\n")
+        assert one["headers"] == [["Referer", "https://x/1"]]
+
     def test_an_option_without_a_url(self) -> None:
         assert "no scheme" in only(" out=x").problem
 
@@ -456,6 +460,11 @@ class TestJson:
         assert at == 1
         assert problem in told
         assert "s3cret" not in told
+
+    @pytest.mark.parametrize("name", ["", " ", "\t"])
+    def test_a_name_of_blanks_is_none(self, name: str) -> None:
+        entry = only(json.dumps({"url": "https://x/one.iso", "filename": name}))
+        assert entry.place == "one.iso"
 
     def test_unknown_keys_are_named(self) -> None:
         note = only('{"url": "http://x/", "id": "1", "uri": 5}').note
