@@ -25,6 +25,9 @@ MAX_HEADERS = 100
 _MAX_FOLDERS = 32
 _LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
 _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNORECASE)
+_OTHER_METHODS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
+"""Headers by which some servers take a GET for a DELETE. A list must not do that with the login
+that the user keeps for a host."""
 _LONGEST_SHOWN = 80
 _LONGEST_TEXT = 500
 _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # of the others: 0
@@ -113,8 +116,10 @@ def admit(
     _choose_strategy(fields, usual, ignored)
     if isinstance(mirrors := fields.get("mirrors"), list | tuple):
         fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
-    for headers in (fields.get("headers"), wishes.get("headers")):
-        _check_count(headers)
+    for given in (fields, wishes):
+        if "headers" in given:
+            _check_count(given["headers"])
+            given["headers"] = _without_other_methods(given["headers"], ignored)
     refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
@@ -198,6 +203,25 @@ def _check_count(headers: Any) -> None:
     """Raise ValueError for more headers than a server takes; what is none is not judged here."""
     if isinstance(headers, Sized) and len(headers) > MAX_HEADERS:
         raise ValueError(f"there are {len(headers):,} headers; at most {MAX_HEADERS} are allowed")
+
+
+def _without_other_methods(headers: Any, ignored: list[str]) -> Any:
+    """The headers without those of `_OTHER_METHODS`; what is none is not judged here."""
+    pairs = tuple(headers.items()) if isinstance(headers, Mapping) else headers
+    if not isinstance(pairs, list | tuple):
+        return headers
+    others = [pair for pair in pairs if _asks_for_method(pair)]
+    if not others:
+        return headers
+    ignored += [f"header {pair[0]}" for pair in others]
+    return tuple(pair for pair in pairs if pair not in others)
+
+
+def _asks_for_method(pair: object) -> bool:
+    match pair:
+        case (str(name), _):
+            return name.lower() in _OTHER_METHODS
+    return False
 
 
 def _judge_wishes(

@@ -296,6 +296,26 @@ def test_headers_of_the_engine_in_commands_are_named() -> None:
     assert config_of(entry).headers == (("X-A", "1"),)
 
 
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"])
+def test_no_list_has_a_get_taken_for_another_method(name: str) -> None:
+    for entry in (
+        only(f"curl -H '{name}: DELETE' -H 'X-A: 1' {URL}"),
+        only(f"{URL}\n  header={name}: DELETE\n  header=X-A: 1\n"),
+        only(line(headers={name: "DELETE", "X-A": "1"})),
+        only(line(headers=[[name, "DELETE"], ["X-A", "1"]])),
+        only(line(request={"headers": {name: "DELETE", "X-A": "1"}})),
+    ):
+        assert entry.note == f"ignored: header {name}", entry.form
+        options = config_of(entry).options_for(URL)
+        assert options.headers == (("X-A", "1"),)
+
+
+@pytest.mark.parametrize("headers", ["x", 5, [1], [[]], [["a"]], {"a": 1}, [None], {"": ""}])
+def test_headers_that_are_none_are_one_sentence(headers: object) -> None:
+    entry = only(line(headers=headers))
+    assert entry.verdict is Verdict.INVALID and "header" in entry.problem
+
+
 # Mirrors
 
 
