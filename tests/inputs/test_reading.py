@@ -158,6 +158,15 @@ async def test_a_document_that_declares_its_encoding(tmp_path: Path) -> None:
     assert [entry.place for entry in await read_entries_file(path)] == ["é.iso"]
 
 
+def test_a_start_that_is_to_come_is_noted() -> None:
+    lines = [f'{{"url": "https://x/{start}", "start_at": {start}}}' for start in (1, 4102444800)]
+    past, coming = read_entries(lines)
+    assert past.note == ""
+    assert coming.note.startswith(("waits until 2099-12-31 ", "waits until 2100-01-01 "))
+    (last,) = read_entries(['{"url": "https://x/", "start_at": 253402214400}'])
+    assert "waits until 9999-12-3" in last.note
+
+
 def test_a_pattern_that_is_not_read_is_noted() -> None:
     for url in ("http://x/[1-3]", "http://x/[3-1]"):
         (entry,) = read_entries([url])
