@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FORM = "text"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SECTION = re.compile(r"\[[A-Za-z]+\]")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not of `git+https:`
 _LONGEST_WORD = 8192
@@ -36,7 +37,12 @@ _BRACKETS = dict(
 
 
 def begins(text: str) -> bool:
-    """Whether a text with this first line is prose: several words, no URL first."""
+    """Whether a text with this first line is prose: several words, no URL first.
+
+    A shortcut to a page is read so too: its first line is the head of a section.
+    """
+    if _SECTION.fullmatch(text):
+        return True
     return len(text.split(maxsplit=1)) == 2 and not _SCHEME.match(text)
 
 

@@ -168,6 +168,11 @@ class TestProse:
     def test_what_is_no_url_is_passed_over(self, text: str) -> None:
         assert urls_of(text) == []
 
+    def test_a_shortcut_of_windows(self) -> None:
+        assert urls_of("[InternetShortcut]\r\nURL=https://x/one.iso\r\nIconIndex=0\r\n") == [
+            "https://x/one.iso"
+        ]
+
     def test_none_in_it(self) -> None:
         text = "\n# note\nnothing to see\nhere, or there\n"
         assert problems(text) == [(3, "there is no http or https URL in this text")]
