@@ -66,15 +66,21 @@ def normalise_url(value: object) -> str:
     if len(url) > _LONGEST_URL:
         raise ValueError(f"URL is longer than {_LONGEST_URL:,} characters")
     if _SPACE.search(url):
-        raise ValueError(f"URL {_shown(url)!r} contains white space or control characters")
+        # What stands behind it may be the password to the URL, or a command with one.
+        shown, *more = _shown(url).split(maxsplit=1)
+        shown += "…" if more else ""
+        raise ValueError(f"URL {shown!r} contains white space or control characters")
     if not url.isascii() and not is_unicode(url):
         raise ValueError("URL contains characters that are not valid Unicode")
     try:
         parts = urlsplit(url)
         netloc = _normalise_netloc(parts)
     except ValueError as error:
-        # Where there is a login, what is wrong may be a part of the password.
-        reason = "" if "@" in url else f": {error}"
+        reason = f": {error}"
+        if "@" in url:  # what is wrong may be a part of the password
+            reason = ""
+        elif str(error).startswith("Port could"):  # and goes on with what stands there
+            reason = ": its port is no number"
         raise ValueError(f"URL {_shown(url)!r} is not valid{reason}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"

@@ -5,6 +5,7 @@ is downloaded. They do not decide how requests travel, whom they trust, or which
 destroyed: those are the user's choices, and an outsider can only ask for them.
 """
 
+import re
 from collections.abc import ItemsView, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
@@ -24,6 +25,10 @@ MAX_HEADERS = 100
 """Common servers take no more."""
 _MAX_FOLDERS = 32
 _LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
+_HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNORECASE)
+_OTHER_METHODS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
+"""Headers by which some servers take a GET for a DELETE. A list must not do that with the login
+that the user keeps for a host."""
 _LONGEST_SHOWN = 80
 _LONGEST_TEXT = 500
 _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # of the others: 0
@@ -114,7 +119,7 @@ def admit(
         fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
     for given in (fields, wishes):
         if "headers" in given:
-            given["headers"] = headers = _without_engines(given["headers"], ignored)
+            given["headers"] = headers = _usable_headers(given["headers"], ignored)
             _check_count(headers)
     refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
@@ -132,9 +137,14 @@ def admit(
 def _make_names_safe(fields: dict[str, Any]) -> None:
     """Pass every component of the path through the one sanitiser, whatever reader found it."""
     if isinstance(name := fields.get("filename"), str):
-        fields["filename"] = sanitise_filename(name)
+        fields["filename"] = sanitise_filename(name) if name.strip() else None  # "" is no name
     if isinstance(folder := fields.get("destination_subdir"), str):
         FileConfig(url="http://x/", destination_subdir=folder)  # a `..` is refused, not mended
+        if _HOME.match(folder):  # a shell would take the home for it; no folder of that name here
+            raise ValueError(
+                f"folder {printable(folder[:_LONGEST_SHOWN])!r} must be relative to the download "
+                "folder"
+            )
         fields["destination_subdir"] = safe = folder_path(folder)
         if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _LONGEST_FOLDER:
             raise ValueError(
@@ -190,23 +200,26 @@ def _is_http(url: object) -> bool:
     return str(url)[:4].lower() == "http"
 
 
-def _without_engines(headers: Any, ignored: list[str]) -> Any:
-    """Leave out the headers that the engine sets itself, such as Range, whatever reader found them.
+def _usable_headers(headers: Any, ignored: list[str]) -> Any:
+    """Leave out the headers that a list may not set, whatever reader found them.
 
-    Browsers put them into the commands that they copy; they spoil no download.
+    The engine sets some itself, such as Range; browsers put them into the commands that they copy.
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     if not isinstance(pairs, list | tuple | ItemsView):
         return headers
-    kept = tuple(pair for pair in pairs if not _is_of_engine(pair))
+    kept = tuple(pair for pair in pairs if not _is_left_out(pair))
     if len(kept) == len(pairs):
         return headers
-    ignored += [f"header {printable(str(pair[0])[:50])}" for pair in pairs if _is_of_engine(pair)]
+    ignored += [f"header {printable(str(pair[0])[:50])}" for pair in pairs if _is_left_out(pair)]
     return kept
 
 
-def _is_of_engine(pair: object) -> bool:
-    return isinstance(pair, list | tuple) and len(pair) == 2 and is_of_engine(str(pair[0]).strip())
+def _is_left_out(pair: object) -> bool:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        return False
+    name = str(pair[0]).strip()
+    return is_of_engine(name) or name.lower() in _OTHER_METHODS
 
 
 def _check_count(headers: Any) -> None:
@@ -250,4 +263,6 @@ def _shown(name: str, value: Any) -> str:
         return f"no {_WORDS[name]}"
     if not isinstance(value, str | int) or len(text := str(value)) > _LONGEST_TEXT:
         return _WORDS[name]
-    return f"{_WORDS[name]} {redact_unreadable(text)[:_LONGEST_SHOWN]}"
+    left_out = "" if name != "proxy" or "@" in text or "://" in text else "http://"
+    shown = redact_unreadable(left_out + text).removeprefix(left_out)
+    return f"{_WORDS[name]} {shown[:_LONGEST_SHOWN]}"

@@ -82,6 +82,8 @@ def read_proxy(value: object) -> str:
     try:
         parts = urlsplit(url)
         has_place = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
+        if "@" in url[url.index(parts.netloc) + len(parts.netloc) :]:
+            has_place = False  # a password with `/`, `?` or `#` in it ends before its host
         if ":" not in (host := parts.hostname or ""):  # an address of IPv6 has no labels
             check_labels(ascii_host(host))
     except ValueError:  # its text may hold a part of the password

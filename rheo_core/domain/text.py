@@ -13,6 +13,8 @@ _WORD = re.compile(r"\S+")
 _WORD_OR_BLANK = re.compile(r"\S+|[^\S\t]")
 _PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
 _LINE_END = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+$")
+_NO_PORT = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#@:\s\[\]]+:)(?!\d+(?:[/?#\s]|$))[^/?#\s]+")
+"""A host and what should be its port: of a login whose host was forgotten it is the password."""
 _COLON_WITHIN = re.compile(r":\S")
 _SECRET_FIELD = re.compile(
     r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|secret|signature))"
@@ -102,7 +104,7 @@ def redact_url(url: str) -> str:
 
 def redact_unreadable(url: str) -> str:
     """Return `redact_url` of what is not a valid URL; a login may reach to the last `@`."""
-    url = without_login(url)
+    url = without_login(url) if "@" in url else _NO_PORT.sub(rf"\1{HIDDEN}", url)
     login, at, place = url.rpartition("@")
     if not at or _is_prose(login):
         return redact_url(url)

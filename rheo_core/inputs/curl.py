@@ -33,6 +33,7 @@ class _Request:
     outputs: list[str | None] = field(default_factory=list)  # None: the URL names it (-O)
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
+    cookies: list[str] = field(default_factory=list)  # of `-b`; one field has them all
     wishes: dict[str, Any] = field(default_factory=dict)  # of RequestOptions
     user: str | None = None
     is_literal: bool = False  # no patterns in its URLs
@@ -116,7 +117,7 @@ def _take(request: _Request, name: str, value: str) -> None:
         case "header":
             _take_header(request, value)
         case "cookie" if "=" in value:
-            request.headers.append(("Cookie", value))
+            request.cookies.append(value)
         case _ if wish := _wish(name, value):
             request.wishes |= wish
         case "cert":
@@ -190,7 +191,7 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
     try:
         if not request.urls:
             raise ValueError("the curl command has no URL")
-        headers = tuple(_with_user(request))
+        headers = tuple(_headers(request))
         folder = _folder(request.folder)
     except ValueError as error:
         yield found._replace(problem=problem_of(error))
@@ -212,13 +213,17 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
         found = found._replace(is_copy=True)
 
 
-def _with_user(request: _Request) -> list[tuple[str, str]]:
-    if request.user is None or any(n.lower() == "authorization" for n, _ in request.headers):
-        return request.headers
+def _headers(request: _Request) -> list[tuple[str, str]]:
+    """Those that are given, with what the options for cookies and the login become."""
+    headers = request.headers
+    if request.cookies:
+        headers = [*headers, ("Cookie", "; ".join(request.cookies))]
+    if request.user is None or any(n.lower() == "authorization" for n, _ in headers):
+        return headers
     if ":" not in request.user:
         raise ValueError("-u names no password; write -u NAME:PASSWORD")
     login = b64encode(request.user.encode(errors="surrogateescape")).decode()
-    return [*request.headers, ("Authorization", f"Basic {login}")]
+    return [*headers, ("Authorization", f"Basic {login}")]
 
 
 def _folder(path: str) -> str:

@@ -16,6 +16,11 @@ from rheo_core.domain.outside import NOTHING, Outside
 from rheo_core.domain.text import printable
 
 _UNSAID = re.compile(r"^Value error, |, unable to .*")
+INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+"""Characters that a copy from a page, a letter or a path leaves around a line."""
 LARGEST_DOCUMENT = 16 << 20
 """Characters of a document that is read as a whole: a Metalink, a page."""
 LONGEST_LINE = LARGEST_DOCUMENT
@@ -85,7 +90,7 @@ class Lines(Iterator[str]):
         """The number of the line that is too long, and ended the text; 0 for none."""
 
     def __next__(self) -> str:
-        line = (self._again.pop() if self._again else next(self._coming)).removeprefix("\ufeff")
+        line = (self._again.pop() if self._again else next(self._coming)).lstrip(INVISIBLE)
         self.number += 1
         if len(line) > LONGEST_LINE:
             self.overlong, self._coming = self.number, iter(())

@@ -37,6 +37,8 @@ _FILES = {("file",), ("files", "file")}  # in the document's element
 _HASHES = {("hash",), ("verification", "hash")}  # these and the following: in the file's
 _PIECES = {("pieces",), ("verification", "pieces")}
 _URLS = {("url",), ("resources", "url")}
+_TORRENT = "bittorrent"
+"""What Metalink 3 calls a URL that leads to a torrent, and not to the file itself."""
 _CHUNK = 64 << 10  # characters
 _MAX_DEPTH = 100
 """Elements within each other; the formats need 5. The time grows with the square of this."""
@@ -189,7 +191,7 @@ class _Files:
                 file.hashes.setdefault(_algorithm(self._attributes), text)
             elif place[:-1] in _PIECES and place[-1] == "hash" and self._pieces is not None:
                 self._pieces.hashes.append((self._attributes.get("piece", ""), text))
-            elif place in _URLS:
+            elif place in _URLS and self._attributes.get("type", "").lower() != _TORRENT:
                 file.urls.append((_rank(self._attributes), text))
         self._path.pop()
 

@@ -7,21 +7,42 @@ from typing import TYPE_CHECKING
 
 from rheo_core.domain.outside import Outside
 
-from .found import Found, InputError, Lines, ReadOptions
+from .found import INVISIBLE, Found, InputError, Lines, ReadOptions
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt
 
 _FORM = "text"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SECTION = re.compile(r"\[[A-Za-z]+\]")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
+_BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not of `git+https:`
 _LONGEST_WORD = 8192
 """Characters that linkify is given at once: the time it takes may grow with their square."""
-_BETWEEN = re.compile(r"[,;|](?=https?://)", re.IGNORECASE)  # what linkify takes for a part of both
+_BETWEEN = re.compile(  # what linkify takes for a part of both
+    r"[,;|\uff0c\u3001\uff1b](?=https?://)", re.IGNORECASE
+)
+_FENCES = "`|"
+"""Before a URL and behind it: of code, and of a table. No URL has them as they are."""
+_EMPHASIS = "*_~"
+_ENDS = (
+    "\u2026\u3002\uff0c\u3001\uff1b\uff1a\uff01\uff1f\u201c\u201d\u2018\u2019\u00ab\u00bb\u2039\u203a"
+    + INVISIBLE
+)
+"""Ends of sentences and quotations, besides those of ASCII, that belong to no URL at its end."""
+_BRACKETS = dict(
+    zip("\uff09\u300d\u300f\u3011\u300b\u3009", "\uff08\u300c\u300e\u3010\u300a\u3008", strict=True)
+)
+"""Full-width ones; a closing one belongs to a URL that has the opening one too."""
 
 
 def begins(text: str) -> bool:
-    """Whether a text with this first line is prose: several words, no URL first."""
+    """Whether a text with this first line is prose: several words, no URL first.
+
+    A shortcut to a page is read so too: its first line is the head of a section.
+    """
+    if _SECTION.fullmatch(text):
+        return True
     return len(text.split(maxsplit=1)) == 2 and not _SCHEME.match(text)
 
 
@@ -56,15 +77,35 @@ def urls_in(text: str) -> Iterator[str]:
     """The http(s) URLs in a text, without the punctuation around them."""
     if not _HTTP.search(text):
         return
-    for word in _BETWEEN.sub(" ", text).split():
-        if (begin := _HTTP.search(word)) is None:
+    for word in _BETWEEN.sub(r" \g<0>", text).split():
+        if (begin := _BEGIN.search(word)) is None:
             continue
-        if len(word) > _LONGEST_WORD:
-            yield word[begin.start() :]
+        # From its beginning on: linkify finds none behind a letter, `=` or a backtick.
+        before, address = word[: begin.start()][-1:], word[begin.start() :]
+        if len(address) > _LONGEST_WORD:
+            yield address
             continue
-        for match in _linkify().match(word) or ():
-            if match.schema in ("http:", "https:"):
-                yield match.url
+        if before and before in _FENCES:
+            address = address.partition(before)[0]
+        for url in _linked(address):
+            yield _without_end(url, before)
+
+
+def _linked(address: str) -> list[str]:
+    """The URLs in a text that begins with one; the text where that is of an unusual kind."""
+    found = [each for each in _linkify().match(address) or () if each.schema.startswith("http")]
+    if found and found[0].index == 0:
+        return [each.url for each in found]
+    return [address.rstrip("'\")],.:;!?>}")]  # such as an address of IPv6
+
+
+def _without_end(url: str, before: str) -> str:
+    """`url` without the marks around it that linkify takes for a part of it."""
+    if before and before in _EMPHASIS:
+        url = url.rstrip(before)
+    while url[-1] in _ENDS or (url[-1] in _BRACKETS and _BRACKETS[url[-1]] not in url):
+        url = url[:-1]
+    return url
 
 
 @cache

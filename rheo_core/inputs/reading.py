@@ -5,8 +5,10 @@ import codecs
 import errno
 import os
 import re
+import time
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from io import BufferedReader, TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -16,6 +18,7 @@ from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.outside import Admitted, admit
+from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact
 from rheo_core.user_files import open_regular
 
@@ -31,9 +34,11 @@ _MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
 _XML_ENCODING = re.compile(
     rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
 )
+_SUBSTITUTE = "\ufffd"
 _LONGEST_SHOWN = 500
 _LONGEST_REDACTED = 64 << 10  # characters; longer URLs are none
 _NOT_READ = "what looks like a pattern is taken as it stands"
+_WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 _MOST_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
@@ -163,6 +168,8 @@ class _Reader:
         shown = printable(shown[:_LONGEST_SHOWN]) + ("…" if len(shown) > _LONGEST_SHOWN else "")
         options, admitted, verdict = self._options, None, Verdict.INVALID
         problem = found.problem
+        if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in found.outside.url):
+            problem = _WRONG_ENCODING  # what stands in the place of bytes leads nowhere
         if not problem:
             try:
                 admitted = admit(found.outside, options.exists, list_options=options.list_options)
@@ -202,13 +209,16 @@ class _Reader:
 
 
 def _note(found: Found, admitted: Admitted | None) -> str:
-    """Return a note on what the entry asks for and does not get."""
+    """Return a note on what the entry asks for and does not get, or not yet."""
     ignored = admitted.ignored if admitted else ()
-    if not (found.ignored or ignored or found.wants):  # as for most
+    start = admitted.config.start_at if admitted else None
+    if not (found.ignored or ignored or found.wants or start):  # as for most
         return ""
     names = list(dict.fromkeys((*found.ignored, *ignored)))
     told = [f"ignored: {at_most(names, ', ', _MOST_IGNORED)}"] if names else []
     told += [_NOT_READ] if found.wants == "patterns" else []
+    if start and start > (now := time.time()):
+        told.append(f"waits until {start_text(start, datetime.fromtimestamp(now))}")
     return printable("; ".join(told))
 
 

@@ -34,6 +34,7 @@ _LETTERS = {
     "v": "\v",
 }  # fmt: skip
 _BLANKS = re.compile(r"\s*")
+_WORTH_READING = re.compile(r"\bcurl\b|https?://", re.IGNORECASE)
 _IS_CMD = re.compile(r"\^[\"\s]|\^$")
 _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
@@ -54,14 +55,14 @@ def read_commands(
     at: int | None = 0
     while at is not None:
         words, at, has_more = read(source, at)
-        yield words, has_more
         if at is not None:
             at = source.skip_blanks(at)
-            if at < len(source.text) and not begins(source.text, at):
-                source.give_back(at)
-                return
             if at == len(source.text):
-                return
+                at = None
+            elif not begins(source.text, at):
+                has_more = not source.give_back(at)
+                at = None
+        yield words, has_more
 
 
 class _Text:
@@ -96,9 +97,12 @@ class _Text:
         blank = _BLANKS.match(self.text, at)
         return at if blank is None else blank.end()
 
-    def give_back(self, at: int) -> None:
-        """What comes after a command on its last line is a line of its own."""
+    def give_back(self, at: int) -> bool:
+        """Make the rest of the text a line of its own; False if it downloads nothing."""
+        if not _WORTH_READING.search(self.text, at):  # such as `&& unzip x.zip`
+            return False
         self._lines.give_back(self.text[at:].strip())
+        return True
 
 
 def _ended(line: str) -> str:

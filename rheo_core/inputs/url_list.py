@@ -8,18 +8,20 @@ from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
+from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
-from .found import Found, Lines, ReadOptions, place_fields, problem_of
+from .found import INVISIBLE, Found, Lines, ReadOptions, place_fields, problem_of
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
+_HTTP = re.compile(r"https?(?:[:/]|\s*$)", re.IGNORECASE)  # not `http get …`, which is a command
 _HEADERS = {"user-agent": "User-Agent", "referer": "Referer"}  # options that are headers
 
 
 def begins(text: str) -> bool:
     """Whether a line begins with a http(s) URL, or what is meant to be one."""
-    return text[:4].lower() == "http"
+    return _HTTP.match(text) is not None
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
@@ -36,7 +38,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
                 continue
             yield _with_options(waiting, given) if given else waiting
             waiting, given = None, []
-        text = line.strip()
+        text = line.strip().rstrip(INVISIBLE).rstrip()
         if not text or text[0] == "#":
             continue
         if not begins(text):
@@ -75,6 +77,8 @@ def _with_options(found: Found, given: list[tuple[str, str]]) -> Found:
             elif name in _WISHES:
                 wishes |= _WISHES[name](value)
             elif name == "header" or name in _HEADERS:
+                if name == "referer" and value == "*":  # as aria2: the URL itself
+                    value = without_login(found.outside.url)
                 headers.append(_header(_HEADERS.get(name), value))
             else:
                 ignored.append(printable(name[:50]))

@@ -187,6 +187,10 @@ def test_names_of_hosts_are_those_that_browsers_ask_for(host: str, ascii: str) -
         ("https://me:c4nary@host:x/", "'https://host:x/' is not valid"),
         ("https://me:c4nary@ex℀mple.com/", "'https://ex℀mple.com/' is not valid"),
         ("me:c4nary@host/x", "'***@host/x' has scheme"),
+        ("https://host/a.zip me c4nary", "'https://host/a.zip…' contains white space"),
+        ("https://host/a.zip\tpassword=c4nary", "'https://host/a.zip…' contains white space"),
+        ("https://me:c4nary", "'https://me:***' is not valid: its port is no number"),
+        ("https://me:c4nary/x", "'https://me:***/x' is not valid: its port is no number"),
         (f"ftp://me:c4nary{'x' * 300}@host/x", "'ftp://host/x' has scheme"),
     ],
 )

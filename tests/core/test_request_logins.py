@@ -193,6 +193,38 @@ def test_no_entry_of_a_netrc_hides_a_password(
     assert NetrcFile().find("h", name) == found
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}macdef init\ncd /x\nput y",
+        "{}macdef init\ncd /x\n",
+        "macdef init\ncd /x\n\n{}",
+        "\ufeff{}",
+        "\ufeff# of the office\r\n{}",
+        "# ü\n{}",
+    ],
+)
+def test_a_netrc_as_people_have_it(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(text.format("machine h login me password pw\n"), encoding="utf-8", newline="")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert NetrcFile().find("h") == ("me", "pw")
+
+
+def test_a_netrc_in_another_encoding_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_bytes(b"machine h login me password c4nary\xe9\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with pytest.raises(RequestOptionsError, match="it is not text in UTF-8"):
+        NetrcFile().find("h")
+
+
 def test_a_netrc_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))

@@ -60,6 +60,26 @@ async def test_an_authority_of_ones_own(tmp_path: Path, level: str) -> None:
         assert "certificate refused" in await ask(tmp_path, url, rules, **own)
 
 
+@pytest.mark.parametrize(
+    ("before", "encoding"),
+    [
+        ("# Gold Főtanúsítvány\n", "utf-8"),
+        ("friendlyName: Jörg\n", "latin-1"),
+        ("\ufeff", "utf-8"),
+        ("\ufeff# Ünïversity\r\n", "utf-8"),
+    ],
+)
+async def test_notes_beside_an_authority_may_be_in_any_encoding(
+    tmp_path: Path, before: str, encoding: str
+) -> None:
+    authority = Authority()
+    file = authority.file(tmp_path)
+    file.write_bytes(before.encode(encoding) + file.read_bytes())
+    async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as server:
+        url = server.on("/a", serving(BODY))
+        assert await ask(tmp_path, url, ca_file=file) == ""
+
+
 async def test_a_client_certificate(tmp_path: Path) -> None:
     authority = Authority()
     certificate, key = authority.client(tmp_path)

@@ -119,6 +119,7 @@ def test_a_long_login_is_hidden_before_the_text_is_cut(text: str) -> None:
         ("-u name:pass", {"headers": [["Authorization", "Basic bmFtZTpwYXNz"]]}),
         ("-u n:p -H 'Authorization: x'", {"headers": [["Authorization", "x"]]}),
         ("-b a=1", {"headers": [["Cookie", "a=1"]]}),
+        ("-b a=1 -b 'b=2; c=3'", {"headers": [["Cookie", "a=1; b=2; c=3"]]}),
         ("-A Me -e http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
         ("-H 'X-Empty;' -H 'Gone:'", {"headers": [["X-Empty", ""]]}),
         ("-X GET -G -L --compressed -g", {}),
@@ -241,7 +242,9 @@ def test_several_urls_and_outputs() -> None:
     assert ("filename" in first, second["filename"]) == (False, "two")
 
 
-@pytest.mark.parametrize("rest", ["| tar xz", "> file", "2>/dev/null"])
+@pytest.mark.parametrize(
+    "rest", ["| tar xz", "> file", "2>/dev/null", "&& unzip x.zip", "; cd x; make", "|| exit 1"]
+)
 def test_what_follows_is_not_run(rest: str) -> None:
     (entry,) = read(f"curl {URL} {rest}")
     assert entry.note == "ignored: what follows the command"
@@ -265,6 +268,11 @@ def test_a_long_command_without_headers_is_read_whole() -> None:
 
 def test_many_commands_on_a_line() -> None:
     assert len(urls("; ".join(f"curl http://h/{at}" for at in range(3000)))) == 3000
+
+
+def test_what_follows_is_read_if_it_downloads() -> None:
+    text = "curl -O http://x/1 && curl -O http://x/2; tar x\ncurl http://x/3 || wget http://x/4"
+    assert urls(text) == [f"http://x/{number}" for number in (1, 2, 3, 4)]
 
 
 def test_unquoted_queries() -> None:

@@ -42,7 +42,26 @@ def only(text: str, **options: object) -> Entry:
     return entry
 
 
+def urls_of(text: str) -> list[str]:
+    return [entry.config.url for entry in read(text) if entry.config is not None]
+
+
 class TestLists:
+    @pytest.mark.parametrize("before", ["\u200b", "\u202a", "\ufeff\ufeff", "\u2060 "])
+    @pytest.mark.parametrize("after", ["\u200b", "\u202c", " \u200e"])
+    def test_what_nobody_sees_around_a_line_is_left_out(self, before: str, after: str) -> None:
+        text = f"{before}https://example.org/x.zip{after}\n{before}{CHROME_BASH}\n"
+        first, second = read(text)
+        assert first.config is not None
+        assert first.config.url == "https://example.org/x.zip"
+        assert (second.form, second.verdict) == ("curl command", Verdict.OK)
+
+    def test_a_command_for_http_is_no_url(self) -> None:
+        (entry,) = read("http --auth me:c4nary7x get https://example.org/x.zip x-key:c4nary7x")
+        assert entry.config is not None
+        assert entry.config.url == "https://example.org/x.zip"
+        assert "c4nary7x" not in f"{entry}"
+
     def test_aria2(self) -> None:
         first, second = asked(ARIA2_LIST)
         assert first == {
@@ -89,6 +108,10 @@ class TestLists:
         (fields,) = asked(f"https://x/1\n out={name}/{name}\n")
         assert (fields["destination_subdir"], fields["filename"]) == (safe, safe)
 
+    def test_a_referer_that_is_the_url_itself(self) -> None:
+        (one,) = asked("https://me:pw@x/1\n  referer=*\n")
+        assert one["headers"] == [["Referer", "https://x/1"]]
+
     def test_an_option_without_a_url(self) -> None:
         assert "no scheme" in only(" out=x").problem
 
@@ -112,6 +135,43 @@ class TestProse:
         names = ["a.iso", "dir/b_(2).iso", "c.iso", "d.iso", "e.iso", "f", "g"]
         assert urls(PROSE) == [f"https://example.org/{name}" for name in names]
         assert [entry.line for entry in read(PROSE)] == [1, 2, 3, 3, 4, 4, 4]
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "`{}`", "**{}**", "*{}*,", "_{}_", "~~{}~~", "|{}|iso|", "| {} | iso |", "URL={}",
+            'export URL="{}"', "“{}”", "„{}“", "‘{}’", "«{}»", "»{}«", "下载{}", "见：{}。",
+            "（{}）", "「{}」、", "{}…", "\U0001f600{}", "${}", "\u200b{}\u200b", "[{}]({})",
+            "{}，{}", "-{}", "url:{}.", "<a href={}>",
+        ],
+    )  # fmt: skip
+    def test_what_stands_around_a_url_is_no_part_of_it(self, written: str) -> None:
+        url = "https://example.org/b_(2).iso"
+        assert set(urls_of(f"get it: {written.format(url, url)}")) == {url}
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://[::1]:81/z.zip", "https://a_b.example.org/x.zip", "http://nas/x.zip",
+            "https://web.archive.org/web/2020/https://example.org/x.zip",
+            "https://zh.wikipedia.org/wiki/北京（消歧义）", "https://example.org/《a》.zip",
+            "https://example.org/it's.zip", "https://example.org/a|b*c_.zip",
+        ],
+    )  # fmt: skip
+    def test_an_unusual_url_is_read_to_its_end(self, url: str) -> None:
+        assert urls_of(f"the file: {url}") == [url]
+        assert urls_of(f"the file: ({url}), and") == [url]
+
+    @pytest.mark.parametrize(
+        "text", ["clone git+https://example.org/x.git", "from http:// to https://"]
+    )
+    def test_what_is_no_url_is_passed_over(self, text: str) -> None:
+        assert urls_of(text) == []
+
+    def test_a_shortcut_of_windows(self) -> None:
+        assert urls_of("[InternetShortcut]\r\nURL=https://x/one.iso\r\nIconIndex=0\r\n") == [
+            "https://x/one.iso"
+        ]
 
     def test_none_in_it(self) -> None:
         text = "\n# note\nnothing to see\nhere, or there\n"
@@ -139,6 +199,14 @@ class TestMetalink:
         entry = only(METALINK_4)
         assert (entry.line, entry.form) == (6, "Metalink, 3 mirrors")
         assert entry.note == "ignored: mirrors that are not http or are repeated (1)"
+
+    def test_the_address_of_a_torrent_is_no_mirror(self) -> None:
+        torrent = '<url type="BitTorrent" preference="100">https://de/repomd.xml.torrent</url>'
+        text = METALINK_3.replace("<resources", f"<resources>{torrent}</resources><resources")
+        assert asked(text) == asked(METALINK_3)
+        alone = METALINK_3.replace('type="http"', 'type="bittorrent"')
+        ((_, told),) = problems(alone.replace('type="https"', 'type="bittorrent"'))
+        assert "has no http or https URL" in told
 
     def test_version_3(self) -> None:
         assert asked(METALINK_3) == [
@@ -397,6 +465,11 @@ class TestJson:
         assert at == 1
         assert problem in told
         assert "s3cret" not in told
+
+    @pytest.mark.parametrize("name", ["", " ", "\t"])
+    def test_a_name_of_blanks_is_none(self, name: str) -> None:
+        entry = only(json.dumps({"url": "https://x/one.iso", "filename": name}))
+        assert entry.place == "one.iso"
 
     def test_unknown_keys_are_named(self) -> None:
         note = only('{"url": "http://x/", "id": "1", "uri": 5}').note

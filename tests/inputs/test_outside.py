@@ -135,6 +135,12 @@ def test_a_wish_is_told_without_its_secrets() -> None:
     assert len(only(f"curl -x {'e' * 100_000}:1 {URL}").refused) < 200
 
 
+def test_a_proxy_of_which_the_host_is_missing_is_told_without_its_password() -> None:
+    for way in ("me:c4nary", "http://me:c4nary", "socks5://me:c4nary/"):
+        for entry in (only(f"curl -x {way} {URL}"), only(f"{URL}\n  all-proxy={way}")):
+            assert "asks for proxy" in entry.refused and "c4nary" not in f"{entry}"
+
+
 def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
     config = config_of(
         only(line(request={"user": "me:pw", "auth": "basic", "referer": "http://r/"}))
@@ -213,6 +219,34 @@ def test_every_reader_makes_every_folder_harmless(folder: str, safe: str | None)
 
 
 @pytest.mark.parametrize(
+    "folder",
+    [
+        "~",
+        "~/Downloads",
+        "~/.ssh",
+        "$HOME/x",
+        "${HOME}",
+        "%USERPROFILE%\\x",
+        "~\\x",
+        "%userprofile%",
+    ],
+)
+def test_a_home_is_no_folder_below_the_download_folder(folder: str) -> None:
+    entries = [
+        only(line(destination_subdir=folder)),
+        only(f"{URL}\n  dir={folder}"),
+        only(f"{URL}\n  out={folder}/x"),
+        only(f"curl {URL} -o '{folder}/x'"),
+        only(f"curl {URL} --output-dir '{folder}' -o x"),
+        only(f"{'a' * 64}  {folder}/x", base=URL),
+    ]
+    for entry in entries:
+        assert "must be relative to the download folder" in entry.problem
+    for name in ("~x/y", "x~/~y", "a/~"):
+        assert only(line(destination_subdir=name)).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
     "folder", ["..", "a/../b", "/etc", "C:\\x", "\\\\h\\s", "a/" * 40 + "b", ""]
 )
 def test_a_folder_elsewhere_is_refused_and_not_mended(folder: str) -> None:
@@ -275,6 +309,26 @@ def test_headers_of_the_engine_are_left_out_and_named(text: str) -> None:
     entry = only(text)
     assert entry.note == "ignored: header Host, header If-Range"
     assert config_of(entry).options_for(URL).headers == (("X-A", "1"),)
+
+
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"])
+def test_no_list_has_a_get_taken_for_another_method(name: str) -> None:
+    for entry in (
+        only(f"curl -H '{name}: DELETE' -H 'X-A: 1' {URL}"),
+        only(f"{URL}\n  header={name}: DELETE\n  header=X-A: 1\n"),
+        only(line(headers={name: "DELETE", "X-A": "1"})),
+        only(line(headers=[[name, "DELETE"], ["X-A", "1"]])),
+        only(line(request={"headers": {name: "DELETE", "X-A": "1"}})),
+    ):
+        assert entry.note == f"ignored: header {name}", entry.form
+        options = config_of(entry).options_for(URL)
+        assert options.headers == (("X-A", "1"),)
+
+
+@pytest.mark.parametrize("headers", ["x", 5, [1], [[]], [["a"]], {"a": 1}, [None], {"": ""}])
+def test_headers_that_are_none_are_one_sentence(headers: object) -> None:
+    entry = only(line(headers=headers))
+    assert entry.verdict is Verdict.INVALID and "header" in entry.problem
 
 
 # Mirrors

@@ -136,12 +136,35 @@ async def test_a_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> N
     assert await read_entries_file(path) == list(read_entries(LIST.splitlines()))
 
 
+@pytest.mark.parametrize("line", ["https://x/\u00e9.zip", f"{'a' * 64}  \u00e9.zip"])
+async def test_a_list_in_another_encoding_is_refused_and_not_guessed(
+    tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / "list.txt"
+    file.write_bytes(f"{line}\n".encode("latin-1"))
+    options = ReadOptions(base="https://x/")
+    (entry,) = await read_entries_file(file, options=options)
+    assert entry.problem == "this line is not text in UTF-8; save the list as UTF-8"
+    file.write_text(f"{line}\n", encoding="utf-8")
+    (entry,) = await read_entries_file(file, options=options)
+    assert entry.verdict is Verdict.OK
+
+
 async def test_a_document_that_declares_its_encoding(tmp_path: Path) -> None:
     text = """<?xml version='1.0' encoding='ISO-8859-1'?>
         <metalink><file name='é.iso'><url>http://x/</url></file></metalink>"""
     path = tmp_path / "x.metalink"
     path.write_bytes(text.encode("latin-1"))
     assert [entry.place for entry in await read_entries_file(path)] == ["é.iso"]
+
+
+def test_a_start_that_is_to_come_is_noted() -> None:
+    lines = [f'{{"url": "https://x/{start}", "start_at": {start}}}' for start in (1, 4102444800)]
+    past, coming = read_entries(lines)
+    assert past.note == ""
+    assert coming.note.startswith(("waits until 2099-12-31 ", "waits until 2100-01-01 "))
+    (last,) = read_entries(['{"url": "https://x/", "start_at": 253402214400}'])
+    assert "waits until 9999-12-3" in last.note
 
 
 def test_a_pattern_that_is_not_read_is_noted() -> None:

@@ -1,5 +1,6 @@
 """Logins: those of a URL, those of a netrc file; the answers to digest challenges."""
 
+import io
 import netrc
 import os
 import re
@@ -15,7 +16,7 @@ from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_he
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
-from rheo_core.user_files import check_private, open_regular
+from rheo_core.user_files import read_secret
 
 
 class Login(NamedTuple):
@@ -97,6 +98,12 @@ class _Entries(dict[str, Any]):
 
 
 class _Netrc(netrc.netrc):
+    """The entries of a text, by the parser of the standard library, which reads files alone."""
+
+    def __init__(self, text: str) -> None:
+        self.hosts, self.macros = {}, {}
+        self._parse("netrc", io.StringIO(text), False)  # type: ignore[attr-defined]
+
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, _Entries() if name == "hosts" else value)
 
@@ -135,16 +142,17 @@ def _read(path: Path) -> _Entries:
     with suppress(RuntimeError):
         path = path.expanduser()
     try:
-        with open_regular(path) as file:
-            check_private(file)
+        data = read_secret(path)
     except FileNotFoundError:
         return _Entries()
     except OSError as error:
         raise RequestOptionsError(f"netrc {shown}: {error.strerror}") from None
     try:
-        return _Netrc(str(path)).hosts  # type: ignore[return-value]
+        # A macro may be the last thing in a file; the parser wants an empty line behind it.
+        text = data.decode("utf-8-sig") + "\n\n"
+        return _Netrc(text).hosts  # type: ignore[return-value]
+    except UnicodeError:
+        raise RequestOptionsError(f"netrc {shown}: it is not text in UTF-8") from None
     except netrc.NetrcParseError as error:
         problem = f"line {error.lineno} cannot be understood"
         raise RequestOptionsError(f"netrc {shown}: {problem}") from None
-    except (OSError, UnicodeError):
-        raise RequestOptionsError(f"netrc {shown}: it cannot be read") from None

@@ -66,7 +66,9 @@ def _context(
 def _authorities(file: Path) -> str:
     nothing = _problem("ca_file", file, "it holds no certificate in PEM form")
     try:
-        text = read_regular(file).decode("utf-8", errors="replace")
+        # Notes beside certificates may be in any encoding; as text OpenSSL is given ASCII only.
+        noted = read_regular(file).decode("utf-8-sig", errors="replace")
+        text = noted.encode("ascii", errors="replace").decode("ascii")
         if "-----BEGIN" not in text:
             raise nothing
         ssl.create_default_context(cadata=text)
