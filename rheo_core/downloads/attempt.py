@@ -220,13 +220,16 @@ class Attempt:
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
         is_there = False
-        for candidate in chain((path,), numbered(path)):
+        candidates = chain((path,), numbered(path))
+        for candidate in candidates:
             if not self._try_lock(candidate):
                 continue
             is_asked = part is not None and candidate == path
             looking = part if part is not None and is_asked else self._new_part(candidate)
             found = await self._tools.disk.submit_brief(_look, looking, prepare=is_asked)
             self._found = found
+            if found is _Found.NOTHING and is_asked and self._strategy is FileExistsStrategy.RENAME:
+                return await self._begun_at(next(candidates)) or candidate
             if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
                 return candidate
             if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
@@ -236,6 +239,14 @@ class Attempt:
                     return candidate
                 is_there = is_there or self._strategy is FileExistsStrategy.SKIP
         raise AssertionError("there is always another number")
+
+    async def _begun_at(self, path: Path) -> Path | None:
+        """Lock the next number if an earlier run began there, while the name was taken."""
+        found = await self._tools.disk.submit_brief(_look, self._new_part(path), prepare=False)
+        if found is not _Found.OURS or not self._try_lock(path):
+            return None
+        self._found = found
+        return path
 
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._tools.locks, self._tools.lifecycle

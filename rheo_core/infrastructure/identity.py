@@ -7,6 +7,7 @@ again; when a name leads elsewhere it says so and removes nothing.
 import errno
 import logging
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from rheo_core.domain.text import printable
 
 _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
+_counting: dict[int, bool] = {}
+"""Whether a file system, by device, counts the names of an open file."""
 
 Identity = tuple[int, int]
 """Device and inode: what tells one file from another, whatever they are called."""
@@ -65,9 +69,38 @@ def unlink_open(path: Path, descriptor: int) -> bool:
         return False
     before = os.fstat(descriptor).st_nlink
     path.unlink()
-    if os.fstat(descriptor).st_nlink >= before:
+    if os.fstat(descriptor).st_nlink >= before and _counts_names(path.parent, descriptor):
         _log.warning("%s was replaced by another program while it was removed", _shown(path))
     return True
+
+
+def _counts_names(folder: Path, descriptor: int) -> bool:
+    """Tell whether the file system of an open file says how many names are left of it.
+
+    NFS and many of FUSE do not: what is removed while it is open gets a hidden name, or each name
+    counts for itself. Tried once a file system, with a file in `folder`.
+    """
+    device = os.fstat(descriptor).st_dev
+    if device not in _counting:
+        with suppress(OSError):
+            _counting[device] = _try_to_count_names(folder)
+    return _counting.get(device, True)
+
+
+def _try_to_count_names(folder: Path) -> bool:
+    first, second = (folder / f".rheo-{secrets.token_hex(8)}.new" for _ in range(2))
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(first, flags, 0o600)
+    try:
+        is_linked = link_open(descriptor, second)
+        before = os.fstat(descriptor).st_nlink
+        first.unlink()
+        after = os.fstat(descriptor).st_nlink
+        if is_linked:
+            second.unlink()
+        return after < before
+    finally:
+        os.close(descriptor)
 
 
 def unlink_same(path: Path, identity: Identity) -> bool:
@@ -131,21 +164,28 @@ def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
         ReplacedError: `source`, or `target` since then, is another file.
         OSError: the name cannot be given.
     """
-    if _has_or_gets(descriptor, spare):
+    given = _identity_given(descriptor, spare)
+    if given is not None:
         spare.replace(target)
+        if identity_at(target) != given:
+            raise ReplacedError(target)
     else:
         check_at(descriptor, source)
         source.replace(target)
-    check_at(descriptor, target)
+        check_at(descriptor, target)
     with suppress(OSError):
         unlink_open(source, descriptor)
 
 
-def _has_or_gets(descriptor: int, name: Path) -> bool:
+def _identity_given(descriptor: int, name: Path) -> Identity | None:
+    """Give an open file a name, unless a crash left it; return whose it is, None if not its.
+
+    Some file systems of FUSE number each name of a file on its own.
+    """
     try:
-        return link_open(descriptor, name)
+        return identity_at(name) if link_open(descriptor, name) else None
     except FileExistsError:
-        return is_at(descriptor, name)  # left by a crash
+        return identity_of(os.fstat(descriptor)) if is_at(descriptor, name) else None
 
 
 def link_or_rename(source: Path, target: Path) -> bool:

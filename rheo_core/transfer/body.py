@@ -264,27 +264,30 @@ async def receive(
     throttle: Throttle,
     batch_bytes: Callable[[], int],
     check_growth: Callable[[int], None],
+    ends_at: int | None,
 ) -> bool:
     """Move a body that begins at `segment.received` into the part file.
 
     `batch_bytes` tells how many bytes are collected before they are written; asked every time.
     `check_growth` gets the size so far of a body of unknown length, and raises if it is too large.
-    It ends with the body (True) or with the segment, whose end may come nearer meanwhile (False);
-    nothing is written behind it. However it ends, all that came is in the file then.
+    `ends_at` is where the body ends in the file, as the head tells; None: the head does not.
+    It ends with the body (True), there, or with the segment, whose end may come nearer meanwhile
+    (False); nothing is written behind either. However it ends, all that came is in the file then.
     """
     loop = asyncio.get_running_loop()
-    writer = _Writer(part, disk, segment)
+    writer = _Writer(part, disk, segment, ends_at)
 
     def count(fresh: int) -> bool:
         segment.received += fresh
         segment.active_at = loop.time()
         record.bytes_downloaded += fresh
         record.tries.transferred += fresh
-        return segment.end is not None and segment.received >= segment.end
+        end = writer.end
+        return end is not None and segment.received >= end
 
     throttle.join()
     try:
-        while segment.end is None or writer.offset < segment.end:
+        while writer.end is None or writer.offset < writer.end:
             if throttle.is_on:
                 batch = await _fill_slowly(body, segment, throttle, batch_bytes(), count)
             else:
@@ -327,13 +330,25 @@ async def _fill_slowly(
 class _Writer:
     """Writes a batch in a thread while the next one comes."""
 
-    def __init__(self, part: PartFile, disk: DiskThreads, segment: Segment) -> None:
+    def __init__(
+        self, part: PartFile, disk: DiskThreads, segment: Segment, ends_at: int | None
+    ) -> None:
         self._part = part
         self._disk = disk
         self._segment = segment
+        self._ends_at = ends_at
         self._writing: Work[int] | None = None
         self._is_broken = False  # bytes are missing: behind them there can be no others
         self.offset = segment.written  # of the next batch
+
+    @property
+    def end(self) -> int | None:
+        """Offset behind the last byte that may be written; None: the body's end decides.
+
+        A chunked body may bring more than the range that its head names (RFC 9110 14.4).
+        """
+        end, ends_at = self._segment.end, self._ends_at
+        return ends_at if end is None or (ends_at is not None and ends_at < end) else end
 
     async def write(self, batch: memoryview) -> None:
         """Start writing, once the write before has ended: two buffers are enough.
@@ -344,8 +359,8 @@ class _Writer:
             return
         self._is_broken = True
         await self.finish()
-        if self._segment.end is not None:
-            batch = batch[: max(self._segment.end - self.offset, 0)]
+        if (end := self.end) is not None:
+            batch = batch[: max(end - self.offset, 0)]
         if batch:
             if not self._part.is_begun:
                 await self._disk.run(self._part.begin)

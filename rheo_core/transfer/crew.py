@@ -139,6 +139,7 @@ class Crew:
                 throttle=supply.throttle(reply.connection.host),
                 batch_bytes=supply.batch_bytes,
                 check_growth=supply.check_growth,
+                ends_at=reply.plan.end,
             )
         finally:
             segment.is_busy = False

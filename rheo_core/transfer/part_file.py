@@ -231,7 +231,7 @@ class PartFile:
         self._descriptor = open_locked(self.path, os.O_CREAT)
         try:
             part = self._found_with(found)
-            if was_there and found is None and self._is_anothers(part):
+            if was_there and self._is_anothers(part):
                 self.close()
                 return False
             if is_unproven(part):
@@ -254,8 +254,9 @@ class PartFile:
 
     @staticmethod
     def _is_anothers(part: FoundPart) -> bool:
-        """Tell whether a file without a state is one that another program is about to write."""
-        return not part.has_mark and is_open_elsewhere(part.descriptor)
+        """Tell whether an empty file is one that another program is about to write."""
+        is_empty = not os.fstat(part.descriptor).st_size
+        return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
 
     def _found_with(self, found: StateFile | None) -> FoundPart:
         """The open file, with the state that was found beside it."""

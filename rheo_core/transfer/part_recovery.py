@@ -16,7 +16,7 @@ from isal import isal_zlib
 
 from rheo_core.domain.hash_validation import HashAlgorithm, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import rename_to_first_free, suffixed
+from rheo_core.infrastructure.files import is_open_elsewhere, rename_to_first_free, suffixed
 from rheo_core.infrastructure.identity import unlink_same
 
 from .part_place import Place, has_any_mark, has_mark
@@ -147,6 +147,8 @@ def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartSta
         return state
     if stop.is_set():
         return fresh and state
+    if is_open_elsewhere(part.descriptor):
+        return None  # whoever changed it may go on to write
     hashing.restart_hash()
     if part.pieces is None:
         return fresh

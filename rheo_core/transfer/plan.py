@@ -1,11 +1,12 @@
 """A reply's head -> what may be done with its body (RFC 9110, sections 8.8, 14 and 15)."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+
+from multidict import MultiMapping
 
 from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
@@ -21,19 +22,25 @@ _CONTENT_RANGE = re.compile(
 )
 _NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+_WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
 _STRONG_AFTER_SECONDS = 60
 """RFC 9110 8.8.2.2 wants Date later than Last-Modified by enough to rule out a second change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """What tells one version of a file from another; strong ones only.
+    """What tells one version of a file from another.
 
-    A date is of use where there is no ETag.
+    Only a strong ETag or date proves that two versions are the same; a date is of use where there
+    is no strong ETag. The rest can prove that they are not.
     """
 
     etag: str | None = None
     last_modified: str | None = None
+    # Beside a date, which many builds set to one moment for ever:
+    weak_etag: str | None = field(default=None, compare=False)
+    # Content-Encoding; one ETag for all codings is a common mistake:
+    coding: str | None = field(default=None, compare=False)
 
     @property
     def if_range(self) -> str | None:
@@ -41,14 +48,22 @@ class Validator:
         return self.etag or self.last_modified
 
     @classmethod
-    def of(cls, headers: Mapping[str, str]) -> "Validator":
-        """The strong validators of a reply."""
-        etag = headers.get("ETag", "").strip()
+    def of(cls, headers: MultiMapping[str]) -> "Validator":
+        """The validators of a reply."""
+        etag, coding = _only(headers, "ETag"), _coding(headers)
         if _STRONG_ETAG.fullmatch(etag):
-            return cls(etag=etag)
-        modified = headers.get("Last-Modified", "").strip()
-        return cls(
-            last_modified=modified if _is_strong_date(modified, headers.get("Date", "")) else None
+            return cls(etag=etag, coding=coding)
+        modified = _only(headers, "Last-Modified")
+        if not _is_strong_date(modified, headers.get("Date", "")):
+            return cls(coding=coding)
+        weak = etag if _WEAK_ETAG.fullmatch(etag) else None
+        return cls(last_modified=modified, weak_etag=weak, coding=coding)
+
+    def may_be(self, other: "Validator") -> bool:
+        """Tell whether a file of which `other` is told may be of this version."""
+        are_weak_known = None not in (self.weak_etag, other.weak_etag)
+        return self.if_range == other.if_range and not (
+            are_weak_known and self.weak_etag != other.weak_etag
         )
 
 
@@ -88,7 +103,7 @@ class ChangedError(RangeRefusedError):
 def read_plan(
     status: int,
     reason: str,
-    headers: Mapping[str, str],
+    headers: MultiMapping[str],
     content_length: int | None,
     offset: int | None,
 ) -> Plan:
@@ -114,6 +129,7 @@ def read_plan(
     is_attachment = name is None and disposition.lower().lstrip().startswith("attachment")
     _check_possible(content_length)
     if status == HTTPStatus.OK:
+        _check_is_whole(headers, content_length, offset)
         promised = digest_of(headers, partial=False)
         return Plan(
             start=0,
@@ -154,7 +170,7 @@ def status_error(status: int, reason: str, headers: Mapping[str, str]) -> HttpSt
 
 
 def _read_partial(
-    headers: Mapping[str, str],
+    headers: MultiMapping[str],
     content_length: int | None,
     offset: int | None,
     validator: Validator,
@@ -164,7 +180,7 @@ def _read_partial(
         raise ProtocolError("the server sent a part (206) although the whole was asked for")
     if headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
         raise RangeRefusedError("the server sent several parts for one range")
-    content_range = headers.get("Content-Range", "")
+    content_range = ", ".join(dict.fromkeys(headers.getall("Content-Range", [])))
     match = _CONTENT_RANGE.fullmatch(content_range.strip())
     if match is None:
         raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not valid")
@@ -182,6 +198,35 @@ def _read_partial(
     return Plan(start, end + 1, total, validator, name, True, promised)
 
 
+def _check_is_whole(
+    headers: MultiMapping[str], content_length: int | None, offset: int | None
+) -> None:
+    """Refuse a part that is sent with the status of the whole, as some scripts do.
+
+    Content-Range means nothing beside a 200 (RFC 9110 14.4). But a body as long as the part that it
+    names is that part: saved as the file, it would be the end of one, or its beginning.
+    """
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    if match is None or match[3] == "*":
+        return
+    start, end, total = int(match[1]), int(match[2]) + 1, int(match[3])
+    is_part = start < end <= total and end - start < total
+    if is_part and content_length in (None, end - start):
+        kind = ProtocolError if offset is None else RangeRefusedError
+        raise kind(f"the server sent a part ({match[0]}) as the whole file (200)")
+
+
+def _only(headers: MultiMapping[str], name: str) -> str:
+    """The value of a field; "" if its lines disagree, so that nobody relies on one of them."""
+    values = {value.strip() for value in headers.getall(name, [])}
+    return values.pop() if len(values) == 1 else ""
+
+
+def _coding(headers: MultiMapping[str]) -> str | None:
+    codings = ", ".join(headers.getall("Content-Encoding", [])).strip().lower()
+    return None if codings in ("", "identity") else codings
+
+
 def _check_possible(size: int | None) -> None:
     """Refuse a size beyond any disk, so that nobody waits for room because of a lie."""
     if size is not None and size > LARGEST_FILE:
@@ -197,7 +242,7 @@ def _is_strong_date(modified: str, date: str) -> bool:
     return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
 
 
-def _modified(headers: Mapping[str, str]) -> int | None:
+def _modified(headers: MultiMapping[str]) -> int | None:
     moment = _parse_date(headers.get("Last-Modified", ""))
     return None if moment is None else int(moment.timestamp())
 
@@ -231,9 +276,12 @@ def check_version(
     Raises:
         ChangedError: it does not.
     """
-    told = plan.validator
-    same = validator is None or told.if_range == validator.if_range
-    if not same or (None not in (total, plan.total) and plan.total != total):
+    same = validator is None or validator.may_be(plan.validator)
+    if None not in (total, plan.total):
+        same = same and plan.total == total
+    elif validator is not None:  # no size tells what the coding does to it
+        same = same and plan.validator.coding == validator.coding
+    if not same:
         raise ChangedError("the file on the server is another one than before")
     if (
         promised is not None

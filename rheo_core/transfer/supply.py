@@ -1,7 +1,7 @@
 """What the connections of one transfer share: where the bytes come from, and how fast they may."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
@@ -130,7 +130,9 @@ class Supply:
         end, two sources are taken to have one file only where they agree.
         """
         if not self.is_vouched:
-            return state.validator
+            # Unlike a date, a weak ETag is rarely the same at two hosts of one file.
+            is_alone = len(self.sources) == 1
+            return state.validator if is_alone else replace(state.validator, weak_etag=None)
         version = source.version
         if version is None and source is self.sources.own:
             version = state.validator  # that it began with, most likely from here

@@ -60,6 +60,7 @@ async def test_nothing_follows_a_batch_that_was_not_written(
             throttle=Limits().throttle("f", None, "example.org:80"),
             batch_bytes=lambda: 1000,
             check_growth=lambda _: None,
+            ends_at=TOTAL,
         )
     )
     await is_beginning.wait()

@@ -177,14 +177,16 @@ class Scene:
             await manager.wait_until_complete(timeout=LIMIT)
         return Outcome(self, manager, journal, config, versions)
 
-    async def begin(self, body: bytes, at: int, **headers: object) -> None:
+    async def begin(
+        self, body: bytes, at: int, *, config: FileConfig | None = None, **headers: object
+    ) -> None:
         """Leave a partial download of `at` bytes behind, as a program that was closed does."""
         self.server.on(self.path, Hold(body, at, **headers))
         manager = self.manager()
         await manager.open()
         try:
             async with asyncio.timeout(LIMIT):
-                await manager.add([self.config()])
+                await manager.add([config or self.config()])
                 await bytes_come(manager, at)
         finally:
             await manager.close()

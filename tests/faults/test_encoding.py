@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.oracle import Scene, checksum
 from tests.servers.misbehaving import body_of
-from tests.servers.scenarios import cut, in_chunks, parts, raw, reply, whole
+from tests.servers.scenarios import cut, in_chunks, parts, raw, reply, whole, without_ranges
 
 TEXT = b"plain text, again and again. " * 40_000
 ZIPPED = gzip.compress(body_of(60_000), mtime=0)
@@ -69,6 +69,28 @@ async def test_e04_one_etag_for_plain_and_encoded_is_found_out_by_the_size(broke
     then = parts(ZIPPED, Content_Encoding="gzip", **V1)
     outcome = await broken.resume(body_of(60_000), 20_000, then, ZIPPED, headers=V1)
     outcome.completed(ZIPPED, requests=3)
+
+
+@pytest.mark.parametrize("first", ["encoded", "plain"])
+async def test_e04_one_etag_for_plain_and_encoded_is_found_out_by_the_coding(
+    broken: Scene, first: str
+) -> None:
+    """A body that is encoded on the way has no length that could tell."""
+    plain, encoded = (body_of(60_000), V1), (ZIPPED, {"Content_Encoding": "gzip", **V1})
+    (old, told), (new, later) = (encoded, plain) if first == "encoded" else (plain, encoded)
+    then = without_ranges(parts(new, **later), whole(new, **later))
+    headers = {"Transfer_Encoding": "chunked", **told}
+    outcome = await broken.resume(old, 20_000, then, new, headers=headers)
+    outcome.completed(new, requests=3)
+
+
+async def test_e04_a_part_that_does_not_repeat_its_coding_goes_on_by_its_size(
+    broken: Scene,
+) -> None:
+    """A 206 after If-Range need not repeat it (RFC 9110 15.3.7)."""
+    headers = {"Content_Encoding": "gzip", **V1}
+    outcome = await broken.resume(ZIPPED, 20_000, parts(ZIPPED, **V1), headers=headers)
+    outcome.completed(ZIPPED, requests=2)
 
 
 @pytest.mark.parametrize("coding", ENCODINGS)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core import DownloadManager
-from tests.core.engine import Gate
+from rheo_core import DownloadManager, FileConfig
+from tests.core.engine import Gate, fetch, names_in
 from tests.faults.oracle import Scene, bytes_come, checksum
 from tests.servers.misbehaving import body_of
 from tests.servers.scenarios import Hold, answer, in_turn, parts, whole
@@ -81,6 +81,32 @@ async def test_l13_rename_finds_another_name(scene: Scene, size: int) -> None:
     )
     scene.name = "file (1).bin"
     outcome.completed(body, requests=2)
+
+
+@sizes
+async def test_l13_a_number_goes_on_although_the_name_is_free_by_now(
+    scene: Scene, size: int
+) -> None:
+    """The user removed the old file meanwhile; what came is under the number still."""
+    body, config = body_of(size), scene.config(file_exists_strategy="rename")
+    scene.final.write_bytes(b"old")
+    await scene.begin(body, size // 4, config=config, **V1)
+    scene.final.unlink()
+    outcome = await scene.fetch(parts(body, **V1), body, config=config)
+    scene.name = "file (1).bin"
+    outcome.completed(body, requests=2)
+    assert outcome.requests[1].range_start == size // 4
+
+
+@sizes
+async def test_l13_renamed_files_of_one_name_get_the_numbers_in_turn(
+    scene: Scene, size: int
+) -> None:
+    urls = [scene.server.on(f"/{n}/file.bin", whole(body_of(size), **V1)) for n in range(4)]
+    configs = [FileConfig(url=url, file_exists_strategy="rename") for url in urls]
+    await fetch(scene.folder, configs)
+    names = ["file.bin", *(f"file ({number}).bin" for number in (1, 2, 3))]
+    assert names_in(scene.folder) == sorted([*scene.before, *names])
 
 
 def make(path: Path, kind: str, precious: Path) -> None:

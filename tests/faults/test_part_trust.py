@@ -196,6 +196,42 @@ async def test_an_empty_part_file_that_another_program_has_open_is_left_alone(
     assert names_in(scene.folder) == sorted([*scene.before, scene.final.name, scene.part.name])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("how", ["replaced", "emptied", "changed"])
+async def test_a_part_file_that_another_program_changed_and_has_open_is_left_alone(
+    scene: Scene, how: str
+) -> None:
+    """Our state is beside it, but what is written there from now on would be in the file."""
+    await scene.begin(GOOD, len(GOOD) // 2, **V1)
+    if how == "replaced":
+        scene.part.unlink()
+    code = "import sys; file = open(sys.argv[1], sys.argv[2]); {}; print(); input(); {}".format(
+        "file.write(b'a'); file.flush()" if how == "changed" else "",
+        "file.seek(0); file.write(b'theirs'); file.flush()",
+    ).replace("; ;", ";")
+    mode = "r+b" if how == "changed" else "wb"
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    asked = (sys.executable, "-c", code, str(scene.part), mode)
+    other = await asyncio.create_subprocess_exec(*asked, **pipes)  # type: ignore[arg-type]
+    assert other.stdout is not None
+    await other.stdout.readline()
+    scene.server.on(scene.path, parts(GOOD, **V1))
+    manager, _ = await fetch(scene.folder, [config := scene.config()])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    await other.communicate(b"\n")
+    assert scene.part.read_bytes()[:6] == b"theirs"
+    assert scene.final.read_bytes() == GOOD
+
+
+async def test_a_part_file_that_another_program_only_reads_goes_on(scene: Scene) -> None:
+    """As a player does that shows what is there so far."""
+    await scene.begin(GOOD, len(GOOD) // 2, **V1)
+    with scene.part.open("rb"):
+        outcome = await scene.fetch(parts(GOOD, **V1), GOOD)
+    outcome.completed(GOOD)
+    assert outcome.requests[-1].range_start == len(GOOD) // 2
+
+
 async def test_a_state_of_another_name_is_not_believed(scene: Scene) -> None:
     """Even one that this program wrote, for bytes of the same link."""
     await scene.begin(GOOD, 300_000, **V1)

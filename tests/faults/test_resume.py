@@ -218,6 +218,92 @@ async def test_r17_nothing_is_written_beyond_the_end(
     outcome.completed(body)
 
 
+@sizes
+@pytest.mark.parametrize("framing", ["chunked", "until close"])
+async def test_r17_nothing_is_written_beyond_the_range_that_a_reply_names(
+    broken: Scene, size: int, framing: str
+) -> None:
+    """Without a length only Content-Range says where the part ends, and others follow it."""
+    body, extra = body_of(size), b"#" * 7_000
+
+    async def too_long(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is None:
+            return await exchange.serve(body, **V1)
+        end = min(start + size // 4, size)
+        data = body[start:end] + extra
+        headers: dict[str, object] = {"Content_Range": f"bytes {start}-{end - 1}/{size}", **V1}
+        if framing == "chunked":
+            headers["Transfer_Encoding"] = "chunked"
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+        await exchange.head("206 Partial Content", **headers)
+        await exchange.send(data)
+        return await exchange.close()
+
+    outcome = await broken.resume(body, size // 4, too_long, headers=V1)
+    outcome.completed(body, requests=4)
+
+
+@sizes
+@pytest.mark.parametrize("length", [True, False], ids=["length", "until close"])
+@pytest.mark.parametrize("etag", [V1, V2, {}], ids=["same", "other", "none"])
+async def test_r18_a_part_that_calls_itself_the_whole_is_not_the_file(
+    broken: Scene, size: int, etag: dict[str, object], length: bool
+) -> None:
+    """Scripts that read Range and forget the status: 200, Content-Range and the rest."""
+    body = body_of(size)
+
+    async def rest_as_whole(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is None:
+            return await exchange.serve(body, **etag)
+        headers = {"Content_Range": f"bytes {start}-{size - 1}/{size}", **etag}
+        if length:
+            headers["Content_Length"] = size - start
+        await exchange.head(**headers)
+        await exchange.send(body[start:])
+        return await exchange.close()
+
+    outcome = await broken.resume(body, size // 4, rest_as_whole, headers=V1)
+    outcome.completed(body, requests=3)
+
+
+async def test_r18_a_part_for_a_request_for_the_whole_fails(scene: Scene) -> None:
+    said = f"bytes 0-{CUT - 1}/{SMALL}"
+    outcome = await scene.fetch(answer("200 OK", OLD[:CUT], Content_Range=said, **V1), OLD)
+    outcome.failed(f"the server sent a part ({said}) as the whole file (200)", requests=1)
+
+
+@pytest.mark.parametrize("said", ["bytes 0-59999/60000", "bytes 0-19999/60000", "bytes 0-1/*", "x"])
+async def test_r18_a_content_range_that_the_length_contradicts_is_passed_over(
+    scene: Scene, said: str
+) -> None:
+    (await scene.fetch(whole(OLD, Content_Range=said), OLD)).completed(OLD, requests=1)
+
+
+@pytest.mark.parametrize("newer", ['W/"v2"', 'W/"V1"'])
+async def test_r08_a_weak_etag_that_differs_is_another_version_whatever_its_date(
+    broken: Scene, newer: str
+) -> None:
+    """Reproducible builds give all of their files one date."""
+    dated = {"Last_Modified": date(86_400), "Date": date(0)}
+    then = without_ranges(parts(NEW, ETag=newer, **dated), whole(NEW, ETag=newer, **dated))
+    headers = {"ETag": 'W/"v1"', **dated}
+    outcome = await broken.resume(OLD, CUT, then, NEW, headers=headers)
+    outcome.completed(NEW, requests=3)
+
+
+@pytest.mark.parametrize("told", [{"ETag": 'W/"v1"'}, {}], ids=["the same", "none"])
+async def test_r08_a_date_goes_on_beside_a_weak_etag(
+    broken: Scene, told: dict[str, object]
+) -> None:
+    dated: dict[str, object] = {"Last_Modified": date(86_400), "Date": date(0)}
+    headers = {"ETag": 'W/"v1"', **dated}
+    outcome = await broken.resume(OLD, CUT, parts(OLD, **told, **dated), headers=headers)
+    outcome.completed(OLD, requests=2)
+    assert outcome.requests[1].range_start == CUT
+
+
 @pytest.mark.parametrize("headers", [{}, {"Content_Range": "bytes 20000-59999/60000"}])
 @pytest.mark.parametrize("chunks", [False, True])
 async def test_r19_no_mime_boundary_in_the_file(
