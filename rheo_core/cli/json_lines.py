@@ -1,7 +1,9 @@
 """Events as lines of JSON on standard output, for other programs."""
 
 import asyncio
+import errno
 import os
+import select
 import sys
 from contextlib import suppress
 from queue import SimpleQueue
@@ -11,6 +13,8 @@ from rheo_core.events import DownloadEvent, DownloadProgressEvent
 
 _MOST_WAITING = 64
 """Behind a reader with more lines waiting than this, progress events are left out."""
+_GONE = {errno.EPIPE, errno.ECONNRESET, errno.EIO}
+"""Nobody reads any more; EIO is what a terminal says that is gone."""
 
 
 class JsonLines:
@@ -23,6 +27,7 @@ class JsonLines:
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._written = asyncio.Event()
+        self.problem: str | None = None  # why events are missing, such as a full disk
         # Straight to the descriptor: a thread stuck in a write to sys.stdout would hold its lock
         # when Python ends and flushes it.
         self._descriptor = sys.stdout.fileno()
@@ -53,9 +58,18 @@ class JsonLines:
 
     def _write(self, line: bytes) -> bool:
         """Whether it could be written; the downloads go on without a reader."""
-        try:
-            while line:
+        while line:
+            try:
                 line = line[os.write(self._descriptor, line) :]
-        except OSError:
-            return False
+            except BlockingIOError:  # another program that has the same pipe made it so
+                self._wait_for_room()
+            except OSError as error:
+                if error.errno not in _GONE:
+                    self.problem = error.strerror
+                return False
         return True
+
+    def _wait_for_room(self) -> None:
+        room = select.poll()
+        room.register(self._descriptor, select.POLLOUT)
+        room.poll()
