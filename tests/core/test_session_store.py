@@ -71,9 +71,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path, **options: Any) -> Iterator[SessionStore]:
+def opened(path: Path, problem: str = "", **options: Any) -> Iterator[SessionStore]:
     session = SessionStore.open(path, **options)
-    assert session.problems == ()
+    assert len(session.problems) == bool(problem)
+    assert problem in "".join(session.problems)
     try:
         yield session.store
     finally:
@@ -982,13 +983,14 @@ class TestMigrations:
     def test_rows_sealed_without_a_key_prove_nothing(self, path: Path, state_home: Path) -> None:
         """If no key can be kept here, anybody can make the same seals."""
         (state_home / "rheo" / "key").mkdir(parents=True)
-        with opened(path) as store:
+        bad = "cannot be used: it is not a regular file of this user"
+        with opened(path, bad) as store:
             store.save([row(1, destination="/etc/cron.d/file-1")])
-        with opened(path) as store:
+        with opened(path, bad) as store:
             assert [found.proof for found in store.load()] == [Proof.INTACT]
         own = state_home / "rheo" / "session.db"
         shutil.copy(path, own)
-        with opened(own) as store:  # what is there is ours, whatever it holds
+        with opened(own, bad) as store:  # what is there is ours, whatever it holds
             assert [found.proof for found in store.load()] == [Proof.OURS]
 
     @pytest.mark.parametrize("is_our_own", [True, False])
