@@ -1,10 +1,13 @@
 """Where the `rheo` command begins."""
 
+import errno
 import gc
 import os
 import signal
 import sys
 from contextlib import suppress
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main() -> None:
@@ -17,6 +20,8 @@ def main() -> None:
     try:
         app()
     except OSError as error:  # of files and the network it is handled where it happens
+        if error.errno not in _NO_ROOM:
+            raise
         with suppress(OSError):
             print(f"rheo: the output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(1)
