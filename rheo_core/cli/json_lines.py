@@ -2,10 +2,12 @@
 
 import asyncio
 import errno
+import json
 import os
 import select
 import sys
 from contextlib import suppress
+from datetime import datetime
 from queue import SimpleQueue
 from threading import Thread
 
@@ -37,7 +39,7 @@ class JsonLines:
         """Write `event` soon."""
         crowded = self._lines.qsize() > _MOST_WAITING
         if not (crowded and isinstance(event, DownloadProgressEvent)):
-            self._lines.put(event.model_dump_json().encode() + b"\n")
+            self._lines.put(_line_of(event))
 
     async def finish(self, timeout: float | None = None) -> None:
         """Wait until all is written, `timeout` seconds at the most; add nothing after it."""
@@ -73,3 +75,16 @@ class JsonLines:
         room = select.poll()
         room.register(self._descriptor, select.POLLOUT)
         room.poll()
+
+
+def _line_of(event: DownloadEvent) -> bytes:
+    try:
+        return event.model_dump_json().encode() + b"\n"
+    except ValueError:  # a path need not be UTF-8; such a byte becomes an escape: \udcff
+        values = event.model_dump() | {"occurred_at": _iso(event.occurred_at)}
+        return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def _iso(time: datetime) -> str:
+    """Return a time as pydantic writes it."""
+    return time.isoformat().replace("+00:00", "Z")

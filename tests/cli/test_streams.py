@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,25 @@ async def test_a_pipe_that_does_not_block_gets_every_event(
     assert process.returncode == 0
     ended = [json.loads(line)["event_type"] == "download.completed" for line in lines]
     assert sum(ended) == len(urls)
+
+
+async def test_events_tell_of_a_path_that_is_no_utf8(
+    server: MisbehavingServer, shell: Shell, tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"out-\xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("the file system has UTF-8 only")
+    url = server.on("/file.bin", serving(BODY))
+    line = f"$RHEO download {url} -o {tmp_path}/out-* --json"
+    first, again = await shell.run(line), await shell.run(line)
+    assert (first[0], again[0]) == (0, 0)
+    ends = [json.loads(out.splitlines()[-1]) for _, out, _ in (first, again)]
+    assert [end["event_type"] for end in ends] == ["download.completed", "download.skipped"]
+    assert {end["destination_path"] for end in ends} == {str(folder / "file.bin")}
+    assert ends[0]["occurred_at"].endswith("Z")
+    assert datetime.fromisoformat(ends[0]["occurred_at"]).tzinfo is not None
 
 
 @needs_full
