@@ -273,6 +273,7 @@ class SessionStore:
         a password, is on the disk until then.
         """
         with self._reading() as connection:
+            self._check_place()  # else the log alone has what was written last
             return _empty_log(connection)
 
     def version(self) -> int:
@@ -302,6 +303,7 @@ class SessionStore:
         connection = self._connection
         with self._guard, _named_errors(self._path):
             self._loaded = None
+            self._check_place()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -314,6 +316,10 @@ class SessionStore:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                 raise
+
+    def _check_place(self) -> None:
+        if self._lock is not None:
+            self._lock.check_session()
 
     def _count(self, connection: sqlite3.Connection, more: int) -> None:
         """Note one more commit, and the change in the number of rows, in the file."""

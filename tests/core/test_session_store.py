@@ -1066,3 +1066,32 @@ class TestMigrations:
         head = old.read_bytes()[:100]
         assert head[68:72] == b"Rheo"
         assert int.from_bytes(head[60:64], "big") == len(session_schema.MIGRATIONS)
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_session_that_was_restored_or_removed_meanwhile_takes_nothing_more(
+    path: Path, is_replaced: bool
+) -> None:
+    """What it acknowledged would go to a file without a name."""
+    with opened(path) as store:
+        store.save([row(1)])
+    backup = path.with_name("backup")
+    shutil.copy(path, backup)
+    store = SessionStore.open(path).store
+    store.save([row(2)])
+    if is_replaced:
+        backup.rename(path)
+    else:
+        path.unlink()
+    for write in (
+        lambda: store.save([row(3)]),
+        lambda: store.forget(),
+        store.empty_log,  # else nothing has row 2 any more
+    ):
+        with pytest.raises(SessionStoreError, match="was replaced or removed by another program"):
+            write()
+    assert numbers(store) == [1, 2]
+    store.close()
+    again = SessionStore.open(path)
+    assert numbers(again.store) == [1, 2]
+    again.store.close()
