@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
+from rheo_core.infrastructure.shortage import no_threads
 
 _MOST_WAITING = 64
 """Behind a reader with more lines waiting than this, progress events are left out."""
@@ -33,7 +34,10 @@ class JsonLines:
         # Straight to the descriptor: a thread stuck in a write to sys.stdout would hold its lock
         # when Python ends and flushes it.
         self._descriptor = sys.stdout.fileno()
-        Thread(target=self._write_all, name="json-lines", daemon=True).start()
+        try:
+            Thread(target=self._write_all, name="json-lines", daemon=True).start()
+        except RuntimeError:
+            raise no_threads() from None
 
     def add(self, event: DownloadEvent) -> None:
         """Write `event` soon."""

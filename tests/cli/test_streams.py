@@ -137,3 +137,20 @@ async def test_the_exit_code_of_a_command_counts_though_the_parent_ignores_child
     assert code == 0
     assert "255" not in err
     assert "warning" not in err
+
+
+@pytest.mark.parametrize("flag", ["", "--json"])
+async def test_no_thread_to_begin_with_is_one_sentence(
+    environment: dict[str, str], folder: Path, flag: str
+) -> None:
+    """Only a user who is not root has a limit of threads."""
+    program = (
+        "from threading import Thread\n"
+        'def none_left(_): raise RuntimeError("can\'t start new thread")\n'
+        "Thread.start = none_left\n"
+        "from rheo_core.cli.__main__ import main; main()"
+    )
+    shell = Shell((sys.executable, "-c", program), environment)
+    line = f'eval "$RHEO" download http://127.0.0.1:9/x -o {folder} {flag}'
+    code, out, err = await shell.run(line)
+    assert (code, out, err) == (1, "", "rheo: no further thread can be started\n")
