@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import stat
+from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,20 @@ _MOST = 64 << 20
 """Bytes of a file that is read whole; the largest of use, such as a CA bundle, has a tenth."""
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
+_NOWHERE = Path("/nonexistent/rheo")
+"""The home of users that have none (Debian policy 9.2.3)."""
+
+
+def user_folder(find: Callable[[], Path], otherwise: Path = _NOWHERE) -> Path:
+    """Return a folder of the user, as `find` of platformdirs has it.
+
+    In a container there may be neither HOME nor an entry for the user. Then it is `otherwise`, from
+    the current folder.
+    """
+    try:
+        return find()
+    except RuntimeError:
+        return otherwise.absolute()
 
 
 def open_regular(path: Path) -> BufferedReader:

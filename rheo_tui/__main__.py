@@ -12,6 +12,7 @@ from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rheo_core.cli.__main__ import take_over
 from rheo_core.cli.list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 from rheo_core.domain.text import at_most, printable, redact
 
@@ -41,6 +42,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app and return the exit status: 0, 1 for bad input, 2 for a usage error."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
+    take_over()
     gc.disable()  # imports make no garbage, and to look for it costs a tenth of the start
     options = _parser().parse_args(arguments)
     if options.version:

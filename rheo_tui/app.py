@@ -1,6 +1,7 @@
 """RheoApp: start, stop, screens. Wiring only."""
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -31,7 +32,15 @@ if TYPE_CHECKING:
 
 HANG_UP_SECONDS = 10.0
 """The app has so long to end by itself after its terminal is gone."""
+_LOOK_SECONDS = 2.0
+"""Between two looks at whether the terminal is still there."""
 _UNREAD = "rheo-tui: the list was not read to its end; the same command adds the rest"
+
+
+def _is_hung_up(descriptor: int) -> bool:
+    look = select.poll()
+    look.register(descriptor, 0)
+    return any(event & select.POLLHUP for _, event in look.poll(0))
 
 
 class RheoApp(App[None]):
@@ -120,6 +129,13 @@ class RheoApp(App[None]):
             last_resort.start()
 
         signal.signal(signal.SIGHUP, terminal_gone)
+        self.set_interval(_LOOK_SECONDS, self._end_with_the_terminal)
+
+    def _end_with_the_terminal(self) -> None:
+        # The system tells the leader of the session alone, which may ignore it: nohup(1), say.
+        # Textual would read the end of the input again and again.
+        if not self._quitting and sys.__stdin__ is not None and _is_hung_up(sys.__stdin__.fileno()):
+            signal.raise_signal(signal.SIGHUP)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         """Tell once which action lost its key to the user's choice."""

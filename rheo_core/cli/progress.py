@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 from rheo_core.domain.text import printable, redact
 from rheo_core.events import (
@@ -136,8 +136,7 @@ class LiveReporter(Reporter):
     def say(self, line: str) -> None:
         from rich.text import Text
 
-        with suppress(OSError):
-            self._progress.console.print(Text(printable(line)), soft_wrap=True)
+        self._progress.console.print(Text(printable(line)), soft_wrap=True)
 
     def _show_progress(self, event: DownloadProgressEvent) -> None:
         done, total = event.bytes_downloaded, event.total_bytes
@@ -184,6 +183,25 @@ def _format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+class _Lasting:
+    """A stream that may lose its terminal: what is written then goes nowhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _make_progress() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -199,7 +217,7 @@ def _make_progress() -> "Progress":
         column("amount", Column(no_wrap=True, justify="right", min_width=17)),
         column("speed", Column(no_wrap=True, justify="right", min_width=10)),
         column("left", Column(no_wrap=True, justify="right", min_width=7)),
-        console=Console(stderr=True, highlight=False),
+        console=Console(file=cast(TextIO, _Lasting(sys.stderr)), highlight=False),
         expand=True,
         transient=True,
     )

@@ -155,9 +155,12 @@ class _Run:
             if not finished:
                 why = "Stopped after the bytes of --stop-after" if stopped else "Interrupted"
                 reporter.say(f"{why}; run the same command again to go on from here.")
-        if finished:
-            return tally.exit_code
-        return ExitCode.STOPPED if stopped else ExitCode.INTERRUPTED
+        if not finished:
+            return ExitCode.STOPPED if stopped else ExitCode.INTERRUPTED
+        if lines is not None and lines.problem is not None:
+            reporter.say(f"rheo: events are missing from the output: {lines.problem}")
+            return tally.exit_code or ExitCode.DISK
+        return tally.exit_code
 
     async def _download(self, feed: Feed[Item], manager: "DownloadManager") -> None:
         """Queue what is wanted, a little ahead of what runs, and see it to its end."""

@@ -27,6 +27,7 @@ from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.rules import Rule, read_rules
 from rheo_core.domain.sizes import LARGEST_FILE
+from rheo_core.user_files import user_folder
 
 from .hosts import HostPattern, HostSettings, name_each_once
 from .protection import unclear_variables
@@ -63,6 +64,8 @@ def _folder(value: object) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError:
         raise ValueError("should be the path of a folder; there is no such user") from None
+    except FileNotFoundError:
+        raise ValueError("should be an absolute path: the current folder is gone") from None
 
 
 def _command(value: object) -> tuple[str, ...]:
@@ -119,7 +122,7 @@ class Settings(BaseSettings):
     )
 
     download_dir: Annotated[Path, BeforeValidator(_folder)] = Field(
-        default_factory=platformdirs.user_downloads_path,
+        default_factory=lambda: user_folder(platformdirs.user_downloads_path, Path("Downloads")),
         description="Folder for downloads; ~ is your home folder",
     )
     max_concurrent: int = Field(

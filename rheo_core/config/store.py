@@ -21,7 +21,7 @@ from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import write_atomically
 from rheo_core.infrastructure.user_key import state_folder
-from rheo_core.user_files import open_regular
+from rheo_core.user_files import open_regular, user_folder
 
 from .problems import explain, line_of, unknown_setting
 from .protection import (
@@ -105,7 +105,8 @@ def session_path() -> Path:
 
 def settings_path() -> Path:
     """Where the settings file is, whether or not it exists."""
-    return platformdirs.user_config_path("rheo", appauthor=False) / "settings.toml"
+    folder = user_folder(lambda: platformdirs.user_config_path("rheo", appauthor=False))
+    return folder / "settings.toml"
 
 
 def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:

@@ -61,6 +61,8 @@ def _file(value: object) -> str:
         return str(Path(text).expanduser().absolute())
     except RuntimeError:
         raise ValueError("should be the path of a file; there is no such user") from None
+    except FileNotFoundError:
+        raise ValueError("should be an absolute path: the current folder is gone") from None
 
 
 def read_proxy(value: object) -> str:

@@ -113,8 +113,9 @@ class Session:
         for old_id, record in found.renamed:
             self._outdated.add(old_id)
             self.note(record)
-        for record in found.foreign:  # from now on they are ours
-            self.note(record)
+        if self._opened.has_key:  # else the rows may be ours: they stay until the key is there
+            for record in found.foreign:  # from now on they are ours
+                self.note(record)
         where = printable(str(self._path))
         if found.unreadable:
             _log.warning("rows that cannot be read: %s", ", ".join(map(repr, found.unreadable)))
@@ -126,7 +127,8 @@ class Session:
             self._on_problem(
                 f"{len(found.foreign)} of {len(rows)} downloads in the session {where} were "
                 "written by another user, on another computer or by an earlier version. They are "
-                "saved to the download folder, and what they say about connections is not used."
+                "saved to the download folder, and what they say about connections is not used; "
+                "those with a proxy or the like are paused."
             )
         return found.records
 

@@ -127,6 +127,19 @@ class SessionLock:
             self._database = None
             raise SessionLockedError(self._session) from None
 
+    def check_session(self) -> None:
+        """Check that the session still has its name: what is written to another is lost.
+
+        Raises:
+            SessionStoreError: a restored backup, say, has taken its place, or it was removed.
+        """
+        if self._database is not None and not is_at(self._database, self._session):
+            raise SessionStoreError(
+                self._session,
+                "it was replaced or removed by another program; start this one again to use what "
+                "is there now",
+            )
+
     def release(self) -> None:
         """Give the locks back; nothing happens if they are not held."""
         with _guard:

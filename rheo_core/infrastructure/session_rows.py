@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -10,7 +11,7 @@ from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.outside import MAX_PRIORITY, Outside, admit
-from rheo_core.domain.request_options import REVEAL
+from rheo_core.domain.request_options import CERTIFICATE, REVEAL, ROUTE
 from rheo_core.domain.text import redact
 from rheo_core.tracking.record import DownloadRecord, Tries
 
@@ -129,12 +130,14 @@ _LAST_TIME = 253_402_300_799.0  # the end of the year 9999, seconds since the ep
 _OPEN_TO_STRANGERS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy", "priority"}
 """The row has a priority of its own, and the user's usual strategy is not known here."""
 
+_PROTECTS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
+
 
 def _from_outside(row: StoredDownload) -> DownloadRecord:
     """Return the download of a row that somebody else wrote: no more than a list may ask for.
 
     It says what is downloaded. It does not say where to, what may be replaced, how the requests
-    travel, or how far it is.
+    travel, or how far it is. If it asks for a proxy or the like, it is paused.
     """
     asked = from_json(row.config)
     if not isinstance(asked, dict):
@@ -150,8 +153,19 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     status = DownloadStatus(row.status)
     is_settled = status.is_terminal or status is DownloadStatus.PAUSED
     record.status = status if is_settled else DownloadStatus.QUEUED
+    if (lost := _protection_in(asked)) and not status.is_terminal:
+        # It may be the user's own row, and a direct connection what he wanted to avoid.
+        record.status = DownloadStatus.PAUSED
+        record.reason = f"its {', '.join(lost)} would not be used; resume it to go without"
     record.finished_at, record.listed = row.finished_at, bool(row.listed)
     return record
+
+
+def _protection_in(asked: dict[str, Any]) -> list[str]:
+    """Return the names of the options of a row without which it must not begin unasked."""
+    request = asked.get("request")
+    named = request if isinstance(request, dict) else {}
+    return sorted(name.replace("_", " ") for name in _PROTECTS if named.get(name) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Seals:
 
     def __init__(self, key: bytes, *, owns_unsealed: bool) -> None:
         self._keyed = blake2b(key=key, digest_size=_MAC_BYTES)
+        self.has_key = bool(key)
         self._owns_unsealed = owns_unsealed
         self._right = Proof.OURS if key or owns_unsealed else Proof.INTACT
 

@@ -8,6 +8,7 @@ that a thousand downloads cost as many syncs as one.
 
 import json
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,8 @@ from .session_lock import SessionLock, SessionLockedError, SessionStoreError
 from .session_schema import Proof, StoredDownload
 from .session_seal import Seals, seal_with
 from .session_tally import Tally, TallyNote, read_tally
-from .user_key import kept_user_key
+from .shortage import shortage_of_files
+from .user_key import kept_user_key, user_key_path
 
 __all__ = [
     "OpenedSession",
@@ -106,14 +108,14 @@ class SessionStore:
     def _open_writing(cls, path: Path) -> "OpenedSession":
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.check_files(path)
-        seals = _seals_for(path)
+        seals, key_problems = _seals_for(path)
         with ExitStack() as opened:
             lock = SessionLock(path)
             lock.acquire()
             opened.callback(lock.release)
             note = TallyNote(path)
             opened.callback(note.close)
-            problems = files.prepare(path, seals, note.read())
+            problems = key_problems + files.prepare(path, seals, note.read())
             store = cls(path, seals, lock, note)
             opened.callback(store.close)
             problems += store._check_rows()
@@ -123,7 +125,7 @@ class SessionStore:
     @classmethod
     def _open_reading(cls, path: Path) -> "OpenedSession":
         fault = files.find_fault(path)
-        store = cls(path, _seals_for(path))
+        store = cls(path, _seals_for(path)[0])
         if fault is None and schema.version_of(store._connection) < len(schema.MIGRATIONS):
             fault = "comes from an older version of this program"
         if fault is not None:
@@ -196,6 +198,11 @@ class SessionStore:
         rows.sort(key=_queue_order)
         return rows, damaged
 
+    @property
+    def has_key(self) -> bool:
+        """Whether rows that are written will be known for ours."""
+        return self._seals.has_key
+
     def save(self, downloads: Iterable[StoredDownload]) -> None:
         """Write downloads, replacing those of the same id; all of them or none.
 
@@ -266,6 +273,7 @@ class SessionStore:
         a password, is on the disk until then.
         """
         with self._reading() as connection:
+            self._check_place()  # else the log alone has what was written last
             return _empty_log(connection)
 
     def version(self) -> int:
@@ -295,6 +303,7 @@ class SessionStore:
         connection = self._connection
         with self._guard, _named_errors(self._path):
             self._loaded = None
+            self._check_place()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -307,6 +316,10 @@ class SessionStore:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                 raise
+
+    def _check_place(self) -> None:
+        if self._lock is not None:
+            self._lock.check_session()
 
     def _count(self, connection: sqlite3.Connection, more: int) -> None:
         """Note one more commit, and the change in the number of rows, in the file."""
@@ -342,7 +355,7 @@ def check_place(path: Path) -> None:
     with _named_errors(path):
         if not path.parent.is_dir():
             raise SessionStoreError(path, "its folder does not exist")
-        files.check_ours(path, _seals_for(path))
+        files.check_ours(path, _seals_for(path)[0])
 
 
 def _resolved(path: Path) -> Path:
@@ -353,13 +366,23 @@ def _resolved(path: Path) -> Path:
         raise SessionStoreError(path, "its links cannot be followed") from error
 
 
-def _seals_for(path: Path) -> Seals:
+def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
+    """Return what makes and judges seals, and sentences for the user.
+
+    Raises:
+        ShortageError: the key cannot be read now. Without it every row is somebody else's.
+    """
+    key, problems = b"", tuple[str, ...]()
     try:
         key = kept_user_key()
     except OSError as error:  # such as a home that is read-only: the session may be elsewhere
-        _log.warning("no key can be kept: %s", printable(str(error)))
-        key = b""
-    return Seals(key, owns_unsealed=path == files.own_path())
+        if (shortage := shortage_of_files(error)) is not None:
+            raise SessionStoreError(path, str(shortage)) from error
+        reason = printable(error.strerror or str(error)).lower()
+        _log.warning("no key can be kept: %s", reason)
+        if os.path.lexists(where := user_key_path()):
+            problems = (f"The key {printable(str(where))} cannot be used: {reason}.",)
+    return Seals(key, owns_unsealed=path == files.own_path()), problems
 
 
 def _choose_journal(connection: sqlite3.Connection) -> None:

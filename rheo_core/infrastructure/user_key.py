@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from rheo_core.domain.text import printable
+from rheo_core.user_files import user_folder
 
 from .files import create_whole, rename_without_clobbering
 from .folder_sync import sync_folder
@@ -18,13 +19,14 @@ from .shortage import shortage_of_files
 
 _log = logging.getLogger(__name__)
 _KEY_BYTES = 32
+_NOWHERE = Path(os.devnull) / "rheo"  # not even root can make it
 _guard = threading.Lock()
 _keys: dict[Path, bytes] = {}
 
 
 def state_folder() -> Path:
     """Return the folder for what the programs of this user remember: session, key."""
-    return platformdirs.user_state_path("rheo", appauthor=False)
+    return user_folder(lambda: platformdirs.user_state_path("rheo", appauthor=False), _NOWHERE)
 
 
 def user_key_path() -> Path:

@@ -7,6 +7,8 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Generic, TypeVar
 
+from rheo_core.domain.exceptions import ShortageError
+
 T = TypeVar("T")
 _READ_AHEAD = 1_000
 """Items that wait here at the most; then the reading waits."""
@@ -26,7 +28,10 @@ class Feed(Generic[T]):
         self._is_awaited = False
         self._is_over = False
         self._error: BaseException | None = None
-        Thread(target=self._read_all, name="feed", daemon=True).start()
+        try:
+            Thread(target=self._read_all, name="feed", daemon=True).start()
+        except RuntimeError:
+            raise ShortageError("no further thread can be started") from None
 
     async def take(self) -> list[T]:
         """What has been read, as soon as there is some; nothing at the end."""

@@ -163,7 +163,7 @@ def read_plan(
     raise status_error(status, reason, headers)
 
 
-def status_error(status: int, reason: str, headers: Mapping[str, str]) -> HttpStatusError:
+def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
     """Return the error for a reply that is not a success, with the wait that it asks for."""
     wait = _retry_after(headers.get("Retry-After", ""))
     return HttpStatusError(status, printable(reason), retry_after=wait)

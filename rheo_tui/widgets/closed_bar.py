@@ -6,6 +6,7 @@ from textual.widgets import Static
 
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
+from rheo_core.user_files import user_folder
 
 _RELOAD = "Correct it, then enter :reload"
 _RESTART = "Correct it, then start rheo-tui again"  # nobody changes the variables of a process
@@ -29,6 +30,6 @@ class ClosedBar(Static):
             first, *more = snapshot.closed_by
             what = "No download starts" if snapshot.is_closed else "Some downloads wait"
             others = f" ({len(more)} more, see the log.)" if more else ""
-            reason = printable(first).replace(str(Path.home()), "~")
+            reason = printable(first).replace(str(user_folder(Path.home)), "~")
             to_do = _RESTART if first.startswith("Environment:") else _RELOAD
             self.update(f"{what}: {reason}{others} {to_do}")

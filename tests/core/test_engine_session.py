@@ -10,7 +10,9 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionLockedError
+from rheo_core.tracking import DownloadRecord
 from tests.core.engine import Gate, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
@@ -183,3 +185,28 @@ async def test_what_comes_later_stands_behind_what_was_paused_before(tmp_path: P
     await manager.resume_all()
     assert list(shown(manager)) == list(names)
     await manager.close()
+
+
+async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
+    tmp_path: Path, server: MisbehavingServer, state_home: Path
+) -> None:
+    """The list was copied to another computer, say, and its downloads would begin at once."""
+    url, path = server.on("/file", serving(BODY)), tmp_path / "session.db"
+    config = FileConfig(url=url, request={"proxy": "http://127.0.0.1:9"})  # type: ignore[arg-type]
+    session = Session(path)
+    await session.open()
+    await session.save_now([DownloadRecord.of(config)])
+    await session.close()
+    (state_home / "rheo" / "key").unlink()
+    told: list[str] = []
+    options = {"download_dir": tmp_path, "session_path": path, "on_problem": told.append}
+    for _ in range(2):
+        async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
+            assert shown(manager) == {"file": "paused"}
+            await asyncio.sleep(0.3)
+        assert server.requests == []
+    assert "those with a proxy or the like are paused" in told[0]
+    async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
+        await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=20)
+    assert (tmp_path / "file").read_bytes() == BODY

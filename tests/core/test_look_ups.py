@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
@@ -20,7 +21,7 @@ from rheo_core.domain.request_options import RequestOptions
 from rheo_core.infrastructure.http import look_ups, resolver
 from rheo_core.infrastructure.http.look_ups import LookUpThreads
 from rheo_core.infrastructure.http.resolver import GuardedResolver, SystemResolver
-from tests.core.engine import error_of, fetch, serving, status_of
+from tests.core.engine import error_of, fetch, quick_retries, serving, status_of
 from tests.faults.program import Home
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.proxy import proxy
@@ -237,6 +238,50 @@ async def test_the_system_answers_as_before() -> None:
         assert "127.0.0.1" in {address["host"] for address in found}
         assert {address["port"] for address in found} == {8080}
         assert {address["hostname"] for address in found} == {"localhost"}
+
+
+async def test_a_name_with_hundreds_of_addresses_is_no_storm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = 0
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.transport.abort()
+
+    def addresses(*args: Any, **kwargs: Any) -> Any:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*kind, ("127.0.0.1", 0))] * 250
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    config = FileConfig(url=f"https://many.example:{port}/f")
+    async with server:
+        await fetch(tmp_path, [config], retry_handler=quick_retries(0))
+    assert 1 <= connections <= 8
+
+
+async def test_both_families_of_a_name_are_tried() -> None:
+    class ManyOfOne(AbstractResolver):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            found = [(f"2001:db8::{number}", socket.AF_INET6) for number in range(100)]
+            return [
+                ResolveResult(
+                    hostname=host, host=address, port=port, family=family, proto=6, flags=0
+                )
+                for address, family in [*found, ("192.0.2.1", socket.AF_INET)]
+            ]
+
+        async def close(self) -> None:
+            pass
+
+    found = await GuardedResolver(ManyOfOne()).resolve("many.example", 80)
+    assert [address["host"] for address in found][-2:] == ["2001:db8::6", "192.0.2.1"]
+    assert len(found) == 8
 
 
 NEVER_ANSWERED = """

@@ -549,7 +549,39 @@ class TestProblems:
             assert first.config == expected
             assert (first.destination, first.final_name, first.bytes_downloaded) == (None, None, 0)
             assert (first.rank, first.priority) == (7, 3)
+            assert (first.status, second.status) == (DownloadStatus.PAUSED, DownloadStatus.QUEUED)
+            assert first.reason == "its proxy would not be used; resume it to go without"
         assert len(told) == 1 and told[0].startswith("2 of 2 downloads")
+
+    @pytest.mark.parametrize("is_own", [True, False])
+    async def test_a_key_that_cannot_be_used_for_once_costs_no_row_what_it_says(
+        self, path: Path, state_home: Path, is_own: bool
+    ) -> None:
+        """Such as with sudo: the key then belongs to another user."""
+        path = state_home / "rheo" / "session.db" if is_own else path
+        config = FileConfig(
+            url="https://example.org/file-1",
+            request={"proxy": "http://mine:3128"},  # type: ignore[arg-type]
+        )
+        written = DownloadRecord.of(config)
+        written.destination, written.status = Path("/data/file-1"), DownloadStatus.PAUSED
+        async with opened(path) as session:
+            await session.save_now([written])
+        key = state_home / "rheo" / "key"
+        key.rename(aside := key.with_name("aside"))
+        key.mkdir()
+        session = Session(path, on_problem=(told := []).append)
+        told += await session.open()
+        assert [record.destination for record in await session.restore()] == [None]
+        await session.close()
+        assert told[0] == f"The key {key} cannot be used: it is not a regular file of this user."
+        assert told[1].startswith("1 of 1 downloads")
+        key.rmdir()
+        aside.rename(key)
+        async with opened(path, on_problem=told.append) as session:
+            (found,) = await session.restore()
+        assert (found.config, found.destination) == (config, written.destination)
+        assert len(told) == 2
 
     async def test_names_and_numbers_of_somebody_else_are_those_of_a_list(
         self, path: Path, state_home: Path

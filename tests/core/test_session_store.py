@@ -71,9 +71,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path, **options: Any) -> Iterator[SessionStore]:
+def opened(path: Path, problem: str = "", **options: Any) -> Iterator[SessionStore]:
     session = SessionStore.open(path, **options)
-    assert session.problems == ()
+    assert len(session.problems) == bool(problem)
+    assert problem in "".join(session.problems)
     try:
         yield session.store
     finally:
@@ -982,13 +983,14 @@ class TestMigrations:
     def test_rows_sealed_without_a_key_prove_nothing(self, path: Path, state_home: Path) -> None:
         """If no key can be kept here, anybody can make the same seals."""
         (state_home / "rheo" / "key").mkdir(parents=True)
-        with opened(path) as store:
+        bad = "cannot be used: it is not a regular file of this user"
+        with opened(path, bad) as store:
             store.save([row(1, destination="/etc/cron.d/file-1")])
-        with opened(path) as store:
+        with opened(path, bad) as store:
             assert [found.proof for found in store.load()] == [Proof.INTACT]
         own = state_home / "rheo" / "session.db"
         shutil.copy(path, own)
-        with opened(own) as store:  # what is there is ours, whatever it holds
+        with opened(own, bad) as store:  # what is there is ours, whatever it holds
             assert [found.proof for found in store.load()] == [Proof.OURS]
 
     @pytest.mark.parametrize("is_our_own", [True, False])
@@ -1064,3 +1066,32 @@ class TestMigrations:
         head = old.read_bytes()[:100]
         assert head[68:72] == b"Rheo"
         assert int.from_bytes(head[60:64], "big") == len(session_schema.MIGRATIONS)
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_session_that_was_restored_or_removed_meanwhile_takes_nothing_more(
+    path: Path, is_replaced: bool
+) -> None:
+    """What it acknowledged would go to a file without a name."""
+    with opened(path) as store:
+        store.save([row(1)])
+    backup = path.with_name("backup")
+    shutil.copy(path, backup)
+    store = SessionStore.open(path).store
+    store.save([row(2)])
+    if is_replaced:
+        backup.rename(path)
+    else:
+        path.unlink()
+    for write in (
+        lambda: store.save([row(3)]),
+        lambda: store.forget(),
+        store.empty_log,  # else nothing has row 2 any more
+    ):
+        with pytest.raises(SessionStoreError, match="was replaced or removed by another program"):
+            write()
+    assert numbers(store) == [1, 2]
+    store.close()
+    again = SessionStore.open(path)
+    assert numbers(again.store) == [1, 2]
+    again.store.close()

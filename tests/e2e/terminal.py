@@ -61,7 +61,8 @@ class Terminal:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        asyncio.get_running_loop().remove_reader(self._child.child_fd)
+        if not self._child.ptyproc.fileobj.closed:  # else its number may be that of another file
+            asyncio.get_running_loop().remove_reader(self._child.child_fd)
         self._child.close(force=True)
 
     def _read(self) -> None:

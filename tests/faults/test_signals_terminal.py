@@ -1,5 +1,6 @@
 """L20 on a terminal: the app and the command are interrupted, killed, or their window is closed."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import pytest
 from tests.core.engine import names_in
 from tests.e2e.terminal import APP, Terminal
 from tests.faults.disk import check_kept
-from tests.faults.program import COMMAND
+from tests.faults.program import COMMAND, Home
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
 
@@ -53,6 +54,42 @@ async def test_l20_the_app(
         assert terminal.is_restored
     assert final.read_bytes() == BODY and names_in(folder) == ["file.bin"]
     assert [request.range_start for request in server.requests] == [None, FIRST]
+
+
+@needs_app
+async def test_the_app_ends_with_a_terminal_that_tells_nobody(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    """The leader of the session, which alone is told, passes over it."""
+    tap, folder, home = Tap(BODY, FIRST, ETag='"v1"'), tmp_path / "files", tmp_path / "home"
+    url, final = server.on("/file.bin", tap), folder / "file.bin"
+    leader = ["/bin/sh", "-c", "trap '' HUP; \"$@\"; exit", "sh"]
+    command, one = [*leader, APP, "-d", str(folder), url], {"RHEO_CONNECTIONS": "1"}
+    async with Terminal(command, home, environ=one) as terminal:
+        await terminal.until(lambda: "50%" in terminal.line_with("file.bin"), "half of it")
+        terminal.hang_up()
+        await until(lambda: terminal.is_over)
+    assert check_kept(final, BODY) == FIRST
+
+
+async def test_a_terminal_that_goes_without_a_word_ends_no_download_of_the_command(
+    server: MisbehavingServer, home: Home, tmp_path: Path, until: Until
+) -> None:
+    tap, folder = Tap(BODY, FIRST, ETag='"v1"'), tmp_path / "files"
+    url, part = server.on("/file.bin", tap), folder / "file.bin.part"
+    master, terminal = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", COMMAND, "download", url, "-o", folder,
+        stdout=asyncio.subprocess.DEVNULL, stderr=terminal,
+        env=home.environment | {"TERM": "xterm"},
+    )  # fmt: skip
+    os.close(terminal)
+    await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
+    os.close(master)
+    tap.opened.set()
+    async with asyncio.timeout(30):
+        assert await process.wait() == 0
+    assert (folder / "file.bin").read_bytes() == BODY
 
 
 DEAD_WRITER = """

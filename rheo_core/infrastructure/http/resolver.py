@@ -19,6 +19,9 @@ SENT_BY: ContextVar[Home | None] = ContextVar("SENT_BY", default=None)
 """The host of the user's URL, while a name is looked up that a redirect leads to."""
 
 
+_MAX_ADDRESSES = 8
+"""Addresses of one name that are tried. aiohttp tries all, then all but the first, and so on: 250
+that refuse would be 31,000 connections for one request, to hosts that the name's owner chooses."""
 _KEPT_SECONDS = 10.0
 _MOST_KEPT = 1000
 _threads = LookUpThreads()  # of the whole process: connectors come and go
@@ -83,6 +86,14 @@ def _shown(address: tuple[str | int, ...]) -> str:
     if len(address) == 4 and address[3]:
         return socket.getnameinfo(address, _NUMERIC_NAME)[0]  # type: ignore[arg-type]
     return str(address[0])
+
+
+def _few_of(found: list[ResolveResult]) -> list[ResolveResult]:
+    """Return the first addresses, those of both families if there are both, in their order."""
+    first = [address for address in found if address["family"] == found[0]["family"]]
+    other = [address for address in found if address["family"] != found[0]["family"]]
+    of_first = first[: max(_MAX_ADDRESSES - len(other), _MAX_ADDRESSES // 2)]
+    return of_first + other[: _MAX_ADDRESSES - len(of_first)]
 
 
 @dataclass(slots=True)
@@ -152,7 +163,7 @@ class GuardedResolver(AbstractResolver):
     async def _ask(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
         found = await self._inner.resolve(host, 0, family)
         note_addresses(host, (address["host"] for address in found))
-        return found
+        return _few_of(found)
 
     async def close(self) -> None:
         """Release what looks up."""

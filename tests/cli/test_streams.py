@@ -1,0 +1,156 @@
+"""Standard streams that are closed, full or shared, and what else a parent process may leave."""
+
+import asyncio
+import fcntl
+import json
+import os
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.core.engine import serving
+from tests.servers.misbehaving import MisbehavingServer, body_of
+
+BODY = body_of(1_000_000)
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+
+
+@pytest.fixture
+def command() -> tuple[str, ...]:
+    """Return what the entry point of the package runs."""
+    return sys.executable, "-m", "rheo_core.cli"
+
+
+class Shell:
+    """Runs lines of sh in which `$RHEO` is the command."""
+
+    def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
+        self._environment = environment | {"RHEO": shlex.join(command)}
+
+    async def run(self, line: str) -> tuple[int | None, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", line,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=self._environment,
+        )  # fmt: skip
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+        assert b"Traceback" not in err, err.decode()
+        return process.returncode, out.decode(), err.decode()
+
+
+@pytest.fixture
+def shell(command: tuple[str, ...], environment: dict[str, str]) -> Shell:
+    """Return a shell with the command."""
+    return Shell(command, environment)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("flag", ["", "--json"])
+async def test_closed_streams_stop_no_download(
+    server: MisbehavingServer, shell: Shell, folder: Path, closed: str, flag: str
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    code, out, _ = await shell.run(f"$RHEO download {url} -o {folder} {flag} {closed}")
+    assert code == 0
+    assert (folder / "file.bin").read_bytes() == BODY
+    assert all(json.loads(line) for line in out.splitlines())  # no sentence gets among the events
+
+
+async def test_a_pipe_that_does_not_block_gets_every_event(
+    server: MisbehavingServer, command: tuple[str, ...], environment: dict[str, str], folder: Path
+) -> None:
+    urls = [server.on(f"/{number}", serving(b"data")) for number in range(60)]
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(write, False)
+    process = await asyncio.create_subprocess_exec(
+        *command, "download", *urls, "-o", str(folder), "--json",
+        stdout=write, stderr=asyncio.subprocess.PIPE, env=environment,
+    )  # fmt: skip
+    os.close(write)
+    assert process.stderr is not None
+    for _ in urls:
+        assert (await process.stderr.readline()).startswith(b"done")
+    with os.fdopen(read, "rb") as pipe:
+        lines = await asyncio.to_thread(pipe.readlines)
+    await process.communicate()
+    assert process.returncode == 0
+    ended = [json.loads(line)["event_type"] == "download.completed" for line in lines]
+    assert sum(ended) == len(urls)
+
+
+async def test_events_tell_of_a_path_that_is_no_utf8(
+    server: MisbehavingServer, shell: Shell, tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"out-\xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("the file system has UTF-8 only")
+    url = server.on("/file.bin", serving(BODY))
+    line = f"$RHEO download {url} -o {tmp_path}/out-* --json"
+    first, again = await shell.run(line), await shell.run(line)
+    assert (first[0], again[0]) == (0, 0)
+    ends = [json.loads(out.splitlines()[-1]) for _, out, _ in (first, again)]
+    assert [end["event_type"] for end in ends] == ["download.completed", "download.skipped"]
+    assert {end["destination_path"] for end in ends} == {str(folder / "file.bin")}
+    assert ends[0]["occurred_at"].endswith("Z")
+    assert datetime.fromisoformat(ends[0]["occurred_at"]).tzinfo is not None
+
+
+@needs_full
+async def test_events_that_find_no_room_are_missed_aloud(
+    server: MisbehavingServer, shell: Shell, folder: Path
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    code, _, err = await shell.run(f"$RHEO download {url} -o {folder} --json -q >{FULL}")
+    assert (code, err) == (
+        4, "rheo: events are missing from the output: No space left on device\n"
+    )  # fmt: skip
+    assert (folder / "file.bin").read_bytes() == BODY
+
+
+@needs_full
+@pytest.mark.parametrize("what", ["--version", "download --help", "download --dry-run http://a/b"])
+async def test_output_that_finds_no_room_is_one_sentence(shell: Shell, what: str) -> None:
+    code, _, err = await shell.run(f"$RHEO {what} >{FULL}")
+    assert (code, err) == (1, "rheo: the output cannot be written: No space left on device\n")
+
+
+async def test_the_exit_code_of_a_command_counts_though_the_parent_ignores_children(
+    server: MisbehavingServer, shell: Shell, folder: Path, tmp_path: Path
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    careless = tmp_path / "careless.py"
+    careless.write_text(
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "os.execvp(sys.argv[1], sys.argv[1:])\n"
+    )
+    code, _, err = await shell.run(
+        f"RHEO_ON_COMPLETE=true {sys.executable} {careless} $RHEO download {url} -o {folder}"
+    )
+    assert code == 0
+    assert "255" not in err
+    assert "warning" not in err
+
+
+@pytest.mark.parametrize("flag", ["", "--json"])
+async def test_no_thread_to_begin_with_is_one_sentence(
+    environment: dict[str, str], folder: Path, flag: str
+) -> None:
+    """Only a user who is not root has a limit of threads."""
+    program = (
+        "from threading import Thread\n"
+        'def none_left(_): raise RuntimeError("can\'t start new thread")\n'
+        "Thread.start = none_left\n"
+        "from rheo_core.cli.__main__ import main; main()"
+    )
+    shell = Shell((sys.executable, "-c", program), environment)
+    line = f'eval "$RHEO" download http://127.0.0.1:9/x -o {folder} {flag}'
+    code, out, err = await shell.run(line)
+    assert (code, out, err) == (1, "", "rheo: no further thread can be started\n")
