@@ -76,6 +76,13 @@ class Lifecycle:
         record.reason = reason
         self._tracker.touch(record)
 
+    def explain_ended(self, download_id: str, reason: str) -> None:
+        """Say what went wrong after the end of a download; nothing if it has begun again."""
+        record = self._tracker.get(download_id)
+        if record is not None and record.status.is_terminal:
+            record.reason = reason
+            self.changed(record)
+
     def verifying(self, record: DownloadRecord, algorithm: HashAlgorithm) -> None:
         """Its hash is being checked."""
         self._change(record, DownloadStatus.VERIFYING)

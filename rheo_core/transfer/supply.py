@@ -1,10 +1,12 @@
 """What the connections of one transfer share: where the bytes come from, and how fast they may."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import aiohttp
 
+from rheo_core.domain.engine_options import DEFAULTS, EngineOptions
 from rheo_core.domain.exceptions import ProtocolError, TooLargeError, WebPageError
 from rheo_core.domain.media_types import (
     begins_page,
@@ -42,17 +44,23 @@ class TransferOptions:
     is resumed.
     """
 
-    timeout: float | None = None
-    connect_timeout: float | None = 30.0
-    stall_timeout: float | None = 60.0
-    stall_speed: int = 100
-    chunk_size: int = 4 << 20
-    connections: int = 1
-    durable: bool = True
-    server_time: bool = False
-    origin: bool = False
-    max_size: int | None = None
+    timeout: float | None = DEFAULTS.timeout
+    connect_timeout: float | None = DEFAULTS.connect_timeout
+    stall_timeout: float | None = DEFAULTS.stall_timeout
+    stall_speed: int = DEFAULTS.stall_speed
+    chunk_size: int = DEFAULTS.chunk_size
+    connections: int = DEFAULTS.connections
+    durable: bool = DEFAULTS.durable
+    server_time: bool = DEFAULTS.server_time
+    origin: bool = DEFAULTS.origin
+    max_size: int | None = DEFAULTS.max_size
     key: Key = user_key
+
+    @classmethod
+    def of(cls, options: EngineOptions) -> Self:
+        """Return those of a whole engine that concern a transfer."""
+        names = {each.name for each in fields(cls)}
+        return cls(**{k: v for k, v in options.as_arguments().items() if k in names})
 
     @property
     def timeouts(self) -> aiohttp.ClientTimeout:

@@ -375,7 +375,7 @@ async def test_a_part_file_that_was_damaged_since(
         file.seek(600_000)
         file.write(b"damage")
     server.on("/f", serving(BODY, ETag='"v1"'))
-    await fetch(tmp_path, [config])
+    await fetch(tmp_path, [config], connections=1)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY)
     assert set(ranges_of(server, "/f")[1:]) == {(600_000, 700_000), (2_000_000, None)}
 

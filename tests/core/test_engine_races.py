@@ -238,4 +238,4 @@ async def test_left_the_moment_it_was_taken_from_the_queue(tmp_path: Path, turns
                 for _ in range(turns):
                     await asyncio.sleep(0)
     assert caught.value.pending_count == 2
-    assert [config.id for config in manager._queue] == [file.id for file in files]
+    assert [config.id for config in manager._parts.queue] == [file.id for file in files]

@@ -57,8 +57,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
 
     problems: list[str] = []
     second = manager(on_problem=problems.append)
-    second._pool._slots = 0  # look before anything runs
-    await second.open()
+    await second.open(paused=True)
     assert problems == []
     assert shown(second) == {**before, "running": "queued"}
     assert list(shown(second)) == list(before) == ["later", "done", "running", "a", "c", "b"]
@@ -67,7 +66,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
     added = FileConfig(url=server.on("/x", serving(BODY)))
     await second.add([added])
     assert list(shown(second))[-1] == "x"
-    second.set_limits(max_concurrent=3)
+    second.start()
     await second.resume(configs["a"].id)
     await second.wait_until_complete(timeout=20)
     assert set(shown(second).values()) == {"completed"}
@@ -90,7 +89,7 @@ async def test_what_is_taken_off_the_list_is_history(
         await first.add([done])
         await first.wait_until_complete(timeout=20)
         first.set_limits(max_concurrent=1)
-        first._pool._slots = 0
+        first._parts.pool._slots = 0
         await first.add([waits])
         assert await first.remove(done.id) and await first.remove(waits.id)
         assert shown(first) == {}
@@ -103,7 +102,7 @@ async def test_what_is_taken_off_the_list_is_history(
         assert await first.remove(done.id)
 
     async with manager() as second:
-        second._pool._slots = 0
+        second._parts.pool._slots = 0
         assert shown(second) == {}
         assert [row.name for row in await second.history("done.ISO", limit=5)] == ["Done.iso"]
         assert await second.history("done", limit=5, offset=1) == []
@@ -148,25 +147,23 @@ asyncio.run(main())
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, tmp_path, cwd=ROOT)
     assert await child.wait() == -signal.SIGKILL
     manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
-    manager._pool._slots = 0
-    await manager.open()
+    await manager.open(paused=True)
     assert list(shown(manager)) == [str(number) for number in range(50)]
     await manager.close()
 
 
 async def test_added_twice_at_once(tmp_path: Path) -> None:
     manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
-    manager._pool._slots = 0
     config = FileConfig(url="http://127.0.0.1:9/x")
     queued: list[object] = []
     manager.on("download.queued", queued.append)
     await manager.add([FileConfig(url="http://127.0.0.1:9/early")])  # not open yet
-    await manager.open()
+    await manager.open(paused=True)
     await asyncio.gather(*(manager.add([config, config]) for _ in range(3)))
     assert len(queued) == 2
     assert status_of(manager, config) is DownloadStatus.QUEUED
     await manager.close()
-    await manager.open()
+    await manager.open(paused=True)
     assert len(shown(manager)) == 2
     await manager.close()
 
@@ -176,8 +173,7 @@ async def test_what_comes_later_stands_behind_what_was_paused_before(tmp_path: P
     a, b, later = (FileConfig(url=f"http://127.0.0.1:9/{name}") for name in names)
     for _ in range(2):
         manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
-        manager._pool._slots = 0
-        await manager.open()
+        await manager.open(paused=True)
         await manager.add([a, b] if not shown(manager) else [later])
         await manager.pause_all()
         await manager.close()

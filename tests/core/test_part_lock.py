@@ -147,7 +147,7 @@ async def test_the_command_keeps_off_too(
 ) -> None:
     gate = Gate(BODY, 1_000_000, ETag='"v1"')
     config = FileConfig(url=server.on("/f", gate))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
         command = await asyncio.create_subprocess_exec(

@@ -12,7 +12,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.downloads import room
+from rheo_core.downloads import disk_space
 from rheo_core.transfer import crew
 from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -37,8 +37,8 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(room, "_INTERVAL", 0.01)
-    monkeypatch.setattr(room, "_LONGEST", 0.02)
+    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
+    monkeypatch.setattr(disk_space, "_LONGEST", 0.02)
     return Disk(monkeypatch)
 
 
@@ -119,7 +119,7 @@ async def test_the_user_comes_first(
         await manager.pause_all()
         asked = len(server.requests)
         disk.free = 10_000_000
-        keeper = manager._worker.room
+        keeper = manager._parts.worker.disk_space
         assert keeper is not None
         await keeper.look()
         states = [status_of(manager, config) for config in (paused, cancelled)]
@@ -144,7 +144,7 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
         go_on.wait(10)
         return 1, 10_000_000
 
-    monkeypatch.setattr(room, "_look_at", look_at)
+    monkeypatch.setattr(disk_space, "_look_at", look_at)
     config = FileConfig(url=server.on("/f", serving(BODY)))
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
         journal = Journal(manager)

@@ -199,4 +199,4 @@ async def test_pause_all_and_resume_all_of_many(tmp_path: Path) -> None:
     await manager.resume_all()
     assert manager.stats.queued == 1999
     assert manager.tracker.get(ids[0]).status is DownloadStatus.CANCELLED  # type: ignore[union-attr]
-    assert [config.id for config in manager._queue] == ids[1:]
+    assert [config.id for config in manager._parts.queue] == ids[1:]

@@ -144,7 +144,7 @@ class EngineAgainstAModel(EngineMachine):
     @rule()
     def is_written(self) -> None:
         """As happens twice a second."""
-        self.run(self.manager._session._flush())
+        self.run(self.manager._parts.session._flush())
         self.model.is_written()
         store = SessionStore.open(self.folder / "session.db", read_only=True).store
         rows = {row.id: (row.status, row.priority, Fraction(row.rank)) for row in store.load()}
@@ -172,7 +172,7 @@ class EngineAgainstAModel(EngineMachine):
         image = self.folder.with_name("image")
 
         async def die() -> None:
-            async with self.manager._session._writing:
+            async with self.manager._parts.session._writing:
                 shutil.copytree(self.folder, image, ignore=shutil.ignore_patterns("*-shm"))
             await self.manager.close()
 

@@ -30,8 +30,7 @@ from rheo_core import DownloadManager, FileConfig
 
 async def main(folder, batches, count):
     manager = DownloadManager(download_dir=folder, session_path=folder / "session.db")
-    manager._pool._slots = 0
-    await manager.open()
+    await manager.open(paused=True)
     for batch in range(batches):
         urls = (f"http://127.0.0.1:9/{batch}/{number}" for number in range(count))
         await manager.add([FileConfig(url=url) for url in urls])
@@ -64,9 +63,8 @@ async def names_at_next_start(folder: Path) -> list[str]:
     manager = DownloadManager(
         download_dir=folder, session_path=folder / "session.db", on_problem=problems.append
     )
-    manager._pool._slots = 0
-    await manager.open()
-    urls = [config.url.removeprefix("http://127.0.0.1:9/") for config in manager._queue]
+    await manager.open(paused=True)
+    urls = [config.url.removeprefix("http://127.0.0.1:9/") for config in manager._parts.queue]
     await manager.close()
     assert problems == []
     return urls

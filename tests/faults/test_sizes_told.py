@@ -10,7 +10,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
 from rheo_core.domain.sizes import LARGEST_FILE
-from rheo_core.downloads import RetryHandler, room
+from rheo_core.downloads import RetryHandler, disk_space
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.faults.disk import fill, free_bytes, small_disk, state_of
 from tests.faults.oracle import Scene
@@ -149,9 +149,9 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
     framing: str,
     headers: dict[str, object],
 ) -> None:
-    monkeypatch.setattr(room, "_INTERVAL", 0.01)
-    monkeypatch.setattr(room, "_LONGEST", 0.01)
-    looks, fitting = [0], room._fitting
+    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
+    monkeypatch.setattr(disk_space, "_LONGEST", 0.01)
+    looks, fitting = [0], disk_space._fitting
 
     def looked_at(entries: list[Any]) -> list[Any]:
         looks[0] += bool(entries)
@@ -161,7 +161,7 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
         before = looks[0]
         await until(lambda: looks[0] >= before + 3)
 
-    monkeypatch.setattr(room, "_fitting", looked_at)
+    monkeypatch.setattr(disk_space, "_fitting", looked_at)
     filler = fill(disk, leave=12 * MB)
     config = FileConfig(url=server.on("/f", endless(framing, **headers)))
     async with DownloadManager(download_dir=disk, wait_for_room=True) as manager:
@@ -181,8 +181,8 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
 async def test_it_goes_on_where_it_can_once_there_is_clearly_more_room(
     server: MisbehavingServer, disk: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_INTERVAL", 0.01)
-    monkeypatch.setattr(room, "_LONGEST", 0.01)
+    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
+    monkeypatch.setattr(disk_space, "_LONGEST", 0.01)
     body, filler = body_of(10 * MB), fill(disk, leave=8 * MB)
 
     async def behave(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""What every attempt works with."""
+"""AttemptContext: the parts that all attempts of a manager share."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from .validation import BaseFileValidator
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class AttemptContext:
     """Shared by all attempts of a manager."""
 
     requester: Requester

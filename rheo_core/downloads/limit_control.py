@@ -1,4 +1,4 @@
-"""Limiting: every limit, changed while downloads run."""
+"""LimitController: every limit, changed while downloads run."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,42 +9,39 @@ from rheo_core.domain.schedule import parse_schedule
 from rheo_core.tracking import BaseTracker
 from rheo_core.transfer import Hosts, Limits
 
-from .intake import Intake
+from .control import DownloadController, can_pause
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
-from .queue import PriorityDownloadQueue
-from .speed_plan import SpeedPlan
-from .steering import Steering, can_pause
+from .speed_limits import SpeedPolicy
 from .worker import DownloadWorker
 
 
-class Limiting(Steering):
-    """What a user may do with limits."""
+class LimitController:
+    """Changes the limits of a `DownloadManager`, which documents the verbs."""
 
     def __init__(
         self,
-        queue: PriorityDownloadQueue,
         tracker: BaseTracker,
         lifecycle: Lifecycle,
         worker: DownloadWorker,
-        intake: Intake,
         pool: WorkerPool,
+        control: DownloadController,
         hosts: Hosts,
         limits: Limits,
-        plan: SpeedPlan,
+        speed: SpeedPolicy,
     ) -> None:
-        super().__init__(queue, tracker, lifecycle, worker, intake, pool)
+        self._tracker = tracker
+        self._lifecycle = lifecycle
+        self._worker = worker
+        self._pool = pool
+        self._control = control
         self._hosts = hosts
         self._limits = limits
-        self._plan = plan
+        self._speed = speed
         self._stopped = asyncio.Event()
 
     async def set_speed_limit(self, download_id: str, speed_limit_bps: int | None) -> bool:
-        """Limit one download, at once (bytes/s; None: no limit); False where unknown or ended.
-
-        Raises:
-            ValueError: the limit is below 1.
-        """
+        """Limit one download, at once (bytes/s; None: no limit); False where unknown or ended."""
         if speed_limit_bps is not None and speed_limit_bps < 1:
             raise ValueError(f"speed_limit_bps is {speed_limit_bps}; it must be 1 or more")
         record = self._tracker.get(download_id)
@@ -68,27 +65,7 @@ class Limiting(Steering):
         hosts: Mapping[str, HostLimits] | None = None,
         stop_after_bytes: int | None = None,
     ) -> None:
-        """Change limits at once, also for what runs; None leaves one as it is.
-
-        The limit of a single download is for `set_speed_limit`.
-
-        Raises:
-            ValueError: a number is too small, or a line of the schedule is not understood; nothing
-                has changed then.
-
-        Args:
-            max_concurrent: downloads that run at once.
-            speed_limit_bps: for all together, bytes/s; 0 lifts the limit. It ends slow mode, and
-                holds until the schedule has another one.
-            connections: for one download; holds for attempts that begin.
-            connections_per_host: for all downloads from one host.
-            schedule: when another limit holds for all together; an empty one: never.
-            slow: switches slow mode.
-            slow_limit_bps: the limit of slow mode, bytes/s.
-            hosts: limits of single hosts; they replace all there were.
-            stop_after_bytes: once so many have come from now on, everything is paused
-                (`wait_until_stopped`); 0: never.
-        """
+        """Change limits at once, also for what runs; None leaves one as it is."""
         for name, count, least in (
             ("max_concurrent", max_concurrent, 1),
             ("speed_limit_bps", speed_limit_bps, 0),
@@ -103,14 +80,14 @@ class Limiting(Steering):
         if max_concurrent is not None:
             self._pool.slots = max_concurrent
         if speed_limit_bps is not None:
-            self._plan.set_rate(speed_limit_bps or None)
+            self._speed.set_rate(speed_limit_bps or None)
         if connections is not None:
             self._worker.connections = connections
         if connections_per_host is not None:
             self._hosts.limit = connections_per_host
         if spans is not None:
-            self._plan.set_schedule(spans)
-        self._plan.set_slow(on=slow, rate_bps=slow_limit_bps)
+            self._speed.set_schedule(spans)
+        self._speed.set_slow(on=slow, rate_bps=slow_limit_bps)
         if hosts is not None:
             self._limits.set_hosts(hosts)
             self._hosts.set_own(hosts)
@@ -122,13 +99,13 @@ class Limiting(Steering):
         """Wait until `stop_after_bytes` have come; everything is paused from then on."""
         await self._stopped.wait()
 
-    async def _stop_when_spent(self) -> None:
+    async def stop_when_spent(self) -> None:
         """Pause everything whenever as many bytes have come as were to; then they may again."""
         while True:
             await self._limits.spent.wait()
             self._stopped.set()
             stopped = [record for record in self._tracker.records() if can_pause(record)]
-            await self.pause_all()
+            await self._control.pause_all()
             self._limits.set_budget(None)
             for record in stopped:
                 if record.status is DownloadStatus.PAUSED:

@@ -1,4 +1,4 @@
-"""SpeedPlan: which limit of speed holds for all downloads now, and why."""
+"""SpeedPolicy: the limit for all downloads together that holds now, and the reason."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.transfer import Limits
 
 
-class SpeedPlan:
+class SpeedPolicy:
     """Slow mode before the schedule, the schedule before what is set by hand.
 
     What is set by hand while a span of the schedule holds, holds until that span ends.

@@ -1,4 +1,4 @@
-"""RoomKeeper: downloads whose disk is full, until there is room again."""
+"""DiskSpaceWatcher: downloads whose disk is full, until there is room again."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ class _Waiting:
     not_before: float  # the loop's clock
 
 
-class RoomKeeper:
+class DiskSpaceWatcher:
     """Looks at the disks from time to time, and lets go on what fits.
 
     Args:

@@ -1,4 +1,4 @@
-"""Steering: what a user may do with downloads."""
+"""DownloadController: the verbs of the user, one at a time for a download."""
 
 import asyncio
 import time
@@ -13,15 +13,15 @@ from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
-from .intake import Intake, in_slices
+from .admission import Admission, in_slices
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue
 from .worker import DownloadWorker
 
 
-class Steering:
-    """Every verb of the `DownloadManager`, carried out on queue, pool and records."""
+class DownloadController:
+    """Carries out the verbs of `DownloadManager`, which documents them."""
 
     def __init__(
         self,
@@ -29,26 +29,20 @@ class Steering:
         tracker: BaseTracker,
         lifecycle: Lifecycle,
         worker: DownloadWorker,
-        intake: Intake,
+        admission: Admission,
         pool: WorkerPool,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
         self._lifecycle = lifecycle
         self._worker = worker
-        self._intake = intake
+        self._admission = admission
         self._pool = pool
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def add(self, files: Sequence[FileConfig]) -> None:
-        """Queue downloads; one whose id is still pending is dropped with a warning.
-
-        With a session they outlive the process once this has returned.
-
-        Raises:
-            SessionStoreError: the session cannot be written; nothing was queued.
-        """
-        await self._intake.add(files, self._pool)
+        """Queue downloads; one whose id is still pending is dropped with a warning."""
+        await self._admission.add(files, self._pool)
 
     async def cancel(self, download_id: str) -> CancelResult:
         """End a download in whatever state it is and remove its partial data."""
@@ -75,10 +69,7 @@ class Steering:
             return True
 
     async def resume(self, download_id: str) -> bool:
-        """Put a paused download back into the queue, at the place it had.
-
-        One that waits for its next attempt goes to the queue at once. False for others.
-        """
+        """Put a paused download back into the queue, at the place it had."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None:
@@ -92,47 +83,34 @@ class Steering:
             return True
 
     async def retry(self, download_id: str) -> bool:
-        """Queue a failed, cancelled or skipped download again, with all its attempts.
-
-        One that waits for its next attempt need not wait any longer. False for others.
-        """
+        """Queue a failed, cancelled or skipped download again, with all its attempts."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None or record.status is DownloadStatus.COMPLETED:
                 return False
             if not record.status.is_terminal:
                 return self._pool.skip_wait(record.config)
-            again = self._intake.again(record)
+            again = self._admission.fresh_record(record)
             if record.tried is not None and record.tried.received is not None:
                 again.tries.received = record.tried.received  # what came need not be asked for
-            self._intake.enqueue(again)
+            self._admission.enqueue(again)
             self._lifecycle.changed(again)
             return True
 
     async def accept_html(self, download_id: str) -> bool:
-        """Queue a failed download again and save the web page that the server sends instead.
-
-        The page replaces a partial file. Returns False if the download has not failed.
-        """
+        """Queue a failed download again and save the web page that the server sends instead."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None or record.status is not DownloadStatus.FAILED:
                 return False
-            again = self._intake.again(record)
+            again = self._admission.fresh_record(record)
             again.config = record.config.model_copy(update={"accept_html": True})
-            self._intake.enqueue(again)
+            self._admission.enqueue(again)
             self._lifecycle.changed(again)
             return True
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch a download from another URL from now on, such as a fresh one for an expired link.
-
-        Its bytes are kept if the validators agree, and it fails without losing them if not. An
-        ended one is queued again. False where it is unknown or completed.
-
-        Raises:
-            ValueError: the URL is not acceptable.
-        """
+        """Fetch a download from another URL from now on."""
         url = normalise_url(url)
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
@@ -145,9 +123,9 @@ class Steering:
             own = url == record.config.url
             config = record.config.model_copy(update={"fetch_url": None if own else url})
             if record.status.is_terminal:
-                again = self._intake.again(record)
+                again = self._admission.fresh_record(record)
                 again.config = config
-                self._intake.enqueue(again)
+                self._admission.enqueue(again)
                 self._lifecycle.changed(again)
             else:
                 record.config = config
@@ -156,17 +134,11 @@ class Steering:
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:
-                    self._intake.requeue(config)
+                    self._admission.requeue(config)
             return True
 
     async def keep(self, download_id: str) -> Path | None:
-        """Keep data that failed its check, as `NAME.unverified`; returns where it is.
-
-        None where there is none: it outlives its failure only with a session.
-
-        Raises:
-            DestinationError: the name cannot be given; the data is where it was.
-        """
+        """Keep data that failed its check, as `NAME.unverified`; returns where it is."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None or record.status is not DownloadStatus.FAILED:
@@ -177,10 +149,7 @@ class Steering:
             return kept
 
     async def remove(self, download_id: str) -> bool:
-        """Take a download off the list, cancelling it if need be; a finished file stays.
-
-        With a session it stays in the history.
-        """
+        """Take a download off the list, cancelling it if need be; a finished file stays."""
         record = self._tracker.get(download_id)
         if record is None:
             return False
@@ -203,21 +172,17 @@ class Steering:
             if was is None or was.is_terminal:
                 self._lifecycle.restored(record)
                 return True
-            again = self._intake.again(record)  # its bytes went with it
+            again = self._admission.fresh_record(record)  # its bytes went with it
             if was is DownloadStatus.PAUSED:
                 self._tracker.add(again)
                 self._lifecycle.paused(again)
             else:
-                self._intake.enqueue(again)
+                self._admission.enqueue(again)
                 self._lifecycle.changed(again)
             return True
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
-        """Change the priority (1 or more, higher first); False where unknown or ended.
-
-        Raises:
-            ProcessQueueError: the priority is below 1.
-        """
+        """Change the priority (1 or more, higher first); False where unknown or ended."""
         if priority < 1:
             raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
         record = self._tracker.get(download_id)
@@ -230,11 +195,7 @@ class Steering:
         return True
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
-        """Let a download wait until a time (seconds since the epoch); None: it may start at once.
-
-        One that runs stops, keeps its bytes and its place, and goes on then; a paused one stays
-        paused. False where it is unknown or has ended.
-        """
+        """Let a download wait until a time (seconds since the epoch)."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None or record.status.is_terminal:
@@ -247,7 +208,7 @@ class Steering:
             if stays:
                 self._lifecycle.changed(record)
             else:
-                self._intake.requeue(record.config)
+                self._admission.requeue(record.config)
             return True
 
     async def move(
@@ -258,10 +219,7 @@ class Steering:
         after: str | None = None,
         to: Literal["top", "bottom", "up", "down"] | None = None,
     ) -> bool:
-        """Move a waiting download; it takes over the priority of its new neighbour.
-
-        False where it, or the one to move to, does not wait, or there is nowhere to go.
-        """
+        """Move a waiting download; it takes over the priority of its new neighbour."""
         if to in ("up", "down"):
             earlier, later = self._queue.neighbours(download_id)
             before, after, to = (earlier, None, None) if to == "up" else (None, later, None)
@@ -293,7 +251,7 @@ class Steering:
             for download_id in some:
                 await self.resume(download_id)
 
-    async def _verbs_done(self) -> None:
+    async def verbs_done(self) -> None:
         """Wait until every verb that is at work has ended."""
         for lock in tuple(self._verbs.values()):
             async with lock:

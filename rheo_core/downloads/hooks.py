@@ -1,12 +1,12 @@
-"""What follows the end of a download: the user's commands, a notification on the desktop."""
+"""HookRunner: the user's commands and a desktop notification after the end of a download."""
 
 import asyncio
 import logging
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from rheo_core.domain.engine_options import CompletionHooks
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.events import (
     BaseEmitter,
@@ -28,36 +28,26 @@ Explain = Callable[[str, str], None]
 """Says of a download, by id, what went wrong after its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Following:
-    """What is to follow. Commands are a program and its arguments, () for none."""
-
-    on_complete: tuple[str, ...] = ()
-    on_error: tuple[str, ...] = ()
-    timeout: float = 60.0  # of a command, seconds
-    on_desktop: bool = False
-
-
-class Afterwards:
+class HookRunner:
     """Listens to the ends of downloads. Nothing that goes wrong here changes one.
 
     Commands run one at a time, in the order in which the downloads ended; whoever drains the
     emitter waits for them.
     """
 
-    def __init__(self, following: Following, emitter: BaseEmitter, explain: Explain) -> None:
-        self._following = following
+    def __init__(self, hooks: CompletionHooks, emitter: BaseEmitter, explain: Explain) -> None:
+        self._hooks = hooks
         self._explain = explain
         self._commands = Commands()
         self._endings = Endings()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._is_open = False
-        if following.on_complete:
+        if hooks.on_complete:
             emitter.on(DownloadEventType.COMPLETED, self._run_command)
-        if following.on_error:
+        if hooks.on_error:
             emitter.on(DownloadEventType.FAILED, self._run_command)
-        if following.on_desktop:
+        if hooks.on_desktop:
             for kind in _ENDS:
                 emitter.on(kind, self._gather)
 
@@ -81,8 +71,8 @@ class Afterwards:
             _log.warning("%s: its command was left out, for the program ends", event.download_id)
             return
         is_complete = isinstance(event, DownloadCompletedEvent)
-        command = self._following.on_complete if is_complete else self._following.on_error
-        problem = await self._commands.run(command, facts_of(event), self._following.timeout)
+        command = self._hooks.on_complete if is_complete else self._hooks.on_error
+        problem = await self._commands.run(command, facts_of(event), self._hooks.timeout)
         if problem is not None:
             _log.warning("%s: the command after its end: %s", event.download_id, problem)
             self._explain(event.download_id, f"command after its end: {problem}")

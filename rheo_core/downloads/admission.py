@@ -1,4 +1,4 @@
-"""Intake: how downloads get into the list and the queue."""
+"""Admission: the way of downloads into list and queue."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ _SLICE = 500
 """Downloads that are added before the event loop gets its turn: 10 ms, or a little more."""
 
 
-class Intake:
+class Admission:
     """Makes records and puts them into tracker and queue, durably where there is a session."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Intake:
         self._lifecycle = lifecycle
         self._session = session
 
-    async def take_up(self, session: Session, on_problem: Callable[[str], None]) -> None:
+    async def restore_session(self, session: Session, on_problem: Callable[[str], None]) -> None:
         """Go on with what the session holds, but for what is known here already."""
         for problem in await session.open():
             on_problem(problem)
@@ -47,7 +47,7 @@ class Intake:
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
 
-    def put_back(self) -> None:
+    def requeue_interrupted(self) -> None:
         """Queue again what was stopped while it ran, or just before."""
         for record in self._tracker.records():
             is_wanted = not record.status.is_terminal and record.status is not DownloadStatus.PAUSED
@@ -100,7 +100,7 @@ class Intake:
         self._queue.put(record.config, record.priority, record.rank)
         self._lifecycle.queued(record)
 
-    def again(self, record: DownloadRecord) -> DownloadRecord:
+    def fresh_record(self, record: DownloadRecord) -> DownloadRecord:
         """A fresh record of the same download, behind all others."""
         again = self._ranked(DownloadRecord.of(record.config, record.added_at))
         again.priority = record.priority
