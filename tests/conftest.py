@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from rheo_core.infrastructure.http import private
+from rheo_core.infrastructure.http import private_networks
 from tests.servers.misbehaving import MisbehavingServer
 
 settings.register_profile("untimed", deadline=None)  # the machine may be busy with other things
@@ -53,8 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was learned of names holds for a process; tests give them other addresses each."""
-    monkeypatch.setattr(private, "_found", {})
-    monkeypatch.setattr(private, "_public", {})
+    monkeypatch.setattr(private_networks, "_found", {})
+    monkeypatch.setattr(private_networks, "_public", {})
 
 
 @pytest.fixture(autouse=True)

@@ -106,8 +106,8 @@ class Admission:
         again.priority = record.priority
         if record.status is DownloadStatus.FAILED:  # its bytes are under that name
             again.destination, again.final_name = record.destination, record.final_name
-            if record.tried is not None and record.tried.media_type is not None:
-                again.tries.media_type = record.tried.media_type
+            if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
+                again.stats.media_type = record.stats_or_none.media_type
         return again
 
     def requeue(self, config: FileConfig) -> None:

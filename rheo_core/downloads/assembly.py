@@ -10,7 +10,7 @@ from rheo_core.events import BaseEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient
 from rheo_core.tracking import BaseTracker
-from rheo_core.transfer import Hosts, Limits, TransferOptions
+from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
 from .admission import Admission
 from .control import DownloadController
@@ -35,7 +35,7 @@ class Parts:
     tracker: BaseTracker
     emitter: BaseEmitter
     session: Session | None
-    hosts: Hosts
+    hosts: HostLimiter
     lifecycle: Lifecycle
     reporter: ProgressReporter
     worker: DownloadWorker
@@ -61,12 +61,12 @@ def assemble(
     session = None
     if options.session_path is not None:
         session = Session(options.session_path, on_problem, history_days=options.history_days)
-    disk, limits = DiskThreads(), Limits()
-    hosts = Hosts(options.connections_per_host, queue.look_again)
+    disk, limits = DiskThreads(), RateLimits()
+    hosts = HostLimiter(options.connections_per_host, queue.look_again)
     lifecycle = Lifecycle(tracker, emitter, session)
     worker = _make_worker(
         options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle,
-        keep_rejected=session is not None,
+        keep_unverified=session is not None,
     )  # fmt: skip
     admission = Admission(queue, tracker, lifecycle, session)
     pool = WorkerPool(queue, worker.attempt, admission.requeue, options.max_concurrent, hosts)
@@ -114,11 +114,11 @@ def _make_worker(
     emitter: BaseEmitter,
     retry_handler: BaseRetryHandler | None,
     disk: DiskThreads,
-    hosts: Hosts,
-    limits: Limits,
+    hosts: HostLimiter,
+    limits: RateLimits,
     lifecycle: Lifecycle,
     *,
-    keep_rejected: bool,
+    keep_unverified: bool,
 ) -> DownloadWorker:
     folder = Path(options.download_dir)
     if options.session_path is not None:  # the next start may be made from another folder
@@ -135,7 +135,7 @@ def _make_worker(
         limits=limits,
         options=TransferOptions.of(options),
         lifecycle=lifecycle,
-        keep_rejected=keep_rejected,
+        keep_unverified=keep_unverified,
         rules=options.rules,
         request_rules=options.request_rules,
     )

@@ -14,12 +14,12 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.infrastructure.marks import FileMarks
+from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     Connection,
     PartFile,
-    Plan,
+    ResponseHead,
     Transfer,
     commit,
     fetch_checksum,
@@ -65,7 +65,7 @@ class Attempt:
         cancellation: asyncio.CancelledError | None = None
         try:
             for part in self._parts:
-                if part.is_open or part.is_holding:
+                if part.is_open or part.is_buffering:
                     try:
                         await self._context.disk.run(part.release, keep=self._record.keep_partial)
                     except asyncio.CancelledError as error:  # the next one must not stay open
@@ -103,7 +103,7 @@ class Attempt:
 
         def connect(host: str) -> Connection:
             nonlocal place
-            place = context.hosts.connection(host, explain, record.id, keeps_claim=True)
+            place = context.hosts.connection(host, explain, record.id, keeps_reservation=True)
             return place
 
         explain("")
@@ -117,16 +117,16 @@ class Attempt:
             )
         except DownloadError:
             if place is not None and place.host != host_of(record.config.source):
-                record.tries.leads_to = place.host
+                record.stats.leads_to = place.host
             raise
 
     async def _fetch(self, part: PartFile) -> PartFile:
         """Bring all bytes and verify them; returns the part file to commit."""
         record, context = self._record, self._context
 
-        async def place(plan: Plan) -> PartFile:
+        async def place(head: ResponseHead) -> PartFile:
             nonlocal part
-            path = self._better_place(part.destination, plan)
+            path = self._better_place(part.destination, head)
             if path != part.destination:
                 if part.is_open:
                     await context.disk.run(part.discard)
@@ -143,23 +143,23 @@ class Attempt:
             place,
             lambda: context.lifecycle.started(record),
             lambda reason: context.lifecycle.explain(record, reason),
-            is_vouched=record.config.pieces is not None or is_hashed(context, self._expected),
+            verified_at_end=record.config.pieces is not None or is_hashed(context, self._expected),
         )
         part = await transfer.run(part)
         context.reporter.report(record, last=True)
         return await Verification(context, record, transfer, self._expected).run(part)
 
-    def _better_place(self, path: Path, plan: Plan) -> Path:
+    def _better_place(self, path: Path, head: ResponseHead) -> Path:
         """Where the file goes now that a reply tells its name and type.
 
         The user's name wins over the server's. The folder is left alone where it is not the one
         that was chosen before the reply: the download began there under other settings.
         """
         config, folders = self._record.config, self._context.folders
-        named = plan.name if config.filename is None else None
+        named = head.name if config.filename is None else None
         if folders.rules and path.parent == folders.path_of(config).parent:
             name = named or config.get_destination_filename()
-            folder = folders.folder_of(config, name, plan.type or config.type)
+            folder = folders.folder_of(config, name, head.type or config.type)
             if folder != path.parent:
                 return folder / name
         return path if named is None else path.with_name(named)
@@ -226,7 +226,7 @@ class Attempt:
                 continue
             is_asked = part is not None and candidate == path
             looking = part if part is not None and is_asked else self._new_part(candidate)
-            found = await self._context.disk.submit_brief(_look, looking, prepare=is_asked)
+            found = await self._context.disk.submit_maybe_inline(_look, looking, prepare=is_asked)
             self._found = found
             if found is _Found.NOTHING and is_asked and self._strategy is FileExistsStrategy.RENAME:
                 return await self._begun_at(next(candidates)) or candidate
@@ -242,7 +242,9 @@ class Attempt:
 
     async def _begun_at(self, path: Path) -> Path | None:
         """Lock the next number if an earlier run began there, while the name was taken."""
-        found = await self._context.disk.submit_brief(_look, self._new_part(path), prepare=False)
+        found = await self._context.disk.submit_maybe_inline(
+            _look, self._new_part(path), prepare=False
+        )
         if found is not _Found.OURS or not self._try_lock(path):
             return None
         self._found = found
@@ -275,8 +277,8 @@ class Attempt:
         size = part.state.total
         while True:
             disk = self._context.disk
-            submit = disk.submit_brief if part.is_holding else disk.submit
-            work = submit(commit, part, size, overwrite=overwrite, marks=self._marks(part))
+            submit = disk.submit_maybe_inline if part.is_buffering else disk.submit
+            work = submit(commit, part, size, overwrite=overwrite, metadata=self._metadata(part))
             try:
                 return await _uninterrupted(work)
             except FileExistsError:  # another program was quicker
@@ -287,9 +289,9 @@ class Attempt:
             self._record.destination = part.destination
             self._record.final_name = part.destination.name
 
-    def _marks(self, part: PartFile) -> FileMarks:
+    def _metadata(self, part: PartFile) -> FileMetadata:
         options = self._context.options
-        return FileMarks(
+        return FileMetadata(
             modified=part.state.modified if options.server_time else None,
             origin=self._record.config.url if options.origin else None,
         )

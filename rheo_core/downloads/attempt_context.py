@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
-from rheo_core.transfer import Hosts, Limits, TransferOptions
+from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
 from .destination import DestinationResolver, Folders, PathLocks
 from .lifecycle import Lifecycle
@@ -19,8 +19,8 @@ class AttemptContext:
     requester: Requester
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
-    hosts: Hosts
-    limits: Limits
+    hosts: HostLimiter
+    limits: RateLimits
     options: TransferOptions
     lifecycle: Lifecycle
     reporter: ProgressReporter
@@ -29,4 +29,4 @@ class AttemptContext:
     locks: PathLocks
     validator: BaseFileValidator | None  # None: the part file's own hash
     written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
-    keep_rejected: bool  # what fails its check: there is somebody who may want it all the same
+    keep_unverified: bool  # what fails its check: there is somebody who may want it all the same

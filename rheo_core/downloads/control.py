@@ -91,8 +91,10 @@ class DownloadController:
             if not record.status.is_terminal:
                 return self._pool.skip_wait(record.config)
             again = self._admission.fresh_record(record)
-            if record.tried is not None and record.tried.received is not None:
-                again.tries.received = record.tried.received  # what came need not be asked for
+            if record.stats_or_none is not None and record.stats_or_none.received is not None:
+                again.stats.received = (
+                    record.stats_or_none.received
+                )  # what came need not be asked for
             self._admission.enqueue(again)
             self._lifecycle.changed(again)
             return True
@@ -129,8 +131,8 @@ class DownloadController:
                 self._lifecycle.changed(again)
             else:
                 record.config = config
-                record.tries.failures = 0  # those of the old link
-                record.tries.leads_to = None
+                record.stats.failures = 0  # those of the old link
+                record.stats.leads_to = None
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:
@@ -143,7 +145,7 @@ class DownloadController:
             record = self._tracker.get(download_id)
             if record is None or record.status is not DownloadStatus.FAILED:
                 return None
-            kept = await self._worker.keep_rejected(record)
+            kept = await self._worker.keep_unverified(record)
             if kept is not None:
                 self._lifecycle.kept(record, kept)
             return kept

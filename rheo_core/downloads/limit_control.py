@@ -7,7 +7,7 @@ from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.schedule import parse_schedule
 from rheo_core.tracking import BaseTracker
-from rheo_core.transfer import Hosts, Limits
+from rheo_core.transfer import HostLimiter, RateLimits
 
 from .control import DownloadController, can_pause
 from .lifecycle import Lifecycle
@@ -26,8 +26,8 @@ class LimitController:
         worker: DownloadWorker,
         pool: WorkerPool,
         control: DownloadController,
-        hosts: Hosts,
-        limits: Limits,
+        hosts: HostLimiter,
+        limits: RateLimits,
         speed: SpeedPolicy,
     ) -> None:
         self._tracker = tracker

@@ -7,7 +7,7 @@ from functools import partial
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.transfer import Hosts
+from rheo_core.transfer import HostLimiter
 
 from .queue import PriorityDownloadQueue
 from .shortage import Shortage
@@ -30,7 +30,7 @@ class WorkerPool:
         attempt: Attempt,
         requeue: Requeue,
         slots: int,
-        hosts: Hosts,
+        hosts: HostLimiter,
     ) -> None:
         self._queue = queue
         self._hosts = hosts
@@ -138,7 +138,7 @@ class WorkerPool:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))
         self._running[config.id] = task
         host = self._queue.host_for(config.id)
-        self._hosts.claim(config.id, self._hosts.likely(host))
+        self._hosts.reserve(config.id, self._hosts.likely(host))
         task.add_done_callback(partial(self._leave, config.id))
 
     async def _run_attempt(self, config: FileConfig) -> None:
@@ -157,7 +157,7 @@ class WorkerPool:
         if self._running[download_id] is not task:  # who did not wait has begun another attempt
             return
         del self._running[download_id]
-        self._hosts.drop_claim(download_id)
+        self._hosts.cancel_reservation(download_id)
         if download_id not in self._waiting:
             self._queue.task_done(download_id)
         self._note_slots()

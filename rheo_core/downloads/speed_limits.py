@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rheo_core.domain.schedule import Span, span_at
 from rheo_core.infrastructure.wall_clock import nap_before
-from rheo_core.transfer import Limits
+from rheo_core.transfer import RateLimits
 
 
 class SpeedPolicy:
@@ -24,7 +24,7 @@ class SpeedPolicy:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: RateLimits,
         *,
         rate_bps: int | None,
         slow_bps: int,

@@ -101,13 +101,13 @@ class Verification:
         context = self._context
         context.lifecycle.verifying(self._record, expected.algorithm)
         if context.validator is not None:
-            await context.disk.run(part.write_held)
+            await context.disk.run(part.flush_buffer)
             result = await context.validator.validate(part.path, expected)
             await context.disk.run(part.check_in_place)  # it was given a name, not the open file
         else:
             work = partial(part.digest, expected.algorithm)
             result = await compare(part.path, expected, work, context.reading)
-        self._record.tries.validation = result
+        self._record.stats.validation = result
         return result.is_valid
 
     async def _fetch_anew(self, part: PartFile, why: str) -> PartFile:
@@ -178,7 +178,7 @@ class Verification:
         """The whole is of no use."""
         came = part.state.media_type
         await self._drop(part)
-        result = self._record.tries.validation
+        result = self._record.stats.validation
         assert result is not None
         return HashMismatchError(
             expected_hash=result.expected_hash,
@@ -189,5 +189,5 @@ class Verification:
 
     async def _drop(self, part: PartFile) -> None:
         with suppress(DestinationError):
-            work = reject if self._context.keep_rejected else PartFile.discard
+            work = reject if self._context.keep_unverified else PartFile.discard
             await self._context.disk.run(work, part)

@@ -22,7 +22,14 @@ from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, keep_rejected, source_of
+from rheo_core.transfer import (
+    HostLimiter,
+    PartFile,
+    RateLimits,
+    TransferOptions,
+    keep_unverified,
+    source_of,
+)
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
@@ -59,11 +66,11 @@ class DownloadWorker:
         retry_handler: BaseRetryHandler | None = None,
         validator: BaseFileValidator | None = None,
         disk: DiskThreads | None = None,
-        hosts: Hosts | None = None,
-        limits: Limits | None = None,
+        hosts: HostLimiter | None = None,
+        limits: RateLimits | None = None,
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
-        keep_rejected: bool = False,
+        keep_unverified: bool = False,
         rules: Sequence[Rule] = (),
         request_rules: RequestRules | None = None,
     ) -> None:
@@ -80,8 +87,8 @@ class DownloadWorker:
             requester=Requester(client, request_rules),
             disk=disk,
             reading=reading,
-            hosts=hosts or Hosts(_MOST_CONNECTIONS),
-            limits=limits or Limits(),
+            hosts=hosts or HostLimiter(_MOST_CONNECTIONS),
+            limits=limits or RateLimits(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
@@ -90,7 +97,7 @@ class DownloadWorker:
             validator=validator,
             folders=self.folders,
             written={},
-            keep_rejected=keep_rejected,
+            keep_unverified=keep_unverified,
         )
 
     @property
@@ -149,13 +156,13 @@ class DownloadWorker:
         """Remove the partial data of a download that does not run."""
         await self._with_part(record, PartFile.discard)
 
-    async def keep_rejected(self, record: DownloadRecord) -> Path | None:
+    async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Give data that failed its check a name of its own; None where there is none.
 
         Raises:
             DestinationError: the name cannot be given.
         """
-        return await self._with_part(record, keep_rejected)
+        return await self._with_part(record, keep_unverified)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Do something with the part file of a download that does not run."""
@@ -185,10 +192,10 @@ class DownloadWorker:
 
     def _note_progress(self, record: DownloadRecord) -> None:
         """Give a download that got further than before its attempts and its patience back."""
-        if record.bytes_downloaded <= record.tries.furthest:
+        if record.bytes_downloaded <= record.stats.best_offset:
             return
-        record.tries.furthest = record.bytes_downloaded
-        record.tries.failures = 0
+        record.stats.best_offset = record.bytes_downloaded
+        record.stats.failures = 0
         if self.shortage is not None:
             self.shortage.over()
 
@@ -207,15 +214,15 @@ class DownloadWorker:
             self.disk_space.keep(record, needed)
             return None
         if isinstance(error, HostFullError):
-            record.tries.leads_to = error.host
+            record.stats.leads_to = error.host
             self._context.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
             return 0.0
         self._note_progress(record)
         if isinstance(error, ShortageError) and self._may_wait(error):
             self._context.lifecycle.put_off(record, f"waiting: {error.problem}")
             return 0.0
-        record.tries.failures += 1
-        delay = self.retry_handler.next_delay(error, record.tries.failures)
+        record.stats.failures += 1
+        delay = self.retry_handler.next_delay(error, record.stats.failures)
         if delay is None:
             self._context.lifecycle.failed(record, error)
         else:

@@ -41,7 +41,7 @@ from rheo_core.infrastructure.identity import (
 )
 from rheo_core.infrastructure.user_key import user_key
 
-from .disk_errors import named_errors
+from .errors import named_errors
 from .part_place import (
     Place,
     is_empty_of_another_user,
@@ -63,8 +63,8 @@ from .part_recovery import (
     set_aside,
     take_up,
 )
-from .plan import Validator
 from .reserve import Reserve
+from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
 from .state import STATE_MARK, Key, PartState, StateFile, encode_state
@@ -118,7 +118,7 @@ class PartFile:
         self._is_read_back = is_read_back
         self._checked: tuple[int, int] | None = None  # size and time as its bytes were checked
         self.was_resumed = False
-        self.held: bytes | None = None  # all there is of a small file, not on the disk yet
+        self.buffered: bytes | None = None  # all there is of a small file, not on the disk yet
         self.is_begun = False  # the disk knows of the version that `state` tells of
         self._reserve: Reserve | None = None  # for bodies of unknown length
 
@@ -142,8 +142,8 @@ class PartFile:
         Raises:
             OSError: it cannot be read.
         """
-        if self.held is not None:
-            return hashlib.new(algorithm, self.held, usedforsecurity=False).hexdigest()
+        if self.buffered is not None:
+            return hashlib.new(algorithm, self.buffered, usedforsecurity=False).hexdigest()
         if self._is_read_back:
             self.note_check()
             return RunningHash(algorithm).finish(self.descriptor, stop)
@@ -309,7 +309,7 @@ class PartFile:
             media_type=media_type,
         )
         self._checked = None
-        self.held = None
+        self.buffered = None
         self.was_resumed = False
         self.is_begun = False
         self._reserve = None
@@ -321,7 +321,7 @@ class PartFile:
             DiskFullError: the file does not fit on the disk.
             FileInUseError, DestinationError: as `open`.
         """
-        expected = replace(self.state, written=())  # what is held is not on the disk yet
+        expected = replace(self.state, written=())  # what is buffered is not on the disk yet
         if not self.is_open:
             self.open()
         if expected.total is not None:
@@ -335,29 +335,29 @@ class PartFile:
             os.ftruncate(self.descriptor, 0)
         self.is_begun = True
 
-    def can_hold(self, size: int | None) -> bool:
+    def fits_in_memory(self, size: int | None) -> bool:
         """Whether a file of `size` bytes can wait in memory for its `commit`.
 
         It costs a crash so many bytes, and spares the disk two files and their names.
         """
         return size is not None and 0 < size <= _MOST_HELD and not self.is_open
 
-    def hold(self, data: bytes | memoryview) -> None:
+    def buffer(self, data: bytes | memoryview) -> None:
         """Take all bytes of the expected version; they go to the disk with `commit`."""
-        self.held = bytes(data)
+        self.buffered = bytes(data)
 
     @property
-    def is_holding(self) -> bool:
+    def is_buffering(self) -> bool:
         """Whether bytes wait in memory."""
-        return self.held is not None
+        return self.buffered is not None
 
-    def write_held(self) -> None:
+    def flush_buffer(self) -> None:
         """Put what waits in memory into the part file after all, and into `state`."""
-        if self.held is not None:
+        if self.buffered is not None:
             self.begin()
-            crc = self.write(0, self.held)
-            self.state = replace(self.state, written=(WrittenRange(0, len(self.held), crc),))
-            self.held = None
+            crc = self.write(0, self.buffered)
+            self.state = replace(self.state, written=(WrittenRange(0, len(self.buffered), crc),))
+            self.buffered = None
             if self._is_read_back:  # it was checked in memory, or is about to be
                 self.note_check()
 
@@ -468,11 +468,11 @@ class PartFile:
 
     def release(self, *, keep: bool) -> None:
         """Let go of the file; what another attempt or the user can use stays if `keep`."""
-        if keep and self.held is not None:
+        if keep and self.buffered is not None:
             with suppress(DestinationError, ShortageError):
-                self.write_held()
+                self.flush_buffer()
                 self.checkpoint(self.state.written)
-        self.held = None
+        self.buffered = None
         if self._descriptor is None:
             return
         try:
@@ -492,7 +492,7 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
-        self.held = None
+        self.buffered = None
         if self._descriptor is None and not self.take_alone() and not self._is_blank():
             return
         with suppress(OSError):
@@ -565,7 +565,7 @@ class PartFile:
             self._descriptor = None
 
     @property
-    def is_guarded(self) -> bool:
+    def is_resumable(self) -> bool:
         """Whether bytes of several requests may meet in it: a validator or pieces guard it."""
         return self.state.validator.if_range is not None or self.pieces is not None
 

@@ -22,7 +22,7 @@ from rheo_core.infrastructure.files import is_private
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage import shortage_of_files
 
-from .plan import Validator
+from .response_head import Validator
 from .segments import WrittenRange
 
 STATE_MARK = b"rheo part state "

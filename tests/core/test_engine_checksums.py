@@ -13,7 +13,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
-from rheo_core.transfer import crew, running_hash, segments, sidecar
+from rheo_core.transfer import connection_group, running_hash, segments, sidecar
 from tests.core.engine import (
     Journal,
     error_of,
@@ -302,8 +302,8 @@ async def test_a_promise_for_bytes_out_of_order_reads_those_once(
     read_again: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # two pieces and no more
     monkeypatch.setattr(segments, "_PROMPT_SECONDS", 3600.0)
 

@@ -19,7 +19,7 @@ from rheo_core.domain import (
     RetryConfig,
 )
 from rheo_core.downloads import RetryHandler
-from rheo_core.transfer import crew
+from rheo_core.transfer import connection_group
 from tests.core.engine import (
     Gate,
     Journal,
@@ -107,7 +107,7 @@ class TestCancel:
     ) -> None:
         synced: list[int] = []
         monkeypatch.setattr(os, "fdatasync", synced.append)
-        monkeypatch.setattr(crew, "_CHECKPOINT_SECONDS", 3600.0)
+        monkeypatch.setattr(connection_group, "_CHECKPOINT_SECONDS", 3600.0)
         gate = Gate(BODY, 2_000_000, ETag='"v1"')
         config = FileConfig(url=server.on("/f", gate))
         async with DownloadManager(download_dir=tmp_path) as manager:

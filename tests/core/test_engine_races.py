@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import CancelResult, DownloadStatus, PendingDownloadsError
-from rheo_core.transfer import crew, segments
+from rheo_core.transfer import connection_group, segments
 from tests.core.engine import (
     Gate,
     Journal,
@@ -120,8 +120,8 @@ async def test_pieces_that_change_hands_do_not_hide_a_stall(
 async def test_an_early_reset_does_not_doom_the_others(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     body = body_of(12_000_000)
 
     async def resets_the_second(exchange: Exchange) -> None:
@@ -152,8 +152,8 @@ async def test_an_early_reset_does_not_doom_the_others(
 async def test_a_server_with_an_etag_a_machine_is_left_with_one_connection(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
 
     async def balanced(exchange: Exchange) -> None:
         etag = f'"machine {exchange.number}"'

@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashConfig
-from rheo_core.transfer.body import TakenBody
+from rheo_core.transfer.body import SocketBody
 from tests.core.engine import (
     Gate,
     error_of,
@@ -384,13 +384,13 @@ async def test_no_room_is_told_before_the_first_byte(
 async def test_reading_that_somebody_resumed_loses_no_byte(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = TakenBody.__init__
+    take = SocketBody.__init__
 
-    def take_and_resume(self: TakenBody, *arguments: Any) -> None:
+    def take_and_resume(self: SocketBody, *arguments: Any) -> None:
         take(self, *arguments)
         self._transport.resume_reading()
 
-    monkeypatch.setattr(TakenBody, "__init__", take_and_resume)
+    monkeypatch.setattr(SocketBody, "__init__", take_and_resume)
     urls = [server.on(f"/{size}", serving(BODY[:size])) for size in (20_000, 300_001, 3_000_000)]
     manager, _ = await fetch(tmp_path, [FileConfig(url=url) for url in urls])
     assert manager.stats.completed == 3

@@ -12,7 +12,7 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostLimits
-from rheo_core.transfer import Hosts, hosts
+from rheo_core.transfer import HostLimiter, host_limits
 from tests.core.engine import Gate, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -23,7 +23,7 @@ Until = Callable[..., Awaitable[None]]
 async def test_a_host_is_full_at_its_limit() -> None:
     told: list[str] = []
     rooms: list[bool] = []
-    some = Hosts(2, lambda: rooms.append(some.is_full("a:1")))
+    some = HostLimiter(2, lambda: rooms.append(some.is_full("a:1")))
     async with some.connection("a:1", told.append), some.connection("b:1", told.append):
         assert not some.is_full("a:1")
         async with some.connection("a:1", told.append):
@@ -34,7 +34,7 @@ async def test_a_host_is_full_at_its_limit() -> None:
 
 async def test_who_comes_when_it_is_full_waits_and_says_why() -> None:
     told: list[str] = []
-    some = Hosts(1)
+    some = HostLimiter(1)
 
     async def work() -> None:
         async with some.connection("a:1", told.append):
@@ -50,7 +50,7 @@ async def test_who_comes_when_it_is_full_waits_and_says_why() -> None:
 
 
 async def test_a_limit_that_is_raised_lets_go_on() -> None:
-    some = Hosts(1)
+    some = HostLimiter(1)
     async with some.connection("a:1", print):
         waiting = asyncio.create_task(some.connection("a:1", lambda _: None).__aenter__())
         await asyncio.sleep(0)
@@ -63,7 +63,7 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    some = Hosts(8)
+    some = HostLimiter(8)
     opened = [some.connection("a:1", print) for _ in range(4)]
     for one in opened:
         await one.__aenter__()
@@ -71,9 +71,9 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
     assert some.allowed("a:1") == 3 and some.is_full("a:1")
     some.refused("a:1")
     assert some.allowed("a:1") == 2
-    now += hosts._LOWERED_SECONDS
+    now += host_limits._LOWERED_SECONDS
     assert some.allowed("a:1") == 3
-    now += 100 * hosts._LOWERED_SECONDS
+    now += 100 * host_limits._LOWERED_SECONDS
     assert some.allowed("a:1") == 8
     for one in opened:
         await one.__aexit__(None, None, None)
@@ -93,7 +93,7 @@ async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.Mon
     monkeypatch.setattr(loop, "time", lambda: now)
     monkeypatch.setattr(loop, "call_later", call_later)
     told: list[int] = []
-    some = Hosts(4, lambda: told.append(some.allowed("a:1")))
+    some = HostLimiter(4, lambda: told.append(some.allowed("a:1")))
     for refused_at in (0.0, 30.0):
         now = refused_at
         async with some.connection("a:1", print):
@@ -102,12 +102,12 @@ async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.Mon
     while timers:
         now, call = timers.pop()
         call()
-    assert told == [2, 3, 4] and now < 30.0 + 4 * hosts._LOWERED_SECONDS
+    assert told == [2, 3, 4] and now < 30.0 + 4 * host_limits._LOWERED_SECONDS
 
 
 async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
     """One link that answers 503 again and again must not slow down all the others."""
-    some = Hosts(8)
+    some = HostLimiter(8)
     opened = [some.connection("a:1", print) for _ in range(3)]
     for one in opened:
         (await one.__aenter__())()
@@ -117,7 +117,7 @@ async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
     await opened.pop().__aexit__(None, None, None)
     async with some.connection("a:1", print):
         some.refused("a:1")
-    assert some.allowed("a:1") == 3  # it has borne a third
+    assert some.allowed("a:1") == 3  # it has peak_accepted a third
     for one in opened:
         await one.__aexit__(None, None, None)
 
@@ -234,29 +234,29 @@ async def test_the_limit_holds_for_all_downloads_of_a_host(
 
 async def test_a_host_may_have_limits_of_its_own() -> None:
     rooms: list[bool] = []
-    some = Hosts(1, lambda: rooms.append(True))
+    some = HostLimiter(1, lambda: rooms.append(True))
     some.set_own({"a": HostLimits(connections=2), "*.b": HostLimits(max_concurrent=1)})
     assert (some.allowed("a:1"), some.allowed("x.b:1"), some.allowed("c:1")) == (2, 1, 1)
     some.set_own({"*.b": HostLimits(connections=8, max_concurrent=2)})
     for number in range(2):
         assert not some.is_busy("x.b:1")
-        some.claim(str(number), "x.b:1")
+        some.reserve(str(number), "x.b:1")
     assert some.is_busy("x.b:1") and not some.is_full("x.b:1")
     assert not some.is_busy("y.b:1")
     assert some.busy() == {"x.b:1"}
     async with some.connection("x.b:1", print, "0"):
         assert some.is_busy("x.b:1")
     rooms.clear()
-    some.drop_claim("0")  # long redeemed, and yet it makes room
+    some.cancel_reservation("0")  # long redeemed, and yet it makes room
     assert rooms and not some.is_busy("x.b:1")
 
 
 async def test_a_download_that_begins_twice_is_one() -> None:
     """Its next attempt may begin before the pool has seen the end of the last one."""
-    some = Hosts(1)
+    some = HostLimiter(1)
     some.set_own({"a": HostLimits(max_concurrent=1)})
-    some.claim("x", "a:1")
-    some.claim("x", "a:1")
+    some.reserve("x", "a:1")
+    some.reserve("x", "a:1")
     assert some.is_full("a:1") and some.is_busy("a:1")
-    some.drop_claim("x")
+    some.cancel_reservation("x")
     assert not some.is_full("a:1") and not some.is_busy("a:1")

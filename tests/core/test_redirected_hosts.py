@@ -15,7 +15,7 @@ from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.downloads import RetryHandler
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
-from rheo_core.transfer import crew, hosts
+from rheo_core.transfer import connection_group, host_limits
 from tests.core.engine import Journal, error_of, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -246,7 +246,7 @@ async def test_a_link_that_does_not_lead_to_the_full_host_is_found(
     world: World, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other links of its host lead to a host that stays full for long."""
-    monkeypatch.setattr(hosts, "_LEAD_SECONDS", 0.05)
+    monkeypatch.setattr(host_limits, "_LEAD_SECONDS", 0.05)
     cdn = Cdn()
     links = [world.link("links.example", f"/{n}", cdn) for n in range(10)]
     elsewhere = world.link("links.example", "/there", serving(BODY), to="other.example")
@@ -282,8 +282,8 @@ async def test_two_hosts_that_lead_to_each_other_do_not_block_each_other(world: 
 async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
     world: World, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each has a claim on the host that leads the other one on."""
-    monkeypatch.setattr(hosts, "_PASSING_SECONDS", 0.2)
+    """Each has a reserve on the host that leads the other one on."""
+    monkeypatch.setattr(host_limits, "_PASSING_SECONDS", 0.2)
     tap = Tap(BODY, 100_000, ETag='"v1"')
     world.front.on("/file", tap)
     world.back.on("/file", tap)
@@ -306,7 +306,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
 async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
     world: World, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosts, "_PASSING_SECONDS", 0.2)
+    monkeypatch.setattr(host_limits, "_PASSING_SECONDS", 0.2)
     tap, long = Tap(BODY, 100_000, ETag='"v1"'), Tap(BODY, 1000)
     link = FileConfig(url=world.link("links.example", "/f", tap))
     world.front.on("/long", long)
@@ -332,8 +332,8 @@ async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
 async def test_segments_count_where_they_are_fetched(
     world: World, monkeypatch: pytest.MonkeyPatch, own: HostLimits | None
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     body = body_of(4_000_000)
     busy = peak = 0
 

@@ -15,7 +15,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.http import (
     AiohttpClient,
     create_secure_connector,
-    private,
+    private_networks,
     resolver,
 )
 from rheo_core.infrastructure.http.resolver import GuardedResolver
@@ -297,7 +297,7 @@ class Town:
 
 @pytest.fixture
 async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
-    monkeypatch.setattr(private, "is_private", lambda host: host == "127.0.0.2")
+    monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
     connector = create_secure_connector(resolver=GuardedResolver(Book()))
     async with (
         MisbehavingServer() as outer,
@@ -367,7 +367,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: tuple[str, ...], through: str, to: str
 ) -> None:
     """It gains nothing from it: neither for itself nor for others."""
-    monkeypatch.setattr(private, "is_private", lambda host: host == "127.0.0.2")
+    monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
     monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
     connector = create_secure_connector(resolver=GuardedResolver(Flipping(*later)))
     async with (
@@ -417,7 +417,7 @@ async def test_a_home_in_the_local_network_may_lead_to_itself(
     ],
 )
 def test_which_addresses_are_private(host: str, is_inside: bool) -> None:
-    assert private.is_private(host) is is_inside
+    assert private_networks.is_private(host) is is_inside
 
 
 async def test_one_look_up_answers_all_who_ask_at_once() -> None:

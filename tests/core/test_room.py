@@ -13,7 +13,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.downloads import disk_space
-from rheo_core.transfer import crew
+from rheo_core.transfer import connection_group
 from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, in_turn
@@ -72,7 +72,7 @@ async def test_a_disk_that_fills_up_meanwhile_costs_no_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Room is looked for at every checkpoint, before the last byte of it is gone."""
-    monkeypatch.setattr(crew, "_CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(connection_group, "_CHECKPOINT_SECONDS", 0.01)
     disk.free = 10_000_000
     config = FileConfig(url=server.on("/f", Hold(BODY, 1_000_000, ETag='"v1"')))
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:

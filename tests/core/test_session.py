@@ -53,13 +53,13 @@ def download(number: int = 0, **values: Any) -> DownloadRecord:
     record = DownloadRecord.of(FileConfig(url=f"https://example.org/file-{number}"))
     record.rank = number
     for name, value in values.items():
-        setattr(record.tries if name in KEPT_OF_TRIES else record, name, value)
+        setattr(record.stats if name in KEPT_OF_TRIES else record, name, value)
     return record
 
 
 def facts(record: DownloadRecord) -> dict[str, Any]:
     kept = {name: getattr(record, name) for name in KEPT}
-    return kept | {name: getattr(record.tries, name) for name in KEPT_OF_TRIES}
+    return kept | {name: getattr(record.stats, name) for name in KEPT_OF_TRIES}
 
 
 @asynccontextmanager
@@ -170,15 +170,15 @@ def records(draw: st.DrawFn) -> DownloadRecord:
     record.priority = draw(st.integers(1, 2**63 - 1))
     record.rank = draw(st.integers() | st.fractions())
     record.final_name, record.reason = draw(texts), draw(texts)
-    record.bytes_downloaded, record.tries.transferred = draw(sizes), draw(sizes)
+    record.bytes_downloaded, record.stats.transferred = draw(sizes), draw(sizes)
     record.total_bytes = draw(st.none() | sizes)
-    record.tries.attempt, record.tries.failures = draw(sizes), draw(sizes)
-    record.tries.max_attempts = draw(sizes)
-    record.added_at, record.tries.elapsed = draw(times), draw(times)
-    record.tries.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
+    record.stats.attempt, record.stats.failures = draw(sizes), draw(sizes)
+    record.stats.max_attempts = draw(sizes)
+    record.added_at, record.stats.elapsed = draw(times), draw(times)
+    record.stats.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
     record.destination = draw(st.none() | st.builds(Path, paths))
-    record.tries.error = draw(st.none() | texts)
-    record.tries.validation = draw(st.none() | validations)
+    record.stats.error = draw(st.none() | texts)
+    record.stats.validation = draw(st.none() | validations)
     return record
 
 

@@ -12,7 +12,7 @@ from rheo_core.domain.exceptions import DestinationError, ShortageError
 from rheo_core.downloads import shortage
 from rheo_core.downloads.shortage import Shortage
 from rheo_core.infrastructure.shortage import shortage_of_sockets
-from rheo_core.transfer.disk_errors import named_errors
+from rheo_core.transfer.errors import named_errors
 from rheo_core.transfer.state import PartState, encode_state, find_state
 
 Until = Callable[..., Awaitable[None]]

@@ -9,7 +9,7 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus, DownloadTimeoutError
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import crew, segments
+from rheo_core.transfer import connection_group, segments
 from rheo_core.transfer.stall import StallWatch
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -30,7 +30,7 @@ class Watched:
     def goes_on(self, seconds: int, bytes_each: int) -> None:
         for _ in range(seconds):
             self.now += 1.0
-            self.record.tries.transferred += bytes_each
+            self.record.stats.transferred += bytes_each
             self.watch.check(self.now, "a")
 
 
@@ -138,8 +138,8 @@ async def test_a_slow_connection_is_overtaken_at_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last megabyte on a line of 10 kB/s would take minutes; another one brings it."""
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     monkeypatch.setattr(segments, "_YOUNG_SECONDS", 0.2)
     is_slow = True
 

@@ -23,11 +23,11 @@ LIMIT = 60.0
 COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
 
 HASTE = """
-from rheo_core.transfer import crew, segments, supply
-crew._CHECKPOINT_SECONDS = crew._WORTH_SECONDS = 0.0
-crew._JOIN_AFTER = 0.01
+from rheo_core.transfer import connection_group, segments, context
+connection_group._CHECKPOINT_SECONDS = connection_group._WORTH_SECONDS = 0.0
+connection_group._JOIN_AFTER = 0.01
 segments.SMALLEST_SEGMENT = 100_000
-supply._BUFFERS = 0
+context._BUFFERS = 0
 """
 """A checkpoint every few milliseconds, the smallest writes, and more connections at once: small
 files do for tests."""
@@ -41,7 +41,7 @@ disk._BRIEF_SECONDS = 0.0
 
 AT_ONCE = """
 from rheo_core.infrastructure import disk
-disk._Pace.at_once_from = property(lambda _: 0.0, lambda *_: None)
+disk._LatencyGate.inline_since = property(lambda _: 0.0, lambda *_: None)
 """
 """Brief work is the event loop's, however slow strace makes it."""
 

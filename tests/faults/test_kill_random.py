@@ -31,8 +31,9 @@ Until = Callable[..., Awaitable[None]]
 # Several connections at once, and checkpoints as often as bytes come: a kill meets each of them.
 _BRISK = """
 import sys
-from rheo_core.transfer import crew
-crew._CHECKPOINT_SECONDS, crew._JOIN_AFTER, crew._WORTH_SECONDS = 0.05, 0.01, 0.0
+from rheo_core.transfer import connection_group
+group = connection_group
+group._CHECKPOINT_SECONDS, group._JOIN_AFTER, group._WORTH_SECONDS = 0.05, 0.01, 0.0
 """
 COMMAND = f"{_BRISK}from rheo_core.cli.main import app; app(prog_name='rheo')"
 APP = f"{_BRISK}from rheo_tui.__main__ import main; sys.exit(main())"

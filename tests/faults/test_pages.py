@@ -558,8 +558,8 @@ LARGE = body_of(4 << 20)
 async def test_a_second_connection_that_gets_a_page_costs_no_byte(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, breaks: bool
 ) -> None:
-    monkeypatch.setattr("rheo_core.transfer.crew._WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("rheo_core.transfer.crew._WORTH_AT_LEAST", 0.0)
+    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_AT_LEAST", 0.0)
     outcome = await scene.fetch(
         Expiring(breaks=breaks), LARGE, connections=2, chunk_size=65536, durable=False
     )

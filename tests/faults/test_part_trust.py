@@ -19,7 +19,7 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, PieceHashes
 from rheo_core.infrastructure import files, identity
 from rheo_core.transfer import committing, source_of
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
 from tests.core.engine import error_of, fetch, names_in, sha256, status_of

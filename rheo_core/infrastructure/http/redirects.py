@@ -9,7 +9,7 @@ from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.references import resolve
 from rheo_core.domain.text import printable
 
-from .private import Home
+from .private_networks import OriginHost
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEPT = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
@@ -37,11 +37,11 @@ def next_url(url: str, reply: ClientResponse) -> str | None:
         raise ProtocolError(f"redirect to an unusable address: {error}") from None
 
 
-def check_hop(home: Home, before: str, url: str, *, allow_downgrade: bool) -> None:
+def check_hop(origin_host: OriginHost, before: str, url: str, *, allow_downgrade: bool) -> None:
     """Refuse what a user may ask for and a server may not.
 
     Args:
-        home: the host of the user's URL.
+        origin_host: the host of the user's URL.
         before: the one that leads to `url`.
 
     Raises:
@@ -54,7 +54,7 @@ def check_hop(home: Home, before: str, url: str, *, allow_downgrade: bool) -> No
             f"refused a redirect from https to http ({printable(target.hostname or '')}); "
             "allow_downgrade permits it"
         )
-    if home.must_not_lead_to(target.hostname or ""):
+    if origin_host.must_not_lead_to(target.hostname or ""):
         raise ProtocolError(
             f"refused a redirect to the private address {printable(target.hostname or '')}"
         )

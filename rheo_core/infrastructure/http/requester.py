@@ -1,4 +1,4 @@
-"""GET requests as the user wants them: what they carry, how they travel, where they may lead."""
+"""GET requests with the user's options: headers, logins, proxies, TLS, and redirects."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,14 +21,14 @@ from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, ListedOptions, 
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 
+from .auth import DigestLogin, Login, NetrcFile, login_of, split_login
 from .base import BaseHttpClient
+from .connectors import Route
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
-from .factories import Route
-from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
-from .private import Home
+from .private_networks import OriginHost
 from .proxies import usual_proxy
 from .redirects import check_hop, next_url
-from .resolver import SENT_BY
+from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
 _MOST_REDIRECTS = 10
@@ -105,12 +105,12 @@ class Exchange:
         self._own = own
         self._is_plain = not requester.has_rules and own is NO_OPTIONS
         self._has_left = False  # the origin of the user's URL, once
-        self._sender: Home | None = None  # once there was a redirect
+        self._sender: OriginHost | None = None  # once there was a redirect
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[ClientResponse] | None = None
 
     @property
-    def home(self) -> str:
+    def origin_host(self) -> str:
         """The host of the user's URL."""
         return urlsplit(self._url).hostname or ""
 
@@ -169,7 +169,7 @@ class Exchange:
     def _follow(self, before: str, target: str) -> str:
         """Where to go on, which is `target` without its login."""
         if self._sender is None:
-            self._sender = Home.now(self.home)
+            self._sender = OriginHost.now(self.origin_host)
         target, login = split_login(target)
         allowed = False
         if before.startswith("https:") and target.startswith("http:"):
@@ -184,27 +184,27 @@ class Exchange:
 
     async def _ask(self, url: str) -> ClientResponse:
         headers: Mapping[str, str] = self._headers
-        travel: dict[str, Any] = {}
+        request_kwargs: dict[str, Any] = {}
         if not self._is_plain or self._login is not None or self._jar is not None:
-            headers, travel = await self._prepared(url)
+            headers, request_kwargs = await self._prepared(url)
         self._asked = url
         sent = self._requester.client.get(
-            url, headers=headers, timeout=self._timeouts, allow_redirects=False, **travel
+            url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
-        if self._sender is not None or travel:
-            reply = await self._carefully(sent, travel)
+        if self._sender is not None or request_kwargs:
+            reply = await self._carefully(sent, request_kwargs)
         else:
             reply = await sent.__aenter__()
         self._sent = sent
         return reply
 
     async def _carefully(
-        self, sent: AbstractAsyncContextManager[ClientResponse], travel: dict[str, Any]
+        self, sent: AbstractAsyncContextManager[ClientResponse], request_kwargs: dict[str, Any]
     ) -> ClientResponse:
         """The reply, where a server chose who is asked, or it does not go the usual way."""
-        socks = travel["route"].socks if "route" in travel else None
-        is_direct = socks is None and "proxy" not in travel
-        sent_by = SENT_BY.set(self._sender if is_direct else None)
+        socks = request_kwargs["route"].socks if "route" in request_kwargs else None
+        is_direct = socks is None and "proxy" not in request_kwargs
+        sent_by = REDIRECT_ORIGIN.set(self._sender if is_direct else None)
         try:
             return await sent.__aenter__()
         except Exception as error:
@@ -214,14 +214,14 @@ class Exchange:
                 explain_socks(error, socks)
             raise
         finally:
-            SENT_BY.reset(sent_by)
+            REDIRECT_ORIGIN.reset(sent_by)
 
     def _options(self, url: str) -> RequestOptions:
         rules, parts = self._requester.rules, urlsplit(url)
         host = parts.hostname or ""
         if self._has_left:
             is_safe = parts.scheme == "https"
-            return rules.elsewhere(host, self._own, self.home, is_safe=is_safe)
+            return rules.elsewhere(host, self._own, self.origin_host, is_safe=is_safe)
         return rules.at_home(host, self._own)
 
     def _check_open(self, url: str) -> None:
@@ -244,14 +244,18 @@ class Exchange:
         for name, _ in options.headers:
             headers.popall(name, None)
         headers.extend(options.headers)
-        travel: dict[str, Any] = {}
-        self._sign(url, options, headers, travel)
+        request_kwargs: dict[str, Any] = {}
+        self._sign(url, options, headers, request_kwargs)
         await self._add_cookies(url, options, headers)
-        self._choose_way(url, options, travel)
-        return headers, travel
+        self._choose_way(url, options, request_kwargs)
+        return headers, request_kwargs
 
     def _sign(
-        self, url: str, options: RequestOptions, headers: CIMultiDict[str], travel: dict[str, Any]
+        self,
+        url: str,
+        options: RequestOptions,
+        headers: CIMultiDict[str],
+        request_kwargs: dict[str, Any],
     ) -> None:
         """Say who asks: a login in the URL goes first, then what the user gives, then netrc."""
         login = self._login
@@ -270,11 +274,13 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-        travel["middlewares"] = (self._requester.digest(url, login),)
+        request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     def _is_for_host(self, url: str) -> bool:
         """Whether what is kept for a host is for `url`; see `RequestRules.elsewhere`."""
-        return not self._has_left or not is_same_host(urlsplit(url).hostname or "", self.home)
+        return not self._has_left or not is_same_host(
+            urlsplit(url).hostname or "", self.origin_host
+        )
 
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
@@ -296,7 +302,9 @@ class Exchange:
             self._jar = new_jar()
         take_cookies(self._jar, reply)
 
-    def _choose_way(self, url: str, options: RequestOptions, travel: dict[str, Any]) -> None:
+    def _choose_way(
+        self, url: str, options: RequestOptions, request_kwargs: dict[str, Any]
+    ) -> None:
         """Proxy, TLS, interface."""
         parts = urlsplit(url)
         usual = self._requester.rules.usual_proxies(self._own)
@@ -306,17 +314,17 @@ class Exchange:
             if proxy.startswith("socks"):
                 socks = proxy
             else:
-                travel["proxy"] = proxy
+                request_kwargs["proxy"] = proxy
         route = Route(socks, options.ip_version, options.interface)
         if any(route):
             if proxy in (None, DIRECT):
                 route.check(parts.hostname or "")
-            travel["route"] = route
-        if parts.scheme == "https" or "proxy" in travel:
+            request_kwargs["route"] = route
+        if parts.scheme == "https" or "proxy" in request_kwargs:
             host = parts.hostname or ""
             insecure = host if host in self._requester.rules.insecure else ""
-            if travel.get("proxy", "").startswith("https:"):
+            if request_kwargs.get("proxy", "").startswith("https:"):
                 check_https_proxy(options, insecure)
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
-                travel["ssl"] = tls
+                request_kwargs["ssl"] = tls

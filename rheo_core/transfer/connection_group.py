@@ -13,14 +13,14 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 
 from .body import receive
-from .hosts import Connection
+from .context import TransferContext
+from .host_limits import Connection
 from .part_file import PartFile
-from .plan import ChangedError, RangeRefusedError
 from .request import Request
+from .response_head import ChangedError, RangeRefusedError
 from .segments import Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
-from .supply import Supply
 
 _CHECKPOINT_SECONDS = 5.0
 """Bytes that a crash may cost: those of so many seconds."""
@@ -42,13 +42,13 @@ _MAX_SCANTY_REPLIES = 16
 the attempt fails, and the next one waits: nobody is asked thousands of times for one file."""
 
 
-class Crew:
+class ConnectionGroup:
     """Works on the segments of one file with as many connections as help."""
 
     def __init__(
-        self, supply: Supply, disk: DiskThreads, part: PartFile, segments: SegmentMap
+        self, context: TransferContext, disk: DiskThreads, part: PartFile, segments: SegmentMap
     ) -> None:
-        self._supply = supply
+        self._context = context
         self._disk = disk
         self._part = part
         self._segments = segments
@@ -61,10 +61,10 @@ class Crew:
         self._began = self._loop.time()
         self._had = segments.received
         self._stall = StallWatch(
-            supply.record,
-            supply.is_held,
-            supply.options.stall_timeout,
-            supply.options.stall_speed,
+            context.record,
+            context.is_held,
+            context.options.stall_timeout,
+            context.options.stall_speed,
             self._began,
         )
 
@@ -78,9 +78,9 @@ class Crew:
             RangeRefusedError: only a fresh start can help.
             DownloadError: the last connection failed.
         """
-        if reply.plan.partial:
+        if reply.head.partial:
             self._ranges_work = True
-        main = self._supply.sources.main
+        main = self._context.sources.main
         self._start(segment, main, self._receive_first(segment, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
@@ -88,10 +88,10 @@ class Crew:
                 await asyncio.wait(
                     self._tasks, timeout=_JOIN_AFTER, return_when=asyncio.FIRST_COMPLETED
                 )
-                self._take_leave()
-                self._recruit()
+                self._reap()
+                self._start_more()
                 if self._tasks:
-                    self._stall.check(self._loop.time(), self._supply.sources.main.name)
+                    self._stall.check(self._loop.time(), self._context.sources.main.name)
                 if self._loop.time() >= next_checkpoint:
                     await self._checkpoint()
                     await self._check_room()
@@ -110,7 +110,7 @@ class Crew:
             await self._checkpoint()
             raise
         finally:
-            self._supply.record.tries.connections = 0
+            self._context.record.stats.connections = 0
 
     def _start(
         self, segment: Segment, source: Source, work: "asyncio._CoroutineLike[None]"
@@ -118,7 +118,7 @@ class Crew:
         segment.begin(self._loop.time())
         source.connections += 1
         self._tasks[self._loop.create_task(work)] = segment, source
-        self._supply.record.tries.connections = len(self._tasks)
+        self._context.record.stats.connections = len(self._tasks)
 
     async def _receive_first(self, segment: Segment, reply: Request) -> None:
         """Its connection stays counted until `run` has ended: another one may follow it."""
@@ -128,22 +128,22 @@ class Crew:
             self._idle = reply.connection
 
     async def _receive(self, segment: Segment, reply: Request) -> None:
-        supply = self._supply
+        context = self._context
         try:
             is_over = await receive(
                 reply.body,
                 self._part,
                 segment,
-                supply.record,
+                context.record,
                 disk=self._disk,
-                throttle=supply.throttle(reply.connection.host),
-                batch_bytes=supply.batch_bytes,
-                check_growth=supply.check_growth,
-                ends_at=reply.plan.end,
+                throttle=context.throttle(reply.connection.host),
+                batch_bytes=context.batch_bytes,
+                check_growth=context.check_growth,
+                ends_at=reply.head.end,
             )
         finally:
             segment.is_busy = False
-        end = reply.plan.end
+        end = reply.head.end
         if is_over and end is not None and segment.written < end:
             raise IncompleteError(segment.written, end)
         if end is None:
@@ -164,31 +164,33 @@ class Crew:
         if self._scanty_replies >= _MAX_SCANTY_REPLIES:
             raise IncompleteError(segment.written, segment.end or 0)
 
-    async def _join(self, segment: Segment, source: Source, counted: Connection | None) -> None:
+    async def _fetch_segment(
+        self, segment: Segment, source: Source, counted: Connection | None
+    ) -> None:
         """Fetch a segment over a connection of its own, or over one that is `counted` already."""
-        supply, state = self._supply, self._part.state
-        request = supply.request(source, segment, state, counted)
+        context, state = self._context, self._part.state
+        request = context.request(source, segment, state, counted)
         asked = self._loop.time()
         try:
             async with await request.open() as reply:
                 self._segments.note_join(self._loop.time() - asked)
-                if not reply.plan.partial:
-                    supply.check_page(reply.plan, state)
+                if not reply.head.partial:
+                    context.check_page(reply.head, state)
                     reply.check_version()
                     raise RangeRefusedError("the server sends the whole file for a range")
                 if self._ranges_work is None:  # the others need not wait for the next look
                     self._ranges_work = True
-                    self._recruit()
+                    self._start_more()
                 await self._receive(segment, reply)
         finally:
             if counted is not None:
                 self._idle = counted
 
-    def _take_leave(self) -> None:
+    def _reap(self) -> None:
         """Look at the connections that have ended."""
         for task in [task for task in self._tasks if task.done()]:
             segment, source = self._tasks.pop(task)
-            self._supply.sources.note(source, segment.began_with, segment.written)
+            self._context.sources.note(source, segment.began_with, segment.written)
             segment.is_busy = False
             source.connections -= 1
             error = None if task.cancelled() else task.exception()
@@ -197,46 +199,46 @@ class Crew:
                 continue
             if not isinstance(error, DownloadError) or isinstance(error, DestinationError):
                 raise error
-            self._take_note(error, source, segment)
+            self._on_failure(error, source, segment)
             self._segments.give_back(segment)
-        self._supply.record.tries.connections = len(self._tasks)
+        self._context.record.stats.connections = len(self._tasks)
 
-    def _take_note(self, error: DownloadError, source: Source, segment: Segment) -> None:
+    def _on_failure(self, error: DownloadError, source: Source, segment: Segment) -> None:
         """A connection failed: learn what its source bears."""
-        is_main = source is self._supply.sources.main
+        is_main = source is self._context.sources.main
         if not is_main and isinstance(error, RangeRefusedError):
-            self._supply.explain(f"mirror {printable(source.name)} left out: {error}")
+            self._context.explain(f"mirror {printable(source.name)} left out: {error}")
             source.most = 0
             return  # no reason for the others to end or to begin again
         if is_main and isinstance(error, ChangedError):
             raise error
         if is_main and isinstance(error, RangeRefusedError):
             self._ranges_work = False
-            self._supply.explain("server refuses ranges: 1 connection")
+            self._context.explain("server refuses ranges: 1 connection")
         source.most = source.connections
         # A source that brought bytes works in principle: its error says whether to try again.
         if self._last_error is None or segment.written > segment.began_with:
             self._last_error = error
 
-    def _recruit(self) -> None:
+    def _start_more(self) -> None:
         """Put more connections to work, where they may help."""
-        if not self._part.is_guarded or not self._part.is_begun:
+        if not self._part.is_resumable or not self._part.is_begun:
             return  # nobody can join
         if not self._tasks and not self._segments.received:
             return  # the first one brought nothing: the next source may begin with its own version
         if self._tasks and not self._is_worth_more():
             return
-        sources = self._supply.sources
-        allowed = self._supply.options.connections
+        sources = self._context.sources
+        allowed = self._context.options.connections
         allowed = allowed if self._ranges_work else min(allowed, 2)
         while len(self._tasks) < allowed and (source := sources.choose(self._idle_host)):
-            segment = self._segments.take(self._loop.time(), compare=self._supply.is_unlimited)
+            segment = self._segments.take(self._loop.time(), compare=self._context.is_unlimited)
             if segment is None:
                 return
             counted = None
             if source.asked == self._idle_host:
                 counted, self._idle = self._idle, None
-            self._start(segment, source, self._join(segment, source, counted))
+            self._start(segment, source, self._fetch_segment(segment, source, counted))
             self._release_overtaken()
 
     @property
@@ -252,7 +254,7 @@ class Crew:
 
     def _is_worth_more(self) -> bool:
         if (
-            self._supply.options.connections <= 1
+            self._context.options.connections <= 1
             or self._ranges_work is False
             or self._segments.total is None
         ):
@@ -263,7 +265,7 @@ class Crew:
             return False
         usual = (self._segments.received - self._had) / elapsed / max(len(self._tasks), 1)
         lasts = self._segments.lasts_longer(self._worth_seconds, now, usual)
-        return lasts or self._segments.laggard(now, compare=self._supply.is_unlimited) is not None
+        return lasts or self._segments.laggard(now, compare=self._context.is_unlimited) is not None
 
     @property
     def _worth_seconds(self) -> float:
@@ -282,8 +284,8 @@ class Crew:
 
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
         """Note what came, where another attempt can go on from it."""
-        is_of_use = self._part.is_guarded and self._part.is_begun
-        if not is_of_use or not self._supply.record.keep_partial:
+        is_of_use = self._part.is_resumable and self._part.is_begun
+        if not is_of_use or not self._context.record.keep_partial:
             return
         work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
         await self._disk.run(work, self._segments.written())
@@ -301,7 +303,7 @@ class Crew:
             with suppress(asyncio.CancelledError):  # another one may come meanwhile
                 await asyncio.wait(self._tasks)
         for task, (segment, source) in self._tasks.items():
-            self._supply.sources.note(source, segment.began_with, segment.written)
+            self._context.sources.note(source, segment.began_with, segment.written)
             source.connections -= 1
             if not task.cancelled():
                 task.exception()  # seen

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rheo_core.infrastructure.files import rename_to_first_free
 
-from .disk_errors import named_errors
+from .errors import named_errors
 from .part_file import PartFile, unverified_name
 from .part_place import take_mark
 from .pieces import check_pieces
@@ -28,7 +28,7 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
         OSError: the part file cannot be read.
     """
     assert part.pieces is not None
-    part.write_held()
+    part.flush_buffer()
     part.note_check()
     state = part.state
     found = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
@@ -52,14 +52,14 @@ def reject(part: PartFile) -> None:
         part.discard()
         return
     try:
-        part.write_held()
+        part.flush_buffer()
     finally:
-        part.held = None  # where it cannot be written, no other attempt may go on from it
+        part.buffered = None  # where it cannot be written, no other attempt may go on from it
     part.state = PartState(part.source, is_rejected=True)  # total 0 would pass for whole
     part.write_state()
 
 
-def keep_rejected(part: PartFile) -> Path | None:
+def keep_unverified(part: PartFile) -> Path | None:
     """Give rejected data the first free of the names `NAME.unverified`, `….1` and so on.
 
     None where there is none of this download.

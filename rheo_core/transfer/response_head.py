@@ -68,7 +68,7 @@ class Validator:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ResponseHead:
     """What a reply brings."""
 
     start: int  # offset of the body's first byte in the file
@@ -100,13 +100,13 @@ class ChangedError(RangeRefusedError):
     """The file on the server is another one than the one that was begun."""
 
 
-def read_plan(
+def parse_response_head(
     status: int,
     reason: str,
     headers: MultiMapping[str],
     content_length: int | None,
     offset: int | None,
-) -> Plan:
+) -> ResponseHead:
     """Judge a reply to a request for everything from `offset` on.
 
     Args:
@@ -131,7 +131,7 @@ def read_plan(
     if status == HTTPStatus.OK:
         _check_is_whole(headers, content_length, offset)
         promised = digest_of(headers, partial=False)
-        return Plan(
+        return ResponseHead(
             start=0,
             end=content_length,
             total=content_length,
@@ -175,7 +175,7 @@ def _read_partial(
     offset: int | None,
     validator: Validator,
     name: str | None,
-) -> Plan:
+) -> ResponseHead:
     if offset is None:
         raise ProtocolError("the server sent a part (206) although the whole was asked for")
     if headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
@@ -195,7 +195,7 @@ def _read_partial(
     if content_length is not None and content_length != end - start + 1:
         raise RangeRefusedError("Content-Range and Content-Length disagree")
     promised = digest_of(headers, partial=True)
-    return Plan(start, end + 1, total, validator, name, True, promised)
+    return ResponseHead(start, end + 1, total, validator, name, True, promised)
 
 
 def _check_is_whole(
@@ -267,7 +267,10 @@ def _retry_after(value: str) -> float | None:
 
 
 def check_version(
-    plan: Plan, total: int | None, validator: Validator | None, promised: HashConfig | None = None
+    head: ResponseHead,
+    total: int | None,
+    validator: Validator | None,
+    promised: HashConfig | None = None,
 ) -> None:
     """See that a 206 belongs to the version begun, whatever the server made of If-Range.
 
@@ -276,17 +279,17 @@ def check_version(
     Raises:
         ChangedError: it does not.
     """
-    same = validator is None or validator.may_be(plan.validator)
-    if None not in (total, plan.total):
-        same = same and plan.total == total
+    same = validator is None or validator.may_be(head.validator)
+    if None not in (total, head.total):
+        same = same and head.total == total
     elif validator is not None:  # no size tells what the coding does to it
-        same = same and plan.validator.coding == validator.coding
+        same = same and head.validator.coding == validator.coding
     if not same:
         raise ChangedError("the file on the server is another one than before")
     if (
         promised is not None
-        and plan.promised is not None
-        and promised.algorithm is plan.promised.algorithm
-        and promised.expected_hash != plan.promised.expected_hash
+        and head.promised is not None
+        and promised.algorithm is head.promised.algorithm
+        and promised.expected_hash != head.promised.expected_hash
     ):
         raise ChangedError("the server promises another checksum than before")

@@ -42,11 +42,11 @@ def is_private(host: str) -> bool:
         except OSError:
             return False
     if isinstance(address, ipaddress.IPv6Address):
-        return _leads_inside(address)
+        return _embeds_private_ipv4(address)
     return not address.is_global
 
 
-def _leads_inside(address: ipaddress.IPv6Address) -> bool:
+def _embeds_private_ipv4(address: ipaddress.IPv6Address) -> bool:
     inner = address.sixtofour
     if any(address in network for network in _ENDING_IN_IPV4):
         inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -72,7 +72,7 @@ def may_be_private(host: str) -> bool:
     return is_private(host) or host in _found
 
 
-class Home(NamedTuple):
+class OriginHost(NamedTuple):
     """The host that the user named, as it was when it answered first.
 
     What a later look-up tells of it gives its owner no further rights: the name could lead to
@@ -84,7 +84,7 @@ class Home(NamedTuple):
     was_private: bool  # at least one of them was
 
     @classmethod
-    def now(cls, host: str) -> "Home":
+    def now(cls, host: str) -> "OriginHost":
         """Return what is known of a host."""
         if time.monotonic() - _public.get(host, -math.inf) < _PUBLIC_SECONDS:
             return cls(host, is_inside=False, was_private=False)

@@ -31,7 +31,7 @@ class _Host:
     learned: int | None = None  # connections it bore when it refused one more; None: never did
     refused_at: float = 0.0  # the loop's clock
     answered: int = 0  # of those in use
-    borne: int = 0  # most of them at a time since it last refused
+    peak_accepted: int = 0  # most of them at a time since it last refused
     waking: asyncio.TimerHandle | None = None  # tells of the room that time brings
 
 
@@ -43,7 +43,7 @@ class _Lead:
     expiry: asyncio.TimerHandle
 
 
-class Hosts:
+class HostLimiter:
     """Counts connections and downloads by host, and learns how many connections each one bears.
 
     Args:
@@ -55,8 +55,8 @@ class Hosts:
         self._limit = limit
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
-        self._claims: dict[str, str] = {}  # downloads without a connection yet -> their host
-        self._claimed = Counter[str]()  # how many of them, by host
+        self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
+        self._reserved = Counter[str]()  # how many of them, by host
         self._running: dict[str, str] = {}  # downloads -> the host they began with
         self._downloads = Counter[str]()  # how many of them, by host
         self._own: Mapping[str, HostLimits] = {}
@@ -90,21 +90,23 @@ class Hosts:
         lead = self._leads.get(host)
         return host if lead is None else lead.host
 
-    def claim(self, download_id: str, host: str) -> None:
+    def reserve(self, download_id: str, host: str) -> None:
         """Reserve a connection to a host for a download that begins.
 
-        The claim is good until the download has a connection there, or an answer from elsewhere.
+        The reservation lasts until the download has a connection there, or an answer from
+        elsewhere.
         """
-        self.drop_claim(download_id)  # of an attempt that has ended in this turn of the loop
-        self._claims[download_id] = self._running[download_id] = host
-        self._claimed[host] += 1
+        # An attempt may have ended in this turn of the loop.
+        self.cancel_reservation(download_id)
+        self._reservations[download_id] = self._running[download_id] = host
+        self._reserved[host] += 1
         self._downloads[host] += 1
 
-    def drop_claim(self, download_id: str) -> None:
+    def cancel_reservation(self, download_id: str) -> None:
         """Forget a download that has ended."""
         ended = _take_out(self._running, self._downloads, download_id)
-        claimed = _take_out(self._claims, self._claimed, download_id)
-        if claimed is not None or (ended is not None and self._own):
+        reserved = _take_out(self._reservations, self._reserved, download_id)
+        if reserved is not None or (ended is not None and self._own):
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
@@ -114,7 +116,7 @@ class Hosts:
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
-        return self._in_use(host) + self._claimed[host] >= self.allowed(host)
+        return self._in_use(host) + self._reserved[host] >= self.allowed(host)
 
     def busy(self) -> frozenset[str]:
         """Every host that is busy."""
@@ -132,13 +134,13 @@ class Hosts:
     def refused(self, host: str) -> None:
         """Take note that it refused a connection, which is still counted.
 
-        Where it has borne as many before, their number cannot be the reason.
+        Where it has peak_accepted as many before, their number cannot be the reason.
         """
         loop = asyncio.get_running_loop()
         known = self._hosts.setdefault(host, _Host())
-        if known.answered < known.borne:
+        if known.answered < known.peak_accepted:
             return
-        known.borne = known.answered
+        known.peak_accepted = known.answered
         known.learned = max(min(known.in_use, self.allowed(host)) - 1, 1)
         known.refused_at = loop.time()
         if known.waking is not None:
@@ -163,7 +165,7 @@ class Hosts:
             rest.cancel()
             self._note_room()
 
-    def bears_others(self, host: str) -> bool:
+    def has_other_connections(self, host: str) -> bool:
         """Whether it has connections besides the one that asks."""
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
@@ -174,13 +176,18 @@ class Hosts:
         explain: Callable[[str], None],
         download_id: str = "",
         *,
-        keeps_claim: bool = False,
+        keeps_reservation: bool = False,
     ) -> "Connection":
         """Return a place for a connection; see `Connection`."""
-        return Connection(self, host, explain, download_id, keeps_claim=keeps_claim)
+        return Connection(self, host, explain, download_id, keeps_reservation=keeps_reservation)
 
     async def count(
-        self, host: str, explain: Callable[[str], None], download_id: str, *, keeps_claim: bool
+        self,
+        host: str,
+        explain: Callable[[str], None],
+        download_id: str,
+        *,
+        keeps_reservation: bool,
     ) -> _Host:
         """Count a connection, once there is room for it."""
         if not self._has_place(host, download_id):
@@ -189,16 +196,16 @@ class Hosts:
                 self._room.clear()
                 await self._room.wait()
             explain("")
-        return self._take_place(host, "" if keeps_claim else download_id)
+        return self._take_place(host, "" if keeps_reservation else download_id)
 
     def move(
-        self, known: _Host, before: str, host: str, download_id: str, *, keeps_claim: bool
+        self, known: _Host, before: str, host: str, download_id: str, *, keeps_reservation: bool
     ) -> _Host | None:
         """Count a connection to `before` at `host` from now on; None if there is no room.
 
         Nobody waits for room here: all who wait would hold slots.
         """
-        takes_download = not keeps_claim and self._running.get(download_id) == before
+        takes_download = not keeps_reservation and self._running.get(download_id) == before
         if host in self._rests or not self._has_place(host, download_id):
             return None
         if takes_download and self._has_enough_downloads(host):
@@ -207,8 +214,8 @@ class Hosts:
             _take_out(self._running, self._downloads, download_id)
             self._running[download_id] = host
             self._downloads[host] += 1
-        there = self._take_place(host, "" if keeps_claim else download_id)
-        self.discount(before, known)
+        there = self._take_place(host, "" if keeps_reservation else download_id)
+        self.release(before, known)
         return there
 
     def note_lead(self, link_host: str, host: str) -> None:
@@ -221,16 +228,16 @@ class Hosts:
         expiry = loop.call_later(_LEAD_SECONDS, self._forget_lead, link_host)
         self._leads[link_host] = _Lead(host, expiry)
 
-    def has_claim_elsewhere(self, download_id: str, host: str) -> bool:
-        """Return whether a download has a claim on another host than this one."""
-        return self._claims.get(download_id, host) != host
+    def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
+        """Return whether a download has a reservation on another host than this one."""
+        return self._reservations.get(download_id, host) != host
 
-    def end_claim(self, download_id: str) -> None:
-        """Give up the claim of a download that has been answered from elsewhere."""
-        if _take_out(self._claims, self._claimed, download_id) is not None:
+    def end_reservation(self, download_id: str) -> None:
+        """Give up the reservation of a download that has been answered from elsewhere."""
+        if _take_out(self._reservations, self._reserved, download_id) is not None:
             self._note_room()
 
-    def discount(self, host: str, known: _Host) -> None:
+    def release(self, host: str, known: _Host) -> None:
         """Take note that a connection has ended."""
         known.in_use -= 1
         self._total -= 1
@@ -239,14 +246,14 @@ class Hosts:
         self._note_room()
 
     def _has_place(self, host: str, download_id: str) -> bool:
-        """Return whether a download may connect now; claims keep places for their downloads."""
-        has_claim = self._claims.get(download_id) == host
-        kept = 0 if has_claim else self._claimed[host]
+        """Return whether a download may connect now; reservations keep places."""
+        has_reservation = self._reservations.get(download_id) == host
+        kept = 0 if has_reservation else self._reserved[host]
         return self._in_use(host) + kept < self.allowed(host)
 
     def _take_place(self, host: str, download_id: str) -> _Host:
-        if self._claims.get(download_id) == host:
-            _take_out(self._claims, self._claimed, download_id)
+        if self._reservations.get(download_id) == host:
+            _take_out(self._reservations, self._reserved, download_id)
         known = self._hosts.get(host)
         if known is None:
             known = self._hosts[host] = _Host()
@@ -315,42 +322,45 @@ class Connection:
         hosts: counts it.
         host: the host of its link, which is asked first.
         explain: told why it waits for room, and "" once it does not any more.
-        download_id: a claim of this download is redeemed.
-        keeps_claim: it is only used: the connection is for another file, before that of the
+        download_id: a reservation of this download is redeemed.
+        keeps_reservation: it is only used: the connection is for another file, before that of the
             download.
     """
 
     def __init__(
         self,
-        hosts: Hosts,
+        hosts: HostLimiter,
         host: str,
         explain: Callable[[str], None],
         download_id: str,
         *,
-        keeps_claim: bool,
+        keeps_reservation: bool,
     ) -> None:
         self._hosts = hosts
         self._link_host = self.host = host
         self._explain = explain
         self._download_id = download_id
-        self._keeps_claim = keeps_claim
+        self._keeps_reservation = keeps_reservation
         self._known: _Host | None = None
         self._was_answered = False
 
     async def begin(self) -> None:
         """Wait for room, and take it.
 
-        A download with a claim on another host waits a short time only: others may wait for the
-        place that its claim keeps, and this host may wait for one of them.
+        A download with a reservation on another host waits a short time only: others may wait
+        for the place that its reservation keeps, and this host may wait for one of them.
 
         Raises:
             HostFullError: there was no room in that time.
         """
-        is_passing = self._hosts.has_claim_elsewhere(self._download_id, self.host)
+        is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
         try:
             async with asyncio.timeout(_PASSING_SECONDS if is_passing else None):
                 self._known = await self._hosts.count(
-                    self.host, self._explain, self._download_id, keeps_claim=self._keeps_claim
+                    self.host,
+                    self._explain,
+                    self._download_id,
+                    keeps_reservation=self._keeps_reservation,
                 )
         except TimeoutError:
             raise HostFullError(self.host) from None
@@ -358,22 +368,28 @@ class Connection:
     async def move(self, host: str) -> None:
         """Count it at the host that a redirect leads to.
 
-        It waits for room only at a host that leads on, to the one that the download has a claim
-        on: that does not take long.
+        It waits for room only at a host that leads on to the one with its reservation: that does
+        not take long.
 
         Raises:
             HostFullError: that host has no room.
         """
         if host == self.host:
             return
-        if not self._keeps_claim and self._hosts.has_claim_elsewhere(self._download_id, host):
+        if not self._keeps_reservation and self._hosts.has_reservation_elsewhere(
+            self._download_id, host
+        ):
             self.end()
             self.host = host
             await self.begin()
             return
         assert self._known is not None
         there = self._hosts.move(
-            self._known, self.host, host, self._download_id, keeps_claim=self._keeps_claim
+            self._known,
+            self.host,
+            host,
+            self._download_id,
+            keeps_reservation=self._keeps_reservation,
         )
         if there is None:
             if host != self._link_host:
@@ -386,12 +402,12 @@ class Connection:
     def answered(self) -> None:
         """Take note that its host has answered: it can serve this many connections."""
         assert self._known is not None
-        if not self._keeps_claim:
-            self._hosts.end_claim(self._download_id)
+        if not self._keeps_reservation:
+            self._hosts.end_reservation(self._download_id)
         if not self._was_answered:
             self._was_answered = True
             self._known.answered += 1
-            self._known.borne = max(self._known.borne, self._known.answered)
+            self._known.peak_accepted = max(self._known.peak_accepted, self._known.answered)
 
     def is_refusal(self, host: str, error: BaseException | None) -> bool:
         """Return whether an error means that a host refused the request.
@@ -402,7 +418,7 @@ class Connection:
             is_refusal = wants_fewer = error.status in _REFUSALS
         else:
             is_refusal = isinstance(error, ConnectionFailedError)
-            wants_fewer = is_refusal and self._hosts.bears_others(host)
+            wants_fewer = is_refusal and self._hosts.has_other_connections(host)
         if wants_fewer:
             self._hosts.refused(host)
         return is_refusal
@@ -413,7 +429,7 @@ class Connection:
             return
         self._known.answered -= self._was_answered
         self._was_answered = False
-        self._hosts.discount(self.host, self._known)
+        self._hosts.release(self.host, self._known)
         self._known = None
 
     async def __aenter__(self) -> Callable[[], None]:

@@ -5,18 +5,78 @@ cancelled. Each failed attempt that will be tried again is a retrying event; whe
 bad pieces, a repairing event, progress and another validating follow.
 """
 
+import time
+import traceback
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.hash_validation import HashAlgorithm, ValidationResult
 from rheo_core.domain.speed import SpeedMetrics
+from rheo_core.domain.text import printable, redact
 
-from .base import BaseEvent
-from .error_info import ErrorInfo
+__all__ = [
+    "BaseEvent",
+    "CancelledFrom",
+    "DownloadCancelledEvent",
+    "DownloadCompletedEvent",
+    "DownloadEvent",
+    "DownloadEventType",
+    "DownloadFailedEvent",
+    "DownloadPausedEvent",
+    "DownloadPriorityChangedEvent",
+    "DownloadProgressEvent",
+    "DownloadQueuedEvent",
+    "DownloadRemovedEvent",
+    "DownloadRepairingEvent",
+    "DownloadResumedEvent",
+    "DownloadRetryingEvent",
+    "DownloadSkippedEvent",
+    "DownloadStartedEvent",
+    "DownloadValidatingEvent",
+    "ErrorInfo",
+    "EventHandler",
+    "EventType",
+    "Handler",
+    "ValidationResult",
+]
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+class BaseEvent(BaseModel):
+    """Something that happened; immutable."""
+
+    model_config = ConfigDict(frozen=True)
+
+    occurred_at: datetime = Field(default_factory=_now, description="When it happened (UTC)")
+
+
+class ErrorInfo(BaseModel):
+    """What went wrong, fit to be shown, stored and sent."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exc_type: str = Field(description="Class of the exception, with its module")
+    message: str = Field(description="What it says, on one line")
+    traceback: str | None = Field(default=None, description="Full traceback, where asked for")
+
+    @classmethod
+    def from_exception(cls, exc: BaseException, include_traceback: bool = False) -> Self:
+        """Describe `exc`; the message is never empty."""
+        kind = type(exc)
+        trace = redact("".join(traceback.format_exception(exc))) if include_traceback else None
+        return cls(
+            exc_type=f"{kind.__module__}.{kind.__qualname__}",
+            message=printable(redact(str(exc))) or kind.__name__,
+            traceback=trace,
+        )
 
 
 class DownloadEventType(StrEnum):

@@ -20,10 +20,10 @@ from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
 
-from .hosts import Connection, Hosts
-from .limits import Limits, Throttle
-from .plan import Plan, Validator
+from .host_limits import Connection, HostLimiter
+from .rate_limits import RateLimits, Throttle
 from .request import Request
+from .response_head import ResponseHead, Validator
 from .segments import Segment
 from .sources import Source, Sources
 from .state import Key, PartState
@@ -73,7 +73,7 @@ class TransferOptions:
         )
 
 
-class Supply:
+class TransferContext:
     """Sources of one download, requests to them, and their limits.
 
     Args:
@@ -83,24 +83,24 @@ class Supply:
         options: how it is fetched.
         record: of the download.
         explain: told why it goes as it goes.
-        is_vouched: the file is checked in the end, whatever sources say of it.
+        verified_at_end: the file is checked in the end, whatever sources say of it.
     """
 
     def __init__(
         self,
         requester: Requester,
-        hosts: Hosts,
-        limits: Limits,
+        hosts: HostLimiter,
+        limits: RateLimits,
         options: TransferOptions,
         record: DownloadRecord,
         explain: Callable[[str], None],
         *,
-        is_vouched: bool,
+        verified_at_end: bool,
     ) -> None:
         self.options = options
         self.record = record
         self.explain = explain
-        self.is_vouched = is_vouched
+        self.verified_at_end = verified_at_end
         self.sources = Sources(record.config.sources, hosts, options.connections)
         self._requester = requester
         self._hosts = hosts
@@ -137,7 +137,7 @@ class Supply:
         Validators mean nothing across URLs (RFC 9110 8.8.1). Unless the file is checked in the
         end, two sources are taken to have one file only where they agree.
         """
-        if not self.is_vouched:
+        if not self.verified_at_end:
             # Unlike a date, a weak ETag is rarely the same at two hosts of one file.
             is_alone = len(self.sources) == 1
             return state.validator if is_alone else replace(state.validator, weak_etag=None)
@@ -146,7 +146,7 @@ class Supply:
             version = state.validator  # that it began with, most likely from here
         return version if version is not None and version.if_range is not None else None
 
-    def check_page(self, plan: Plan, state: PartState) -> None:
+    def check_page(self, head: ResponseHead, state: PartState) -> None:
         """Refuse a web page that is sent instead of the file.
 
         A sign-in page must neither replace a partial file nor pass for the file. If it replaces
@@ -156,25 +156,25 @@ class Supply:
             WebPageError: the reply is such a page.
         """
         record, config = self.record, self.record.config
-        if config.accept_html or plan.type is None:
+        if config.accept_html or head.type is None:
             return
-        recorded = state.media_type or record.tries.media_type or media_type(config.type)
-        if plan.partial and (recorded is None or not is_page(plan.type)):
+        recorded = state.media_type or record.stats.media_type or media_type(config.type)
+        if head.partial and (recorded is None or not is_page(head.type)):
             return  # old mirrors call every file text/plain
         is_kept = self._is_kept(state)
-        is_named = plan.name is not None and not is_page_name(plan.name)
-        if (is_named or plan.is_attachment) and (plan.partial or not is_kept):
+        is_named = head.name is not None and not is_page_name(head.name)
+        if (is_named or head.is_attachment) and (head.partial or not is_kept):
             return
-        if self.is_vouched and not is_kept:
+        if self.verified_at_end and not is_kept:
             return
-        if is_page_instead(plan.type, recorded, config.names, bytes_are_there=is_kept):
-            raise self._page_error(plan, is_kept=is_kept)
+        if is_page_instead(head.type, recorded, config.names, bytes_are_there=is_kept):
+            raise self._page_error(head, is_kept=is_kept)
 
-    def is_in_danger(self, plan: Plan, state: PartState) -> bool:
+    def is_in_danger(self, head: ResponseHead, state: PartState) -> bool:
         """Tell whether a partial file that can be continued would be replaced by this reply."""
-        return not (plan.partial or self.record.config.accept_html) and self._is_kept(state)
+        return not (head.partial or self.record.config.accept_html) and self._is_kept(state)
 
-    def check_beginning(self, plan: Plan, first: bytes, there: bytes) -> None:
+    def check_beginning(self, head: ResponseHead, first: bytes, there: bytes) -> None:
         """Refuse a reply that would replace a partial file, and whose first bytes are a page's.
 
         Error pages often have no media type, or that of the file. A reply without type and bytes
@@ -184,22 +184,22 @@ class Supply:
             WebPageError: the reply begins like a page, and what is there does not.
         """
         is_page_only_now = begins_page(first) and not begins_page(there)
-        if is_page_only_now or (not first and plan.type is None):
-            raise self._page_error(plan, is_kept=True, is_page_inside=is_page_only_now)
+        if is_page_only_now or (not first and head.type is None):
+            raise self._page_error(head, is_kept=True, is_page_inside=is_page_only_now)
 
     def _is_kept(self, state: PartState) -> bool:
-        is_guarded = state.validator.if_range is not None or self.record.config.pieces is not None
-        return (is_guarded or state.is_whole) and self.record.bytes_downloaded > 0
+        is_resumable = state.validator.if_range is not None or self.record.config.pieces is not None
+        return (is_resumable or state.is_whole) and self.record.bytes_downloaded > 0
 
     def _page_error(
-        self, plan: Plan, *, is_kept: bool, is_page_inside: bool = False
+        self, head: ResponseHead, *, is_kept: bool, is_page_inside: bool = False
     ) -> WebPageError:
-        if is_page_inside or is_page(plan.type):
+        if is_page_inside or is_page(head.type):
             what = "a web page"
         else:
-            what = "text" if is_message(plan.type) else "another kind of data"
-        size = None if plan.partial else plan.total
-        return WebPageError(plan.type or "", self.record.name, size, is_kept=is_kept, what=what)
+            what = "text" if is_message(head.type) else "another kind of data"
+        size = None if head.partial else head.total
+        return WebPageError(head.type or "", self.record.name, size, is_kept=is_kept, what=what)
 
     def check_size(self, size: int) -> None:
         """Compare the size of the file with what was requested.

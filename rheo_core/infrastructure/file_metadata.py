@@ -13,13 +13,13 @@ _ORIGIN = "user.xdg.origin.url"
 
 
 @dataclass(frozen=True, slots=True)
-class FileMarks:
+class FileMetadata:
     """Both are a convenience: where the file system knows no such thing the file goes without."""
 
     modified: int | None = None  # seconds since the epoch
     origin: str | None = None  # its URL; secrets are left out
 
-    def put(self, descriptor: int) -> None:
+    def apply(self, descriptor: int) -> None:
         """Mark an open file. Blocks."""
         if self.origin is not None:
             _put_origin(descriptor, self.origin)

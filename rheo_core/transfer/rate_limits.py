@@ -79,7 +79,7 @@ class TokenBucket:
         self._refilled_at = now
 
 
-class Limits:
+class RateLimits:
     """Every limit on bytes; all may be changed at any time, and hold at once.
 
     Args:
@@ -176,7 +176,7 @@ class Limits:
 class Throttle:
     """Where several limits hold, each byte counts for all of them."""
 
-    def __init__(self, limits: Limits, buckets: tuple[TokenBucket, ...]) -> None:
+    def __init__(self, limits: RateLimits, buckets: tuple[TokenBucket, ...]) -> None:
         self._limits = limits
         self._buckets = buckets
         self._waiting = 0
