@@ -16,18 +16,16 @@ from rheo_core.domain.exceptions import (
     TooManyRedirectsError,
 )
 from rheo_core.domain.file_config import origin_of
-from rheo_core.domain.hosts import is_same_host
-from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, ListedOptions, RequestOptions
+from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 
-from .auth import DigestLogin, Login, NetrcFile, login_of, split_login
+from .auth import DigestLogin, Login, NetrcFile, login_of
 from .base import BaseHttpClient
 from .connectors import Route
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
-from .private_networks import OriginHost
 from .proxies import usual_proxy
-from .redirects import check_hop, next_url
+from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
@@ -98,21 +96,19 @@ class Exchange:
         own: RequestOptions,
     ) -> None:
         self._requester = requester
-        self._url, self._login = split_login(url)
-        self._asked = self._url  # the last one
+        self._policy = RedirectPolicy(url, own)
+        self._asked = self._policy.url  # the last one
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
         self._is_plain = not requester.has_rules and own is NO_OPTIONS
-        self._has_left = False  # the origin of the user's URL, once
-        self._sender: OriginHost | None = None  # once there was a redirect
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[ClientResponse] | None = None
 
     @property
     def origin_host(self) -> str:
         """The host of the user's URL."""
-        return urlsplit(self._url).hostname or ""
+        return self._policy.origin_host
 
     @property
     def host(self) -> str:
@@ -131,7 +127,7 @@ class Exchange:
             RequestOptionsError: what the user wants cannot be done.
             aiohttp.ClientError: whatever else goes wrong.
         """
-        url = self._url
+        url, policy = self._policy.url, self._policy
         try:
             for _ in range(_MOST_REDIRECTS + 1):
                 reply = await self._ask(url)
@@ -141,7 +137,9 @@ class Exchange:
                 if target is None:
                     return reply
                 await self.close(None)
-                url = self._follow(url, target)
+                url = policy.follow(url, target, self._requester.rules)
+                if policy.forgets_cookies(url):
+                    self._jar = None
                 if admit is not None:
                     await admit(url)
         except BaseException as error:
@@ -166,32 +164,16 @@ class Exchange:
         if sent is not None:
             await sent.__aexit__(type(error) if error else None, error, None)
 
-    def _follow(self, before: str, target: str) -> str:
-        """Where to go on, which is `target` without its login."""
-        if self._sender is None:
-            self._sender = OriginHost.now(self.origin_host)
-        target, login = split_login(target)
-        allowed = False
-        if before.startswith("https:") and target.startswith("http:"):
-            allowed = bool(self._options(before).allow_downgrade)
-        check_hop(self._sender, before, target, allow_downgrade=allowed)
-        if origin_of(target) != origin_of(self._url):
-            self._has_left, self._login = True, None
-            if isinstance(self._own, ListedOptions):
-                self._jar = None  # of a file that the list may read for its own origin alone
-        self._login = login or self._login
-        return target
-
     async def _ask(self, url: str) -> ClientResponse:
         headers: Mapping[str, str] = self._headers
         request_kwargs: dict[str, Any] = {}
-        if not self._is_plain or self._login is not None or self._jar is not None:
+        if not self._is_plain or self._policy.login is not None or self._jar is not None:
             headers, request_kwargs = await self._prepared(url)
         self._asked = url
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
-        if self._sender is not None or request_kwargs:
+        if self._policy.origin is not None or request_kwargs:
             reply = await self._carefully(sent, request_kwargs)
         else:
             reply = await sent.__aenter__()
@@ -204,7 +186,7 @@ class Exchange:
         """The reply, where a server chose who is asked, or it does not go the usual way."""
         socks = request_kwargs["route"].socks if "route" in request_kwargs else None
         is_direct = socks is None and "proxy" not in request_kwargs
-        sent_by = REDIRECT_ORIGIN.set(self._sender if is_direct else None)
+        sent_by = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
         try:
             return await sent.__aenter__()
         except Exception as error:
@@ -216,28 +198,16 @@ class Exchange:
         finally:
             REDIRECT_ORIGIN.reset(sent_by)
 
-    def _options(self, url: str) -> RequestOptions:
-        rules, parts = self._requester.rules, urlsplit(url)
-        host = parts.hostname or ""
-        if self._has_left:
-            is_safe = parts.scheme == "https"
-            return rules.elsewhere(host, self._own, self.origin_host, is_safe=is_safe)
-        return rules.at_home(host, self._own)
-
-    def _check_open(self, url: str) -> None:
-        own = self._own.without_secrets() if self._has_left else self._own
-        if refusal := self._requester.rules.refusal(urlsplit(url).hostname or "", own):
-            raise RequestOptionsError(refusal)
-
     async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
         """The headers for `url`, and the arguments that tell how to get there.
 
         Raises:
             RequestOptionsError: a setting that would apply cannot be understood or done.
         """
-        if self._requester.rules.unclear:
-            self._check_open(url)
-        options = self._options(url)
+        rules = self._requester.rules
+        if rules.unclear:
+            self._policy.check_open(url, rules)
+        options = self._policy.options_for(url, rules)
         headers = CIMultiDict(self._headers)
         given = [("User-Agent", options.user_agent), ("Referer", options.referer)]
         headers.update({name: value for name, value in given if value is not None})
@@ -258,15 +228,14 @@ class Exchange:
         request_kwargs: dict[str, Any],
     ) -> None:
         """Say who asks: a login in the URL goes first, then what the user gives, then netrc."""
-        login = self._login
+        login = self._policy.login
         if login is None and options.user is not None:
             login = login_of(options.user.get_secret_value())
         if login is None and options.bearer is not None:
             headers["Authorization"] = f"Bearer {options.bearer.get_secret_value()}"
             return
         known = "Authorization" in headers if login is None else login.password is not None
-        is_safe = not self._has_left or urlsplit(url).scheme == "https"
-        if options.netrc and not known and is_safe and self._is_for_host(url):
+        if options.netrc and not known and self._policy.may_use_netrc(url):
             host = urlsplit(url).hostname or ""
             login = self._requester.netrc.find(host, login and login.name) or login
         if login is None:
@@ -276,25 +245,16 @@ class Exchange:
             headers["Authorization"] = login.basic
         request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
-    def _is_for_host(self, url: str) -> bool:
-        """Whether what is kept for a host is for `url`; see `RequestRules.elsewhere`."""
-        return not self._has_left or not is_same_host(
-            urlsplit(url).hostname or "", self.origin_host
-        )
-
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
     ) -> None:
         if options.cookies is not None:
             self._jar = await self._requester.cookies.jar(options.cookies)
-        if self._jar is None or not (self._is_for_host(url) or self._is_home(url)):
+        if self._jar is None or not self._policy.may_use_cookies(url):
             return
         found = [headers.get("Cookie", ""), cookie_header(self._jar, url)]
         if any(found):
             headers["Cookie"] = "; ".join(filter(None, found))
-
-    def _is_home(self, url: str) -> bool:
-        return origin_of(url) == origin_of(self._url)
 
     def _take_cookies(self, reply: ClientResponse) -> None:
         """What a redirect sets goes along from there; with a file, to all that have the file."""
