@@ -436,8 +436,8 @@ class PartFile:
     def _write_state(self, state: PartState, *, durable: bool) -> None:
         if self._descriptor is not None:
             check_at(self._descriptor, self.path)
-        there = self._place.find_state(self._key)
-        if there is not None and not there.proves(self.source):
+        state_file = self._place.find_state(self._key)
+        if state_file is not None and not state_file.proves(self.source):
             raise ReplacedError(self.state_path)
         data = encode_state(state, self.path.name, self._key())
         write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
@@ -457,7 +457,7 @@ class PartFile:
 
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
         """Give up the last bytes that came, and their blocks with them."""
-        *others, last = sorted(written, key=lambda there: there.start)
+        *others, last = sorted(written, key=lambda each: each.start)
         rest = replace(last, end=max(last.end - _ROOM_FOR_STATE, last.start))
         with named_errors(self.path):
             os.ftruncate(self.descriptor, rest.end)
@@ -504,9 +504,9 @@ class PartFile:
     def remove_state(self) -> None:
         """Remove the state file, if this program wrote it."""
         with suppress(OSError):
-            there = self._place.find_state(self._key)
-            if there is not None and there.proves(self.source):
-                unlink_same(self.state_path, there.identity)
+            state_file = self._place.find_state(self._key)
+            if state_file is not None and state_file.proves(self.source):
+                unlink_same(self.state_path, state_file.identity)
 
     def take_alone(self) -> bool:
         """Tell whether what is there is of this download alone.

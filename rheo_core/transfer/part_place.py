@@ -101,19 +101,19 @@ def may_be_ours(place: Place, found: StateFile | None, source: str) -> bool:
     if found is not None and not (found.proves(source) or _may_be_damaged(found, source)):
         return False
     try:
-        there = place.part.lstat()
+        status = place.part.lstat()
     except FileNotFoundError:
         return found is None or found.proves(source) or found.is_blank or found.is_marked
-    if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         return False
-    if is_empty_of_another_user(there):
+    if is_empty_of_another_user(status):
         return False
-    return found is not None or not there.st_size
+    return found is not None or not status.st_size
 
 
-def is_empty_of_another_user(there: os.stat_result) -> bool:
+def is_empty_of_another_user(status: os.stat_result) -> bool:
     """Tell whether another user may have left an empty file to own what is written into it."""
-    return not there.st_size and there.st_uid != os.geteuid()
+    return not status.st_size and status.st_uid != os.geteuid()
 
 
 def _may_be_damaged(found: StateFile, source: str) -> bool:

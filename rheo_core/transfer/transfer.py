@@ -207,7 +207,7 @@ class Transfer:
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        size = sum(there.end - there.start for there in written)
+        size = sum(each.end - each.start for each in written)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._record.stats.received = size
         part.state = replace(part.state, total=size, written=written)
@@ -251,8 +251,8 @@ class Transfer:
         try:
             context.check_page(head, part.state)
             if context.is_in_danger(head, part.state):
-                there = await self._disk.run(part.beginning)
-                context.check_beginning(head, await reply.body.peek(), there)
+                on_disk = await self._disk.run(part.beginning)
+                context.check_beginning(head, await reply.body.peek(), on_disk)
         except WebPageError:
             self._check_replaced(part.state)  # its message explains more if the link is new
             raise
