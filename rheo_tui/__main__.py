@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rheo_core.domain.file_exists import FileExistsStrategy
     from rheo_core.inputs.asked import Item
 
-    from .service import DownloadService
+    from .services.protocol import DownloadService
 
 _BAD_INPUT = 1
 _USAGE = 2
@@ -199,21 +199,21 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterabl
     from rheo_core.config.store import load_settings, session_path
 
     from .app import RheoApp
-    from .local_service import LocalService
-    from .threaded_service import ThreadedService
+    from .services.local import LocalService
+    from .services.threaded import ThreadedService
 
     settings, load = loaded.settings, partial(load_settings, download_dir=options.download_dir)
 
-    def other_list(path: Path, *, read_only: bool) -> "DownloadService":
+    def make_service(path: Path, *, read_only: bool) -> "DownloadService":
         if read_only:
-            from .viewer_service import SessionViewer
+            from .services.read_only import ReadOnlyService
 
-            return SessionViewer(settings, path)
+            return ReadOnlyService(settings, path)
         return ThreadedService(LocalService(settings, session_path=path, load=load, careful=True))
 
     path = options.session or session_path()
     service = ThreadedService(LocalService(settings, session_path=path, load=load))
-    app = RheoApp(service, wanted, loaded.problems, other_list)
+    app = RheoApp(service, wanted, loaded.problems, make_service)
     _begin()
     app.run()
     return app.return_code or 0
@@ -229,8 +229,8 @@ def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[
 
     from .app import RheoApp
     from .demo import DemoServer
-    from .local_service import LocalService
-    from .threaded_service import ThreadedService
+    from .services.local import LocalService
+    from .services.threaded import ThreadedService
 
     async def run(folder: str) -> int:
         # One connection each: the server is slow on purpose, and there is something to watch.

@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.keys import format_key
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
-from rheo_tui.service import READ_ONLY
+from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
 
 Reason = Callable[["Context"], str]

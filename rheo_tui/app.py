@@ -24,7 +24,7 @@ from .actions import unknown_actions
 from .screens.locked import LockedScreen
 from .screens.main import MainScreen
 from .screens.quit import QuitScreen
-from .service import READ_ONLY, DownloadService, ListLockedError, OtherList
+from .services.protocol import READ_ONLY, DownloadService, ServiceFactory, SessionLockedError
 from .themes import DARK, FALLBACKS, THEMES
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RheoApp(App[None]):
         service: the door to the engine.
         wanted: what to queue at the start, read while the app runs; remarks go to the log.
         notices: sentences to show at the start, such as problems with the settings file.
-        other_list: makes the door to another list, for when this one is in use.
+        make_service: makes the service of another session, for when this one is locked.
     """
 
     TITLE = "rheo"
@@ -67,13 +67,13 @@ class RheoApp(App[None]):
         service: DownloadService,
         wanted: "Iterable[Item]" = (),
         notices: Sequence[str] = (),
-        other_list: OtherList | None = None,
+        make_service: ServiceFactory | None = None,
     ) -> None:
         super().__init__()
         self._service = service
         self._wanted = wanted
         self._notices = list(notices)
-        self._other_list = other_list
+        self._make_service = make_service
         self._quitting = False
         self._clashes: set[str] = set()
         self.main = MainScreen(service, wanted)
@@ -147,7 +147,7 @@ class RheoApp(App[None]):
 
     @on(MainScreen.Locked)
     def _list_is_locked(self, event: MainScreen.Locked) -> None:
-        if self._other_list is None:
+        if self._make_service is None:
             self._quit_locked(event.error)
             return
 
@@ -160,8 +160,8 @@ class RheoApp(App[None]):
         self.push_screen(LockedScreen(event.error, self._open_list), chosen)
 
     async def _open_list(self, path: Path, *, read_only: bool) -> DownloadService:
-        assert self._other_list is not None
-        service = self._other_list(path, read_only=read_only)
+        assert self._make_service is not None
+        service = self._make_service(path, read_only=read_only)
         await service.start()
         return service
 
@@ -175,7 +175,7 @@ class RheoApp(App[None]):
         self.main = MainScreen(service, wanted)
         self.switch_screen(self.main)
 
-    def _quit_locked(self, error: ListLockedError) -> None:
+    def _quit_locked(self, error: SessionLockedError) -> None:
         told = f"rheo-tui: {printable(str(error))}; open another list with --session FILE"
         self.exit(return_code=1, message=Text(told))
 
@@ -211,7 +211,7 @@ class RheoApp(App[None]):
         if isinstance(self.screen, LockedScreen):
             self.screen.dismiss(None)
             return
-        latest = self.main.link.latest
+        latest = self.main.client.latest
         running = latest.stats.in_progress if latest else 0
         if running:
             self.push_screen(QuitScreen(running, self._service.keeps_list), self._answered)
@@ -231,9 +231,9 @@ class RheoApp(App[None]):
     async def _close(self) -> None:
         # Leaving cancels all workers, so the engine must be closed before.
         is_reading = self.main.is_reading
-        await self.main.link.close()
+        await self.main.client.close()
         self.exit(message=Text(_UNREAD) if is_reading else None)
 
     async def on_unmount(self) -> None:
         """Whatever ended the app, the engine is closed in order."""
-        await self.main.link.close()
+        await self.main.client.close()

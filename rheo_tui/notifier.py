@@ -7,7 +7,7 @@ from rheo_core.config.settings import Notify
 from rheo_core.events import DownloadEvent
 from rheo_core.events.endings import Endings, terminal_notice
 
-from .service import DownloadService
+from .services.protocol import DownloadService
 
 _GATHER_SECONDS = 1.0
 """Downloads that end within it are told together."""

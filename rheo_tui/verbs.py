@@ -19,7 +19,7 @@ from .actions import (
 )
 from .commands import Command
 from .formatting import count_text, limit_text, size_text
-from .service import READ_ONLY, DownloadService
+from .services.protocol import READ_ONLY, DownloadService
 
 Targets = Sequence[DownloadSnapshot]
 

@@ -13,8 +13,8 @@ from textual.timer import Timer
 from textual.widgets import Input, Static, TextArea
 
 from rheo_core.inputs import Entry, ReadOptions, Verdict
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
+from rheo_tui.services.poller import EngineClient
 from rheo_tui.widgets.verdicts import VerdictList, good_of
 
 _PAUSE_BEFORE_CHECK = 0.1
@@ -59,9 +59,9 @@ class AddScreen(ModalScreen[str]):
         (VerdictList.ALLOW_KEY, "allow", "Use what the links ask for"),
     ]
 
-    def __init__(self, link: EngineLink, text: str = "") -> None:
+    def __init__(self, client: EngineClient, text: str = "") -> None:
         super().__init__()
-        self._link = link
+        self._client = client
         self._text = text
         self._timer: Timer | None = None
         self._is_adding = False
@@ -121,7 +121,7 @@ class AddScreen(ModalScreen[str]):
 
     async def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
-        verdicts, service = self.query_one(VerdictList), self._link.service
+        verdicts, service = self.query_one(VerdictList), self._client.service
         asked = text, verdicts.options
         if asked == self._checked_for:
             return self._checked
@@ -150,7 +150,7 @@ class AddScreen(ModalScreen[str]):
             good = good_of(entries)
             if good:
                 self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
-                added = await self._link.add(good)
+                added = await self._client.add(good)
                 self._checked_for = None  # what is in the list has changed
                 if not added:
                     await self._check()

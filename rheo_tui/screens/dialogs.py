@@ -10,16 +10,16 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.listing import Sort
+from rheo_tui.services.poller import EngineClient
 
 
 class Dialogs:
     """Opens them over `app`; what they need of the engine goes through `link`."""
 
-    def __init__(self, app: App[None], link: EngineLink) -> None:
+    def __init__(self, app: App[None], client: EngineClient) -> None:
         self._app = app
-        self._link = link
+        self._client = client
         self._links_left = ""
 
     def add(self, text: str) -> None:
@@ -32,19 +32,19 @@ class Dialogs:
         def left(rest: str | None) -> None:
             self._links_left = "\n".join(filter(None, (waiting, rest)))
 
-        self._app.push_screen(AddScreen(self._link, text or self._links_left), left)
+        self._app.push_screen(AddScreen(self._client, text or self._links_left), left)
 
     def load(self) -> None:
         """The one for a list file."""
         from .load import LoadScreen
 
-        self._app.push_screen(LoadScreen(self._link))
+        self._app.push_screen(LoadScreen(self._client))
 
     def replace_link(self, row: DownloadSnapshot) -> None:
         """The one for a fresh link of `row`."""
         from .link import LinkScreen
 
-        self._app.push_screen(LinkScreen(self._link.service, row))
+        self._app.push_screen(LinkScreen(self._client.service, row))
 
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """The choice of a column; `chosen` gets None where there was none."""
@@ -56,13 +56,13 @@ class Dialogs:
         """What ended."""
         from .history import HistoryScreen
 
-        self._app.push_screen(HistoryScreen(self._link))
+        self._app.push_screen(HistoryScreen(self._client))
 
     def settings(self, chosen: Callable[[Settings | None], Awaitable[None]]) -> None:
         """The settings; `chosen` gets None where they stay."""
         from .settings import SettingsScreen
 
-        self._app.push_screen(SettingsScreen(self._link.service.settings), chosen)
+        self._app.push_screen(SettingsScreen(self._client.service.settings), chosen)
 
     def help(self, keymap: Mapping[str, str]) -> None:
         """All actions and their keys."""

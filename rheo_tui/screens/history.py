@@ -10,9 +10,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from rheo_core.domain.text import printable
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
-from rheo_tui.service import READ_ONLY
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.widgets.history_list import HistoryList
 from rheo_tui.widgets.inputs import LineInput
 
@@ -34,9 +34,9 @@ class HistoryScreen(ModalScreen[None]):
         ("y", "copy", "Copy the link"),
     ]
 
-    def __init__(self, link: EngineLink) -> None:
+    def __init__(self, client: EngineClient) -> None:
         super().__init__()
-        self._link = link
+        self._client = client
         self._text = ""  # what the rows shown were searched for
         self._has_more = False
 
@@ -85,14 +85,14 @@ class HistoryScreen(ModalScreen[None]):
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _search(self, text: str, *, pause: bool = True) -> None:
         async def search() -> None:
-            rows = await self._link.service.history(text, _PAGE)
+            rows = await self._client.service.history(text, _PAGE)
             self._text, self._has_more = text, len(rows) == _PAGE
             self.query_one(HistoryList).show(rows)
             self._show_count()
 
         if pause:  # one search for what is typed in one go
             await asyncio.sleep(_PAUSE_BEFORE_SEARCH)
-        await self._link.guard(search(), "The history cannot be read")
+        await self._client.guard(search(), "The history cannot be read")
 
     @on(HistoryList.NearEnd)
     def _near_end(self) -> None:
@@ -105,12 +105,12 @@ class HistoryScreen(ModalScreen[None]):
     async def _load_more(self) -> None:
         async def load() -> None:
             shown = self.query_one(HistoryList)
-            rows = await self._link.service.history(self._text, _PAGE, len(shown.rows))
+            rows = await self._client.service.history(self._text, _PAGE, len(shown.rows))
             self._has_more = len(rows) == _PAGE
             shown.append(rows)
             self._show_count()
 
-        await self._link.guard(load(), "The history cannot be read")
+        await self._client.guard(load(), "The history cannot be read")
 
     def _show_count(self) -> None:
         count = len(self.query_one(HistoryList).rows)
@@ -120,7 +120,7 @@ class HistoryScreen(ModalScreen[None]):
     def _nothing(self) -> str:
         if self._text:
             return f"No name or link in the history contains “{printable(self._text)}”."
-        if not self._link.service.keeps_list:
+        if not self._client.service.keeps_list:
             return "This list is not kept, and has no history."
         return "Nothing yet: what has ended is found here, also when it is off the list."
 
@@ -134,12 +134,12 @@ class HistoryScreen(ModalScreen[None]):
             return
 
         async def queue() -> None:
-            await self._link.service.add_again([row.id])
+            await self._client.service.add_again([row.id])
             shown.take_out(row.id)
             self._show_count()
             self._tell(f"Queued again: {row.name}.")
 
-        await self._link.guard(queue(), "It was not queued again")
+        await self._client.guard(queue(), "It was not queued again")
 
     @work(exit_on_error=False)
     async def action_forget(self) -> None:
@@ -149,13 +149,13 @@ class HistoryScreen(ModalScreen[None]):
             return
 
         async def forget() -> None:
-            if not await self._link.service.forget([row.id]):
+            if not await self._client.service.forget([row.id]):
                 self._tell(f"{row.name} is in the list; remove it there first.")
                 return
             shown.take_out(row.id)
             self._show_count()
 
-        await self._link.guard(forget(), "It was not forgotten")
+        await self._client.guard(forget(), "It was not forgotten")
 
     @work(exit_on_error=False)
     async def action_forget_all(self) -> None:
@@ -169,11 +169,11 @@ class HistoryScreen(ModalScreen[None]):
             return
 
         async def forget() -> None:
-            count = await self._link.service.forget(text=text)
+            count = await self._client.service.forget(text=text)
             self._tell(f"Forgot {count_text(count)}.")
             self._search(text, pause=False)
 
-        await self._link.guard(forget(), "Nothing was forgotten")
+        await self._client.guard(forget(), "Nothing was forgotten")
 
     @work(exit_on_error=False)
     async def action_copy(self) -> None:
@@ -182,13 +182,13 @@ class HistoryScreen(ModalScreen[None]):
             return
 
         async def copy() -> None:
-            self.app.copy_to_clipboard(await self._link.service.link_of(row.id) or row.url)
+            self.app.copy_to_clipboard(await self._client.service.url_of(row.id) or row.url)
             self._tell("Link copied.")
 
-        await self._link.guard(copy(), "The link was not copied")
+        await self._client.guard(copy(), "The link was not copied")
 
     def _may_change(self) -> bool:
-        if self._link.service.is_read_only:
+        if self._client.service.is_read_only:
             self._tell(f"Not now: {READ_ONLY}.")
             return False
         return True

@@ -10,7 +10,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
-from rheo_tui.service import DownloadService
+from rheo_tui.services.protocol import DownloadService
 from rheo_tui.widgets.inputs import PlainInput
 
 

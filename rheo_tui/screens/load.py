@@ -11,8 +11,8 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
 from rheo_core.inputs import Entry, Verdict
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
+from rheo_tui.services.poller import EngineClient
 from rheo_tui.widgets.inputs import LineInput
 from rheo_tui.widgets.verdicts import VerdictList, good_of
 
@@ -31,9 +31,9 @@ class LoadScreen(ModalScreen[int]):
         (VerdictList.ALLOW_KEY, "allow", "Use what the list asks for"),
     ]
 
-    def __init__(self, link: EngineLink) -> None:
+    def __init__(self, client: EngineClient) -> None:
         super().__init__()
-        self._link = link
+        self._client = client
         self._is_adding = False
         self._used: list[tuple[str, str]] | None = None  # what the user saw, once F8 was pressed
 
@@ -50,7 +50,7 @@ class LoadScreen(ModalScreen[int]):
         self._show([], _HINT)
 
     def _show(self, entries: list[Entry], nothing: str) -> None:
-        self.query_one(VerdictList).show(entries, nothing, self._link.service.free_space)
+        self.query_one(VerdictList).show(entries, nothing, self._client.service.free_space)
 
     def action_allow(self) -> None:
         """Use what the list asks for besides, or stop that."""
@@ -87,7 +87,7 @@ class LoadScreen(ModalScreen[int]):
         verdicts = self.query_one(VerdictList)
         verdicts.say("Looking through the file…")
         try:
-            entries = await self._link.service.check_file(_expanded(text), verdicts.options)
+            entries = await self._client.service.check_file(_expanded(text), verdicts.options)
         except (OSError, RuntimeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             self._show([], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.")
@@ -113,7 +113,7 @@ class LoadScreen(ModalScreen[int]):
             good = good_of(entries)
             if good:
                 self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
-            if good and not await self._link.add(good):
+            if good and not await self._client.add(good):
                 self._show(entries, "")
                 return
         finally:

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
-from rheo_tui.service import DownloadService, ListLockedError
+from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.widgets.inputs import LineInput
 
 _CHOICES = (
@@ -52,7 +52,7 @@ class LockedScreen(ModalScreen[DownloadService | None]):
         ("q", "dismiss(None)", "Quit"),
     ]
 
-    def __init__(self, error: ListLockedError, open_list: Opener) -> None:
+    def __init__(self, error: SessionLockedError, open_list: Opener) -> None:
         super().__init__()
         self._error = error
         self._open = open_list

@@ -20,14 +20,14 @@ from rheo_core.domain.text import printable
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.commands import Command, CommandError, parse_command
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.filters import parse_filter
 from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
 from rheo_tui.log_book import LogBook
 from rheo_tui.notices import Notices
 from rheo_tui.notifier import TerminalNotifier
-from rheo_tui.service import DownloadService, ListLockedError
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.verbs import Verbs
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
@@ -57,7 +57,7 @@ class MainScreen(Screen[None]):
     class Locked(Message):
         """Another process has the list."""
 
-        error: ListLockedError
+        error: SessionLockedError
 
     def __init__(self, service: DownloadService, wanted: "Iterable[Item]" = ()) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class MainScreen(Screen[None]):
         self.book = LogBook()
         self.listing = Listing()
         notifier = TerminalNotifier(self, service)
-        self.link = EngineLink(service, self.book, self._notice, notifier.add)
+        self.client = EngineClient(service, self.book, self._notice, notifier.add)
         self._service = service
         self._wanted = wanted
         self.is_reading = False  # what is wanted, in the background
@@ -121,14 +121,14 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
         try:
-            await self.link.start()
-        except ListLockedError as error:
+            await self.client.start()
+        except SessionLockedError as error:
             self.post_message(self.Locked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
-        if self.link.ready and self._wanted:
+        if self.client.ready and self._wanted:
             self.is_reading = True
-            await self.link.add_wanted(self._wanted)
+            await self.client.add_wanted(self._wanted)
             self.is_reading = False
 
     def _name_of(self, download_id: str) -> str:
@@ -139,7 +139,7 @@ class MainScreen(Screen[None]):
 
     async def refresh_from_engine(self) -> None:
         """Pull what changed; nothing is repainted when nothing did."""
-        snapshot = await self.link.poll(self._name_of)
+        snapshot = await self.client.poll(self._name_of)
         if not self.is_running:  # it was closed meanwhile
             return
         self.query_one(LogPane).update_lines()
@@ -157,7 +157,7 @@ class MainScreen(Screen[None]):
 
     def context(self) -> Context:
         """What decides which actions make sense now."""
-        latest = self.link.latest
+        latest = self.client.latest
         current = self.query_one(DownloadTable).current
         marked = tuple(self.listing.marked_shown())
         return Context(
@@ -197,7 +197,7 @@ class MainScreen(Screen[None]):
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        return Dialogs(self.app, self.link)
+        return Dialogs(self.app, self.client)
 
     # Actions
 
@@ -233,7 +233,7 @@ class MainScreen(Screen[None]):
             if told := await self._verbs.by_action[action_id](targets):
                 self._notice(told)
 
-        await self.link.guard(act(), f"{title} did not work")
+        await self.client.guard(act(), f"{title} did not work")
         await self.refresh_from_engine()
         self._show_context()
 
@@ -252,10 +252,10 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _change_limit(self, change: Callable[[Snapshot], Awaitable[str]]) -> None:
         async def act() -> None:
-            if self.link.latest:
-                self._notice(await change(self.link.latest))
+            if self.client.latest:
+                self._notice(await change(self.client.latest))
 
-        await self.link.guard(act(), "The speed limit was not changed")
+        await self.client.guard(act(), "The speed limit was not changed")
         await self.refresh_from_engine()
 
     def _mark(self) -> None:
@@ -272,8 +272,8 @@ class MainScreen(Screen[None]):
     @on(DownloadTable.Marked)
     def _marks_changed(self) -> None:
         self.query_one(DownloadTable).refresh()
-        if self.link.latest:
-            self.query_one(TotalsHeader).apply(self.link.latest, len(self.listing.marked))
+        if self.client.latest:
+            self.query_one(TotalsHeader).apply(self.client.latest, len(self.listing.marked))
         self._show_context()
 
     def _clear(self) -> None:
@@ -300,10 +300,10 @@ class MainScreen(Screen[None]):
             return
 
         async def copy() -> None:
-            self.app.copy_to_clipboard(await self._service.link_of(row.id) or row.url)
+            self.app.copy_to_clipboard(await self._service.url_of(row.id) or row.url)
             self._notice("Link copied.")
 
-        await self.link.guard(copy(), "The link was not copied")
+        await self.client.guard(copy(), "The link was not copied")
 
     def _open_folder(self) -> None:
         row = self.query_one(DownloadTable).current
@@ -365,7 +365,7 @@ class MainScreen(Screen[None]):
         if settings is not None:
             self.app.theme = settings.theme
             saved = self._service.change_settings(settings)
-            await self.link.guard(saved, "The settings are in force, but cannot be kept")
+            await self.client.guard(saved, "The settings are in force, but cannot be kept")
             await self.refresh_from_engine()
 
     def _toggle_quit_when_done(self) -> None:
@@ -406,5 +406,5 @@ class MainScreen(Screen[None]):
             if told := await self._verbs.run_command(command, self.listing.rows, targets):
                 self._notice(told)
 
-        await self.link.guard(act(), f"{command.verb} did not work")
+        await self.client.guard(act(), f"{command.verb} did not work")
         await self.refresh_from_engine()

@@ -88,7 +88,7 @@ async def running(
     app = RheoApp(service, configs)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, service, pilot)
-        await driver.until(lambda: service.started and app.main.link.ready)
+        await driver.until(lambda: service.started and app.main.client.ready)
         await driver.until(lambda: isinstance(app.screen, MainScreen))
         await driver.update()
         yield driver

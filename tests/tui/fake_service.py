@@ -94,7 +94,7 @@ class FakeService:
             is_closed=bool(self.closed_by),
         )
 
-    async def link_of(self, download_id: str) -> str | None:
+    async def url_of(self, download_id: str) -> str | None:
         row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
 

@@ -14,8 +14,8 @@ from rheo_core import FileConfig
 from rheo_core.config import load_settings, settings_path
 from rheo_core.domain import DownloadStatus
 from rheo_tui.app import RheoApp
-from rheo_tui.local_service import LocalService
-from rheo_tui.threaded_service import ThreadedService
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.threaded import ThreadedService
 from rheo_tui.widgets.closed_bar import ClosedBar
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -73,9 +73,9 @@ async def app_over(
     app = RheoApp(service, configs, loaded.problems)
     async with app.run_test(size=size) as pilot:
         real = Real(app, pilot)
-        await real.until(lambda: len(real.statuses) >= len(configs) and app.main.link.ready)
+        await real.until(lambda: len(real.statuses) >= len(configs) and app.main.client.ready)
         yield real
-        await app.main.link.close()
+        await app.main.client.close()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_nothing_starts_until_it_is_mended(
         assert "c4nary" not in app.bar
         if "/nowhere" not in text and "/dev" not in text and "nope0" not in text:
             assert "settings.toml" in app.bar and "line " in app.bar
-        assert await app.app.main.link.service.reload_settings()  # as broken as before
+        assert await app.app.main.client.service.reload_settings()  # as broken as before
         await app.app.main.refresh_from_engine()  # had anything started, it would show
         assert app.statuses == [DownloadStatus.QUEUED] and not server.requests
         file.write_text('[request]\nuser_agent = "Me/1"\n')
@@ -157,7 +157,7 @@ async def test_a_reload_that_would_close_changes_nothing(
         await app.command("reload")
         await app.until(lambda: any("line 2" in n.message for n in app.app._notifications))
         assert not app.bar
-        await app.app.main.link.add([config])
+        await app.app.main.client.add([config])
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED])
     assert [request.headers["user-agent"] for request in server.requests] == ["Me/1"]
 

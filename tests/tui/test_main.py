@@ -11,9 +11,9 @@ from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_tui.__main__ import main
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
-from rheo_tui.local_service import LocalService
 from rheo_tui.screens.settings import SettingsScreen
-from rheo_tui.threaded_service import ThreadedService
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.threaded import ThreadedService
 
 _TRIES = 2000
 

@@ -49,11 +49,11 @@ async def test_nothing_is_painted_while_nothing_changes() -> None:
     async with running() as app:
         await app.fill()
         painted = app.table.painted_lines
-        revision = app.main.link.latest
+        revision = app.main.client.latest
         for _ in range(5):
             await app.update()
         assert app.table.painted_lines == painted
-        assert app.main.link.latest is revision
+        assert app.main.client.latest is revision
 
 
 async def test_states_and_reasons_in_words() -> None:

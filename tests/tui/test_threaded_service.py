@@ -9,9 +9,9 @@ import pytest
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import FileConfig
 from rheo_core.inputs import Entry, ReadOptions
-from rheo_tui.local_service import LocalService
-from rheo_tui.service import ListLockedError
-from rheo_tui.threaded_service import ThreadedService
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.protocol import SessionLockedError
+from rheo_tui.services.threaded import ThreadedService
 from tests.tui.fake_service import FakeService
 
 
@@ -64,7 +64,7 @@ async def test_errors_cross_and_leave_no_thread(tmp_path: Path) -> None:
     other = ThreadedService(LocalService(settings, session_path=session))
     await owner.start()
     try:
-        with pytest.raises(ListLockedError) as refused:
+        with pytest.raises(SessionLockedError) as refused:
             await other.start()
         assert refused.value.path == session
         assert len(engine_threads()) == 1

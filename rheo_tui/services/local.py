@@ -1,4 +1,4 @@
-"""The door to an engine in this process."""
+"""LocalService: the service over an engine in this process."""
 
 import asyncio
 import shutil
@@ -22,7 +22,7 @@ from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType
 
-from .service import ListLockedError
+from .protocol import SessionLockedError
 
 if TYPE_CHECKING:
     from rheo_core.downloads import DownloadManager
@@ -101,15 +101,15 @@ class LocalService:
         """Open the engine; an open one stays open.
 
         Raises:
-            ListLockedError: another process has the session open.
+            SessionLockedError: another process has the session open.
             RheoError: the session cannot be used.
         """
-        from rheo_core.infrastructure.session_store import SessionLockedError, check_place
+        from rheo_core.infrastructure import session_store
 
         if self._manager.is_active:
             return
         if self._careful and self._session_path is not None:
-            await asyncio.to_thread(check_place, self._session_path)
+            await asyncio.to_thread(session_store.check_place, self._session_path)
         told = {each.sentence for each in self._settings.unclear}  # when they were read
         unclear = self._manager.request_rules.unclear
         self._problems += [each.sentence for each in unclear if each.sentence not in told]
@@ -124,10 +124,10 @@ class LocalService:
             )
         try:
             await self._manager.open()
-        except SessionLockedError as error:
-            raise ListLockedError(str(error), error.path) from error
+        except session_store.SessionLockedError as error:
+            raise SessionLockedError(str(error), error.path) from error
 
-    async def link_of(self, download_id: str) -> str | None:
+    async def url_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
         config = await self._manager.find_config(download_id)
         return config.source if config else None

@@ -1,10 +1,9 @@
-"""The only door to rheo_core: what the screens may ask for.
+"""DownloadService: the interface through which the app reaches an engine.
 
-`DownloadService` is what screens and widgets know; `LocalService` (in `local_service.py`) answers
-from an engine in this process, which `ThreadedService` (in `threaded_service.py`) keeps on a loop
-of its own; `SessionViewer` (in `viewer_service.py`) answers from the session file of another
-process. A daemon or a remote engine can stand behind the same door later. What crosses are
-frozen values.
+Screens and widgets know only this protocol. `LocalService` implements it over an engine in this
+process, `ThreadedService` runs another service on its own event loop, and `ReadOnlyService` reads
+the session file of another process. A daemon or a remote engine can implement it later. Arguments
+and results are frozen values.
 """
 
 from collections.abc import Sequence
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 READ_ONLY = "this list is open for reading only"
 
 
-class ListLockedError(RheoError):
-    """Another process writes the list; the message says which one.
+class SessionLockedError(RheoError):
+    """Another process has locked the session; the message names it.
 
     Attributes:
-        path: where the list is kept.
+        path: the session file.
     """
 
     def __init__(self, message: str, path: Path) -> None:
@@ -33,11 +32,11 @@ class ListLockedError(RheoError):
         super().__init__(message)
 
 
-class OtherList(Protocol):
-    """Makes the door to another list; it is not open yet."""
+class ServiceFactory(Protocol):
+    """Makes the service of another session."""
 
     def __call__(self, path: Path, *, read_only: bool) -> "DownloadService":
-        """The list at `path`."""
+        """Return a service over the session file `path` that is not started yet."""
 
 
 class DownloadService(Protocol):
@@ -59,7 +58,7 @@ class DownloadService(Protocol):
         """Open the engine; an open one stays open.
 
         Raises:
-            ListLockedError: another process has the list.
+            SessionLockedError: another process has the list.
             RheoError: it cannot, for a reason that the app cannot mend.
         """
 
@@ -69,7 +68,7 @@ class DownloadService(Protocol):
     async def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`; cheap when nothing did."""
 
-    async def link_of(self, download_id: str) -> str | None:
+    async def url_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included, for the user's own clipboard; None where unknown."""
 
     async def history(

@@ -1,4 +1,4 @@
-"""The door to a list that another process writes: everything can be seen, nothing changed."""
+"""ReadOnlyService: a view of a session that another process writes."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from rheo_core.downloads.session import Session
 from rheo_core.events import DownloadEvent
 from rheo_core.tracking import DownloadRecord, DownloadTracker
 
-from .service import READ_ONLY
+from .protocol import READ_ONLY
 
 _INTERVAL = 2.0
 """Seconds between two looks at whether the file has changed."""
 
 
-class SessionViewer:
+class ReadOnlyService:
     """Implements `DownloadService` over a session file that is read again where it changed.
 
     The file holds what runs as queued, with the bytes it had a few seconds ago.
@@ -75,7 +75,7 @@ class SessionViewer:
         """What changed after revision `since`."""
         return self._tracker.snapshot(since)
 
-    async def link_of(self, download_id: str) -> str | None:
+    async def url_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
         record = self._tracker.get(download_id) or await self._session.find(download_id)
         return record.config.source if record else None

@@ -1,4 +1,4 @@
-"""Keeping the main screen and the engine together: start, poll, never fall over."""
+"""EngineClient: starts, polls and closes the service; its errors never stop the app."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
+from rheo_tui.formatting import count_text
+from rheo_tui.log_book import LogBook, log_line
 
-from .formatting import count_text
-from .log_book import LogBook, log_line
-from .service import DownloadService
+from .protocol import DownloadService
 
 if TYPE_CHECKING:
     from rheo_core.inputs.asked import Item
@@ -22,7 +22,7 @@ Notice = Callable[[str, bool], None]
 """Tells the user a sentence; True for an error."""
 
 
-class EngineLink:
+class EngineClient:
     """What the screen knows of the service's state.
 
     The engine's own errors become a notice and a log line; the app goes on.

@@ -1,4 +1,4 @@
-"""The door to an engine on an event loop of its own, in a thread of its own."""
+"""ThreadedService: another service, run on an event loop and thread of its own."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, Snapshot
 from rheo_core.events import DownloadEvent
 
-from .service import DownloadService
+from .protocol import DownloadService
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
@@ -59,7 +59,7 @@ class ThreadedService:
         """Open the engine; an open one stays open.
 
         Raises:
-            ListLockedError: another process has the session open.
+            SessionLockedError: another process has the session open.
             RheoError: the session cannot be used.
         """
         try:
@@ -110,9 +110,9 @@ class ThreadedService:
         """What changed after revision `since`."""
         return await self._there(self._service.snapshot(since))
 
-    async def link_of(self, download_id: str) -> str | None:
+    async def url_of(self, download_id: str) -> str | None:
         """The whole URL, secrets included."""
-        return await self._there(self._service.link_of(download_id))
+        return await self._there(self._service.url_of(download_id))
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
