@@ -17,9 +17,10 @@ from textual.widgets import Input
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
 from rheo_core.domain.text import printable
+from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
-from rheo_tui.commands import Command, CommandError, parse_command
+from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.filters import parse_filter
 from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
@@ -28,7 +29,6 @@ from rheo_tui.notices import Notices
 from rheo_tui.notifier import TerminalNotifier
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
-from rheo_tui.verbs import Verbs
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -69,7 +69,7 @@ class MainScreen(Screen[None]):
         self._service = service
         self._wanted = wanted
         self.is_reading = False  # what is wanted, in the background
-        self._verbs = Verbs(service)
+        self._verbs = DownloadHandlers(service)
         self._quits_when_done = False
         self._here: dict[str, Callable[[], object]] = {
             "add": lambda: self.open_add(""),

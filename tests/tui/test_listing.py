@@ -7,7 +7,7 @@ import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_tui.columns import COLUMNS, QUEUE_ORDER, layout
-from rheo_tui.commands import Command, CommandError, parse_command
+from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.filters import parse_filter
 from rheo_tui.listing import Listing, Sort
 

@@ -17,14 +17,14 @@ from .actions import (
     has_wrong_hash,
     limit_step,
 )
-from .commands import Command
+from .command_parser import Command
 from .formatting import count_text, limit_text, size_text
 from .services.protocol import READ_ONLY, DownloadService
 
 Targets = Sequence[DownloadSnapshot]
 
 
-class Verbs:
+class DownloadHandlers:
     """Acts on the rows given; a returned text is for a notice, "" where the rows say enough."""
 
     def __init__(self, service: DownloadService) -> None:
