@@ -1,10 +1,11 @@
-"""The one registry of actions: bindings, footer, help and palette come from it.
+"""The registry of actions: bindings, footer, help, palette and the dispatch table come from it.
 
-An action that makes no sense now stays on its key and says why: see `Action.disabled`.
+A disabled action stays on its key and gives the reason: see `Action.disabled`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from textual.binding import Binding
 from textual.keys import format_key
@@ -13,13 +14,15 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
 
+Owner = Literal["screen", "table", "downloads"]
+"""The object that handles an action: `MainScreen`, `DownloadTable` or `DownloadHandlers`."""
 Reason = Callable[["Context"], str]
-"""Why something makes no sense now; \"\" where it does."""
+"""Returns the reason why an action is disabled, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What decides whether an action makes sense."""
+    """The state that decides which actions are available."""
 
     targets: tuple[DownloadSnapshot, ...] = ()  # marked rows shown, else the current row
     current: DownloadSnapshot | None = None
@@ -29,14 +32,16 @@ class Context:
     can_undo: bool = False
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
+    is_slow: bool = False
     read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something the user can do.
+    """Something that the user can do.
 
-    `keys` is comma-separated, in Textual's names; `disabled` gives the reason why not now, or "".
+    `keys` are Textual's names, separated by commas. `disabled` returns the reason why the action
+    is disabled now, or "". The method `handler` of `owner` is its only handler.
     """
 
     id: str
@@ -47,7 +52,13 @@ class Action:
     label: str = ""  # in the footer; empty: not shown there
     disabled: Reason = field(default=lambda _: "")
     acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
-    opens_input: bool = False  # what is typed behind its key belongs into an input
+    opens_input: bool = False  # keys typed after its own go to an input
+    owner: Owner = "screen"
+
+    @property
+    def handler(self) -> str:
+        """Name of the method of `owner` that handles the action."""
+        return f"do_{self.id}"
 
 
 SPEED_LIMITS = (
@@ -176,16 +187,22 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "pause", "p", "Pause or resume", "Downloads",
         "Stop and keep the bytes, or go on.", "pause", _not_ended,
+        owner="downloads",
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
         "Stop and drop the partial file.", "cancel", _not_ended,
+        owner="downloads",
     ),
-    Action("retry", "r", "Retry", "Downloads", "Queue it again.", "retry", _retry),
+    Action(
+        "retry", "r", "Retry", "Downloads",
+        "Queue it again.", "retry", _retry, owner="downloads",
+    ),
     Action(
         "retry_failed", "R", "Retry all failed", "Downloads", "Queue every failed one again.",
         disabled=_changes(lambda context: "" if context.failed else "nothing has failed"),
         acts_on=frozenset({DownloadStatus.FAILED}),
+        owner="downloads",
     ),
     Action(
         "link", "e", "Replace the link", "Downloads",
@@ -195,27 +212,38 @@ ACTIONS: tuple[Action, ...] = (
         "keep", "w", "Keep the data despite the hash", "Downloads",
         "Save it as NAME.unverified. Or download a web page that was sent instead of the file.",
         disabled=_keep,
+        owner="downloads",
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",
         "Files that are complete stay on the disk.", "remove", _any_target,
+        owner="downloads",
     ),
     Action(
         "clear_finished", "X", "Clear the finished", "Downloads",
         "Remove all that are done from the list; the failed stay.",
         disabled=_changes(lambda context: "" if context.finished else "nothing has finished"),
         acts_on=frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED}),
+        owner="downloads",
     ),
     Action(
         "priority_up", "plus", "Raise the priority", "Queue",
         "Higher goes first.", disabled=_not_ended,
+        owner="downloads",
     ),
     Action(
         "priority_down", "minus", "Lower the priority", "Queue",
         "1 is the lowest.", disabled=_not_ended,
+        owner="downloads",
     ),
-    Action("move_up", "K", "Move up in the queue", "Queue", "One place earlier.", disabled=_move),
-    Action("move_down", "J", "Move down in the queue", "Queue", "One place later.", disabled=_move),
+    Action(
+        "move_up", "K", "Move up in the queue", "Queue",
+        "One place earlier.", disabled=_move, owner="downloads",
+    ),
+    Action(
+        "move_down", "J", "Move down in the queue", "Queue",
+        "One place later.", disabled=_move, owner="downloads",
+    ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
         "For all downloads together, at once.",
@@ -224,10 +252,12 @@ ACTIONS: tuple[Action, ...] = (
                 "already the lowest limit" if context.speed_limit == SPEED_LIMITS[0] else ""
             )
         ),
+        owner="downloads",
     ),
     Action(
         "slow", "t", "Slow mode", "Queue",
         "A low limit for all together (slow_limit), and back.", disabled=_changes(),
+        owner="downloads",
     ),
     Action(
         "limit_up", "]", "Raise the speed limit", "Queue",
@@ -235,6 +265,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_changes(
             lambda context: "there is no speed limit" if context.speed_limit is None else ""
         ),
+        owner="downloads",
     ),
     Action(
         "filter", "/", "Filter", "List", "Show names and links that contain a text.", "filter",
@@ -243,10 +274,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("sort", "s", "Sort", "List", "By any column; again turns it round.", "sort", _some),
     Action(
         "mark", "space", "Mark", "List", "Keys act on the marked downloads.", "mark", _current
-    ),
+    , owner="table"),
     Action(
         "mark_all", "*", "Mark all shown, or invert", "List", "Marked ones lose the mark.",
         disabled=_some,
+        owner="table",
     ),
     Action(
         "clear", "escape", "Clear filter or marks", "List", "The filter first, then the marks."
@@ -262,6 +294,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "undo", "u", "Undo the last remove", "Downloads", "Put removed downloads back.", "undo",
         _changes(lambda context: "" if context.can_undo else "nothing was removed"),
+        owner="downloads",
     ),
     Action("load", "o", "Load a list", "Links", "The same from a file.", "load", _changes()),
     Action(
@@ -269,12 +302,12 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_current,
     ),
     Action("folder", "f", "Open the folder", "View", "Where the file is or will be."),
-    Action("cursor_up", "up,k", "Up", "Move", "One row up."),
-    Action("cursor_down", "down,j", "Down", "Move", "One row down."),
-    Action("page_up", "pageup", "Page up", "Move", "One screen up."),
-    Action("page_down", "pagedown", "Page down", "Move", "One screen down."),
-    Action("first", "home,g", "First", "Move", "To the first row."),
-    Action("last", "end,G", "Last", "Move", "To the last row."),
+    Action("cursor_up", "up,k", "Up", "Move", "One row up.", owner="table"),
+    Action("cursor_down", "down,j", "Down", "Move", "One row down.", owner="table"),
+    Action("page_up", "pageup", "Page up", "Move", "One screen up.", owner="table"),
+    Action("page_down", "pagedown", "Page down", "Move", "One screen down.", owner="table"),
+    Action("first", "home,g", "First", "Move", "To the first row.", owner="table"),
+    Action("last", "end,G", "Last", "Move", "To the last row.", owner="table"),
     Action(
         "settings", "comma", "Settings", "App", "Folder, limits, schedule, retries.",
         disabled=_changes(),

@@ -1,9 +1,9 @@
 """The main screen: table, details, log; sends each key to what carries it out."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -15,12 +15,14 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
+from rheo_core.domain import DownloadSnapshot, RheoError
 from rheo_core.domain.text import printable
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
+from rheo_tui.command_handlers import CommandHandlers
 from rheo_tui.command_parser import Command, CommandError, parse_command
+from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.filters import parse_filter
 from rheo_tui.folders import folder_of, open_folder
 from rheo_tui.listing import Listing
@@ -65,35 +67,13 @@ class MainScreen(Screen[None]):
         self.book = LogBook()
         self.listing = Listing()
         notifier = TerminalNotifier(self, service)
-        self.client = EngineClient(service, self.book, self._notice, notifier.add)
+        self.client = EngineClient(service, self.book, self.notice, notifier.add)
         self._service = service
         self._wanted = wanted
         self.is_reading = False  # what is wanted, in the background
-        self._verbs = DownloadHandlers(service)
+        self._downloads = DownloadHandlers(service)
+        self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
-        self._here: dict[str, Callable[[], object]] = {
-            "add": lambda: self.open_add(""),
-            "load": lambda: self._dialogs.load(),
-            "link": self._open_link,
-            "limit_down": lambda: self._change_limit(partial(self._verbs.step_limit, up=False)),
-            "limit_up": lambda: self._change_limit(partial(self._verbs.step_limit, up=True)),
-            "slow": lambda: self._change_limit(self._verbs.toggle_slow),
-            "mark": self._mark,
-            "mark_all": self._mark_all,
-            "filter": lambda: self.query_one(FilterBar).open(),
-            "sort": lambda: self._dialogs.sort(self.listing.sort, self._sort_by),
-            "clear": self._clear,
-            "details": self._toggle_details,
-            "log": self._toggle_log,
-            "history": lambda: self._dialogs.history(),
-            "copy": self._copy,
-            "folder": self._open_folder,
-            "settings": lambda: self._dialogs.settings(self._save_settings),
-            "command": self._open_command_line,
-            "palette": lambda: self._dialogs.palette(),
-            "help": lambda: self._dialogs.help(self.keymap),
-            "quit": lambda: self.app.run_action("quit"),
-        }
 
     def compose(self) -> ComposeResult:
         """Header, filter, table beside or above details, log, footer."""
@@ -109,9 +89,12 @@ class MainScreen(Screen[None]):
         yield KeyFooter(self.keymap, id="footer")
 
     def on_mount(self) -> None:
-        """Open the engine and begin to poll."""
+        """Build the dispatch table, open the engine and begin to poll."""
+        self._dispatcher = Dispatcher(
+            self, {"screen": self, "table": self.table, "downloads": self._downloads}
+        )
         self.query_one(LogPane).display = self._service.settings.show_log
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
         self._show_context()
         self.call_after_refresh(self._run_engine)  # its imports take longer than the first screen
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
@@ -145,7 +128,7 @@ class MainScreen(Screen[None]):
         self.query_one(LogPane).update_lines()
         if snapshot is None:
             return
-        self.query_one(DownloadTable).apply(snapshot)
+        self.table.apply(snapshot)
         self.query_one(TotalsHeader).apply(snapshot, len(self.listing.marked))
         self.query_one(ClosedBar).apply(snapshot)
         self._show_count()
@@ -158,7 +141,7 @@ class MainScreen(Screen[None]):
     def context(self) -> Context:
         """What decides which actions make sense now."""
         latest = self.client.latest
-        current = self.query_one(DownloadTable).current
+        current = self.table.current
         marked = tuple(self.listing.marked_shown())
         return Context(
             targets=marked or ((current,) if current else ()),
@@ -166,11 +149,22 @@ class MainScreen(Screen[None]):
             total=len(self.listing.shown),
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
-            can_undo=self._verbs.can_undo,
+            can_undo=self._downloads.can_undo,
             by_queue_order=self.listing.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
+            is_slow=latest.is_slow if latest else False,
             read_only=self._service.is_read_only,
         )
+
+    @property
+    def table(self) -> DownloadTable:
+        """The table of downloads."""
+        return self.query_one(DownloadTable)
+
+    @property
+    def rows(self) -> Mapping[str, DownloadSnapshot]:
+        """All downloads by their ids."""
+        return self.listing.rows
 
     def _show_context(self) -> None:
         self.query_one(KeyFooter).show(self.context())
@@ -178,7 +172,7 @@ class MainScreen(Screen[None]):
     def _show_details(self) -> None:
         details = self.query_one(DetailsPane)
         if details.display:
-            table = self.query_one(DownloadTable)
+            table = self.table
             row = table.current
             lines = self.book.of(row.id) if row else []
             details.show(row, table.status_of(row) if row else "", lines)
@@ -188,7 +182,8 @@ class MainScreen(Screen[None]):
         if bar.display:
             bar.show_count(len(self.listing.shown), len(self.listing.rows))
 
-    def _notice(self, text: str, error: bool = False) -> None:
+    def notice(self, text: str, error: bool = False) -> None:
+        """Show a notice."""
         self._notices.show(text, error)
 
     @cached_property
@@ -207,112 +202,114 @@ class MainScreen(Screen[None]):
         return not (in_input and action == "run" and BY_ID[str(parameters[0])].opens_input)
 
     def action_run(self, action_id: str) -> None:
-        """Run the action, or say why it makes no sense now."""
-        action = BY_ID[action_id]
-        context = self.context()
-        if reason := action.disabled(context):
-            self._notice(f"{action.title}: {reason}.")
-        elif action.opens_input:
-            self._here[action_id]()
-        elif action_id in self._here:
-            self.call_later(self._here[action_id])
-        elif action_id in self._verbs.by_action:
-            targets = context.targets
-            if action.acts_on:
-                rows = self.listing.rows.values()
-                targets = tuple(row for row in rows if row.status in action.acts_on)
-            self._act(action_id, targets)
-        else:
-            self.query_one(DownloadTable).go(action_id)
+        """Run an action, or show why it is disabled."""
+        self._dispatcher.run(action_id)
 
-    @work(exit_on_error=False)
-    async def _act(self, action_id: str, targets: Sequence[DownloadSnapshot]) -> None:
-        title = BY_ID[action_id].title
+    def run_in_background(self, title: str, work: Coroutine[Any, Any, str]) -> None:
+        """Await `work` in a worker; show the text that it returns, or `title` and the error."""
+        self.run_worker(self._run_guarded(title, work), exit_on_error=False)
 
-        async def act() -> None:
-            if told := await self._verbs.by_action[action_id](targets):
-                self._notice(told)
+    async def _run_guarded(self, title: str, work: Coroutine[Any, Any, str]) -> None:
+        async def run() -> None:
+            if text := await work:
+                self.notice(text)
 
-        await self.client.guard(act(), f"{title} did not work")
+        await self.client.guard(run(), title)
         await self.refresh_from_engine()
         self._show_context()
 
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
         if reason := BY_ID["add"].disabled(self.context()):
-            self._notice(f"Not added: {reason}.")
+            self.notice(f"Not added: {reason}.")
             return
         self._dialogs.add(text)
 
-    def _open_link(self) -> None:
-        row = self.query_one(DownloadTable).current
-        if row is not None:
+    def do_add(self) -> None:
+        """Open the box for links."""
+        self.open_add("")
+
+    def do_load(self) -> None:
+        """Open the dialog that loads a list."""
+        self._dialogs.load()
+
+    def do_link(self) -> None:
+        """Open the dialog that replaces the URL of the current download."""
+        if row := self.table.current:
             self._dialogs.replace_link(row)
 
-    @work(exit_on_error=False)
-    async def _change_limit(self, change: Callable[[Snapshot], Awaitable[str]]) -> None:
-        async def act() -> None:
-            if self.client.latest:
-                self._notice(await change(self.client.latest))
+    def do_history(self) -> None:
+        """Open the history."""
+        self._dialogs.history()
 
-        await self.client.guard(act(), "The speed limit was not changed")
-        await self.refresh_from_engine()
+    def do_settings(self) -> None:
+        """Open the settings."""
+        self._dialogs.settings(self._save_settings)
 
-    def _mark(self) -> None:
-        table = self.query_one(DownloadTable)
-        if table.current:
-            self.listing.toggle_mark(table.current.id)
-            table.cursor += 1
-            self._marks_changed()
+    def do_palette(self) -> None:
+        """Open the command palette."""
+        self._dialogs.palette()
 
-    def _mark_all(self) -> None:
-        self.listing.invert_marks()
-        self._marks_changed()
+    def do_help(self) -> None:
+        """Open the help."""
+        self._dialogs.help(self.keymap)
+
+    def do_quit(self) -> None:
+        """Quit the app; it asks first while downloads run."""
+        self.app.call_later(self.app.action_quit)
 
     @on(DownloadTable.Marked)
     def _marks_changed(self) -> None:
-        self.query_one(DownloadTable).refresh()
+        self.table.refresh()
         if self.client.latest:
             self.query_one(TotalsHeader).apply(self.client.latest, len(self.listing.marked))
         self._show_context()
 
-    def _clear(self) -> None:
+    def do_clear(self) -> None:
+        """Clear the filter; if there is none, clear the marks."""
         if self.query_one(FilterBar).display:
             self._filter_cleared()
         elif self.listing.marked:
             self.listing.marked.clear()
             self._marks_changed()
 
-    def _toggle_details(self) -> None:
+    def do_details(self) -> None:
+        """Show or hide the details."""
         details = self.query_one(DetailsPane)
         details.display = not details.display
         self._show_details()
 
-    def _toggle_log(self) -> None:
+    def do_log(self) -> None:
+        """Show or hide the log."""
         log = self.query_one(LogPane)
         log.display = not log.display
         log.update_lines()
 
-    @work(exit_on_error=False)
-    async def _copy(self) -> None:
-        row = self.query_one(DownloadTable).current
+    async def do_copy(self, context: Context) -> str:
+        """Copy the URL of the current download, secrets included."""
+        row = context.current
         if row is None:
-            return
+            return ""
+        self.app.copy_to_clipboard(await self._service.url_of(row.id) or row.url)
+        return "Link copied."
 
-        async def copy() -> None:
-            self.app.copy_to_clipboard(await self._service.url_of(row.id) or row.url)
-            self._notice("Link copied.")
-
-        await self.client.guard(copy(), "The link was not copied")
-
-    def _open_folder(self) -> None:
-        row = self.query_one(DownloadTable).current
+    def do_folder(self) -> None:
+        """Open the folder of the current download in the file manager."""
+        row = self.table.current
         fallback = self._service.settings.download_dir
         folder = folder_of(row.destination if row else "", fallback)
         problem = open_folder(folder)
-        self._notice(problem or f"Opening {folder}.", bool(problem))
+        self.notice(problem or f"Opening {folder}.", bool(problem))
 
     # Sorting and filtering
+
+    def do_sort(self) -> None:
+        """Open the choice of a column."""
+        self._dialogs.sort(self.listing.sort, self._sort_by)
+
+    def do_filter(self) -> None:
+        """Open the filter bar."""
+        self.query_one(FilterBar).open()
 
     @on(DownloadTable.SortRequested)
     def _sort_requested(self, event: DownloadTable.SortRequested) -> None:
@@ -321,7 +318,7 @@ class MainScreen(Screen[None]):
     def _sort_by(self, column: Column | None) -> None:
         if column is not None:
             self.listing.sort = self.listing.sort.towards(column)
-            self.query_one(DownloadTable).rebuild()
+            self.table.rebuild()
             self._show_context()
 
     @on(FilterBar.Changed)
@@ -330,17 +327,17 @@ class MainScreen(Screen[None]):
 
     @on(FilterBar.Done)
     def _filter_done(self) -> None:
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
         self.query_one(FilterBar).close()
         self._filter_by("")
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
 
     def _filter_by(self, text: str) -> None:
         self.listing.filter = parse_filter(text)
-        self.query_one(DownloadTable).rebuild()
+        self.table.rebuild()
         self._show_count()
         self._show_context()
 
@@ -371,40 +368,33 @@ class MainScreen(Screen[None]):
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
         told = "Quits when nothing waits or runs any more." if self._quits_when_done else "Stays."
-        self._notice(told)
+        self.notice(told)
 
-    def _open_command_line(self) -> None:
+    def do_command(self) -> None:
+        """Open the command line."""
         self.query_one(KeyFooter).display = False
         self.query_one(CommandLine).open()
 
     @on(CommandLine.Left)
     def _command_line_left(self) -> None:
         self.query_one(KeyFooter).display = True
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
 
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
         try:
             command = parse_command(event.text, self.listing.rows)
         except CommandError as error:
-            self._notice(str(error), error=True)
+            self.notice(str(error), error=True)
             return
         self.query_one(CommandLine).close()
         self._run_command(command)
 
-    @work(exit_on_error=False)
-    async def _run_command(self, command: Command) -> None:
+    def _run_command(self, command: Command) -> None:
         if command.verb == "quit":
-            await self.app.run_action("quit")
-            return
-        if command.verb == "quit-when-done":
+            self.do_quit()
+        elif command.verb == "quit-when-done":
             self._toggle_quit_when_done()
-            return
-
-        async def act() -> None:
-            targets = self.context().targets
-            if told := await self._verbs.run_command(command, self.listing.rows, targets):
-                self._notice(told)
-
-        await self.client.guard(act(), f"{command.verb} did not work")
-        await self.refresh_from_engine()
+        else:
+            rows, targets = self.listing.rows, self.context().targets
+            self.run_in_background(command.verb, self._commands.run(command, rows, targets))

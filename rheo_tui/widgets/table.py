@@ -66,7 +66,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @dataclass
     class Marked(Message):
-        """A click set or took away a mark."""
+        """Rows were marked or unmarked."""
 
     @dataclass
     class SortRequested(Message):
@@ -184,17 +184,45 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._announce()
         self._scroll_to_cursor()
 
-    def go(self, action_id: str) -> None:
-        """Carry out one of the actions that move the cursor."""
-        last = len(self.listing.shown) - 1
-        self.cursor = {
-            "cursor_up": self.cursor - 1,
-            "cursor_down": self.cursor + 1,
-            "page_up": self.cursor - self.page_size,
-            "page_down": self.cursor + self.page_size,
-            "first": 0,
-            "last": last,
-        }[action_id]
+    # Handlers of actions
+
+    def do_cursor_up(self) -> None:
+        """Move the cursor one row up."""
+        self.cursor -= 1
+
+    def do_cursor_down(self) -> None:
+        """Move the cursor one row down."""
+        self.cursor += 1
+
+    def do_page_up(self) -> None:
+        """Move the cursor one screen up."""
+        self.cursor -= self.page_size
+
+    def do_page_down(self) -> None:
+        """Move the cursor one screen down."""
+        self.cursor += self.page_size
+
+    def do_first(self) -> None:
+        """Move the cursor to the first row."""
+        self.cursor = 0
+
+    def do_last(self) -> None:
+        """Move the cursor to the last row."""
+        self.cursor = len(self.listing.shown) - 1
+
+    def do_mark(self) -> None:
+        """Mark or unmark the current row and move to the next."""
+        if self.current:
+            self.listing.toggle_mark(self.current.id)
+            self.cursor += 1
+            self.post_message(self.Marked())
+
+    def do_mark_all(self) -> None:
+        """Mark all rows shown; unmark those that were marked."""
+        self.listing.invert_marks()
+        self.post_message(self.Marked())
+
+    # The cursor's place
 
     def _announce(self) -> None:
         row = self.current

@@ -74,7 +74,7 @@ async def test_what_keep_cannot_do_is_told() -> None:
         await app.update()
         app.service.fail_with = DownloadError("the disk is full")
         await app.press("w")
-        told = "Keep the data despite the hash did not work: the disk is full."
+        told = "Keep the data despite the hash: the disk is full."
         await app.until(lambda: told in app.notices())
         app.service.unkept = True
         await app.press("w")
@@ -158,7 +158,7 @@ async def test_link_from_the_command_line() -> None:
         await app.until(lambda: "Link replaced." in app.notices())
         assert app.called("replace_url") == [(second, NEW)]
         await app.command(f"link {first[:6]} nonsense")
-        await app.until(lambda: "link did not work: URL 'nonsense' has no scheme" in app.notices())
+        await app.until(lambda: "link: URL 'nonsense' has no scheme" in app.notices())
         app.service.change(second, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.command(f"link {second[:6]} {NEW}")

@@ -343,7 +343,7 @@ async def test_errors_of_the_engine_do_not_end_the_app() -> None:
         await app.fill()
         service.fail_with = RuntimeError("engine on fire [/b]")
         await app.press("p")
-        assert "Pause or resume did not work: engine on fire [/b]." in app.notices()
+        assert "Pause or resume: engine on fire [/b]." in app.notices()
         assert any("on fire" in line.text for line in app.main.book.lines)
         await app.press("p")
         assert app.called("pause")
