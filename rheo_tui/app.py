@@ -21,9 +21,9 @@ from textual.dom import DOMNode
 from rheo_core.domain.text import printable, visible
 
 from .actions import unknown_actions
-from .screens.locked import LockedScreen
+from .screens.confirm import QuitScreen
 from .screens.main import MainScreen
-from .screens.quit import QuitScreen
+from .screens.session_locked import SessionLockedScreen
 from .services.protocol import READ_ONLY, DownloadService, ServiceFactory, SessionLockedError
 from .themes import DARK, FALLBACKS, THEMES
 
@@ -145,8 +145,8 @@ class RheoApp(App[None]):
                 text = f"The key of “{binding.description}” is taken by another action."
                 self.notify(text, severity="warning", markup=False)
 
-    @on(MainScreen.Locked)
-    def _list_is_locked(self, event: MainScreen.Locked) -> None:
+    @on(MainScreen.SessionLocked)
+    def _list_is_locked(self, event: MainScreen.SessionLocked) -> None:
         if self._make_service is None:
             self._quit_locked(event.error)
             return
@@ -157,7 +157,7 @@ class RheoApp(App[None]):
             else:
                 self._change_list(service)
 
-        self.push_screen(LockedScreen(event.error, self._open_list), chosen)
+        self.push_screen(SessionLockedScreen(event.error, self._open_list), chosen)
 
     async def _open_list(self, path: Path, *, read_only: bool) -> DownloadService:
         assert self._make_service is not None
@@ -208,7 +208,7 @@ class RheoApp(App[None]):
             return
         if isinstance(self.screen, QuitScreen):
             return
-        if isinstance(self.screen, LockedScreen):
+        if isinstance(self.screen, SessionLockedScreen):
             self.screen.dismiss(None)
             return
         latest = self.main.client.latest

@@ -40,11 +40,11 @@ class Dialogs:
 
         self._app.push_screen(LoadScreen(self._client))
 
-    def replace_link(self, row: DownloadSnapshot) -> None:
+    def replace_url(self, row: DownloadSnapshot) -> None:
         """The one for a fresh link of `row`."""
-        from .link import LinkScreen
+        from .replace_url import ReplaceUrlScreen
 
-        self._app.push_screen(LinkScreen(self._client.service, row))
+        self._app.push_screen(ReplaceUrlScreen(self._client.service, row))
 
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """The choice of a column; `chosen` gets None where there was none."""

@@ -16,7 +16,7 @@ from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.widgets.history_list import HistoryList
 from rheo_tui.widgets.inputs import LineInput
 
-from .question import QuestionScreen
+from .confirm import ConfirmScreen
 
 _PAGE = 200
 _PAUSE_BEFORE_SEARCH = 0.12  # seconds
@@ -164,7 +164,7 @@ class HistoryScreen(ModalScreen[None]):
         if not self.query_one(HistoryList).rows or not self._may_change():
             return
         which = f"all with “{printable(text)}” in the name or link" if text else "all of it"
-        question = QuestionScreen("Forget?", f"Forget {which}? {_STAYS}", yes="forget", no="keep")
+        question = ConfirmScreen("Forget?", f"Forget {which}? {_STAYS}", yes="forget", no="keep")
         if not await self.app.push_screen_wait(question):
             return
 

@@ -56,7 +56,7 @@ class MainScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (12, "-short"), (30, "-high")]  # noqa: RUF012
 
     @dataclass
-    class Locked(Message):
+    class SessionLocked(Message):
         """Another process has the list."""
 
         error: SessionLockedError
@@ -106,7 +106,7 @@ class MainScreen(Screen[None]):
         try:
             await self.client.start()
         except SessionLockedError as error:
-            self.post_message(self.Locked(error))
+            self.post_message(self.SessionLocked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
         if self.client.ready and self._wanted:
@@ -236,7 +236,7 @@ class MainScreen(Screen[None]):
     def do_link(self) -> None:
         """Open the dialog that replaces the URL of the current download."""
         if row := self.table.current:
-            self._dialogs.replace_link(row)
+            self._dialogs.replace_url(row)
 
     def do_history(self) -> None:
         """Open the history."""

@@ -4,8 +4,8 @@ import pytest
 from textual.widgets import Input
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.screens.history import HistoryScreen
-from rheo_tui.screens.question import QuestionScreen
 from rheo_tui.widgets.history_list import HistoryList
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -152,7 +152,7 @@ async def test_forget_all_that_match() -> None:
         await app.until(lambda: len(shown.rows) == 11)
         for key, left in (("n", 30), ("y", 19)):
             await app.press("D")
-            await app.until(lambda: isinstance(app.app.screen, QuestionScreen))
+            await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
             assert "Forget all with “file-2” in the name or link?" in screen(app)
             await app.press(key)
             await app.until(lambda left=left: len(app.service.past) == left)

@@ -5,8 +5,8 @@ from textual.widgets import Input
 
 from rheo_core.domain import DownloadStatus
 from rheo_tui.actions import ACTIONS
+from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.help import HelpScreen
-from rheo_tui.screens.quit import QuitScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.screens.sort import SortScreen
 from rheo_tui.widgets.command_line import CommandLine

@@ -25,7 +25,7 @@ _CHOICES = (
 )
 
 
-class Opener(Protocol):
+class SessionOpener(Protocol):
     """Opens a list."""
 
     def __call__(self, path: Path, *, read_only: bool) -> Awaitable[DownloadService]:
@@ -36,7 +36,7 @@ class Opener(Protocol):
         """
 
 
-class LockedScreen(ModalScreen[DownloadService | None]):
+class SessionLockedScreen(ModalScreen[DownloadService | None]):
     """Gives an open list, or None to quit.
 
     Args:
@@ -52,7 +52,7 @@ class LockedScreen(ModalScreen[DownloadService | None]):
         ("q", "dismiss(None)", "Quit"),
     ]
 
-    def __init__(self, error: SessionLockedError, open_list: Opener) -> None:
+    def __init__(self, error: SessionLockedError, open_list: SessionOpener) -> None:
         super().__init__()
         self._error = error
         self._open = open_list

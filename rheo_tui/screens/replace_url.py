@@ -14,7 +14,7 @@ from rheo_tui.services.protocol import DownloadService
 from rheo_tui.widgets.inputs import PlainInput
 
 
-class LinkScreen(ModalScreen[None]):
+class ReplaceUrlScreen(ModalScreen[None]):
     """Asks for the new link; the bytes that are there are kept if they fit."""
 
     BINDINGS: ClassVar = [("escape", "dismiss", "Close")]
@@ -29,10 +29,10 @@ class LinkScreen(ModalScreen[None]):
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Replace the link"
             yield Static(printable(self._row.name), markup=False)
-            yield Static(printable(self._row.url), id="old-link", markup=False)
+            yield Static(printable(self._row.url), id="old-url", markup=False)
             # Not a LineInput: a link that is pasted here belongs here.
-            yield PlainInput(placeholder="the new link", id="new-link", compact=True)
-            yield Static("", id="link-problem", markup=False)
+            yield PlainInput(placeholder="the new link", id="new-url", compact=True)
+            yield Static("", id="url-problem", markup=False)
             yield Static("Enter replaces  ·  Esc closes", classes="dialog-keys")
 
     @on(Input.Submitted)
@@ -50,7 +50,7 @@ class LinkScreen(ModalScreen[None]):
             self._tell("It is done, or no longer in the list.")
 
     def _tell(self, problem: str) -> None:
-        self.query_one("#link-problem", Static).update(problem)
+        self.query_one("#url-problem", Static).update(problem)
 
     def on_paste(self, event: events.Paste) -> None:
         """What the input did not keep belongs nowhere else."""

@@ -1,4 +1,4 @@
-"""A question that is answered with yes or no."""
+"""Confirmations: a question answered with yes or no, such as before quitting."""
 
 from typing import ClassVar
 
@@ -8,8 +8,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from rheo_tui.formatting import count_text
 
-class QuestionScreen(ModalScreen[bool]):
+
+class ConfirmScreen(ModalScreen[bool]):
     """Gives whether the answer was yes.
 
     Args:
@@ -42,3 +44,19 @@ class QuestionScreen(ModalScreen[bool]):
     def on_paste(self, event: events.Paste) -> None:
         """A paste is no answer, and there is a question to answer first."""
         event.stop()
+
+
+class QuitScreen(ConfirmScreen):
+    """Gives whether to quit."""
+
+    BINDINGS: ClassVar = [("enter,q", "answer(True)", "Quit")]
+
+    def __init__(self, running: int, keeps_list: bool) -> None:
+        verb = "is" if running == 1 else "are"
+        after = (
+            "their bytes are kept, and they go on at the next start."
+            if keeps_list
+            else "nothing of this list is kept."
+        )
+        text = f"{count_text(running)} {verb} running. Quitting stops them; {after}"
+        super().__init__("Quit?", text, yes="quit", no="stay")

@@ -11,7 +11,7 @@ from rheo_core.domain import (
     ValidationResult,
     WebPageError,
 )
-from rheo_tui.screens.link import LinkScreen
+from rheo_tui.screens.replace_url import ReplaceUrlScreen
 from tests.tui.driving import Driver, running
 
 NEW = "https://mirror.example.org/file.iso?token=new"
@@ -94,12 +94,12 @@ async def test_keep_from_the_command_line() -> None:
 
 async def opened(app: Driver) -> Input:
     await app.press("e")
-    assert isinstance(app.app.screen, LinkScreen)
+    assert isinstance(app.app.screen, ReplaceUrlScreen)
     return app.app.screen.query_one(Input)
 
 
 def problem(app: Driver) -> str:
-    return str(app.app.screen.query_one("#link-problem", Static).render())
+    return str(app.app.screen.query_one("#url-problem", Static).render())
 
 
 @pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])

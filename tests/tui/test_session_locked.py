@@ -12,8 +12,8 @@ from rheo_core.domain import FileConfig, RheoError
 from rheo_tui.actions import ACTIONS, BY_ID, Context
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.history import HistoryScreen
-from rheo_tui.screens.locked import LockedScreen
 from rheo_tui.screens.main import MainScreen
+from rheo_tui.screens.session_locked import SessionLockedScreen
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.widgets.totals import TotalsHeader
 from tests.tui.driving import Driver, running
@@ -51,7 +51,7 @@ async def locked(
     app = RheoApp(service, configs, make_service=lists)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         driver = Driver(app, service, pilot)
-        await driver.until(lambda: isinstance(app.screen, LockedScreen))
+        await driver.until(lambda: isinstance(app.screen, SessionLockedScreen))
         await pilot.pause()
         yield driver
 
@@ -66,7 +66,7 @@ async def test_it_says_who_has_the_list_and_q_quits(tmp_path: Path) -> None:
         assert not app.app.screen.query_one(Input).display
         app.app.post_message(events.Paste("https://example.org/x"))
         await app.pilot.pause()
-        assert isinstance(app.app.screen, LockedScreen)
+        assert isinstance(app.app.screen, SessionLockedScreen)
         await app.pilot.press("q")
     assert app.app.return_code == 1
 
