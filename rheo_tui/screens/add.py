@@ -15,7 +15,7 @@ from textual.widgets import Input, Static, TextArea
 from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.formatting import count_text
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.widgets.verdicts import VerdictList, good_of
+from rheo_tui.widgets.entry_preview import EntryPreview, good_of
 
 _PAUSE_BEFORE_CHECK = 0.1
 _LONG_TEXT = 100_000  # characters
@@ -56,7 +56,7 @@ class AddScreen(ModalScreen[str]):
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
         ("enter", "submit", "Add"),
-        (VerdictList.ALLOW_KEY, "allow", "Use what the links ask for"),
+        (EntryPreview.ALLOW_KEY, "allow", "Use what the links ask for"),
     ]
 
     def __init__(self, client: EngineClient, text: str = "") -> None:
@@ -73,7 +73,7 @@ class AddScreen(ModalScreen[str]):
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Add links"
             yield LinksArea(id="links", show_line_numbers=True, tab_behavior="focus")
-            yield VerdictList()
+            yield EntryPreview()
             yield Static(_KEYS, classes="dialog-keys")
 
     def on_mount(self) -> None:
@@ -96,12 +96,12 @@ class AddScreen(ModalScreen[str]):
 
     @on(TextArea.Changed)
     def _text_changed(self) -> None:
-        self.query_one(VerdictList).allows = False  # it was for the text that was seen
+        self.query_one(EntryPreview).allows = False  # it was for the text that was seen
         self._changed()
 
     def action_allow(self) -> None:
         """Use what the links ask for besides, or stop that."""
-        verdicts = self.query_one(VerdictList)
+        verdicts = self.query_one(EntryPreview)
         verdicts.allows = not verdicts.allows
         self._check_now()
 
@@ -121,7 +121,7 @@ class AddScreen(ModalScreen[str]):
 
     async def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
-        verdicts, service = self.query_one(VerdictList), self._client.service
+        verdicts, service = self.query_one(EntryPreview), self._client.service
         asked = text, verdicts.options
         if asked == self._checked_for:
             return self._checked
@@ -149,7 +149,7 @@ class AddScreen(ModalScreen[str]):
             entries = await self._check()
             good = good_of(entries)
             if good:
-                self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
+                self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
                 added = await self._client.add(good)
                 self._checked_for = None  # what is in the list has changed
                 if not added:
@@ -164,7 +164,7 @@ class AddScreen(ModalScreen[str]):
         if not entries:
             self.app.notify("There is nothing to add yet.", severity="warning", markup=False)
             return
-        if not self.query_one(VerdictList).ask(entries) or good_of(entries):
+        if not self.query_one(EntryPreview).ask(entries) or good_of(entries):
             self._tell(entries)
         if self.query_one(LinksArea).text != text:  # more came while these were added
             self._check_soon()

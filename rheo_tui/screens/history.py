@@ -14,7 +14,7 @@ from rheo_tui.formatting import count_text
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.widgets.history_list import HistoryList
-from rheo_tui.widgets.inputs import LineInput
+from rheo_tui.widgets.line_input import LineInput
 
 from .confirm import ConfirmScreen
 

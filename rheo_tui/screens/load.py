@@ -13,8 +13,8 @@ from rheo_core.domain.text import printable
 from rheo_core.inputs import Entry, Verdict
 from rheo_tui.formatting import count_text
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.widgets.inputs import LineInput
-from rheo_tui.widgets.verdicts import VerdictList, good_of
+from rheo_tui.widgets.entry_preview import EntryPreview, good_of
+from rheo_tui.widgets.line_input import LineInput
 
 _HINT = (
     "The path of a file: links, curl commands, an aria2 or wget list, a Metalink, a checksum list, "
@@ -28,7 +28,7 @@ class LoadScreen(ModalScreen[int]):
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
         ("enter", "submit", "Add"),
-        (VerdictList.ALLOW_KEY, "allow", "Use what the list asks for"),
+        (EntryPreview.ALLOW_KEY, "allow", "Use what the list asks for"),
     ]
 
     def __init__(self, client: EngineClient) -> None:
@@ -42,7 +42,7 @@ class LoadScreen(ModalScreen[int]):
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Load a list"
             yield LineInput(placeholder="~/links.txt", id="path", compact=True)
-            yield VerdictList()
+            yield EntryPreview()
             yield Static("Enter adds  ·  Tab to the verdicts  ·  Esc closes", classes="dialog-keys")
 
     def on_mount(self) -> None:
@@ -50,17 +50,17 @@ class LoadScreen(ModalScreen[int]):
         self._show([], _HINT)
 
     def _show(self, entries: list[Entry], nothing: str) -> None:
-        self.query_one(VerdictList).show(entries, nothing, self._client.service.free_space)
+        self.query_one(EntryPreview).show(entries, nothing, self._client.service.free_space)
 
     def action_allow(self) -> None:
         """Use what the list asks for besides, or stop that."""
-        verdicts = self.query_one(VerdictList)
+        verdicts = self.query_one(EntryPreview)
         verdicts.allows, self._used = not verdicts.allows, None
         self._changed()
 
     @on(Input.Changed, "#path")
     def _path_changed(self) -> None:
-        self.query_one(VerdictList).allows = False  # it was for the list that was seen
+        self.query_one(EntryPreview).allows = False  # it was for the list that was seen
 
     @on(Input.Changed)
     def _changed(self) -> None:
@@ -84,7 +84,7 @@ class LoadScreen(ModalScreen[int]):
         if not text:
             self._show([], _HINT)
             return []
-        verdicts = self.query_one(VerdictList)
+        verdicts = self.query_one(EntryPreview)
         verdicts.say("Looking through the file…")
         try:
             entries = await self._client.service.check_file(_expanded(text), verdicts.options)
@@ -98,7 +98,7 @@ class LoadScreen(ModalScreen[int]):
 
     async def _ask_again(self) -> None:
         """Show a list that has changed as one that nothing was allowed to."""
-        self.query_one(VerdictList).allows, self._used = False, None
+        self.query_one(EntryPreview).allows, self._used = False, None
         await self._entries()
         told = "The file asks for something else now. Press F8 again to use it."
         self.app.notify(told, severity="warning", markup=False)
@@ -107,12 +107,12 @@ class LoadScreen(ModalScreen[int]):
     async def _submit(self) -> None:
         try:
             seen, entries = self._used, await self._entries()
-            if self.query_one(VerdictList).allows and seen not in (None, self._used):
+            if self.query_one(EntryPreview).allows and seen not in (None, self._used):
                 await self._ask_again()
                 return
             good = good_of(entries)
             if good:
-                self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
+                self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
             if good and not await self._client.add(good):
                 self._show(entries, "")
                 return
@@ -123,7 +123,7 @@ class LoadScreen(ModalScreen[int]):
     def _after(self, entries: list[Entry], added: int) -> None:
         """Close where all is done; else show what is left."""
         bad = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-        if self.query_one(VerdictList).ask(bad):
+        if self.query_one(EntryPreview).ask(bad):
             return
         if added and not bad:
             self.app.notify(f"Added {count_text(added)}.", markup=False)

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
 from rheo_tui.services.protocol import DownloadService
-from rheo_tui.widgets.inputs import PlainInput
+from rheo_tui.widgets.line_input import PlainInput
 
 
 class ReplaceUrlScreen(ModalScreen[None]):

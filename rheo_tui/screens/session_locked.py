@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
-from rheo_tui.widgets.inputs import LineInput
+from rheo_tui.widgets.line_input import LineInput
 
 _CHOICES = (
     "r  look at it, read-only",

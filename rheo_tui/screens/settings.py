@@ -18,7 +18,7 @@ from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.text import printable
 from rheo_tui.formatting import rate_input
 from rheo_tui.themes import NAMES
-from rheo_tui.widgets.inputs import PlainInput
+from rheo_tui.widgets.line_input import PlainInput
 
 
 class _Field(NamedTuple):

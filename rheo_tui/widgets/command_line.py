@@ -8,7 +8,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from .inputs import LineInput
+from .line_input import LineInput
 
 
 class CommandLine(Horizontal):

@@ -9,7 +9,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain import FileConfig
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.load import LoadScreen
-from rheo_tui.widgets.verdicts import VerdictLines
+from rheo_tui.widgets.entry_preview import PreviewLines
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
@@ -24,7 +24,7 @@ async def paste(app: Driver, text: str) -> None:
 
 
 def verdicts(app: Driver) -> list[str]:
-    return app.app.screen.query_one(VerdictLines).plain_lines
+    return app.app.screen.query_one(PreviewLines).plain_lines
 
 
 @pytest.mark.parametrize("before", [(), ("slash",), ("colon",), ("a",)])
@@ -258,7 +258,7 @@ async def test_what_is_wrong_is_seen_first_and_keys_scroll_on() -> None:
     async with running(size=(80, 24)) as app:
         await paste(app, "https://x/[001-120]\rftp://x/\rhttps://x/001")
         await app.until(lambda: _count(app) == "120 to add · 1 duplicate · 1 invalid")
-        lines = app.app.screen.query_one(VerdictLines)
+        lines = app.app.screen.query_one(PreviewLines)
         assert lines.scroll_offset.y == 0
         assert [line[:8] for line in verdicts(app)[:4]] == [
             "✗ line 2", "= line 3", "✓ line 1", "✓ line 1",

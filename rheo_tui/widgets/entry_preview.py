@@ -15,7 +15,7 @@ from rheo_core.domain.text import redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.formatting import count_text, size_text
 
-from .inputs import PlainInput
+from .line_input import PlainInput
 from .line_view import LineView
 
 _GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.ON_DISK: "=", Verdict.INVALID: "✗"}
@@ -44,7 +44,7 @@ class _Line(NamedTuple):
     is_first: bool = True  # of its entry
 
 
-class VerdictLines(LineView[_Line], can_focus=True):
+class PreviewLines(LineView[_Line], can_focus=True):
     """Lines that need attention first; a long reason goes on below."""
 
     COMPONENT_CLASSES: ClassVar = {"verdict--about", "verdict--refused", *_CLASSES.values()}
@@ -121,7 +121,7 @@ def _about(entry: Entry) -> str:
     return f"  ({facts})  {url}" if facts else f"  {url}"
 
 
-class VerdictList(Vertical):
+class EntryPreview(Vertical):
     """A count above the lines, and inputs for what only the user can say, where it is wanted."""
 
     ALLOW_KEY = "f8"
@@ -137,7 +137,7 @@ class VerdictList(Vertical):
             yield PlainInput(placeholder=what, classes=f"wanted wanted-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
         yield Static("", classes="verdict-leave", markup=False)
-        yield VerdictLines()
+        yield PreviewLines()
 
     @property
     def options(self) -> ReadOptions:
@@ -157,7 +157,7 @@ class VerdictList(Vertical):
         leave = self.query_one(".verdict-leave", Static)
         leave.update(_USED if self.allows else _REFUSED)
         leave.display = bool(entries) and (self.allows or any(entry.refused for entry in entries))
-        self.query_one(VerdictLines).show_entries(entries)
+        self.query_one(PreviewLines).show_entries(entries)
 
     def ask(self, entries: Sequence[Entry]) -> bool:
         """Go to the input for the first thing that is wanted; whether there is one."""
