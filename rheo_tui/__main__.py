@@ -219,7 +219,7 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterabl
     return app.return_code or 0
 
 
-def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[str]) -> int:
+def _run_demo(settings: "Settings", wanted: "Iterable[Item]", problems: Sequence[str]) -> int:
     import asyncio
     from dataclasses import replace
     from tempfile import TemporaryDirectory
@@ -245,7 +245,7 @@ def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[
 
         async with DemoServer() as server:
             service = ThreadedService(LocalService(here, save=False, load=load))
-            app = RheoApp(service, chain(server.configs(), wanted), notices)
+            app = RheoApp(service, chain(server.configs(), wanted), problems)
             _begin()
             await app.run_async()
             return app.return_code or 0

@@ -16,7 +16,7 @@ class DownloadHandlers:
     """Handles the actions whose owner is `downloads`.
 
     Each `do_` method handles the action of that id for the targets of its context. The text that
-    it returns becomes a notice; "" shows none, because the rows show enough.
+    it returns becomes a toast; "" shows none, because the rows show enough.
     """
 
     def __init__(self, service: DownloadService) -> None:
@@ -148,5 +148,5 @@ def unfinished(rows: Rows) -> list[str]:
 
 
 def _several(verb: str, ids: Sequence[object]) -> str:
-    """Return a notice for more than one download; the row of a single one shows enough."""
+    """Return a toast for more than one download; the row of a single one shows enough."""
     return f"{verb} {count_text(len(ids))}." if len(ids) > 1 else ""

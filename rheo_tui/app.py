@@ -49,7 +49,7 @@ class RheoApp(App[None]):
     Args:
         service: the door to the engine.
         wanted: what to queue at the start, read while the app runs; remarks go to the log.
-        notices: sentences to show at the start, such as problems with the settings file.
+        problems: sentences to show at the start, such as problems with the settings file.
         make_service: makes the service of another session, for when this one is locked.
     """
 
@@ -66,13 +66,13 @@ class RheoApp(App[None]):
         self,
         service: DownloadService,
         wanted: "Iterable[Item]" = (),
-        notices: Sequence[str] = (),
+        problems: Sequence[str] = (),
         make_service: ServiceFactory | None = None,
     ) -> None:
         super().__init__()
         self._service = service
         self._wanted = wanted
-        self._notices = list(notices)
+        self._problems = list(problems)
         self._make_service = make_service
         self._quitting = False
         self._clashes: set[str] = set()
@@ -90,16 +90,16 @@ class RheoApp(App[None]):
         known = settings.theme in self.available_themes
         self.theme = settings.theme if known else DARK.name
         if not known:
-            self._notices.append(f"There is no theme “{settings.theme}”; {DARK.name} is used.")
+            self._problems.append(f"There is no theme “{settings.theme}”; {DARK.name} is used.")
         if unknown := unknown_actions(settings.keys):
-            self._notices.append(f"Keys are set for unknown actions: {', '.join(unknown)}.")
+            self._problems.append(f"Keys are set for unknown actions: {', '.join(unknown)}.")
         self.set_keymap(settings.keys)
         self.push_screen(self.main)
         on_bar = {each.sentence for each in settings.unclear}
-        for notice in self._notices:
-            self.main.book.note(notice, "bad")
-            if notice not in on_bar:
-                self.notify(notice, severity="warning", markup=False, timeout=8)
+        for problem in self._problems:
+            self.main.event_log.note(problem, "bad")
+            if problem not in on_bar:
+                self.notify(problem, severity="warning", markup=False, timeout=8)
         self._quit_on_signals()
 
     def _quit_on_signals(self) -> None:

@@ -16,7 +16,7 @@ from .services.protocol import READ_ONLY, DownloadService
 
 
 class CommandHandlers:
-    """Runs parsed commands through the service; the text returned becomes a notice.
+    """Runs parsed commands through the service; the text returned becomes a toast.
 
     Args:
         service: the service to change.

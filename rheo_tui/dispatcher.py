@@ -22,8 +22,8 @@ class Host(Protocol):
     def context(self) -> Context:
         """Return the state that decides which actions are available."""
 
-    def notice(self, text: str) -> None:
-        """Show a notice."""
+    def toast(self, text: str) -> None:
+        """Show a toast."""
 
     def call_later(self, callback: Handler) -> bool:
         """Call `callback` after the messages that already wait."""
@@ -45,7 +45,7 @@ class Dispatcher:
     """Runs the handler of an action, unless the action is disabled.
 
     Coroutine functions get the context and run in the background; the text that they return
-    becomes a notice. Other handlers take nothing.
+    becomes a toast. Other handlers take nothing.
     """
 
     def __init__(self, host: Host, owners: Mapping[Owner, object]) -> None:
@@ -57,7 +57,7 @@ class Dispatcher:
         action, handler = BY_ID[action_id], self._handlers[action_id]
         context = self._host.context()
         if reason := action.disabled(context):
-            self._host.notice(f"{action.title}: {reason}.")
+            self._host.toast(f"{action.title}: {reason}.")
         elif iscoroutinefunction(handler):
             context = self._with_rows_of(action, context)
             self._host.run_in_background(action.title, handler(context))

@@ -55,15 +55,15 @@ class Stage:
 
     async def until_halfway(self, name: str) -> None:
         """Let it run until half of this one is there."""
-        rows = self.app.main.listing.rows
+        rows = self.app.main.model.rows
         while not any(row.name == name and _is_halfway(row) for row in rows.values()):
             await self.pilot.pause(0.05)
 
     async def select(self, name: str) -> None:
         """Put the cursor on the row of this name."""
         await self.pilot.press("home")
-        listing = self.app.main.listing
-        names = [listing.rows[download_id].name for download_id in listing.shown]
+        model = self.app.main.model
+        names = [model.rows[download_id].name for download_id in model.shown]
         for _ in range(names.index(name)):
             await self.pilot.press("down")
 

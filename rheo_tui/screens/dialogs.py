@@ -10,8 +10,8 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
-from rheo_tui.listing import Sort
 from rheo_tui.services.poller import EngineClient
+from rheo_tui.table_model import Sort
 
 
 class Dialogs:

@@ -23,14 +23,14 @@ from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.command_handlers import CommandHandlers
 from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.dispatcher import Dispatcher
+from rheo_tui.event_log import EventLog
+from rheo_tui.file_manager import folder_of, open_folder
 from rheo_tui.filters import parse_filter
-from rheo_tui.folders import folder_of, open_folder
-from rheo_tui.listing import Listing
-from rheo_tui.log_book import LogBook
-from rheo_tui.notices import Notices
-from rheo_tui.notifier import TerminalNotifier
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
+from rheo_tui.table_model import TableModel
+from rheo_tui.terminal_notifications import TerminalNotifier
+from rheo_tui.toasts import Toasts
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -64,10 +64,10 @@ class MainScreen(Screen[None]):
     def __init__(self, service: DownloadService, wanted: "Iterable[Item]" = ()) -> None:
         super().__init__()
         self.keymap = dict(service.settings.keys)
-        self.book = LogBook()
-        self.listing = Listing()
+        self.event_log = EventLog()
+        self.model = TableModel()
         notifier = TerminalNotifier(self, service)
-        self.client = EngineClient(service, self.book, self.notice, notifier.add)
+        self.client = EngineClient(service, self.event_log, self.toast, notifier.add)
         self._service = service
         self._wanted = wanted
         self.is_reading = False  # what is wanted, in the background
@@ -82,9 +82,9 @@ class MainScreen(Screen[None]):
         yield ClosedBar(id="closed")
         yield FilterBar(id="filter")
         with Container(id="body"):
-            yield DownloadTable(self.listing, read_only=read_only, id="table")
+            yield DownloadTable(self.model, read_only=read_only, id="table")
             yield DetailsPane(id="details")
-        yield LogPane(self.book, id="log")
+        yield LogPane(self.event_log, id="log")
         yield CommandLine(id="command")
         yield KeyFooter(self.keymap, id="footer")
 
@@ -115,7 +115,7 @@ class MainScreen(Screen[None]):
             self.is_reading = False
 
     def _name_of(self, download_id: str) -> str:
-        row = self.listing.rows.get(download_id)
+        row = self.model.rows.get(download_id)
         return row.name if row else ""
 
     # What is shown
@@ -129,7 +129,7 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return
         self.table.apply(snapshot)
-        self.query_one(TotalsHeader).apply(snapshot, len(self.listing.marked))
+        self.query_one(TotalsHeader).apply(snapshot, len(self.model.marked))
         self.query_one(ClosedBar).apply(snapshot)
         self._show_count()
         self._show_context()
@@ -142,15 +142,15 @@ class MainScreen(Screen[None]):
         """What decides which actions make sense now."""
         latest = self.client.latest
         current = self.table.current
-        marked = tuple(self.listing.marked_shown())
+        marked = tuple(self.model.marked_shown())
         return Context(
             targets=marked or ((current,) if current else ()),
             current=current,
-            total=len(self.listing.shown),
+            total=len(self.model.shown),
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
             can_undo=self._downloads.can_undo,
-            by_queue_order=self.listing.sort.column is QUEUE_ORDER,
+            by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
             read_only=self._service.is_read_only,
@@ -164,7 +164,7 @@ class MainScreen(Screen[None]):
     @property
     def rows(self) -> Mapping[str, DownloadSnapshot]:
         """All downloads by their ids."""
-        return self.listing.rows
+        return self.model.rows
 
     def _show_context(self) -> None:
         self.query_one(KeyFooter).show(self.context())
@@ -174,21 +174,21 @@ class MainScreen(Screen[None]):
         if details.display:
             table = self.table
             row = table.current
-            lines = self.book.of(row.id) if row else []
+            lines = self.event_log.of(row.id) if row else []
             details.show(row, table.status_of(row) if row else "", lines)
 
     def _show_count(self) -> None:
         bar = self.query_one(FilterBar)
         if bar.display:
-            bar.show_count(len(self.listing.shown), len(self.listing.rows))
+            bar.show_count(len(self.model.shown), len(self.model.rows))
 
-    def notice(self, text: str, error: bool = False) -> None:
-        """Show a notice."""
-        self._notices.show(text, error)
+    def toast(self, text: str, error: bool = False) -> None:
+        """Show a toast."""
+        self._toasts.show(text, error)
 
     @cached_property
-    def _notices(self) -> Notices:
-        return Notices(self.app)
+    def _toasts(self) -> Toasts:
+        return Toasts(self.app)
 
     @cached_property
     def _dialogs(self) -> Dialogs:
@@ -212,7 +212,7 @@ class MainScreen(Screen[None]):
     async def _run_guarded(self, title: str, work: Coroutine[Any, Any, str]) -> None:
         async def run() -> None:
             if text := await work:
-                self.notice(text)
+                self.toast(text)
 
         await self.client.guard(run(), title)
         await self.refresh_from_engine()
@@ -221,7 +221,7 @@ class MainScreen(Screen[None]):
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
         if reason := BY_ID["add"].disabled(self.context()):
-            self.notice(f"Not added: {reason}.")
+            self.toast(f"Not added: {reason}.")
             return
         self._dialogs.add(text)
 
@@ -262,15 +262,15 @@ class MainScreen(Screen[None]):
     def _marks_changed(self) -> None:
         self.table.refresh()
         if self.client.latest:
-            self.query_one(TotalsHeader).apply(self.client.latest, len(self.listing.marked))
+            self.query_one(TotalsHeader).apply(self.client.latest, len(self.model.marked))
         self._show_context()
 
     def do_clear(self) -> None:
         """Clear the filter; if there is none, clear the marks."""
         if self.query_one(FilterBar).display:
             self._filter_cleared()
-        elif self.listing.marked:
-            self.listing.marked.clear()
+        elif self.model.marked:
+            self.model.marked.clear()
             self._marks_changed()
 
     def do_details(self) -> None:
@@ -299,13 +299,13 @@ class MainScreen(Screen[None]):
         fallback = self._service.settings.download_dir
         folder = folder_of(row.destination if row else "", fallback)
         problem = open_folder(folder)
-        self.notice(problem or f"Opening {folder}.", bool(problem))
+        self.toast(problem or f"Opening {folder}.", bool(problem))
 
     # Sorting and filtering
 
     def do_sort(self) -> None:
         """Open the choice of a column."""
-        self._dialogs.sort(self.listing.sort, self._sort_by)
+        self._dialogs.sort(self.model.sort, self._sort_by)
 
     def do_filter(self) -> None:
         """Open the filter bar."""
@@ -317,7 +317,7 @@ class MainScreen(Screen[None]):
 
     def _sort_by(self, column: Column | None) -> None:
         if column is not None:
-            self.listing.sort = self.listing.sort.towards(column)
+            self.model.sort = self.model.sort.towards(column)
             self.table.rebuild()
             self._show_context()
 
@@ -336,7 +336,7 @@ class MainScreen(Screen[None]):
         self.table.focus()
 
     def _filter_by(self, text: str) -> None:
-        self.listing.filter = parse_filter(text)
+        self.model.filter = parse_filter(text)
         self.table.rebuild()
         self._show_count()
         self._show_context()
@@ -368,7 +368,7 @@ class MainScreen(Screen[None]):
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
         told = "Quits when nothing waits or runs any more." if self._quits_when_done else "Stays."
-        self.notice(told)
+        self.toast(told)
 
     def do_command(self) -> None:
         """Open the command line."""
@@ -383,9 +383,9 @@ class MainScreen(Screen[None]):
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
         try:
-            command = parse_command(event.text, self.listing.rows)
+            command = parse_command(event.text, self.model.rows)
         except CommandError as error:
-            self.notice(str(error), error=True)
+            self.toast(str(error), error=True)
             return
         self.query_one(CommandLine).close()
         self._run_command(command)
@@ -396,5 +396,5 @@ class MainScreen(Screen[None]):
         elif command.verb == "quit-when-done":
             self._toggle_quit_when_done()
         else:
-            rows, targets = self.listing.rows, self.context().targets
+            rows, targets = self.model.rows, self.context().targets
             self.run_in_background(command.verb, self._commands.run(command, rows, targets))

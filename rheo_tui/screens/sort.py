@@ -9,7 +9,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from rheo_tui.columns import SORTABLE, Column
-from rheo_tui.listing import Sort
+from rheo_tui.table_model import Sort
 
 
 class SortScreen(ModalScreen[Column | None]):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
+from rheo_tui.event_log import EventLog, log_line
 from rheo_tui.formatting import count_text
-from rheo_tui.log_book import LogBook, log_line
 
 from .protocol import DownloadService
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 _ADDED_AT_ONCE = 2000
 
-Notice = Callable[[str, bool], None]
+Toast = Callable[[str, bool], None]
 """Tells the user a sentence; True for an error."""
 
 
 class EngineClient:
     """What the screen knows of the service's state.
 
-    The engine's own errors become a notice and a log line; the app goes on.
+    The engine's own errors become a toast and a log line; the app goes on.
     """
 
     def __init__(
         self,
         service: DownloadService,
-        book: LogBook,
-        notice: Notice,
+        event_log: EventLog,
+        toast: Toast,
         on_event: Callable[[DownloadEvent], None],
     ) -> None:
         self.service = service
         self.ready = False
         self.latest: Snapshot | None = None
-        self._book = book
-        self._notice = notice
+        self._event_log = event_log
+        self._toast = toast
         self._on_event = on_event
         self._poll_failed = False
         self._closed = False
@@ -80,7 +80,7 @@ class EngineClient:
         since = self.latest.revision if self.latest else 0
         try:
             for event in self.service.take_events():
-                self._book.write(log_line(event, name_of(event.download_id)))
+                self._event_log.write(log_line(event, name_of(event.download_id)))
                 self._on_event(event)
             snapshot = await self.service.snapshot(since)
         except Exception as error:
@@ -90,8 +90,8 @@ class EngineClient:
             return None
         self._poll_failed = False
         for problem in self.service.take_problems():
-            self._book.note(problem, "bad")
-            self._notice(problem, True)
+            self._event_log.note(problem, "bad")
+            self._toast(problem, True)
         if self.latest is not None and snapshot.revision == since:
             before = replace(self.latest, downloads=(), removed=(), reset=False)
             if before == replace(snapshot, downloads=(), removed=(), reset=False):
@@ -103,7 +103,7 @@ class EngineClient:
         """Queue downloads, once the engine runs; False, and told, if it could not."""
         await self._tried.wait()
         if not self.ready:
-            self._notice("Not added: the engine does not run.", True)
+            self._toast("Not added: the engine does not run.", True)
             return False
         for start in range(0, len(configs), _ADDED_AT_ONCE):  # the first are seen meanwhile
             some = configs[start : start + _ADDED_AT_ONCE]
@@ -122,7 +122,7 @@ class EngineClient:
 
         def say(line: str) -> None:
             told.append(line)
-            self._book.note(line, "warning")
+            self._event_log.note(line, "warning")
 
         while items := await feed.take():
             for item in items:
@@ -133,13 +133,13 @@ class EngineClient:
                 break
         remarks.finish(say)
         if len(told) == 1:
-            self._notice(f"{told[0]}.", remarks.problems > 0)
+            self._toast(f"{told[0]}.", remarks.problems > 0)
         elif remarks.problems:
             what = count_text(remarks.problems, "line")
-            self._notice(f"{what} not acceptable; see the log.", True)
+            self._toast(f"{what} not acceptable; see the log.", True)
         elif remarks.warnings:
             what = count_text(remarks.warnings, "link")
-            self._notice(f"{what} asked for a proxy or similar; see the log.", True)
+            self._toast(f"{what} asked for a proxy or similar; see the log.", True)
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:
         """Await `work`; what it raises is told as "`what`: reason". Gives whether all went well."""
@@ -151,7 +151,7 @@ class EngineClient:
         return True
 
     def report(self, what: str, error: Exception) -> None:
-        """A notice and a log line."""
+        """Show an error as a toast and write it to the event log."""
         reason = printable(str(error)).rstrip(".") or type(error).__name__
-        self._book.note(f"{what}: {reason}.", "bad")
-        self._notice(f"{what}: {reason}.", True)
+        self._event_log.note(f"{what}: {reason}.", "bad")
+        self._toast(f"{what}: {reason}.", True)

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
+from rheo_tui.event_log import LogLine
 from rheo_tui.formatting import (
     clock_text,
     duration_text,
@@ -21,7 +22,6 @@ from rheo_tui.formatting import (
     size_text,
     speed_text,
 )
-from rheo_tui.log_book import LogLine
 
 _LABEL_WIDTH = 9
 

@@ -20,8 +20,8 @@ from rheo_tui.formatting import (
     size_text,
     speed_text,
 )
-from rheo_tui.listing import Sort
 from rheo_tui.statuses import LOOKS
+from rheo_tui.table_model import Sort
 
 _PERCENT_WIDTH = 5
 

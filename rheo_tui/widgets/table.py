@@ -16,8 +16,8 @@ from textual.strip import Strip
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
 from rheo_tui.columns import GAP, Column
-from rheo_tui.listing import Listing
 from rheo_tui.statuses import Waiting, status_text
+from rheo_tui.table_model import TableModel
 
 from .row import RowPainter, RowStyles, columns_in, header_line, hint_line
 
@@ -35,7 +35,7 @@ _EMPTY_READ_ONLY = ("Nothing in this list yet", "", "What its owner adds appears
 
 
 class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Shows a `Listing`. Line 0 is the header and stays; rows scroll below it."""
+    """Shows a `TableModel`. Line 0 is the header and stays; rows scroll below it."""
 
     COMPONENT_CLASSES: ClassVar = {
         "table--header",
@@ -74,11 +74,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         column: Column
 
-    def __init__(self, listing: Listing, *, read_only: bool = False, id: str | None = None) -> None:
+    def __init__(
+        self, model: TableModel, *, read_only: bool = False, id: str | None = None
+    ) -> None:
         self._drawn: dict[int, Strip] = {}  # what the screen shows, by line
         self._drawn_for = (Size(), 0)  # the sizes that this holds for
         super().__init__(id=id)
-        self.listing = listing
+        self.model = model
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
         self.painted_lines = 0  # lines drawn anew, for tests of the cost
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
@@ -91,7 +93,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def current(self) -> DownloadSnapshot | None:
         """The row under the cursor."""
-        return self.listing.row_at(self.cursor)
+        return self.model.row_at(self.cursor)
 
     @property
     def page_size(self) -> int:
@@ -104,11 +106,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def apply(self, snapshot: Snapshot) -> list[int]:
         """Take over what changed and repaint only that; gives positions that changed."""
-        had_rows = bool(self.listing.rows)
-        change = self.listing.apply(snapshot)
+        had_rows = bool(self.model.rows)
+        change = self.model.apply(snapshot)
         waiting = Waiting.now(snapshot)
         waiting_changed, self._waiting = waiting != self._waiting, waiting
-        if change.order or had_rows != bool(self.listing.rows):
+        if change.order or had_rows != bool(self.model.rows):
             self._reordered()
         else:
             self._refresh_rows(change.rows)
@@ -118,7 +120,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def rebuild(self) -> None:
         """Filter and sort anew, after one of them was changed; the cursor keeps its row."""
-        self.listing.rebuild()
+        self.model.rebuild()
         self._reordered()
         self._scroll_to_cursor()
 
@@ -128,9 +130,9 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _reordered(self) -> None:
         was_visible = self._is_visible(self.cursor)
-        self.virtual_size = Size(1, len(self.listing.shown) + _HEADER_LINES)
-        position = self.listing.position(self._current_id) if self._current_id else None
-        last = max(0, len(self.listing.shown) - 1)
+        self.virtual_size = Size(1, len(self.model.shown) + _HEADER_LINES)
+        position = self.model.position(self._current_id) if self._current_id else None
+        last = max(0, len(self.model.shown) - 1)
         self.set_reactive(
             DownloadTable.cursor, min(self.cursor, last) if position is None else position
         )
@@ -140,19 +142,19 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def _tick(self) -> None:
-        if self.listing.stale:
-            self.listing.rebuild()
+        if self.model.stale:
+            self.model.rebuild()
             self._reordered()
         else:
             self._refresh_rows(self._visible_with(DownloadStatus.RETRYING))
 
     def _visible_positions(self) -> range:
         first = self.scroll_offset.y
-        return range(first, min(first + self.page_size, len(self.listing.shown)))
+        return range(first, min(first + self.page_size, len(self.model.shown)))
 
     def _visible_with(self, status: DownloadStatus) -> list[int]:
-        rows = self.listing.rows
-        shown = self.listing.shown
+        rows = self.model.rows
+        shown = self.model.shown
         return [at for at in self._visible_positions() if rows[shown[at]].status is status]
 
     def _is_visible(self, position: int) -> bool:
@@ -176,7 +178,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep it on a row."""
-        return max(0, min(cursor, len(self.listing.shown) - 1))
+        return max(0, min(cursor, len(self.model.shown) - 1))
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Repaint the two rows concerned."""
@@ -208,18 +210,18 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def do_last(self) -> None:
         """Move the cursor to the last row."""
-        self.cursor = len(self.listing.shown) - 1
+        self.cursor = len(self.model.shown) - 1
 
     def do_mark(self) -> None:
         """Mark or unmark the current row and move to the next."""
         if self.current:
-            self.listing.toggle_mark(self.current.id)
+            self.model.toggle_mark(self.current.id)
             self.cursor += 1
             self.post_message(self.Marked())
 
     def do_mark_all(self) -> None:
         """Mark all rows shown; unmark those that were marked."""
-        self.listing.invert_marks()
+        self.model.invert_marks()
         self.post_message(self.Marked())
 
     # The cursor's place
@@ -254,12 +256,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self.post_message(self.SortRequested(column))
             return
         position = self.scroll_offset.y + offset.y - _HEADER_LINES
-        row = self.listing.row_at(position)
+        row = self.model.row_at(position)
         if row is None:
             return
         self.cursor = position
         if offset.x < GAP + 1:
-            self.listing.toggle_mark(row.id)
+            self.model.toggle_mark(row.id)
             self.post_message(self.Marked())
         elif event.chain == 2:
             self.post_message(self.Activated())
@@ -358,21 +360,21 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """The header, a row, a line of the hint, or nothing."""
         styles, width = self._painter_now.styles, self._width
-        if not self.listing.shown:
+        if not self.model.shown:
             return hint_line(self._hint(), y, self.size.height, width, styles)
         if y < _HEADER_LINES:
-            return header_line(self.listing.sort, width, styles)
+            return header_line(self.model.sort, width, styles)
         position = self.scroll_offset.y + y - _HEADER_LINES
-        if position >= len(self.listing.shown):
+        if position >= len(self.model.shown):
             return Strip.blank(width, styles.base)
         return self._row_line(position, width)
 
     def _row_line(self, position: int, width: int) -> Strip:
-        row = self.listing.rows[self.listing.shown[position]]
+        row = self.model.rows[self.model.shown[position]]
         cursor = position == self.cursor
-        marked = row.id in self.listing.marked
+        marked = row.id in self.model.marked
         status = self.status_of(row)
-        key = (row.id, self.listing.revisions[row.id], width, cursor, marked, status)
+        key = (row.id, self.model.revisions[row.id], width, cursor, marked, status)
         strip = self._strips.get(key)
         if strip is None:
             self.painted_lines += 1
@@ -381,7 +383,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return strip
 
     def _hint(self) -> tuple[str, ...]:
-        if not self.listing.rows:
+        if not self.model.rows:
             return self._empty
-        needle = printable(self.listing.filter.needle)
+        needle = printable(self.model.filter.needle)
         return (f"No name or link contains “{needle}”", "", "Esc shows all downloads again.")

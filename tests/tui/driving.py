@@ -69,7 +69,7 @@ class Driver:
     def called(self, name: str) -> list[object]:
         return [value for call, value in self.service.calls if call == name]
 
-    def notices(self) -> str:
+    def toasts(self) -> str:
         return " | ".join(notice.message for notice in self.app._notifications)
 
     def lines(self) -> list[str]:

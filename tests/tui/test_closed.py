@@ -54,7 +54,7 @@ class Real:
 
     @property
     def statuses(self) -> list[DownloadStatus]:
-        return [row.status for row in self.app.main.listing.rows.values()]
+        return [row.status for row in self.app.main.model.rows.values()]
 
     @property
     def bar(self) -> str:
@@ -127,7 +127,7 @@ async def test_only_the_host_of_a_table_waits(
         assert app.statuses == [DownloadStatus.QUEUED, DownloadStatus.COMPLETED]
         assert app.bar.startswith("Some downloads wait: ")
         assert not list(app.app._notifications)  # the bar says it, and covers nothing
-        assert any("localhost.proxy" in line.text for line in app.app.main.book.lines)
+        assert any("localhost.proxy" in line.text for line in app.app.main.event_log.lines)
         file.write_text("")
         await app.command("reload")
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED] * 2)

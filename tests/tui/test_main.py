@@ -77,7 +77,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
         service = ThreadedService(LocalService(settings, save=False))
         app = RheoApp(service, configs)
         async with app.run_test(size=(120, 40)) as pilot:
-            rows = app.main.listing.rows
+            rows = app.main.model.rows
             for _ in range(_TRIES):
                 await pilot.pause(0.01)
                 await app.main.refresh_from_engine()
@@ -87,7 +87,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             assert DownloadStatus.COMPLETED in states
             done = [row for row in rows.values() if row.status is DownloadStatus.COMPLETED]
             assert all(Path(row.destination).stat().st_size == row.total_bytes for row in done)
-            assert any("done:" in line.text for line in app.main.book.lines)
+            assert any("done:" in line.text for line in app.main.event_log.lines)
             assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
             await pilot.press(",")
             assert isinstance(app.screen, SettingsScreen)

@@ -1,7 +1,7 @@
 import asyncio
 
 from rheo_core.domain import FileConfig
-from rheo_tui.log_book import LogBook
+from rheo_tui.event_log import EventLog
 from rheo_tui.services.poller import EngineClient
 from tests.tui.fake_service import FakeService
 
@@ -10,7 +10,7 @@ async def test_what_is_added_before_the_engine_runs_waits_for_it() -> None:
     told: list[str] = []
     service = FakeService()
     client = EngineClient(
-        service, LogBook(), lambda text, error: told.append(text), lambda event: None
+        service, EventLog(), lambda text, error: told.append(text), lambda event: None
     )
 
     adding = asyncio.create_task(client.add([FileConfig(url="https://example.org/a")]))

@@ -95,17 +95,17 @@ async def test_read_only_shows_everything_and_changes_nothing(tmp_path: Path) ->
         await app.until(lambda: isinstance(app.app.screen, MainScreen))
         app.service = lists.made[str(path)]
         await app.until(lambda: app.main.client.ready)
-        assert f"No links were added: {READ_ONLY}." in app.notices()
+        assert f"No links were added: {READ_ONLY}." in app.toasts()
         await app.fill(2)
         assert app.main.query_one(TotalsHeader).render().plain.startswith(" rheo  read-only ")
         for key, title in (("c", "Cancel"), ("x", "Remove from the list"), ("t", "Slow mode")):
             await app.press(key)
-            assert f"{title}: {READ_ONLY}." in app.notices()
+            assert f"{title}: {READ_ONLY}." in app.toasts()
         await app.command("limit 2M")
-        assert f"limit: {READ_ONLY}." in app.notices()
+        assert f"limit: {READ_ONLY}." in app.toasts()
         app.app.post_message(events.Paste("https://example.org/y"))
         await app.pilot.pause()
-        assert f"Not added: {READ_ONLY}." in app.notices()
+        assert f"Not added: {READ_ONLY}." in app.toasts()
         assert app.app.screen is app.main
         await app.press("h")
         assert isinstance(app.app.screen, HistoryScreen)
@@ -125,7 +125,7 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
         for key in ("enter", "d", "D"):
             app.app.clear_notifications()
             await app.press(key)
-            assert f"Not now: {READ_ONLY}." in app.notices()
+            assert f"Not now: {READ_ONLY}." in app.toasts()
         assert not app.called("add_again") and not app.called("forget")
 
 

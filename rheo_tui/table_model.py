@@ -1,4 +1,4 @@
-"""The downloads as the table shows them: filtered, sorted, marked. No widgets here."""
+"""TableModel: the downloads that the table shows, filtered, sorted and marked. No widgets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Change:
     order: bool = False  # rows came, went or changed places
 
 
-class Listing:
+class TableModel:
     """All rows known, and which of them are shown in which order.
 
     Costs of `apply` go with the number of changed rows; only rows that go, change places or come

@@ -1,4 +1,4 @@
-"""What happened, as lines: a bounded book that the log pane and the details read."""
+"""EventLog: the latest events as lines, shown by the log pane and the details."""
 
 import time
 from collections import deque
@@ -40,7 +40,7 @@ class LogLine:
     name: str = ""
 
 
-class LogBook:
+class EventLog:
     """The last lines, oldest first."""
 
     LIMIT = 2000

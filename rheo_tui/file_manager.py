@@ -1,4 +1,4 @@
-"""Showing a folder in the desktop's file manager."""
+"""Open folders in the desktop's file manager."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Notifications of the terminal itself, for a user who looks at another window."""
+"""TerminalNotifier: notifications of the terminal itself, for users who look at another window."""
 
 from textual.dom import DOMNode
 from textual.timer import Timer

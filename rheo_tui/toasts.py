@@ -1,4 +1,4 @@
-"""Sentences for the user at the edge of the screen, one at a time."""
+"""Toasts: short messages at the edge of the screen, one at a time."""
 
 import time
 
@@ -7,7 +7,7 @@ from textual.app import App
 from rheo_core.domain.text import printable
 
 
-class Notices:
+class Toasts:
     """Shows the latest one; a held key does not fill the screen with the same sentence."""
 
     def __init__(self, app: App[None]) -> None:
