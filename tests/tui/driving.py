@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -9,6 +10,7 @@ from textual.widgets import Input
 from rheo_core.domain import FileConfig
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.main import MainScreen
+from rheo_tui.widgets.line_view import LineView
 from rheo_tui.widgets.table import DownloadTable
 from tests.tui.fake_service import FakeService
 
@@ -75,6 +77,11 @@ class Driver:
     def lines(self) -> list[str]:
         """The table as text."""
         return [self.table.render_line(y).text for y in range(self.table.size.height)]
+
+
+def plain_lines(view: LineView[Any]) -> list[str]:
+    """The lines of `view` without style."""
+    return [view.text_of(item).plain for item in view._items]
 
 
 @asynccontextmanager

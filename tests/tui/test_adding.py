@@ -10,7 +10,7 @@ from rheo_core.domain import FileConfig
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.widgets.entry_preview import PreviewLines
-from tests.tui.driving import Driver, running
+from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
 
 PASTE = "https://example.org/a.iso\rftp://example.org/b\r\rhttps://example.org/a.iso\rno [/b] url"
@@ -24,7 +24,7 @@ async def paste(app: Driver, text: str) -> None:
 
 
 def verdicts(app: Driver) -> list[str]:
-    return app.app.screen.query_one(PreviewLines).plain_lines
+    return plain_lines(app.app.screen.query_one(PreviewLines))
 
 
 @pytest.mark.parametrize("before", [(), ("slash",), ("colon",), ("a",)])
