@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         loaded = _load_settings(options.download_dir)
         exists = loaded.settings.file_exists_strategy
-        wanted = _wanted(options, exists) if options.urls or options.input_file else ()
+        items = _items(options, exists) if options.urls or options.input_file else ()
         _keep_the_terminal(options.input_file)
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
@@ -65,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
         return _BAD_INPUT
     if options.demo:
-        return _run_demo(loaded.settings, wanted, loaded.problems)
-    return _run(options, loaded, wanted)
+        return _run_demo(loaded.settings, items, loaded.problems)
+    return _run(options, loaded, items)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,7 +113,7 @@ def _address(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterator[Item]":
+def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterator[Item]":
     """What to download, read as it is taken; up to the first that can be, it is read at once.
 
     A bad argument stops the command, and so do lists in which nothing is good.
@@ -121,7 +121,7 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
     from rheo_core.inputs import ReadOptions
     from rheo_core.inputs.asked import Remark, entries, judged
 
-    how = ReadOptions(
+    read_options = ReadOptions(
         base=options.base,
         links=options.links,
         patterns=options.glob,
@@ -129,11 +129,11 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
         list_options=options.allow_list_options,
     )
     try:
-        given = entries(options.urls, (), how)
-        listed = entries((), options.input_file, how)
+        arguments = entries(options.urls, (), read_options)
+        listed = entries((), options.input_file, read_options)
     except ValueError as error:
         raise _Stop(str(error)) from None
-    first: list[Item] = [item for where, entry in given for item in judged(where, entry)]
+    first: list[Item] = [item for where, entry in arguments for item in judged(where, entry)]
     for item in first:
         if isinstance(item, Remark) and item.is_problem:
             raise _Stop(printable(redact(item.text)))
@@ -195,7 +195,7 @@ def _refusal_of(session: Path | None) -> str | None:
     return None
 
 
-def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterable[Item]") -> int:
+def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable[Item]") -> int:
     from rheo_core.config.store import load_settings, session_path
 
     from .app import RheoApp
@@ -213,13 +213,13 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterabl
 
     path = options.session or session_path()
     service = ThreadedService(LocalService(settings, session_path=path, load=load))
-    app = RheoApp(service, wanted, loaded.problems, make_service)
+    app = RheoApp(service, items, loaded.problems, make_service)
     _begin()
     app.run()
     return app.return_code or 0
 
 
-def _run_demo(settings: "Settings", wanted: "Iterable[Item]", problems: Sequence[str]) -> int:
+def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[str]) -> int:
     import asyncio
     from dataclasses import replace
     from tempfile import TemporaryDirectory
@@ -237,15 +237,15 @@ def _run_demo(settings: "Settings", wanted: "Iterable[Item]", problems: Sequence
         changes = {"download_dir": Path(folder), "connections": 1}
         # Nothing of it is real, so nothing follows it.
         changes |= {"rules": (), "on_complete": (), "on_error": (), "notify": Notify.OFF}
-        here = settings.model_copy(update=changes)
+        demo_settings = settings.model_copy(update=changes)
 
         def load() -> LoadedSettings:
             loaded = load_settings()
             return replace(loaded, settings=loaded.settings.model_copy(update=changes))
 
         async with DemoServer() as server:
-            service = ThreadedService(LocalService(here, save=False, load=load))
-            app = RheoApp(service, chain(server.configs(), wanted), problems)
+            service = ThreadedService(LocalService(demo_settings, save=False, load=load))
+            app = RheoApp(service, chain(server.configs(), items), problems)
             _begin()
             await app.run_async()
             return app.return_code or 0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HANG_UP_SECONDS = 10.0
 """The app has so long to end by itself after its terminal is gone."""
-_LOOK_SECONDS = 2.0
+_TERMINAL_CHECK_SECONDS = 2.0
 """Between two looks at whether the terminal is still there."""
 _UNREAD = "rheo-tui: the list was not read to its end; the same command adds the rest"
 
@@ -48,7 +48,7 @@ class RheoApp(App[None]):
 
     Args:
         service: the door to the engine.
-        wanted: what to queue at the start, read while the app runs; remarks go to the log.
+        items: what to queue at the start, read while the app runs; remarks go to the log.
         problems: sentences to show at the start, such as problems with the settings file.
         make_service: makes the service of another session, for when this one is locked.
     """
@@ -65,18 +65,18 @@ class RheoApp(App[None]):
     def __init__(
         self,
         service: DownloadService,
-        wanted: "Iterable[Item]" = (),
+        items: "Iterable[Item]" = (),
         problems: Sequence[str] = (),
         make_service: ServiceFactory | None = None,
     ) -> None:
         super().__init__()
         self._service = service
-        self._wanted = wanted
+        self._items = items
         self._problems = list(problems)
         self._make_service = make_service
         self._quitting = False
         self._clashes: set[str] = set()
-        self.main = MainScreen(service, wanted)
+        self.main = MainScreen(service, items)
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -129,7 +129,7 @@ class RheoApp(App[None]):
             last_resort.start()
 
         signal.signal(signal.SIGHUP, terminal_gone)
-        self.set_interval(_LOOK_SECONDS, self._end_with_the_terminal)
+        self.set_interval(_TERMINAL_CHECK_SECONDS, self._end_with_the_terminal)
 
     def _end_with_the_terminal(self) -> None:
         # The system tells the leader of the session alone, which may ignore it: nohup(1), say.
@@ -167,17 +167,17 @@ class RheoApp(App[None]):
 
     def _change_list(self, service: DownloadService) -> None:
         """Show another list; the one so far was never open."""
-        wanted = self._wanted
-        if wanted and service.is_read_only:
+        items = self._items
+        if items and service.is_read_only:
             self.notify(f"No links were added: {READ_ONLY}.", severity="warning", markup=False)
-            wanted = ()
+            items = ()
         self._service = service
-        self.main = MainScreen(service, wanted)
+        self.main = MainScreen(service, items)
         self.switch_screen(self.main)
 
     def _quit_locked(self, error: SessionLockedError) -> None:
-        told = f"rheo-tui: {printable(str(error))}; open another list with --session FILE"
-        self.exit(return_code=1, message=Text(told))
+        message = f"rheo-tui: {printable(str(error))}; open another list with --session FILE"
+        self.exit(return_code=1, message=Text(message))
 
     async def on_event(self, event: events.Event) -> None:
         """Clean what is pasted before any input sees it, that of the palette included."""

@@ -11,10 +11,10 @@ from .statuses import SORT_RANK
 
 SortKey = float | str | tuple[int, float] | None
 GAP = 1
-_NARROWEST_NAME = 19
-_NAME_BEFORE_STATUS_GROWS = 32
-_WIDEST_STATUS = 44
-_WIDEST_BAR = 21
+_MIN_NAME_WIDTH = 19
+_COMFORTABLE_NAME_WIDTH = 32
+_MAX_STATUS_WIDTH = 44
+_MAX_PROGRESS_WIDTH = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ QUEUE_ORDER = Column("queue", "Queue order", 0)
 SORTABLE = (QUEUE_ORDER, *(column for column in COLUMNS.values() if column.id != "mark"))
 
 # The first of these goes first when the screen is too narrow for all.
-_DROPPED_FIRST = ("id", "priority", "size", "eta", "speed", "progress")
+_DROP_ORDER = ("id", "priority", "size", "eta", "speed", "progress")
 
 _KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {
     "queue": lambda row: row.order,
@@ -81,16 +81,16 @@ def sort_key(column_id: str) -> Callable[[DownloadSnapshot], SortKey]:
 def layout(width: int) -> tuple[PlacedColumn, ...]:
     """The columns that fit into `width` cells, left to right; the name takes the rest."""
     widths = {column.id: column.width for column in COLUMNS.values()}
-    for dropped in _DROPPED_FIRST:
-        if _room_for_name(widths, width) >= _NARROWEST_NAME:
+    for dropped in _DROP_ORDER:
+        if _room_for_name(widths, width) >= _MIN_NAME_WIDTH:
             break
         del widths[dropped]
-    spare = _room_for_name(widths, width) - _NAME_BEFORE_STATUS_GROWS
+    spare = _room_for_name(widths, width) - _COMFORTABLE_NAME_WIDTH
     if spare > 0:
-        more = min(spare // 2, _WIDEST_STATUS - widths["status"])
+        more = min(spare // 2, _MAX_STATUS_WIDTH - widths["status"])
         widths["status"] += more
         if "progress" in widths:
-            widths["progress"] += min((spare - more) // 4, _WIDEST_BAR - widths["progress"])
+            widths["progress"] += min((spare - more) // 4, _MAX_PROGRESS_WIDTH - widths["progress"])
     widths["name"] = max(_room_for_name(widths, width), 1)
     return _place(widths)
 

@@ -20,7 +20,7 @@ _EXAMPLES = {
     "prune": "prune 30",
 }
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
-_NAMED_AT_MOST = 3
+_MAX_NAMED_IDS = 3
 
 
 class CommandError(ValueError):
@@ -101,13 +101,13 @@ def find_id(verb: str, prefix: str, ids: Iterable[str]) -> str:
     """
     if not prefix:
         raise CommandError(f"{verb} needs the start of an ID, such as “{verb} 3fa9”.")
-    found = [download_id for download_id in ids if download_id.startswith(prefix.lower())]
-    if not found:
+    matches = [download_id for download_id in ids if download_id.startswith(prefix.lower())]
+    if not matches:
         raise CommandError(f"No download has an ID that starts with “{prefix}”.")
-    if len(found) > 1:
-        named = ", ".join(download_id[:8] for download_id in found[:_NAMED_AT_MOST])
-        more = ", …" if len(found) > _NAMED_AT_MOST else ""
+    if len(matches) > 1:
+        named = ", ".join(download_id[:8] for download_id in matches[:_MAX_NAMED_IDS])
+        more = ", …" if len(matches) > _MAX_NAMED_IDS else ""
         raise CommandError(
-            f"“{prefix}” fits {len(found):,} downloads ({named}{more}); give more of the ID."
+            f"“{prefix}” fits {len(matches):,} downloads ({named}{more}); give more of the ID."
         )
-    return found[0]
+    return matches[0]

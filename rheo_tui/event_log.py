@@ -43,10 +43,10 @@ class LogLine:
 class EventLog:
     """The last lines, oldest first."""
 
-    LIMIT = 2000
+    MAX_LINES = 2000
 
     def __init__(self) -> None:
-        self.lines: deque[LogLine] = deque(maxlen=self.LIMIT)
+        self.lines: deque[LogLine] = deque(maxlen=self.MAX_LINES)
         self.written = 0  # lines ever; tells readers whether there is news
 
     def write(self, line: LogLine) -> None:

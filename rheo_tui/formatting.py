@@ -8,7 +8,7 @@ from rich.filesize import decimal
 
 _ELLIPSIS = "…"
 _SPARKS = "▁▂▃▄▅▆▇█"
-_LONGEST_KEPT_EXTENSION = 10
+_MAX_EXTENSION_WIDTH = 10
 
 
 def size_text(size: float | None) -> str:
@@ -107,7 +107,7 @@ def fit_middle(text: str, width: int) -> str:
         return fit(text, width)
     extension = text[text.rfind(".") :] if "." in text else ""
     tail_width = (width - 1) // 3
-    if len(extension) <= _LONGEST_KEPT_EXTENSION:
+    if len(extension) <= _MAX_EXTENSION_WIDTH:
         tail_width = max(tail_width, cell_len(extension))
     tail = _last_cells(text, min(tail_width, width - 3))
     # Half of a wide character at the cut becomes a blank, which belongs at the end.

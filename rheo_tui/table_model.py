@@ -62,8 +62,8 @@ class TableModel:
         """Take over what changed; tells what to repaint."""
         change = Change()
         if snapshot.reset:
-            kept = {row.id for row in snapshot.downloads}
-            change.order = self._forget([known for known in self.rows if known not in kept])
+            listed = {row.id for row in snapshot.downloads}
+            change.order = self._forget([known for known in self.rows if known not in listed])
         change.order |= self._forget(snapshot.removed)
         changed, shown = [], len(self.shown)
         for row in snapshot.downloads:

@@ -17,9 +17,9 @@ from rheo_tui.formatting import count_text
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.widgets.entry_preview import EntryPreview, good_of
 
-_PAUSE_BEFORE_CHECK = 0.1
+_CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
-_KEPT = "Kept in the box for the next time; F7 and Del empty it."
+_TEXT_KEPT = "Kept in the box for the next time; F7 and Del empty it."
 _KEYS = "Enter adds  ·  Ctrl+J new line  ·  Tab to the verdicts  ·  Esc closes"
 _HINT = (
     "Links, one a line; “Copy as cURL”, aria2 and wget lists, Metalinks, checksum lists, pages of "
@@ -109,7 +109,7 @@ class AddScreen(ModalScreen[str]):
     def _changed(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(_PAUSE_BEFORE_CHECK, self._check_now)
+        self._timer = self.set_timer(_CHECK_DELAY_SECONDS, self._check_now)
 
     def _check_now(self) -> None:
         if not self._is_adding:
@@ -122,13 +122,13 @@ class AddScreen(ModalScreen[str]):
     async def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
         verdicts, service = self.query_one(EntryPreview), self._client.service
-        asked = text, verdicts.options
-        if asked == self._checked_for:
+        request = text, verdicts.options
+        if request == self._checked_for:
             return self._checked
         if len(text) > _LONG_TEXT:
             verdicts.say("Looking through the lines…")
-        entries = await service.check(*asked) if text.strip() else []
-        self._checked_for, self._checked = asked, entries
+        entries = await service.check(*request) if text.strip() else []
+        self._checked_for, self._checked = request, entries
         nothing = _HINT if not text.strip() else "Nothing to add in these lines."
         verdicts.show(entries, nothing, service.free_space)
         return entries
@@ -181,8 +181,8 @@ class AddScreen(ModalScreen[str]):
             (Verdict.ON_DISK, "already on the disk"),
             (Verdict.INVALID, "not acceptable; they stay in the box"),
         ):
-            found = (str(entry.line) for entry in entries if entry.verdict is kind)
-            lines = list(dict.fromkeys(found))
+            numbers = (str(entry.line) for entry in entries if entry.verdict is kind)
+            lines = list(dict.fromkeys(numbers))
             if lines:
                 shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
                 parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
@@ -198,14 +198,14 @@ class AddScreen(ModalScreen[str]):
         lines = links.text.splitlines()
         starts = sorted({entry.line - 1 for entry in entries})
         bad = {entry.line - 1 for entry in entries if entry.verdict is Verdict.INVALID}
-        kept = [
+        lines_left = [
             line
             for start, end in pairwise([*starts, len(lines)])
             if start in bad
             for line in lines[start:end]
         ]
-        if len(kept) < len(lines):
-            links.load_text("\n".join(kept))
+        if len(lines_left) < len(lines):
+            links.load_text("\n".join(lines_left))
             links.move_cursor(links.document.end)
 
     def action_leave(self) -> None:
@@ -214,7 +214,7 @@ class AddScreen(ModalScreen[str]):
             return
         text = self._text or self.query_one(LinksArea).text
         if text.strip():
-            self.app.notify(_KEPT, markup=False)
+            self.app.notify(_TEXT_KEPT, markup=False)
             self.dismiss(text)
         else:
             self.dismiss("")

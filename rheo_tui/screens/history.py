@@ -18,9 +18,9 @@ from rheo_tui.widgets.line_input import LineInput
 
 from .confirm import ConfirmScreen
 
-_PAGE = 200
-_PAUSE_BEFORE_SEARCH = 0.12  # seconds
-_STAYS = "Files on the disk stay, and so do downloads in the list."
+_PAGE_SIZE = 200
+_SEARCH_DELAY_SECONDS = 0.12  # seconds
+_FILES_STAY = "Files on the disk stay, and so do downloads in the list."
 
 
 class HistoryScreen(ModalScreen[None]):
@@ -85,13 +85,13 @@ class HistoryScreen(ModalScreen[None]):
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _search(self, text: str, *, pause: bool = True) -> None:
         async def search() -> None:
-            rows = await self._client.service.history(text, _PAGE)
-            self._text, self._has_more = text, len(rows) == _PAGE
+            rows = await self._client.service.history(text, _PAGE_SIZE)
+            self._text, self._has_more = text, len(rows) == _PAGE_SIZE
             self.query_one(HistoryList).show(rows)
             self._show_count()
 
         if pause:  # one search for what is typed in one go
-            await asyncio.sleep(_PAUSE_BEFORE_SEARCH)
+            await asyncio.sleep(_SEARCH_DELAY_SECONDS)
         await self._client.guard(search(), "The history cannot be read")
 
     @on(HistoryList.NearEnd)
@@ -105,8 +105,8 @@ class HistoryScreen(ModalScreen[None]):
     async def _load_more(self) -> None:
         async def load() -> None:
             shown = self.query_one(HistoryList)
-            rows = await self._client.service.history(self._text, _PAGE, len(shown.rows))
-            self._has_more = len(rows) == _PAGE
+            rows = await self._client.service.history(self._text, _PAGE_SIZE, len(shown.rows))
+            self._has_more = len(rows) == _PAGE_SIZE
             shown.append(rows)
             self._show_count()
 
@@ -114,8 +114,8 @@ class HistoryScreen(ModalScreen[None]):
 
     def _show_count(self) -> None:
         count = len(self.query_one(HistoryList).rows)
-        told = count_text(count) + (" and more" if self._has_more else "")
-        self.query_one("#history-count", Static).update(told if count else self._nothing())
+        text = count_text(count) + (" and more" if self._has_more else "")
+        self.query_one("#history-count", Static).update(text if count else self._nothing())
 
     def _nothing(self) -> str:
         if self._text:
@@ -164,8 +164,9 @@ class HistoryScreen(ModalScreen[None]):
         if not self.query_one(HistoryList).rows or not self._may_change():
             return
         which = f"all with “{printable(text)}” in the name or link" if text else "all of it"
-        question = ConfirmScreen("Forget?", f"Forget {which}? {_STAYS}", yes="forget", no="keep")
-        if not await self.app.push_screen_wait(question):
+        question = f"Forget {which}? {_FILES_STAY}"
+        confirm = ConfirmScreen("Forget?", question, yes="forget", no="keep")
+        if not await self.app.push_screen_wait(confirm):
             return
 
         async def forget() -> None:

@@ -100,8 +100,8 @@ class LoadScreen(ModalScreen[int]):
         """Show a list that has changed as one that nothing was allowed to."""
         self.query_one(EntryPreview).allows, self._used = False, None
         await self._entries()
-        told = "The file asks for something else now. Press F8 again to use it."
-        self.app.notify(told, severity="warning", markup=False)
+        message = "The file asks for something else now. Press F8 again to use it."
+        self.app.notify(message, severity="warning", markup=False)
 
     @work(exclusive=True)
     async def _submit(self) -> None:
@@ -129,10 +129,10 @@ class LoadScreen(ModalScreen[int]):
             self.app.notify(f"Added {count_text(added)}.", markup=False)
             self.dismiss(added)
             return
-        told = f"Added {count_text(added)}." if added else "There is nothing new to add here."
+        message = f"Added {count_text(added)}." if added else "There is nothing new to add here."
         if bad:
-            told += f" {count_text(len(bad), 'line')} not acceptable; see the list."
-        self.app.notify(told, severity="warning", markup=False)
+            message += f" {count_text(len(bad), 'line')} not acceptable; see the list."
+        self.app.notify(message, severity="warning", markup=False)
         self._show(bad if added else entries, "")
 
     @on(LineInput.Left)

@@ -61,7 +61,7 @@ class MainScreen(Screen[None]):
 
         error: SessionLockedError
 
-    def __init__(self, service: DownloadService, wanted: "Iterable[Item]" = ()) -> None:
+    def __init__(self, service: DownloadService, items: "Iterable[Item]" = ()) -> None:
         super().__init__()
         self.keymap = dict(service.settings.keys)
         self.event_log = EventLog()
@@ -69,8 +69,8 @@ class MainScreen(Screen[None]):
         notifier = TerminalNotifier(self, service)
         self.client = EngineClient(service, self.event_log, self.toast, notifier.add)
         self._service = service
-        self._wanted = wanted
-        self.is_reading = False  # what is wanted, in the background
+        self._items = items
+        self.is_reading = False  # the items, in the background
         self._downloads = DownloadHandlers(service)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
@@ -109,9 +109,9 @@ class MainScreen(Screen[None]):
             self.post_message(self.SessionLocked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
-        if self.client.ready and self._wanted:
+        if self.client.ready and self._items:
             self.is_reading = True
-            await self.client.add_wanted(self._wanted)
+            await self.client.add_items(self._items)
             self.is_reading = False
 
     def _name_of(self, download_id: str) -> str:
@@ -367,8 +367,8 @@ class MainScreen(Screen[None]):
 
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
-        told = "Quits when nothing waits or runs any more." if self._quits_when_done else "Stays."
-        self.toast(told)
+        on = self._quits_when_done
+        self.toast("Quits when nothing waits or runs any more." if on else "Stays.")
 
     def do_command(self) -> None:
         """Open the command line."""

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
 T = TypeVar("T")
-_ENTRIES_A_TURN = 100
+_ENTRIES_PER_TURN = 100
 """Lines of a paste that are checked in one turn of the event loop: 2 ms."""
-_MOST_EVENTS = 2000
+_MAX_EVENTS = 2000
 """Events kept for a reader that is late; the oldest go first."""
 
 
@@ -62,7 +62,7 @@ class LocalService:
         self._careful = careful
         # Both deques are filled and emptied by different threads under a `ThreadedService`.
         self._problems: deque[str] = deque()
-        self._events: deque[DownloadEvent] = deque(maxlen=_MOST_EVENTS)
+        self._events: deque[DownloadEvent] = deque(maxlen=_MAX_EVENTS)
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
 
@@ -110,9 +110,9 @@ class LocalService:
             return
         if self._careful and self._session_path is not None:
             await asyncio.to_thread(session_store.check_place, self._session_path)
-        told = {each.sentence for each in self._settings.unclear}  # when they were read
+        known = {each.sentence for each in self._settings.unclear}  # when they were read
         unclear = self._manager.request_rules.unclear
-        self._problems += [each.sentence for each in unclear if each.sentence not in told]
+        self._problems += [each.sentence for each in unclear if each.sentence not in known]
         folder = self._settings.download_dir
         try:
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
@@ -159,9 +159,9 @@ class LocalService:
         from rheo_core.inputs import read_entries
 
         entries: list[Entry] = []
-        for entry in read_entries(text.splitlines(), self._known(), self._here(options)):
+        for entry in read_entries(text.splitlines(), self._known(), self._with_folder(options)):
             entries.append(entry)
-            if len(entries) % _ENTRIES_A_TURN == 0:
+            if len(entries) % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
         return entries
 
@@ -169,7 +169,7 @@ class LocalService:
         """A verdict on each thing that a list file asks for."""
         from rheo_core.inputs import read_entries_file
 
-        return await read_entries_file(path, self._known(), self._here(options))
+        return await read_entries_file(path, self._known(), self._with_folder(options))
 
     def free_space(self) -> int | None:
         """Bytes free in the download folder."""
@@ -178,7 +178,7 @@ class LocalService:
         except OSError:
             return None
 
-    def _here(self, options: "ReadOptions | None") -> "ReadOptions":
+    def _with_folder(self, options: "ReadOptions | None") -> "ReadOptions":
         """With the folder, where it matters what is there."""
         from rheo_core.inputs import ReadOptions
 
@@ -196,10 +196,10 @@ class LocalService:
         Raises:
             DownloadManagerError: the link of one held a secret, which the history does not keep.
         """
-        found = [await self._manager.find_config(download_id) for download_id in ids]
-        if any(config and is_redacted(config.url) for config in found):
+        configs = [await self._manager.find_config(download_id) for download_id in ids]
+        if any(config and is_redacted(config.url) for config in configs):
             raise DownloadManagerError("its link held a secret, which is not kept; add it anew")
-        await self._manager.add([config for config in found if config])
+        await self._manager.add([config for config in configs if config])
 
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause those that have not ended."""

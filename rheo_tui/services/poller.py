@@ -16,7 +16,7 @@ from .protocol import DownloadService
 if TYPE_CHECKING:
     from rheo_core.inputs.asked import Item
 
-_ADDED_AT_ONCE = 2000
+_BATCH_SIZE = 2000
 
 Toast = Callable[[str, bool], None]
 """Tells the user a sentence; True for an error."""
@@ -100,40 +100,40 @@ class EngineClient:
         return snapshot
 
     async def add(self, configs: Sequence[FileConfig]) -> bool:
-        """Queue downloads, once the engine runs; False, and told, if it could not."""
+        """Queue downloads once the engine runs; return False and report it if that fails."""
         await self._tried.wait()
         if not self.ready:
             self._toast("Not added: the engine does not run.", True)
             return False
-        for start in range(0, len(configs), _ADDED_AT_ONCE):  # the first are seen meanwhile
-            some = configs[start : start + _ADDED_AT_ONCE]
-            if not await self.guard(self.service.add(some), "Cannot add"):
+        for start in range(0, len(configs), _BATCH_SIZE):  # so that the first appear soon
+            batch = configs[start : start + _BATCH_SIZE]
+            if not await self.guard(self.service.add(batch), "Cannot add"):
                 return False
         return True
 
-    async def add_wanted(self, wanted: "Iterable[Item]") -> None:
-        """Queue what is wanted as it is read; what is not right is told in the log and counted."""
+    async def add_items(self, items: "Iterable[Item]") -> None:
+        """Queue items while they are read; log the bad ones and report their number."""
         from rheo_core.inputs.asked import Remark, Remarks
         from rheo_core.inputs.feed import Feed
 
-        feed, remarks = Feed(iter(wanted)), Remarks(quiet=False)
+        feed, remarks = Feed(iter(items)), Remarks(quiet=False)
 
-        told: list[str] = []
+        messages: list[str] = []
 
         def say(line: str) -> None:
-            told.append(line)
+            messages.append(line)
             self._event_log.note(line, "warning")
 
-        while items := await feed.take():
-            for item in items:
+        while taken := await feed.take():
+            for item in taken:
                 if isinstance(item, Remark):
                     remarks.tell(item, say)
-            configs = [item for item in items if not isinstance(item, Remark)]
+            configs = [item for item in taken if not isinstance(item, Remark)]
             if configs and not await self.add(configs):
                 break
         remarks.finish(say)
-        if len(told) == 1:
-            self._toast(f"{told[0]}.", remarks.problems > 0)
+        if len(messages) == 1:
+            self._toast(f"{messages[0]}.", remarks.problems > 0)
         elif remarks.problems:
             what = count_text(remarks.problems, "line")
             self._toast(f"{what} not acceptable; see the log.", True)
@@ -142,7 +142,7 @@ class EngineClient:
             self._toast(f"{what} asked for a proxy or similar; see the log.", True)
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:
-        """Await `work`; what it raises is told as "`what`: reason". Gives whether all went well."""
+        """Await `work`; report an exception as "`what`: reason". Return True on success."""
         try:
             await work
         except Exception as error:

@@ -14,7 +14,7 @@ from rheo_core.tracking import DownloadRecord, DownloadTracker
 
 from .protocol import READ_ONLY
 
-_INTERVAL = 2.0
+_INTERVAL_SECONDS = 2.0
 """Seconds between two looks at whether the file has changed."""
 
 
@@ -31,7 +31,7 @@ class ReadOnlyService:
     def __init__(self, settings: Settings, path: Path) -> None:
         self._settings = settings
         self._problems: list[str] = []
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._session = Session(path, self._note_problem)
         self._tracker = DownloadTracker()
         self._following: asyncio.Task[None] | None = None
@@ -111,7 +111,7 @@ class ReadOnlyService:
 
     async def _follow(self) -> None:
         while True:
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(_INTERVAL_SECONDS)
             try:
                 await self._read()
             except RheoError as error:
@@ -123,9 +123,10 @@ class ReadOnlyService:
             return
         records = await self._session.restore()
         self._is_behind = False
-        there = {record.id for record in records}
-        for gone in [record.id for record in self._tracker.records() if record.id not in there]:
-            self._tracker.remove(gone)
+        listed = {record.id for record in records}
+        known = {record.id for record in self._tracker.records()}
+        for download_id in known - listed:
+            self._tracker.remove(download_id)
         for record in await asyncio.to_thread(self._changed, records):
             self._tracker.add(record)
 
@@ -134,6 +135,6 @@ class ReadOnlyService:
         return [new for old, new in known if old is None or old.snapshot() != new.snapshot()]
 
     def _note_problem(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.add(sentence)
+        if sentence not in self._reported:
+            self._reported.add(sentence)
             self._problems.append(sentence)

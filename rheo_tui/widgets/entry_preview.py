@@ -23,17 +23,17 @@ _CLASSES = {  # in the order in which they are shown
     verdict: f"verdict--{verdict.value}"
     for verdict in (Verdict.INVALID, Verdict.DUPLICATE, Verdict.ON_DISK, Verdict.OK)
 }
-_WANTED = {  # fields of ReadOptions
+_OPTION_PROMPTS = {  # fields of ReadOptions
     "links": "which links of the page: *.iso, or * for all",
     "base": "the address of the page or list: https://…",
 }
 
 
-_REFUSED = (
+_OPTIONS_REFUSED = (
     "A link asks for a proxy or similar, which is not used. Press F8 to use it; your stored logins "
     "are not sent that way."
 )
-_USED = "What the links ask for is used, without your stored logins. Press F8 to stop that."
+_OPTIONS_USED = "What the links ask for is used, without your stored logins. Press F8 to stop that."
 
 
 class _Line(NamedTuple):
@@ -78,9 +78,9 @@ class PreviewLines(LineView[_Line], can_focus=True):
                 if entry.verdict is verdict:
                     pieces = self._wrapped(_reason(entry), room)
                     lines += [_Line(entry, piece, at == 0) for at, piece in enumerate(pieces)]
-                    for told in filter(None, (entry.refused, entry.used)):
+                    for remark in filter(None, (entry.refused, entry.used)):
                         if verdict is Verdict.OK:
-                            pieces = self._wrapped(f"{told}.", room)
+                            pieces = self._wrapped(f"{remark}.", room)
                             lines += [_Line(entry, piece, is_first=False) for piece in pieces]
         self.show(lines)
 
@@ -133,8 +133,8 @@ class EntryPreview(Vertical):
 
     def compose(self) -> ComposeResult:
         """The inputs, the count, the lines."""
-        for name, what in _WANTED.items():
-            yield PlainInput(placeholder=what, classes=f"wanted wanted-{name}", compact=True)
+        for name, what in _OPTION_PROMPTS.items():
+            yield PlainInput(placeholder=what, classes=f"option option-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
         yield Static("", classes="verdict-leave", markup=False)
         yield PreviewLines()
@@ -142,28 +142,28 @@ class EntryPreview(Vertical):
     @property
     def options(self) -> ReadOptions:
         """What the user says about the text; patterns are read, for they are seen here first."""
-        links, base = (self._wanted(name).value.strip() or None for name in ("links", "base"))
+        links, base = (self._option_input(name).value.strip() or None for name in ("links", "base"))
         return ReadOptions(patterns=True, links=links, base=base, list_options=self.allows)
 
     def show(
         self, entries: Sequence[Entry], nothing: str, free_space: Callable[[], int | None]
     ) -> None:
         """Show `entries`, or the sentence `nothing` where there are none."""
-        for name in _WANTED:
-            asked = any(entry.wants == name for entry in entries)
-            field = self._wanted(name)
-            field.display = asked or (bool(entries) and bool(field.value))
+        for name in _OPTION_PROMPTS:
+            needed = any(entry.wants == name for entry in entries)
+            field = self._option_input(name)
+            field.display = needed or (bool(entries) and bool(field.value))
         self.say(summary(entries, free_space) or nothing)
         leave = self.query_one(".verdict-leave", Static)
-        leave.update(_USED if self.allows else _REFUSED)
+        leave.update(_OPTIONS_USED if self.allows else _OPTIONS_REFUSED)
         leave.display = bool(entries) and (self.allows or any(entry.refused for entry in entries))
         self.query_one(PreviewLines).show_entries(entries)
 
     def ask(self, entries: Sequence[Entry]) -> bool:
         """Go to the input for the first thing that is wanted; whether there is one."""
-        for name in _WANTED:
+        for name in _OPTION_PROMPTS:
             if any(entry.wants == name for entry in entries):
-                self._wanted(name).focus()
+                self._option_input(name).focus()
                 return True
         return False
 
@@ -171,8 +171,8 @@ class EntryPreview(Vertical):
         """Show a sentence where the count is."""
         self.query_one(".verdict-count", Static).update(text)
 
-    def _wanted(self, name: str) -> Input:
-        return self.query_one(f".wanted-{name}", Input)
+    def _option_input(self, name: str) -> Input:
+        return self.query_one(f".option-{name}", Input)
 
 
 def good_of(entries: Sequence[Entry]) -> list[FileConfig]:

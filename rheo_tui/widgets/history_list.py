@@ -16,9 +16,9 @@ from rheo_core.domain.text import printable
 from rheo_tui.formatting import clock_text, fit, fit_middle, fit_right, size_text
 from rheo_tui.statuses import LOOKS
 
-_SIZE, _WHEN = 8, 16
-_FIXED = 1 + _SIZE + _WHEN + 4  # the glyph, and a blank between all five
-_ROOM_FOR_A_LINK = 46
+_SIZE_WIDTH, _TIME_WIDTH = 8, 16
+_FIXED_WIDTH = 1 + _SIZE_WIDTH + _TIME_WIDTH + 4  # the glyph, and a blank between all five
+_MIN_URL_WIDTH = 46
 
 
 class HistoryList(OptionList):
@@ -93,17 +93,17 @@ class HistoryList(OptionList):
 
     def _option(self, row: DownloadSnapshot) -> Option:
         look = LOOKS[row.status]
-        room = max(self.scrollable_content_region.width - _FIXED, 2)
+        room = max(self.scrollable_content_region.width - _FIXED_WIDTH, 2)
         name = max(room * 5 // 9, 1)
         link = room - name
-        where = row.url if link >= _ROOM_FOR_A_LINK else urlsplit(row.url).hostname or ""
+        where = row.url if link >= _MIN_URL_WIDTH else urlsplit(row.url).hostname or ""
         size = row.bytes_downloaded or None if row.total_bytes is None else row.total_bytes
-        when = clock_text(row.finished_at or row.added_at)[:_WHEN]
+        when = clock_text(row.finished_at or row.added_at)[:_TIME_WIDTH]
         quiet = self.get_component_rich_style("history--quiet", partial=True)
         text = Text(no_wrap=True, end="")
         style = self.get_component_rich_style(f"history--{look.style}", partial=True)
         text.append(f"{look.glyph} ", style)
         text.append(f"{fit_middle(printable(row.name), name)} ")
-        text.append(f"{fit_right(size_text(size), _SIZE)} ")
-        text.append(f"{fit(when, _WHEN)} {fit(printable(where), link)}", quiet)
+        text.append(f"{fit_right(size_text(size), _SIZE_WIDTH)} ")
+        text.append(f"{fit(when, _TIME_WIDTH)} {fit(printable(where), link)}", quiet)
         return Option(text)

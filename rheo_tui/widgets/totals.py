@@ -9,7 +9,7 @@ from textual.widget import Widget
 from rheo_core.domain import Snapshot
 from rheo_tui.formatting import limit_text, sparkline_text, speed_text
 
-_HISTORY = 60
+_MAX_SAMPLES = 60
 
 
 class TotalsHeader(Widget):
@@ -36,7 +36,7 @@ class TotalsHeader(Widget):
         self._limit_reason = ""
         self._marked = 0
         self._bytes_per_second = 0.0
-        self._history: deque[float] = deque([0.0] * _HISTORY, maxlen=_HISTORY)
+        self._samples: deque[float] = deque([0.0] * _MAX_SAMPLES, maxlen=_MAX_SAMPLES)
 
     def on_mount(self) -> None:
         """The sparkline moves on once a second."""
@@ -62,8 +62,8 @@ class TotalsHeader(Widget):
             self.refresh()
 
     def _sample(self) -> None:
-        moving = self._bytes_per_second > 0 or any(self._history)
-        self._history.append(self._bytes_per_second)
+        moving = self._bytes_per_second > 0 or any(self._samples)
+        self._samples.append(self._bytes_per_second)
         if moving:
             self.refresh()
 
@@ -75,7 +75,7 @@ class TotalsHeader(Widget):
         if left.cell_len + right.cell_len + 2 > width:
             left = self._left_side(long=False)
         room = width - left.cell_len - right.cell_len - 3
-        spark = sparkline_text(list(self._history), min(max(room, 0), _HISTORY, 40))
+        spark = sparkline_text(list(self._samples), min(max(room, 0), _MAX_SAMPLES, 40))
         left.append(" " * max(1, width - left.cell_len - len(spark) - 1 - right.cell_len))
         left.append(spark, self.get_component_rich_style("totals--speed"))
         left.append(" ")

@@ -112,7 +112,7 @@ async def test_what_comes_while_others_are_added_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("http://a http://", "Added 1 download. Not added: URL 'http://' has no host."),
         ("http://a/[1-3].jpg", "1 download; what looks like a pattern is taken as it stands."),
@@ -120,10 +120,10 @@ async def test_what_comes_while_others_are_added_stays() -> None:
         ("# http://a", "Not added: there is no link in it."),
     ],
 )
-async def test_the_command_line_tells_all_of_what_it_added(text: str, told: str) -> None:
+async def test_the_command_line_tells_all_of_what_it_added(text: str, message: str) -> None:
     async with running(size=(140, 30)) as app:
         await app.command(f"add {text}")
-        await app.until(lambda: told in app.toasts())
+        await app.until(lambda: message in app.toasts())
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])
@@ -307,7 +307,7 @@ async def test_a_page_asks_for_its_links_and_its_address(tmp_path: Path) -> None
     async with running() as app:
         await app.press("o")
         links, base = (
-            app.app.screen.query_one(f".wanted-{name}", Input) for name in ("links", "base")
+            app.app.screen.query_one(f".option-{name}", Input) for name in ("links", "base")
         )
         app.app.screen.query_one("#path", Input).value = str(page)
         await app.until(lambda: links.display)

@@ -213,9 +213,9 @@ async def test_the_bar_fits(size: tuple[int, int]) -> None:
         bar = app.main.query_one(ClosedBar)
         await app.until(lambda: bar.display)
         lines = [bar.render_line(y).text.strip() for y in range(bar.size.height)]
-        told = " ".join(lines)
-        assert told.startswith("No download starts: ~/.config/rheo/settings.toml, line 12: ")
-        assert told.endswith("(1 more, see the log.) Correct it, then enter :reload")
+        message = " ".join(lines)
+        assert message.startswith("No download starts: ~/.config/rheo/settings.toml, line 12: ")
+        assert message.endswith("(1 more, see the log.) Correct it, then enter :reload")
         assert app.table.size.height > 10
         await app.command("reload")
         assert app.called("reload_settings")

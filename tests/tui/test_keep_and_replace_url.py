@@ -63,8 +63,10 @@ async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
         await app.press("*", "w")
         await app.until(lambda: app.called("accept_html") == [first, second])
         assert app.called("keep") == [third]
-        told = "Queued again, to save the web page: 1 download. Kept as file-00002.iso.unverified."
-        await app.until(lambda: told in app.toasts())
+        message = (
+            "Queued again, to save the web page: 1 download. Kept as file-00002.iso.unverified."
+        )
+        await app.until(lambda: message in app.toasts())
 
 
 async def test_what_keep_cannot_do_is_told() -> None:
@@ -74,8 +76,8 @@ async def test_what_keep_cannot_do_is_told() -> None:
         await app.update()
         app.service.fail_with = DownloadError("the disk is full")
         await app.press("w")
-        told = "Keep the data despite the hash: the disk is full."
-        await app.until(lambda: told in app.toasts())
+        message = "Keep the data despite the hash: the disk is full."
+        await app.until(lambda: message in app.toasts())
         app.service.unkept = True
         await app.press("w")
         await app.until(lambda: "There is no data left to keep." in app.toasts())
@@ -121,13 +123,13 @@ async def test_errors_stay_in_the_dialog() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         field = await opened(app)
-        for text, told in (
+        for text, message in (
             ("", "URL is empty."),
             ("ftp://example.org/[b]x", "URL 'ftp://example.org/[b]x' has scheme 'ftp'; http and"),
         ):
             field.value = text
             await app.press("enter")
-            await app.until(lambda told=told: told in problem(app))
+            await app.until(lambda message=message: message in problem(app))
         app.service.fail_with = DownloadError("the list cannot be written")
         field.value = NEW
         await app.press("enter")

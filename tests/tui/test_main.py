@@ -19,7 +19,7 @@ _TRIES = 2000
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["ftp://example.org/x"], "argument 1: URL 'ftp://example.org/x' has scheme 'ftp'"),
         (
@@ -31,11 +31,11 @@ _TRIES = 2000
     ],
 )
 def test_bad_input_is_one_sentence(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -45,9 +45,9 @@ def test_a_list_without_a_good_line_stops_the_command(
     links = tmp_path / "links.txt"
     links.write_text("# mine\n\nnonsense\n" + "ftp://a/b\n" * 20)
     assert main(["-i", str(links)]) == 1
-    told = capsys.readouterr().err
-    assert f"{links}, line 3: URL 'nonsense'" in told
-    assert "and 11 more" in told
+    message = capsys.readouterr().err
+    assert f"{links}, line 3: URL 'nonsense'" in message
+    assert "and 11 more" in message
     links.write_text("# nothing\n")
     assert main(["-i", str(links)]) == 1
     assert f"{links}: there is no URL in it" in capsys.readouterr().err

@@ -7,10 +7,10 @@ from tests.tui.fake_service import FakeService
 
 
 async def test_what_is_added_before_the_engine_runs_waits_for_it() -> None:
-    told: list[str] = []
+    messages: list[str] = []
     service = FakeService()
     client = EngineClient(
-        service, EventLog(), lambda text, error: told.append(text), lambda event: None
+        service, EventLog(), lambda text, error: messages.append(text), lambda event: None
     )
 
     adding = asyncio.create_task(client.add([FileConfig(url="https://example.org/a")]))
@@ -20,4 +20,4 @@ async def test_what_is_added_before_the_engine_runs_waits_for_it() -> None:
 
     assert await adding
     assert [name for name, _ in service.calls] == ["start", "add"]
-    assert told == []
+    assert messages == []

@@ -58,7 +58,7 @@ async def until_shows(viewer: ReadOnlyService, condition: Callable[[Snapshot], o
 async def test_what_could_not_be_read_is_read_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_only, "_INTERVAL", 0.01)
+    monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
     store = SessionStore.open(path).store
     try:
         async with viewing(path) as viewer:
@@ -81,7 +81,7 @@ async def test_what_could_not_be_read_is_read_later(
 async def test_it_follows_what_changes_and_only_that(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_only, "_INTERVAL", 0.01)
+    monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
     store = SessionStore.open(path).store
     try:
         first, second, third = (download(number) for number in (1, 2, 3))
@@ -116,7 +116,7 @@ async def test_it_follows_what_changes_and_only_that(
 async def test_what_cannot_be_read_is_told_once(
     path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_only, "_INTERVAL", 0.01)
+    monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
     store = SessionStore.open(path).store
     try:
         store.save([to_stored(download(1))._replace(config="{")])
@@ -127,12 +127,12 @@ async def test_what_cannot_be_read_is_told_once(
             await until_shows(viewer, shown)
 
             async def broken() -> bool:
-                asked.append(1)
+                polls.append(1)
                 raise RheoError("the disk is gone")
 
-            asked: list[int] = []
+            polls: list[int] = []
             monkeypatch.setattr(viewer._session, "has_changed", broken)
-            await until(lambda: len(asked) > 3)
+            await until(lambda: len(polls) > 3)
             assert viewer.take_problems() == ["The list cannot be read again: the disk is gone."]
             assert list(shown(await viewer.snapshot())) == ["file-1"]
     finally:

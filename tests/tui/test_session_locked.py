@@ -144,14 +144,14 @@ async def test_another_list(tmp_path: Path) -> None:
         field = app.app.screen.query_one(Input)
         await app.until(lambda: field.has_focus)
         assert field.value == str(tmp_path / "session-3.db")
-        for bad, told in (
+        for bad, message in (
             ("  ", "The path of a list is needed."),
             ("~no-such-user-here/x", "There is no such user: “~no-such-user-here/x”."),
             (str(tmp_path / "taken.db"), "session taken.db: in use by process 78."),
         ):
             field.value = bad
             await app.pilot.press("enter")
-            await app.until(lambda told=told: said(app, "#locked-problem") == told)
+            await app.until(lambda message=message: said(app, "#locked-problem") == message)
         await app.pilot.press("escape")
         assert not field.display
         await app.pilot.press("n")

@@ -157,7 +157,7 @@ def test_commands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("cancel 3f", "fits 2 downloads"),
         ("pause zz", "No download has an ID that starts with “zz”."),
@@ -173,7 +173,7 @@ def test_commands() -> None:
         ("quit now", "takes nothing"),
     ],
 )
-def test_bad_commands_get_one_sentence(line: str, told: str) -> None:
-    with pytest.raises(CommandError, match=told) as caught:
+def test_bad_commands_get_one_sentence(line: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message) as caught:
         parse_command(line, IDS)
     assert str(caught.value).endswith(".")

@@ -41,21 +41,21 @@ class WatchedService(FakeService):
 
 
 async def test_work_is_done_in_a_thread_that_ends_with_the_service() -> None:
-    there = WatchedService()
-    service: DownloadService = ThreadedService(there)
+    watched = WatchedService()
+    service: DownloadService = ThreadedService(watched)
     await service.start()
     await service.add([FileConfig(url="https://example.org/a")])
     assert [row.name for row in (await service.snapshot()).downloads] == ["a"]
     assert [event.event_type for event in service.take_events()] == ["download.queued"]
 
     check = asyncio.create_task(service.check("https://example.org/b"))
-    assert await asyncio.to_thread(there.checking.wait, 10)
-    assert there.checked_by == "rheo-engine"
+    assert await asyncio.to_thread(watched.checking.wait, 10)
+    assert watched.checked_by == "rheo-engine"
     check.cancel()
-    assert await asyncio.to_thread(there.cancelled.wait, 10)
+    assert await asyncio.to_thread(watched.cancelled.wait, 10)
 
     await service.close()
-    assert there.closed
+    assert watched.closed
     assert engine_threads() == []
 
 
