@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -9,6 +10,7 @@ from textual.widgets import Input
 from rheo_core.domain import FileConfig
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.main import MainScreen
+from rheo_tui.widgets.line_view import LineView
 from rheo_tui.widgets.table import DownloadTable
 from tests.tui.fake_service import FakeService
 
@@ -69,12 +71,17 @@ class Driver:
     def called(self, name: str) -> list[object]:
         return [value for call, value in self.service.calls if call == name]
 
-    def notices(self) -> str:
+    def toasts(self) -> str:
         return " | ".join(notice.message for notice in self.app._notifications)
 
     def lines(self) -> list[str]:
         """The table as text."""
         return [self.table.render_line(y).text for y in range(self.table.size.height)]
+
+
+def plain_lines(view: LineView[Any]) -> list[str]:
+    """The lines of `view` without style."""
+    return [view.text_of(item).plain for item in view._items]
 
 
 @asynccontextmanager
@@ -88,7 +95,7 @@ async def running(
     app = RheoApp(service, configs)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, service, pilot)
-        await driver.until(lambda: service.started and app.main.link.ready)
+        await driver.until(lambda: service.started and app.main.client.ready)
         await driver.until(lambda: isinstance(app.screen, MainScreen))
         await driver.update()
         yield driver

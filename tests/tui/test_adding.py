@@ -9,8 +9,8 @@ from textual.widgets import Input, Static
 from rheo_core.domain import FileConfig
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.load import LoadScreen
-from rheo_tui.widgets.verdicts import VerdictLines
-from tests.tui.driving import Driver, running
+from rheo_tui.widgets.entry_preview import PreviewLines
+from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
 
 PASTE = "https://example.org/a.iso\rftp://example.org/b\r\rhttps://example.org/a.iso\rno [/b] url"
@@ -24,7 +24,7 @@ async def paste(app: Driver, text: str) -> None:
 
 
 def verdicts(app: Driver) -> list[str]:
-    return app.app.screen.query_one(VerdictLines).plain_lines
+    return plain_lines(app.app.screen.query_one(PreviewLines))
 
 
 @pytest.mark.parametrize("before", [(), ("slash",), ("colon",), ("a",)])
@@ -48,10 +48,10 @@ async def test_good_lines_are_queued_and_bad_ones_stay() -> None:
         assert app.called("add") == [["https://example.org/a.iso"]]
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "ftp://example.org/b\n\nno [/b] url"
-        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.notices()
+        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.toasts()
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert len(app.table.listing.shown) == 1
+        assert len(app.table.model.shown) == 1
 
 
 async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
@@ -59,7 +59,7 @@ async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
         await paste(app, "https://example.org/a")
         app.service.fail_with = OSError("no room")
         await app.press("enter")
-        assert "Cannot add: no room." in app.notices()
+        assert "Cannot add: no room." in app.toasts()
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "https://example.org/a"
 
@@ -71,7 +71,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
         assert _box(app) == "http://b"  # Enter would add what was pasted, and nothing else
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert "F7 and Del empty it" in app.notices()
+        assert "F7 and Del empty it" in app.toasts()
         await app.press("a")
         await app.until(lambda: _box(app) == "http://a\nhttp://b")
         await app.press("enter")
@@ -112,7 +112,7 @@ async def test_what_comes_while_others_are_added_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("http://a http://", "Added 1 download. Not added: URL 'http://' has no host."),
         ("http://a/[1-3].jpg", "1 download; what looks like a pattern is taken as it stands."),
@@ -120,10 +120,10 @@ async def test_what_comes_while_others_are_added_stays() -> None:
         ("# http://a", "Not added: there is no link in it."),
     ],
 )
-async def test_the_command_line_tells_all_of_what_it_added(text: str, told: str) -> None:
+async def test_the_command_line_tells_all_of_what_it_added(text: str, message: str) -> None:
     async with running(size=(140, 30)) as app:
         await app.command(f"add {text}")
-        await app.until(lambda: told in app.notices())
+        await app.until(lambda: message in app.toasts())
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])
@@ -131,7 +131,7 @@ async def test_a_key_that_comes_with_the_paste(key: str) -> None:
     async with running() as app:
         app.app.post_message(events.Paste("http://a"))
         app.app.post_message(events.Key(key, None))
-        await app.until(lambda: app.called("add") or app.notices())
+        await app.until(lambda: app.called("add") or app.toasts())
         await app.until(lambda: app.app.screen is app.main)
         if key == "enter":
             assert app.called("add") == [["http://a/"]]
@@ -194,7 +194,7 @@ async def test_a_proxy_is_used_when_the_user_says_so_and_for_what_was_seen() -> 
         await app.until(lambda: "not used" in verdicts(app)[1])
         await app.press("enter")
         await app.until(lambda: app.called("add"))
-        assert "Line 2 asks for proxy http://evil:3128: not used." in app.notices()
+        assert "Line 2 asks for proxy http://evil:3128: not used." in app.toasts()
 
 
 async def test_a_list_file_asks_in_the_same_way(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
         path.write_text(f"{ASKING.replace('evil', 'worse')}\n")
         await app.press("enter")
         await app.until(lambda: "asks for proxy http://worse:3128" in verdicts(app)[1])
-        assert "Press F8 again to use it" in app.notices()
+        assert "Press F8 again to use it" in app.toasts()
         assert not app.called("add")
         await app.press("enter")  # as it is: without the proxy
         await app.until(lambda: app.called("add"))
@@ -258,7 +258,7 @@ async def test_what_is_wrong_is_seen_first_and_keys_scroll_on() -> None:
     async with running(size=(80, 24)) as app:
         await paste(app, "https://x/[001-120]\rftp://x/\rhttps://x/001")
         await app.until(lambda: _count(app) == "120 to add · 1 duplicate · 1 invalid")
-        lines = app.app.screen.query_one(VerdictLines)
+        lines = app.app.screen.query_one(PreviewLines)
         assert lines.scroll_offset.y == 0
         assert [line[:8] for line in verdicts(app)[:4]] == [
             "✗ line 2", "= line 3", "✓ line 1", "✓ line 1",
@@ -307,7 +307,7 @@ async def test_a_page_asks_for_its_links_and_its_address(tmp_path: Path) -> None
     async with running() as app:
         await app.press("o")
         links, base = (
-            app.app.screen.query_one(f".wanted-{name}", Input) for name in ("links", "base")
+            app.app.screen.query_one(f".option-{name}", Input) for name in ("links", "base")
         )
         app.app.screen.query_one("#path", Input).value = str(page)
         await app.until(lambda: links.display)
@@ -339,7 +339,7 @@ async def test_links_of_the_command_line_are_queued() -> None:
     config = FileConfig(url="https://example.org/first")
     async with running(configs=[config]) as app:
         await app.until(lambda: config.id in app.service.rows)
-        await app.until(lambda: any("queued" in line.text for line in app.main.book.lines))
+        await app.until(lambda: any("queued" in line.text for line in app.main.event_log.lines))
 
 
 HOSTILE = ["x[/", "[b]bold[/b]", "[red]", "a\x1b[31mred", "\u202egnp.exe", "日本語" * 40, "\\"]
@@ -361,7 +361,7 @@ async def test_hostile_names_are_only_text() -> None:
             assert "\u202e" not in shown
         assert "x[/" in "".join(app.lines())
         await app.press("slash", *"[/b]")
-        assert len(app.table.listing.shown) == 1
+        assert len(app.table.model.shown) == 1
 
 
 async def test_an_empty_list_says_how_to_begin() -> None:

@@ -11,7 +11,7 @@ from rheo_core.domain import (
     ValidationResult,
     WebPageError,
 )
-from rheo_tui.screens.link import LinkScreen
+from rheo_tui.screens.replace_url import ReplaceUrlScreen
 from tests.tui.driving import Driver, running
 
 NEW = "https://mirror.example.org/file.iso?token=new"
@@ -30,7 +30,7 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
     async with running() as app:
         first, _, third = await app.fill()
         await app.press("w")
-        assert "it has not failed because of its hash" in app.notices()
+        assert "it has not failed because of its hash" in app.toasts()
         app.service.fail(first, "404 Not Found")
         await app.update()
         await app.press("w")
@@ -38,11 +38,11 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
         refuse(app, first)
         await app.update()
         await app.press("w")
-        await app.until(lambda: "Kept as file-00000.iso.unverified." in app.notices())
+        await app.until(lambda: "Kept as file-00000.iso.unverified." in app.toasts())
         refuse(app, third)
         await app.update()
         await app.press("*", "w")
-        await app.until(lambda: "Kept the data of 2 downloads." in app.notices())
+        await app.until(lambda: "Kept the data of 2 downloads." in app.toasts())
         assert app.called("keep") == [first, first, third]
 
 
@@ -63,8 +63,10 @@ async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
         await app.press("*", "w")
         await app.until(lambda: app.called("accept_html") == [first, second])
         assert app.called("keep") == [third]
-        told = "Queued again, to save the web page: 1 download. Kept as file-00002.iso.unverified."
-        await app.until(lambda: told in app.notices())
+        message = (
+            "Queued again, to save the web page: 1 download. Kept as file-00002.iso.unverified."
+        )
+        await app.until(lambda: message in app.toasts())
 
 
 async def test_what_keep_cannot_do_is_told() -> None:
@@ -74,18 +76,18 @@ async def test_what_keep_cannot_do_is_told() -> None:
         await app.update()
         app.service.fail_with = DownloadError("the disk is full")
         await app.press("w")
-        told = "Keep the data despite the hash did not work: the disk is full."
-        await app.until(lambda: told in app.notices())
+        message = "Keep the data despite the hash: the disk is full."
+        await app.until(lambda: message in app.toasts())
         app.service.unkept = True
         await app.press("w")
-        await app.until(lambda: "There is no data left to keep." in app.notices())
+        await app.until(lambda: "There is no data left to keep." in app.toasts())
 
 
 async def test_keep_from_the_command_line() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         await app.command(f"keep {first[:6]}")
-        assert "it has not failed because of its hash" in app.notices()
+        assert "it has not failed because of its hash" in app.toasts()
         refuse(app, first)
         await app.update()
         await app.command(f"keep {first[:6]}")
@@ -94,12 +96,12 @@ async def test_keep_from_the_command_line() -> None:
 
 async def opened(app: Driver) -> Input:
     await app.press("e")
-    assert isinstance(app.app.screen, LinkScreen)
+    assert isinstance(app.app.screen, ReplaceUrlScreen)
     return app.app.screen.query_one(Input)
 
 
 def problem(app: Driver) -> str:
-    return str(app.app.screen.query_one("#link-problem", Static).render())
+    return str(app.app.screen.query_one("#url-problem", Static).render())
 
 
 @pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])
@@ -114,20 +116,20 @@ async def test_a_link_is_replaced_in_every_state_but_done(status: DownloadStatus
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)
         assert app.called("replace_url") == [(first, NEW)]
-        assert "Link replaced." in app.notices()
+        assert "Link replaced." in app.toasts()
 
 
 async def test_errors_stay_in_the_dialog() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         field = await opened(app)
-        for text, told in (
+        for text, message in (
             ("", "URL is empty."),
             ("ftp://example.org/[b]x", "URL 'ftp://example.org/[b]x' has scheme 'ftp'; http and"),
         ):
             field.value = text
             await app.press("enter")
-            await app.until(lambda told=told: told in problem(app))
+            await app.until(lambda message=message: message in problem(app))
         app.service.fail_with = DownloadError("the list cannot be written")
         field.value = NEW
         await app.press("enter")
@@ -142,24 +144,24 @@ async def test_errors_stay_in_the_dialog() -> None:
         assert app.app.screen is app.main
         await app.update()
         await app.press("e")
-        assert "Replace the link: it has ended already (done)." in app.notices()
+        assert "Replace the link: it has ended already (done)." in app.toasts()
 
 
 async def test_link_from_the_command_line() -> None:
     async with running() as app:
         first, second, _ = await app.fill()
         await app.command("link")
-        assert "link needs something after it, such as “link 3fa9 https://" in app.notices()
+        assert "link needs something after it, such as “link 3fa9 https://" in app.toasts()
         await app.press("escape")
         await app.command(f"link {second[:6]}")
-        assert "link needs an ID and a link" in app.notices()
+        assert "link needs an ID and a link" in app.toasts()
         await app.press("escape")
         await app.command(f"link {second[:6]} {NEW}")
-        await app.until(lambda: "Link replaced." in app.notices())
+        await app.until(lambda: "Link replaced." in app.toasts())
         assert app.called("replace_url") == [(second, NEW)]
         await app.command(f"link {first[:6]} nonsense")
-        await app.until(lambda: "link did not work: URL 'nonsense' has no scheme" in app.notices())
+        await app.until(lambda: "link: URL 'nonsense' has no scheme" in app.toasts())
         app.service.change(second, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.command(f"link {second[:6]} {NEW}")
-        assert "Replace the link: it has ended already (done)." in app.notices()
+        assert "Replace the link: it has ended already (done)." in app.toasts()

@@ -16,8 +16,8 @@ from rheo_core.infrastructure.session_store import (
     StoredDownload,
 )
 from rheo_core.tracking import DownloadRecord
-from rheo_tui import viewer_service
-from rheo_tui.viewer_service import SessionViewer
+from rheo_tui.services import read_only
+from rheo_tui.services.read_only import ReadOnlyService
 
 Until = Callable[..., Awaitable[None]]
 
@@ -36,8 +36,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def viewing(path: Path) -> AsyncIterator[SessionViewer]:
-    viewer = SessionViewer(build_settings(), path)
+async def viewing(path: Path) -> AsyncIterator[ReadOnlyService]:
+    viewer = ReadOnlyService(build_settings(), path)
     await viewer.start()
     try:
         yield viewer
@@ -49,7 +49,7 @@ def shown(snapshot: Snapshot) -> dict[str, DownloadStatus]:
     return {row.name: row.status for row in snapshot.downloads}
 
 
-async def until_shows(viewer: SessionViewer, condition: Callable[[Snapshot], object]) -> None:
+async def until_shows(viewer: ReadOnlyService, condition: Callable[[Snapshot], object]) -> None:
     async with asyncio.timeout(20):
         while not condition(await viewer.snapshot()):
             await asyncio.sleep(0.01)
@@ -58,7 +58,7 @@ async def until_shows(viewer: SessionViewer, condition: Callable[[Snapshot], obj
 async def test_what_could_not_be_read_is_read_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
+    monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
     store = SessionStore.open(path).store
     try:
         async with viewing(path) as viewer:
@@ -81,7 +81,7 @@ async def test_what_could_not_be_read_is_read_later(
 async def test_it_follows_what_changes_and_only_that(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
+    monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
     store = SessionStore.open(path).store
     try:
         first, second, third = (download(number) for number in (1, 2, 3))
@@ -100,12 +100,12 @@ async def test_it_follows_what_changes_and_only_that(
             assert change.removed == (first.id,)
             assert [row.name for row in await viewer.history("FILE")] == ["file-1"]
             # What is off the list keeps no secrets, in the file neither.
-            assert await viewer.link_of(first.id) == "https://example.org/file-1?token=***"
+            assert await viewer.url_of(first.id) == "https://example.org/file-1?token=***"
             third.config = third.config.model_copy(update={"fetch_url": "https://b.example/new"})
             store.save(map(to_stored, (third,)))
             await until_shows(viewer, lambda now: now.downloads[-1].url == "https://b.example/new")
-            assert await viewer.link_of(third.id) == "https://b.example/new"
-            assert await viewer.link_of("unknown") is None
+            assert await viewer.url_of(third.id) == "https://b.example/new"
+            assert await viewer.url_of("unknown") is None
             assert viewer.take_problems() == []
             assert viewer.take_events() == ()
     finally:
@@ -116,7 +116,7 @@ async def test_it_follows_what_changes_and_only_that(
 async def test_what_cannot_be_read_is_told_once(
     path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewer_service, "_INTERVAL", 0.01)
+    monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
     store = SessionStore.open(path).store
     try:
         store.save([to_stored(download(1))._replace(config="{")])
@@ -127,12 +127,12 @@ async def test_what_cannot_be_read_is_told_once(
             await until_shows(viewer, shown)
 
             async def broken() -> bool:
-                asked.append(1)
+                polls.append(1)
                 raise RheoError("the disk is gone")
 
-            asked: list[int] = []
+            polls: list[int] = []
             monkeypatch.setattr(viewer._session, "has_changed", broken)
-            await until(lambda: len(asked) > 3)
+            await until(lambda: len(polls) > 3)
             assert viewer.take_problems() == ["The list cannot be read again: the disk is gone."]
             assert list(shown(await viewer.snapshot())) == ["file-1"]
     finally:
@@ -140,7 +140,7 @@ async def test_what_cannot_be_read_is_told_once(
 
 
 async def test_nothing_to_read(path: Path) -> None:
-    viewer = SessionViewer(build_settings(), path)
+    viewer = ReadOnlyService(build_settings(), path)
     with pytest.raises(RheoError, match="no such file"):
         await viewer.start()
     await viewer.close()

@@ -7,9 +7,9 @@ import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_tui.columns import COLUMNS, QUEUE_ORDER, layout
-from rheo_tui.commands import Command, CommandError, parse_command
+from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.filters import parse_filter
-from rheo_tui.listing import Listing, Sort
+from rheo_tui.table_model import Sort, TableModel
 
 
 def row(at: int, **values: object) -> DownloadSnapshot:
@@ -33,62 +33,62 @@ def snapshot(rows: Sequence[DownloadSnapshot], revision: int = 1, **values: obje
     )
 
 
-def names(listing: Listing) -> list[str]:
-    return [listing.rows[shown].name for shown in listing.shown]
+def names(model: TableModel) -> list[str]:
+    return [model.rows[shown].name for shown in model.shown]
 
 
 def test_rows_come_in_queue_order() -> None:
-    listing = Listing()
+    model = TableModel()
     rows = [row(at) for at in range(50)]
     random.Random(1).shuffle(rows)
-    change = listing.apply(snapshot(rows))
+    change = model.apply(snapshot(rows))
     assert change.order
-    assert listing.shown == [f"{at:016x}" for at in range(50)]
+    assert model.shown == [f"{at:016x}" for at in range(50)]
 
 
 def test_rows_below_the_others_cost_no_sort(monkeypatch: pytest.MonkeyPatch) -> None:
-    listing = Listing()
-    listing.apply(snapshot([row(1), row(2)]))
+    model = TableModel()
+    model.apply(snapshot([row(1), row(2)]))
     with monkeypatch.context() as patched:
-        patched.delattr(Listing, "rebuild")
-        change = listing.apply(snapshot([row(3), row(4)], 2))
+        patched.delattr(TableModel, "rebuild")
+        change = model.apply(snapshot([row(3), row(4)], 2))
     assert change.order
     assert change.rows == [2, 3]
-    assert names(listing) == ["file-1", "file-2", "file-3", "file-4"]
-    listing.apply(snapshot([row(6), row(0)], 3, removed=(row(4).id,)))
-    assert names(listing) == ["file-0", "file-1", "file-2", "file-3", "file-6"]
-    listing.filter = parse_filter("file-7")
-    listing.rebuild()
-    listing.apply(snapshot([row(7), row(8)], 4))
-    assert names(listing) == ["file-7"]
+    assert names(model) == ["file-1", "file-2", "file-3", "file-4"]
+    model.apply(snapshot([row(6), row(0)], 3, removed=(row(4).id,)))
+    assert names(model) == ["file-0", "file-1", "file-2", "file-3", "file-6"]
+    model.filter = parse_filter("file-7")
+    model.rebuild()
+    model.apply(snapshot([row(7), row(8)], 4))
+    assert names(model) == ["file-7"]
 
 
 def test_a_changed_row_is_told_by_its_position_and_nothing_is_sorted() -> None:
-    listing = Listing()
-    listing.apply(snapshot([row(at) for at in range(10)]))
-    change = listing.apply(snapshot([row(4, bytes_downloaded=5)], 2))
+    model = TableModel()
+    model.apply(snapshot([row(at) for at in range(10)]))
+    change = model.apply(snapshot([row(4, bytes_downloaded=5)], 2))
     assert change.rows == [4]
     assert not change.order
 
 
 def test_volatile_columns_are_sorted_later() -> None:
-    listing = Listing()
-    listing.sort = Sort(COLUMNS["speed"], descending=True)
-    listing.apply(snapshot([row(0, speed_bps=5.0), row(1, speed_bps=9.0), row(2)]))
-    assert names(listing) == ["file-1", "file-0", "file-2"]
-    listing.apply(snapshot([row(0, speed_bps=20.0)], 2))
-    assert names(listing)[0] == "file-1"
-    assert listing.stale
-    listing.rebuild()
-    assert names(listing) == ["file-0", "file-1", "file-2"]
+    model = TableModel()
+    model.sort = Sort(COLUMNS["speed"], descending=True)
+    model.apply(snapshot([row(0, speed_bps=5.0), row(1, speed_bps=9.0), row(2)]))
+    assert names(model) == ["file-1", "file-0", "file-2"]
+    model.apply(snapshot([row(0, speed_bps=20.0)], 2))
+    assert names(model)[0] == "file-1"
+    assert model.stale
+    model.rebuild()
+    assert names(model) == ["file-0", "file-1", "file-2"]
 
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_rows_without_a_value_come_last(descending: bool) -> None:
-    listing = Listing()
-    listing.sort = Sort(COLUMNS["size"], descending)
-    listing.apply(snapshot([row(0), row(1, total_bytes=1), row(2, total_bytes=9)]))
-    assert names(listing)[-1] == "file-0"
+    model = TableModel()
+    model.sort = Sort(COLUMNS["size"], descending)
+    model.apply(snapshot([row(0), row(1, total_bytes=1), row(2, total_bytes=9)]))
+    assert names(model)[-1] == "file-0"
 
 
 def test_choosing_the_same_column_again_turns_it_round() -> None:
@@ -99,29 +99,29 @@ def test_choosing_the_same_column_again_turns_it_round() -> None:
 
 
 def test_filter_and_marks() -> None:
-    listing = Listing()
-    listing.apply(snapshot([row(0, name="Linux.ISO"), row(1, name="b.zip"), row(2, name="c.iso")]))
-    listing.toggle_mark(f"{1:016x}")
-    listing.filter = parse_filter(" iso ")
-    listing.rebuild()
-    assert names(listing) == ["Linux.ISO", "c.iso"]
-    assert listing.marked_shown() == []  # hidden ones are safe from the keys
-    listing.invert_marks()
-    assert [marked.name for marked in listing.marked_shown()] == ["Linux.ISO", "c.iso"]
-    change = listing.apply(snapshot([row(1, name="now.iso")], 2))
+    model = TableModel()
+    model.apply(snapshot([row(0, name="Linux.ISO"), row(1, name="b.zip"), row(2, name="c.iso")]))
+    model.toggle_mark(f"{1:016x}")
+    model.filter = parse_filter(" iso ")
+    model.rebuild()
+    assert names(model) == ["Linux.ISO", "c.iso"]
+    assert model.marked_shown() == []  # hidden ones are safe from the keys
+    model.invert_marks()
+    assert [marked.name for marked in model.marked_shown()] == ["Linux.ISO", "c.iso"]
+    change = model.apply(snapshot([row(1, name="now.iso")], 2))
     assert change.order
-    assert "now.iso" in names(listing)
+    assert "now.iso" in names(model)
 
 
 def test_removed_rows_lose_their_mark_and_reset_drops_the_rest() -> None:
-    listing = Listing()
-    listing.apply(snapshot([row(at) for at in range(3)]))
-    listing.toggle_mark(f"{0:016x}")
-    listing.apply(snapshot([], 2, removed=(f"{0:016x}",)))
-    assert not listing.marked
-    assert len(listing.shown) == 2
-    listing.apply(snapshot([row(7)], 3, reset=True))
-    assert names(listing) == ["file-7"]
+    model = TableModel()
+    model.apply(snapshot([row(at) for at in range(3)]))
+    model.toggle_mark(f"{0:016x}")
+    model.apply(snapshot([], 2, removed=(f"{0:016x}",)))
+    assert not model.marked
+    assert len(model.shown) == 2
+    model.apply(snapshot([row(7)], 3, reset=True))
+    assert names(model) == ["file-7"]
 
 
 @pytest.mark.parametrize("width", range(10, 240))
@@ -157,7 +157,7 @@ def test_commands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("cancel 3f", "fits 2 downloads"),
         ("pause zz", "No download has an ID that starts with “zz”."),
@@ -173,7 +173,7 @@ def test_commands() -> None:
         ("quit now", "takes nothing"),
     ],
 )
-def test_bad_commands_get_one_sentence(line: str, told: str) -> None:
-    with pytest.raises(CommandError, match=told) as caught:
+def test_bad_commands_get_one_sentence(line: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message) as caught:
         parse_command(line, IDS)
     assert str(caught.value).endswith(".")

@@ -1,17 +1,19 @@
 """The engine's own loop: who runs where, what crosses, and that it ends."""
 
 import asyncio
+import inspect
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import FileConfig
 from rheo_core.inputs import Entry, ReadOptions
-from rheo_tui.local_service import LocalService
-from rheo_tui.service import ListLockedError
-from rheo_tui.threaded_service import ThreadedService
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.protocol import DownloadService, SessionLockedError
+from rheo_tui.services.threaded import ThreadedService
 from tests.tui.fake_service import FakeService
 
 
@@ -39,32 +41,62 @@ class WatchedService(FakeService):
 
 
 async def test_work_is_done_in_a_thread_that_ends_with_the_service() -> None:
-    there = WatchedService()
-    service = ThreadedService(there)
+    watched = WatchedService()
+    service: DownloadService = ThreadedService(watched)
     await service.start()
     await service.add([FileConfig(url="https://example.org/a")])
     assert [row.name for row in (await service.snapshot()).downloads] == ["a"]
     assert [event.event_type for event in service.take_events()] == ["download.queued"]
 
     check = asyncio.create_task(service.check("https://example.org/b"))
-    assert await asyncio.to_thread(there.checking.wait, 10)
-    assert there.checked_by == "rheo-engine"
+    assert await asyncio.to_thread(watched.checking.wait, 10)
+    assert watched.checked_by == "rheo-engine"
     check.cancel()
-    assert await asyncio.to_thread(there.cancelled.wait, 10)
+    assert await asyncio.to_thread(watched.cancelled.wait, 10)
 
     await service.close()
-    assert there.closed
+    assert watched.closed
     assert engine_threads() == []
+
+
+class ThreadNames:
+    """Answers every call of the protocol with the name of the thread that runs it."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def answer(*_: object, **__: object) -> str:
+            return threading.current_thread().name
+
+        member = inspect.getattr_static(DownloadService, name)
+        return answer if inspect.iscoroutinefunction(member) else name
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def test_every_coroutine_of_the_protocol_runs_in_the_thread() -> None:
+    service = ThreadedService(ThreadNames())
+    await service.start()
+    for name, member in vars(DownloadService).items():
+        if name.startswith("_") or name in {"start", "close"}:
+            continue
+        if inspect.iscoroutinefunction(member):
+            assert await getattr(service, name)() == "rheo-engine"
+        else:
+            assert getattr(service, name) == name
+    await service.close()
+    with pytest.raises(AttributeError):
+        service.unknown  # noqa: B018
 
 
 async def test_errors_cross_and_leave_no_thread(tmp_path: Path) -> None:
     session = tmp_path / "session.db"
     settings = build_settings(download_dir=tmp_path)
-    owner = ThreadedService(LocalService(settings, session_path=session))
-    other = ThreadedService(LocalService(settings, session_path=session))
+    owner: DownloadService = ThreadedService(LocalService(settings, session_path=session))
+    other: DownloadService = ThreadedService(LocalService(settings, session_path=session))
     await owner.start()
     try:
-        with pytest.raises(ListLockedError) as refused:
+        with pytest.raises(SessionLockedError) as refused:
             await other.start()
         assert refused.value.path == session
         assert len(engine_threads()) == 1

@@ -12,9 +12,9 @@ from rheo_core.domain import FileConfig, RheoError
 from rheo_tui.actions import ACTIONS, BY_ID, Context
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.history import HistoryScreen
-from rheo_tui.screens.locked import LockedScreen
 from rheo_tui.screens.main import MainScreen
-from rheo_tui.service import READ_ONLY, DownloadService, ListLockedError
+from rheo_tui.screens.session_locked import SessionLockedScreen
+from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.widgets.totals import TotalsHeader
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -47,11 +47,11 @@ async def locked(
 ) -> AsyncIterator[Driver]:
     """The app over a list that is in use."""
     service = FakeService()
-    service.fail_with = ListLockedError(f"session {path}: in use by process 77", path)
-    app = RheoApp(service, configs, other_list=lists)
+    service.fail_with = SessionLockedError(f"session {path}: in use by process 77", path)
+    app = RheoApp(service, configs, make_service=lists)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         driver = Driver(app, service, pilot)
-        await driver.until(lambda: isinstance(app.screen, LockedScreen))
+        await driver.until(lambda: isinstance(app.screen, SessionLockedScreen))
         await pilot.pause()
         yield driver
 
@@ -66,7 +66,7 @@ async def test_it_says_who_has_the_list_and_q_quits(tmp_path: Path) -> None:
         assert not app.app.screen.query_one(Input).display
         app.app.post_message(events.Paste("https://example.org/x"))
         await app.pilot.pause()
-        assert isinstance(app.app.screen, LockedScreen)
+        assert isinstance(app.app.screen, SessionLockedScreen)
         await app.pilot.press("q")
     assert app.app.return_code == 1
 
@@ -79,7 +79,7 @@ async def test_quitting_by_force_is_the_same(tmp_path: Path) -> None:
 
 async def test_without_other_lists_it_ends_with_the_sentence() -> None:
     service = FakeService()
-    service.fail_with = ListLockedError("session x: in use by process 77", Path("x"))
+    service.fail_with = SessionLockedError("session x: in use by process 77", Path("x"))
     app = RheoApp(service)
     async with app.run_test() as pilot:
         for _ in range(20):
@@ -94,18 +94,18 @@ async def test_read_only_shows_everything_and_changes_nothing(tmp_path: Path) ->
         await app.pilot.press("r")
         await app.until(lambda: isinstance(app.app.screen, MainScreen))
         app.service = lists.made[str(path)]
-        await app.until(lambda: app.main.link.ready)
-        assert f"No links were added: {READ_ONLY}." in app.notices()
+        await app.until(lambda: app.main.client.ready)
+        assert f"No links were added: {READ_ONLY}." in app.toasts()
         await app.fill(2)
         assert app.main.query_one(TotalsHeader).render().plain.startswith(" rheo  read-only ")
         for key, title in (("c", "Cancel"), ("x", "Remove from the list"), ("t", "Slow mode")):
             await app.press(key)
-            assert f"{title}: {READ_ONLY}." in app.notices()
+            assert f"{title}: {READ_ONLY}." in app.toasts()
         await app.command("limit 2M")
-        assert f"limit: {READ_ONLY}." in app.notices()
+        assert f"limit: {READ_ONLY}." in app.toasts()
         app.app.post_message(events.Paste("https://example.org/y"))
         await app.pilot.pause()
-        assert f"Not added: {READ_ONLY}." in app.notices()
+        assert f"Not added: {READ_ONLY}." in app.toasts()
         assert app.app.screen is app.main
         await app.press("h")
         assert isinstance(app.app.screen, HistoryScreen)
@@ -125,7 +125,7 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
         for key in ("enter", "d", "D"):
             app.app.clear_notifications()
             await app.press(key)
-            assert f"Not now: {READ_ONLY}." in app.notices()
+            assert f"Not now: {READ_ONLY}." in app.toasts()
         assert not app.called("add_again") and not app.called("forget")
 
 
@@ -137,21 +137,21 @@ def test_every_action_that_changes_something_is_disabled() -> None:
 
 async def test_another_list(tmp_path: Path) -> None:
     (tmp_path / "session-2.db").touch()
-    lists = Lists(taken=ListLockedError("session taken.db: in use by process 78", tmp_path))
+    lists = Lists(taken=SessionLockedError("session taken.db: in use by process 78", tmp_path))
     config = FileConfig(url="https://example.org/x")
     async with locked(tmp_path / "session.db", lists, (config,)) as app:
         await app.pilot.press("n")
         field = app.app.screen.query_one(Input)
         await app.until(lambda: field.has_focus)
         assert field.value == str(tmp_path / "session-3.db")
-        for bad, told in (
+        for bad, message in (
             ("  ", "The path of a list is needed."),
             ("~no-such-user-here/x", "There is no such user: “~no-such-user-here/x”."),
             (str(tmp_path / "taken.db"), "session taken.db: in use by process 78."),
         ):
             field.value = bad
             await app.pilot.press("enter")
-            await app.until(lambda told=told: said(app, "#locked-problem") == told)
+            await app.until(lambda message=message: said(app, "#locked-problem") == message)
         await app.pilot.press("escape")
         assert not field.display
         await app.pilot.press("n")
@@ -165,7 +165,7 @@ async def test_another_list(tmp_path: Path) -> None:
 
 async def test_try_again(tmp_path: Path) -> None:
     path = tmp_path / "session.db"
-    lists = Lists(session=ListLockedError("still in use", path))
+    lists = Lists(session=SessionLockedError("still in use", path))
     async with locked(path, lists) as app:
         await app.pilot.press("t")
         await app.until(lambda: said(app, "#locked-problem") == "still in use.")

@@ -1,7 +1,7 @@
 """The lines of the log."""
 
 from rheo_core.events import DownloadRepairingEvent
-from rheo_tui.log_book import log_line
+from rheo_tui.event_log import log_line
 
 
 def test_a_repair_is_told_with_its_source() -> None:

@@ -1,4 +1,4 @@
-"""Sentences for the user at the edge of the screen, one at a time."""
+"""Toasts: short messages at the edge of the screen, one at a time."""
 
 import time
 
@@ -7,15 +7,15 @@ from textual.app import App
 from rheo_core.domain.text import printable
 
 
-class Notices:
-    """Shows the latest one; a held key does not fill the screen with the same sentence."""
+class Toasts:
+    """Shows the latest toast; a held key does not fill the screen with the same one."""
 
     def __init__(self, app: App[None]) -> None:
         self._app = app
         self._last, self._at = "", 0.0
 
     def show(self, text: str, error: bool = False) -> None:
-        """Show `text` in place of others."""
+        """Show `text` instead of earlier toasts."""
         now = time.monotonic()
         if text == self._last and now - self._at < self._app.NOTIFICATION_TIMEOUT:
             return
