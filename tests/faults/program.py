@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.fork_server import Forked, can_fork, fork_server
+from tests.programs import COMMAND as COMMAND
+from tests.programs import Running, start_program
 from tests.shared_key import share_key
 
 STRACE = shutil.which("strace")
@@ -19,8 +19,6 @@ needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installe
 
 LIMIT = 60.0
 """Seconds after which a program that has not ended counts as hanging."""
-
-COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
 
 HASTE = """
 from rheo_core.transfer import crew, segments, supply
@@ -126,19 +124,10 @@ class Home:
 
     async def start(
         self, program: str, *arguments: object, before: tuple[str, ...] = (), **options: Any
-    ) -> asyncio.subprocess.Process | Forked:
+    ) -> Running:
         """Start a Python program given as text: forked, or with `options` a Python of its own."""
         share_key(self.path / "state")
-        if can_fork and not options:
-            words = [str(argument) for argument in arguments]
-            return await fork_server().start(program, words, self.environment, strace=before)
-        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        streams = {"stdin": nothing, "stdout": pipe, "stderr": pipe}
-        return await asyncio.create_subprocess_exec(
-            *before, sys.executable, "-c", program, *map(str, arguments),
-            env=self.environment,
-            **{**streams, **options},
-        )  # fmt: skip
+        return await start_program(program, arguments, self.environment, strace=before, **options)
 
     async def run(
         self,
@@ -156,7 +145,7 @@ class Home:
         return await self.run(COMMAND, *arguments, **options)
 
 
-async def ended(process: asyncio.subprocess.Process | Forked) -> Ended:
+async def ended(process: Running) -> Ended:
     """Wait for the end of a program, which is never a traceback."""
     try:
         out, err = await asyncio.wait_for(process.communicate(), LIMIT)

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from rheo_core.transfer.segments import WrittenRange
+from tests import programs
 from tests.core.engine import names_in, sha256
 from tests.e2e.terminal import Terminal
 from tests.faults import kill_sweep
 from tests.faults.disk import state_of
+from tests.programs import Running, start_program
 from tests.servers import nginx
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -34,7 +36,7 @@ import sys
 from rheo_core.transfer import crew
 crew._CHECKPOINT_SECONDS, crew._JOIN_AFTER, crew._WORTH_SECONDS = 0.05, 0.01, 0.0
 """
-COMMAND = f"{_BRISK}from rheo_core.cli.main import app; app(prog_name='rheo')"
+COMMAND = _BRISK + programs.COMMAND
 APP = f"{_BRISK}from rheo_tui.__main__ import main; sys.exit(main())"
 
 
@@ -122,11 +124,10 @@ async def test_l07_the_command_killed_at_random(
     kept: tuple[WrittenRange, ...] = ()
     most = 0
 
-    async def start() -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-c", COMMAND, "-d", str(folder), "download", "-q", "-x", "4", url,
-            cwd=ROOT, env=os.environ | {"HOME": str(tmp_path), "RHEO_CHUNK_SIZE": "65536"},
-        )  # fmt: skip
+    async def start() -> Running:
+        line = ("-d", folder, "download", "-q", "-x", "4", url)
+        environment = os.environ | {"HOME": str(tmp_path), "RHEO_CHUNK_SIZE": "65536"}
+        return await start_program(COMMAND, line, environment)
 
     for turn in range(4):
         process = await start()
