@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import os
 import shutil
 from collections import Counter
 from fractions import Fraction
@@ -26,10 +25,11 @@ from rheo_core.infrastructure.session_store import SessionStore
 from tests.core.engine import ENDINGS, names_in, sha256
 from tests.core.engine_machine import BODIES, EngineMachine
 from tests.core.test_tracker import Reader
+from tests.effort import effort
 from tests.servers.misbehaving import MisbehavingServer
 
 S = DownloadStatus
-EXAMPLES = int(os.environ.get("RHEO_TEST_EXAMPLES", "0"))
+EXAMPLES = effort("EXAMPLES", 0)
 SHARDS = 4  # processes that may share the work
 SETTINGS = settings(
     max_examples=(EXAMPLES or 100) // SHARDS,

@@ -15,11 +15,12 @@ import pytest
 
 from rheo_core import DownloadManager
 from tests.e2e.terminal import APP, Terminal
+from tests.effort import effort
 from tests.programs import Running, start_program
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 
 COUNT = 10_000
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "6"))
+KILLS = effort("KILLS", 6)
 BATCH = 2_000
 ROOT = Path(__file__).parents[2]
 

@@ -18,6 +18,7 @@ from rheo_core.transfer.segments import WrittenRange
 from tests import programs
 from tests.core.engine import names_in, sha256
 from tests.e2e.terminal import Terminal
+from tests.effort import effort
 from tests.faults import kill_sweep
 from tests.faults.disk import state_of
 from tests.programs import Running, start_program
@@ -26,7 +27,7 @@ from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 BODY = body_of(10_000_000)
 BLOCK = 20_000
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "4"))
+KILLS = effort("KILLS", 4)
 ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
 

@@ -578,7 +578,7 @@ async def test_a_key_that_cannot_be_kept_stops_no_download(
     key = home.path / "state" / "rheo" / "key"
     key.mkdir(parents=True)  # whoever may write everywhere meets it too
     tap = Tap(GOOD, 400_000, **V1)
-    line = ("download", server.on("/file.bin", tap), "-o", folder)
+    line = ("download", "-x", "1", server.on("/file.bin", tap), "-o", folder)
     folder.mkdir()
     (folder / "file.bin.unverified").write_bytes(b"of another day")
     for _ in range(4):

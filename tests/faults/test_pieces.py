@@ -1,12 +1,12 @@
 """Killed at a write-like system call of a repair, in turn; then started again until done."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.core.engine import names_in, sha256
+from tests.effort import effort
 from tests.faults.program import COMMAND, HASTE, ONE_THREAD, Ended, Home, needs_strace, strace
 from tests.faults.test_kill import CALLS, KILLED, kill_at, some_steps
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -15,7 +15,7 @@ from tests.servers.scenarios import damaged, paced
 BODY = body_of(1_200_000)
 LENGTH = 50_000
 SPOILT = damaged(BODY, (120_000, 120_001), (500_000, 640_000), (1_199_999, 1_200_000))
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "24"))
+KILLS = effort("KILLS", 24)
 PROGRAM = HASTE + ONE_THREAD + COMMAND
 
 

@@ -5,7 +5,6 @@ With RHEO_TEST_SIGNALS=100 in the environment so many moments are tried of each 
 
 import asyncio
 import json
-import os
 import random
 import signal
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.engine import names_in, serving
+from tests.effort import effort
 from tests.faults.disk import check_kept
 from tests.faults.program import COMMAND, LIMIT, Home, ended
 from tests.fork_server import stop_reading
@@ -26,7 +26,7 @@ Until = Callable[..., Awaitable[None]]
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
 V1 = {"ETag": '"v1"'}
-MOMENTS = int(os.environ.get("RHEO_TEST_SIGNALS", "2"))
+MOMENTS = effort("SIGNALS", 2)
 INTERRUPTED = 130
 HANG = """
 import os, threading

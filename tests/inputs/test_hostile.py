@@ -1,6 +1,5 @@
 """Whatever a text holds: entries or our own error with a line, bounded memory, no escape."""
 
-import os
 import random
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from rheo_core.inputs import (
 )
 from rheo_core.inputs.formats import read_found, read_markup
 from rheo_core.inputs.found import LONGEST_LINE, Found, InputError, Lines
+from tests.effort import effort
 from tests.inputs.texts import ALL
 
 READERS = {
@@ -43,7 +43,7 @@ READERS = {
     "urls": url_list.read,
     "any": read_found,
 }
-EXAMPLES = int(os.environ.get("RHEO_TEST_EXAMPLES", "150"))
+EXAMPLES = effort("EXAMPLES", 150)
 TEXT = st.text(st.characters(codec=None))
 PIECES = st.sampled_from(
     [
