@@ -60,7 +60,15 @@ def unreachable_bounds(lowest: Path) -> list[str]:
 
 def vulnerabilities(pins: Path) -> list[str]:
     """Return a sentence for each known vulnerability, or say that nobody could be asked."""
-    command = [TOOLS / "pip-audit", "--disable-pip", "--no-deps", "--format", "json", "-r", pins]
+    command: list[str | Path] = [
+        TOOLS / "pip-audit",
+        "--disable-pip",
+        "--no-deps",
+        "--format",
+        "json",
+        "-r",
+        pins,
+    ]
     reply = subprocess.run(command, capture_output=True, text=True).stdout
     found = json.loads(reply)["dependencies"] if reply else []
     asked = [package for package in found if "vulns" in package]

@@ -239,7 +239,7 @@ async def test_reader_of_json_is_stuck(
             *(server.url(file.path) for file in files),
             "--json",
             "-o",
-            folder,
+            str(folder),
             "-w",
             "9",
         ),
@@ -259,7 +259,7 @@ async def test_reader_of_json_is_stuck(
 
 def watch_in_terminal(
     command: list[str], environment: dict[str, str], interrupt_at: str | None = None
-) -> tuple[int, str]:
+) -> tuple[int | None, str]:
     child = pexpect.spawn(
         command[0],
         command[1:],
@@ -271,7 +271,7 @@ def watch_in_terminal(
     shown = ""
     if interrupt_at is not None:
         child.expect_exact(interrupt_at)
-        shown = child.before
+        shown = child.before or ""
         child.sendintr()
     shown += child.read()
     child.close()

@@ -111,6 +111,7 @@ class EngineMachine(RuleBasedStateMachine):
             self.manager._pool._slots = 0
             await self.manager.open()
             session = self.manager._session
+            assert session is not None
             session._wake.set()  # its first turn comes at once: let it be over
             while session._wake.is_set():
                 await asyncio.sleep(0)

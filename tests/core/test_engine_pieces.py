@@ -26,7 +26,7 @@ from tests.core.engine import (
 )
 from tests.core.test_engine_checksums import repr_digest
 from tests.servers import nginx
-from tests.servers.misbehaving import Behaviour, MisbehavingServer, body_of
+from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import (
     Hold,
     answer,
@@ -328,7 +328,7 @@ async def test_a_promise_of_the_server_is_checked_too(
 
 @pytest.mark.parametrize("etag", [{"ETag": '"v1"'}, {}], ids=["validator", "no validator"])
 async def test_a_broken_download_goes_on(
-    server: MisbehavingServer, tmp_path: Path, etag: dict[str, str]
+    server: MisbehavingServer, tmp_path: Path, etag: Headers
 ) -> None:
     """With pieces even without a validator: they will tell."""
     behave = in_turn(cut(BODY, 2_000_000, **etag), serving(BODY, **etag))
@@ -518,7 +518,7 @@ async def test_a_mirror_that_changes_is_held_against_itself(
     assert "repairing" not in journal.names()
 
 
-def cut_range(body: bytes, at: int, **headers: object) -> Behaviour:
+def cut_range(body: bytes, at: int, **headers: Any) -> Behaviour:
     """Send `at` bytes of the range that is asked for and hang up."""
 
     async def behave(exchange: Any) -> None:

@@ -26,6 +26,12 @@ SUM = sha256(BODY).encode()
 Until = Callable[..., Awaitable[None]]
 
 
+def bytes_of(manager: DownloadManager, config: FileConfig) -> int:
+    info = manager.get_download_info(config.id)
+    assert info is not None
+    return info.bytes_downloaded
+
+
 class Cdn:
     """A good server that counts the replies it gives at a time.
 
@@ -87,7 +93,11 @@ class World:
         return self.at(self.front, host, path)
 
     def manager(self, **options: Any) -> DownloadManager:
-        ours = {"client": self.client, "max_concurrent": 30, "retry_handler": quick_retries(20)}
+        ours: dict[str, Any] = {
+            "client": self.client,
+            "max_concurrent": 30,
+            "retry_handler": quick_retries(20),
+        }
         return DownloadManager(download_dir=self.folder, **(ours | options))
 
 
@@ -294,7 +304,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
     async with world.manager(connections_per_host=1) as manager:
         for each in configs:
             await manager.add([each])
-            await until(lambda each=each: manager.get_download_info(each.id).bytes_downloaded)
+            await until(lambda each=each: bytes_of(manager, each))
             await manager.pause(each.id)
         tap.opened.set()
         await asyncio.gather(*(manager.resume(each.id) for each in configs))
@@ -315,11 +325,11 @@ async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
     direct = FileConfig(url=world.at(world.back, "cdn.example", "/direct"))
     async with world.manager(connections_per_host=1) as manager:
         await manager.add([link])
-        await until(lambda: manager.get_download_info(link.id).bytes_downloaded)
+        await until(lambda: bytes_of(manager, link))
         await manager.pause(link.id)
         tap.opened.set()
         await manager.add([busy])
-        await until(lambda: manager.get_download_info(busy.id).bytes_downloaded)
+        await until(lambda: bytes_of(manager, busy))
         await manager.resume(link.id)  # waits for the host of its link
         await manager.add([direct])
         await until(lambda: status_of(manager, direct) is DownloadStatus.COMPLETED)

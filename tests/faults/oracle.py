@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import DownloadStatus, HashConfig
+from rheo_core.domain import DownloadInfo, DownloadStatus, HashConfig
 from tests.core.engine import Journal, quick_retries, sha256
-from tests.servers.misbehaving import Behaviour, MisbehavingServer, Request
+from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, Request
 from tests.servers.scenarios import Hold, in_turn
 
 LIMIT = 15.0
@@ -86,7 +86,7 @@ class Outcome:
         return self.scene.server.requests
 
     @property
-    def _info(self) -> Any:
+    def _info(self) -> DownloadInfo:
         info = self.manager.get_download_info(self.config.id)
         assert info is not None
         return info
@@ -154,7 +154,11 @@ class Scene:
         return FileConfig(**{"url": self.server.url(self.path), **wishes})
 
     def manager(self, **options: Any) -> DownloadManager:
-        ours = {"retry_handler": quick_retries(2), "connect_timeout": 5.0, "stall_timeout": 5.0}
+        ours: dict[str, Any] = {
+            "retry_handler": quick_retries(2),
+            "connect_timeout": 5.0,
+            "stall_timeout": 5.0,
+        }
         return DownloadManager(download_dir=self.folder, **(ours | self.options | options))
 
     async def fetch(
@@ -178,7 +182,7 @@ class Scene:
         return Outcome(self, manager, journal, config, versions)
 
     async def begin(
-        self, body: bytes, at: int, *, config: FileConfig | None = None, **headers: object
+        self, body: bytes, at: int, *, config: FileConfig | None = None, **headers: Any
     ) -> None:
         """Leave a partial download of `at` bytes behind, as a program that was closed does."""
         self.server.on(self.path, Hold(body, at, **headers))
@@ -198,7 +202,7 @@ class Scene:
         then: Behaviour,
         *newer: bytes,
         config: FileConfig | None = None,
-        headers: dict[str, object] | None = None,
+        headers: Headers | None = None,
         **options: Any,
     ) -> Outcome:
         """Break the connection after `at` bytes of `old`; the next request meets `then`."""

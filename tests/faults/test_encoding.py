@@ -10,12 +10,11 @@ import zlib
 import pytest
 
 from tests.faults.oracle import Scene, checksum
-from tests.servers.misbehaving import body_of
+from tests.servers.misbehaving import V1, Headers, body_of
 from tests.servers.scenarios import cut, in_chunks, parts, raw, reply, whole, without_ranges
 
 TEXT = b"plain text, again and again. " * 40_000
 ZIPPED = gzip.compress(body_of(60_000), mtime=0)
-V1 = {"ETag": '"v1"'}
 ENCODINGS = ["gzip", "x-gzip", "deflate", "br", "zstd"]
 
 
@@ -59,7 +58,7 @@ async def test_e04_a_part_of_an_encoded_body_continues_the_encoded_body(broken: 
 
 
 async def test_e04_an_encoded_version_is_another_version(broken: Scene) -> None:
-    encoded = {"Content_Encoding": "gzip", "ETag": '"v1-gzip"'}
+    encoded: Headers = {"Content_Encoding": "gzip", "ETag": '"v1-gzip"'}
     plain = body_of(60_000)
     outcome = await broken.resume(plain, 20_000, parts(ZIPPED, **encoded), ZIPPED, headers=V1)
     outcome.completed(ZIPPED, requests=3)

@@ -8,7 +8,7 @@ import pytest
 from rheo_core import FileConfig
 from tests.core.engine import status_of
 from tests.faults.oracle import Scene, checksum
-from tests.servers.misbehaving import Behaviour, Exchange, body_of
+from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, body_of
 from tests.servers.scenarios import (
     chunked,
     cut,
@@ -23,7 +23,6 @@ from tests.servers.scenarios import (
 
 SMALL, LARGE = 60_000, 1_600_000
 BODY = body_of(SMALL)
-V1 = {"ETag": '"v1"'}
 CHUNKED = "Transfer-Encoding: chunked"
 
 sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -31,9 +30,7 @@ sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
 
 @sizes
 @pytest.mark.parametrize("validator", [V1, {}], ids=["etag", "none"])
-async def test_b02_a_reset_is_not_an_end(
-    scene: Scene, size: int, validator: dict[str, object]
-) -> None:
+async def test_b02_a_reset_is_not_an_end(scene: Scene, size: int, validator: Headers) -> None:
     body = body_of(size)
     broken = cut(body, size // 2, reset=True, **validator)
     outcome = await scene.fetch(in_turn(broken, broken, parts(body, **validator)), body)

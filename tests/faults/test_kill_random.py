@@ -23,7 +23,7 @@ from tests.faults import kill_sweep
 from tests.faults.disk import state_of
 from tests.programs import Running, start_program
 from tests.servers import nginx
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
 
 BODY = body_of(10_000_000)
 BLOCK = 20_000
@@ -51,7 +51,7 @@ class Line:
         start, end = exchange.request.range_start, exchange.request.range_end or len(BODY)
         is_part = start is not None and exchange.request.headers["if-range"] == '"v1"'
         start = start if is_part and start is not None else 0
-        headers: dict[str, object] = {"Content_Length": end - start, "ETag": '"v1"'}
+        headers: Headers = {"Content_Length": end - start, "ETag": '"v1"'}
         if is_part:
             headers["Content_Range"] = f"bytes {start}-{end - 1}/{len(BODY)}"
         await exchange.head("206 Partial Content" if is_part else "200 OK", **headers)

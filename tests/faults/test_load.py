@@ -11,11 +11,10 @@ from rheo_core.domain import RetryConfig
 from rheo_core.downloads import RetryHandler
 from tests.core.engine import Journal, names_in, quick_retries
 from tests.faults.oracle import BYSTANDERS, Scene, checksum
-from tests.servers.misbehaving import Exchange, body_of
+from tests.servers.misbehaving import V1, Behaviour, Exchange, body_of
 from tests.servers.scenarios import answer, in_turn, raw, whole
 
 BODY = body_of(60_000)
-V1 = {"ETag": '"v1"'}
 BUSY = [
     "500 Internal Server Error",
     "502 Bad Gateway",
@@ -209,7 +208,7 @@ async def test_t08_a_thousand_tiny_files(scene: Scene) -> None:
     assert all((scene.folder / str(n)).read_bytes() == f"/{n}".encode() for n in range(1000))
 
 
-def endless(line: bytes, sent: list[int]) -> object:
+def endless(line: bytes, sent: list[int]) -> Behaviour:
     async def behave(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 200 OK\r\n")
         for number in range(1_000_000):

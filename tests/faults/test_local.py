@@ -6,19 +6,19 @@ import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from tests.core.engine import Gate, fetch, names_in
 from tests.faults.oracle import Scene, bytes_come, checksum
-from tests.servers.misbehaving import body_of
+from tests.servers.misbehaving import V1, body_of
 from tests.servers.scenarios import Hold, answer, in_turn, parts, whole
 
 SMALL, LARGE = 60_000, 1_600_000
 BODY = body_of(SMALL)
 CUT = 20_000
-V1 = {"ETag": '"v1"'}
 
 sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
 
@@ -174,7 +174,8 @@ async def test_l14_a_target_that_is_no_file(
 async def test_l14_our_own_names_are_taken_by_something_else(
     scene: Scene, precious: Path, kind: str, which: str
 ) -> None:
-    path, stuck = getattr(scene, which), []
+    path = getattr(scene, which)
+    stuck: list[Any] = []
     make(path, kind, precious)
     rescue = asyncio.get_running_loop().call_later(5, unblock, path, stuck)
     outcome = await scene.fetch(whole(BODY, **V1), BODY)

@@ -9,7 +9,7 @@ from tests.core.engine import names_in, sha256
 from tests.effort import effort
 from tests.faults.program import COMMAND, HASTE, ONE_THREAD, Ended, Home, needs_strace, strace
 from tests.faults.test_kill import CALLS, KILLED, kill_at, some_steps
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import damaged, paced
 
 BODY = body_of(1_200_000)
@@ -37,7 +37,7 @@ async def test_killed_at_every_step_of_a_repair(
     server: MisbehavingServer, home: Home, tmp_path: Path, etag: str | None
 ) -> None:
     """The first source is damaged, the mirror is good; whatever happens, so is the file."""
-    headers = {} if etag is None else {"ETag": etag}
+    headers: Headers = {} if etag is None else {"ETag": etag}
     own = server.on("/file.bin", paced(SPOILT, ETag='"v1"'))
     mirror = server.on("/m/file.bin", paced(BODY, **headers))
     links = tmp_path / "file.meta4"
