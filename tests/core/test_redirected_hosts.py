@@ -16,6 +16,7 @@ from rheo_core.domain.request_options import RequestOptions
 from rheo_core.downloads import RetryHandler
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
 from rheo_core.transfer import crew, hosts
+from tests import waiting
 from tests.core.engine import Journal, error_of, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -197,9 +198,7 @@ async def test_the_host_of_the_links_is_not_limited_by_what_it_sends_on(world: W
     links = [world.link("links.example", f"/{n}", cdn) for n in range(6)]
     async with world.manager(hosts={"links.example": HostLimits(connections=1)}) as manager:
         await manager.add([FileConfig(url=link) for link in links])
-        async with asyncio.timeout(20):
-            while cdn.busy < 6:
-                await asyncio.sleep(0.005)
+        await waiting.until(lambda: cdn.busy >= 6)
         cdn.go_on.set()
         await manager.wait_until_complete(timeout=20)
         assert manager.stats.completed == 6

@@ -11,6 +11,7 @@ from rheo_core.domain import DownloadInfo, DownloadStatus, HashConfig
 from tests.core.engine import Journal, quick_retries, sha256
 from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, Request
 from tests.servers.scenarios import Hold, in_turn
+from tests.waiting import until
 
 LIMIT = 15.0
 """Seconds after which a download that has not ended counts as hanging."""
@@ -221,8 +222,7 @@ class Scene:
 
 async def bytes_come(manager: DownloadManager, count: int) -> None:
     """Wait until the only download has received so many bytes."""
-    while manager.snapshot().downloads[0].bytes_downloaded < count:
-        await asyncio.sleep(0.001)
+    await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= count)
 
 
 def _is_of(data: bytes, body: bytes) -> bool:

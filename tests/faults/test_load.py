@@ -13,6 +13,7 @@ from tests.core.engine import Journal, names_in, quick_retries
 from tests.faults.oracle import BYSTANDERS, Scene, checksum
 from tests.servers.misbehaving import V1, Behaviour, Exchange, body_of
 from tests.servers.scenarios import answer, in_turn, raw, whole
+from tests.waiting import until
 
 BODY = body_of(60_000)
 BUSY = [
@@ -73,8 +74,7 @@ async def test_t02_retry_after_is_honoured_within_a_limit(
 
     async def do_not_wait(manager: DownloadManager) -> None:
         journal = Journal(manager)
-        while "retrying" not in journal.names():
-            await asyncio.sleep(0.001)
+        await until(lambda: "retrying" in journal.names())
         assert least <= journal.last("retrying").delay_seconds <= most
         assert await manager.retry(scene.config().id)
 

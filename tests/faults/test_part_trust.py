@@ -23,6 +23,7 @@ from rheo_core.transfer import committing, source_of
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
+from tests import waiting
 from tests.core.engine import error_of, fetch, names_in, sha256, status_of
 from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
@@ -630,8 +631,7 @@ async def test_systems_without_proc_or_marks(
 
     async def swap(manager: DownloadManager) -> None:
         await bytes_come(manager, 400_000)
-        while not (scene.part.exists() and scene.part.stat().st_size):
-            await asyncio.sleep(0.001)
+        await waiting.until(lambda: scene.part.exists() and scene.part.stat().st_size)
         if kind is not None:
             scene.part.unlink()
         if kind == "file":
