@@ -67,13 +67,6 @@ class Outcome:
         """What was there before was left alone."""
         self._judge(DownloadStatus.SKIPPED, 0)
 
-    def completed_or_failed(self, current: bytes, *, requests: int | None = None) -> None:
-        """Either is right, nothing in between."""
-        if self.status is DownloadStatus.COMPLETED:
-            self.completed(current, requests=requests)
-        else:
-            self.failed(requests=requests)
-
     @property
     def status(self) -> DownloadStatus:
         return self._info.status
