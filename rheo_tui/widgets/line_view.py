@@ -45,11 +45,6 @@ class LineView(ScrollView, Generic[T], can_focus=False):
             # The new height is known only after the next layout.
             self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
 
-    @property
-    def plain_lines(self) -> list[str]:
-        """The texts without style."""
-        return [self.text_of(item).plain for item in self._items]
-
     def render_line(self, y: int) -> Strip:
         """One line in the widget's own style."""
         width = self.scrollable_content_region.width

@@ -80,7 +80,6 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.listing = listing
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
-        self.painted_lines = 0  # lines drawn anew, for tests of the cost
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
         self._painter: RowPainter | None = None
         self._waiting = Waiting()
@@ -347,7 +346,6 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         key = (row.id, self.listing.revisions[row.id], width, cursor, marked, status)
         strip = self._strips.get(key)
         if strip is None:
-            self.painted_lines += 1
             strip = self._painter_now.paint(row, width, marked=marked, cursor=cursor, status=status)
             self._strips[key] = strip
         return strip

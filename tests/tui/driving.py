@@ -10,6 +10,7 @@ from textual.widgets import Input
 from rheo_core.domain import FileConfig
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.main import MainScreen
+from rheo_tui.widgets.line_view import LineView
 from rheo_tui.widgets.table import DownloadTable
 from tests.tui.fake_service import FakeService
 
@@ -76,6 +77,11 @@ class Driver:
     def lines(self) -> list[str]:
         """The table as text."""
         return [self.table.render_line(y).text for y in range(self.table.size.height)]
+
+
+def lines_of(view: LineView[Any]) -> list[str]:
+    """The texts of its lines without style."""
+    return [view.text_of(item).plain for item in view._items]
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from rheo_core.inputs import patterns
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.widgets.verdicts import VerdictLines
-from tests.tui.driving import Driver, running
+from tests.tui.driving import Driver, lines_of, running
 from tests.tui.fake_service import FakeService
 
 PASTE = "https://example.org/a.iso\rftp://example.org/b\r\rhttps://example.org/a.iso\rno [/b] url"
@@ -25,7 +25,7 @@ async def paste(app: Driver, text: str) -> None:
 
 
 def verdicts(app: Driver) -> list[str]:
-    return app.app.screen.query_one(VerdictLines).plain_lines
+    return lines_of(app.app.screen.query_one(VerdictLines))
 
 
 @pytest.mark.parametrize("before", [(), ("slash",), ("colon",), ("a",)])

@@ -13,7 +13,7 @@ from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
 from rheo_tui.widgets.filter_bar import FilterBar
 from rheo_tui.widgets.log_pane import LogPane
-from tests.tui.driving import Driver, running
+from tests.tui.driving import Driver, lines_of, running
 from tests.tui.fake_service import FakeService
 
 
@@ -187,8 +187,8 @@ async def test_details_and_log() -> None:
         await app.press("enter", "l")
         details = app.main.query_one(DetailsPane)
         assert details.display
-        await app.until(lambda: app.main.query_one(LogPane).plain_lines)
-        assert any("The disk is full" in line for line in app.main.query_one(LogPane).plain_lines)
+        await app.until(lambda: lines_of(app.main.query_one(LogPane)))
+        assert any("The disk is full" in line for line in lines_of(app.main.query_one(LogPane)))
         assert "The disk is full" in app.app.export_screenshot().replace("&#160;", " ")
         await app.press("enter", "l")
         assert not details.display
