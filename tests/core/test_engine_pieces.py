@@ -13,7 +13,6 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig, PieceHashes
 from rheo_core.downloads import DownloadWorker, NullFileValidator
 from rheo_core.infrastructure.http import AiohttpClient
-from rheo_core.transfer import crew
 from tests.core.engine import (
     Journal,
     error_of,
@@ -381,13 +380,6 @@ async def test_a_part_file_that_was_damaged_since(
 
 
 # Mirrors of other versions
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More connections join almost at once, whatever they may gain."""
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
 
 
 class Two:

@@ -20,6 +20,7 @@ from rheo_core.transfer import part_file as part_file_module
 from rheo_core.transfer.plan import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
+from tests.core.engine import names_in
 
 STRONG = Validator('"a"', "Sun, 06 Nov 1994 08:49:37 GMT")
 DATA = bytes(range(200))
@@ -30,10 +31,6 @@ def part(tmp_path: Path) -> Iterator[PartFile]:
     part = PartFile(tmp_path / "a.bin", "source")
     yield part
     part.release(keep=True)
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def written(*pieces: tuple[int, int]) -> tuple[WrittenRange, ...]:

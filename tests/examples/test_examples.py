@@ -1,6 +1,5 @@
 """The examples, run as a reader would run them, against a real server."""
 
-import hashlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from rheo_tui.demo import DemoFile, DemoServer
+from tests.core.engine import names_in
 from tests.programs import start_program
+from tests.servers.demo import is_whole
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -45,14 +46,6 @@ async def run(name: str, *arguments: str | Path) -> Finished:
     process = await start_program(EXAMPLE, [EXAMPLES / name, *arguments], environment)
     out, err = await process.communicate()
     return Finished(process.returncode, out.decode(), err.decode())
-
-
-def is_whole(path: Path, server: DemoServer, file: DemoFile) -> bool:
-    return hashlib.sha256(path.read_bytes()).hexdigest() == server.sha256(file.path)
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_every_example_is_tested_here() -> None:

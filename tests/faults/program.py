@@ -17,6 +17,9 @@ from tests.shared_key import share_key
 STRACE = shutil.which("strace")
 needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 
+CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
+"""The system calls that change files: each is a moment at which a program may be killed."""
+
 LIMIT = 60.0
 """Seconds after which a program that has not ended counts as hanging."""
 

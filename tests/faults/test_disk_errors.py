@@ -15,6 +15,7 @@ from tests.core.engine import names_in
 from tests.effort import effort
 from tests.faults.oracle import LIMIT
 from tests.faults.program import (
+    CALLS,
     COMMAND,
     HASTE,
     ONE_THREAD,
@@ -30,7 +31,6 @@ from tests.servers.scenarios import paced
 
 BODY = body_of(1_200_000)
 TRIES = effort("ERRORS", 4)
-CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
 ERRORS = ("EIO", "ENOSPC")
 OURS = {"file.bin", "file.bin.part", "file.bin.part.state"}
 

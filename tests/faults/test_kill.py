@@ -12,6 +12,7 @@ from tests.core.engine import names_in, sha256
 from tests.effort import effort
 from tests.faults.disk import kept_so_far, state_of
 from tests.faults.program import (
+    CALLS,
     COMMAND,
     HASTE,
     ONE_THREAD,
@@ -24,7 +25,6 @@ from tests.faults.program import (
 from tests.servers.misbehaving import MisbehavingServer, Request, body_of
 from tests.servers.scenarios import paced
 
-CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
 BODY = body_of(1_200_000)
 KILLS = effort("KILLS", 24)
 """How many of the calls are tried, evenly spread; a large number tries every one."""

@@ -7,8 +7,17 @@ import pytest
 
 from tests.core.engine import names_in, sha256
 from tests.effort import effort
-from tests.faults.program import COMMAND, HASTE, ONE_THREAD, Ended, Home, needs_strace, strace
-from tests.faults.test_kill import CALLS, KILLED, kill_at, some_steps
+from tests.faults.program import (
+    CALLS,
+    COMMAND,
+    HASTE,
+    ONE_THREAD,
+    Ended,
+    Home,
+    needs_strace,
+    strace,
+)
+from tests.faults.test_kill import KILLED, kill_at, some_steps
 from tests.servers.misbehaving import Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import damaged, paced
 
