@@ -6,13 +6,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fork_server import Forked, can_fork, fork_server
+from tests.programs import COMMAND, Running, start_program
 
-_PROGRAM = "from rheo_core.cli.main import app; app(prog_name='rheo')"
-_COMMAND = (sys.executable, "-c", _PROGRAM)
+_COMMAND = (sys.executable, "-c", COMMAND)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-Start = Callable[..., Awaitable[asyncio.subprocess.Process | Forked]]
+Start = Callable[..., Awaitable[Running]]
 Run = Callable[..., Awaitable[Finished]]
 
 
@@ -56,10 +56,9 @@ def command() -> tuple[str, ...]:
 def start(environment: dict[str, str], command: tuple[str, ...]) -> Start:
     """Starts `rheo` with these arguments."""
 
-    async def start(*arguments: object, **options: object) -> asyncio.subprocess.Process | Forked:
-        if can_fork and not options and command == _COMMAND:
-            words = [str(argument) for argument in arguments]
-            return await fork_server().start(_PROGRAM, words, environment)
+    async def start(*arguments: object, **options: Any) -> Running:
+        if command == _COMMAND:
+            return await start_program(COMMAND, arguments, environment, **options)
         return await asyncio.create_subprocess_exec(
             *command,
             *map(str, arguments),
@@ -67,7 +66,7 @@ def start(environment: dict[str, str], command: tuple[str, ...]) -> Start:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
     return start

@@ -110,6 +110,7 @@ class EngineMachine(RuleBasedStateMachine):
         async def look() -> dict[str, Stored]:
             await self.manager.open(paused=True)
             session = self.manager._parts.session
+            assert session is not None
             session._wake.set()  # its first turn comes at once: let it be over
             while session._wake.is_set():
                 await asyncio.sleep(0)

@@ -5,7 +5,6 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -16,6 +15,7 @@ from rheo_core.domain import HashConfig
 from rheo_core.downloads import CompletionHooks
 from tests.core.engine import Gate, Journal, fetch, names_in, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer
+from tests.waiting import until
 
 WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
@@ -61,13 +61,6 @@ def is_running(pid_file: Path) -> bool:
 
 def written(path: Path) -> bool:
     return path.exists() and path.read_text() != ""
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, half a minute at the most."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_command_gets_the_facts(
@@ -218,7 +211,8 @@ async def test_one_that_is_being_started_while_the_manager_closes_is_ended(
         ended = asyncio.Event()
         manager.on("download.completed", lambda _: ended.set())
         await manager.add([FileConfig(url=server.on("/f", serving(b"body")))])
-        await ended.wait()  # the command's process is made at the next steps of the loop
+        async with asyncio.timeout(30):
+            await ended.wait()  # the command's process is made at the next steps of the loop
         await manager.close()
     (row,) = manager.snapshot().downloads
     assert "sleep: ended by SIGTERM" in row.reason
@@ -252,7 +246,7 @@ async def test_a_slow_command_delays_no_download(server: MisbehavingServer, tmp_
         await manager.add([FileConfig(url=server.on("/quick", serving(b"quick")))])
         await until(lambda: bool(journal.endings()))
         await manager.add([FileConfig(url=server.on("/other", gate))])
-        await gate.reached.wait()
+        await asyncio.wait_for(gate.reached.wait(), 30)
         gate.opened.set()
         await until(lambda: len(journal.endings()) == 2)
         assert await asyncio.to_thread(fifo.read_text) == "5\n"

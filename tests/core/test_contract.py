@@ -220,7 +220,7 @@ def test_event(name: str) -> None:
     assert event.event_type == f"download.{name}" == DownloadEventType(event.event_type)
     assert event.occurred_at.tzinfo is UTC
     with pytest.raises(ValidationError, match="frozen"):
-        event.url = "http://b/"
+        event.url = "http://b/"  # type: ignore[misc]
 
 
 def test_event_types() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -160,13 +161,17 @@ async def test_many_jobs_at_once(disk: DiskThreads) -> None:
 async def test_one_wake_up_brings_all_that_is_done(
     disk: DiskThreads, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, calls = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    calls: list[object] = []
     tell = loop.call_soon_threadsafe
-    monkeypatch.setattr(
-        loop, "call_soon_threadsafe", lambda *some: (calls.append(some), tell(*some))[1]
-    )
+
+    def told(*what: Any) -> asyncio.Handle:
+        calls.append(what)
+        return tell(*what)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", told)
     last = threading.Event()
-    works = [disk.submit(len, "a" * number) for number in range(100)]
+    works: list[Awaitable[object]] = [disk.submit(len, "a" * number) for number in range(100)]
     works.append(disk.submit(last.set))
     assert last.wait(LIMIT)  # the loop does not run meanwhile, and the threads do
     assert await asyncio.gather(*works) == [*range(100), None]

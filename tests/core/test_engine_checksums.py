@@ -24,7 +24,7 @@ from tests.core.engine import (
     sha256,
     status_of,
 )
-from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, cut, in_turn
 
 BODY = body_of(3_000_000)
@@ -32,7 +32,7 @@ OTHER = body_of(3_000_000, "other")
 Until = Callable[..., Awaitable[None]]
 
 
-def repr_digest(body: bytes) -> dict[str, object]:
+def repr_digest(body: bytes) -> Headers:
     value = base64.b64encode(hashlib.sha256(body).digest()).decode()
     return {"Repr_Digest": f"sha-256=:{value}:"}
 
@@ -68,7 +68,7 @@ async def test_the_promise_is_remembered(
     server: MisbehavingServer, tmp_path: Path, later: str
 ) -> None:
     """The 206 need not repeat it; where it promises another one, the file is another one."""
-    version = {"ETag": '"v1"'}
+    version: Headers = {"ETag": '"v1"'}
     headers = {"same": repr_digest(BODY), "none": {}, "another": repr_digest(OTHER)}[later]
     body = OTHER if later == "another" else BODY
     begin = cut(BODY, 2_000_000, **version, **repr_digest(BODY))
@@ -276,7 +276,7 @@ async def test_a_hash_of_the_user_is_of_what_is_on_the_disk(
 async def test_a_promise_of_an_earlier_attempt_is_not_read_again(
     server: MisbehavingServer, tmp_path: Path, read_again: list[int]
 ) -> None:
-    version = {"ETag": '"v1"', **repr_digest(BODY)}
+    version: Headers = {"ETag": '"v1"', **repr_digest(BODY)}
     behave = in_turn(cut(BODY, 2_000_000, **version), serving(BODY, **version))
     config = FileConfig(url=server.on("/f", behave))
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries())
@@ -307,7 +307,7 @@ async def test_a_promise_for_bytes_out_of_order_reads_those_once(
     monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # two pieces and no more
     monkeypatch.setattr(segments, "_PROMPT_SECONDS", 3600.0)
 
-    version = {"ETag": '"v1"', **repr_digest(BODY)}
+    version: Headers = {"ETag": '"v1"', **repr_digest(BODY)}
 
     async def slow_first(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:

@@ -8,7 +8,6 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.transfer import connection_group
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.core.test_engine_segments import Trickle
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
@@ -18,12 +17,7 @@ BODY = body_of(8_000_000)
 OTHER = body_of(8_000_000, "other")
 Until = Callable[..., Awaitable[None]]
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More connections join almost at once, whatever they may gain."""
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def fetch_slowly(

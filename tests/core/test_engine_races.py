@@ -178,7 +178,7 @@ async def test_verbs_on_one_download_take_turns(
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded)
         await manager.pause(config.id)
         answers = await asyncio.gather(manager.cancel(config.id), manager.resume(config.id))
-        assert answers == [CancelResult.CANCELLED, False]
+        assert list(answers) == [CancelResult.CANCELLED, False]
         assert journal.names()[-1] == "cancelled"
         removals = await asyncio.gather(*(manager.remove(config.id) for _ in range(3)))
         assert sorted(removals) == [False, False, True]

@@ -17,6 +17,8 @@ from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 BODY = body_of(8_000_000)
 Until = Callable[..., Awaitable[None]]
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 class Trickle:
     """Answers ranges; a connection stops after `first` bytes until `go_on` is set."""
@@ -40,13 +42,6 @@ class Trickle:
         await exchange.send(self.body[start : min(start + self.first, end)])
         await self.go_on.wait()
         await exchange.send(self.body[start + self.first : end])
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More connections join almost at once, whatever they may gain."""
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
 
 
 async def test_connections_share_the_file(

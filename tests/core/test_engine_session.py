@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
     names = ("done", "running", "a", "b", "c", "gone", "later")
     configs = {name: FileConfig(url=server.url(f"/{name}")) for name in names}
 
-    def manager(**options: object) -> DownloadManager:
+    def manager(**options: Any) -> DownloadManager:
         return DownloadManager(
             download_dir=tmp_path / "files",
             session_path=tmp_path / "session.db",
@@ -188,7 +189,7 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
 ) -> None:
     """The list was copied to another computer, say, and its downloads would begin at once."""
     url, path = server.on("/file", serving(BODY)), tmp_path / "session.db"
-    config = FileConfig(url=url, request={"proxy": "http://127.0.0.1:9"})  # type: ignore[arg-type]
+    config = FileConfig(url=url, request={"proxy": "http://127.0.0.1:9"})
     session = Session(path)
     await session.open()
     await session.save_now([DownloadRecord.of(config)])

@@ -10,6 +10,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashConfig
 from rheo_core.transfer.body import SocketBody
+from tests import waiting
 from tests.core.engine import (
     Gate,
     error_of,
@@ -147,9 +148,9 @@ async def test_what_one_process_began_the_next_one_ends(
     with pytest.raises(RuntimeError, match="crash"):
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([config])
-            await gate.reached.wait()
-            while manager.snapshot().downloads[0].bytes_downloaded < 2_000_000:
-                await asyncio.sleep(0)
+            await waiting.until(
+                lambda: manager.snapshot().downloads[0].bytes_downloaded >= 2_000_000
+            )
             raise RuntimeError("crash")
     assert names_in(tmp_path) == ["f.part", "f.part.state"]
     await fetch(tmp_path, [config])
@@ -175,9 +176,7 @@ async def test_the_name_is_the_servers_as_soon_as_its_head_is_known(
     async with DownloadManager(download_dir=tmp_path) as manager:
         manager.on("*", lambda _: names.append(manager.snapshot().downloads[0].name))
         await manager.add([config])
-        await gate.reached.wait()
-        while not (tmp_path / "book.epub.part").exists():
-            await asyncio.sleep(0)
+        await waiting.until((tmp_path / "book.epub.part").exists)
         assert manager.snapshot().downloads[0].name == "book.epub"
         gate.opened.set()
         await manager.wait_until_complete(timeout=30)
@@ -275,10 +274,9 @@ async def test_two_links_of_one_name_are_two_files(
     )
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([first])
-        await gate.reached.wait()
+        await asyncio.wait_for(gate.reached.wait(), 30)
         await manager.add([second, strict])
-        while status_of(manager, second) is not DownloadStatus.COMPLETED:
-            await asyncio.sleep(0)
+        await waiting.until(lambda: status_of(manager, second) is DownloadStatus.COMPLETED)
         row = next(r for r in manager.snapshot().downloads if r.id == strict.id)
         assert row.reason == "another download writes this file"
         gate.opened.set()

@@ -32,7 +32,7 @@ async def test_a_host_is_full_at_its_limit() -> None:
     assert told == [] and not some.is_full("a:1")
 
 
-async def test_who_comes_when_it_is_full_waits_and_says_why() -> None:
+async def test_who_comes_when_it_is_full_waits_and_says_why(until: Until) -> None:
     told: list[str] = []
     some = HostLimiter(1)
 
@@ -42,10 +42,9 @@ async def test_who_comes_when_it_is_full_waits_and_says_why() -> None:
 
     async with some.connection("a:1", told.append):
         waiting = asyncio.create_task(work())
-        while not told:
-            await asyncio.sleep(0)
+        await until(lambda: told)
         assert told == ["host limit: 1 of 1 connections"]
-    await waiting
+    await asyncio.wait_for(waiting, 30)
     assert told[1:] == ["", "works"]
 
 
@@ -55,7 +54,7 @@ async def test_a_limit_that_is_raised_lets_go_on() -> None:
         waiting = asyncio.create_task(some.connection("a:1", lambda _: None).__aenter__())
         await asyncio.sleep(0)
         some.limit = 2
-        await waiting
+        await asyncio.wait_for(waiting, 30)
 
 
 async def test_a_refusal_is_learned_and_forgotten_step_by_step(

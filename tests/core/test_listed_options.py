@@ -214,7 +214,7 @@ async def test_headers_of_a_list_go_to_its_origin_alone(
     async with MisbehavingServer() as other:
         moved = other.on("/moved", serving(BODY, ETag='"1"'))
         mirror = other.on("/mirror", serving(BODY, ETag='"1"'))
-        fields = {"headers": dict.fromkeys(names, SECRET), "mirrors": [mirror]}
+        fields: dict[str, Any] = {"headers": dict.fromkeys(names, SECRET), "mirrors": [mirror]}
         await completed(
             tmp_path / "1", listed(server.on("/a", redirect(moved)), **fields), RequestRules()
         )

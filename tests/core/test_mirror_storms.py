@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def named(url: str, host: str) -> str:
     return url.replace("127.0.0.1", host)
 
 
-def with_mirrors(url: str, mirrors: list[str], **wishes: object) -> FileConfig:
+def with_mirrors(url: str, mirrors: list[str], **wishes: Any) -> FileConfig:
     """As a list of an earlier version has it, whatever new ones are checked for."""
     return FileConfig(url=url, **wishes).model_copy(update={"mirrors": tuple(mirrors)})
 

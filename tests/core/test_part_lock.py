@@ -1,6 +1,7 @@
 """One program at a time works on a part file."""
 
 import asyncio
+import fcntl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -106,8 +107,8 @@ def test_a_file_system_without_locks_is_refused(
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(files.fcntl, "fcntl", no_locks)
-    monkeypatch.setattr(files.fcntl, "lockf", no_locks)
+    monkeypatch.setattr(fcntl, "fcntl", no_locks)
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
     with pytest.raises(DestinationError, match="no locks available"):
         PartFile(tmp_path / "a", "source").open()
 
@@ -115,7 +116,7 @@ def test_a_file_system_without_locks_is_refused(
 def test_systems_without_locks_of_descriptors_use_those_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(files.fcntl, "F_OFD_SETLK", raising=False)
+    monkeypatch.delattr(fcntl, "F_OFD_SETLK", raising=False)
     PartFile(tmp_path / "b", "source").open()
 
 

@@ -28,7 +28,7 @@ class Attempts:
 
     async def __call__(self, config: FileConfig) -> float | None:
         self.begun.append(config.id)
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
         self.running[config.id] = future
         try:
             return await future

@@ -1,6 +1,5 @@
 """A full disk: downloads wait for room, and go on when there is some."""
 
-import asyncio
 import os
 import resource
 import threading
@@ -137,11 +136,12 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
     until: Until,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looking, go_on = threading.Event(), threading.Event()
+    looking, go_on, has_looked = (threading.Event() for _ in range(3))
 
     def look_at(_: Path) -> tuple[int, int]:
         looking.set()
         go_on.wait(10)
+        has_looked.set()
         return 1, 10_000_000
 
     monkeypatch.setattr(disk_space, "_look_at", look_at)
@@ -152,7 +152,7 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
         await until(looking.is_set)
         assert await manager.pause(config.id)
         go_on.set()
-        await asyncio.sleep(0.1)
+        await until(has_looked.is_set)
     assert journal.names() == ["queued", "paused", "paused"]
 
 

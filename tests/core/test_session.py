@@ -339,7 +339,7 @@ asyncio.run(main())
                 session.note(record)
             assert await session.forget(text="file-1") == 1
             assert await session.find(ends[0].id) is None
-            assert (found := await session.find(ends[1].id)) and facts(found) == facts(ends[1])
+            assert (one := await session.find(ends[1].id)) and facts(one) == facts(ends[1])
             assert [record.name for record in await session.search("", 10)] == ["file-3", "file-2"]
         assert list(await content(path)) == ["file-3", "file-4"]
 
@@ -529,7 +529,7 @@ class TestProblems:
             filename="a",
             destination_subdir="b",
             file_exists_strategy=FileExistsStrategy.OVERWRITE,
-            request={"proxy": "http://evil:3128", "netrc": True},  # type: ignore[arg-type]
+            request={"proxy": "http://evil:3128", "netrc": True},
         )
         written = DownloadRecord.of(config)
         written.rank, written.priority = 7, 3
@@ -561,7 +561,7 @@ class TestProblems:
         path = state_home / "rheo" / "session.db" if is_own else path
         config = FileConfig(
             url="https://example.org/file-1",
-            request={"proxy": "http://mine:3128"},  # type: ignore[arg-type]
+            request={"proxy": "http://mine:3128"},
         )
         written = DownloadRecord.of(config)
         written.destination, written.status = Path("/data/file-1"), DownloadStatus.PAUSED
@@ -570,7 +570,8 @@ class TestProblems:
         key = state_home / "rheo" / "key"
         key.rename(aside := key.with_name("aside"))
         key.mkdir()
-        session = Session(path, on_problem=(told := []).append)
+        told: list[str] = []
+        session = Session(path, on_problem=told.append)
         told += await session.open()
         assert [record.destination for record in await session.restore()] == [None]
         await session.close()
@@ -684,7 +685,8 @@ class TestProblems:
                 (value, seals.make(values), row[0]),
             )
         connection.close()
-        session = Session(path, on_problem=(told := []).append)
+        told: list[str] = []
+        session = Session(path, on_problem=told.append)
         told += await session.open()
         assert [record.name for record in await session.restore()] == [
             f"file-{number}" for number in range(5, 9)

@@ -46,7 +46,7 @@ def secret_downloads() -> list[DownloadRecord]:
                 mirrors=(f"https://me:CANARY-mirror-{n}@example.net/file-{n}",),
                 fetch_url=f"https://example.org/file-{n}?token=CANARY-link-{n}",
                 headers={"Authorization": f"Bearer CANARY-header-{n}"},
-                request={"user": f"me:CANARY-login-{n}"},  # type: ignore[arg-type]
+                request={"user": f"me:CANARY-login-{n}"},
             )
         )
         for n in range(COUNT)

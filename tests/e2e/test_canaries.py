@@ -1,6 +1,5 @@
 """Secrets planted in every field, and all that is written searched for them."""
 
-import asyncio
 import json
 import os
 import sqlite3
@@ -13,9 +12,9 @@ import pytest
 
 from tests.core.engine import serving
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import COMMAND, start_program
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
-RHEO = str(Path(APP).with_name("rheo"))
 ENTER = "\r"
 BODY = body_of(200_000)
 FIELDS = (
@@ -139,11 +138,10 @@ async def test_the_command(
     shared = [*verbose, "-d", str(tmp_path / "out"), "download", "--retries", "0"]
     rest = [flag for flag in flags if flag != "-v"]
     for more in ([], *bad_flags):
-        run = await asyncio.create_subprocess_exec(
-            *(RHEO, *shared, *rest, *more, "-i", str(home / "list.txt")),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
+        run = await start_program(
+            COMMAND,
+            [*shared, *rest, *more, "-i", home / "list.txt"],
+            {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
         )
         out, err = await run.communicate()
         check(out, (more, "standard output"))

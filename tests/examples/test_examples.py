@@ -1,9 +1,6 @@
 """The examples, run as a reader would run them, against a real server."""
 
-import asyncio
-import hashlib
 import os
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +8,18 @@ from pathlib import Path
 import pytest
 
 from rheo_tui.demo import DemoFile, DemoServer
+from tests.core.engine import names_in
+from tests.programs import start_program
+from tests.servers.demo import is_whole
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+EXAMPLE = """
+import runpy, sys, warnings
+warnings.simplefilter("error")
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 SMALL = DemoFile("/a small.bin", 300_001)
 NAMED = DemoFile("/get/1", 70_000, offered_name="better.bin")
@@ -36,26 +42,10 @@ class Finished:
 
 
 async def run(name: str, *arguments: str | Path) -> Finished:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-W",
-        "error",
-        EXAMPLES / name,
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = await start_program(EXAMPLE, [EXAMPLES / name, *arguments], environment)
     out, err = await process.communicate()
     return Finished(process.returncode, out.decode(), err.decode())
-
-
-def is_whole(path: Path, server: DemoServer, file: DemoFile) -> bool:
-    return hashlib.sha256(path.read_bytes()).hexdigest() == server.sha256(file.path)
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_every_example_is_tested_here() -> None:

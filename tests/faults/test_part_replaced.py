@@ -17,7 +17,7 @@ from rheo_core.domain import DownloadStatus
 from tests.core.engine import names_in, sha256
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, Tap, parts
 
 Until = Callable[..., Awaitable[None]]
@@ -25,7 +25,6 @@ Until = Callable[..., Awaitable[None]]
 BODY = body_of(1_600_000)
 OTHER = b"of another program, " * 10_000
 HALF = len(BODY) // 2
-V1 = {"ETag": '"v1"'}
 KINDS = ["file", "link", "dangling link", "hard link", "folder", "fifo", "nothing"]
 PLACES = ["part", "state", "both"]
 

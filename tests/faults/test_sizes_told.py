@@ -15,7 +15,7 @@ from tests.core.engine import Journal, error_of, fetch, names_in, serving, statu
 from tests.faults.disk import fill, free_bytes, small_disk, state_of
 from tests.faults.oracle import Scene
 from tests.faults.program import Home
-from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, chunked, cut, endless, in_turn, raw, serving_until_close
 
 Until = Callable[..., Awaitable[None]]
@@ -23,7 +23,6 @@ Until = Callable[..., Awaitable[None]]
 MB = 1_000_000
 BODY = body_of(600_000)
 AT = 200_000
-V1 = {"ETag": '"v1"'}
 ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, LARGEST_FILE + 1]
 LIE = "an impossible file size (more than 100.0 PB)"
 
@@ -147,7 +146,7 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
     until: Until,
     monkeypatch: pytest.MonkeyPatch,
     framing: str,
-    headers: dict[str, object],
+    headers: Headers,
 ) -> None:
     monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
     monkeypatch.setattr(disk_space, "_LONGEST", 0.01)
@@ -246,7 +245,11 @@ async def test_a_file_larger_than_allowed_is_refused(
     }[framing]
     policy = RetryPolicy(retry_unknown_errors=True)
     handler = RetryHandler(RetryConfig(base_delay=0.01, policy=policy))
-    options = {"connections": connections, "chunk_size": 65536, "retry_handler": handler}
+    options: dict[str, Any] = {
+        "connections": connections,
+        "chunk_size": 65536,
+        "retry_handler": handler,
+    }
     outcome = await scene.fetch(behaviour, BODY, max_size=len(BODY) - 1, **options)
     what = "the file (600,000 bytes)" if framing == "length" else "the file"
     outcome.failed(f"{what} is larger than max_size (599,999 bytes)", requests=1)

@@ -45,7 +45,7 @@ class Driver:
         self.main.query_one("#command-text", Input).value = text
         await self.press("enter")
 
-    async def until(self, condition: Callable[[], object]) -> None:
+    async def until(self, condition: Callable[..., object]) -> None:
         """Let the app work until `condition` holds."""
         for _ in range(_TRIES):
             if condition():
@@ -68,7 +68,7 @@ class Driver:
         await self.main.refresh_from_engine()
         await self.pilot.pause()
 
-    def called(self, name: str) -> list[object]:
+    def called(self, name: str) -> list[Any]:
         return [value for call, value in self.service.calls if call == name]
 
     def toasts(self) -> str:

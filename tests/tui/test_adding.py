@@ -7,6 +7,7 @@ from textual import events
 from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig
+from rheo_core.inputs import patterns
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.widgets.entry_preview import PreviewLines
@@ -232,10 +233,14 @@ async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
         await app.until(lambda: app.called("add"))
 
 
-async def test_patterns_of_a_paste_do_not_fill_the_memory() -> None:
+@pytest.mark.parametrize("budget", [10_000, pytest.param(100_000, marks=pytest.mark.long)])
+async def test_patterns_of_a_paste_do_not_fill_the_memory(
+    budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "MOST", budget)
     async with running(size=(120, 40)) as app:
-        await paste(app, "\r".join(f"http://h/{at}/[00001-99999]" for at in range(10)))
-        await app.until(lambda: "99,999 to add · 1 invalid" in _count(app))
+        await paste(app, "\r".join(f"http://h/{at}/[1-{budget - 1}]" for at in range(10)))
+        await app.until(lambda: f"{budget - 1:,} to add · 1 invalid" in _count(app))
         assert verdicts(app)[0].startswith("✗ line 2  the patterns of this text")
 
 

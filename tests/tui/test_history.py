@@ -1,5 +1,7 @@
 """The history screen over the fake service, and `:prune`."""
 
+from typing import Any
+
 import pytest
 from textual.widgets import Input
 
@@ -14,7 +16,7 @@ DAY = 24 * 60 * 60
 NOW = 1_790_000_000.0
 
 
-def ended(number: int, **values: object) -> DownloadSnapshot:
+def ended(number: int, **values: Any) -> DownloadSnapshot:
     row = DownloadSnapshot(
         id=f"{number:016x}",
         url=f"https://example.org/files/file-{number}.iso",
