@@ -245,12 +245,12 @@ class Exchange:
             headers.popall(name, None)
         headers.extend(options.headers)
         travel: dict[str, Any] = {}
-        self._sign(url, options, headers, travel)
+        await self._sign(url, options, headers, travel)
         await self._add_cookies(url, options, headers)
         self._choose_way(url, options, travel)
         return headers, travel
 
-    def _sign(
+    async def _sign(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str], travel: dict[str, Any]
     ) -> None:
         """Say who asks: a login in the URL goes first, then what the user gives, then netrc."""
@@ -264,7 +264,7 @@ class Exchange:
         is_safe = not self._has_left or urlsplit(url).scheme == "https"
         if options.netrc and not known and is_safe and self._is_for_host(url):
             host = urlsplit(url).hostname or ""
-            login = self._requester.netrc.find(host, login and login.name) or login
+            login = await self._requester.netrc.find(host, login and login.name) or login
         if login is None:
             return
         headers.pop("Authorization", None)
