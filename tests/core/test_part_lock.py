@@ -10,7 +10,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DestinationError, DownloadStatus, FileInUseError
-from rheo_core.infrastructure import files
+from rheo_core.infrastructure import locks
 from rheo_core.transfer import PartFile
 from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -84,7 +84,7 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
 ) -> None:
     """Between the opening and the lock its owner finished: what was opened is the final file."""
     final, part = tmp_path / "a", PartFile(tmp_path / "a", "source")
-    lock = files.lock
+    lock = locks.lock
 
     def commit_then_lock(descriptor: int) -> None:
         if not final.exists():
@@ -92,7 +92,7 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
             part.path.rename(final)
         lock(descriptor)
 
-    monkeypatch.setattr(files, "lock", commit_then_lock)
+    monkeypatch.setattr(locks, "lock", commit_then_lock)
     part.open()
     part.write(0, b"other")
     assert final.read_bytes() == b"whole"
@@ -106,8 +106,8 @@ def test_a_file_system_without_locks_is_refused(
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(files.fcntl, "fcntl", no_locks)
-    monkeypatch.setattr(files.fcntl, "lockf", no_locks)
+    monkeypatch.setattr(locks.fcntl, "fcntl", no_locks)
+    monkeypatch.setattr(locks.fcntl, "lockf", no_locks)
     with pytest.raises(DestinationError, match="no locks available"):
         PartFile(tmp_path / "a", "source").open()
 
@@ -115,7 +115,7 @@ def test_a_file_system_without_locks_is_refused(
 def test_systems_without_locks_of_descriptors_use_those_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(files.fcntl, "F_OFD_SETLK", raising=False)
+    monkeypatch.delattr(locks.fcntl, "F_OFD_SETLK", raising=False)
     PartFile(tmp_path / "b", "source").open()
 
 
