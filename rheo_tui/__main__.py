@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
     from rheo_core.domain.file_exists import FileExistsStrategy
-    from rheo_core.inputs.asked import Item
+    from rheo_core.inputs.sources import Item
 
     from .service import DownloadService
 
@@ -119,7 +119,7 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
     A bad argument stops the command, and so do lists in which nothing is good.
     """
     from rheo_core.inputs import ReadOptions
-    from rheo_core.inputs.asked import Remark, entries, judged
+    from rheo_core.inputs.sources import Diagnostic, diagnose, entries
 
     how = ReadOptions(
         base=options.base,
@@ -133,15 +133,17 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
         listed = entries((), options.input_file, how)
     except ValueError as error:
         raise _Stop(str(error)) from None
-    first: list[Item] = [item for where, entry in given for item in judged(where, entry)]
+    first: list[Item] = [item for where, entry in given for item in diagnose(where, entry)]
     for item in first:
-        if isinstance(item, Remark) and item.is_problem:
+        if isinstance(item, Diagnostic) and item.is_problem:
             raise _Stop(printable(redact(item.text)))
-    rest = chain.from_iterable(starmap(judged, listed))
-    while not first or isinstance(first[-1], Remark):
+    rest = chain.from_iterable(starmap(diagnose, listed))
+    while not first or isinstance(first[-1], Diagnostic):
         following = next(rest, None)
         if following is None:
-            problems = [printable(redact(item.text)) for item in first if isinstance(item, Remark)]
+            problems = [
+                printable(redact(item.text)) for item in first if isinstance(item, Diagnostic)
+            ]
             raise _Stop(at_most(problems, "\nrheo-tui: "))
         first.append(following)
     return chain(first, rest)

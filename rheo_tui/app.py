@@ -28,7 +28,7 @@ from .service import READ_ONLY, DownloadService, ListLockedError, OtherList
 from .themes import DARK, FALLBACKS, THEMES
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.asked import Item
+    from rheo_core.inputs.sources import Item
 
 HANG_UP_SECONDS = 10.0
 """The app has so long to end by itself after its terminal is gone."""

@@ -14,7 +14,7 @@ from .log_book import LogBook, log_line
 from .service import DownloadService
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.asked import Item
+    from rheo_core.inputs.sources import Item
 
 _ADDED_AT_ONCE = 2000
 
@@ -113,10 +113,10 @@ class EngineLink:
 
     async def add_wanted(self, wanted: "Iterable[Item]") -> None:
         """Queue what is wanted as it is read; what is not right is told in the log and counted."""
-        from rheo_core.inputs.asked import Remark, Remarks
-        from rheo_core.inputs.feed import Feed
+        from rheo_core.inputs.background_reader import BackgroundReader
+        from rheo_core.inputs.sources import Diagnostic, Diagnostics
 
-        feed, remarks = Feed(iter(wanted)), Remarks(quiet=False)
+        reader, diagnostics = BackgroundReader(iter(wanted)), Diagnostics(quiet=False)
 
         told: list[str] = []
 
@@ -124,21 +124,21 @@ class EngineLink:
             told.append(line)
             self._book.note(line, "warning")
 
-        while items := await feed.take():
+        while items := await reader.take():
             for item in items:
-                if isinstance(item, Remark):
-                    remarks.tell(item, say)
-            configs = [item for item in items if not isinstance(item, Remark)]
+                if isinstance(item, Diagnostic):
+                    diagnostics.tell(item, say)
+            configs = [item for item in items if not isinstance(item, Diagnostic)]
             if configs and not await self.add(configs):
                 break
-        remarks.finish(say)
+        diagnostics.finish(say)
         if len(told) == 1:
-            self._notice(f"{told[0]}.", remarks.problems > 0)
-        elif remarks.problems:
-            what = count_text(remarks.problems, "line")
+            self._notice(f"{told[0]}.", diagnostics.problems > 0)
+        elif diagnostics.problems:
+            what = count_text(diagnostics.problems, "line")
             self._notice(f"{what} not acceptable; see the log.", True)
-        elif remarks.warnings:
-            what = count_text(remarks.warnings, "link")
+        elif diagnostics.warnings:
+            what = count_text(diagnostics.warnings, "link")
             self._notice(f"{what} asked for a proxy or similar; see the log.", True)
 
     async def guard(self, work: Awaitable[None], what: str) -> bool:

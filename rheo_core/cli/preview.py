@@ -10,12 +10,12 @@ import typer
 from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, Verdict
-from rheo_core.inputs.asked import Placed, explained
+from rheo_core.inputs.sources import LocatedEntry, explained
 
 from .options import ExitCode
 
 
-def preview(entries: Iterable[Placed], folder: Path) -> ExitCode:
+def preview(entries: Iterable[LocatedEntry], folder: Path) -> ExitCode:
     """Write a line on each entry and one on all to standard output, as they come.
 
     Args:

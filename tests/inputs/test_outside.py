@@ -11,7 +11,7 @@ from rheo_core.domain import FileConfig, FileExistsStrategy
 from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries
-from rheo_core.inputs.patterns import MOST
+from rheo_core.inputs.patterns import MAX_URLS
 
 URL = "http://files.example.org/report.pdf"
 
@@ -404,7 +404,7 @@ def test_patterns_of_a_text_share_one_budget(text: str) -> None:
         tracemalloc.stop()
     good = [entry for entry in entries if entry.verdict is Verdict.OK]
     (told,) = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-    assert len(good) <= MOST
+    assert len(good) <= MAX_URLS
     assert "100,000 URLs" in told.problem
     assert entries[-1] is told
     assert peak < 200 << 20
