@@ -68,8 +68,8 @@ screenshots: $(READY)  ## Draw the pictures of the README
 	$(BIN)/python -m screenshots
 
 .PHONY: settings-docs
-settings-docs: $(READY)  ## Write docs/SETTINGS.md and its schema anew
-	@$(BIN)/python -m rheo_core.config.document docs
+settings-docs: $(READY)  ## Update the tables of docs/SETTINGS.md and its schema
+	@$(BIN)/python -m scripts.settings_docs
 
 .PHONY: lock
 lock: $(READY)  ## Renew the versions and hashes of requirements-dev.lock

@@ -1,7 +1,7 @@
 """Files that the user keeps or names: read only if they are what they should be.
 
-Nothing here waits for another program. A FIFO in the place of a settings file would hold a program
-for ever without a word, and a device may do anything when it is opened.
+Nothing here waits for another program. A FIFO in place of a settings file would block a program
+forever and silently, and opening a device may do anything.
 """
 
 import errno
@@ -11,10 +11,14 @@ import stat
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import Protocol
+
+import aiofiles
+
+from rheo_core.domain.exceptions import ShortageError
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_MOST = 64 << 20
+_MAX_BYTES = 64 << 20
 """Bytes of a file that is read whole; the largest of use, such as a CA bundle, has a tenth."""
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
@@ -22,11 +26,15 @@ _NOWHERE = Path("/nonexistent/rheo")
 """The home of users that have none (Debian policy 9.2.3)."""
 
 
-def user_folder(find: Callable[[], Path], otherwise: Path = _NOWHERE) -> Path:
-    """Return a folder of the user, as `find` of platformdirs has it.
+class _OpenFile(Protocol):
+    def fileno(self) -> int: ...
 
-    In a container there may be neither HOME nor an entry for the user. Then it is `otherwise`, from
-    the current folder.
+
+def user_folder(find: Callable[[], Path], otherwise: Path = _NOWHERE) -> Path:
+    """Return the folder of the user that `find`, a function of platformdirs, returns.
+
+    In a container there may be neither HOME nor an entry for the user. Then return `otherwise`,
+    relative to the current folder.
     """
     try:
         return find()
@@ -40,24 +48,28 @@ def open_regular(path: Path) -> BufferedReader:
     Raises:
         OSError: it is another kind of file, or cannot be read; `strerror` is a phrase.
     """
-    _check_kind(path.stat())
-    file = os.fdopen(os.open(path, _READ), "rb")
+    return open(path, "rb", opener=_open_descriptor)
+
+
+def _open_descriptor(path: str, _: int) -> int:
+    _check_kind(Path(path).stat())
+    descriptor = os.open(path, _READ)
     try:
-        _check_kind(os.fstat(file.fileno()))  # it may have been replaced in between
+        _check_kind(os.fstat(descriptor))  # it may have been replaced in between
     except OSError:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor
 
 
-def read_regular(path: Path, most: int = _MOST) -> bytes:
+def read_regular(path: Path, most: int = _MAX_BYTES) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
         OSError: it is another kind of file, has more than `most` bytes, or cannot be read.
     """
     with open_regular(path) as file:
-        return _read(file, most)
+        return _checked(file.read(most + 1), most)
 
 
 def read_secret(path: Path) -> bytes:
@@ -68,10 +80,25 @@ def read_secret(path: Path) -> bytes:
     """
     with open_regular(path) as file:
         check_private(file)
-        return _read(file, _MOST)
+        return _checked(file.read(_MAX_BYTES + 1), _MAX_BYTES)
 
 
-def check_private(file: IO[bytes]) -> None:
+async def read_secret_async(path: Path) -> bytes:
+    """Return the bytes of a regular file that holds secrets without blocking the event loop.
+
+    Raises:
+        OSError: as for `read_secret`.
+        ShortageError: no thread can be started.
+    """
+    try:
+        async with aiofiles.open(path, "rb", opener=_open_descriptor) as file:
+            check_private(file)
+            return _checked(await file.read(_MAX_BYTES + 1), _MAX_BYTES)
+    except RuntimeError:
+        raise ShortageError("no further thread can be started") from None
+
+
+def check_private(file: _OpenFile) -> None:
     """Check that an open file is the user's, and that nobody else may read or change it.
 
     Raises:
@@ -147,8 +174,7 @@ def _check_kind(found: os.stat_result) -> None:
         raise OSError(errno.EINVAL, "it is not a regular file")
 
 
-def _read(file: IO[bytes], most: int) -> bytes:
-    data = file.read(most + 1)
+def _checked(data: bytes, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
     return data

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
     from rheo_core.domain.file_exists import FileExistsStrategy
-    from rheo_core.inputs.asked import Item
+    from rheo_core.inputs.sources import Item
 
     from .services.protocol import DownloadService
 
@@ -122,7 +122,7 @@ def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterat
         _Stop: an argument is not valid, or the lists contain nothing valid.
     """
     from rheo_core.inputs import ReadOptions
-    from rheo_core.inputs.asked import Remark, entries, judged
+    from rheo_core.inputs.sources import Diagnostic, diagnose, entries
 
     read_options = ReadOptions(
         base=options.base,
@@ -136,15 +136,17 @@ def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterat
         listed = entries((), options.input_file, read_options)
     except ValueError as error:
         raise _Stop(str(error)) from None
-    first: list[Item] = [item for place, entry in arguments for item in judged(place, entry)]
+    first: list[Item] = [item for place, entry in arguments for item in diagnose(place, entry)]
     for item in first:
-        if isinstance(item, Remark) and item.is_problem:
+        if isinstance(item, Diagnostic) and item.is_problem:
             raise _Stop(printable(redact(item.text)))
-    rest = chain.from_iterable(starmap(judged, listed))
-    while not first or isinstance(first[-1], Remark):
+    rest = chain.from_iterable(starmap(diagnose, listed))
+    while not first or isinstance(first[-1], Diagnostic):
         following = next(rest, None)
         if following is None:
-            problems = [printable(redact(item.text)) for item in first if isinstance(item, Remark)]
+            problems = [
+                printable(redact(item.text)) for item in first if isinstance(item, Diagnostic)
+            ]
             raise _Stop(at_most(problems, "\nrheo-tui: "))
         first.append(following)
     return chain(first, rest)

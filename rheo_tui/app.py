@@ -28,7 +28,7 @@ from .services.protocol import READ_ONLY, DownloadService, ServiceFactory, Sessi
 from .themes import DARK, FALLBACKS, THEMES
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.asked import Item
+    from rheo_core.inputs.sources import Item
 
 HANG_UP_SECONDS = 10.0
 """Time for the app to end by itself after its terminal is gone."""

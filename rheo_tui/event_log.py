@@ -3,30 +3,11 @@
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
 
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable
-from rheo_core.events import (
-    DownloadCancelledEvent,
-    DownloadCompletedEvent,
-    DownloadEvent,
-    DownloadFailedEvent,
-    DownloadPausedEvent,
-    DownloadPriorityChangedEvent,
-    DownloadQueuedEvent,
-    DownloadRemovedEvent,
-    DownloadRepairingEvent,
-    DownloadResumedEvent,
-    DownloadRetryingEvent,
-    DownloadSkippedEvent,
-    DownloadStartedEvent,
-    DownloadValidatingEvent,
-)
-
-from .formatting import duration_text, size_text, speed_text
-
-Level = Literal["info", "good", "warning", "bad"]
+from rheo_core.events import DownloadEvent
+from rheo_core.events.describe import Level, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,56 +51,11 @@ def log_line(event: DownloadEvent, name: str = "") -> LogLine:
         event: the event.
         name: name of the download; "" takes the name in its URL.
     """
-    text, level = _describe(event)
+    description = describe(event)
     return LogLine(
         time=event.occurred_at.timestamp(),
-        text=printable(text),
-        level=level,
+        text=printable(str(description)),
+        level=description.level,
         download_id=event.download_id,
         name=printable(name or filename_from_url(event.url)),
     )
-
-
-def _describe(event: DownloadEvent) -> tuple[str, Level]:
-    match event:
-        case DownloadQueuedEvent():
-            more = f" with priority {event.priority}" if event.priority != 1 else ""
-            return f"queued{more}", "info"
-        case DownloadStartedEvent():
-            size = size_text(event.total_bytes)
-            return f"started, {size}" if size else "started, size unknown", "info"
-        case DownloadCompletedEvent():
-            speed = speed_text(event.average_speed_bps)
-            facts = [size_text(event.total_bytes), duration_text(event.elapsed_seconds), speed]
-            return f"done: {', '.join(fact for fact in facts if fact)}", "good"
-        case DownloadFailedEvent():
-            return f"failed: {event.error.message}", "bad"
-        case DownloadRetryingEvent():
-            wait = duration_text(event.delay_seconds)
-            count = f"retry {event.retry} of {event.max_retries} in {wait}"
-            return f"{count}: {event.error.message}", "warning"
-        case DownloadRepairingEvent():
-            bad = f"bad pieces: {event.bad_pieces:,} of {event.pieces:,}"
-            return f"{bad}; fetched again from {event.host}", "warning"
-        case DownloadSkippedEvent():
-            return f"skipped: {event.reason.replace('_', ' ')}", "warning"
-        case DownloadCancelledEvent():
-            return "cancelled", "warning"
-        case _:
-            return _describe_rest(event), "info"
-
-
-def _describe_rest(event: DownloadEvent) -> str:
-    match event:
-        case DownloadPausedEvent():
-            return "paused"
-        case DownloadResumedEvent():
-            return "resumed"
-        case DownloadPriorityChangedEvent():
-            return f"priority {event.priority}"
-        case DownloadRemovedEvent():
-            return "removed from the list"
-        case DownloadValidatingEvent():
-            return f"checking {event.algorithm.value}"
-        case _:
-            return event.event_type.removeprefix("download.").replace("_", " ")

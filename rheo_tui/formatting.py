@@ -4,47 +4,15 @@ import math
 from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
-from rich.filesize import decimal
+
+from rheo_core.domain.sizes import duration_text as duration_text  # for the screens, from here
+from rheo_core.domain.sizes import limit_text as limit_text
+from rheo_core.domain.sizes import size_text as size_text
+from rheo_core.domain.sizes import speed_text as speed_text
 
 _ELLIPSIS = "…"
 _SPARKS = "▁▂▃▄▅▆▇█"
 _MAX_EXTENSION_WIDTH = 10
-
-
-def size_text(size: float | None) -> str:
-    """Format bytes in decimal units, at most 8 cells: `1.2 MB`; "" if unknown."""
-    if size is None:
-        return ""
-    return f"{int(size)} B" if size < 1000 else decimal(int(size))
-
-
-def speed_text(bytes_per_second: float) -> str:
-    """Format a speed in decimal units: `1.2 MB/s`; "" below 1 B/s."""
-    return f"{size_text(bytes_per_second)}/s" if bytes_per_second >= 1 else ""
-
-
-def limit_text(bytes_per_second: int | None) -> str:
-    """Format a speed limit: `500 kB/s`, or `off`."""
-    if bytes_per_second is None:
-        return "off"
-    return f"{size_text(bytes_per_second).replace('.0 ', ' ')}/s"
-
-
-def duration_text(seconds: float | None) -> str:
-    """Format a duration in at most 6 cells: `42 s`, `12:03`, `1h02m`, `3d04h`."""
-    if seconds is None or not math.isfinite(seconds):
-        return ""
-    whole = math.ceil(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    if hours == 0:
-        return f"{minute}:{second:02}"
-    days, hour = divmod(hours, 24)
-    if days == 0:
-        return f"{hour}h{minute:02}m"
-    return f"{days}d{hour:02}h" if days < 100 else f"{min(days, 9999)} d"
 
 
 def clock_text(timestamp: float | None) -> str:

@@ -101,7 +101,7 @@ def download(
     writable, 130 if interrupted.
     """
     # Here, because `--help` does without pydantic and all that needs it.
-    from rheo_core.inputs.asked import Remarks
+    from rheo_core.inputs.sources import Diagnostics
 
     from . import wanted
     from .requests import RequestFlags, insecure_hosts
@@ -152,7 +152,7 @@ def download(
         raise typer.Exit(preview(found, settings.download_dir))
     if filename is not None or checksum is not None or mirrors:
         found = wanted.only_one(found, filename, checksum, mirrors or [])
-    remarks = Remarks(quiet=quiet)
+    remarks = Diagnostics(quiet=quiet)
     wishes = {"sidecar": sidecar, "accept_html": accept_html}
     items = wanted.downloads(found, remarks, requests, wishes)
     wanted.make_folder(settings.download_dir)

@@ -2,14 +2,8 @@
 
 import time
 from collections import Counter
-from pathlib import PurePath
 
-from rheo_core.domain.exceptions import (
-    DestinationError,
-    DiskFullError,
-    RequestOptionsError,
-    WebPageError,
-)
+from rheo_core.domain.exceptions import DestinationError, DiskFullError, RequestOptionsError
 from rheo_core.domain.sizes import size_text
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -20,6 +14,7 @@ from rheo_core.events import (
     DownloadRetryingEvent,
     DownloadSkippedEvent,
 )
+from rheo_core.events.describe import describe, is_web_page, name_of
 
 from .options import ExitCode
 
@@ -30,43 +25,17 @@ ENDS: tuple[type[DownloadEvent], ...] = (
     DownloadCancelledEvent,
 )
 """The events one of which is a download's last."""
+_REPORTED: tuple[type[DownloadEvent], ...] = (*ENDS, DownloadRepairingEvent, DownloadRetryingEvent)
 _DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 
-def format_size(size: float) -> str:
-    """Bytes for people, such as `2.5 MB` (1 MB is 1,000,000 bytes)."""
-    # Nothing is imported here: too few files may be open by then.
-    return "1 byte" if int(size) == 1 else size_text(int(size))
-
-
-def describe(event: DownloadEvent, name: str) -> str | None:
-    """The line that tells of `event`; None for those that get none."""
-    match event:
-        case DownloadCompletedEvent():
-            name = PurePath(event.destination_path).name or name
-            speed = f", {format_size(event.average_speed_bps)}/s" if event.total_bytes else ""
-            checked = ", hash verified" if event.validation else ""
-            return f"done      {name} ({format_size(event.total_bytes)}{speed}{checked})"
-        case DownloadFailedEvent():
-            hint = "; --accept-html saves the page" if _is_page(event) else ""
-            return f"failed    {name}: {event.error.message}{hint}"
-        case DownloadSkippedEvent():
-            return f"skipped   {name}: {event.reason.replace('_', ' ')}"
-        case DownloadCancelledEvent():
-            return f"cancelled {name}"
-        case DownloadRepairingEvent():
-            bad = f"bad pieces: {event.bad_pieces:,} of {event.pieces:,}"
-            return f"repairing {name}: {bad}; fetched again from {event.host}"
-        case DownloadRetryingEvent():
-            turn = f"retry {event.retry} of {event.max_retries}"
-            return (
-                f"retrying  {name} in {event.delay_seconds:.1f} s ({turn}): {event.error.message}"
-            )
-    return None
-
-
-def _is_page(event: DownloadFailedEvent) -> bool:
-    return event.error.exc_type.rpartition(".")[2] == WebPageError.__name__
+def line_of(event: DownloadEvent, name: str) -> str | None:
+    """Return the line on `event`; None for events that get none."""
+    if not isinstance(event, _REPORTED):
+        return None
+    status, detail, _ = describe(event)
+    hint = "; --accept-html saves the page" if is_web_page(event) else ""
+    return f"{status:<9} {name_of(event, name)}{': ' * bool(detail)}{detail}{hint}"
 
 
 class Tally:
@@ -108,7 +77,7 @@ class Tally:
         """One line for the end, with the bytes of the files that are complete."""
         words = ("completed", "failed", "skipped", "cancelled")
         counts = [(self._ends[kind], word) for kind, word in zip(ENDS, words, strict=True)]
-        told = [f"{count} {word}" for count, word in counts if count or word == "completed"]
+        parts = [f"{count} {word}" for count, word in counts if count or word == "completed"]
         seconds = time.monotonic() - self._began
-        what = f"{format_size(self._bytes)} in" if self._bytes else "took"
-        return f"{', '.join(told)}; {what} {seconds:.1f} s"
+        what = f"{size_text(self._bytes)} in" if self._bytes else "took"
+        return f"{', '.join(parts)}; {what} {seconds:.1f} s"

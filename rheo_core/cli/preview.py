@@ -7,16 +7,15 @@ from pathlib import Path
 
 import typer
 
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, Verdict
-from rheo_core.inputs.asked import Placed, explained
+from rheo_core.inputs.sources import LocatedEntry, explained
 
 from .options import ExitCode
-from .outcome import format_size
 
 
-def preview(entries: Iterable[Placed], folder: Path) -> ExitCode:
+def preview(entries: Iterable[LocatedEntry], folder: Path) -> ExitCode:
     """Write a line on each entry and one on all to standard output, as they come.
 
     Args:
@@ -32,7 +31,7 @@ def preview(entries: Iterable[Placed], folder: Path) -> ExitCode:
             size += entry.config.size_bytes or 0
     told = [f"{counts.pop(Verdict.OK, 0):,} to download"]
     told += [f"{count:,} {verdict.words}" for verdict, count in sorted(counts.items())]
-    known = f"{format_size(size)} known of, " if size else ""
+    known = f"{size_text(size)} known of, " if size else ""
     typer.echo(f"{', '.join(told)}; {known}{_free(folder)}")
     return ExitCode.FAILED if Verdict.INVALID in counts else ExitCode.DONE
 
@@ -47,12 +46,8 @@ def _told(entry: Entry) -> str:
     if entry.verdict is Verdict.DUPLICATE:
         told += f": {entry.problem}"
     note = "" if entry.problem else explained(entry)
-    about = "; ".join(filter(None, (entry.form, _size(config), note)))
+    about = "; ".join(filter(None, (entry.form, size_text(config.size_bytes), note)))
     return f"{told} ({about})" if about else told
-
-
-def _size(config: FileConfig) -> str:
-    return "" if config.size_bytes is None else format_size(config.size_bytes)
 
 
 def _free(folder: Path) -> str:
@@ -62,5 +57,5 @@ def _free(folder: Path) -> str:
             free = shutil.disk_usage(place).free
         except OSError:
             continue
-        return f"{format_size(free)} free in {printable(str(folder))}"
+        return f"{size_text(free)} free in {printable(str(folder))}"
     return f"the room in {printable(str(folder))} is not known"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
+from rheo_core.domain.sizes import duration_text, size_text, speed_text
 from rheo_core.domain.text import printable, redact
 from rheo_core.events import (
     DownloadEvent,
@@ -18,7 +19,7 @@ from rheo_core.events import (
     DownloadValidatingEvent,
 )
 
-from .outcome import ENDS, Tally, describe, format_size
+from .outcome import ENDS, Tally, line_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -82,7 +83,7 @@ class PlainReporter(Reporter):
         self._quiet = quiet
 
     def show(self, event: DownloadEvent) -> None:
-        line = describe(event, self.name(event))
+        line = line_of(event, self.name(event))
         if line and (isinstance(event, DownloadFailedEvent) or not self._quiet):
             self.say(line)
 
@@ -128,7 +129,7 @@ class LiveReporter(Reporter):
             self._update_bar(event, speed="verifying", left="")
         elif isinstance(event, DownloadRetryingEvent):
             self._drop_bar(event.download_id)
-        line = describe(event, self.name(event))
+        line = line_of(event, self.name(event))
         if line:
             self.say(line)
         self._show_total()
@@ -140,13 +141,12 @@ class LiveReporter(Reporter):
 
     def _show_progress(self, event: DownloadProgressEvent) -> None:
         done, total = event.bytes_downloaded, event.total_bytes
-        amount = format_size(done) if total is None else f"{format_size(done)}/{format_size(total)}"
+        amount = size_text(done) if total is None else f"{size_text(done)}/{size_text(total)}"
         speed, left = "", ""
         if event.speed is not None:
             self._speeds[event.download_id] = event.speed.current_speed_bps
-            speed = f"{format_size(event.speed.current_speed_bps)}/s"
-            if event.speed.eta_seconds is not None:
-                left = _format_seconds(event.speed.eta_seconds)
+            speed = speed_text(event.speed.current_speed_bps)
+            left = duration_text(event.speed.eta_seconds)
         self._update_bar(event, completed=done, total=total, amount=amount, speed=speed, left=left)
 
     def _add_bar(self, name: str, total: int | None) -> "TaskID":
@@ -173,14 +173,8 @@ class LiveReporter(Reporter):
             completed=ended,
             total=self.expected,
             amount=f"{ended} of {self.expected}",
-            speed=f"{format_size(sum(self._speeds.values()))}/s",
+            speed=speed_text(sum(self._speeds.values())),
         )
-
-
-def _format_seconds(seconds: float) -> str:
-    minutes, rest = divmod(int(min(seconds, 359_999)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class _Lasting:

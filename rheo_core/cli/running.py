@@ -18,8 +18,8 @@ from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.events.endings import Endings, terminal_notice
 from rheo_core.infrastructure.wall_clock import sleep_until
-from rheo_core.inputs.asked import Item, Remark, Remarks
-from rheo_core.inputs.feed import Feed
+from rheo_core.inputs.background_reader import BackgroundReader
+from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
 from .json_lines import JsonLines
@@ -53,7 +53,7 @@ class Output:
 
 def run(
     wanted: Iterator[Item],
-    remarks: Remarks,
+    remarks: Diagnostics,
     settings: Settings,
     output: Output,
     bounds: Bounds,
@@ -101,7 +101,7 @@ class _Run:
 
     def __init__(
         self,
-        remarks: Remarks,
+        remarks: Diagnostics,
         settings: Settings,
         output: Output,
         reporter: Reporter,
@@ -138,7 +138,7 @@ class _Run:
             manager.set_limits(stop_after_bytes=self._bounds.stop_after)
             stopping = asyncio.create_task(manager.wait_until_stopped())
             stopping.add_done_callback(_unless_cancelled(interrupted.set))
-            finished = await _unless(interrupted, self._download(Feed(wanted), manager))
+            finished = await _unless(interrupted, self._download(BackgroundReader(wanted), manager))
             stopped = stopping.done()
             stopping.cancel()
             await manager.close()
@@ -162,13 +162,13 @@ class _Run:
             return tally.exit_code or ExitCode.DISK
         return tally.exit_code
 
-    async def _download(self, feed: Feed[Item], manager: "DownloadManager") -> None:
+    async def _download(self, feed: BackgroundReader[Item], manager: "DownloadManager") -> None:
         """Queue what is wanted, a little ahead of what runs, and see it to its end."""
         await self._wait_for_start()
         while items := await feed.take():
             configs = [item for item in items if isinstance(item, FileConfig)]
             for item in items:
-                if isinstance(item, Remark):
+                if isinstance(item, Diagnostic):
                     self._remarks.tell(item, self._say)
             self._reporter.expect({one.id: one.get_destination_filename() for one in configs})
             await manager.add(configs)

@@ -15,7 +15,7 @@ from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_size
 from rheo_core.inputs import ReadOptions, problem_of
-from rheo_core.inputs.asked import Item, Placed, Remarks, entries, judged
+from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, entries
 
 from .options import Bounds, ExitCode, fail
 
@@ -64,7 +64,7 @@ def read_options(
     )
 
 
-def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Iterator[Placed]:
+def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Iterator[LocatedEntry]:
     """What the texts and lists hold, as it is read; ends the command if one cannot be opened."""
     if "-" in input_files and os.isatty(0):
         typer.echo("rheo: paste what to download; Ctrl-D on an empty line ends it.", err=True)
@@ -75,8 +75,8 @@ def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Itera
 
 
 def downloads(
-    found: Iterator[Placed],
-    remarks: Remarks,
+    found: Iterator[LocatedEntry],
+    remarks: Diagnostics,
     requests: RequestOptions,
     wishes: Mapping[str, bool],
 ) -> Iterator[Item]:
@@ -84,7 +84,7 @@ def downloads(
 
     `wishes` names fields of `FileConfig` and whether a flag switches them on.
     """
-    items: Iterator[Item] = chain.from_iterable(starmap(judged, found))
+    items: Iterator[Item] = chain.from_iterable(starmap(diagnose, found))
     first = _first(items, remarks)
     if first is None:
         raise typer.Exit(ExitCode.FAILED)
@@ -96,7 +96,7 @@ def downloads(
     return items
 
 
-def _first(wanted: Iterator[Item], remarks: Remarks) -> FileConfig | None:
+def _first(wanted: Iterator[Item], remarks: Diagnostics) -> FileConfig | None:
     """The first download; remarks before it are told."""
 
     def say(line: str) -> None:
@@ -121,8 +121,8 @@ def _with_wishes(item: Item, wishes: Mapping[str, bool]) -> Item:
 
 
 def only_one(
-    found: Iterator[Placed], filename: str | None, checksum: str | None, mirrors: list[str]
-) -> Iterator[Placed]:
+    found: Iterator[LocatedEntry], filename: str | None, checksum: str | None, mirrors: list[str]
+) -> Iterator[LocatedEntry]:
     """The only entry with what it alone gets; ends the command if it is not the only one."""
     both = list(islice(found, 2))
     if len(both) != 1:

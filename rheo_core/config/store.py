@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import tomli_w
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
@@ -68,6 +67,7 @@ class _Source:
     written: Mapping[str, Any] = field(default_factory=dict)  # with what is not acceptable
     mistakes: Sequence[tuple[Place, str]] = ()
     remarks: Sequence[str] = ()  # on what is no mistake
+    text: str = ""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -169,32 +169,76 @@ def _options_for(settings: Settings, host: str) -> RequestOptions:
 def save_settings(
     settings: Settings, path: Path | None = None, *, only: Iterable[str] | None = None
 ) -> None:
-    """Write what differs from the defaults, readable by the user alone. Blocks.
+    """Write the settings that differ from the defaults, readable by the user alone. Blocks.
+
+    Comments, order and spelling of an existing file stay (decision 0027).
 
     Args:
-        settings: The values to keep.
-        path: The settings file; None for the usual one. Made with its folder if missing.
+        settings: The values to save.
+        path: The settings file; None for the usual one. It is created with its folder if missing.
         only: Names of the settings to write; the others stay as the file has them, mistakes
-            included. Without it values that came from a flag or the environment are written too.
+            included. Without it the file holds these settings and nothing else, those from a flag
+            or the environment included.
 
     Raises:
         OSError: the file could not be written, it holds settings of requests that cannot be
             understood, or a table to be written has a mistake inside; an earlier file is untouched.
     """
-    # A link, as keepers of dot-files make them, stays one.
+    from .toml_text import edit  # tomlkit: only when something is saved
+
+    # A symbolic link, as dot-file managers make them, stays one.
     target = _resolved(path or settings_path())
-    values, reasons = _differing(settings), [each.sentence for each in settings.unclear]
+    file = _read_file(target)
+    names = frozenset((*Settings.model_fields, *file.written) if only is None else only)
+    reasons = [each.sentence for each in settings.unclear]
     if only is not None:
-        file, names = _read_file(target), frozenset(only)
-        # A broken limit that was left out would be no limit from then on, and nobody would know.
-        kept = {name: value for name, value in file.written.items() if name not in names}
-        values = kept | {name: value for name, value in values.items() if name in names}
         reasons = [each.sentence for each in file.unclear(())]
         reasons += [text for place, text in file.mistakes if place[1:] and place[0] in names]
     if reasons:
         raise OSError(f"{reasons[0]} Correct the file first")
+    text = edit(file.text, _content(settings, file, names))
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(target, tomli_w.dumps(values).encode())
+    write_atomically(target, text.encode())
+
+
+def _content(settings: Settings, file: _Source, names: Container[str]) -> dict[str, Any]:
+    """Return what the file is to hold if the settings `names` are saved to it."""
+    # A broken limit that was left out would be no limit from then on, and nobody would know.
+    content = {name: value for name, value in file.written.items() if name not in names}
+    read, values = _dumped(_Layer(**file.values)), _dumped(settings)
+    defaults = _dumped(_Layer())
+    for name in filter(names.__contains__, values):
+        if name in file.values and read[name] == values[name]:
+            content[name] = file.written[name]
+        elif values[name] != defaults[name]:
+            content[name] = _as_spelled(values[name], read[name], file.written.get(name))
+    return content
+
+
+def _dumped(settings: Settings) -> dict[str, Any]:
+    """Return all settings as TOML can hold them; it has no None, which is `off`."""
+    values = settings.model_dump(mode="json", context=REVEAL)
+    values["rules"] = [
+        rule.model_dump(mode="json", exclude_defaults=True) for rule in settings.rules
+    ]
+    return {
+        name: "off" if value is None else _without_nulls(value) for name, value in values.items()
+    }
+
+
+def _as_spelled(value: Any, read: Any, written: Any) -> Any:
+    """Return `value` as the file spells it, if `read`, its value there, is the same: `"5M"`."""
+    if written is not None and read == value:
+        return written
+    if isinstance(value, dict) and isinstance(read, dict) and isinstance(written, dict):
+        return {
+            name: _as_spelled(inner, read.get(name), written.get(name))
+            for name, inner in value.items()
+        }
+    if isinstance(value, list) and isinstance(read, list) and isinstance(written, list):
+        spelled = list(map(_as_spelled, value, read, written))  # as many as the shortest has
+        return spelled + value[len(spelled) :]
+    return value
 
 
 def _resolved(path: Path) -> Path:
@@ -202,17 +246,6 @@ def _resolved(path: Path) -> Path:
         return path.resolve(strict=path.is_symlink())
     except (OSError, RuntimeError) as error:
         raise OSError(f"{printable(str(path))} is a link that leads nowhere") from error
-
-
-def _differing(settings: Settings) -> dict[str, Any]:
-    """The values that are not the defaults, as TOML knows them; it has no None, which is `off`."""
-    values = settings.model_dump(mode="json", context=REVEAL)
-    defaults = _Layer().model_dump(mode="json")
-    return {
-        name: "off" if value is None else _without_nulls(value)
-        for name, value in values.items()
-        if value != defaults[name]
-    }
 
 
 def _without_nulls(value: Any) -> Any:
@@ -297,7 +330,7 @@ def _read_file(path: Path) -> _Source:
     remarks = []
     if _holds_secrets(good) and found.st_mode & 0o077:
         remarks = [f"{shown} holds secrets, and other users can read it; run chmod 600 on it."]
-    return _Source(good, values, mistakes, remarks)
+    return _Source(good, values, mistakes, remarks, text)
 
 
 def _holds_secrets(values: dict[str, Any]) -> bool:

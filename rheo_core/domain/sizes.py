@@ -1,11 +1,12 @@
-"""Sizes and rates as people write them: one grammar for settings, flags and commands."""
+"""Sizes, rates and durations as people write and read them: one grammar, one format."""
 
+import math
 import re
 
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d*)?|\.\d+)\s*(?:([kmgt])(i?))?(?:b|bytes)?", re.I | re.A)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _OFF = {"off", "none", "0"}
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 LARGEST_FILE = 10**17
 """Bytes, 100 PB. A larger size is a lie: no disk holds such a file."""
@@ -43,10 +44,45 @@ def parse_rate(text: str) -> int | None:
     return rate
 
 
-def size_text(size: float) -> str:
-    """Format bytes in decimal units, such as `2.5 MB`."""
-    for unit in _UNITS:
-        if size < 1000 or unit == _UNITS[-1]:
-            break
-        size /= 1000
-    return f"{size:,.0f} {unit}" if unit == _UNITS[0] else f"{size:,.1f} {unit}"
+def size_text(size: float | None) -> str:
+    """Return bytes in decimal units and at most 8 characters, such as `2.5 MB`; "" for None."""
+    if size is None:
+        return ""
+    if size < 1000:
+        return f"{int(size)} B"
+    power = 1
+    while round(size / 1000**power, 1) >= 1000 and power < len(_UNITS):
+        power += 1
+    return f"{size / 1000**power:,.1f} {_UNITS[power - 1]}"
+
+
+def speed_text(bytes_per_second: float) -> str:
+    """Return a speed in decimal units, such as `1.2 MB/s`; "" when nothing moves."""
+    return f"{size_text(bytes_per_second)}/s" if bytes_per_second >= 1 else ""
+
+
+def limit_text(bytes_per_second: int | None) -> str:
+    """Return a speed limit in short form: `500 kB/s`, or `off` for None."""
+    if bytes_per_second is None:
+        return "off"
+    return f"{size_text(bytes_per_second).replace('.0 ', ' ')}/s"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Return a duration in at most 6 characters: `42 s`, `12:03`, `1h02m`, `3d04h`.
+
+    Durations that are unknown (None) or endless are "".
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    whole = math.ceil(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours == 0:
+        return f"{minute}:{second:02}"
+    days, hour = divmod(hours, 24)
+    if days == 0:
+        return f"{hour}h{minute:02}m"
+    return f"{days}d{hour:02}h" if days < 100 else f"{min(days, 9999)} d"

@@ -1,27 +1,19 @@
 """Files that are whole or not there; every function blocks until the disk has it."""
 
-import errno
-import fcntl
 import os
 import re
 import secrets
-import signal
 import stat
-import struct
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 
-from rheo_core.domain.exceptions import FileInUseError
-
 from .folder_sync import sync_folder
 from .identity import (
     give_name,
     identity_of,
-    is_at,
     link_open,
     link_or_rename,
     unlink_open,
@@ -33,70 +25,6 @@ _MOST_SWEPT = 10_000
 """Names of a folder that are looked at for leftovers."""
 _LEFTOVER_SECONDS = 3600
 """A temporary file is in use for milliseconds; one of that age is of a program that was killed."""
-
-
-def open_locked(path: Path, creating: int = 0) -> int:
-    """Open a file that no other program works on.
-
-    Raises:
-        FileInUseError: one does.
-        OSError: it cannot be opened, or the file system has no locks: then nobody could tell.
-    """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | creating
-    while True:
-        descriptor = os.open(path, flags, 0o666)
-        try:
-            lock(descriptor)
-        except (BlockingIOError, PermissionError):
-            os.close(descriptor)
-            raise FileInUseError(path) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if is_at(descriptor, path):
-            return descriptor
-        os.close(descriptor)  # its last owner committed or removed it between the two calls
-
-
-def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
-    """Keep every other process from locking these bytes until `descriptor` is closed.
-
-    The lock is one of POSIX, which network file systems take to their server; flock(2) may hold
-    on this machine only, without a word. Where the system has them (Linux), it belongs to the
-    descriptor instead of the process: closing another descriptor of the file does not drop it.
-
-    Args:
-        descriptor: the file, open for writing.
-        start: the first byte; it need not exist.
-        length: number of bytes; 0: all that follow.
-
-    Raises:
-        BlockingIOError, PermissionError: another one holds it.
-        OSError: the file system has no locks.
-    """
-    if sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK"):
-        # struct flock, as Linux orders it: type, whence, start, length, pid (0, as the kernel asks)
-        what = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, what)
-    else:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-
-
-def is_open_elsewhere(descriptor: int) -> bool:
-    """Tell whether another program has the open file open too, where the system can tell.
-
-    Linux gives a lease of a file only to the one that has it open, and to its owner.
-    """
-    if sys.platform != "linux":
-        return False
-    try:
-        # Whoever opens it just now has a signal sent; SIGIO, the usual one, would end the process.
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except OSError as error:
-        return error.errno == errno.EAGAIN
-    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    return False
 
 
 def write_atomically(

@@ -20,8 +20,9 @@ from rheo_core.domain.text import printable
 from . import session_schema as schema
 from .files import rename_without_clobbering
 from .folder_sync import sync_folder
+from .locks import find_foreign_lock, foreign, is_plain
+from .session_errors import SessionStoreError
 from .session_head import HEAD_BYTES, MAGIC, is_session, layout_in, newer_problem
-from .session_lock import SessionStoreError, find_foreign_lock, foreign, is_plain
 from .session_salvage import (
     FRAME_HEADER_BYTES,
     WAL_HEADER_BYTES,

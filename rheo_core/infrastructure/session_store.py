@@ -23,7 +23,8 @@ from rheo_core.domain.text import printable
 
 from . import session_files as files
 from . import session_schema as schema
-from .session_lock import SessionLock, SessionLockedError, SessionStoreError
+from .locks import SessionLock
+from .session_errors import SessionLockedError, SessionStoreError
 from .session_schema import Proof, StoredDownload
 from .session_seal import Seals, seal_with
 from .session_tally import Tally, TallyNote, read_tally

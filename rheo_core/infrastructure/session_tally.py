@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .session_lock import SessionStoreError, open_own
+from .locks import open_own
+from .session_errors import SessionStoreError
 from .session_schema import Proof
 from .session_seal import Seals
 

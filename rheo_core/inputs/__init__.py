@@ -1,8 +1,8 @@
 """Anything a user pastes or loads, into entries with a verdict each."""
 
 from .entries import Entry, Verdict
-from .found import ReadOptions, problem_of
-from .reading import bounded_lines, read_entries, read_entries_file
+from .pipeline import bounded_lines, read_entries, read_entries_file
+from .reader_api import ReadOptions, problem_of
 
 __all__ = [
     "Entry",

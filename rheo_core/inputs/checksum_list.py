@@ -9,7 +9,7 @@ from rheo_core.domain.checksum_lists import NAMELESS, ChecksumLine, read_checksu
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
 
-from .found import Found, Lines, ReadOptions, base_of, place_fields, problem_of
+from .reader_api import Candidate, Lines, ReadOptions, base_of, destination_fields, problem_of
 
 _FORM = "checksum list"
 _NO_BASE = "a checksum list names files and not where they are; its own address is needed"
@@ -18,7 +18,7 @@ _END = "-----END PGP SIGNATURE-----"
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
-def begins(text: str) -> bool:
+def sniff(text: str) -> bool:
     """Whether a line gives the checksum of a file, or is the head of a signed list."""
     if text == _ARMOUR:
         return True
@@ -26,7 +26,7 @@ def begins(text: str) -> bool:
     return line is not None and line.name != NAMELESS
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The files that these lines name, with their checksums. A signature is not checked.
 
     Without the address of the list only that is told, once.
@@ -47,25 +47,25 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         elif (found := read_checksum_line(text)) is not None and found.name != NAMELESS:
             if base is None and not _URL.match(found.name):
                 if not is_told:
-                    yield Found(lines.number, text, problem=_NO_BASE, form=_FORM, wants="base")
+                    yield Candidate(lines.number, text, problem=_NO_BASE, form=_FORM, wants="base")
                 is_told = True
                 continue
-            yield _found(lines.number, text, found, base or "")
+            yield _candidate(lines.number, text, found, base or "")
         elif not is_signed:
             lines.give_back(line)
             return
 
 
-def _found(number: int, text: str, line: ChecksumLine, base: str) -> Found:
+def _candidate(number: int, text: str, line: ChecksumLine, base: str) -> Candidate:
     place: dict[str, Any] = {}
     url = line.name
     try:
         if not _URL.match(url):
-            place = place_fields(line.name, "name")
+            place = destination_fields(line.name, "name")
             url = urljoin(base, quote(line.name.replace("\\", "/")))
         if line.algorithm is None:
             raise ValueError(f"a checksum of {len(line.digest)} characters is of no known kind")
         checksum = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
     except ValueError as error:
-        return Found(number, text, problem=problem_of(error), form=_FORM)
-    return Found(number, text, Outside(url, hash_config=checksum, **place), form=_FORM)
+        return Candidate(number, text, problem=problem_of(error), form=_FORM)
+    return Candidate(number, text, Outside(url, hash_config=checksum, **place), form=_FORM)

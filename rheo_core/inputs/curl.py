@@ -14,7 +14,7 @@ from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact, redact_url
 
 from .curl_options import LETTERS, NEEDLESS, SENDS, takes_value
-from .found import Found, Lines, ReadOptions, place_fields, problem_of
+from .reader_api import Candidate, Lines, ReadOptions, destination_fields, problem_of
 from .shell_words import read_commands
 
 _FORM = "curl command"
@@ -41,12 +41,12 @@ class _Request:
     problem: str = ""
 
 
-def begins(text: str) -> bool:
+def sniff(text: str) -> bool:
     """Whether a line begins with `curl`."""
     return _CURL.match(text) is not None
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The downloads of the commands of a line. Nothing of their headers is in their texts."""
     line = lines.number + 1
     try:
@@ -55,7 +55,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
                 yield from _downloads(line, request)
             line = lines.number
     except ValueError as error:
-        yield Found(line, _FORM, problem=str(error), form=_FORM)
+        yield Candidate(line, _FORM, problem=str(error), form=_FORM)
 
 
 def _requests(words: list[str], *, has_more: bool) -> list[_Request]:
@@ -186,15 +186,15 @@ def _take_header(request: _Request, text: str) -> None:
         request.headers.append((name, value.strip()))
 
 
-def _downloads(line: int, request: _Request) -> Iterator[Found]:
-    found = Found(line, _FORM, form=_FORM, ignored=request.ignored)
+def _downloads(line: int, request: _Request) -> Iterator[Candidate]:
+    candidate = Candidate(line, _FORM, form=_FORM, ignored=request.ignored)
     try:
         if not request.urls:
             raise ValueError("the curl command has no URL")
         headers = tuple(_headers(request))
         folder = _folder(request.folder)
     except ValueError as error:
-        yield found._replace(problem=problem_of(error))
+        yield candidate._replace(problem=problem_of(error))
         return
     for url, output in zip_longest(request.urls, request.outputs[: len(request.urls)]):
         problem = request.problem
@@ -202,15 +202,15 @@ def _downloads(line: int, request: _Request) -> Iterator[Found]:
             if not _HOST.match(url):
                 problem = problem or f"{printable(redact(url)[:80])!r} in the command is no URL"
             url = f"http://{url}"  # as curl guesses
-        found = found._replace(text=f"curl {redact_url(url)}", problem=problem)
+        candidate = candidate._replace(text=f"curl {redact_url(url)}", problem=problem)
         try:
             place = _place(output, folder)
         except ValueError as error:
-            yield found._replace(problem=found.problem or problem_of(error))
+            yield candidate._replace(problem=candidate.problem or problem_of(error))
             continue
         outside = Outside(url, headers=headers or None, wishes=request.wishes or None, **place)
-        yield found._replace(outside=outside, may_be_pattern=not request.is_literal)
-        found = found._replace(is_copy=True)
+        yield candidate._replace(outside=outside, may_be_pattern=not request.is_literal)
+        candidate = candidate._replace(is_copy=True)
 
 
 def _headers(request: _Request) -> list[tuple[str, str]]:
@@ -229,7 +229,7 @@ def _headers(request: _Request) -> list[tuple[str, str]]:
 def _folder(path: str) -> str:
     """The folder that `--output-dir` names, made safe."""
     if path:
-        place_fields(f"{path}/file", "--output-dir")
+        destination_fields(f"{path}/file", "--output-dir")
     return folder_path(path)
 
 
@@ -237,7 +237,7 @@ def _place(output: str | None, folder: str) -> dict[str, Any]:
     """Where `-o` puts the file, below the folder."""
     fields: dict[str, Any] = {}
     if output is not None and output != "-":
-        fields = place_fields(output, "-o")
+        fields = destination_fields(output, "-o")
     if folders := "/".join(filter(None, (folder, fields.get("destination_subdir", "")))):
         fields["destination_subdir"] = folders
     return fields

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import checksum_list, curl, json_lines, prose, url_list
-from .found import LONGEST_LINE, Found, InputError, Lines, ReadOptions
+from . import checksum_list, curl, json_lines, plain_text, url_list
+from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions
 
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
 _ELEMENT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
@@ -13,21 +13,21 @@ _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _HEAD = 4096
 """Characters looked at for the first element of a document."""
 
-Reader = Callable[[Lines, ReadOptions], Iterator[Found]]
+Reader = Callable[[Lines, ReadOptions], Iterator[Candidate]]
 
 
 class Format(NamedTuple):
     """How a format is known and read.
 
-    `begins` is asked of a line without the white space around it. `read` takes lines from the one
+    `sniff` is asked of a line without the white space around it. `read` takes lines from the one
     that begins it on, gives back the first that is not its own, and raises nothing but InputError.
     """
 
-    begins: Callable[[str], bool]
+    sniff: Callable[[str], bool]
     read: Reader
 
 
-def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """A Metalink or a web page, by its first element."""
     from . import metalink, web_page  # rarely needed, and slow to import
 
@@ -45,22 +45,22 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Found]:
 
 
 LINE_FORMATS = (
-    Format(url_list.begins, url_list.read),
-    Format(curl.begins, curl.read),
-    Format(json_lines.begins, json_lines.read),
-    Format(checksum_list.begins, checksum_list.read),
+    Format(url_list.sniff, url_list.read),
+    Format(curl.sniff, curl.read),
+    Format(json_lines.sniff, json_lines.read),
+    Format(checksum_list.sniff, checksum_list.read),
 )
 """Of which a text may have several, in the order in which they are tried."""
 
 WHOLE_FORMATS = (
     Format(lambda text: _MARKUP.match(text) is not None, read_markup),
-    Format(prose.begins, prose.read),
+    Format(plain_text.sniff, plain_text.read),
 )
 """Which take all of a text, tried after the others on its first line alone."""
 
 
-def read_found(lines: Lines, options: ReadOptions) -> Iterator[Found]:
-    """What the lines ask for, not judged yet.
+def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
+    """What the lines ask for, not diagnose yet.
 
     Raises:
         InputError: the rest cannot be read.
@@ -74,12 +74,12 @@ def read_found(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         yield from _reader(text, is_first=is_first)(lines, options)
         is_first = False
     if lines.overlong:
-        problem = f"a line may have {LONGEST_LINE:,} characters; nothing from here on is read"
+        problem = f"a line may have {MAX_LINE_LENGTH:,} characters; nothing from here on is read"
         raise InputError(lines.overlong, problem)
 
 
 def _reader(text: str, *, is_first: bool) -> Reader:
     for form in LINE_FORMATS + WHOLE_FORMATS if is_first else LINE_FORMATS:
-        if form.begins(text):
+        if form.sniff(text):
             return form.read
-    return prose.read_line
+    return plain_text.read_line

@@ -10,7 +10,7 @@ from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import is_unicode, printable, redact_url
 
-from .found import Found, Lines, ReadOptions, place_fields, problem_of
+from .reader_api import Candidate, Lines, ReadOptions, destination_fields, problem_of
 
 _FORM = "JSON line"
 _EVENT = "JSON event"
@@ -18,19 +18,19 @@ _FIELDS = frozenset(Outside._fields) - {"wishes"}
 _WISHES = frozenset(RequestOptions.model_fields)
 
 
-def begins(text: str) -> bool:
+def sniff(text: str) -> bool:
     """Whether a line holds an object."""
     return text.startswith("{")
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The downloads of these lines; of the events of one, only the first."""
     seen: set[int] = set()  # hashes: the URLs of a long list are not kept
     for line in lines:
         text = line.strip()
         if not text:
             continue
-        if not begins(text):
+        if not sniff(text):
             lines.give_back(line)
             return
         found = _read_line(lines.number, text)
@@ -41,7 +41,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         yield found
 
 
-def _read_line(number: int, text: str) -> Found:
+def _read_line(number: int, text: str) -> Candidate:
     try:
         value = _parsed(text)
         if not isinstance(value, dict) or not isinstance(value.get("url"), str):
@@ -52,7 +52,7 @@ def _read_line(number: int, text: str) -> Found:
     except ValueError as error:
         # There is but this line; its number in the text is told beside.
         problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
-        return Found(number, "{…}", problem=problem, form=_FORM)
+        return Candidate(number, "{…}", problem=problem, form=_FORM)
 
 
 def _parsed(text: str) -> object:
@@ -64,14 +64,14 @@ def _parsed(text: str) -> object:
         raise ValueError(f"this line is not valid JSON: {error}") from None
 
 
-def _event(number: int, url: str) -> Found:
+def _event(number: int, url: str) -> Candidate:
     problem = ""
     if is_redacted(url):
         problem = "the URL of this event has its secret left out; use the URL itself"
-    return Found(number, redact_url(url), Outside(url), problem, form=_EVENT)
+    return Candidate(number, redact_url(url), Outside(url), problem, form=_EVENT)
 
 
-def _config(number: int, value: dict[str, Any]) -> Found:
+def _config(number: int, value: dict[str, Any]) -> Candidate:
     request = value.pop("request", None)
     if not isinstance(request, dict | None):
         raise ValueError("request should be an object")
@@ -80,10 +80,10 @@ def _config(number: int, value: dict[str, Any]) -> Found:
     unknown = [name for name in value if name not in fields and name != "id" and value[name]]
     unknown += [f"request.{name}" for name in request or {} if name not in wishes]
     if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):
-        place_fields(name, "filename")
+        destination_fields(name, "filename")
         raise ValueError(f"filename {printable(name[:200])!r} must have no folders; "
                          "destination_subdir is for them")  # fmt: skip
-    return Found(
+    return Candidate(
         number,
         redact_url(value["url"]),
         Outside(**fields, wishes=wishes or None),

@@ -14,13 +14,13 @@ from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHas
 from rheo_core.domain.outside import MAX_TRIED, Outside
 from rheo_core.domain.text import printable, redact_url
 
-from .found import (
-    LARGEST_DOCUMENT,
-    Found,
+from .reader_api import (
+    MAX_DOCUMENT_LENGTH,
+    Candidate,
     InputError,
     Lines,
     ReadOptions,
-    place_fields,
+    destination_fields,
     problem_of,
 )
 
@@ -42,10 +42,10 @@ _TORRENT = "bittorrent"
 _CHUNK = 64 << 10  # characters
 _MAX_DEPTH = 100
 """Elements within each other; the formats need 5. The time grows with the square of this."""
-_WORST = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
+_LOWEST_RANK = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The files of the Metalink that the rest of the text is.
 
     Raises:
@@ -82,8 +82,8 @@ def _chunks(lines: Lines) -> Iterator[str]:
     for line in lines:
         waiting.append(line if line.endswith("\n") else f"{line}\n")
         size += len(line)
-        if size > LARGEST_DOCUMENT:
-            raise ValueError(f"a Metalink may have {LARGEST_DOCUMENT:,} characters at most")
+        if size > MAX_DOCUMENT_LENGTH:
+            raise ValueError(f"a Metalink may have {MAX_DOCUMENT_LENGTH:,} characters at most")
         if size - before >= _CHUNK:
             yield "".join(waiting)
             waiting, before = [], size
@@ -128,7 +128,7 @@ class _Files:
 
     def __init__(self, before: int) -> None:
         self.parser: Any = None
-        self.done: list[Found] = []
+        self.done: list[Candidate] = []
         self.first = before + 1
         self._before = before
         self._path: list[str] = []
@@ -144,7 +144,7 @@ class _Files:
         """The line that is being read."""
         return self._before + int(self.parser.parser.CurrentLineNumber)
 
-    def take(self) -> list[Found]:
+    def take(self) -> list[Candidate]:
         """What is done, once."""
         done, self.done = self.done, []
         return done
@@ -184,7 +184,7 @@ class _Files:
             place = self._place
             if not place:
                 self._file = self._pieces = None
-                self.done.append(_found(file))
+                self.done.append(_candidate(file))
             elif place == ("size",):
                 file.size = text
             elif place in _HASHES:
@@ -210,28 +210,28 @@ def _rank(attributes: dict[str, str]) -> int:
         value = attributes.get(name, "")
         if value.isascii() and value.isdigit() and len(value) <= 6:
             return sign * int(value)
-    return _WORST
+    return _LOWEST_RANK
 
 
-def _found(file: _File) -> Found:
+def _candidate(file: _File) -> Candidate:
     form, text = "Metalink", printable(file.name[:200])
     urls = [url for _, url in sorted(file.urls, key=lambda ranked: ranked[0])]
     usable = usable_urls(islice(urls, MAX_TRIED), MAX_MIRRORS + 1)
     try:
         if not usable:
             raise ValueError(f"{text!r} has no http or https URL in the Metalink")
-        fields: dict[str, Any] = place_fields(file.name, "name")
+        fields: dict[str, Any] = destination_fields(file.name, "name")
         if file.size:
             fields["size_bytes"] = _number(file.size, "size")
         fields |= _hash(file.hashes)
         fields |= _pieces(file.pieces)
     except ValueError as error:
-        return Found(file.line, text, problem=problem_of(error), form=form)
+        return Candidate(file.line, text, problem=problem_of(error), form=form)
     if len(usable) > 1:
         form = f"Metalink, {len(usable)} mirrors"
     urls.pop(next(at for at, url in enumerate(urls) if usable_urls([url], 1)))
     outside = Outside(usable[0], mirrors=urls, **fields)
-    return Found(file.line, f"{text}  {redact_url(usable[0])}", outside, form=form)
+    return Candidate(file.line, f"{text}  {redact_url(usable[0])}", outside, form=form)
 
 
 def _number(text: str, what: str) -> int:

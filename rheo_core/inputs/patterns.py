@@ -7,13 +7,13 @@ from math import prod
 from operator import add
 from typing import Any
 
-MOST = 100_000
+MAX_URLS = 100_000
 """URLs that all patterns of a text may stand for."""
-MOST_CHARACTERS = 64 << 20
+MAX_CHARACTERS = 64 << 20
 """Characters that these URLs may have together, and all further ones of commands, with the headers
 that go with each."""
 
-_LONGEST_NUMBER = 18
+_MAX_DIGITS = 18
 _UNREADABLE = 10**40  # Python itself writes no number of more than 4,300 digits
 _PIECE = re.compile(
     r"\[(?P<first>\d+)-(?P<last>\d+)(?::(?P<step>\d+))?\]"
@@ -32,8 +32,8 @@ class Budget:
     """A limit for what one text repeats: a few lines could fill all memory."""
 
     def __init__(self) -> None:
-        self._urls = MOST
-        self._characters = MOST_CHARACTERS
+        self._urls = MAX_URLS
+        self._characters = MAX_CHARACTERS
         self.is_over = False
         self._is_told = False
 
@@ -54,8 +54,8 @@ class Budget:
         if is_told:
             return ""
         return (
-            f"the patterns of this text stand for more than {MOST:,} URLs, or with the headers of "
-            f"its commands for more than {MOST_CHARACTERS >> 20} MiB; this one, all patterns and "
+            f"the patterns of this text stand for more than {MAX_URLS:,} URLs, or with the headers "
+            f"of its commands for more than {MAX_CHARACTERS >> 20} MiB; this one, all patterns and "
             "further URLs of commands after it are left out"
         )
 
@@ -89,9 +89,9 @@ def expand(url: str) -> tuple[int, Iterator[str]] | None:
     if _NESTED.search(url):
         raise ValueError("braces within braces are not read; write the choices one by one")
     count = prod(len(values) for values, _ in choices)
-    if count > MOST:
+    if count > MAX_URLS:
         shown = f"{count:,}" if count < _UNREADABLE else "far too many"
-        raise ValueError(f"the pattern stands for {shown} URLs; at most {MOST:,} are allowed")
+        raise ValueError(f"the pattern stands for {shown} URLs; at most {MAX_URLS:,} are allowed")
     return count, _join(texts, choices, url[end:])
 
 
@@ -103,8 +103,8 @@ def _choices(match: re.Match[str]) -> _Choices:
         values, write = range(ord(first), ord(last) + 1), chr
     else:
         first, last, step = match["first"], match["last"], match["step"] or "1"
-        if max(len(first), len(last), len(step)) > _LONGEST_NUMBER:
-            raise ValueError(f"a number in {match[0]:.80} has more than {_LONGEST_NUMBER} digits")
+        if max(len(first), len(last), len(step)) > _MAX_DIGITS:
+            raise ValueError(f"a number in {match[0]:.80} has more than {_MAX_DIGITS} digits")
         if int(step) == 0:
             raise ValueError(f"the step of {match[0]} must be 1 or more")
         width = len(first) if first.startswith("0") else 0

@@ -7,11 +7,11 @@ does not tell where a command ends.
 import re
 from collections.abc import Callable, Iterator
 
-from .found import Lines
+from .reader_api import Lines
 
-MOST_LINES = 500
+MAX_LINES = 500
 """Of one command; a quote that nobody closes must not swallow a long list."""
-_MOST_CHARACTERS = 1 << 20
+_MAX_CHARACTERS = 1 << 20
 
 _BASH = re.compile(
     r"(?P<blank>(?:[ \t\r]|\\\r?\n)+)"
@@ -40,12 +40,12 @@ _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
 
 def read_commands(
-    lines: Lines, begins: Callable[[str, int], bool]
+    lines: Lines, is_command: Callable[[str, int], bool]
 ) -> Iterator[tuple[list[str], bool]]:
     """Yield the words of each command that begins on the next line, and if more came after it.
 
-    What comes after `;` or `&` is the next command, if it `begins` at that place of the text; else
-    it is given back to `lines`. What a pipe leads to, or a redirection, is passed over.
+    If `is_command` recognises the text after `;` or `&`, it is the next command. Otherwise it is
+    given back to `lines`. The target of a pipe or a redirection is skipped.
 
     Raises:
         ValueError: a quote is not closed, or nothing follows a last backslash.
@@ -59,7 +59,7 @@ def read_commands(
             at = source.skip_blanks(at)
             if at == len(source.text):
                 at = None
-            elif not begins(source.text, at):
+            elif not is_command(source.text, at):
                 has_more = not source.give_back(at)
                 at = None
         yield words, has_more
@@ -84,11 +84,11 @@ class _Text:
         if line is not None:
             self._taken.append(line)
             self.text += _ended(line)
-        if line is None or len(self._taken) > MOST_LINES or len(self.text) > _MOST_CHARACTERS:
+        if line is None or len(self._taken) > MAX_LINES or len(self.text) > _MAX_CHARACTERS:
             if not in_quote and line is None:
                 raise ValueError("the curl command goes on after its last line, where nothing is")
             if not in_quote:
-                raise ValueError(f"the curl command does not end within {MOST_LINES} lines")
+                raise ValueError(f"the curl command does not end within {MAX_LINES} lines")
             self._lines.give_back(*self._taken[1:])
             raise ValueError("the curl command does not end; a quote of it is not closed")
 

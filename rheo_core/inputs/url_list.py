@@ -12,24 +12,24 @@ from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
-from .found import INVISIBLE, Found, Lines, ReadOptions, place_fields, problem_of
+from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, destination_fields, problem_of
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
 _HTTP = re.compile(r"https?(?:[:/]|\s*$)", re.IGNORECASE)  # not `http get …`, which is a command
 _HEADERS = {"user-agent": "User-Agent", "referer": "Referer"}  # options that are headers
 
 
-def begins(text: str) -> bool:
+def sniff(text: str) -> bool:
     """Whether a line begins with a http(s) URL, or what is meant to be one."""
     return _HTTP.match(text) is not None
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The URLs of these lines, with the options of aria2 that follow them, indented.
 
     URLs with tabs between them are mirrors of one file, as in aria2; with spaces, several files.
     """
-    waiting: Found | None = None  # the next line may be an option of it
+    waiting: Candidate | None = None  # the next line may be an option of it
     given: list[tuple[str, str]] = []
     for line in lines:
         if waiting is not None:
@@ -41,30 +41,30 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         text = line.strip().rstrip(INVISIBLE).rstrip()
         if not text or text[0] == "#":
             continue
-        if not begins(text):
+        if not sniff(text):
             lines.give_back(line)
             return
         if "\t" in text:
             waiting = _mirrored(lines.number, text)
-        elif " " in text and all(map(begins, words := text.split())):
+        elif " " in text and all(map(sniff, words := text.split())):
             yield from (
-                Found(lines.number, word, Outside(word), may_be_pattern=True) for word in words
+                Candidate(lines.number, word, Outside(word), may_be_pattern=True) for word in words
             )
         else:
-            waiting = Found(lines.number, text, Outside(text), may_be_pattern=True)
+            waiting = Candidate(lines.number, text, Outside(text), may_be_pattern=True)
     if waiting is not None:
         yield _with_options(waiting, given) if given else waiting
 
 
-def _mirrored(number: int, text: str) -> Found:
+def _mirrored(number: int, text: str) -> Candidate:
     url, *mirrors = (part for part in map(str.strip, text.split("\t")) if part)
-    if not all(map(begins, mirrors)):
-        return Found(number, text, Outside(text))  # which has white space in it
+    if not all(map(sniff, mirrors)):
+        return Candidate(number, text, Outside(text))  # which has white space in it
     form = f"{min(len(mirrors), MAX_MIRRORS) + 1} mirrors"
-    return Found(number, text, Outside(url, mirrors=mirrors), form=form)
+    return Candidate(number, text, Outside(url, mirrors=mirrors), form=form)
 
 
-def _with_options(found: Found, given: list[tuple[str, str]]) -> Found:
+def _with_options(found: Candidate, given: list[tuple[str, str]]) -> Candidate:
     fields: dict[str, Any] = {}
     ignored: list[str] = []
     headers: list[tuple[str, str]] = []
@@ -99,7 +99,7 @@ def _joined(fields: dict[str, Any]) -> dict[str, str]:
 
 
 def _folder(value: str) -> dict[str, str]:
-    place_fields(f"{value}/file", "dir")
+    destination_fields(f"{value}/file", "dir")
     return {"dir": folder_path(value)}
 
 
@@ -118,7 +118,7 @@ def _header(name: str | None, value: str) -> tuple[str, str]:
 
 
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "out": lambda value: place_fields(value, "out"),
+    "out": lambda value: destination_fields(value, "out"),
     "dir": _folder,
     "checksum": _checksum,
 }

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 from rheo_core.domain.outside import Outside
 from rheo_core.domain.references import resolve
 
-from .found import LARGEST_DOCUMENT, Found, InputError, Lines, ReadOptions, base_of
+from .reader_api import MAX_DOCUMENT_LENGTH, Candidate, InputError, Lines, ReadOptions, base_of
 
 _FORM = "link of a page"
 _LINKS = {
@@ -36,7 +36,7 @@ _ATTRIBUTE = re.compile(
 )
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The links of the page that the rest of the text is, each once.
 
     Raises:
@@ -56,7 +56,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
         if url in seen or not _is_meant(url, options.links):
             continue
         seen.add(url)
-        yield Found(number, url, Outside(url), form=_FORM)
+        yield Candidate(number, url, Outside(url), form=_FORM)
     if not seen:
         raise InputError(first, f"no link of this page is like {options.links[:80]!r}", "links")
 
@@ -66,8 +66,8 @@ def _whole(lines: Lines) -> str:
     taken: list[str] = []
     for line in lines:
         size += len(line)
-        if size > LARGEST_DOCUMENT:
-            problem = f"a page may have {LARGEST_DOCUMENT:,} characters at most"
+        if size > MAX_DOCUMENT_LENGTH:
+            problem = f"a page may have {MAX_DOCUMENT_LENGTH:,} characters at most"
             raise InputError(lines.number, problem)
         taken.append(line if line.endswith("\n") else f"{line}\n")
     return "".join(taken)

@@ -26,8 +26,6 @@ from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHas
 from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
-    is_open_elsewhere,
-    open_locked,
     remove_leftover,
     unfinished,
     write_atomically,
@@ -39,6 +37,7 @@ from rheo_core.infrastructure.identity import (
     unlink_open,
     unlink_same,
 )
+from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 from rheo_core.infrastructure.user_key import user_key
 
 from .errors import named_errors

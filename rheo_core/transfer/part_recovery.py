@@ -16,8 +16,9 @@ from isal import isal_zlib
 
 from rheo_core.domain.hash_validation import HashAlgorithm, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import is_open_elsewhere, rename_to_first_free, suffixed
+from rheo_core.infrastructure.files import rename_to_first_free, suffixed
 from rheo_core.infrastructure.identity import unlink_same
+from rheo_core.infrastructure.locks import is_open_elsewhere
 
 from .part_place import Place, has_any_mark, has_mark
 from .pieces import check_pieces

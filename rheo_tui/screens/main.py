@@ -43,7 +43,7 @@ from rheo_tui.widgets.totals import TotalsHeader
 from .dialogs import Dialogs
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.asked import Item
+    from rheo_core.inputs.sources import Item
 
 _POLL_SECONDS = 0.25
 

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import aiofiles.os
+
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import LoadedSettings, load_settings, save_settings
 from rheo_core.domain import (
@@ -115,7 +117,7 @@ class LocalService:
         self._problems += [each.sentence for each in unclear if each.sentence not in known]
         folder = self._settings.download_dir
         try:
-            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+            await aiofiles.os.makedirs(folder, exist_ok=True)
         except OSError as error:  # downloads fail with this reason until it is fixed
             reason = (error.strerror or str(error)).lower()
             self._problems.append(

@@ -14,7 +14,7 @@ from rheo_tui.formatting import count_text
 from .protocol import DownloadService
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.asked import Item
+    from rheo_core.inputs.sources import Item
 
 _BATCH_SIZE = 2000
 
@@ -117,10 +117,10 @@ class EngineClient:
 
     async def add_items(self, items: "Iterable[Item]") -> None:
         """Queue items while they are read; log the bad ones and report their number."""
-        from rheo_core.inputs.asked import Remark, Remarks
-        from rheo_core.inputs.feed import Feed
+        from rheo_core.inputs.background_reader import BackgroundReader
+        from rheo_core.inputs.sources import Diagnostic, Diagnostics
 
-        feed, remarks = Feed(iter(items)), Remarks(quiet=False)
+        reader, diagnostics = BackgroundReader(iter(items)), Diagnostics(quiet=False)
 
         messages: list[str] = []
 
@@ -128,21 +128,21 @@ class EngineClient:
             messages.append(line)
             self._event_log.note(line, "warning")
 
-        while taken := await feed.take():
+        while taken := await reader.take():
             for item in taken:
-                if isinstance(item, Remark):
-                    remarks.tell(item, say)
-            configs = [item for item in taken if not isinstance(item, Remark)]
+                if isinstance(item, Diagnostic):
+                    diagnostics.tell(item, say)
+            configs = [item for item in taken if not isinstance(item, Diagnostic)]
             if configs and not await self.add(configs):
                 break
-        remarks.finish(say)
+        diagnostics.finish(say)
         if len(messages) == 1:
-            self._toast(f"{messages[0]}.", remarks.problems > 0)
-        elif remarks.problems:
-            lines = count_text(remarks.problems, "line")
+            self._toast(f"{messages[0]}.", diagnostics.problems > 0)
+        elif diagnostics.problems:
+            lines = count_text(diagnostics.problems, "line")
             self._toast(f"Skipped {lines} with errors; see the log.", True)
-        elif remarks.warnings:
-            urls = count_text(remarks.warnings, "URL")
+        elif diagnostics.warnings:
+            urls = count_text(diagnostics.warnings, "URL")
             self._toast(f"Ignored options of {urls}, such as a proxy; see the log.", True)
 
     async def guard(self, work: Awaitable[None], title: str) -> bool:

@@ -52,7 +52,7 @@ async def test_several(server: DemoServer, rheo: Run, folder: Path) -> None:
     assert result.code == 0, result.err
     assert result.out == ""
     *lines, summary = result.err.splitlines()
-    assert sorted(line.split(" (")[0] for line in lines) == [
+    assert sorted(line.split(":")[0] for line in lines) == [
         "done      a small.bin",
         "done      better.bin",
         "done      chunked.csv",

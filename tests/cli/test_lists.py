@@ -16,9 +16,9 @@ from rheo_core.cli.progress import PlainReporter
 from rheo_core.cli.running import Output
 from rheo_core.config import build_settings
 from rheo_core.domain import FileConfig
-from rheo_core.inputs import feed as feed_module
-from rheo_core.inputs.asked import Item, Remark, Remarks
-from rheo_core.inputs.feed import Feed
+from rheo_core.inputs import background_reader
+from rheo_core.inputs.background_reader import BackgroundReader
+from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_tui.demo import MB, DemoFile, DemoServer
 from tests.e2e.terminal import Terminal
 
@@ -131,7 +131,7 @@ async def test_read_only_a_little_ahead(
 ) -> None:
     ahead, read_ahead, count = 8, 4, 60
     monkeypatch.setattr(running, "_AHEAD", ahead)
-    monkeypatch.setattr(feed_module, "_READ_AHEAD", read_ahead)
+    monkeypatch.setattr(background_reader, "_READ_AHEAD", read_ahead)
     most = 0
 
     def wanted() -> Iterator[Item]:
@@ -139,9 +139,9 @@ async def test_read_only_a_little_ahead(
         for number in range(count):
             most = max(most, number - one_run._tally.ended)
             yield FileConfig(url=f"{server.url(SMALL[0].path)}?{number}", filename=str(number))
-        yield Remark("nonsense")
+        yield Diagnostic("nonsense")
 
-    remarks = Remarks(quiet=False)
+    remarks = Diagnostics(quiet=False)
     settings = build_settings(download_dir=folder, max_concurrent=3)
     folder.mkdir()
     with PlainReporter(quiet=True) as reporter:
@@ -155,7 +155,7 @@ async def test_read_only_a_little_ahead(
     assert ahead < most <= ahead + 2 * read_ahead + 1
 
 
-async def taken(feed: Feed[int], count: int) -> list[int]:
+async def taken(feed: BackgroundReader[int], count: int) -> list[int]:
     items: list[int] = []
     async with asyncio.timeout(30):
         while len(items) < count and (more := await feed.take()):
@@ -164,16 +164,16 @@ async def taken(feed: Feed[int], count: int) -> list[int]:
 
 
 async def test_feed_gives_all_in_order() -> None:
-    feed = Feed(iter(range(5000)))
+    feed = BackgroundReader(iter(range(5000)))
     assert await taken(feed, 6000) == list(range(5000))
     assert await feed.take() == []
 
 
 async def test_feed_of_something_endless_reads_a_little_ahead() -> None:
     numbers = itertools.count()
-    items = await taken(Feed(numbers), 3000)
+    items = await taken(BackgroundReader(numbers), 3000)
     assert items == list(range(len(items)))
-    assert next(numbers) <= len(items) + feed_module._READ_AHEAD + 1
+    assert next(numbers) <= len(items) + background_reader._READ_AHEAD + 1
 
 
 async def test_feed_that_blocks_does_not_block_the_loop() -> None:
@@ -184,7 +184,7 @@ async def test_feed_that_blocks_does_not_block_the_loop() -> None:
         go_on.wait()
         yield 2
 
-    feed = Feed(slow())
+    feed = BackgroundReader(slow())
     assert await taken(feed, 1) == [1]
     waiting = asyncio.create_task(feed.take())
     await asyncio.sleep(0)
@@ -200,6 +200,6 @@ async def test_feed_passes_errors_on() -> None:
         yield 1
         raise RuntimeError("a bug")
 
-    feed = Feed(broken())
+    feed = BackgroundReader(broken())
     with pytest.raises(RuntimeError, match="a bug"):
         await taken(feed, 2)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from rheo_core.cli.options import ExitCode
-from rheo_core.cli.outcome import Tally, describe
+from rheo_core.cli.outcome import Tally, line_of
 from rheo_core.cli.progress import LiveReporter, PlainReporter
 from rheo_core.domain import (
     CancelledFrom,
@@ -43,7 +43,11 @@ PROGRESS = DownloadProgressEvent(**WHICH, bytes_downloaded=50, total_bytes=100, 
 REPAIRING = DownloadRepairingEvent(**WHICH, bad_pieces=3, pieces=1400, host="example.org")
 VALIDATING = DownloadValidatingEvent(**WHICH, algorithm=HashAlgorithm.MD5)
 COMPLETED = DownloadCompletedEvent(
-    **WHICH, destination_path="/d/better.bin", total_bytes=2_500_000, average_speed_bps=1000.0
+    **WHICH,
+    destination_path="/d/better.bin",
+    total_bytes=2_500_000,
+    elapsed_seconds=2520.0,
+    average_speed_bps=1000.0,
 )
 SKIPPED = DownloadSkippedEvent(**WHICH, reason="file_exists")
 CANCELLED = DownloadCancelledEvent(**WHICH, cancelled_from=CancelledFrom.QUEUED)
@@ -63,22 +67,22 @@ def failed(kind: str = "rheo_core.domain.exceptions.HttpStatusError") -> Downloa
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (COMPLETED, "done      better.bin (2.5 MB, 1.0 kB/s)"),
+        (COMPLETED, "done      better.bin: 2.5 MB in 42:00, 1.0 kB/s"),
         (
             COMPLETED.model_copy(update={"validation": HASH}),
-            "done      better.bin (2.5 MB, 1.0 kB/s, hash verified)",
+            "done      better.bin: 2.5 MB in 42:00, 1.0 kB/s, hash verified",
         ),
         (failed(), "failed    a.bin: HTTP 404"),
         (SKIPPED, "skipped   a.bin: file exists"),
         (CANCELLED, "cancelled a.bin"),
-        (RETRYING, "retrying  a.bin in 1.5 s (retry 2 of 5): HTTP 503"),
+        (RETRYING, "retrying  a.bin: HTTP 503; retry 2 of 5 in 2 s"),
         (REPAIRING, "repairing a.bin: bad pieces: 3 of 1,400; fetched again from example.org"),
         (QUEUED, None),
         (PROGRESS, None),
     ],
 )
 def test_lines(event: DownloadEvent, line: str | None) -> None:
-    assert describe(event, "a.bin") == line
+    assert line_of(event, "a.bin") == line
 
 
 def name_of(kind: type[Exception]) -> str:
@@ -168,7 +172,7 @@ def test_names_go_with_the_downloads(capsys: pytest.CaptureFixture[str]) -> None
         reporter.tell(failed())
         assert reporter.name(RETRYING) == "01234567"  # nothing is held of what has ended
         assert reporter.expected == 1
-    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["a.bin", "a.bin:"]
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["a.bin:"] * 2
 
 
 def test_nobody_reads_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DestinationError, DownloadStatus, FileInUseError
-from rheo_core.infrastructure import files
+from rheo_core.infrastructure import locks
 from rheo_core.transfer import PartFile
 from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -85,7 +85,7 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
 ) -> None:
     """Between the opening and the lock its owner finished: what was opened is the final file."""
     final, part = tmp_path / "a", PartFile(tmp_path / "a", "source")
-    lock = files.lock
+    lock = locks.lock
 
     def commit_then_lock(descriptor: int) -> None:
         if not final.exists():
@@ -93,7 +93,7 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
             part.path.rename(final)
         lock(descriptor)
 
-    monkeypatch.setattr(files, "lock", commit_then_lock)
+    monkeypatch.setattr(locks, "lock", commit_then_lock)
     part.open()
     part.write(0, b"other")
     assert final.read_bytes() == b"whole"

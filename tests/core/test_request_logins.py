@@ -156,16 +156,16 @@ async def test_what_goes_first(
     assert server.requests[0].headers.get("authorization") == sent
 
 
-def test_netrc_is_for_the_exact_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_netrc_is_for_the_exact_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine Example.org\nlogin me\npassword pw\ndefault login x password y\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     file = NetrcFile()
-    assert file.find("example.org") == Login("me", "pw")
+    assert await file.find("example.org") == Login("me", "pw")
     for host in ("www.example.org", "org", "default", "example.com"):
-        assert file.find(host) is None
-    assert "pw" not in repr(file.find("example.org"))
+        assert await file.find(host) is None
+    assert "pw" not in repr(await file.find("example.org"))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_netrc_is_for_the_exact_host(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("machine h login b password p", "a", None),
     ],
 )
-def test_no_entry_of_a_netrc_hides_a_password(
+async def test_no_entry_of_a_netrc_hides_a_password(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     text: str,
@@ -190,7 +190,7 @@ def test_no_entry_of_a_netrc_hides_a_password(
     netrc.write_text(text.replace(" machine", "\nmachine") + "\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert NetrcFile().find("h", name) == found
+    assert await NetrcFile().find("h", name) == found
 
 
 @pytest.mark.parametrize(
@@ -204,17 +204,17 @@ def test_no_entry_of_a_netrc_hides_a_password(
         "# ü\n{}",
     ],
 )
-def test_a_netrc_as_people_have_it(
+async def test_a_netrc_as_people_have_it(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text(text.format("machine h login me password pw\n"), encoding="utf-8", newline="")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert NetrcFile().find("h") == ("me", "pw")
+    assert await NetrcFile().find("h") == ("me", "pw")
 
 
-def test_a_netrc_in_another_encoding_is_refused(
+async def test_a_netrc_in_another_encoding_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -222,15 +222,15 @@ def test_a_netrc_in_another_encoding_is_refused(
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     with pytest.raises(RequestOptionsError, match="it is not text in UTF-8"):
-        NetrcFile().find("h")
+        await NetrcFile().find("h")
 
 
-def test_a_netrc_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_netrc_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
-    assert NetrcFile().find("x") is None
+    assert await NetrcFile().find("x") is None
     netrc.write_text("machine x login me pasword c4nary\n")
     netrc.chmod(0o600)
     with pytest.raises(RequestOptionsError, match="line 1 cannot be understood") as caught:
-        NetrcFile().find("x")
+        await NetrcFile().find("x")
     assert "c4nary" not in str(caught.value)

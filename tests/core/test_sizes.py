@@ -59,9 +59,11 @@ def test_no_text_makes_another_error(text: str) -> None:
 @pytest.mark.parametrize(
     ("size", "text"),
     [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
+        (0, "0 B"),
+        (999, "999 B"),
         (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_951, "1.0 MB"),
         (2_540_000, "2.5 MB"),
         (1 << 30, "1.1 GB"),
         (10**17, "100.0 PB"),

@@ -4,15 +4,23 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rheo_core import FileConfig
+from rheo_core.domain.exceptions import ShortageError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.inputs import read_entries_file
-from rheo_core.user_files import open_list, open_regular, read_regular, read_secret
+from rheo_core.user_files import (
+    open_list,
+    open_regular,
+    read_regular,
+    read_secret,
+    read_secret_async,
+)
 from tests.core.engine import error_of, fetch
 from tests.servers.misbehaving import MisbehavingServer
 from tests.servers.tls import Authority
@@ -44,6 +52,38 @@ def test_what_is_no_regular_file_is_refused(special: Path) -> None:
         with pytest.raises(OSError) as caught:
             read(special)
         assert caught.value.strerror
+
+
+async def test_without_blocking_the_same_is_refused(special: Path) -> None:
+    with pytest.raises(OSError) as caught:
+        await read_secret_async(special)
+    assert caught.value.strerror
+
+
+async def test_secrets_are_read_without_blocking(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"secret")
+    path.chmod(0o640)
+    with pytest.raises(PermissionError, match="other users can read it"):
+        await read_secret_async(path)
+    path.chmod(0o600)
+    assert await read_secret_async(path) == b"secret"
+
+
+async def test_a_shortage_of_threads_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"secret")
+    path.chmod(0o600)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ShortageError, match="no further thread"):
+            await read_secret_async(path)
 
 
 def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:

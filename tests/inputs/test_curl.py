@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rheo_core.inputs import ReadOptions, Verdict, read_entries
 from rheo_core.inputs.curl_options import takes_value
-from rheo_core.inputs.found import Lines
+from rheo_core.inputs.reader_api import Lines
 from rheo_core.inputs.shell_words import _arguments, read_commands
 from tests.inputs.texts import (
     CHROME_BASH,

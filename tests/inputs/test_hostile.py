@@ -21,13 +21,13 @@ from rheo_core.inputs import (
     curl,
     json_lines,
     metalink,
-    prose,
+    plain_text,
     read_entries,
     url_list,
     web_page,
 )
-from rheo_core.inputs.formats import read_found, read_markup
-from rheo_core.inputs.found import LONGEST_LINE, Found, InputError, Lines
+from rheo_core.inputs.formats import read_candidates, read_markup
+from rheo_core.inputs.reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines
 from tests.effort import effort
 from tests.inputs.texts import ALL
 
@@ -38,10 +38,10 @@ READERS = {
     "markup": read_markup,
     "metalink": metalink.read,
     "page": web_page.read,
-    "prose": prose.read,
-    "prose line": prose.read_line,
+    "prose": plain_text.read,
+    "prose line": plain_text.read_line,
     "urls": url_list.read,
-    "any": read_found,
+    "any": read_candidates,
 }
 EXAMPLES = effort("EXAMPLES", 150)
 TEXT = st.text(st.characters(codec=None))
@@ -86,7 +86,7 @@ OPTIONS = st.builds(
 @settings(max_examples=EXAMPLES)
 @given(text=TEXTS, options=OPTIONS)
 def test_readers_raise_nothing_but_our_own(
-    reader: Callable[[Lines, ReadOptions], Iterator[Found]], text: str, options: ReadOptions
+    reader: Callable[[Lines, ReadOptions], Iterator[Candidate]], text: str, options: ReadOptions
 ) -> None:
     lines = StringIO(text or "\n", newline=None).readlines()
     try:
@@ -149,14 +149,14 @@ def test_a_long_line_is_read_to_its_end() -> None:
 
 
 def test_a_line_without_end_ends_the_reading_and_is_told() -> None:
-    text = "https://x/1\n" + "https://x/2 " * (LONGEST_LINE // 12 + 1) + "\nhttps://x/3\n"
+    text = "https://x/1\n" + "https://x/2 " * (MAX_LINE_LENGTH // 12 + 1) + "\nhttps://x/3\n"
     entries = list(read_entries(bounded_lines(StringIO(text))))
     assert [(entry.line, entry.verdict) for entry in entries] == [
         (1, Verdict.OK), (2, Verdict.INVALID),
     ]  # fmt: skip
     told = "a line may have 16,777,216 characters; nothing from here on is read"
     assert entries[1].problem == told
-    assert max(map(len, bounded_lines(StringIO(text)))) == LONGEST_LINE + 1
+    assert max(map(len, bounded_lines(StringIO(text)))) == MAX_LINE_LENGTH + 1
 
 
 COUNT = """

@@ -12,7 +12,7 @@ from rheo_core.domain import FileConfig, FileExistsStrategy
 from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.inputs import Entry, ReadOptions, Verdict, patterns, read_entries
-from rheo_core.inputs.patterns import MOST
+from rheo_core.inputs.patterns import MAX_URLS
 
 URL = "http://files.example.org/report.pdf"
 
@@ -397,10 +397,10 @@ CHARACTERS = {
 }
 
 
-@pytest.fixture(params=[FEW, pytest.param(MOST, marks=pytest.mark.long)])
+@pytest.fixture(params=[FEW, pytest.param(MAX_URLS, marks=pytest.mark.long)])
 def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return how many URLs the patterns of a text may stand for."""
-    monkeypatch.setattr(patterns, "MOST", request.param)
+    monkeypatch.setattr(patterns, "MAX_URLS", request.param)
     return int(request.param)
 
 
@@ -411,7 +411,7 @@ def test_patterns_of_a_text_share_one_budget(kind: str, budget: int) -> None:
 
 @pytest.mark.parametrize("kind", ["long", pytest.param("headers", marks=pytest.mark.long)])
 def test_patterns_of_a_text_share_a_budget_of_characters(kind: str) -> None:
-    check_budget(CHARACTERS[kind], MOST)
+    check_budget(CHARACTERS[kind], MAX_URLS)
 
 
 def check_budget(text: str, budget: int) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_core.inputs import Verdict
-from rheo_core.inputs.patterns import MOST, expand
+from rheo_core.inputs.patterns import MAX_URLS, expand
 from tests.inputs.texts import problems, read, urls
 
 
@@ -94,7 +94,7 @@ def test_each_is_judged() -> None:
 
 def test_they_come_as_they_are_asked_for() -> None:
     tracemalloc.start()
-    found = expand(f"http://x/[1-{MOST}]")
+    found = expand(f"http://x/[1-{MAX_URLS}]")
     assert found is not None
     assert list(islice(found[1], 2)) == ["http://x/1", "http://x/2"]
     peak = tracemalloc.get_traced_memory()[1]
@@ -111,5 +111,5 @@ def test_nothing_but_one_sentence(text: str) -> None:
         return
     if found is not None:
         count, coming = found
-        assert 1 <= count <= MOST
+        assert 1 <= count <= MAX_URLS
         assert len(list(islice(coming, 1000))) == min(count, 1000)

@@ -237,7 +237,7 @@ async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
 async def test_patterns_of_a_paste_do_not_fill_the_memory(
     budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patterns, "MOST", budget)
+    monkeypatch.setattr(patterns, "MAX_URLS", budget)
     async with running(size=(120, 40)) as app:
         await paste(app, "\r".join(f"http://h/{at}/[1-{budget - 1}]" for at in range(10)))
         await app.until(lambda: f"{budget - 1:,} to add · 1 invalid" in _count(app))

@@ -10,5 +10,5 @@ def test_a_repair_is_told_with_its_source() -> None:
     )
     line = log_line(event)
     assert (line.name, line.level) == ("a.iso", "warning")
-    assert line.text.startswith("bad pieces: 3 of 1,400; fetched again from b.example")
+    assert line.text.startswith("repairing: bad pieces: 3 of 1,400; fetched again from b.example")
     assert line.text.isprintable()

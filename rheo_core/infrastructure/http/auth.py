@@ -5,7 +5,8 @@ import netrc
 import os
 import re
 from base64 import b64encode
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_he
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
-from rheo_core.user_files import read_secret
+from rheo_core.user_files import read_secret, read_secret_async
 
 
 class Login(NamedTuple):
@@ -114,7 +115,7 @@ class NetrcFile:
     def __init__(self) -> None:
         self._entries: _Entries | None = None
 
-    def find(self, host: str, name: str | None = None) -> Login | None:
+    async def find(self, host: str, name: str | None = None) -> Login | None:
         """The login for exactly this host, and exactly this name if one is given.
 
         An entry without a name goes with any. The `default` entry, which is for any host, is
@@ -125,7 +126,7 @@ class NetrcFile:
                 change it.
         """
         if self._entries is None:
-            self._entries = _read(Path(os.environ.get("NETRC") or "~/.netrc"))
+            self._entries = await _load()
         if host == "default":  # what the standard library calls the entry for any host
             return None
         found = [
@@ -137,22 +138,54 @@ class NetrcFile:
         return next((login for login in found if login.password), found[0] if found else None)
 
 
-def _read(path: Path) -> _Entries:
-    shown = printable(str(path))
-    with suppress(RuntimeError):
-        path = path.expanduser()
+def check_netrc() -> None:
+    """Check that the netrc file, if there is one, can be used. Blocks.
+
+    Raises:
+        RequestOptionsError: as for `NetrcFile.find`.
+    """
+    path = _netrc_path()
+    with suppress(FileNotFoundError), _explained(path):
+        _parse(read_secret(_expanded(path)), path)
+
+
+async def _load() -> _Entries:
+    path = _netrc_path()
+    with suppress(FileNotFoundError), _explained(path):
+        return _parse(await read_secret_async(_expanded(path)), path)
+    return _Entries()
+
+
+def _netrc_path() -> Path:
+    return Path(os.environ.get("NETRC") or "~/.netrc")
+
+
+def _expanded(path: Path) -> Path:
+    with suppress(RuntimeError):  # there is no such user
+        return path.expanduser()
+    return path
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        data = read_secret(path)
+        yield
     except FileNotFoundError:
-        return _Entries()
+        raise
     except OSError as error:
-        raise RequestOptionsError(f"netrc {shown}: {error.strerror}") from None
+        raise _problem(path, str(error.strerror)) from None
+
+
+def _problem(path: Path, problem: str) -> RequestOptionsError:
+    return RequestOptionsError(f"netrc {printable(str(path))}: {problem}")
+
+
+def _parse(data: bytes, path: Path) -> _Entries:
     try:
         # A macro may be the last thing in a file; the parser wants an empty line behind it.
         text = data.decode("utf-8-sig") + "\n\n"
         return _Netrc(text).hosts  # type: ignore[return-value]
     except UnicodeError:
-        raise RequestOptionsError(f"netrc {shown}: it is not text in UTF-8") from None
+        raise _problem(path, "it is not text in UTF-8") from None
     except netrc.NetrcParseError as error:
-        problem = f"line {error.lineno} cannot be understood"
-        raise RequestOptionsError(f"netrc {shown}: {problem}") from None
+        raise _problem(path, f"line {error.lineno} cannot be understood") from None

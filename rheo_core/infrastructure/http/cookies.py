@@ -3,6 +3,8 @@
 import asyncio
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from http.cookies import Morsel
 from pathlib import Path
@@ -12,7 +14,7 @@ from yarl import URL
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
-from rheo_core.user_files import read_secret
+from rheo_core.user_files import read_secret, read_secret_async
 
 _NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
@@ -45,7 +47,9 @@ class CookieFiles:
 
 async def _load(file: Path) -> CookieJar:
     jar = new_jar()
-    for url, morsel in await asyncio.to_thread(read_cookies, file):
+    with _explained(file):
+        data = await read_secret_async(file)
+    for url, morsel in _parse(data, file):
         jar.update_cookies({morsel.key: morsel}, url)
     return jar
 
@@ -61,15 +65,31 @@ def read_cookies(file: Path) -> list[tuple[URL, Morsel[str]]]:
     Raises:
         RequestOptionsError: it cannot be read, or others may read or change it.
     """
-    shown = f"cookies {printable(str(file))}"
+    with _explained(file):
+        data = read_secret(file)
+    return _parse(data, file)
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
     try:
-        # In text mode a CRLF at the end of a line would be one character.
-        text = read_secret(file).decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeError:
-        text = ""
+        yield
     except OSError as error:
         reason = error.strerror or "it cannot be read"
-        raise RequestOptionsError(f"{shown}: {reason}") from None
+        raise RequestOptionsError(f"{_shown(file)}: {reason}") from None
+
+
+def _shown(file: Path) -> str:
+    return f"cookies {printable(str(file))}"
+
+
+def _parse(data: bytes, file: Path) -> list[tuple[URL, Morsel[str]]]:
+    shown = _shown(file)
+    try:
+        # In text mode a CRLF at the end of a line would be one character.
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeError:
+        text = ""
     if not text.strip():
         raise RequestOptionsError(f"{shown}: it is {_NOT_NETSCAPE}")
     found = []

@@ -6,7 +6,7 @@ from functools import partial
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 
-from .auth import NetrcFile
+from .auth import check_netrc
 from .connectors import Route, check_interface
 from .cookies import read_cookies
 from .tls import tls_of
@@ -25,7 +25,7 @@ def _checks(options: RequestOptions) -> Iterator[tuple[str, Callable[[], object]
     if options.cookies is not None:
         yield "cookies", partial(read_cookies, options.cookies)
     if options.netrc:
-        yield "netrc", partial(NetrcFile().find, "")
+        yield "netrc", check_netrc
     if options.ca_file is not None:
         authority = RequestOptions(ca_file=options.ca_file)
         yield "ca_file", partial(tls_of, authority, insecure=False)

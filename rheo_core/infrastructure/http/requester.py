@@ -215,12 +215,12 @@ class Exchange:
             headers.popall(name, None)
         headers.extend(options.headers)
         request_kwargs: dict[str, Any] = {}
-        self._sign(url, options, headers, request_kwargs)
+        await self._sign(url, options, headers, request_kwargs)
         await self._add_cookies(url, options, headers)
         self._choose_way(url, options, request_kwargs)
         return headers, request_kwargs
 
-    def _sign(
+    async def _sign(
         self,
         url: str,
         options: RequestOptions,
@@ -237,7 +237,7 @@ class Exchange:
         known = "Authorization" in headers if login is None else login.password is not None
         if options.netrc and not known and self._policy.may_use_netrc(url):
             host = urlsplit(url).hostname or ""
-            login = self._requester.netrc.find(host, login and login.name) or login
+            login = await self._requester.netrc.find(host, login and login.name) or login
         if login is None:
             return
         headers.pop("Authorization", None)

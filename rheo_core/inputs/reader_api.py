@@ -21,9 +21,9 @@ INVISIBLE = (
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
 """Characters that a copy from a page, a letter or a path leaves around a line."""
-LARGEST_DOCUMENT = 16 << 20
+MAX_DOCUMENT_LENGTH = 16 << 20
 """Characters of a document that is read as a whole: a Metalink, a page."""
-LONGEST_LINE = LARGEST_DOCUMENT
+MAX_LINE_LENGTH = MAX_DOCUMENT_LENGTH
 """Characters; many a page is one line. What is longer is no text, and nothing after it is read."""
 
 
@@ -64,8 +64,8 @@ class ReadOptions:
     list_options: bool = False
 
 
-class Found(NamedTuple):
-    """Something that asks for a download, not judged yet."""
+class Candidate(NamedTuple):
+    """Something that asks for a download, not diagnose yet."""
 
     line: int
     text: str
@@ -92,7 +92,7 @@ class Lines(Iterator[str]):
     def __next__(self) -> str:
         line = (self._again.pop() if self._again else next(self._coming)).lstrip(INVISIBLE)
         self.number += 1
-        if len(line) > LONGEST_LINE:
+        if len(line) > MAX_LINE_LENGTH:
             self.overlong, self._coming = self.number, iter(())
             raise StopIteration
         return line
@@ -124,7 +124,7 @@ def base_of(options: ReadOptions, line: int) -> str | None:
         raise InputError(line, f"the address of this: {error}", "base") from None
 
 
-def place_fields(path: str, what: str) -> dict[str, str]:
+def destination_fields(path: str, what: str) -> dict[str, str]:
     """The fields that put a file at `path`, relative to the download folder.
 
     Raises:

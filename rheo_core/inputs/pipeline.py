@@ -23,11 +23,11 @@ from rheo_core.domain.text import at_most, printable, redact
 from rheo_core.user_files import open_regular
 
 from .entries import Entry, Verdict
-from .formats import read_found
-from .found import LONGEST_LINE, Found, InputError, Lines, ReadOptions, problem_of
+from .formats import read_candidates
 from .patterns import Budget, expand, may_be_pattern
+from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions, problem_of
 
-_MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
+_BYTE_ORDER_MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
@@ -35,11 +35,11 @@ _XML_ENCODING = re.compile(
     rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
 )
 _SUBSTITUTE = "\ufffd"
-_LONGEST_SHOWN = 500
-_LONGEST_REDACTED = 64 << 10  # characters; longer URLs are none
+_MAX_SHOWN_LENGTH = 500
+_MAX_REDACTED_LENGTH = 64 << 10  # characters; longer URLs are none
 _NOT_READ = "what looks like a pattern is taken as it stands"
 _WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
-_MOST_IGNORED = 10
+_MAX_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read between two breaths of the event loop
 
 
@@ -85,7 +85,7 @@ def decoded(file: BufferedReader) -> TextIO:
         OSError: it cannot be read, or begins with binary data.
     """
     head = file.peek(len(codecs.BOM_UTF32_LE))
-    marked = (encoding for mark, encoding in _MARKS.items() if head.startswith(mark))
+    marked = (encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if head.startswith(mark))
     encoding = next(marked, "")
     if not encoding and b"\0" in head:
         raise OSError(errno.EILSEQ, "it is binary data, not text")
@@ -97,7 +97,7 @@ def decoded(file: BufferedReader) -> TextIO:
 
 def bounded_lines(file: TextIO) -> Iterator[str]:
     """The lines of an open file; of one that is too long no more than shows that."""
-    while line := file.readline(LONGEST_LINE + 1):
+    while line := file.readline(MAX_LINE_LENGTH + 1):
         yield line
 
 
@@ -119,76 +119,79 @@ class _Reader:
 
     def read(self, lines: Lines) -> Iterator[Entry]:
         try:
-            for found in read_found(lines, self._options):
-                if found.may_be_pattern and may_be_pattern(found.outside.url):
-                    yield from self._judge_pattern(found)
-                elif found.is_copy and not self._has_room(found):
-                    yield from self._judge_overflow(found)
+            for candidate in read_candidates(lines, self._options):
+                if candidate.may_be_pattern and may_be_pattern(candidate.outside.url):
+                    yield from self._expand(candidate)
+                elif candidate.is_copy and not self._has_room(candidate):
+                    yield from self._report_overflow(candidate)
                 else:
-                    yield self._judge(found)
+                    yield self._checked(candidate)
         except InputError as error:
             problem = printable(str(error))
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
 
-    def _judge_pattern(self, found: Found) -> Iterator[Entry]:
+    def _expand(self, candidate: Candidate) -> Iterator[Entry]:
         expanded, problem = None, ""
-        if not found.problem:
+        if not candidate.problem:
             try:
-                expanded = expand(found.outside.url)
+                expanded = expand(candidate.outside.url)
             except ValueError as error:
                 problem = str(error)
         if self._options.patterns:
-            found = found._replace(problem=found.problem or problem)
+            candidate = candidate._replace(problem=candidate.problem or problem)
         elif expanded is not None or problem:
-            found, expanded = found._replace(wants="patterns"), None
+            candidate, expanded = candidate._replace(wants="patterns"), None
         if expanded is None:
-            yield self._judge(found)
+            yield self._checked(candidate)
             return
         count, urls = expanded
-        if not self._has_room(found, count):
-            yield from self._judge_overflow(found)
+        if not self._has_room(candidate, count):
+            yield from self._report_overflow(candidate)
             return
         form = f"pattern: {count:,} {'file' if count == 1 else 'files'}"
-        found = found._replace(form=f"{found.form}, {form}" if found.form else form)
+        candidate = candidate._replace(form=f"{candidate.form}, {form}" if candidate.form else form)
         for url in urls:
-            yield self._judge(found._replace(text=url, outside=found.outside._replace(url=url)))
+            outside = candidate.outside._replace(url=url)
+            yield self._checked(candidate._replace(text=url, outside=outside))
 
-    def _has_room(self, found: Found, count: int = 0) -> bool:
+    def _has_room(self, candidate: Candidate, count: int = 0) -> bool:
         """Count a pattern that stands for `count` URLs, or 0: one more URL of a command."""
         budget = self._budget
-        return not budget.is_over and budget.take(count, max(count, 1) * _length(found))
+        return not budget.is_over and budget.take(count, max(count, 1) * _length(candidate))
 
-    def _judge_overflow(self, found: Found) -> Iterator[Entry]:
+    def _report_overflow(self, candidate: Candidate) -> Iterator[Entry]:
         if problem := self._budget.take_problem():
-            yield self._judge(found._replace(problem=problem))
+            yield self._checked(candidate._replace(problem=problem))
 
-    def _judge(self, found: Found) -> Entry:
-        text = found.text
-        shown = redact(text[:_LONGEST_REDACTED])  # before the cut: half a login looks like a host
-        shown = printable(shown[:_LONGEST_SHOWN]) + ("…" if len(shown) > _LONGEST_SHOWN else "")
-        options, admitted, verdict = self._options, None, Verdict.INVALID
-        problem = found.problem
-        if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in found.outside.url):
+    def _checked(self, candidate: Candidate) -> Entry:
+        text = candidate.text
+        admitted, verdict = None, Verdict.INVALID
+        problem = candidate.problem
+        if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in candidate.outside.url):
             problem = _WRONG_ENCODING  # what stands in the place of bytes leads nowhere
         if not problem:
             try:
-                admitted = admit(found.outside, options.exists, list_options=options.list_options)
+                admitted = self._admit(candidate)
             except ValueError as error:
                 problem = problem_of(error)
             else:
-                verdict, problem = self._verdict_on(admitted.config, found.line)
+                verdict, problem = self._verdict_on(admitted.config, candidate.line)
         return Entry(
-            found.line,
-            shown,
+            candidate.line,
+            _shown(text),
             verdict,
             admitted and admitted.config,
             printable(problem),
-            found.form,
-            _note(found, admitted),
-            found.wants,
+            candidate.form,
+            _note(candidate, admitted),
+            candidate.wants,
             admitted.refused if admitted else "",
             admitted.used if admitted else "",
         )
+
+    def _admit(self, candidate: Candidate) -> Admitted:
+        options = self._options
+        return admit(candidate.outside, options.exists, list_options=options.list_options)
 
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str]:
         if self._known and config.id in self._known:
@@ -208,30 +211,36 @@ class _Reader:
         return Verdict.OK, ""
 
 
-def _note(found: Found, admitted: Admitted | None) -> str:
+def _shown(text: str) -> str:
+    text = redact(text[:_MAX_REDACTED_LENGTH])  # before the cut: half a login looks like a host
+    ellipsis = "…" if len(text) > _MAX_SHOWN_LENGTH else ""
+    return printable(text[:_MAX_SHOWN_LENGTH]) + ellipsis
+
+
+def _note(candidate: Candidate, admitted: Admitted | None) -> str:
     """Return a note on what the entry asks for and does not get, or not yet."""
     ignored = admitted.ignored if admitted else ()
     start = admitted.config.start_at if admitted else None
-    if not (found.ignored or ignored or found.wants or start):  # as for most
+    if not (candidate.ignored or ignored or candidate.wants or start):  # as for most
         return ""
-    names = list(dict.fromkeys((*found.ignored, *ignored)))
-    told = [f"ignored: {at_most(names, ', ', _MOST_IGNORED)}"] if names else []
-    told += [_NOT_READ] if found.wants == "patterns" else []
+    names = list(dict.fromkeys((*candidate.ignored, *ignored)))
+    told = [f"ignored: {at_most(names, ', ', _MAX_IGNORED)}"] if names else []
+    told += [_NOT_READ] if candidate.wants == "patterns" else []
     if start and start > (now := time.time()):
         told.append(f"waits until {start_text(start, datetime.fromtimestamp(now))}")
     return printable("; ".join(told))
 
 
-def _length(found: Found) -> int:
+def _length(candidate: Candidate) -> int:
     """Characters that each download of a pattern or command takes, or that are looked at for it."""
-    outside = found.outside
+    outside = candidate.outside
     headers, wishes = outside.headers or (), (outside.wishes or {}).values()
     return (
         len(outside.url)
         + len(outside.destination_subdir or "")
         + sum(len(name) + len(value) for name, value in headers)
         + sum(len(wish) for wish in wishes if isinstance(wish, str))
-        + sum(map(len, found.ignored))
+        + sum(map(len, candidate.ignored))
     )
 
 

@@ -11,16 +11,16 @@ from rheo_core.domain.text import printable, redact
 from rheo_core.user_files import open_list
 
 from .entries import Entry, Verdict
-from .found import ReadOptions
-from .reading import bounded_lines, decoded, read_entries
+from .pipeline import bounded_lines, decoded, read_entries
+from .reader_api import ReadOptions
 
 _STANDARD_INPUT = "-"
-_MOST_REMARKS = 50
+_MAX_REPORTED = 50
 _OPTIONS = {"patterns": "glob"}  # where it is not called like the field of ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class Diagnostic:
     """A sentence on something that is not downloaded."""
 
     text: str
@@ -28,14 +28,14 @@ class Remark:
     is_warning: bool = False  # it matters even if only errors are shown
 
 
-Item = FileConfig | Remark
-Placed = tuple[str, Entry]
+Item = FileConfig | Diagnostic
+LocatedEntry = tuple[str, Entry]
 """Where an entry was read, and the entry."""
 
 
 def entries(
     urls: Sequence[str], list_files: Sequence[str], options: ReadOptions
-) -> Iterator[Placed]:
+) -> Iterator[LocatedEntry]:
     """What is asked for, each with the place where it is; read as far as it is wanted.
 
     Args:
@@ -51,7 +51,7 @@ def entries(
 
 def _read(
     urls: Sequence[str], lists: list[tuple[str, BufferedReader]], options: ReadOptions
-) -> Iterator[Placed]:
+) -> Iterator[LocatedEntry]:
     known: set[str] = set()  # ids
     for number, url in enumerate(urls, 1):
         where, entry = f"argument {number}", None
@@ -91,16 +91,16 @@ def explained(entry: Entry) -> str:
     return "; ".join(filter(None, (refused, entry.used, told)))
 
 
-def judged(where: str, entry: Entry) -> Iterator[Item]:
+def diagnose(where: str, entry: Entry) -> Iterator[Item]:
     """What an entry comes to."""
     if entry.config is None:
-        yield Remark(f"{where}: {explained(entry)}")
+        yield Diagnostic(f"{where}: {explained(entry)}")
     elif entry.problem:
-        yield Remark(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
+        yield Diagnostic(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
     else:
         if told := explained(entry):
             is_warning = bool(entry.refused or entry.used)
-            yield Remark(f"{where}: {told}", is_problem=False, is_warning=is_warning)
+            yield Diagnostic(f"{where}: {told}", is_problem=False, is_warning=is_warning)
         yield entry.config
 
 
@@ -125,7 +125,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-class Remarks:
+class Diagnostics:
     """Reports what is not right and, unless `quiet`, what is left out; a flood is cut short."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -139,17 +139,17 @@ class Remarks:
         """How much was not right."""
         return self._count[True]
 
-    def tell(self, remark: Remark, say: Callable[[str], None]) -> None:
+    def tell(self, remark: Diagnostic, say: Callable[[str], None]) -> None:
         """Say it, unless there were too many already."""
         self._count[remark.is_problem] += 1
         self.warnings += remark.is_warning
         is_wanted = remark.is_problem or remark.is_warning or not self._quiet
-        if is_wanted and self._count[remark.is_problem] <= _MOST_REMARKS:
+        if is_wanted and self._count[remark.is_problem] <= _MAX_REPORTED:
             say(printable(redact(remark.text)))
 
     def finish(self, say: Callable[[str], None]) -> None:
         """Say how many were too many; there will be no more."""
         for is_problem, what in ((True, "not right"), (False, "left out")):
-            more = self._count[is_problem] - _MOST_REMARKS
+            more = self._count[is_problem] - _MAX_REPORTED
             if more > 0 and (is_problem or not self._quiet):
                 say(f"and {more:,} more {what}")

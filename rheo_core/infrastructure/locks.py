@@ -1,23 +1,25 @@
-"""One process at a time for a session, and the errors of sessions."""
+"""Locks that keep other processes away: from a part file, from a session."""
 
 import errno
 import fcntl
 import json
 import os
+import signal
 import socket
 import stat
+import struct
+import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from rheo_core.domain.exceptions import InfrastructureError
+from rheo_core.domain.exceptions import FileInUseError
 from rheo_core.domain.text import printable
 
-from .files import lock
 from .identity import is_at
+from .session_errors import SessionLockedError, SessionStoreError
 
-_TAKEN = {errno.EAGAIN, errno.EACCES}
 _MAX_BYTES = 4096  # of what the holder wrote about itself
 _MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
 _LOCK_BYTE = 0x40000000 + 512
@@ -27,50 +29,85 @@ _held: set[tuple[int, int, int]] = set()  # (pid, device, inode) of the locks of
 _guard = threading.Lock()
 
 
-class SessionStoreError(InfrastructureError):
-    """The session cannot be read or written; what it held is untouched."""
+def open_locked(path: Path, creating: int = 0) -> int:
+    """Open a file and lock it.
 
-    def __init__(self, path: Path, problem: str) -> None:
-        self.path = path
-        self.problem = problem
-        super().__init__(f"session {printable(str(path))}: {problem}")
+    Args:
+        path: the file.
+        creating: further flags of open(2), such as `os.O_CREAT`.
 
-
-class SessionLockedError(SessionStoreError):
-    """Another process works with the session.
-
-    Attributes:
-        path: the session.
-        pid, host: who holds it; None where that cannot be read.
-        since: when it took hold, seconds since the epoch; None likewise.
+    Raises:
+        FileInUseError: another process has locked it.
+        OSError: it cannot be opened, or the file system does not support locks.
     """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | creating
+    while True:
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            lock(descriptor)
+        except (BlockingIOError, PermissionError):
+            os.close(descriptor)
+            raise FileInUseError(path) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)  # its last owner committed or removed it between the two calls
 
-    def __init__(
-        self,
-        path: Path,
-        pid: int | None = None,
-        host: str | None = None,
-        since: float | None = None,
-    ) -> None:
-        self.pid = pid
-        self.host = host
-        self.since = since
-        who = f"process {pid} on {printable(host)}" if pid and host else "another process"
-        when = time.strftime(" since %Y-%m-%d %H:%M", time.localtime(since)) if since else ""
-        super().__init__(path, f"in use by {who}{when}")
+
+def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
+    """Keep every other process from locking these bytes until `descriptor` is closed.
+
+    A POSIX lock, which network file systems pass on to their server; flock(2) may silently hold on
+    this machine only. On Linux it belongs to the descriptor instead of the process: closing another
+    descriptor of the file does not drop it.
+
+    Args:
+        descriptor: a file that is open for writing.
+        start: offset of the first byte, which need not exist.
+        length: number of bytes; 0 for all that follow.
+
+    Raises:
+        BlockingIOError, PermissionError: another process holds it.
+        OSError: the file system does not support locks.
+    """
+    if sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK"):
+        # struct flock, as Linux orders it: type, whence, start, length, pid (0, as the kernel asks)
+        what = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, what)
+    else:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+
+
+def is_open_elsewhere(descriptor: int) -> bool:
+    """Check whether another program has the open file open too. Always False except on Linux.
+
+    Linux grants a lease of a file only to its owner, and only if nobody else has it open.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        # Opening it now makes the kernel signal us; SIGIO, the default, would end the process.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
 class SessionLock:
     """Locks on the file `NAME.lock` beside the session `NAME.db`, and on the session itself.
 
-    They are POSIX locks, which NFS takes to the server; flock(2) may hold on this machine only,
-    without a word. The kernel drops them when the process ends, however it ends: no lock is ever
-    stale, and what the file says is for the message alone. The file stays when the lock goes: if
-    it were removed, two processes could lock two files of one name. Somebody else may remove it;
-    the lock on the session itself keeps a second writer out all the same.
+    The kernel drops them when the process ends, however it ends. So no lock is ever stale, and the
+    content of the file serves error messages only. The file stays when the lock is released: if it
+    were removed, two processes could lock two files of one name. Other programs may remove it. The
+    lock on the session itself still keeps a second writer out.
 
-    POSIX locks do not keep a process from itself, and closing any descriptor of the file drops
-    them. So what this process holds is noted here, and such a file is never opened again.
+    Where a lock belongs to the process (see `lock`), it does not keep the process from itself, and
+    closing any descriptor of the file drops it. So this module notes the files that this process
+    has locked, and never opens them again.
     """
 
     def __init__(self, session: Path) -> None:
@@ -169,10 +206,8 @@ class SessionLock:
 
     def _lock(self, descriptor: int) -> None:
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in _TAKEN:
-                raise
+            lock(descriptor)
+        except (BlockingIOError, PermissionError):
             raise SessionLockedError(self._session, *_holder(descriptor)) from None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rheo_core.domain.outside import Outside
 
-from .found import INVISIBLE, Found, InputError, Lines, ReadOptions
+from .reader_api import INVISIBLE, Candidate, InputError, Lines, ReadOptions
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt
@@ -17,7 +17,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECTION = re.compile(r"\[[A-Za-z]+\]")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not of `git+https:`
-_LONGEST_WORD = 8192
+_MAX_WORD_LENGTH = 8192
 """Characters that linkify is given at once: the time it takes may grow with their square."""
 _BETWEEN = re.compile(  # what linkify takes for a part of both
     r"[,;|\uff0c\u3001\uff1b](?=https?://)", re.IGNORECASE
@@ -36,7 +36,7 @@ _BRACKETS = dict(
 """Full-width ones; a closing one belongs to a URL that has the opening one too."""
 
 
-def begins(text: str) -> bool:
+def sniff(text: str) -> bool:
     """Whether a text with this first line is prose: several words, no URL first.
 
     A shortcut to a page is read so too: its first line is the head of a section.
@@ -46,7 +46,7 @@ def begins(text: str) -> bool:
     return len(text.split(maxsplit=1)) == 2 and not _SCHEME.match(text)
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The URLs of the rest of the text; lines without one are passed over.
 
     Raises:
@@ -57,20 +57,20 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Found]:
     for line in lines:
         for url in urls_in(line):
             is_empty = False
-            yield Found(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
+            yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
     if is_empty:
         raise InputError(first, "there is no http or https URL in this text")
 
 
-def read_line(lines: Lines, options: ReadOptions) -> Iterator[Found]:
+def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """The URLs of one line of a list, which names one and more."""
     text = next(lines).strip()
     urls = [] if _SCHEME.match(text) else list(urls_in(text))
     for url in urls:
-        yield Found(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
+        yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
     if not urls:
-        problem = "there is no http or https URL in this line" if begins(text) else ""
-        yield Found(lines.number, text, Outside(text), problem)
+        problem = "there is no http or https URL in this line" if sniff(text) else ""
+        yield Candidate(lines.number, text, Outside(text), problem)
 
 
 def urls_in(text: str) -> Iterator[str]:
@@ -82,7 +82,7 @@ def urls_in(text: str) -> Iterator[str]:
             continue
         # From its beginning on: linkify finds none behind a letter, `=` or a backtick.
         before, address = word[: begin.start()][-1:], word[begin.start() :]
-        if len(address) > _LONGEST_WORD:
+        if len(address) > _MAX_WORD_LENGTH:
             yield address
             continue
         if before and before in _FENCES:

@@ -1,4 +1,4 @@
-"""Feed: items of an iterator that may block, such as standard input, for the event loop."""
+"""BackgroundReader: iterators that may block, such as standard input, for the event loop."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _READ_AHEAD = 1_000
 """Items that wait here at the most; then the reading waits."""
 
 
-class Feed(Generic[T]):
+class BackgroundReader(Generic[T]):
     """Reads in a thread of its own; make it on the event loop.
 
     The thread ends with the process where nobody takes the rest.
@@ -29,7 +29,7 @@ class Feed(Generic[T]):
         self._is_over = False
         self._error: BaseException | None = None
         try:
-            Thread(target=self._read_all, name="feed", daemon=True).start()
+            Thread(target=self._read_all, name="background-reader", daemon=True).start()
         except RuntimeError:
             raise ShortageError("no further thread can be started") from None
 
