@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from rheo_core.domain.request_options import NO_OPTIONS, REVEAL, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import write_atomically
+from rheo_core.infrastructure.files import resolve_links, write_atomically
 from rheo_core.infrastructure.user_key import state_folder
 from rheo_core.user_files import open_regular, user_folder
 
@@ -199,8 +199,8 @@ def save_settings(
 
 def _resolved(path: Path) -> Path:
     try:
-        return path.resolve(strict=path.is_symlink())
-    except (OSError, RuntimeError) as error:
+        return resolve_links(path, strict=path.is_symlink())
+    except OSError as error:
         raise OSError(f"{printable(str(path))} is a link that leads nowhere") from error
 
 

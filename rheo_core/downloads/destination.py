@@ -12,6 +12,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import number_filename
 from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.files import resolve_links
 
 
 class DestinationResolver:
@@ -102,8 +103,8 @@ def check_inside(path: Path, subdir: str) -> None:
     """
     base = path.parents[len(PurePath(subdir).parts)]
     try:
-        is_inside = path.parent.resolve().is_relative_to(base.resolve())
-    except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13
+        is_inside = resolve_links(path.parent).is_relative_to(resolve_links(base))
+    except OSError as error:
         raise DestinationError(path, "its folder is a link that leads in a circle") from error
     if not is_inside:
         raise DestinationError(path, f"a link leads outside of {base}")

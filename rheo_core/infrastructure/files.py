@@ -99,6 +99,26 @@ def is_open_elsewhere(descriptor: int) -> bool:
     return False
 
 
+def resolve_links(path: Path, *, strict: bool = False) -> Path:
+    """Return the absolute path without links.
+
+    `Path.resolve` alone returns some path for links in a circle since Python 3.13.
+
+    Args:
+        path: any path.
+        strict: whether it must exist.
+
+    Raises:
+        OSError: its links lead in a circle (ELOOP), or it does not exist and must.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+    return path.resolve(strict=strict)
+
+
 def write_atomically(
     path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True, mark: bytes = b""
 ) -> None:

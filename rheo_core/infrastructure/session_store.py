@@ -23,6 +23,7 @@ from rheo_core.domain.text import printable
 
 from . import session_files as files
 from . import session_schema as schema
+from .files import resolve_links
 from .session_lock import SessionLock, SessionLockedError, SessionStoreError
 from .session_schema import Proof, StoredDownload
 from .session_seal import Seals, seal_with
@@ -361,8 +362,8 @@ def check_place(path: Path) -> None:
 def _resolved(path: Path) -> Path:
     """Return the path without links: by whatever name, one session has one lock."""
     try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        return resolve_links(path)
+    except OSError as error:
         raise SessionStoreError(path, "its links cannot be followed") from error
 
 

@@ -97,6 +97,15 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     assert real.read_text() == 'theme = "x"\n'
 
 
+@pytest.mark.parametrize("circle", ["settings.toml", ""], ids=["file", "folder"])
+def test_links_in_a_circle_are_refused_in_a_sentence(tmp_path: Path, circle: str) -> None:
+    link = tmp_path / "folder" / circle
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(link.name)
+    with pytest.raises(OSError, match="is a link that leads nowhere"):
+        save_settings(build_settings(theme="x"), tmp_path / "folder" / "settings.toml")
+
+
 @pytest.mark.parametrize(
     "content",
     [
