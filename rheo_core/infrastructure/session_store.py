@@ -126,12 +126,14 @@ class SessionStore:
     @classmethod
     def _open_reading(cls, path: Path) -> "OpenedSession":
         fault = files.find_fault(path)
-        store = cls(path, _seals_for(path)[0])
-        if fault is None and schema.version_of(store._connection) < len(schema.MIGRATIONS):
-            fault = "comes from an older version of this program"
-        if fault is not None:
-            store.close()
-            raise SessionStoreError(path, f"cannot be read: it {fault}")
+        with ExitStack() as opened:
+            store = cls(path, _seals_for(path)[0])
+            opened.callback(store.close)
+            if fault is None and schema.version_of(store._connection) < len(schema.MIGRATIONS):
+                fault = "comes from an older version of this program"
+            if fault is not None:
+                raise SessionStoreError(path, f"cannot be read: it {fault}")
+            opened.pop_all()
         return OpenedSession(store, ())
 
     def _connect(self) -> sqlite3.Connection:

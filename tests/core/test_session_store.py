@@ -949,6 +949,44 @@ def test_links_in_a_circle_are_refused_in_a_sentence(path: Path) -> None:
             refuse(path)
 
 
+def test_a_circle_at_the_place_of_our_own_does_not_matter_to_another(
+    path: Path, state_home: Path
+) -> None:
+    own = state_home / "rheo" / "session.db"
+    own.parent.mkdir()
+    own.symlink_to(own.name)
+    with opened(path) as store:
+        assert store.load() == []
+
+
+def test_a_reader_that_fails_leaves_nothing_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(path):
+        pass
+    connections = []
+
+    def connect(*arguments: Any) -> sqlite3.Connection:
+        connections.append(sqlite_connect(*arguments))
+        return connections[-1]
+
+    sqlite_connect = session_files.connect
+    monkeypatch.setattr(session_files, "connect", connect)
+
+    def damaged(connection: sqlite3.Connection) -> int:
+        if len(connections) > 1:  # between the check and the use
+            raise sqlite3.OperationalError("disk I/O error")
+        return version_of(connection)
+
+    version_of = session_schema.version_of
+    monkeypatch.setattr(session_schema, "version_of", damaged)
+    with pytest.raises(SessionStoreError, match="disk I/O error"):
+        SessionStore.open(path, read_only=True)
+    for connection in connections:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
 class TestMigrations:
     def test_a_file_of_version_1(self, state_home: Path) -> None:
         path = state_home / "rheo" / "session.db"
