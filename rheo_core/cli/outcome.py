@@ -51,7 +51,8 @@ def describe(event: DownloadEvent, name: str) -> str | None:
             hint = "; --accept-html saves the page" if _is_page(event) else ""
             return f"failed    {name}: {event.error.message}{hint}"
         case DownloadSkippedEvent():
-            return f"skipped   {name}: {event.reason.replace('_', ' ')}"
+            checked = ", hash verified" if event.validation else ""
+            return f"skipped   {name}: {event.reason.replace('_', ' ')}{checked}"
         case DownloadCancelledEvent():
             return f"cancelled {name}"
         case DownloadRepairingEvent():
