@@ -15,7 +15,7 @@ from rheo_core.infrastructure.disk import DiskThreads
 from .body import receive
 from .hosts import Connection
 from .part_file import PartFile
-from .plan import ChangedError, RangeRefusedError
+from .plan import ChangedError, Plan, RangeRefusedError
 from .request import Request
 from .segments import Segment, SegmentMap
 from .sources import Source
@@ -57,6 +57,7 @@ class Crew:
         self._last_error: Exception | None = None
         self._idle: Connection | None = None  # counted, and not in use
         self._scanty_replies = 0  # in a row
+        self._promising: Plan | None = None  # the last 206 with a checksum of the whole
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._had = segments.received
@@ -97,6 +98,8 @@ class Crew:
                     await self._check_room()
                     next_checkpoint = self._loop.time() + _CHECKPOINT_SECONDS
             self._check_complete()
+            if self._promising is not None:  # only now does no thread change the state
+                self._part.hear_promise(self._promising.promised, self._promising.validator)
         except DiskFullError:
             await self._stop()
             with suppress(DestinationError):
@@ -176,6 +179,8 @@ class Crew:
                     supply.check_page(reply.plan, state)
                     reply.check_version()
                     raise RangeRefusedError("the server sends the whole file for a range")
+                if reply.plan.promised is not None:
+                    self._promising = reply.plan
                 if self._ranges_work is None:  # the others need not wait for the next look
                     self._ranges_work = True
                     self._recruit()

@@ -181,6 +181,8 @@ class Transfer:
             self._record.total_bytes = expected if plan.total is None else plan.total
             if plan.total is not None:
                 self._supply.check_size(plan.total)
+            if plan.partial:
+                part.hear_promise(plan.promised, plan.validator)
             if was_whole and (plan.partial or _continues(plan, part.state)):
                 self._whole(part)
                 return True, part
