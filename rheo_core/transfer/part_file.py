@@ -529,7 +529,10 @@ class PartFile:
         usual = usual_place(self.destination)
         for place in (usual, *own_places(self.destination, self.source)):
             self._go_to(place)
-            found = tidy_up(place, self.destination, self.source, self._key)
+            try:
+                found = tidy_up(place, self.destination, self.source, self._key)
+            except FileInUseError:
+                return False
             if found is not None and found.proves(self.source):
                 return self._open_alone(found)
         self._go_to(usual)
