@@ -26,7 +26,7 @@ from rheo_core.transfer import (
     source_of,
 )
 
-from .destination import check_inside, numbered
+from .destination import check_inside, check_name, numbered
 from .existing import find_existing
 from .tools import Tools
 from .verification import Verification, is_hashed
@@ -173,6 +173,7 @@ class Attempt:
         Raises:
             _FileIsThereError: there is nothing to do.
         """
+        check_name(asked)
         disk = self._tools.disk
         subdir = self._record.config.destination_subdir
         if subdir is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path, PurePath
@@ -93,6 +94,29 @@ class PathLocks:
         """Give the path back."""
         self._held.difference_update(_names_of(path))
         self._released.set()
+
+
+def can_name(path: Path) -> bool:
+    """Return whether the locale's encoding has all letters of a path."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_name(path: Path) -> None:
+    """See that the locale's encoding has all letters of a path.
+
+    Raises:
+        DestinationError: it has not.
+    """
+    if not can_name(path):
+        raise DestinationError(
+            path,
+            f"the encoding of this locale ({sys.getfilesystemencoding()}) does not have all "
+            "letters of the name; set LC_ALL=C.UTF-8",
+        )
 
 
 def check_inside(path: Path, subdir: str) -> None:

@@ -21,11 +21,12 @@ from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
+from rheo_core.infrastructure.shortage import no_memory
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, keep_rejected, source_of
 
 from .attempt import Attempt
-from .destination import DestinationResolver, Folders, PathLocks
+from .destination import DestinationResolver, Folders, PathLocks, can_name
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
@@ -129,6 +130,8 @@ class DownloadWorker:
                 await attempt.run(self._destination(record))
             finally:
                 await attempt.close()
+        except MemoryError:  # of Python itself; its traceback would hold on to some
+            return await self._after_failure(record, no_memory())
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)
@@ -154,6 +157,8 @@ class DownloadWorker:
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Do something with the part file of a download that does not run."""
         path, locks = self._destination(record), self._tools.locks
+        if not can_name(path):  # so nothing is there
+            return None
         if not locks.try_acquire(path):  # it belongs to another download by now
             return None
         try:
