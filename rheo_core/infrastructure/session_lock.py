@@ -61,7 +61,7 @@ class SessionLockedError(SessionStoreError):
 
 
 class SessionLock:
-    """Locks on the file `NAME.lock` beside the session `NAME.db`, and on the session itself.
+    """Locks on the file at `lock_path`, beside the session, and on the session itself.
 
     They are POSIX locks, which NFS takes to the server; flock(2) may hold on this machine only,
     without a word. The kernel drops them when the process ends, however it ends: no lock is ever
@@ -178,7 +178,17 @@ class SessionLock:
 
 def lock_path(session: Path) -> Path:
     """Return where the lock of a session is."""
-    return session.with_name(f"{session.name.removesuffix('.db')}.lock")
+    return path_beside(session, "lock")
+
+
+def path_beside(session: Path, kind: str) -> Path:
+    """Return the name of a file of ours beside a session; no two sessions share one.
+
+    It is `NAME.lock` for the session `NAME.db`, and `NAME-lock` for the session `NAME`.
+    """
+    if session.suffix == ".db":
+        return session.with_suffix(f".{kind}")
+    return session.with_name(f"{session.name}-{kind}")
 
 
 def open_own(session: Path, path: Path) -> int:

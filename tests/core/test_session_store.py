@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -985,6 +985,18 @@ def test_a_reader_that_fails_leaves_nothing_open(
     for connection in connections:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             connection.execute("SELECT 1")
+
+
+def test_sessions_of_similar_names_share_nothing(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("c", "c.db", "c.db.db", ".db", "db")]
+    with ExitStack() as stack:
+        stores = [stack.enter_context(opened(path)) for path in paths]
+        for number, store in enumerate(stores):
+            store.save([row(number)])
+    for number, path in enumerate(paths):
+        check_place(path)
+        with opened(path) as store:
+            assert numbers(store) == [number]
 
 
 class TestMigrations:
