@@ -25,6 +25,7 @@ from rheo_core.user_files import open_regular, user_folder
 
 from .problems import explain, line_of, unknown_setting
 from .protection import (
+    BOUNDS,
     TABLES,
     Place,
     closing_sentence,
@@ -132,7 +133,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     settings = Settings(**{name: getattr(merged, name) for name in Settings.model_fields})
     unclear = [
         each
-        for each in file.unclear(given)
+        for each in file.unclear(given.keys() | (environment.values.keys() - TABLES))
         if not _options_for(upper, each.host).decide(each.option)
     ]
     replaced = {*given, *environment.values, *_OF_THE_APP}
@@ -189,7 +190,7 @@ def save_settings(
         # A broken limit that was left out would be no limit from then on, and nobody would know.
         kept = {name: value for name, value in file.written.items() if name not in names}
         values = kept | {name: value for name, value in values.items() if name in names}
-        reasons = [each.sentence for each in file.unclear(())]
+        reasons = [each.sentence for each in file.unclear(BOUNDS)]  # those stay in the file
         reasons += [text for place, text in file.mistakes if place[1:] and place[0] in names]
     if reasons:
         raise OSError(f"{reasons[0]} Correct the file first")

@@ -112,6 +112,15 @@ class DownloadWorker:
     def connections(self, count: int) -> None:
         self._tools = replace(self._tools, options=replace(self._tools.options, connections=count))
 
+    @property
+    def max_size(self) -> int | None:
+        """The largest file to download, bytes; a change holds for attempts that begin."""
+        return self._tools.options.max_size
+
+    @max_size.setter
+    def max_size(self, size: int | None) -> None:
+        self._tools = replace(self._tools, options=replace(self._tools.options, max_size=size))
+
     async def attempt(self, config: FileConfig) -> float | None:
         """Make one attempt; return the seconds to wait before another, None when it has ended.
 

@@ -216,6 +216,19 @@ def test_saving_another_setting_keeps_what_is_broken(path: Path, line: str) -> N
     assert len(after.problems) == len(before.problems)
 
 
+def test_a_broken_bound_closes_everything_unless_a_nearer_place_gives_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text('max_size = "20 apples"\n')
+    (unclear,) = load_settings(path).settings.unclear
+    assert "max_size" in unclear.sentence and not unclear.host
+    assert not load_settings(path, max_size=5).settings.unclear
+    monkeypatch.setenv("RHEO_MAX_SIZE", "5")
+    assert not load_settings(path).settings.unclear
+    monkeypatch.setenv("RHEO_MAX_SIZE", "5 apples")
+    assert len(load_settings(path).settings.unclear) == 2
+
+
 def test_a_broken_setting_is_replaced_by_a_good_one(path: Path) -> None:
     path.write_text('max_size = "20 apples"\n')
     save_settings(build_settings(max_size="20G"), path, only=["max_size"])
