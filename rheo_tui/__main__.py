@@ -12,11 +12,13 @@ from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rheo_core.cli.__main__ import take_over
+from rheo_core.cli.__main__ import report_lost_output, take_over
 from rheo_core.cli.list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 from rheo_core.domain.text import at_most, printable, redact
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
     from rheo_core.domain.file_exists import FileExistsStrategy
@@ -38,18 +40,26 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
+        """Print it; argparse would pass over an output that is full."""
+        (file or sys.stdout).write(self.format_help())
+        sys.stdout.flush()
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app and return the exit status: 0, 1 for bad input, 2 for a usage error."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # nothing to save yet
     take_over()
     gc.disable()  # imports make no garbage; collecting takes a tenth of the start
-    options = _parser().parse_args(arguments)
-    if options.version:
-        from rheo_core import __version__
+    try:
+        options = _parser().parse_args(arguments)
+        if options.version:
+            from rheo_core import __version__
 
-        print(f"rheo-tui {__version__}")
-        return 0
+            print(f"rheo-tui {__version__}", flush=True)
+            return 0
+    except OSError as error:
+        return report_lost_output("rheo-tui", error)
     try:
         loaded = _load_settings(options.download_dir)
         exists = loaded.settings.file_exists_strategy

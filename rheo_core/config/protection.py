@@ -1,7 +1,7 @@
 """Mistakes that must not be guessed away: options of requests, and names that may mean one.
 
-A proxy, a certificate or a login that cannot be understood is no licence to go without it. Where
-such a setting is wrong, the requests that it would apply to are closed (`Unclear`).
+A proxy, a certificate, a login or a bound that cannot be understood is no licence to go without
+it. If such a setting is wrong, the requests that it would apply to are closed (`Unclear`).
 """
 
 import os
@@ -20,6 +20,8 @@ Place = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
 
 TABLES = ("request", "hosts")
+BOUNDS = frozenset({"max_size"})
+"""Settings that only a user who wants to be safe gives: the default is to go without."""
 _STRAYING = _OPTIONS.union(TABLES)
 _PREFIX = "rheo_"
 _OTHER_WORDS = {
@@ -49,6 +51,8 @@ def unclear_at(place: Place, sentence: str, settings: Collection[str]) -> Unclea
             return Unclear(sentence)
         case ("request", *rest):
             return Unclear(sentence, _option(rest))
+        case (name, *_) if name in BOUNDS:
+            return Unclear(sentence)
         case ("hosts", host, name):
             if name in HostSettings.model_fields.keys() - RequestOptions.model_fields:
                 return None
@@ -73,7 +77,7 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
     if (_OTHER_WORDS.keys() | _OPTIONS).intersection(name.lower().split("_")):
         return True
     close = nearest(name.lower(), known)
-    return close is None or close in TABLES or close in _OPTIONS
+    return close is None or close in _OPTIONS.union(TABLES, BOUNDS)
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:

@@ -254,7 +254,7 @@ class Settings(BaseSettings):
 
     @property
     def unclear(self) -> tuple[Unclear, ...]:
-        """Mistakes in `request` and `hosts`, in the environment or as `load_settings` found them.
+        """Mistakes that close hosts, in the environment or as `load_settings` found them.
 
         It stays with copies (`model_copy`), so that no request is made past it.
         """

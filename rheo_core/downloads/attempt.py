@@ -27,7 +27,8 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, numbered
+from .destination import check_inside, check_name, numbered
+from .existing import find_existing
 from .verification import Verification, is_hashed
 
 
@@ -42,6 +43,7 @@ class Attempt:
         self._expected: HashConfig | None = None  # what the user or a sidecar says
         self._locked: set[Path] = set()
         self._found: _Found | None = None  # where the file goes
+        self._there: list[Path] = []  # files that are left alone
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, asked: Path) -> None:
@@ -55,7 +57,8 @@ class Attempt:
         try:
             part = await self._fetch(await self._open(asked))
         except _FileIsThereError as there:
-            return context.lifecycle.skipped(record, there.path)
+            path = await find_existing(context, record, there.paths, self._expected)
+            return context.lifecycle.skipped(record, path)
         await self._commit(part)
         context.written[str(part.destination)] = record.id
         return context.lifecycle.completed(record)
@@ -170,6 +173,7 @@ class Attempt:
         Raises:
             _FileIsThereError: there is nothing to do.
         """
+        check_name(asked)
         disk = self._context.disk
         subdir = self._record.config.destination_subdir
         if subdir is not None:
@@ -178,7 +182,7 @@ class Attempt:
         path = await self._claim(asked, part)
         if path is None:
             await disk.run(part.discard)  # of no use any more
-            raise _FileIsThereError(asked)
+            raise _FileIsThereError(self._there)
         if path != asked:
             part = self._part(path)
             if asked in self._locked:
@@ -219,7 +223,7 @@ class Attempt:
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        is_there = False
+        self._there = []
         candidates = chain((path,), numbered(path))
         for candidate in candidates:
             if not self._try_lock(candidate):
@@ -230,14 +234,15 @@ class Attempt:
             self._found = found
             if found is _Found.NOTHING and is_asked and self._strategy is FileExistsStrategy.RENAME:
                 return await self._begun_at(next(candidates)) or candidate
-            if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
+            if found is _Found.OURS or (found is _Found.NOTHING and not self._there):
                 return candidate
             if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
                 return None
             if found is _Found.FILE and not self._wrote_another(candidate):
                 if self._strategy is FileExistsStrategy.OVERWRITE:
                     return candidate
-                is_there = is_there or self._strategy is FileExistsStrategy.SKIP
+                if self._strategy is FileExistsStrategy.SKIP:
+                    self._there.append(candidate)
         raise AssertionError("there is always another number")
 
     async def _begun_at(self, path: Path) -> Path | None:
@@ -318,10 +323,10 @@ def _look(part: PartFile, *, prepare: bool) -> _Found:
 
 
 class _FileIsThereError(Exception):
-    """The name is taken and the strategy is SKIP."""
+    """The name, or each with a number, is taken and the strategy is SKIP."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
 
 
 async def _uninterrupted(work: "asyncio.Future[None]") -> None:

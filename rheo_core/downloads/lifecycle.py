@@ -115,7 +115,11 @@ class Lifecycle:
         record.final_name = path.name
         self._end(record, DownloadStatus.SKIPPED, "file exists")
         self._publish(
-            record, DownloadSkippedEvent, reason="file_exists", destination_path=str(path)
+            record,
+            DownloadSkippedEvent,
+            reason="file_exists",
+            destination_path=str(path),
+            validation=record.stats.validation,
         )
 
     def failed(self, record: DownloadRecord, error: Exception) -> None:

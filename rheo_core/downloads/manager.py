@@ -524,8 +524,11 @@ class DownloadManager:
         file_exists_strategy: FileExistsStrategy | None = None,
         retry_handler: BaseRetryHandler | None = None,
         request_rules: RequestRules | None = None,
+        max_size: int | None = None,
     ) -> None:
         """Change what holds for attempts from now on; None leaves it as it is.
+
+        `max_size` is in bytes; 0 lifts the limit.
 
         A download that has begun stays in the folder it began in. Rules hold for each request from
         now on, of running downloads too.
@@ -534,6 +537,8 @@ class DownloadManager:
         self._parts.worker.retry_handler = retry_handler or self._parts.worker.retry_handler
         if file_exists_strategy is not None:
             self._parts.worker.resolver.default_strategy = file_exists_strategy
+        if max_size is not None:
+            self._parts.worker.max_size = max_size or None
         if request_rules is not None:
             self._parts.worker.request_rules = request_rules
             self._parts.queue.look_again()

@@ -21,6 +21,7 @@ from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
+from rheo_core.infrastructure.shortage import no_memory
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,
@@ -33,7 +34,7 @@ from rheo_core.transfer import (
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
-from .destination import DestinationResolver, Folders, PathLocks
+from .destination import DestinationResolver, Folders, PathLocks, can_name
 from .disk_space import DiskSpaceWatcher
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
@@ -124,6 +125,16 @@ class DownloadWorker:
             self._context, options=replace(self._context.options, connections=count)
         )
 
+    @property
+    def max_size(self) -> int | None:
+        """The largest file to download, bytes; a change holds for attempts that begin."""
+        return self._context.options.max_size
+
+    @max_size.setter
+    def max_size(self, size: int | None) -> None:
+        options = replace(self._context.options, max_size=size)
+        self._context = replace(self._context, options=options)
+
     async def attempt(self, config: FileConfig) -> float | None:
         """Make one attempt; return the seconds to wait before another, None when it has ended.
 
@@ -142,6 +153,8 @@ class DownloadWorker:
                 await attempt.run(self._destination(record))
             finally:
                 await attempt.close()
+        except MemoryError:  # of Python itself; its traceback would hold on to some
+            return await self._after_failure(record, no_memory())
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)
@@ -167,6 +180,8 @@ class DownloadWorker:
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Do something with the part file of a download that does not run."""
         path, locks = self._destination(record), self._context.locks
+        if not can_name(path):  # so nothing is there
+            return None
         if not locks.try_acquire(path):  # it belongs to another download by now
             return None
         try:

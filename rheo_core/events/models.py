@@ -171,6 +171,7 @@ class DownloadSkippedEvent(DownloadEvent):
     event_type: str = DownloadEventType.SKIPPED.value
     reason: str = Field(description="Why, such as 'file_exists'")
     destination_path: str | None = Field(default=None, description="The file that is there")
+    validation: ValidationResult | None = Field(default=None, description="Outcome of the hash")
 
 
 class DownloadCancelledEvent(DownloadEvent):

@@ -17,7 +17,7 @@ from .context import TransferContext
 from .host_limits import Connection
 from .part_file import PartFile
 from .request import Request
-from .response_head import ChangedError, RangeRefusedError
+from .response_head import ChangedError, RangeRefusedError, ResponseHead
 from .segments import Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
@@ -57,6 +57,7 @@ class ConnectionGroup:
         self._last_error: Exception | None = None
         self._idle: Connection | None = None  # counted, and not in use
         self._scanty_replies = 0  # in a row
+        self._promising: ResponseHead | None = None  # the last 206 with a checksum of the whole
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._had = segments.received
@@ -97,6 +98,8 @@ class ConnectionGroup:
                     await self._check_room()
                     next_checkpoint = self._loop.time() + _CHECKPOINT_SECONDS
             self._check_complete()
+            if self._promising is not None:  # only now does no thread change the state
+                self._part.hear_promise(self._promising.promised, self._promising.validator)
         except DiskFullError:
             await self._stop()
             with suppress(DestinationError):
@@ -178,6 +181,8 @@ class ConnectionGroup:
                     context.check_page(reply.head, state)
                     reply.check_version()
                     raise RangeRefusedError("the server sends the whole file for a range")
+                if reply.head.promised is not None:
+                    self._promising = reply.head
                 if self._ranges_work is None:  # the others need not wait for the next look
                     self._ranges_work = True
                     self._start_more()

@@ -135,6 +135,19 @@ class PartFile:
         if self._running is None or (instead and self._running.algorithm is not algorithm):
             self._running = RunningHash(algorithm)
 
+    def hear_promise(self, promised: HashConfig | None, validator: Validator) -> None:
+        """Take the checksum of the whole that a 206 gives, unless an earlier reply gave one.
+
+        Args:
+            promised: the checksum, if the reply has one (RFC 9530 3.1: not that of its range).
+            validator: of the reply. A 206 of another version promises nothing of this file.
+        """
+        if promised is None or self.state.promised is not None:
+            return
+        known = self.state.validator
+        if known.if_range is not None and known.may_be(validator):
+            self.state = replace(self.state, promised=promised)
+
     def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
         """Return the checksum of the file, in hexadecimal.
 
@@ -515,7 +528,10 @@ class PartFile:
         usual = usual_place(self.destination)
         for place in (usual, *own_places(self.destination, self.source)):
             self._go_to(place)
-            found = tidy_up(place, self.destination, self.source, self._key)
+            try:
+                found = tidy_up(place, self.destination, self.source, self._key)
+            except FileInUseError:
+                return False
             if found is not None and found.proves(self.source):
                 return self._open_alone(found)
         self._go_to(usual)

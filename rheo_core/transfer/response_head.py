@@ -128,9 +128,12 @@ def parse_response_head(
     # `inline` alone means the same as no field at all (RFC 6266 4.2).
     is_attachment = name is None and disposition.lower().lstrip().startswith("attachment")
     _check_possible(content_length)
-    if status == HTTPStatus.OK:
-        _check_is_whole(headers, content_length, offset)
+    if status in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
+        _check_is_whole(status, headers, content_length, offset)
         promised = digest_of(headers, partial=False)
+        if status != HTTPStatus.OK:
+            # A proxy changed the body (RFC 9110 15.3.4): the server's headers are of another one.
+            validator, promised = Validator(), None
         return ResponseHead(
             start=0,
             end=content_length,
@@ -199,7 +202,7 @@ def _read_partial(
 
 
 def _check_is_whole(
-    headers: MultiMapping[str], content_length: int | None, offset: int | None
+    status: int, headers: MultiMapping[str], content_length: int | None, offset: int | None
 ) -> None:
     """Refuse a part that is sent with the status of the whole, as some scripts do.
 
@@ -213,7 +216,7 @@ def _check_is_whole(
     is_part = start < end <= total and end - start < total
     if is_part and content_length in (None, end - start):
         kind = ProtocolError if offset is None else RangeRefusedError
-        raise kind(f"the server sent a part ({match[0]}) as the whole file (200)")
+        raise kind(f"the server sent a part ({match[0]}) as the whole file ({status})")
 
 
 def _only(headers: MultiMapping[str], name: str) -> str:

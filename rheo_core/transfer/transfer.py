@@ -184,6 +184,8 @@ class Transfer:
             self._record.total_bytes = expected if head.total is None else head.total
             if head.total is not None:
                 self._context.check_size(head.total)
+            if head.partial:
+                part.hear_promise(head.promised, head.validator)
             if was_whole and (head.partial or _continues(head, part.state)):
                 self._whole(part)
                 return True, part

@@ -311,6 +311,7 @@ class LocalService:
             download_dir=settings.download_dir,
             file_exists_strategy=settings.file_exists_strategy,
             retry_handler=make_retry_handler(settings),
+            max_size=settings.max_size or 0,
         )
         return changed
 

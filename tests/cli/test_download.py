@@ -148,6 +148,30 @@ async def test_existing_file(
     assert ((folder / "a small.bin").read_bytes() == b"mine") == (strategy != "overwrite")
 
 
+@pytest.mark.parametrize("way", ["flag", "checksums", "json", "size"])
+async def test_an_existing_file_that_is_wrong(
+    server: DemoServer, rheo: Run, folder: Path, way: str
+) -> None:
+    put(folder / "a small.bin", b"mine")
+    url, digest = server.url(SMALL.path), server.sha256(SMALL.path)
+    entry: dict[str, Any] = {"url": url}
+    if way == "size":
+        entry["size_bytes"] = SMALL.size
+    else:
+        entry["hash_config"] = {"algorithm": "sha256", "expected_hash": digest}
+    arguments = ["-i", "-"]
+    if way == "flag":
+        arguments = [url, "--hash", f"sha256:{digest}"]
+    elif way == "checksums":
+        arguments += ["--base", server.url("/")]
+    text = f"{digest}  {SMALL.path[1:]}\n" if way == "checksums" else json.dumps(entry)
+    result = await rheo("download", *arguments, "-o", folder, stdin=text.encode())
+    assert result.code == 1, result.err
+    assert "failed    a small.bin: " in result.err
+    assert "the existing a small.bin" in result.err
+    assert (folder / "a small.bin").read_bytes() == b"mine"
+
+
 async def test_list_with_bad_lines(server: DemoServer, rheo: Run, folder: Path) -> None:
     small = server.url(SMALL.path)
     text = f"# mine\n{small}\nftp://x\n{server.url(NAMED.path)}\n{small}\n"

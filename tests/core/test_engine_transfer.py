@@ -395,3 +395,17 @@ async def test_reading_that_somebody_resumed_loses_no_byte(
     for size in (20_000, 300_001, 3_000_000):
         assert (tmp_path / str(size)).read_bytes() == BODY[:size]
         assert manager.stats.completed_bytes == 3_320_001
+
+
+async def test_what_a_proxy_changed_is_saved(server: MisbehavingServer, tmp_path: Path) -> None:
+    async def changed(exchange: Exchange) -> None:
+        await exchange.head(
+            "203 Non-Authoritative Information", Content_Length=len(BODY), ETag='"of-the-server"'
+        )
+        await exchange.send(BODY[: 100_000 if exchange.number == 1 else None])
+        await exchange.close()
+
+    config = FileConfig(url=server.on("/f", changed))
+    await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert "if-range" not in server.requests[1].headers

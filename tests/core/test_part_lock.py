@@ -12,7 +12,9 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DestinationError, DownloadStatus, FileInUseError
 from rheo_core.infrastructure import locks
-from rheo_core.transfer import PartFile
+from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer.response_head import Validator
+from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
@@ -22,7 +24,9 @@ Until = Callable[..., Awaitable[None]]
 HOLDER = """
 import sys
 from pathlib import Path
-from rheo_core.transfer import PartFile
+from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.segments import WrittenRange
 
 part = PartFile(Path(sys.argv[1]), "source")
 part.open()
@@ -45,6 +49,39 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     yield process
     process.kill()
     process.communicate()
+
+
+@pytest.mark.parametrize("step", ["spare", "final"])
+def test_another_process_is_in_the_middle_of_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Between the names of a commit that overwrites, a second one opens and discards."""
+    final = tmp_path / "a"
+    final.write_bytes(b"old")
+    part, second = PartFile(final, "source"), PartFile(final, "source")
+    part.open()
+    part.expect(3, Validator('"v1"'))
+    part.begin()
+    crc = part.write(0, b"new")
+    part.checkpoint((WrittenRange(0, 3, crc),))
+    spare, replace = tmp_path / "a.part.new", Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if path != spare:
+            return replace(path, target)
+        if step == "final":
+            replace(path, target)
+        before = names_in(tmp_path)
+        with pytest.raises(FileInUseError):
+            second.open()
+        second.discard()
+        assert names_in(tmp_path) == before
+        return replace(path, target) if step == "spare" else target
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    commit(part, 3, overwrite=True)
+    assert names_in(tmp_path) == ["a"]
+    assert final.read_bytes() == b"new"
 
 
 def test_another_process_has_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

@@ -146,10 +146,21 @@ def test_refused_ranges(status: int) -> None:
         head(status)
 
 
-@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 226])
+@pytest.mark.parametrize("status", [201, 202, 204, 205, 226])
 def test_success_without_a_file(status: int) -> None:
     with pytest.raises(ProtocolError, match=str(status)):
         head(status)
+
+
+@pytest.mark.parametrize("offset", [None, 10])
+def test_what_a_proxy_changed_is_the_whole_and_proves_nothing(offset: int | None) -> None:
+    headers = {"ETag": '"a"', "Repr-Digest": "sha-256=:" + "A" * 43 + "=:"}
+    assert head(200, headers, 100).promised is not None
+    assert head(203, headers, 100, offset) == ResponseHead(
+        0, 100, 100, Validator(), None, partial=False
+    )
+    with pytest.raises(ProtocolError, match="a part"):
+        head(203, {"Content-Range": "bytes 10-99/100"}, 90, offset)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 410, 429, 500, 503, 599])

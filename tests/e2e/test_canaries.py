@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -202,7 +203,7 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
 def session_holds(session: Path) -> bool:
     """Whether the URL of a download that may go on is whole in it, for the user alone."""
     assert session.stat().st_mode & 0o777 == 0o600
-    with sqlite3.connect(f"file:{session}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{session}?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT config FROM downloads").fetchall()
     return any(CANARY["token"] in config for (config,) in rows)
 

@@ -647,7 +647,8 @@ async def test_systems_without_proc_or_marks(
         assert not scene.part.exists() and not scene.state.exists()
         return
     assert outcome.status is DownloadStatus.FAILED
-    assert outcome.error == f"cannot write {scene.part}: was replaced by another program"
+    fate = "moved or removed" if kind == "nothing" else "replaced"
+    assert outcome.error == f"cannot write {scene.part}: was {fate} by another program"
     assert strategy == "skip" or scene.final.read_bytes() == b"old"
     assert strategy == "overwrite" or not scene.final.exists()
     assert kind != "file" or scene.part.read_bytes() == EVIL

@@ -88,6 +88,8 @@ async def app_over(
         '[request]\nca_file = "/nowhere/ca.pem"\n',
         '[request]\ncookies = "/dev/zero"\n',
         '[request]\ninterface = "nope0"\n',
+        'max_size = "20 apples"\n',
+        'max_sise = "20G"\n',
     ],
 )
 @pytest.mark.parametrize("mended_by", ["reload", "settings screen"])
@@ -114,6 +116,25 @@ async def test_nothing_starts_until_it_is_mended(
         await app.until(lambda: not app.bar)
     assert [request.headers["user-agent"] for request in server.requests] == ["Me/1"]
     assert (tmp_path / "out" / "a").read_bytes() == BODY
+
+
+async def test_a_corrected_bound_holds_without_a_restart(
+    tmp_path: Path, file: Path, server: MisbehavingServer
+) -> None:
+    file.write_text('max_size = "20 apples"\n')
+    config = FileConfig(url=server.on("/a", serving(BODY)))
+    async with app_over(tmp_path, config) as app:
+        await app.until(lambda: app.bar)
+        file.write_text('max_size = "10K"\n')
+        await app.command("reload")
+        await app.until(lambda: app.statuses == [DownloadStatus.FAILED])
+        (row,) = app.app.main.model.rows.values()
+        assert "is larger than max_size (10,000 bytes)" in (row.error or "")
+        file.write_text('max_size = "20K"\n')
+        await app.command("reload")
+        await app.until(lambda: app.app.main.query_one(ClosedBar).display is False)
+        await app.app.main.client.service.retry([row.id])
+        await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED])
 
 
 async def test_only_the_host_of_a_table_waits(
