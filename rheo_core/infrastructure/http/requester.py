@@ -1,5 +1,6 @@
 """GET requests as the user wants them: what they carry, how they travel, where they may lead."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,6 +13,7 @@ from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from rheo_core.domain.exceptions import (
+    DownloadTimeoutError,
     RequestOptionsError,
     TooManyRedirectsError,
 )
@@ -32,6 +34,9 @@ from .resolver import SENT_BY
 from .tls import check_https_proxy, tls_of
 
 _MOST_REDIRECTS = 10
+_HEAD_TIMES = 4
+"""The head of a reply may take this many times the patience for a connection and a byte. Each byte
+renews that patience, and so does each interim reply (RFC 9110 15.2): it alone may never end."""
 _log = logging.getLogger(__name__)
 
 Admission = Callable[[str], Awaitable[None]]
@@ -191,10 +196,19 @@ class Exchange:
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **travel
         )
-        if self._sender is not None or travel:
-            reply = await self._carefully(sent, travel)
-        else:
-            reply = await sent.__aenter__()
+        seconds = _head_seconds(self._timeouts)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                if self._sender is not None or travel:
+                    reply = await self._carefully(sent, travel)
+                else:
+                    reply = await sent.__aenter__()
+        except TimeoutError as error:
+            if limit.expired():
+                raise DownloadTimeoutError(
+                    f"no complete reply from {self.host}", seconds
+                ) from error
+            raise
         self._sent = sent
         return reply
 
@@ -320,3 +334,10 @@ class Exchange:
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 travel["ssl"] = tls
+
+
+def _head_seconds(timeouts: aiohttp.ClientTimeout) -> float | None:
+    """Seconds for the head of one hop; None if the user's patience for a byte is endless."""
+    if timeouts.sock_read is None:
+        return None
+    return _HEAD_TIMES * ((timeouts.connect or 0.0) + timeouts.sock_read)
