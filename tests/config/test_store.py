@@ -97,6 +97,14 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     assert real.read_text() == 'theme = "x"\n'
 
 
+def test_nothing_is_saved_where_a_folder_is_a_link_to_nothing(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "linked"
+    folder.symlink_to("not mounted")
+    with pytest.raises(OSError, match="leads nowhere"):
+        save_settings(build_settings(theme="x"), folder / "rheo" / path.name, only=["theme"])
+    assert not (tmp_path / "not mounted").exists()
+
+
 @pytest.mark.parametrize(
     "content",
     [
