@@ -217,15 +217,18 @@ async def test_what_ended_goes_by_its_proxy_when_it_is_fetched_again(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("was", ["queued", "failed", "cancelled", "skipped"])
 async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
-    tmp_path: Path, server: MisbehavingServer, state_home: Path
+    tmp_path: Path, server: MisbehavingServer, state_home: Path, was: str
 ) -> None:
     """The list was copied to another computer, say, and its downloads would begin at once."""
     url, path = server.on("/file", serving(BODY)), tmp_path / "session.db"
     config = FileConfig(url=url, request={"proxy": "http://127.0.0.1:9"})  # type: ignore[arg-type]
+    record = DownloadRecord.of(config)
+    record.status = DownloadStatus(was)
     session = Session(path)
     await session.open()
-    await session.save_now([DownloadRecord.of(config)])
+    await session.save_now([record])
     await session.close()
     (state_home / "rheo" / "key").unlink()
     told: list[str] = []
@@ -233,6 +236,7 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
     for _ in range(2):
         async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
             assert shown(manager) == {"file": "paused"}
+            await manager.retry(config.id)
             await asyncio.sleep(0.3)
         assert server.requests == []
     assert "those with a proxy or the like are paused" in told[0]
