@@ -245,9 +245,14 @@ def _as_spelled(value: Any, read: Any, written: Any) -> Any:
 
 def _resolved(path: Path) -> Path:
     try:
-        return resolve_links(path, strict=path.is_symlink())
+        return resolve_links(path, strict=_leads_nowhere(path))
     except OSError as error:
         raise OSError(f"{printable(str(path))} is a link that leads nowhere") from error
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Return whether the file is missing because of a link, or a folder of it: not mounted, say."""
+    return any(each.is_symlink() and not each.exists() for each in (path, *path.parents))
 
 
 def _without_nulls(value: Any) -> Any:
@@ -307,7 +312,7 @@ def _read_file(path: Path) -> _Source:
         if len(data) > _MOST:
             raise OSError(errno.EFBIG, f"it has more than {_MOST:,} bytes")
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+        if isinstance(error, FileNotFoundError) and not _leads_nowhere(path):
             return _Source()
         reason = error.strerror or type(error).__name__
         return _Source(mistakes=[((), f"{shown} cannot be read ({reason}).")])

@@ -48,6 +48,9 @@ _MOST_CONNECTIONS = 16
 """To one host, where nobody says otherwise."""
 _TOO_MANY_REQUESTS = 429
 """RFC 6585 4: meant for the client, and so for all its downloads; a 503 may be about one."""
+_LEAST_PROGRESS = 16 << 10
+"""Bytes that give a download its attempts back. With less, a server that answers each request with
+a single byte would be asked as often as the file has bytes."""
 
 
 class DownloadWorker:
@@ -206,8 +209,8 @@ class DownloadWorker:
         return self.shortage is not None and self.shortage.note(error)
 
     def _note_progress(self, record: DownloadRecord) -> None:
-        """Give a download that got further than before its attempts and its patience back."""
-        if record.bytes_downloaded <= record.stats.best_offset:
+        """Give a download that got clearly further than before its attempts and patience back."""
+        if record.bytes_downloaded < record.stats.best_offset + _LEAST_PROGRESS:
             return
         record.stats.best_offset = record.bytes_downloaded
         record.stats.failures = 0

@@ -153,11 +153,13 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     status = DownloadStatus(row.status)
     is_settled = status.is_terminal or status is DownloadStatus.PAUSED
     record.status = status if is_settled else DownloadStatus.QUEUED
-    if (lost := _protection_in(asked)) and not status.is_terminal:
+    may_go_on = row.listed and status is not DownloadStatus.COMPLETED  # a retry is one key
+    if may_go_on and (lost := _protection_in(asked)):
         # It may be the user's own row, and a direct connection what he wanted to avoid.
         record.status = DownloadStatus.PAUSED
         record.reason = f"its {', '.join(lost)} would not be used; resume it to go without"
-    record.finished_at, record.listed = row.finished_at, bool(row.listed)
+    record.finished_at = row.finished_at if record.status.is_terminal else None
+    record.listed = bool(row.listed)
     return record
 
 

@@ -31,7 +31,7 @@ class AttemptStats:
 
     attempt: int = 0
     max_attempts: int = 1
-    failures: int = 0  # failed attempts since one got further than all before it
+    failures: int = 0  # failed attempts since one got clearly further than all before it
     best_offset: int = 0  # bytes that the best attempt had, for that comparison
     started_at: float | None = None  # the first of them, seconds since the epoch
     announced: bool = False  # the started event has been sent

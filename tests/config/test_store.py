@@ -106,6 +106,14 @@ def test_links_in_a_circle_are_refused_in_a_sentence(tmp_path: Path, circle: str
         save_settings(build_settings(theme="x"), tmp_path / "folder" / "settings.toml")
 
 
+def test_nothing_is_saved_where_a_folder_is_a_link_to_nothing(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "linked"
+    folder.symlink_to("not mounted")
+    with pytest.raises(OSError, match="leads nowhere"):
+        save_settings(build_settings(theme="x"), folder / "rheo" / path.name, only=["theme"])
+    assert not (tmp_path / "not mounted").exists()
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -14,7 +14,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionLockedError
 from rheo_core.tracking import DownloadRecord
-from tests.core.engine import Gate, serving, status_of
+from tests.core.engine import Gate, error_of, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
 BODY = body_of(300_000)
@@ -184,15 +184,48 @@ async def test_what_comes_later_stands_behind_what_was_paused_before(tmp_path: P
     await manager.close()
 
 
+@pytest.mark.parametrize("how", ["cancelled", "skipped", "forgotten"])
+async def test_what_ended_goes_by_its_proxy_when_it_is_fetched_again(
+    tmp_path: Path, server: MisbehavingServer, how: str
+) -> None:
+    url, path = server.on("/file", serving(BODY)), tmp_path / "session.db"
+    proxy = {"proxy": "http://me:c4nary@127.0.0.1:9"}
+    config = FileConfig(url=url, request=proxy)
+    if how == "skipped":
+        (tmp_path / "file").touch()
+    async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+        await manager.add([config])
+        if how != "skipped":
+            await manager.cancel(config.id)
+        await manager.wait_until_complete(timeout=20)
+        if how == "forgotten":
+            await manager.remove(config.id)
+    assert b"c4nary" not in path.read_bytes()
+    (tmp_path / "file").unlink(missing_ok=True)
+    async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+        if how == "forgotten":
+            found = await manager.find_config(config.id)
+            assert found is not None
+            await manager.add([found])
+        else:
+            await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=20)
+        assert error_of(manager, config) == "127.0.0.1: the proxy: connection refused"
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("was", ["queued", "failed", "cancelled", "skipped"])
 async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
-    tmp_path: Path, server: MisbehavingServer, state_home: Path
+    tmp_path: Path, server: MisbehavingServer, state_home: Path, was: str
 ) -> None:
     """The list was copied to another computer, say, and its downloads would begin at once."""
     url, path = server.on("/file", serving(BODY)), tmp_path / "session.db"
     config = FileConfig(url=url, request={"proxy": "http://127.0.0.1:9"})
+    record = DownloadRecord.of(config)
+    record.status = DownloadStatus(was)
     session = Session(path)
     await session.open()
-    await session.save_now([DownloadRecord.of(config)])
+    await session.save_now([record])
     await session.close()
     (state_home / "rheo" / "key").unlink()
     told: list[str] = []
@@ -200,6 +233,7 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
     for _ in range(2):
         async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
             assert shown(manager) == {"file": "paused"}
+            await manager.retry(config.id)
             await asyncio.sleep(0.3)
         assert server.requests == []
     assert "those with a proxy or the like are paused" in told[0]

@@ -91,6 +91,30 @@ async def test_a_trickle_fails_the_attempt(server: MisbehavingServer, tmp_path: 
     assert error_of(manager, config) == "less than 100 bytes/s from 127.0.0.1 for 0.5 s"
 
 
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
+
+
+@pytest.mark.parametrize("piece", [INTERIM, b"x"], ids=["interim replies", "slow head"])
+@pytest.mark.parametrize("hops", [0, 1])
+async def test_a_head_without_end_fails_the_attempt(
+    server: MisbehavingServer, tmp_path: Path, piece: bytes, hops: int
+) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.send(b"" if piece is INTERIM else b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(1000):
+            await exchange.send(piece)
+            await asyncio.sleep(0.02)  # the pace of the line
+
+    async def redirect(exchange: Exchange) -> None:
+        await exchange.head("302 Found", Location="/f", Content_Length=0)
+
+    url = server.on("/f", endless)
+    config = FileConfig(url=server.on("/r", redirect) if hops else url)
+    manager, _ = await fetch(tmp_path, [config], connect_timeout=0.1, stall_timeout=0.1)
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    assert error_of(manager, config) == "no complete reply from 127.0.0.1 for 0.8 s"
+
+
 # The slowest does not hold up the rest
 
 

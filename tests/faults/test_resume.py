@@ -188,11 +188,15 @@ async def test_r16_each_short_part_is_progress_and_no_failure(scene: Scene) -> N
     outcome.completed(OLD, requests=1 + (SMALL - CUT) // 5_000)
 
 
-async def test_r16_parts_of_one_byte_are_not_asked_for_without_end(scene: Scene) -> None:
-    """The attempt ends after a few, so that the next one waits as after any other failure."""
+@pytest.mark.parametrize("retries", [0, 2])
+async def test_r16_parts_of_one_byte_are_not_asked_for_without_end(
+    scene: Scene, retries: int
+) -> None:
+    """The attempt ends after a few, the next one waits, and such bytes give no attempt back."""
     scanty, scene.next_run = parts(OLD, at_most=1, **V1), True
-    outcome = await scene.resume(OLD, CUT, scanty, headers=V1, retry_handler=quick_retries(0))
-    outcome.failed(requests=1 + 16)
+    handler = quick_retries(retries)
+    outcome = await scene.resume(OLD, CUT, scanty, headers=V1, retry_handler=handler)
+    outcome.failed(requests=1 + 16 * (1 + retries))
 
 
 @sizes

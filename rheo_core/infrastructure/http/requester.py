@@ -1,5 +1,6 @@
 """GET requests with the user's options: headers, logins, proxies, TLS, and redirects."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,6 +13,7 @@ from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from rheo_core.domain.exceptions import (
+    DownloadTimeoutError,
     RequestOptionsError,
     TooManyRedirectsError,
 )
@@ -30,6 +32,9 @@ from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
 _MOST_REDIRECTS = 10
+_HEAD_TIMES = 4
+"""The head of a reply may take this many times the patience for a connection and a byte. Each byte
+renews that patience, and so does each interim reply (RFC 9110 15.2): it alone may never end."""
 _log = logging.getLogger(__name__)
 
 Admission = Callable[[str], Awaitable[None]]
@@ -173,10 +178,19 @@ class Exchange:
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
-        if self._policy.origin is not None or request_kwargs:
-            reply = await self._carefully(sent, request_kwargs)
-        else:
-            reply = await sent.__aenter__()
+        seconds = _head_seconds(self._timeouts)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                if self._policy.origin is not None or request_kwargs:
+                    reply = await self._carefully(sent, request_kwargs)
+                else:
+                    reply = await sent.__aenter__()
+        except TimeoutError as error:
+            if limit.expired():
+                raise DownloadTimeoutError(
+                    f"no complete reply from {self.host}", seconds
+                ) from error
+            raise
         self._sent = sent
         return reply
 
@@ -288,3 +302,10 @@ class Exchange:
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 request_kwargs["ssl"] = tls
+
+
+def _head_seconds(timeouts: aiohttp.ClientTimeout) -> float | None:
+    """Seconds for the head of one hop; None if the user's patience for a byte is endless."""
+    if timeouts.sock_read is None:
+        return None
+    return _HEAD_TIMES * ((timeouts.connect or 0.0) + timeouts.sock_read)
