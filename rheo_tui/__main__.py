@@ -1,4 +1,4 @@
-"""The `rheo-tui` command: reads the command line, then starts the app."""
+"""The `rheo-tui` command: parses the arguments, then starts the app."""
 
 import argparse
 import gc
@@ -29,11 +29,11 @@ _USAGE = 2
 
 
 class _Stop(Exception):
-    """One sentence on input that is not acceptable."""
+    """Input is not valid; the message is one sentence."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence; the usage is a flag away."""
+    """Reports a mistake in one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -41,9 +41,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app and return the exit status: 0, 1 for bad input, 2 for a usage error."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # nothing to save yet
     take_over()
-    gc.disable()  # imports make no garbage, and to look for it costs a tenth of the start
+    gc.disable()  # imports make no garbage; collecting takes a tenth of the start
     options = _parser().parse_args(arguments)
     if options.version:
         from rheo_core import __version__
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rheo-tui: {refusal}", file=sys.stderr)
         return _USAGE
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
-        print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
+        print("rheo-tui: needs a terminal; without one, use the rheo command", file=sys.stderr)
         return _BAD_INPUT
     if options.demo:
         return _run_demo(loaded.settings, items, loaded.problems)
@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="rheo-tui",
-        description="Download files over HTTP and steer them on a full screen.",
-        epilog="Press ? in the app for its keys.",
+        description="Download files over HTTP and manage them in a full-screen app.",
+        epilog="Press ? in the app to show its keys.",
         add_help=False,
     )
     parser.add_argument("urls", nargs="*", metavar="URL", help="Link to download.")
@@ -86,12 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         "-d", "--download-dir", type=Path, metavar="DIR", help="Folder for downloads."
     )
     parser.add_argument(
-        "--session", type=Path, metavar="FILE", help="Where the list is kept, instead of the usual."
+        "--session", type=Path, metavar="FILE", help="Session file to use instead of the default."
     )
     parser.add_argument(
         "--demo",
         action="store_true",
-        help="Show the app with downloads from a server of its own; nothing is kept.",
+        help="Show the app with downloads from a built-in server; nothing is saved.",
     )
     parser.add_argument("--version", action="store_true", help="Show the version.")
     parser.add_argument("-h", "--help", action="help", help="Show this message and exit.")
@@ -114,9 +114,12 @@ def _address(text: str) -> str:
 
 
 def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterator[Item]":
-    """What to download, read as it is taken; up to the first that can be, it is read at once.
+    """Return the downloads to queue; lists are read while items are taken.
 
-    A bad argument stops the command, and so do lists in which nothing is good.
+    Everything before the first good download is read at once.
+
+    Raises:
+        _Stop: an argument is not valid, or the lists contain nothing valid.
     """
     from rheo_core.inputs import ReadOptions
     from rheo_core.inputs.asked import Remark, entries, judged
@@ -133,7 +136,7 @@ def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterat
         listed = entries((), options.input_file, read_options)
     except ValueError as error:
         raise _Stop(str(error)) from None
-    first: list[Item] = [item for where, entry in arguments for item in judged(where, entry)]
+    first: list[Item] = [item for place, entry in arguments for item in judged(place, entry)]
     for item in first:
         if isinstance(item, Remark) and item.is_problem:
             raise _Stop(printable(redact(item.text)))
@@ -148,14 +151,12 @@ def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterat
 
 
 def _keep_the_terminal(lists: Sequence[str]) -> None:
-    """Where standard input is a list, keys come from the terminal all the same."""
+    """Read keys from the terminal, even if standard input is a list."""
     if "-" not in lists:
         return
     if sys.stdin.isatty():
-        raise _Stop(
-            "standard input is the terminal itself, not a list; links are pasted in the app"
-        )
-    with suppress(OSError):  # there is none: that is told next
+        raise _Stop("standard input is the terminal, not a list; paste links in the app instead")
+    with suppress(OSError):  # without a terminal, main reports it
         terminal = os.open("/dev/tty", os.O_RDONLY)
         os.dup2(terminal, sys.stdin.fileno())
         os.close(terminal)
@@ -174,9 +175,11 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
 
 
 def _refusal_of(session: Path | None) -> str | None:
-    """Say why no list can be kept at a path that someone typed, or at the usual one.
+    """Return the reason why the session cannot be kept at a path, or None.
 
-    What else is wrong at the usual place is mended once the screen is open.
+    Args:
+        session: the path typed by the user; None is the default path, whose other problems are
+            repaired when the app starts.
     """
     if session is None:
         from rheo_core.config.store import session_path
@@ -187,7 +190,7 @@ def _refusal_of(session: Path | None) -> str | None:
     from rheo_core.infrastructure.session_store import SessionStoreError, check_place
 
     if not os.path.lexists(session.parent):
-        return None  # the folder is made
+        return None  # the folder will be created
     try:
         check_place(session)
     except SessionStoreError as error:
@@ -233,9 +236,9 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
     from .services.threaded import ThreadedService
 
     async def run(folder: str) -> int:
-        # One connection each: the server is slow on purpose, and there is something to watch.
+        # One connection each, because the server is slow on purpose, to give something to watch.
         changes = {"download_dir": Path(folder), "connections": 1}
-        # Nothing of it is real, so nothing follows it.
+        # The downloads are not real, so run no hooks and send no notifications.
         changes |= {"rules": (), "on_complete": (), "on_error": (), "notify": Notify.OFF}
         demo_settings = settings.model_copy(update=changes)
 
@@ -255,8 +258,8 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
 
 
 def _begin() -> None:
-    """The end of the start: garbage is collected again, and Ctrl-C is the app's."""
-    gc.freeze()  # what was imported stays
+    """Finish the start: collect garbage again and leave Ctrl-C to the app."""
+    gc.freeze()  # imported modules stay alive
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,4 +1,4 @@
-"""Handlers of the actions that change downloads: one method for each, through the service."""
+"""Handlers of the actions that change downloads: one method for each action."""
 
 from collections.abc import Sequence
 
@@ -62,20 +62,19 @@ class DownloadHandlers:
                 paths.append(path)
         sentences = []
         if pages:
-            sentences.append(f"Queued again, to save the web page: {count_text(pages)}.")
+            sentences.append(f"Queued again to save the web page: {count_text(pages)}.")
         if len(paths) == 1:
             sentences.append(f"Kept as {printable(paths[0].name)}.")
         elif paths:
             sentences.append(_several("Kept the data of", paths))
-        return " ".join(sentences) or "There is no data left to keep."
+        return " ".join(sentences) or "No data is left to keep."
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
         ids = [row.id for row in context.targets]
         await self._service.remove(ids)
         self._removed.append(ids)
-        back = "it" if len(ids) == 1 else "them"
-        return f"Removed {count_text(len(ids))} from the list; undo brings {back} back."
+        return f"Removed {count_text(len(ids))} from the list. Press the undo key to restore."
 
     do_clear_finished = do_remove
 
@@ -85,7 +84,7 @@ class DownloadHandlers:
             return ""
         ids = self._removed.pop()
         await self._service.restore(ids)
-        return f"Brought back {count_text(len(ids))}."
+        return f"Restored {count_text(len(ids))}."
 
     async def do_priority_up(self, context: Context) -> str:
         """Raise the priority by 1."""
@@ -126,7 +125,7 @@ class DownloadHandlers:
         await self._service.set_slow(not context.is_slow)
         if context.is_slow:
             return "Slow mode is off."
-        return f"Slow mode: {limit_text(self._service.settings.slow_limit)} for all together."
+        return f"Slow mode is on: {limit_text(self._service.settings.slow_limit)} in total."
 
     async def set_limit(self, rate: int | None, ids: Sequence[str] | None = None) -> str:
         """Limit the speed.
@@ -138,8 +137,8 @@ class DownloadHandlers:
         await self._service.set_speed_limit(rate, ids)
         whose = "" if ids is None else f" for {count_text(len(ids))}"
         if rate is None:
-            return f"No speed limit{whose}."
-        return f"Speed limit {limit_text(rate)}{whose}."
+            return f"Speed limit is off{whose}."
+        return f"Speed limit is {limit_text(rate)}{whose}."
 
 
 def unfinished(rows: Rows) -> list[str]:

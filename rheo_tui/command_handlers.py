@@ -1,4 +1,4 @@
-"""Handlers of the commands that are typed after `:`."""
+"""Handlers of the commands typed after `:`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -83,22 +83,22 @@ class CommandHandlers:
             return await self._downloads.set_limit(command.rate)
         if ids := unfinished(targets):
             return await self._downloads.set_limit(command.rate, ids)
-        return "limit: nothing that has not ended is marked or selected; “limit all 2M”?"
+        return "limit: no unfinished download is selected. Limit all with “limit all 2M”."
 
     async def _set_start(self, start_at: float | None, targets: Rows) -> str:
         ids = unfinished(targets)
         if not ids:
-            return "at: nothing that has not ended is marked or selected."
+            return "at: no unfinished download is selected."
         await self._service.set_start(ids, start_at)
         if start_at is None:
             return ""
-        return f"{count_text(len(ids))}: waits until {start_text(start_at, datetime.now())}."
+        return f"Starts {count_text(len(ids))} at {start_text(start_at, datetime.now())}."
 
     async def _stop_after(self, size: int | None) -> str:
         await self._service.stop_after(size)
         if size is None:
-            return "Nothing stops by itself."
-        return f"All will be paused once {size_text(size)} have come."
+            return "Automatic stop is off."
+        return f"Pauses all downloads after {size_text(size)}."
 
     async def _add(self, text: str) -> str:
         entries = await self._service.check(text)
@@ -111,20 +111,20 @@ class CommandHandlers:
         if good:
             sentences.append(f"Added {'; '.join((count_text(len(good)), *notes))}.")
         if bad or not good:
-            sentences.append(f"Not added: {bad[0] if bad else 'there is no link in it'}.")
+            sentences.append(f"Not added: {bad[0] if bad else 'the text contains no link'}.")
         return " ".join(sentences)
 
     async def _reload(self) -> str:
         problems = await self._service.reload_settings()
-        return " ".join(map(printable, problems)) or "The settings were read again."
+        return " ".join(map(printable, problems)) or "Settings reloaded."
 
     async def _prune(self, days: int) -> str:
         count = await self._service.forget(older_than_days=days)
         if not days:
-            return f"Forgot {count_text(count)} that were off the list."
-        ago = count_text(days, "day")
-        return f"Forgot {count_text(count)} off the list that ended more than {ago} ago."
+            return f"Deleted {count_text(count)} from the history."
+        age = count_text(days, "day")
+        return f"Deleted {count_text(count)} older than {age} from the history."
 
     async def _replace_url(self, row: DownloadSnapshot, url: str) -> str:
         replaced = await self._service.replace_url(row.id, url)
-        return "Link replaced." if replaced else "Not replaced: it is done."
+        return "URL replaced." if replaced else "URL not replaced: the download is done."

@@ -1,4 +1,4 @@
-"""What the command line understands: text -> a command, or one sentence on what is wrong."""
+"""Parse the command line: text -> a command, or one sentence about the mistake."""
 
 import re
 from collections.abc import Iterable
@@ -24,12 +24,12 @@ _MAX_NAMED_IDS = 3
 
 
 class CommandError(ValueError):
-    """One sentence for the user."""
+    """A command is not valid; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that can be run; only what its verb needs is set."""
+    """A valid command; only the fields that its verb needs are set."""
 
     verb: str
     download_id: str = ""
@@ -42,27 +42,31 @@ class Command:
 
 
 def parse_command(line: str, ids: Iterable[str]) -> Command:
-    """The command in `line`; `ids` are those of all downloads in the list.
+    """Parse `line` into a command.
+
+    Args:
+        line: the text, with or without the colon.
+        ids: the ids of all downloads in the list.
 
     Raises:
-        CommandError: it is not understood.
+        CommandError: the command is not valid.
     """
     verb, _, argument = line.strip().removeprefix(":").partition(" ")
     argument = argument.strip()
     if verb not in _ALL:
-        raise CommandError(f"“{verb}” is no command; there are {', '.join(_ALL)}.")
+        raise CommandError(f"Unknown command “{verb}”. Commands: {', '.join(_ALL)}.")
     if verb in ID_VERBS:
         return Command(verb, download_id=find_id(verb, argument, ids))
     if verb in _PLAIN_VERBS:
         if argument:
-            raise CommandError(f"{verb} takes nothing after it, not “{argument}”.")
+            raise CommandError(f"{verb} takes no argument, not “{argument}”.")
         return Command(verb)
     if not argument:
-        raise CommandError(f"{verb} needs something after it, such as “{_EXAMPLES[verb]}”.")
+        raise CommandError(f"{verb} needs an argument, such as “{_EXAMPLES[verb]}”.")
     if verb == "link":
         prefix, _, url = argument.partition(" ")
         if not url.strip():
-            raise CommandError(f"link needs an ID and a link, such as “{_EXAMPLES[verb]}”.")
+            raise CommandError(f"link needs an ID and a URL, such as “{_EXAMPLES[verb]}”.")
         return Command(verb, download_id=find_id(verb, prefix, ids), text=url.strip())
     if verb == "add":
         return Command(verb, text=argument)
@@ -71,7 +75,7 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
     try:
         return _with_number(verb, argument)
     except ValueError as error:
-        raise CommandError(f"“{argument}” is not acceptable: it {error}.") from None
+        raise CommandError(f"“{argument}” is not valid: it {error}.") from None
 
 
 def _with_number(verb: str, argument: str) -> Command:
@@ -94,20 +98,20 @@ def _parse_days(text: str) -> int:
 
 
 def find_id(verb: str, prefix: str, ids: Iterable[str]) -> str:
-    """The only id that starts with `prefix`.
+    """Return the only id that starts with `prefix`.
 
     Raises:
-        CommandError: none does, or several do.
+        CommandError: no id or several ids start with it.
     """
     if not prefix:
         raise CommandError(f"{verb} needs the start of an ID, such as “{verb} 3fa9”.")
     matches = [download_id for download_id in ids if download_id.startswith(prefix.lower())]
     if not matches:
-        raise CommandError(f"No download has an ID that starts with “{prefix}”.")
+        raise CommandError(f"No download ID starts with “{prefix}”.")
     if len(matches) > 1:
         named = ", ".join(download_id[:8] for download_id in matches[:_MAX_NAMED_IDS])
         more = ", …" if len(matches) > _MAX_NAMED_IDS else ""
         raise CommandError(
-            f"“{prefix}” fits {len(matches):,} downloads ({named}{more}); give more of the ID."
+            f"“{prefix}” matches {len(matches):,} downloads ({named}{more}). Type more of the ID."
         )
     return matches[0]

@@ -1,4 +1,4 @@
-"""Dispatcher: the one table from actions to handlers, and the way every action runs."""
+"""Dispatcher: the table from actions to handlers; every action runs through it."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ class Host(Protocol):
         """Show a toast."""
 
     def call_later(self, callback: Handler) -> bool:
-        """Call `callback` after the messages that already wait."""
+        """Call `callback` after the messages that wait already."""
 
     def run_in_background(self, title: str, work: Coroutine[Any, Any, str]) -> None:
         """Await `work` and show the text that it returns, or `title` and the error."""

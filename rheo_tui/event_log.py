@@ -31,7 +31,7 @@ Level = Literal["info", "good", "warning", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line; `time` in seconds since the epoch, texts printable."""
+    """One line; `time` is in seconds since the epoch, texts are printable."""
 
     time: float
     text: str
@@ -41,30 +41,35 @@ class LogLine:
 
 
 class EventLog:
-    """The last lines, oldest first."""
+    """The latest lines, oldest first."""
 
     MAX_LINES = 2000
 
     def __init__(self) -> None:
         self.lines: deque[LogLine] = deque(maxlen=self.MAX_LINES)
-        self.written = 0  # lines ever; tells readers whether there is news
+        self.written = 0  # number of lines ever written; readers compare it
 
     def write(self, line: LogLine) -> None:
-        """Append, letting the oldest go."""
+        """Append a line; drop the oldest if the log is full."""
         self.lines.append(line)
         self.written += 1
 
     def note(self, text: str, level: Level = "info") -> None:
-        """Append something the app itself has to say."""
+        """Append a message of the app itself."""
         self.write(LogLine(time.time(), printable(text), level))
 
     def of(self, download_id: str) -> list[LogLine]:
-        """The lines about one download."""
+        """Return the lines about one download."""
         return [line for line in self.lines if line.download_id == download_id]
 
 
 def log_line(event: DownloadEvent, name: str = "") -> LogLine:
-    """The line for an event; `name` is the download's, else the URL's is shown."""
+    """Return the line for an event.
+
+    Args:
+        event: the event.
+        name: name of the download; "" takes the name in its URL.
+    """
     text, level = _describe(event)
     return LogLine(
         time=event.occurred_at.timestamp(),

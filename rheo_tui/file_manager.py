@@ -9,21 +9,21 @@ _OPENERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "gio")
 
 
 def folder_of(destination: str, fallback: Path) -> Path:
-    """The folder that holds `destination`, or `fallback` while there is none."""
+    """Return the folder that holds `destination`, or `fallback` if it does not exist."""
     folder = Path(destination).absolute().parent if destination else fallback.absolute()
     return folder if folder.is_dir() else fallback.absolute()
 
 
 def open_folder(folder: Path) -> str:
-    """Open `folder`, without waiting; gives one sentence on what went wrong, or ""."""
+    """Open `folder` without waiting; return one sentence about a failure, or ""."""
     if not folder.is_dir():
-        return f"There is no folder {folder} yet."
+        return f"Folder {folder} does not exist yet."
     opener = next(filter(None, map(shutil.which, _OPENERS)), None)
     if opener is None:
-        return f"Nothing here can open folders (no {' or '.join(_OPENERS)}): it is {folder}."
+        return f"Cannot open {folder}: {' or '.join(_OPENERS)} is not installed."
     command = [opener, "open"] if Path(opener).name == "gio" else [opener]
     try:
-        # No shell, and nothing of it may reach this terminal. The path is absolute: no option.
+        # No shell, and no output to this terminal. The path is absolute, so it is no option.
         subprocess.Popen(
             [*command, str(folder)],
             stdin=subprocess.DEVNULL,
@@ -32,5 +32,5 @@ def open_folder(folder: Path) -> str:
             start_new_session=True,
         )
     except OSError as error:
-        return f"Cannot open the folder {folder}: {error.strerror or error}."
+        return f"Cannot open {folder}: {error.strerror or error}."
     return ""

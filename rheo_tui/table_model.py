@@ -11,13 +11,13 @@ from .filters import SubstringFilter
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """Which column rows are sorted by, and which way."""
+    """Column and direction of the sort."""
 
     column: Column = QUEUE_ORDER
     descending: bool = False
 
     def towards(self, column: Column) -> "Sort":
-        """The sort after `column` was chosen: the other way if it was chosen already."""
+        """Return the sort by `column`; reversed if it is the column already."""
         if column is self.column:
             return Sort(column, not self.descending)
         return Sort(column, column.descending_first)
@@ -25,17 +25,17 @@ class Sort:
 
 @dataclass(slots=True)
 class Change:
-    """What a snapshot changed on the screen."""
+    """Changes that a snapshot made on the screen."""
 
-    rows: list[int] = field(default_factory=list)  # positions whose content changed
-    order: bool = False  # rows came, went or changed places
+    rows: list[int] = field(default_factory=list)  # positions of rows with other content
+    order: bool = False  # rows were added, removed or moved
 
 
 class TableModel:
-    """All rows known, and which of them are shown in which order.
+    """All rows, and the order of those that are shown.
 
-    Costs of `apply` go with the number of changed rows; only rows that go, change places or come
-    between others cost a sort.
+    The cost of `apply` grows with the number of changed rows. It sorts only if rows are removed,
+    moved or inserted between others.
     """
 
     def __init__(self) -> None:
@@ -49,17 +49,17 @@ class TableModel:
         self._positions: dict[str, int] = {}
 
     def position(self, download_id: str) -> int | None:
-        """Where the row is among those shown; None if it is not."""
+        """Return the position of a row among those shown; None if it is hidden."""
         return self._positions.get(download_id)
 
     def row_at(self, position: int) -> DownloadSnapshot | None:
-        """The row shown at `position`, if there is one."""
+        """Return the row shown at `position`, or None."""
         if 0 <= position < len(self.shown):
             return self.rows[self.shown[position]]
         return None
 
     def apply(self, snapshot: Snapshot) -> Change:
-        """Take over what changed; tells what to repaint."""
+        """Apply the changes of a snapshot; return the parts to repaint."""
         change = Change()
         if snapshot.reset:
             listed = {row.id for row in snapshot.downloads}
@@ -88,7 +88,7 @@ class TableModel:
         return visible
 
     def _take(self, row: DownloadSnapshot, revision: int) -> bool:
-        """Store `row`; True if the order must be made anew at once."""
+        """Store `row`; return True if all rows must be sorted again at once."""
         old = self.rows.get(row.id)
         self.rows[row.id] = row
         self.revisions[row.id] = revision
@@ -99,12 +99,12 @@ class TableModel:
         if old is None or not was_shown or key(old) == key(row):
             return False
         if self.sort.column.volatile:
-            self.stale = True  # sorted once a second, or rows would dance
+            self.stale = True  # sorted once a second; otherwise rows would jump
             return False
         return True
 
     def _comes_last(self, row: DownloadSnapshot) -> bool:
-        """Whether a new row goes below those shown, as when a long list is read."""
+        """Return True if a new row goes below those shown, as while a long list is read."""
         last = self.row_at(len(self.shown) - 1)
         return (
             self.sort == Sort()
@@ -113,7 +113,7 @@ class TableModel:
         )
 
     def rebuild(self) -> None:
-        """Filter and sort all rows anew."""
+        """Filter and sort all rows again."""
         rows = [row for row in self.rows.values() if self.filter.matches(row)]
         rows.sort(key=lambda row: row.order)
         key = sort_key(self.sort.column.id)
@@ -131,15 +131,15 @@ class TableModel:
         self.stale = False
 
     def toggle_mark(self, download_id: str) -> None:
-        """Mark the row, or take the mark away."""
+        """Mark or unmark a row."""
         self.marked ^= {download_id}
 
     def invert_marks(self) -> None:
-        """Marked rows among those shown lose the mark, the others get it."""
+        """Invert the marks of the rows shown."""
         self.marked ^= set(self.shown)
 
     def marked_shown(self) -> list[DownloadSnapshot]:
-        """The marked rows in the order shown; those a filter hides are left out."""
+        """Return the marked rows in the order shown, without those that a filter hides."""
         positions = (self._positions.get(row) for row in self.marked)
         return [
             self.rows[self.shown[at]] for at in sorted(at for at in positions if at is not None)

@@ -10,15 +10,15 @@ from rheo_core.events.endings import Endings, terminal_notice
 from .services.protocol import DownloadService
 
 _GATHER_SECONDS = 1.0
-"""Downloads that end within it are told together."""
+"""Downloads that end within this time share a notification."""
 
 
 class TerminalNotifier:
-    """Tells of ended downloads where the settings say so.
+    """Notifies the user of ended downloads, if the settings ask for it.
 
     Args:
-        screen: through whose terminal it tells.
-        service: knows the settings in force.
+        screen: a screen of the app whose terminal is used.
+        service: the service whose settings apply.
     """
 
     def __init__(self, screen: DOMNode, service: DownloadService) -> None:
@@ -28,13 +28,13 @@ class TerminalNotifier:
         self._timer: Timer | None = None
 
     def add(self, event: DownloadEvent) -> None:
-        """Tell of it soon, if it is the end of a download."""
+        """Notify soon, if the event is the end of a download."""
         if self._service.settings.notify is not Notify.TERMINAL or not self._endings.add(event):
             return
         if self._timer is None:
-            self._timer = self._screen.set_timer(_GATHER_SECONDS, self._tell)
+            self._timer = self._screen.set_timer(_GATHER_SECONDS, self._notify)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._timer = None
         driver = self._screen.app._driver  # as App.bell and App.copy_to_clipboard do
         if driver is not None:

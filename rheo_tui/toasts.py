@@ -8,14 +8,14 @@ from rheo_core.domain.text import printable
 
 
 class Toasts:
-    """Shows the latest one; a held key does not fill the screen with the same sentence."""
+    """Shows the latest toast; a held key does not fill the screen with the same one."""
 
     def __init__(self, app: App[None]) -> None:
         self._app = app
         self._last, self._at = "", 0.0
 
     def show(self, text: str, error: bool = False) -> None:
-        """Show `text` in place of others."""
+        """Show `text` instead of earlier toasts."""
         now = time.monotonic()
         if text == self._last and now - self._at < self._app.NOTIFICATION_TIMEOUT:
             return

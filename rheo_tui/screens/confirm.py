@@ -1,4 +1,4 @@
-"""Confirmations: a question answered with yes or no, such as before quitting."""
+"""ConfirmScreen: a question answered with yes or no; QuitScreen: the one before quitting."""
 
 from typing import ClassVar
 
@@ -12,12 +12,13 @@ from rheo_tui.formatting import count_text
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Gives whether the answer was yes.
+    """Returns True if the user answers yes.
 
     Args:
-        title: what it is about.
-        text: the question, and what each answer means.
-        yes, no: a word for each answer.
+        title: title of the dialog.
+        text: the question, and the meaning of each answer.
+        yes: verb for the answer yes.
+        no: verb for the answer no.
     """
 
     BINDINGS: ClassVar = [
@@ -31,7 +32,7 @@ class ConfirmScreen(ModalScreen[bool]):
         self._keys = f"y {yes}  ·  n {no}"
 
     def compose(self) -> ComposeResult:
-        """The text, and the two answers."""
+        """Create the text and the two answers."""
         with Vertical(classes="dialog dialog-small") as dialog:
             dialog.border_title = self._title
             yield Static(self._text, markup=False)
@@ -42,21 +43,21 @@ class ConfirmScreen(ModalScreen[bool]):
         self.dismiss(yes)
 
     def on_paste(self, event: events.Paste) -> None:
-        """A paste is no answer, and there is a question to answer first."""
+        """Stop pastes, because they do not answer the question."""
         event.stop()
 
 
 class QuitScreen(ConfirmScreen):
-    """Gives whether to quit."""
+    """Asks before quitting while downloads run; returns True to quit."""
 
     BINDINGS: ClassVar = [("enter,q", "answer(True)", "Quit")]
 
     def __init__(self, running: int, keeps_list: bool) -> None:
         verb = "is" if running == 1 else "are"
         after = (
-            "their bytes are kept, and they go on at the next start."
+            "Partial data is kept, and they continue at the next start."
             if keeps_list
-            else "nothing of this list is kept."
+            else "This list is not saved."
         )
-        text = f"{count_text(running)} {verb} running. Quitting stops them; {after}"
+        text = f"{count_text(running)} {verb} running. Quitting stops them. {after}"
         super().__init__("Quit?", text, yes="quit", no="stay")

@@ -1,4 +1,4 @@
-"""The main screen: table, details, log; sends each key to what carries it out."""
+"""MainScreen: table, details and log; the handlers of the actions that show things."""
 
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ _POLL_SECONDS = 0.25
 
 
 class MainScreen(Screen[None]):
-    """Shows the list and steers it."""
+    """Shows the downloads and runs the actions on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
@@ -57,7 +57,7 @@ class MainScreen(Screen[None]):
 
     @dataclass
     class SessionLocked(Message):
-        """Another process has the list."""
+        """Another process has locked the session."""
 
         error: SessionLockedError
 
@@ -70,13 +70,13 @@ class MainScreen(Screen[None]):
         self.client = EngineClient(service, self.event_log, self.toast, notifier.add)
         self._service = service
         self._items = items
-        self.is_reading = False  # the items, in the background
+        self.is_reading = False  # True while items are read in the background
         self._downloads = DownloadHandlers(service)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
 
     def compose(self) -> ComposeResult:
-        """Header, filter, table beside or above details, log, footer."""
+        """Create header, filter, table with details, log and footer."""
         read_only = self._service.is_read_only
         yield TotalsHeader(read_only=read_only, id="totals")
         yield ClosedBar(id="closed")
@@ -96,9 +96,11 @@ class MainScreen(Screen[None]):
         self.query_one(LogPane).display = self._service.settings.show_log
         self.table.focus()
         self._show_context()
-        self.call_after_refresh(self._run_engine)  # its imports take longer than the first screen
+        self.call_after_refresh(
+            self._run_engine
+        )  # later, because its imports take longer than the first screen
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
-        # Countdowns in the details go on without news from the engine.
+        # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._show_details)
 
     @work(exit_on_error=False)
@@ -118,12 +120,12 @@ class MainScreen(Screen[None]):
         row = self.model.rows.get(download_id)
         return row.name if row else ""
 
-    # What is shown
+    # Showing
 
     async def refresh_from_engine(self) -> None:
-        """Pull what changed; nothing is repainted when nothing did."""
+        """Pull the changes from the engine and repaint only those."""
         snapshot = await self.client.poll(self._name_of)
-        if not self.is_running:  # it was closed meanwhile
+        if not self.is_running:  # the screen was closed meanwhile
             return
         self.query_one(LogPane).update_lines()
         if snapshot is None:
@@ -139,7 +141,7 @@ class MainScreen(Screen[None]):
             await self.app.run_action("quit")
 
     def context(self) -> Context:
-        """What decides which actions make sense now."""
+        """Return the state that decides which actions are available."""
         latest = self.client.latest
         current = self.table.current
         marked = tuple(self.model.marked_shown())
@@ -197,7 +199,7 @@ class MainScreen(Screen[None]):
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that open an input are letters like any other while one has the focus."""
+        """Disable keys that open an input while an input has the focus."""
         in_input = isinstance(self.focused, Input)
         return not (in_input and action == "run" and BY_ID[str(parameters[0])].opens_input)
 
@@ -221,7 +223,7 @@ class MainScreen(Screen[None]):
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
         if reason := BY_ID["add"].disabled(self.context()):
-            self.toast(f"Not added: {reason}.")
+            self.toast(f"Cannot add: {reason}.")
             return
         self._dialogs.add(text)
 
@@ -255,7 +257,7 @@ class MainScreen(Screen[None]):
         self._dialogs.help(self.keymap)
 
     def do_quit(self) -> None:
-        """Quit the app; it asks first while downloads run."""
+        """Quit the app, which asks first while downloads run."""
         self.app.call_later(self.app.action_quit)
 
     @on(DownloadTable.Marked)
@@ -291,7 +293,7 @@ class MainScreen(Screen[None]):
         if row is None:
             return ""
         self.app.copy_to_clipboard(await self._service.url_of(row.id) or row.url)
-        return "Link copied."
+        return "URL copied."
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""
@@ -362,13 +364,13 @@ class MainScreen(Screen[None]):
         if settings is not None:
             self.app.theme = settings.theme
             saved = self._service.change_settings(settings)
-            await self.client.guard(saved, "The settings are in force, but cannot be kept")
+            await self.client.guard(saved, "The settings apply, but cannot be saved")
             await self.refresh_from_engine()
 
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
         on = self._quits_when_done
-        self.toast("Quits when nothing waits or runs any more." if on else "Stays.")
+        self.toast("The app quits when all downloads have ended." if on else "The app stays open.")
 
     def do_command(self) -> None:
         """Open the command line."""

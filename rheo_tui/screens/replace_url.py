@@ -1,4 +1,4 @@
-"""Replace the link of a download, such as one that has expired."""
+"""ReplaceUrlScreen: a new URL for a download, such as after the old one has expired."""
 
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from rheo_tui.widgets.line_input import PlainInput
 
 
 class ReplaceUrlScreen(ModalScreen[None]):
-    """Asks for the new link; the bytes that are there are kept if they fit."""
+    """Asks for the new URL; partial data is kept if it belongs to the same file."""
 
     BINDINGS: ClassVar = [("escape", "dismiss", "Close")]
 
@@ -25,33 +25,33 @@ class ReplaceUrlScreen(ModalScreen[None]):
         self._row = row
 
     def compose(self) -> ComposeResult:
-        """The link so far, the place for the new one and for what is wrong with it."""
+        """Create the old URL, the input for the new one and the line for problems."""
         with Vertical(classes="dialog dialog-form") as dialog:
-            dialog.border_title = "Replace the link"
+            dialog.border_title = "Replace the URL"
             yield Static(printable(self._row.name), markup=False)
             yield Static(printable(self._row.url), id="old-url", markup=False)
-            # Not a LineInput: a link that is pasted here belongs here.
-            yield PlainInput(placeholder="the new link", id="new-url", compact=True)
+            # Not a LineInput, because a URL that is pasted here belongs here.
+            yield PlainInput(placeholder="new URL", id="new-url", compact=True)
             yield Static("", id="url-problem", markup=False)
-            yield Static("Enter replaces  ·  Esc closes", classes="dialog-keys")
+            yield Static("Enter replace  ·  Esc close", classes="dialog-keys")
 
     @on(Input.Submitted)
     @work(exclusive=True, exit_on_error=False)
     async def _submitted(self, event: Input.Submitted) -> None:
         try:
             replaced = await self._service.replace_url(self._row.id, event.value.strip())
-        except Exception as error:  # whatever it is, it is told here and the app goes on
-            self._tell(f"{printable(str(error)).rstrip('.') or type(error).__name__}.")
+        except Exception as error:  # show any error here; the app runs on
+            self._show_problem(f"{printable(str(error)).rstrip('.') or type(error).__name__}.")
             return
         if replaced:
-            self.app.notify("Link replaced.", markup=False)
+            self.app.notify("URL replaced.", markup=False)
             self.dismiss()
         else:
-            self._tell("It is done, or no longer in the list.")
+            self._show_problem("This download is done, or no longer in the list.")
 
-    def _tell(self, problem: str) -> None:
+    def _show_problem(self, problem: str) -> None:
         self.query_one("#url-problem", Static).update(problem)
 
     def on_paste(self, event: events.Paste) -> None:
-        """What the input did not keep belongs nowhere else."""
+        """Stop pastes that the input did not take; they belong nowhere else."""
         event.stop()

@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ENTRIES_PER_TURN = 100
-"""Lines of a paste that are checked in one turn of the event loop: 2 ms."""
+"""Lines of a paste that are checked in one turn of the event loop, which takes 2 ms."""
 _MAX_EVENTS = 2000
-"""Events kept for a reader that is late; the oldest go first."""
+"""Events kept for a late reader; the oldest are dropped first."""
 
 
 class LocalService:
     """Implements `DownloadService` over a `DownloadManager`.
 
     Args:
-        settings: the settings in force.
-        save: whether changed settings are kept in the settings file.
-        session_path: where the list is kept; None: nowhere.
-        load: reads the settings again, for `reload_settings`.
-        careful: refuse a `session_path` in a folder that does not exist, instead of making it.
+        settings: initial settings.
+        save: True to save changed settings to the settings file.
+        session_path: the session file; None keeps no session.
+        load: loads the settings again, for `reload_settings`.
+        careful: refuse a `session_path` in a folder that does not exist, instead of creating it.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LocalService:
         self._save = save
         self._session_path = session_path
         self._careful = careful
-        # Both deques are filled and emptied by different threads under a `ThreadedService`.
+        # A `ThreadedService` fills and empties both deques from different threads.
         self._problems: deque[str] = deque()
         self._events: deque[DownloadEvent] = deque(maxlen=_MAX_EVENTS)
         self._rows: dict[str, DownloadSnapshot] = {}
@@ -68,7 +68,7 @@ class LocalService:
 
     @cached_property
     def _manager(self) -> "DownloadManager":
-        # The first screen does not wait for what the engine imports, which is half of the start.
+        # The imports of the engine take half of the start; the first screen does not wait for them.
         from rheo_core.engine import make_manager
 
         manager = make_manager(
@@ -77,31 +77,31 @@ class LocalService:
             on_problem=self._problems.append,
             wait_for_settings=True,
         )
-        # Nobody listens to progress, so the engine makes no such events: ten a second and download.
+        # Progress has no listener here, so the engine does not create 10 events/s per download.
         for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
             manager.on(event_type, self._events.append)
         return manager
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """Current settings."""
         return self._settings
 
     @property
     def keeps_list(self) -> bool:
-        """Whether the list is there again at the next start."""
+        """True if the list survives the end of the app."""
         return self._session_path is not None
 
     @property
     def is_read_only(self) -> bool:
-        """This one can do everything."""
+        """False: everything can be changed."""
         return False
 
     async def start(self) -> None:
         """Open the engine; an open one stays open.
 
         Raises:
-            SessionLockedError: another process has the session open.
+            SessionLockedError: another process has locked the session.
             RheoError: the session cannot be used.
         """
         from rheo_core.infrastructure import session_store
@@ -116,11 +116,11 @@ class LocalService:
         folder = self._settings.download_dir
         try:
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        except OSError as error:  # downloads will fail with this reason until it is mended
+        except OSError as error:  # downloads fail with this reason until it is fixed
             reason = (error.strerror or str(error)).lower()
             self._problems.append(
-                f"Cannot make the folder {printable(str(folder))}: {reason}. "
-                "Choose another one in the settings."
+                f"Cannot create the download folder {printable(str(folder))}: {reason}. "
+                "Choose another folder in the settings."
             )
         try:
             await self._manager.open()
@@ -128,34 +128,34 @@ class LocalService:
             raise SessionLockedError(str(error), error.path) from error
 
     async def url_of(self, download_id: str) -> str | None:
-        """The whole URL, secrets included."""
+        """Return the whole URL, secrets included."""
         config = await self._manager.find_config(download_id)
         return config.source if config else None
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
-        """Ended downloads that match `text`, latest first."""
+        """Return ended downloads that match `text`, latest first."""
         return await self._manager.history(text, limit, offset)
 
     def take_problems(self) -> list[str]:
-        """Sentences on what is wrong with the session, each told once."""
-        return _emptied(self._problems)
+        """Return new problems with session and settings, each one once."""
+        return _drain(self._problems)
 
     async def close(self) -> None:
-        """Stop running downloads, keep their bytes, release everything."""
+        """Stop running downloads, keep their partial data and release all resources."""
         await self._manager.close()
 
     async def snapshot(self, since: int = 0) -> Snapshot:
-        """What changed after revision `since`."""
+        """Return the changes after revision `since`."""
         return self._manager.snapshot(since)
 
     def take_events(self) -> list[DownloadEvent]:
-        """The latest events but progress, each once."""
-        return _emptied(self._events)
+        """Return new events except progress, each one once."""
+        return _drain(self._events)
 
     async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
-        """A verdict on each thing that `text` asks for; the event loop goes on meanwhile."""
+        """Return the entries in `text`; the event loop runs on meanwhile."""
         from rheo_core.inputs import read_entries
 
         entries: list[Entry] = []
@@ -166,20 +166,20 @@ class LocalService:
         return entries
 
     async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
-        """A verdict on each thing that a list file asks for."""
+        """Return the entries of a list file."""
         from rheo_core.inputs import read_entries_file
 
         return await read_entries_file(path, self._known(), self._with_folder(options))
 
     def free_space(self) -> int | None:
-        """Bytes free in the download folder."""
+        """Return the free bytes in the download folder; None if they are unknown."""
         try:
             return shutil.disk_usage(self._settings.download_dir).free
         except OSError:
             return None
 
     def _with_folder(self, options: "ReadOptions | None") -> "ReadOptions":
-        """With the folder, where it matters what is there."""
+        """Return `options` with the download folder, if its files decide the verdicts."""
         from rheo_core.inputs import ReadOptions
 
         exists = self._settings.file_exists_strategy
@@ -191,36 +191,36 @@ class LocalService:
         await self._manager.add(configs)
 
     async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue what ended, as it was asked for.
+        """Queue ended downloads again.
 
         Raises:
-            DownloadManagerError: the link of one held a secret, which the history does not keep.
+            DownloadManagerError: a URL held a secret, which the history does not keep.
         """
         configs = [await self._manager.find_config(download_id) for download_id in ids]
         if any(config and is_redacted(config.url) for config in configs):
-            raise DownloadManagerError("its link held a secret, which is not kept; add it anew")
+            raise DownloadManagerError("the history keeps no secrets of its URL; add the URL again")
         await self._manager.add([config for config in configs if config])
 
     async def pause(self, ids: Sequence[str]) -> None:
-        """Pause those that have not ended."""
+        """Pause downloads that have not ended."""
         await asyncio.gather(*map(self._manager.pause, ids))
 
     async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused ones back into the queue."""
+        """Put paused downloads back into the queue."""
         for download_id in ids:
             await self._manager.resume(download_id)
 
     async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel those that have not ended."""
+        """Cancel downloads that have not ended."""
         await asyncio.gather(*map(self._manager.cancel, ids))
 
     async def retry(self, ids: Sequence[str]) -> None:
-        """Queue failed, cancelled and skipped ones again."""
+        """Queue failed, cancelled and skipped downloads again."""
         for download_id in ids:
             await self._manager.retry(download_id)
 
     async def keep(self, download_id: str) -> Path | None:
-        """Keep what a failed hash check refused, as `NAME.unverified`; None: nothing is there."""
+        """Keep data with a wrong checksum as `NAME.unverified`; None if there is none."""
         return await self._manager.keep(download_id)
 
     async def accept_html(self, download_id: str) -> bool:
@@ -228,11 +228,11 @@ class LocalService:
         return await self._manager.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch from `url` from now on; False for one that is unknown or completed."""
+        """Download from `url` from now on; False if the download is unknown or completed."""
         return await self._manager.replace_url(download_id, url)
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """Take them off the list."""
+        """Remove downloads from the list."""
         await asyncio.gather(*map(self._manager.remove, ids))
 
     async def restore(self, ids: Sequence[str]) -> None:
@@ -247,46 +247,46 @@ class LocalService:
         text: str = "",
         older_than_days: float | None = None,
     ) -> int:
-        """Take downloads out of the history; returns how many."""
+        """Delete downloads from the history and return their number."""
         return await self._manager.forget(ids, text=text, older_than_days=older_than_days)
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
-        """Add `by` to the priority of each, 1 at the least."""
+        """Add `by` to the priority of each download; the lowest priority is 1."""
         rows = self._rows_now()
         for row in (rows[download_id] for download_id in ids if download_id in rows):
             await self._manager.set_priority(row.id, max(1, row.priority + by))
 
     async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued one."""
+        """Move a queued download."""
         await self._manager.move(download_id, to=where)
 
     async def change_settings(self, settings: Settings) -> None:
-        """Put settings in force, for what begins from now on, and keep them.
+        """Apply settings to downloads that start from now on, and save them.
 
-        Where downloads wait for a correction of the settings file, it is read again afterwards.
+        If downloads wait for a correction of the settings file, read it again afterwards.
         """
-        changed = self._put_in_force(settings)
+        changed = self._apply(settings)
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
         if self._manager.request_rules.unclear:
             self._problems += await self.reload_settings()
 
     async def reload_settings(self) -> list[str]:
-        """Read the settings again and put them in force; returns what is wrong with them.
+        """Read the settings again, apply them and return their problems.
 
-        Settings that close hosts are no substitute for others that do not: those stay.
+        Settings that block hosts do not replace settings that block none.
         """
         from rheo_core.engine import make_request_rules, with_faults
 
         loaded = await asyncio.to_thread(self._load)
         rules = await asyncio.to_thread(with_faults, make_request_rules(loaded.settings))
         if self._manager.request_rules.unclear or not rules.unclear:
-            self._put_in_force(loaded.settings)
+            self._apply(loaded.settings)
             self._manager.set_defaults(request_rules=rules)
         return list(dict.fromkeys((*loaded.problems, *(each.sentence for each in rules.unclear))))
 
-    def _put_in_force(self, settings: Settings) -> set[str]:
-        """Returns the names of those that are others than before."""
+    def _apply(self, settings: Settings) -> set[str]:
+        """Apply settings and return the names of those that changed."""
         from rheo_core.engine import make_host_limits, make_retry_handler
 
         changed = {
@@ -299,7 +299,7 @@ class LocalService:
             max_concurrent=settings.max_concurrent,
             connections=settings.connections,
             connections_per_host=settings.connections_per_host,
-            # Limits set by hand stay, unless it is their setting that was changed.
+            # Limits set by hand stay, unless their own setting changed.
             speed_limit_bps=(settings.speed_limit or 0) if "speed_limit" in changed else None,
             slow_limit_bps=settings.slow_limit,
             schedule=settings.schedule if "schedule" in changed else None,
@@ -315,27 +315,27 @@ class LocalService:
     async def set_speed_limit(
         self, bytes_per_second: int | None, ids: Sequence[str] | None = None
     ) -> None:
-        """Limit each of these, or all downloads together, at once; None lifts the limit."""
+        """Limit each of `ids`, or all downloads together; None lifts the limit."""
         if ids is None:
             self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
         for download_id in ids or ():
             await self._manager.set_speed_limit(download_id, bytes_per_second)
 
     async def set_slow(self, on: bool) -> None:
-        """Switch slow mode."""
+        """Switch slow mode on or off."""
         self._manager.set_limits(slow=on)
 
     async def set_start(self, ids: Sequence[str], start_at: float | None) -> None:
-        """Let them wait until a time; None: they may start at once."""
+        """Delay downloads until a time; None lets them start at once."""
         for download_id in ids:
             await self._manager.set_start(download_id, start_at)
 
     async def stop_after(self, count: int | None) -> None:
-        """Pause everything once so many bytes have come; None: never."""
+        """Pause all downloads after `count` more bytes; None switches that off."""
         self._manager.set_limits(stop_after_bytes=count or 0)
 
     def _rows_now(self) -> dict[str, DownloadSnapshot]:
-        """All rows, brought up to date at the cost of what changed."""
+        """Return all rows; an update costs only the changed ones."""
         snapshot = self._manager.snapshot(self._revision)
         if snapshot.reset:
             self._rows.clear()
@@ -346,7 +346,7 @@ class LocalService:
         return self._rows
 
     def _known(self) -> set[str]:
-        """Ids of what is there or under way; what failed or was cancelled may be added again."""
+        """Return the ids of completed and unfinished downloads; others may be added again."""
         return {
             row.id
             for row in self._rows_now().values()
@@ -354,6 +354,6 @@ class LocalService:
         }
 
 
-def _emptied(waiting: deque[T]) -> list[T]:
-    """What was in it; what another thread appends meanwhile stays for the next time."""
+def _drain(waiting: deque[T]) -> list[T]:
+    """Empty a deque into a list; items that another thread appends meanwhile stay."""
     return [waiting.popleft() for _ in range(len(waiting))]

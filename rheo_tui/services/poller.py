@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 _BATCH_SIZE = 2000
 
 Toast = Callable[[str, bool], None]
-"""Tells the user a sentence; True for an error."""
+"""Shows a message to the user; the flag is True for an error."""
 
 
 class EngineClient:
-    """What the screen knows of the service's state.
+    """Keeps the main screen up to date with the service.
 
-    The engine's own errors become a toast and a log line; the app goes on.
+    Errors of the engine become a toast and a line of the event log; the app runs on.
+
+    Attributes:
+        ready: True while the engine is open.
+        latest: the last snapshot.
     """
 
     def __init__(
@@ -43,13 +47,13 @@ class EngineClient:
         self._on_event = on_event
         self._poll_failed = False
         self._closed = False
-        self._tried = asyncio.Event()  # to start, whatever came of it
+        self._tried = asyncio.Event()  # set after the attempt to start, successful or not
 
     async def start(self) -> None:
         """Open the engine.
 
         Raises:
-            RheoError: it cannot, for a reason that the app cannot mend.
+            RheoError: the session cannot be used.
         """
         try:
             if not self._closed:
@@ -58,7 +62,7 @@ class EngineClient:
         except RheoError:
             raise
         except Exception as error:
-            self.report("The engine did not start", error)
+            self.report("Cannot start the engine", error)
         finally:
             self._tried.set()
 
@@ -67,13 +71,13 @@ class EngineClient:
         if not self._closed:
             self._closed = True
             self.ready = False
-            await self.guard(self.service.close(), "The engine did not close well")
+            await self.guard(self.service.close(), "Cannot close the engine")
 
     async def poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
-        """What changed since the last call; None for nothing. Events become log lines.
+        """Return the changes since the last call, or None; write events to the event log.
 
         Args:
-            name_of: gives the name of a download for its log lines, by id; "" where unknown.
+            name_of: returns the name of a download by its id; "" if it is unknown.
         """
         if not self.ready:
             return None
@@ -86,7 +90,7 @@ class EngineClient:
         except Exception as error:
             if not self._poll_failed:
                 self._poll_failed = True
-                self.report("The list cannot be brought up to date", error)
+                self.report("Cannot update the list", error)
             return None
         self._poll_failed = False
         for problem in self.service.take_problems():
@@ -103,7 +107,7 @@ class EngineClient:
         """Queue downloads once the engine runs; return False and report it if that fails."""
         await self._tried.wait()
         if not self.ready:
-            self._toast("Not added: the engine does not run.", True)
+            self._toast("Cannot add: the engine is not running.", True)
             return False
         for start in range(0, len(configs), _BATCH_SIZE):  # so that the first appear soon
             batch = configs[start : start + _BATCH_SIZE]
@@ -135,23 +139,23 @@ class EngineClient:
         if len(messages) == 1:
             self._toast(f"{messages[0]}.", remarks.problems > 0)
         elif remarks.problems:
-            what = count_text(remarks.problems, "line")
-            self._toast(f"{what} not acceptable; see the log.", True)
+            lines = count_text(remarks.problems, "line")
+            self._toast(f"Skipped {lines} with errors; see the log.", True)
         elif remarks.warnings:
-            what = count_text(remarks.warnings, "link")
-            self._toast(f"{what} asked for a proxy or similar; see the log.", True)
+            urls = count_text(remarks.warnings, "URL")
+            self._toast(f"Ignored options of {urls}, such as a proxy; see the log.", True)
 
-    async def guard(self, work: Awaitable[None], what: str) -> bool:
-        """Await `work`; report an exception as "`what`: reason". Return True on success."""
+    async def guard(self, work: Awaitable[None], title: str) -> bool:
+        """Await `work`; report an exception as "`title`: reason". Return True on success."""
         try:
             await work
         except Exception as error:
-            self.report(what, error)
+            self.report(title, error)
             return False
         return True
 
-    def report(self, what: str, error: Exception) -> None:
+    def report(self, title: str, error: Exception) -> None:
         """Show an error as a toast and write it to the event log."""
         reason = printable(str(error)).rstrip(".") or type(error).__name__
-        self._event_log.note(f"{what}: {reason}.", "bad")
-        self._toast(f"{what}: {reason}.", True)
+        self._event_log.note(f"{title}: {reason}.", "bad")
+        self._toast(f"{title}: {reason}.", True)

@@ -17,7 +17,7 @@ from rheo_core.events import DownloadEvent
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
-READ_ONLY = "this list is open for reading only"
+READ_ONLY = "this session is open read-only"
 
 
 class SessionLockedError(RheoError):
@@ -40,108 +40,120 @@ class ServiceFactory(Protocol):
 
 
 class DownloadService(Protocol):
-    """Every call returns soon; no call raises for a download's own failure."""
+    """Show and change downloads.
+
+    Every call returns soon. A download that fails does not make a call raise.
+    """
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """Current settings."""
 
     @property
     def keeps_list(self) -> bool:
-        """Whether the list is there again at the next start."""
+        """True if the list survives the end of the app."""
 
     @property
     def is_read_only(self) -> bool:
-        """Whether nothing can be changed, because another process writes the list."""
+        """True if nothing can be changed, because another process writes the session."""
 
     async def start(self) -> None:
         """Open the engine; an open one stays open.
 
         Raises:
-            SessionLockedError: another process has the list.
-            RheoError: it cannot, for a reason that the app cannot mend.
+            SessionLockedError: another process has locked the session.
+            RheoError: the session cannot be used.
         """
 
     async def close(self) -> None:
-        """Stop running downloads, keep their bytes, release everything."""
+        """Stop running downloads, keep their partial data and release all resources."""
 
     async def snapshot(self, since: int = 0) -> Snapshot:
-        """What changed after revision `since`; cheap when nothing did."""
+        """Return the changes after revision `since`; this is cheap if there are none."""
 
     async def url_of(self, download_id: str) -> str | None:
-        """The whole URL, secrets included, for the user's own clipboard; None where unknown."""
+        """Return the whole URL, secrets included, for the user's own clipboard.
+
+        None if the download is unknown.
+        """
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
-        """Ended downloads, in the list or taken off it, that match `text`; latest first."""
+        """Return ended downloads that match `text`, latest first, removed ones included.
+
+        Args:
+            text: part of a name or URL; "" matches all.
+            limit: maximum number of downloads.
+            offset: number of matches to skip.
+        """
 
     def take_problems(self) -> Sequence[str]:
-        """Sentences that the user should read, such as on a damaged session; each comes once."""
+        """Return new messages for the user, such as about a damaged session; each one once."""
 
     def take_events(self) -> Sequence[DownloadEvent]:
-        """The latest events, each once, oldest first; progress events left out."""
+        """Return new events, oldest first, each one once; progress events are left out."""
 
     async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
-        """A verdict on each thing that a pasted text asks for; nothing is queued.
+        """Return an entry with a verdict for each download in `text`; queue nothing.
 
-        Of `options` the folder is that of the settings.
+        The folder in `options` is replaced by the download folder.
         """
 
     async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
-        """The same for a list file.
+        """Return the entries of a list file; see `check`.
 
         Raises:
             OSError: the file cannot be read.
         """
 
     def free_space(self) -> int | None:
-        """Bytes free where files go; None where that cannot be told."""
+        """Return the free bytes in the download folder; None if they are unknown."""
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
-        """Queue these downloads."""
+        """Queue downloads."""
 
     async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue what ended, in the list or the history, as it was asked for."""
+        """Queue ended downloads again, from the list or the history, with their options."""
 
     async def pause(self, ids: Sequence[str]) -> None:
-        """Pause those that have not ended; their bytes are kept."""
+        """Pause downloads that have not ended; keep their partial data."""
 
     async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused ones back into the queue."""
+        """Put paused downloads back into the queue."""
 
     async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel those that have not ended; their partial data goes."""
+        """Cancel downloads that have not ended; delete their partial data."""
 
     async def retry(self, ids: Sequence[str]) -> None:
-        """Queue failed, cancelled and skipped ones again."""
+        """Queue failed, cancelled and skipped downloads again."""
 
     async def keep(self, download_id: str) -> Path | None:
-        """Keep what a failed hash check refused, as `NAME.unverified`; gives where it is.
+        """Keep data with a wrong checksum as `NAME.unverified` and return its path.
 
-        None where there is nothing to keep.
+        None if there is no data to keep.
 
         Raises:
-            RheoError: it cannot be written.
+            RheoError: the file cannot be written.
         """
 
     async def accept_html(self, download_id: str) -> bool:
         """Queue a failed download again and save the web page that the server sends instead.
 
-        Returns False if it has not failed.
+        Return False if the download has not failed.
         """
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch from `url` from now on; bytes that are there stay if they are of the same file.
+        """Download from `url` from now on; keep partial data if it belongs to the same file.
 
-        False for one that is unknown or completed.
+        Return False if the download is unknown or completed.
 
         Raises:
-            ValueError: `url` is not acceptable; one sentence.
+            ValueError: `url` is not valid; the message is one sentence.
         """
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """Take them off the list (cancelling those still running); finished files stay."""
+        """Remove downloads from the list and cancel running ones; keep finished files."""
 
     async def restore(self, ids: Sequence[str]) -> None:
         """Undo `remove`."""
@@ -153,40 +165,55 @@ class DownloadService(Protocol):
         text: str = "",
         older_than_days: float | None = None,
     ) -> int:
-        """Take out of the history what all of these hold for; returns how many.
+        """Delete downloads from the history and return their number.
 
-        What is in the list stays, and so do files.
+        All conditions must hold. Downloads in the list stay, and so do files.
+
+        Args:
+            ids: delete only these; None does not restrict.
+            text: delete only those with this text in their name or URL.
+            older_than_days: delete only those that ended earlier.
         """
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
-        """Add `by` to the priority of each (1 at the least)."""
+        """Add `by` to the priority of each download; the lowest priority is 1."""
 
     async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued one by one place, or to an end of the queue."""
+        """Move a queued download by one place, or to an end of the queue."""
 
     async def change_settings(self, settings: Settings) -> None:
-        """Put these settings in force and keep them in the settings file.
+        """Apply settings and save them to the settings file.
 
         Raises:
-            OSError: they are in force, but the file cannot be written.
+            OSError: the settings are applied, but the file cannot be written.
         """
 
     async def reload_settings(self) -> Sequence[str]:
-        """Read the settings file again and put the settings in force; returns what is wrong.
+        """Read the settings file again, apply it and return its problems.
 
-        If they would close requests that are open now, those in force stay.
+        Settings that would block hosts which are not blocked now are not applied.
         """
 
     async def set_speed_limit(
         self, bytes_per_second: int | None, ids: Sequence[str] | None = None
     ) -> None:
-        """Limit each of these, at once, or all downloads together; None lifts the limit."""
+        """Limit the speed.
+
+        Args:
+            bytes_per_second: the limit; None lifts it.
+            ids: the downloads to limit each; None limits all downloads together.
+        """
 
     async def set_slow(self, on: bool) -> None:
-        """Switch slow mode."""
+        """Switch slow mode on or off."""
 
     async def set_start(self, ids: Sequence[str], start_at: float | None) -> None:
-        """Let them wait until a time, in seconds since the epoch; None: they may start at once."""
+        """Delay downloads.
+
+        Args:
+            ids: the downloads to delay.
+            start_at: seconds since the epoch; None lets them start at once.
+        """
 
     async def stop_after(self, count: int | None) -> None:
-        """Pause everything once so many bytes have come from now on; None: never."""
+        """Pause all downloads after `count` more bytes; None switches that off."""

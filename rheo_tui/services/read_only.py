@@ -15,16 +15,16 @@ from rheo_core.tracking import DownloadRecord, DownloadTracker
 from .protocol import READ_ONLY
 
 _INTERVAL_SECONDS = 2.0
-"""Seconds between two looks at whether the file has changed."""
+"""Seconds between two checks for changes of the file."""
 
 
 class ReadOnlyService:
-    """Implements `DownloadService` over a session file that is read again where it changed.
+    """Implements `DownloadService` over a session file, which it reads again after each change.
 
-    The file holds what runs as queued, with the bytes it had a few seconds ago.
+    The file holds active downloads as queued, with their progress of a few seconds ago.
 
     Args:
-        settings: the settings in force.
+        settings: current settings.
         path: the session file.
     """
 
@@ -35,28 +35,28 @@ class ReadOnlyService:
         self._session = Session(path, self._note_problem)
         self._tracker = DownloadTracker()
         self._following: asyncio.Task[None] | None = None
-        self._is_behind = False  # the file has changed and was not read since
+        self._is_behind = False  # the file has changed since it was read
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """Current settings."""
         return self._settings
 
     @property
     def keeps_list(self) -> bool:
-        """The other process does."""
+        """True: the other process keeps the list."""
         return True
 
     @property
     def is_read_only(self) -> bool:
-        """That is what this is for."""
+        """True: nothing can be changed."""
         return True
 
     async def start(self) -> None:
-        """Read the list and follow it.
+        """Read the session and follow its changes.
 
         Raises:
-            RheoError: it cannot be read.
+            RheoError: the session cannot be read.
         """
         if self._following is None:
             await self._session.open(read_only=True)
@@ -64,7 +64,7 @@ class ReadOnlyService:
             self._following = asyncio.get_running_loop().create_task(self._follow())
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close the session file."""
         if self._following is not None:
             self._following.cancel()
             with suppress(asyncio.CancelledError):
@@ -72,33 +72,33 @@ class ReadOnlyService:
         await self._session.close()
 
     async def snapshot(self, since: int = 0) -> Snapshot:
-        """What changed after revision `since`."""
+        """Return the changes after revision `since`."""
         return self._tracker.snapshot(since)
 
     async def url_of(self, download_id: str) -> str | None:
-        """The whole URL, secrets included."""
+        """Return the whole URL, secrets included."""
         record = self._tracker.get(download_id) or await self._session.find(download_id)
         return record.config.source if record else None
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
-        """Ended downloads that match `text`, latest first."""
+        """Return ended downloads that match `text`, latest first."""
         return [record.snapshot() for record in await self._session.search(text, limit, offset)]
 
     def take_problems(self) -> list[str]:
-        """Sentences on what cannot be read, each told once."""
+        """Return new problems with the file, each one once."""
         problems, self._problems = self._problems, []
         return problems
 
     def take_events(self) -> tuple[DownloadEvent, ...]:
-        """None: what another process does is seen in the list alone."""
+        """Return no events, because the session file holds none."""
         return ()
 
     async def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise RheoError(READ_ONLY)
 
-    # The actions that lead here are disabled.
+    # The actions that call these are disabled.
     check = check_file = add = add_again = set_speed_limit = _refuse
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
@@ -106,7 +106,7 @@ class ReadOnlyService:
     reload_settings = _refuse
 
     def free_space(self) -> int | None:
-        """Nothing is added here."""
+        """Return None, because nothing can be added."""
         return None
 
     async def _follow(self) -> None:
@@ -115,7 +115,7 @@ class ReadOnlyService:
             try:
                 await self._read()
             except RheoError as error:
-                self._note_problem(f"The list cannot be read again: {error}.")
+                self._note_problem(f"Cannot read the session again: {error}.")
 
     async def _read(self) -> None:
         self._is_behind |= await self._session.has_changed()

@@ -1,4 +1,4 @@
-"""One-line inputs: nothing hidden in them, and no pasted list swallowed."""
+"""One-line inputs that show no control characters and pass pasted lists to the app."""
 
 from textual import events
 from textual.message import Message
@@ -8,26 +8,26 @@ from rheo_core.domain.text import printable, visible
 
 
 class PlainInput(Input):
-    """An input whose text is safe to show in a terminal. The app cleans what is pasted."""
+    """An input whose text is safe to show in a terminal. The app cleans pasted text."""
 
     def validate_value(self, value: str) -> str:
-        """Return `value` on one line without what a terminal would obey."""
+        """Return `value` on one line, without control characters."""
         return printable(visible(value))
 
 
 class LineInput(PlainInput):
-    """An input that hands pastes of several lines, or of links, to the app."""
+    """An input that passes pastes of several lines or of URLs to the app."""
 
     class Left(Message):
-        """Escape was pressed."""
+        """The user pressed Esc."""
 
     def on_paste(self, event: events.Paste) -> None:
-        """Keep what is one plain line; Textual's own input would drop the other lines."""
+        """Insert a paste of one plain line; Textual's input would drop further lines."""
         if "://" in event.text or len(event.text.splitlines()) > 1:
             event.prevent_default()
 
     def on_key(self, event: events.Key) -> None:
-        """Escape leaves."""
+        """Post `Left` on Esc."""
         if event.key == "escape":
             event.stop()
             event.prevent_default()

@@ -1,4 +1,4 @@
-"""The log pane: the last things that happened, newest at the bottom."""
+"""LogPane: the latest events, newest at the bottom."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -11,7 +11,7 @@ from .line_view import LineView
 
 
 class LogPane(LineView[LogLine], can_focus=True):
-    """Shows a `EventLog`; asks it for news when told to."""
+    """Shows an `EventLog`; `update_lines` shows its new lines."""
 
     COMPONENT_CLASSES: ClassVar = {
         "log--time",
@@ -28,13 +28,13 @@ class LogPane(LineView[LogLine], can_focus=True):
         self._seen = 0
 
     def update_lines(self) -> None:
-        """Show new lines, if there are any and the pane is to be seen."""
+        """Show new lines, if there are any and the pane is visible."""
         if self.display and self._seen != self._event_log.written:
             self._seen = self._event_log.written
             self.show(tuple(self._event_log.lines), to_end=True)
 
     def text_of(self, line: LogLine) -> Text:
-        """Time, id, what happened, name."""
+        """Return time, id, event and name."""
         style = self.get_component_rich_style
         text = Text(no_wrap=True, end="")
         clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")

@@ -1,4 +1,4 @@
-"""The queue table: draws only the rows that are seen, and of those only what looks different."""
+"""DownloadTable: draws only visible rows, and of those only the ones that look different."""
 
 import time
 from collections.abc import Iterable
@@ -29,13 +29,13 @@ _EMPTY = (
     "Nothing to download yet",
     "",
     "Press a to add links, o to load a list,",
-    "or just paste links here.",
+    "or paste links here.",
 )
-_EMPTY_READ_ONLY = ("Nothing in this list yet", "", "What its owner adds appears here.")
+_EMPTY_READ_ONLY = ("No downloads yet", "", "Downloads that the other process adds appear here.")
 
 
 class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Shows a `TableModel`. Line 0 is the header and stays; rows scroll below it."""
+    """Shows a `TableModel`. Line 0 is the header and does not scroll."""
 
     COMPONENT_CLASSES: ClassVar = {
         "table--header",
@@ -52,17 +52,17 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @dataclass
     class CursorMoved(Message):
-        """Another row is current, or the current row is another one."""
+        """Another download is current."""
 
         row: DownloadSnapshot | None
 
         def can_replace(self, message: Message) -> bool:
-            """Only the last one counts."""
+            """Return True for another message of this kind; only the last one counts."""
             return isinstance(message, DownloadTable.CursorMoved)
 
     @dataclass
     class Activated(Message):
-        """The current row was double-clicked."""
+        """The user double-clicked the current row."""
 
     @dataclass
     class Marked(Message):
@@ -70,15 +70,15 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @dataclass
     class SortRequested(Message):
-        """A column's title was clicked."""
+        """The user clicked the title of a column."""
 
         column: Column
 
     def __init__(
         self, model: TableModel, *, read_only: bool = False, id: str | None = None
     ) -> None:
-        self._drawn: dict[int, Strip] = {}  # what the screen shows, by line
-        self._drawn_for = (Size(), 0)  # the sizes that this holds for
+        self._drawn: dict[int, Strip] = {}  # the strips on the screen, by line
+        self._drawn_for = (Size(), 0)  # the sizes for which they were drawn
         super().__init__(id=id)
         self.model = model
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
@@ -87,24 +87,24 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._waiting = Waiting()
         self._current_id: str | None = None
 
-    # What is shown
+    # Rows
 
     @property
     def current(self) -> DownloadSnapshot | None:
-        """The row under the cursor."""
+        """Row under the cursor, or None."""
         return self.model.row_at(self.cursor)
 
     @property
     def page_size(self) -> int:
-        """Rows that fit."""
+        """Number of rows that fit."""
         return max(1, self.size.height - _HEADER_LINES)
 
     def on_mount(self) -> None:
-        """Countdowns and volatile orders go on once a second."""
+        """Update countdowns and volatile orders once a second."""
         self.set_interval(1.0, self._tick)
 
     def apply(self, snapshot: Snapshot) -> list[int]:
-        """Take over what changed and repaint only that; gives positions that changed."""
+        """Apply a snapshot, repaint only its changes and return their positions."""
         had_rows = bool(self.model.rows)
         change = self.model.apply(snapshot)
         waiting = Waiting.now(snapshot)
@@ -118,13 +118,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return change.rows
 
     def rebuild(self) -> None:
-        """Filter and sort anew, after one of them was changed; the cursor keeps its row."""
+        """Filter and sort again after a change of either; the cursor keeps its row."""
         self.model.rebuild()
         self._reordered()
         self._scroll_to_cursor()
 
     def status_of(self, row: DownloadSnapshot) -> str:
-        """State and reason of `row` in words."""
+        """Return status and reason of `row` in words."""
         return status_text(row, self._waiting, time.time())
 
     def _reordered(self) -> None:
@@ -160,7 +160,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return position in self._visible_positions()
 
     def _refresh_rows(self, positions: Iterable[int]) -> None:
-        """Draw those again that are seen and look different: most of the work is the drawing."""
+        """Draw visible rows that look different; drawing is most of the work."""
         visible = self._visible_positions()
         top = self.scroll_offset.y - _HEADER_LINES
         width = self._width
@@ -176,11 +176,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     # The cursor
 
     def validate_cursor(self, cursor: int) -> int:
-        """Keep it on a row."""
+        """Keep the cursor on a row."""
         return max(0, min(cursor, len(self.model.shown) - 1))
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Repaint the two rows concerned."""
+        """Repaint the old and the new row."""
         self._refresh_rows((old, new))
         self._announce()
         self._scroll_to_cursor()
@@ -240,13 +240,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=self.cursor - self.page_size + 1, animate=False)
 
     def on_resize(self) -> None:
-        """The cursor stays in sight."""
+        """Keep the cursor visible."""
         self._scroll_to_cursor()
 
     # Mouse
 
     def on_click(self, event: events.Click) -> None:
-        """Title: sort. First cell: mark. Row: select; twice: details."""
+        """Sort on a title, mark on the first cell, select a row; a double click activates it."""
         offset = event.get_content_offset(self)
         if offset is None:
             return
@@ -278,7 +278,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.scrollable_content_region.width
 
     def notify_style_update(self) -> None:
-        """Another theme: everything is painted anew."""
+        """Paint everything again after a change of theme."""
         super().notify_style_update()
         self._painter = None
         self._strips.clear()
@@ -305,11 +305,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         )
 
     def on_focus(self) -> None:
-        """The cursor row looks different without focus."""
+        """Restyle the cursor row, which depends on the focus."""
         self._restyle()
 
     def on_blur(self) -> None:
-        """The cursor row looks different without focus."""
+        """Restyle the cursor row, which depends on the focus."""
         self._restyle()
 
     def _restyle(self) -> None:
@@ -324,20 +324,20 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         layout: bool = False,
         recompose: bool = False,
     ) -> Self:
-        """Have these regions drawn anew, or everything."""
+        """Draw these regions again, or everything."""
         for y in [y for region in regions for y in region.line_range] or list(self._drawn):
             self._drawn.pop(y, None)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of `crop`, without padding, borders and tints, of which there are none here.
+        """Render the lines of `crop`, without padding, borders and tints, because none are used.
 
-        Textual's own way makes new strips to apply them, and a strip that stays keeps what was
-        worked out of it: that is most of the cost of a line.
+        Textual's own method makes new strips to apply them. A strip that is reused keeps its
+        computed values, which are most of the cost of a line.
         """
         filters, (_, background) = self.get_line_filters(), self.background_colors
         base = self._painter_now.styles.base
-        # The bar has its place in any case, and draws there only while it is shown.
+        # The scrollbar's space is reserved; it draws there only while it is visible.
         width = self.size.width if not self.show_vertical_scrollbar else self._width
         if self._drawn_for != (now := (self.size, self._width)):
             self._drawn_for = now
@@ -357,7 +357,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return strips
 
     def render_line(self, y: int) -> Strip:
-        """The header, a row, a line of the hint, or nothing."""
+        """Render the header, a row, a line of the hint, or a blank line."""
         styles, width = self._painter_now.styles, self._width
         if not self.model.shown:
             return hint_line(self._hint(), y, self.size.height, width, styles)
@@ -384,4 +384,4 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         if not self.model.rows:
             return self._empty
         needle = printable(self.model.filter.needle)
-        return (f"No name or link contains “{needle}”", "", "Esc shows all downloads again.")
+        return (f"No name or URL contains “{needle}”", "", "Press Esc to show all downloads.")

@@ -1,4 +1,4 @@
-"""The header: how many downloads stand where, how fast all of them are, and how it went."""
+"""TotalsHeader: the number of downloads by status, the total speed and its history."""
 
 from collections import deque
 from typing import ClassVar
@@ -13,7 +13,7 @@ _MAX_SAMPLES = 60
 
 
 class TotalsHeader(Widget):
-    """One line; repaints only when something on it changed."""
+    """Shows one line; only changes repaint it."""
 
     COMPONENT_CLASSES: ClassVar = {
         "totals--name",
@@ -39,11 +39,11 @@ class TotalsHeader(Widget):
         self._samples: deque[float] = deque([0.0] * _MAX_SAMPLES, maxlen=_MAX_SAMPLES)
 
     def on_mount(self) -> None:
-        """The sparkline moves on once a second."""
+        """Advance the sparkline once a second."""
         self.set_interval(1.0, self._sample)
 
     def apply(self, snapshot: Snapshot, marked: int) -> None:
-        """Take over the totals and the number of marked rows."""
+        """Show the totals of a snapshot and the number of marked rows."""
         stats = snapshot.stats
         counts = [
             ("●", stats.in_progress, "active", "active"),
@@ -68,14 +68,14 @@ class TotalsHeader(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        """Counts to the left, speed to the right, the sparkline in what is between."""
+        """Render counts on the left, speed on the right and the sparkline between them."""
         width = self.size.width
         right = self._right_side()
         left = self._left_side(long=True)
         if left.cell_len + right.cell_len + 2 > width:
             left = self._left_side(long=False)
-        room = width - left.cell_len - right.cell_len - 3
-        spark = sparkline_text(list(self._samples), min(max(room, 0), _MAX_SAMPLES, 40))
+        available = width - left.cell_len - right.cell_len - 3
+        spark = sparkline_text(list(self._samples), min(max(available, 0), _MAX_SAMPLES, 40))
         left.append(" " * max(1, width - left.cell_len - len(spark) - 1 - right.cell_len))
         left.append(spark, self.get_component_rich_style("totals--speed"))
         left.append(" ")
