@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rheo-tui: {refusal}", file=sys.stderr)
         return _USAGE
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
-        print("rheo-tui: needs a terminal; the rheo command works without one", file=sys.stderr)
+        print("rheo-tui: needs a terminal; without one, use the rheo command", file=sys.stderr)
         return _BAD_INPUT
     if options.demo:
         return _run_demo(loaded.settings, items, loaded.problems)

@@ -54,6 +54,10 @@ class QuitScreen(ConfirmScreen):
 
     def __init__(self, running: int, keeps_list: bool) -> None:
         verb = "is" if running == 1 else "are"
-        after = "they continue at the next start." if keeps_list else "this list is not saved."
-        text = f"{count_text(running)} {verb} running. Quitting stops them; {after}"
+        after = (
+            "Partial data is kept, and they continue at the next start."
+            if keeps_list
+            else "This list is not saved."
+        )
+        text = f"{count_text(running)} {verb} running. Quitting stops them. {after}"
         super().__init__("Quit?", text, yes="quit", no="stay")

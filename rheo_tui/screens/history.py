@@ -48,7 +48,7 @@ class HistoryScreen(ModalScreen[None]):
             yield Static("", id="history-count", markup=False)
             yield HistoryList()
             yield Static(
-                "/ search · Enter queue again · d delete · D delete all · y copy URL · Esc close",
+                "/ search · Enter queue again · d delete · D all · y copy URL · Esc",
                 classes="dialog-keys",
             )
 

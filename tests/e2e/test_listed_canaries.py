@@ -180,7 +180,7 @@ async def test_the_app(
                 await terminal.shows(f"asks for proxy 127.0.0.1:{way.port}: not used.", "Press F8")
                 if allowed:
                     terminal.type(F8)
-                    await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to stop")
+                    await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to ignore")
                 terminal.type(ENTER)
             await terminal.shows("✓ 1 done")
             terminal.type("q")

@@ -72,7 +72,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
         assert _box(app) == "http://b"  # Enter would add what was pasted, and nothing else
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert "F7 and Del empty it" in app.toasts()
+        assert "Press F7 and Del there to delete it" in app.toasts()
         await app.press("a")
         await app.until(lambda: _box(app) == "http://a\nhttp://b")
         await app.press("enter")
@@ -118,7 +118,7 @@ async def test_what_comes_while_others_are_added_stays() -> None:
         ("http://a http://", "Added 1 download. Not added: URL 'http://' has no host."),
         ("http://a/[1-3].jpg", "1 download; what looks like a pattern is taken as it stands."),
         ("curl http://a -k", "Added 1 download; ignored: --insecure."),
-        ("# http://a", "Not added: there is no link in it."),
+        ("# http://a", "Not added: the text contains no link."),
     ],
 )
 async def test_the_command_line_tells_all_of_what_it_added(text: str, message: str) -> None:
@@ -185,10 +185,10 @@ async def test_a_proxy_is_used_when_the_user_says_so_and_for_what_was_seen() -> 
             "✓ line 2  a  (curl command)  https://x/a",
             "          asks for proxy http://evil:3128: not used.",
         ]
-        assert "Press F8 to use it" in _leave(app)
+        assert "Press F8 to use them" in _leave(app)
         await app.press("f8")
         await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
-        assert "Press F8 to stop that" in _leave(app)
+        assert "Press F8 to ignore them" in _leave(app)
         await app.press("space")  # what is in the box is another text now
         await app.until(lambda: "not used" in verdicts(app)[1])
         await app.press("f8", "f8")
@@ -227,7 +227,7 @@ async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
         path.write_text(f"{ASKING.replace('evil', 'worse')}\n")
         await app.press("enter")
         await app.until(lambda: "asks for proxy http://worse:3128" in verdicts(app)[1])
-        assert "Press F8 again to use it" in app.toasts()
+        assert "Press F8 again to use them" in app.toasts()
         assert not app.called("add")
         await app.press("enter")  # as it is: without the proxy
         await app.until(lambda: app.called("add"))
@@ -371,6 +371,6 @@ async def test_hostile_names_are_only_text() -> None:
 
 async def test_an_empty_list_says_how_to_begin() -> None:
     async with running(size=(80, 24)) as app:
-        assert any("or just paste links" in line for line in app.lines())
+        assert any("or paste links" in line for line in app.lines())
         await app.fill()
         assert "Name" in app.lines()[0]

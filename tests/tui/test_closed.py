@@ -190,7 +190,7 @@ async def test_saving_in_the_app_keeps_the_broken_file(tmp_path: Path, file: Pat
         await app.pilot.press("comma")
         app.app.screen.query_one("#max_concurrent", Input).value = "9"
         await app.pilot.press("ctrl+s")
-        await app.until(lambda: any("cannot be kept" in n.message for n in app.app._notifications))
+        await app.until(lambda: any("cannot be saved" in n.message for n in app.app._notifications))
         assert app.bar
     assert file.read_text() == text
 

@@ -30,7 +30,7 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
     async with running() as app:
         first, _, third = await app.fill()
         await app.press("w")
-        assert "it has not failed because of its hash" in app.toasts()
+        assert "this download has no wrong checksum" in app.toasts()
         app.service.fail(first, "404 Not Found")
         await app.update()
         await app.press("w")
@@ -64,7 +64,7 @@ async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
         await app.until(lambda: app.called("accept_html") == [first, second])
         assert app.called("keep") == [third]
         message = (
-            "Queued again, to save the web page: 1 download. Kept as file-00002.iso.unverified."
+            "Queued again to save the web page: 1 download. Kept as file-00002.iso.unverified."
         )
         await app.until(lambda: message in app.toasts())
 
@@ -76,18 +76,18 @@ async def test_what_keep_cannot_do_is_told() -> None:
         await app.update()
         app.service.fail_with = DownloadError("the disk is full")
         await app.press("w")
-        message = "Keep the data despite the hash: the disk is full."
+        message = "Keep unverified data: the disk is full."
         await app.until(lambda: message in app.toasts())
         app.service.unkept = True
         await app.press("w")
-        await app.until(lambda: "There is no data left to keep." in app.toasts())
+        await app.until(lambda: "No data is left to keep." in app.toasts())
 
 
 async def test_keep_from_the_command_line() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         await app.command(f"keep {first[:6]}")
-        assert "it has not failed because of its hash" in app.toasts()
+        assert "this download has no wrong checksum" in app.toasts()
         refuse(app, first)
         await app.update()
         await app.command(f"keep {first[:6]}")
@@ -116,7 +116,7 @@ async def test_a_link_is_replaced_in_every_state_but_done(status: DownloadStatus
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)
         assert app.called("replace_url") == [(first, NEW)]
-        assert "Link replaced." in app.toasts()
+        assert "URL replaced." in app.toasts()
 
 
 async def test_errors_stay_in_the_dialog() -> None:
@@ -139,29 +139,29 @@ async def test_errors_stay_in_the_dialog() -> None:
         await app.until(lambda: problem(app) == "RuntimeError.")
         app.service.change(first, status=DownloadStatus.COMPLETED)  # meanwhile
         await app.press("enter")
-        await app.until(lambda: problem(app) == "It is done, or no longer in the list.")
+        await app.until(lambda: problem(app) == "This download is done, or no longer in the list.")
         await app.press("escape")
         assert app.app.screen is app.main
         await app.update()
         await app.press("e")
-        assert "Replace the link: it has ended already (done)." in app.toasts()
+        assert "Replace the URL: this download has ended (done)." in app.toasts()
 
 
 async def test_link_from_the_command_line() -> None:
     async with running() as app:
         first, second, _ = await app.fill()
         await app.command("link")
-        assert "link needs something after it, such as “link 3fa9 https://" in app.toasts()
+        assert "link needs an argument, such as “link 3fa9 https://" in app.toasts()
         await app.press("escape")
         await app.command(f"link {second[:6]}")
-        assert "link needs an ID and a link" in app.toasts()
+        assert "link needs an ID and a URL" in app.toasts()
         await app.press("escape")
         await app.command(f"link {second[:6]} {NEW}")
-        await app.until(lambda: "Link replaced." in app.toasts())
+        await app.until(lambda: "URL replaced." in app.toasts())
         assert app.called("replace_url") == [(second, NEW)]
         await app.command(f"link {first[:6]} nonsense")
         await app.until(lambda: "link: URL 'nonsense' has no scheme" in app.toasts())
         app.service.change(second, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.command(f"link {second[:6]} {NEW}")
-        assert "Replace the link: it has ended already (done)." in app.toasts()
+        assert "Replace the URL: this download has ended (done)." in app.toasts()

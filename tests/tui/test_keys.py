@@ -105,7 +105,7 @@ async def test_speed_limit_steps() -> None:
 async def test_slow_mode_and_back() -> None:
     async with running() as app:
         await app.press("[", "t")
-        assert "Slow mode: 100 kB/s for all together." in app.toasts()
+        assert "Slow mode is on: 100 kB/s in total." in app.toasts()
         await app.press("t")
         assert app.called("set_speed_limit") == [50_000_000]
         assert app.called("set_slow") == [True, False]
@@ -119,12 +119,12 @@ async def test_disabled_actions_explain_themselves() -> None:
         app.service.change(first, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.press("c")
-        assert "Cancel: it has ended already (done)." in app.toasts()
+        assert "Cancel: this download has ended (done)." in app.toasts()
         await app.press("r")
-        assert "Retry: it has not failed; it is done." in app.toasts()
+        assert "Retry: this download has not failed (done)." in app.toasts()
         assert not app.called("cancel")
         await app.press("u")
-        assert "nothing was removed" in app.toasts()
+        assert "nothing has been removed" in app.toasts()
 
 
 async def test_filter_is_live_and_escape_clears_it() -> None:
@@ -153,7 +153,7 @@ async def test_sort_picker_and_header_click() -> None:
         assert app.table.model.shown == ids[::-1]
         assert "Name ▼" in app.lines()[0]
         await app.press("J")
-        assert "not in queue order" in app.toasts()
+        assert "not sorted by queue order" in app.toasts()
 
 
 async def test_mouse_selects_marks_and_opens() -> None:
@@ -203,7 +203,7 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
         monkeypatch.setattr("rheo_tui.file_manager.Path.is_dir", lambda _: True)
         await app.press("f")
-        assert "Nothing here can open folders" in app.toasts()
+        assert "is not installed" in app.toasts()
 
 
 async def test_settings_are_checked_then_saved() -> None:
@@ -249,7 +249,7 @@ async def test_command_line() -> None:
         ids = await app.fill()
         line = app.main.query_one(CommandLine)
         await app.command("cancel zz")
-        assert "No download has an ID" in app.toasts()
+        assert "No download ID starts with" in app.toasts()
         assert line.display
         await app.press("escape")
         await app.command(f"cancel {ids[1][:6]}")
@@ -264,7 +264,7 @@ async def test_commands_for_what_is_marked_or_selected() -> None:
         first, second, third = (await app.fill())[:3]
         await app.command("limit 500K")
         assert app.called("limit_each") == [(500_000, [first])]
-        assert "Speed limit 500 kB/s for 1 download." in app.toasts()
+        assert "Speed limit is 500 kB/s for 1 download." in app.toasts()
         await app.press("space", "space")
         await app.command("limit off")
         await app.command("at 2126-01-01T10:00")
@@ -272,7 +272,7 @@ async def test_commands_for_what_is_marked_or_selected() -> None:
         assert app.called("limit_each")[1:] == [(None, [first, second])]
         at = datetime(2126, 1, 1, 10).timestamp()
         assert app.called("set_start") == [([first, second], at), ([first, second], None)]
-        assert "2 downloads: waits until 2126-01-01 10:00." in app.toasts()
+        assert "Starts 2 downloads at 2126-01-01 10:00." in app.toasts()
         assert app.service.rows[third].start_at is None
 
 
@@ -296,7 +296,7 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         shown = app.app.export_screenshot().replace("&#160;", " ")
         assert all(action.title in shown for action in ACTIONS)
         await app.press("escape", "ctrl+p")
-        await app.until(lambda: "not now: nothing selected" in _screen(app))
+        await app.until(lambda: "disabled: nothing selected" in _screen(app))
         await app.press(*"sett", "enter")
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
 
@@ -308,7 +308,7 @@ def _screen(app: Driver) -> str:
 async def test_keys_can_be_chosen() -> None:
     async with running(FakeService(keys={"help": "f1", "pause": "z", "nonsense": "q"})) as app:
         first, *_ = await app.fill()
-        assert "unknown actions: nonsense" in app.toasts()
+        assert "Unknown actions in the keys setting: nonsense" in app.toasts()
         await app.press("p")
         assert not app.called("pause")
         await app.press("z")
@@ -325,7 +325,7 @@ async def test_quit_asks_only_while_something_runs() -> None:
         await app.update()
         await app.press("q")
         assert isinstance(app.app.screen, QuitScreen)
-        assert "their bytes" in _screen(app)
+        assert "Partial data is kept" in _screen(app)
         await app.press("n")
         assert not app.service.closed
         await app.press("q")

@@ -67,7 +67,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_terminal_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 1
-    assert "a terminal is needed" in capsys.readouterr().err
+    assert "needs a terminal" in capsys.readouterr().err
 
 
 async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:

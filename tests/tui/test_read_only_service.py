@@ -133,7 +133,7 @@ async def test_what_cannot_be_read_is_told_once(
             polls: list[int] = []
             monkeypatch.setattr(viewer._session, "has_changed", broken)
             await until(lambda: len(polls) > 3)
-            assert viewer.take_problems() == ["The list cannot be read again: the disk is gone."]
+            assert viewer.take_problems() == ["Cannot read the session again: the disk is gone."]
             assert list(shown(await viewer.snapshot())) == ["file-1"]
     finally:
         store.close()
@@ -150,7 +150,7 @@ async def test_verbs_are_refused(path: Path) -> None:
     SessionStore.open(path).store.close()
     async with viewing(path) as viewer:
         for refused in (viewer.pause(["1"]), viewer.add([]), viewer.forget(text="x")):
-            with pytest.raises(RheoError, match="open for reading only"):
+            with pytest.raises(RheoError, match="open read-only"):
                 await refused
-        with pytest.raises(RheoError, match="open for reading only"):
+        with pytest.raises(RheoError, match="open read-only"):
             await viewer.set_speed_limit(None)

@@ -95,17 +95,21 @@ async def test_read_only_shows_everything_and_changes_nothing(tmp_path: Path) ->
         await app.until(lambda: isinstance(app.app.screen, MainScreen))
         app.service = lists.made[str(path)]
         await app.until(lambda: app.main.client.ready)
-        assert f"No links were added: {READ_ONLY}." in app.toasts()
+        assert f"No downloads were added: {READ_ONLY}." in app.toasts()
         await app.fill(2)
         assert app.main.query_one(TotalsHeader).render().plain.startswith(" rheo  read-only ")
-        for key, title in (("c", "Cancel"), ("x", "Remove from the list"), ("t", "Slow mode")):
+        for key, title in (
+            ("c", "Cancel"),
+            ("x", "Remove from the list"),
+            ("t", "Switch slow mode"),
+        ):
             await app.press(key)
             assert f"{title}: {READ_ONLY}." in app.toasts()
         await app.command("limit 2M")
         assert f"limit: {READ_ONLY}." in app.toasts()
         app.app.post_message(events.Paste("https://example.org/y"))
         await app.pilot.pause()
-        assert f"Not added: {READ_ONLY}." in app.toasts()
+        assert f"Cannot add: {READ_ONLY}." in app.toasts()
         assert app.app.screen is app.main
         await app.press("h")
         assert isinstance(app.app.screen, HistoryScreen)
@@ -125,7 +129,7 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
         for key in ("enter", "d", "D"):
             app.app.clear_notifications()
             await app.press(key)
-            assert f"Not now: {READ_ONLY}." in app.toasts()
+            assert f"Cannot change the history: {READ_ONLY}." in app.toasts()
         assert not app.called("add_again") and not app.called("forget")
 
 
@@ -145,8 +149,8 @@ async def test_another_list(tmp_path: Path) -> None:
         await app.until(lambda: field.has_focus)
         assert field.value == str(tmp_path / "session-3.db")
         for bad, message in (
-            ("  ", "The path of a list is needed."),
-            ("~no-such-user-here/x", "There is no such user: “~no-such-user-here/x”."),
+            ("  ", "Enter the path of a session file."),
+            ("~no-such-user-here/x", "Unknown user: “~no-such-user-here/x”."),
             (str(tmp_path / "taken.db"), "session taken.db: in use by process 78."),
         ):
             field.value = bad
@@ -180,4 +184,6 @@ async def test_the_mark_is_seen(size: tuple[int, int]) -> None:
     service.read_only = True
     async with running(service, size=size) as app:
         assert "read-only" in app.app.export_screenshot()
-        assert any("What its owner adds appears here." in line for line in app.lines())
+        assert any(
+            "Downloads that the other process adds appear here." in line for line in app.lines()
+        )

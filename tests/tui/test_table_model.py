@@ -159,18 +159,18 @@ def test_commands() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("cancel 3f", "fits 2 downloads"),
-        ("pause zz", "No download has an ID that starts with “zz”."),
+        ("cancel 3f", "matches 2 downloads"),
+        ("pause zz", "No download ID starts with “zz”."),
         ("retry", "needs the start of an ID"),
-        ("explode 3f", "is no command"),
+        ("explode 3f", "Unknown command"),
         ("limit soon", "bytes a second such as 500K"),
         ("limit some 2M", "bytes a second such as 500K"),
         ("at noon", "should be a time such as 23:30"),
         ("at 2001-01-01T00:00", "should be a time to come"),
         ("stop-after lots", "should be a size such as"),
-        ("quit-when-done soon", "takes nothing"),
-        ("add", "needs something after it"),
-        ("quit now", "takes nothing"),
+        ("quit-when-done soon", "takes no argument"),
+        ("add", "needs an argument"),
+        ("quit now", "takes no argument"),
     ],
 )
 def test_bad_commands_get_one_sentence(line: str, message: str) -> None:
