@@ -47,7 +47,7 @@ tests: $(READY)  ## Run the tests alone
 	$(PYTEST)
 
 .PHONY: quick
-quick: $(READY)  ## Run the tests that depend most on Python and on libraries, about a minute
+quick: $(READY)  ## Run the tests that depend most on Python and on libraries
 	$(PYTEST) $(QUICK)
 
 .PHONY: coverage

@@ -30,6 +30,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     for name in os.environ:
         if name.upper().startswith("RHEO_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("RHEO_RETRY_BASE_DELAY", "0.01")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))

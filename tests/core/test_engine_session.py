@@ -1,8 +1,8 @@
 """The manager with a session: the next start shows everything and goes on."""
 
 import asyncio
+import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionLockedError
 from rheo_core.tracking import DownloadRecord
 from tests.core.engine import Gate, error_of, serving, status_of
+from tests.programs import start_program
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
 BODY = body_of(300_000)
@@ -145,7 +146,7 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, tmp_path, cwd=ROOT)
+    child = await start_program(code, [tmp_path], os.environ, cwd=ROOT)
     assert await child.wait() == -signal.SIGKILL
     manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
     await manager.open(paused=True)

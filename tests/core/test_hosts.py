@@ -121,7 +121,7 @@ async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
         await one.__aexit__(None, None, None)
 
 
-class Counter:
+class LimitedServer:
     """Counts requests that are being answered; refuses beyond `most`."""
 
     def __init__(self, most: int, refusal: str) -> None:
@@ -153,18 +153,18 @@ async def test_t05_refusals_lower_the_parallelism_of_their_host(
     server: MisbehavingServer, tmp_path: Path, until: Until, refusal: str
 ) -> None:
     """Forty downloads from a host that bears two connections: it has to refuse a few times only."""
-    shop = Counter(2, refusal)
-    configs = [FileConfig(url=server.on(f"/{n}", shop)) for n in range(40)]
+    limited = LimitedServer(2, refusal)
+    configs = [FileConfig(url=server.on(f"/{n}", limited)) for n in range(40)]
     async with DownloadManager(
         download_dir=tmp_path, max_concurrent=8, retry_handler=quick_retries(8)
     ) as manager:
         await manager.add(configs)
-        await until(lambda: shop.refused > 0 and shop.busy == 2)
+        await until(lambda: limited.refused > 0 and limited.busy == 2)
         await asyncio.sleep(0.5)  # who goes on hammering has used up all its retries by now
-        shop.go_on.set()
+        limited.go_on.set()
         await manager.wait_until_complete(timeout=20)
         assert manager.stats.completed == 40
-    assert shop.refused <= 16
+    assert limited.refused <= 16
     assert all((tmp_path / str(n)).read_bytes() == BODY for n in range(40))
 
 
@@ -215,20 +215,20 @@ async def test_other_hosts_go_on_though_many_of_one_come_first(
 async def test_the_limit_holds_for_all_downloads_of_a_host(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    shop = Counter(99, "")
-    configs = [FileConfig(url=server.on(f"/{n}", shop)) for n in range(12)]
+    limited = LimitedServer(99, "")
+    configs = [FileConfig(url=server.on(f"/{n}", limited)) for n in range(12)]
     async with DownloadManager(
         download_dir=tmp_path, max_concurrent=12, connections_per_host=3
     ) as manager:
         await manager.add(configs)
-        await until(lambda: shop.busy == 3)
+        await until(lambda: limited.busy == 3)
         manager.set_limits(connections_per_host=5)
-        await until(lambda: shop.busy == 5)
-        shop.go_on.set()
+        await until(lambda: limited.busy == 5)
+        limited.go_on.set()
         await manager.wait_until_complete(timeout=10)
         with pytest.raises(ValueError, match="connections_per_host is 0"):
             manager.set_limits(connections_per_host=0)
-    assert shop.peak <= 5
+    assert limited.peak <= 5
 
 
 async def test_a_host_may_have_limits_of_its_own() -> None:

@@ -1,11 +1,9 @@
 """Session: downloads outlive the process, and the writing of them disturbs nobody."""
 
-import asyncio
 import json
 import os
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +34,7 @@ from rheo_core.infrastructure.session_store import (
     SessionStoreError,
 )
 from rheo_core.tracking import DownloadRecord
+from tests.programs import start_program
 
 ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
@@ -232,7 +231,7 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, path, cwd=ROOT)
+        process = await start_program(code, [path], os.environ, cwd=ROOT)
         assert await process.wait() == -signal.SIGKILL
         assert list(await content(path)) == [f"file-{n}" for n in range(100)]
 
