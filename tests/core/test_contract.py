@@ -188,7 +188,7 @@ EVENTS: dict[str, str] = {
     "progress": "chunk_size bytes_downloaded total_bytes speed progress_percent",
     "completed": "destination_path total_bytes elapsed_seconds average_speed_bps validation",
     "failed": "error validation",
-    "skipped": "reason destination_path",
+    "skipped": "reason destination_path validation",
     "cancelled": "cancelled_from",
     "retrying": "retry max_retries delay_seconds error",
     "validating": "algorithm",

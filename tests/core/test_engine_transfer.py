@@ -22,6 +22,7 @@ from tests.core.engine import (
     status_of,
 )
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import cut, in_turn
 
 BODY = body_of(3_000_000)
 
@@ -409,3 +410,26 @@ async def test_what_a_proxy_changed_is_saved(server: MisbehavingServer, tmp_path
     await fetch(tmp_path, [config], retry_handler=quick_retries())
     assert (tmp_path / "f").read_bytes() == BODY
     assert "if-range" not in server.requests[1].headers
+
+
+@pytest.mark.parametrize("exists", FileExistsStrategy)
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+@pytest.mark.parametrize("is_retried_by", ["itself", "the user"])
+async def test_a_name_that_changes_between_attempts_leaves_nothing(
+    server: MisbehavingServer, tmp_path: Path, exists: str, size: int, is_retried_by: str
+) -> None:
+    before = {"ETag": '"1"', "Content_Disposition": 'attachment; filename="a.bin"'}
+    after = {"ETag": '"2"', "Content_Disposition": 'attachment; filename="b.bin"'}
+    begin, body = cut(body_of(size, "old"), size // 2, **before), body_of(size)
+    config = FileConfig(url=server.on("/f", in_turn(begin, serving(body, **after))))
+    retries = quick_retries(1 if is_retried_by == "itself" else 0)
+    options: dict[str, Any] = {"retry_handler": retries, "file_exists_strategy": exists}
+    async with DownloadManager(download_dir=tmp_path, **options) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=20)
+        if is_retried_by == "the user":
+            assert names_in(tmp_path) == ["a.bin.part", "a.bin.part.state"]
+            await manager.retry(config.id)
+            await manager.wait_until_complete(timeout=20)
+    assert names_in(tmp_path) == ["b.bin"]
+    assert (tmp_path / "b.bin").read_bytes() == body
