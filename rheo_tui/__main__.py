@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rheo_core.cli.__main__ import take_over
-from rheo_core.cli.list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
+from rheo_core.cli.input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 from rheo_core.domain.text import at_most, printable, redact
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
     try:
         return _with_number(verb, argument)
     except ValueError as error:
-        raise CommandError(f"“{argument}” is not acceptable: it {error}.") from None
+        raise CommandError(f"“{argument}” is not valid: it {error}.") from None
 
 
 def _with_number(verb: str, argument: str) -> Command:

@@ -127,7 +127,7 @@ class EngineLink:
         while items := await reader.take():
             for item in items:
                 if isinstance(item, Diagnostic):
-                    diagnostics.tell(item, say)
+                    diagnostics.report(item, say)
             configs = [item for item in items if not isinstance(item, Diagnostic)]
             if configs and not await self.add(configs):
                 break

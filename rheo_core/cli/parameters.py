@@ -8,7 +8,7 @@ from typer.models import OptionInfo
 
 from rheo_core.domain.file_exists import FileExistsStrategy
 
-from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
+from .input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 
 
 def _option(flag: Flag) -> OptionInfo:

@@ -1,4 +1,4 @@
-"""Values that are not acceptable, told in one sentence each."""
+"""Values that are not valid, told in one sentence each."""
 
 import re
 import tomllib
@@ -31,7 +31,7 @@ _COMMANDS = frozenset({"on_complete", "on_error"})
 def explain(
     error: ValidationError, names: Mapping[str, str] | None = None
 ) -> dict[tuple[str, ...], str]:
-    """For each value that is not acceptable a sentence, without its full stop.
+    """For each value that is not valid a sentence, without its full stop.
 
     Args:
         error: What making `Settings` raised.
@@ -76,7 +76,7 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
     value = "…" if _may_be_secret(path, details["input"]) else _shorten(details["input"])
     message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
-    return f"{shown} = {value} is not acceptable: {message}"
+    return f"{shown} = {value} is not valid: {message}"
 
 
 def unknown_setting(name: str) -> str:

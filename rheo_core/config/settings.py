@@ -294,6 +294,6 @@ def build_settings(**overrides: Any) -> Settings:
     An override of None counts as not given. The settings file is not read: see `load_settings`.
 
     Raises:
-        pydantic.ValidationError: a value or a name is not acceptable.
+        pydantic.ValidationError: a value or a name is not valid.
     """
     return Settings(**{name: value for name, value in overrides.items() if value is not None})

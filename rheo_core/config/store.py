@@ -64,7 +64,7 @@ class _Source:
     """A file or the environment, as far as it is understood."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
-    written: Mapping[str, Any] = field(default_factory=dict)  # with what is not acceptable
+    written: Mapping[str, Any] = field(default_factory=dict)  # with what is not valid
     mistakes: Sequence[tuple[Place, str]] = ()
     remarks: Sequence[str] = ()  # on what is no mistake
     text: str = ""
@@ -122,7 +122,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
         overrides: Values by name; None counts as not given.
 
     Raises:
-        pydantic.ValidationError: an override is not acceptable.
+        pydantic.ValidationError: an override is not valid.
     """
     file, environment = _read_file(path or settings_path()), _read_environment()
     given = {name: value for name, value in overrides.items() if value is not None}

@@ -131,7 +131,7 @@ class Steering:
         ended one is queued again. False where it is unknown or completed.
 
         Raises:
-            ValueError: the URL is not acceptable.
+            ValueError: the URL is not valid.
         """
         url = normalise_url(url)
         async with self._verb(download_id):

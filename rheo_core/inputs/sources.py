@@ -139,13 +139,13 @@ class Diagnostics:
         """How much was not right."""
         return self._count[True]
 
-    def tell(self, remark: Diagnostic, say: Callable[[str], None]) -> None:
+    def report(self, diagnostic: Diagnostic, write: Callable[[str], None]) -> None:
         """Say it, unless there were too many already."""
-        self._count[remark.is_problem] += 1
-        self.warnings += remark.is_warning
-        is_wanted = remark.is_problem or remark.is_warning or not self._quiet
-        if is_wanted and self._count[remark.is_problem] <= _MAX_REPORTED:
-            say(printable(redact(remark.text)))
+        self._count[diagnostic.is_problem] += 1
+        self.warnings += diagnostic.is_warning
+        is_wanted = diagnostic.is_problem or diagnostic.is_warning or not self._quiet
+        if is_wanted and self._count[diagnostic.is_problem] <= _MAX_REPORTED:
+            write(printable(redact(diagnostic.text)))
 
     def finish(self, say: Callable[[str], None]) -> None:
         """Say how many were too many; there will be no more."""

@@ -199,7 +199,7 @@ def test_dry_run_tells_sizes(folder: Path) -> None:
     result = run("download", "-i", "-", "-o", folder, "--dry-run", stdin=METALINK_4)
     entry, total = result.stdout.splitlines()
     assert "(Metalink, 3 mirrors; 4.7 GB; ignored: mirrors that are not http" in entry
-    assert total.startswith("1 to download; 4.7 GB known of, ")
+    assert total.startswith("1 to download; 4.7 GB known, ")
     assert result.exit_code == 0
     assert not folder.exists()
 

@@ -280,7 +280,7 @@ _NAMES = st.sampled_from(sorted(Settings.model_fields)) | st.text()
 @options(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(_NAMES, _VALUES, max_size=4))
 def test_any_value_is_taken_or_told_of(path: Path, values: dict[str, object]) -> None:
-    """A value that is not acceptable leaves the default in force, and a word on it."""
+    """A value that is not valid leaves the default in force, and a word on it."""
     path.write_bytes(tomli_w.dumps(values).encode("utf-8", "surrogatepass"))
     loaded = load_settings(path)
     told = " ".join(loaded.problems)
@@ -299,7 +299,7 @@ def test_any_value_is_taken_or_told_of(path: Path, values: dict[str, object]) ->
 
 
 def build_or_none(name: str, value: object) -> object:
-    """What a setting becomes of a value; None where it is not acceptable."""
+    """What a setting becomes of a value; None where it is not valid."""
     try:
         return getattr(build_settings(**{name: value}), name)
     except ValidationError:
