@@ -119,7 +119,7 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
     A bad argument stops the command, and so do lists in which nothing is good.
     """
     from rheo_core.inputs import ReadOptions
-    from rheo_core.inputs.sources import Diagnostic, diagnose, entries
+    from rheo_core.inputs.sources import Diagnostic, diagnose, read_sources
 
     how = ReadOptions(
         base=options.base,
@@ -129,8 +129,8 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
         list_options=options.allow_list_options,
     )
     try:
-        given = entries(options.urls, (), how)
-        listed = entries((), options.input_file, how)
+        given = read_sources(options.urls, (), how)
+        listed = read_sources((), options.input_file, how)
     except ValueError as error:
         raise _Stop(str(error)) from None
     first: list[Item] = [item for where, entry in given for item in diagnose(where, entry)]

@@ -11,7 +11,7 @@ from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.inputs import ReadOptions, problem_of
-from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, entries
+from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, read_sources
 
 from .exit import ExitCode, fail
 
@@ -47,7 +47,7 @@ def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Itera
     if "-" in input_files and os.isatty(0):
         typer.echo("rheo: paste what to download; end with Ctrl-D on an empty line.", err=True)
     try:
-        return entries(urls, input_files, options)
+        return read_sources(urls, input_files, options)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
 

@@ -10,7 +10,7 @@ import typer
 from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, Verdict
-from rheo_core.inputs.sources import LocatedEntry, explained
+from rheo_core.inputs.sources import LocatedEntry, explain_entry
 
 from .exit import ExitCode
 
@@ -42,13 +42,13 @@ def show_entries(entries: Iterable[LocatedEntry], folder: Path) -> ExitCode:
 def _line(entry: Entry) -> str:
     config = entry.config
     if config is None:
-        return f"invalid: {explained(entry)}"
+        return f"invalid: {explain_entry(entry)}"
     line = f"{entry.verdict.words}: {redact_url(config.url)}"
     if config.filename or config.destination_subdir or entry.verdict is Verdict.ON_DISK:
         line += f" -> {entry.place}"
     if entry.verdict is Verdict.DUPLICATE:
         line += f": {entry.problem}"
-    note = "" if entry.problem else explained(entry)
+    note = "" if entry.problem else explain_entry(entry)
     facts = "; ".join(filter(None, (entry.form, size_text(config.size_bytes), note)))
     return f"{line} ({facts})" if facts else line
 

@@ -73,7 +73,7 @@ def test_list_without_a_url(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("# nothing\n\n")
     result = run("download", "-i", path)
-    assert (result.exit_code, result.stderr) == (1, f"rheo: {path}: there is no URL in it\n")
+    assert (result.exit_code, result.stderr) == (1, f"rheo: {path}: it contains no URL\n")
 
 
 async def test_lines_of_a_bad_list_are_named(rheo: Callable[..., Awaitable[Any]]) -> None:

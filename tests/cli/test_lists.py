@@ -124,7 +124,7 @@ async def test_a_flood_of_bad_lines_is_cut_short(rheo: Run) -> None:
     result = await rheo("download", "-i", "-", stdin=b"ftp://x\n" * 60)
     assert result.code == 1
     assert result.err.count("standard input, line ") == 50
-    assert result.err.endswith("rheo: and 10 more not right\n")
+    assert result.err.endswith("rheo: and 10 more not valid\n")
 
 
 async def test_read_only_a_little_ahead(
