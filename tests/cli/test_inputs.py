@@ -207,10 +207,10 @@ def test_dry_run_tells_sizes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 1, "line 1: this is a web page; choose links from it, such as *.iso or *"
-                " (--links)"),
-        (("--links", "*.iso"), 1, "line 6: the links of this page are relative; its own address is"
-                                  " needed (--base)"),
+        ((), 1, "line 1: this is a web page; choose links from it with a pattern such as "
+                "*.iso or * (--links)"),
+        (("--links", "*.iso"), 1, "line 6: the links of this page are relative; give the address "
+                                  "of the page (--base)"),
         (("--links", "*.zip", "--base", "http://x/"), 1, "no link of this page matches '*.zip'"),
         (("--base", "x"), 2, "--base: URL 'x' has no scheme"),
         (("--dry-run", "--json"), 2, "there are no events for --json"),

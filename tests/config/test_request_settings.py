@@ -54,7 +54,7 @@ def test_a_host_without_quotes_is_explained(path: Path) -> None:
     (problem,) = load_settings(path).problems
     assert problem == (
         f"{path}, line 2: hosts.files.example is not a setting; "
-        'hosts are written in quotes, as in [hosts."example.org"].'
+        'write hosts in quotes, as in [hosts."example.org"].'
     )
 
 

@@ -214,7 +214,10 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
         (f"curl --output-dir ../x {URL}", "--output-dir '../x/file' must not"),
         ("curl ftp://x/y", "has scheme 'ftp'"),
         ("curl 'https://x/open", "the curl command does not end"),
-        ("curl https://x/ \\", "the curl command is incomplete: its last line ends with a continuation"),
+        (
+            "curl https://x/ \\",
+            "the curl command is incomplete: its last line ends with a continuation",
+        ),
     ],
 )
 def test_what_is_refused(command: str, problem: str) -> None:

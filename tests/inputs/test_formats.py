@@ -234,7 +234,12 @@ class TestMetalink:
             (SHA1[::-1], "", 6, "1 of 2 piece hashes are missing or empty"),
             ("<hash>a", '<hash piece="1">a', 6, "1 of 2 piece hashes are missing or empty"),
             ('length="', 'length="0" was="', 6, "length of a piece is 0 bytes; it must be 1 or"),
-            ('length="', 'length="-', 6, "length of a piece '-4294967296' is not a number of bytes"),
+            (
+                'length="',
+                'length="-',
+                6,
+                "length of a piece '-4294967296' is not a number of bytes",
+            ),
             ("length=", "size=", 6, "length of a piece '' is not a number of bytes"),
             (
                 "4294967296",

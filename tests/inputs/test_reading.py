@@ -191,9 +191,7 @@ def test_what_is_wrong_is_named(line: str, problem: str) -> None:
 def test_an_address_that_is_none_is_asked_for_again(text: str) -> None:
     (entry,) = read_entries([text], (), ReadOptions(base="exam", links="*"))
     assert entry.wants == "base"
-    assert entry.problem == (
-        "base address: URL 'exam' has no scheme; http and https are supported"
-    )
+    assert entry.problem == ("base address: URL 'exam' has no scheme; http and https are supported")
 
 
 async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:
