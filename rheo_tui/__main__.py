@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rheo_core.cli.__main__ import report_lost_output, take_over
-from rheo_core.cli.list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
+from rheo_core.cli.input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 from rheo_core.domain.text import at_most, printable, redact
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterat
         _Stop: an argument is not valid, or the lists contain nothing valid.
     """
     from rheo_core.inputs import ReadOptions
-    from rheo_core.inputs.sources import Diagnostic, diagnose, entries
+    from rheo_core.inputs.sources import Diagnostic, diagnose, read_sources
 
     read_options = ReadOptions(
         base=options.base,
@@ -142,8 +142,8 @@ def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterat
         list_options=options.allow_list_options,
     )
     try:
-        arguments = entries(options.urls, (), read_options)
-        listed = entries((), options.input_file, read_options)
+        arguments = read_sources(options.urls, (), read_options)
+        listed = read_sources((), options.input_file, read_options)
     except ValueError as error:
         raise _Stop(str(error)) from None
     first: list[Item] = [item for place, entry in arguments for item in diagnose(place, entry)]

@@ -1,4 +1,4 @@
-"""Where the `rheo` command begins."""
+"""Entry point of the `rheo` command."""
 
 import errno
 import gc
@@ -7,19 +7,19 @@ import signal
 import sys
 from contextlib import suppress
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def main() -> None:
-    """Run the command; until it has begun to download, Ctrl-C ends it without a word."""
+    """Run the command. Until downloads begin, Ctrl-C ends it silently."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
     take_over()
-    gc.disable()  # imports make no garbage, and to look for it costs a tenth of the start
+    gc.disable()  # imports make no garbage; looking for it costs a tenth of the start
     from .main import app
 
     try:
         app()
-    except OSError as error:  # of files and the network it is handled where it happens
+    except OSError as error:  # errors of files and the network are handled elsewhere
         sys.exit(report_lost_output("rheo", error))
 
 
@@ -29,7 +29,7 @@ def report_lost_output(program: str, error: OSError) -> int:
     Raises:
         OSError: it is `error`, which tells of something else.
     """
-    if error.errno not in {*_NO_ROOM, errno.EPIPE}:
+    if error.errno not in {*_DISK_ERRORS, errno.EPIPE}:
         raise error
     with suppress(OSError):
         if error.errno != errno.EPIPE:  # a reader that has enough knows it
@@ -40,10 +40,10 @@ def report_lost_output(program: str, error: OSError) -> int:
 
 
 def take_over() -> None:
-    """Mend what a careless parent process leaves to its children.
+    """Repair what a careless parent process leaves to its children.
 
-    Files and sockets would get the numbers of closed standard streams, and Python has no objects
-    for these. If SIGCHLD is ignored, the system keeps no exit status of a command.
+    If standard streams are closed, files and sockets would get their numbers, and Python has no
+    objects for them. If SIGCHLD is ignored, the system keeps no exit status of a child.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass

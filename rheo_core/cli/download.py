@@ -1,8 +1,10 @@
-"""`rheo download`: from arguments to downloads."""
+"""`rheo download`."""
+
+from pathlib import Path
 
 import typer
 
-from .options import CommonOptions, ExitCode, check_protection, fail, settings_in_force
+from .exit import ExitCode, fail
 from .parameters import (
     AcceptHtml,
     AllowDowngrade,
@@ -47,6 +49,7 @@ from .parameters import (
     Verbose,
     Workers,
 )
+from .settings import CommonOptions, check_protection, settings_in_force
 
 
 def download(
@@ -83,8 +86,8 @@ def download(
     netrc: Netrc = False,
     proxy: Proxy = None,
     ca_file: CaFile = None,
-    certificate: Certificate = None,
-    key: Key = None,
+    client_cert: Certificate = None,
+    client_key: Key = None,
     insecure: Insecure = None,
     ipv4: Ipv4 = False,
     ipv6: Ipv6 = False,
@@ -94,23 +97,21 @@ def download(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Download files. Interrupted or failed ones go on when the same command is run again.
+    """Download files. Run the same command again to resume interrupted or failed downloads.
 
-    Ends with 0 if all went well, 1 if a download failed or some input was bad, 2 if a flag, a
-    variable or a setting is wrong, 3 if stopped by --stop-after, 4 if the disk is full or not
-    writable, 130 if interrupted.
+    Exit status: 0 if everything was downloaded, 1 if a download failed or some input is not valid,
+    2 if a flag, a variable or a setting is not valid, 3 if --stop-after ended the run, 4 if the
+    disk is full or not writable, 130 if interrupted.
     """
-    # Here, because `--help` does without pydantic and all that needs it.
+    # Imported here, because `--help` needs neither pydantic nor anything built on it.
     from rheo_core.inputs.sources import Diagnostics
 
-    from . import wanted
-    from .requests import RequestFlags, insecure_hosts
+    from . import arguments
+    from .request_flags import RequestFlags, insecure_hosts
+    from .run_limits import read_run_limits
 
     common: CommonOptions = context.obj
-    if not urls and not input_files:
-        fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
-    if dry_run and json_events:
-        fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
+    _check_usage(has_input=bool(urls or input_files), dry_run=dry_run, json_events=json_events)
     settings = settings_in_force(
         quiet=quiet,
         download_dir=common.download_dir if output is None else output,
@@ -121,46 +122,44 @@ def download(
         max_size=max_size,
         file_exists_strategy=exists,
         server_time=server_time,
-        rules=None if output is None else (),  # whoever names a folder wants this one
+        rules=None if output is None else (),  # a folder on the command line replaces the rules
     )
-    bounds = wanted.bounds(at, stop_after)
-    requests = RequestFlags(
-        headers=headers,
-        user_agent=user_agent,
-        referer=referer,
-        cookies=cookies,
-        user=user,
-        auth=auth,
-        bearer=bearer,
-        netrc=netrc,
-        proxy=proxy,
-        ca_file=ca_file,
-        client_cert=certificate,
-        client_key=key,
-        ipv4=ipv4,
-        ipv6=ipv6,
-        interface=interface,
-        allow_downgrade=allow_downgrade,
-    ).read()
+    limits = read_run_limits(at, stop_after)
+    requests = RequestFlags.of(context.params).read()
     check_protection(settings, requests, quiet=quiet)
     unchecked = insecure_hosts(insecure or [])
-    options = wanted.read_options(glob, links, base, allow_list_options, settings, dry_run)
-    found = wanted.read(urls or [], input_files or [], options)
+    options = arguments.read_options(glob, links, base, allow_list_options, settings, dry_run)
+    located = arguments.read(urls or [], input_files or [], options)
     if dry_run:
-        from .preview import preview
+        from .dry_run import show_entries
 
-        raise typer.Exit(preview(found, settings.download_dir))
+        raise typer.Exit(show_entries(located, settings.download_dir))
     if filename is not None or checksum is not None or mirrors:
-        found = wanted.only_one(found, filename, checksum, mirrors or [])
-    remarks = Diagnostics(quiet=quiet)
-    wishes = {"sidecar": sidecar, "accept_html": accept_html}
-    items = wanted.downloads(found, remarks, requests, wishes)
-    wanted.make_folder(settings.download_dir)
+        located = arguments.only_one(located, filename, checksum, mirrors or [])
+    diagnostics = Diagnostics(quiet=quiet)
+    switches = {"sidecar": sidecar, "accept_html": accept_html}
+    items = arguments.downloads(located, diagnostics, requests, switches)
+    _make_folder(settings.download_dir)
 
-    from .running import Output, run  # the engine: not for what has failed already
+    from .running import Output, run  # the engine: not needed by commands that failed above
 
     shown = Output(json=json_events, quiet=quiet, verbose=verbose or common.verbose)
-    code = run(items, remarks, settings, shown, bounds, insecure=unchecked)
-    if code is ExitCode.DONE and remarks.problems:
+    code = run(items, diagnostics, settings, shown, limits, insecure=unchecked)
+    if code is ExitCode.DONE and diagnostics.problems:
         code = ExitCode.FAILED
     raise typer.Exit(code)
+
+
+def _check_usage(*, has_input: bool, dry_run: bool, json_events: bool) -> None:
+    if not has_input:
+        fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
+    if dry_run and json_events:
+        fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        fail(f"cannot make the folder {folder}: {reason}.", ExitCode.DISK)

@@ -10,12 +10,12 @@ import typer
 from rheo_core import __version__
 
 from .download import download
-from .options import CommonOptions
 from .parameters import DownloadDir, Verbose, Workers
+from .settings import CommonOptions
 
 app = typer.Typer(
     name="rheo",
-    help="Download files over HTTP, several at a time, and go on where it was interrupted.",
+    help="Download files over HTTP: several at a time, resuming where it was interrupted.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
@@ -24,10 +24,10 @@ app = typer.Typer(
 )
 
 
-def _give_up_unread_output() -> None:
-    """Drop what a reader that went away left unread.
+def _drop_unread_output() -> None:
+    """Drop output that nobody reads any more.
 
-    The interpreter would flush it once more at its end, and exit with 120 in place of our status.
+    Otherwise the interpreter flushes it at exit, fails, and exits with 120 instead of our code.
     """
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed before the start
         try:
@@ -36,8 +36,8 @@ def _give_up_unread_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_set: bool) -> None:
+    if is_set:
         typer.echo(f"rheo {__version__}")
         raise typer.Exit
 
@@ -54,7 +54,7 @@ def main(
     ] = False,
 ) -> None:
     """Options of every command."""
-    atexit.register(_give_up_unread_output)
+    atexit.register(_drop_unread_output)
     context.obj = CommonOptions(download_dir, workers, verbose)
 
 

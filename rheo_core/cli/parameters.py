@@ -1,4 +1,4 @@
-"""What the command line takes: the flags of each argument and option, and their help."""
+"""Parameters of the command line, with their flags and help."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from typer.models import OptionInfo
 
 from rheo_core.domain.file_exists import FileExistsStrategy
 
-from .list_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
+from .input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 
 
 def _option(flag: Flag) -> OptionInfo:
@@ -16,17 +16,17 @@ def _option(flag: Flag) -> OptionInfo:
     return option
 
 
-Urls = Annotated[list[str] | None, typer.Argument(metavar="URL", help="What to download.")]
+Urls = Annotated[list[str] | None, typer.Argument(metavar="URL", help="URLs to download.")]
 InputFiles = Annotated[list[str] | None, _option(INPUT_FILE)]
 DownloadDir = Annotated[
     str | None,
-    typer.Option("-d", "--download-dir", metavar="DIR", help="Folder for downloads."),
+    typer.Option("-d", "--download-dir", metavar="DIR", help="Download folder."),
 ]
 OutputDir = Annotated[
-    str | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")
+    str | None, typer.Option("-o", "--output", metavar="DIR", help="Download folder.")
 ]
 Filename = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Name to save under; for a single URL.")
+    str | None, typer.Option(metavar="NAME", help="File name to save as; for a single URL.")
 ]
 Checksum = Annotated[
     str | None,
@@ -41,8 +41,7 @@ Mirrors = Annotated[
     typer.Option(
         "--mirror",
         metavar="URL",
-        help="Another place of the same file, to fetch from as well; for a single URL. "
-        "May be repeated.",
+        help="Mirror of the same file, which is used as well; for a single URL. May be repeated.",
     ),
 ]
 Glob = Annotated[bool, _option(GLOB)]
@@ -51,30 +50,29 @@ Base = Annotated[str | None, _option(BASE)]
 ListOptions = Annotated[bool, _option(LIST_OPTIONS)]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Say line by line what would be downloaded, and do nothing."),
+    typer.Option("--dry-run", help="List what would be downloaded, and do nothing."),
 ]
 Sidecar = Annotated[
     bool,
     typer.Option(
         "--sidecar",
-        help="Check each file against URL.sha256 or SHA256SUMS beside it; without one of "
-        "these it fails.",
+        help="Verify each file with URL.sha256 or SHA256SUMS next to it. Fail if there is neither.",
     ),
 ]
 Workers = Annotated[
     str | None,
-    typer.Option("-w", "--workers", metavar="N", help="Downloads that run at the same time."),
+    typer.Option("-w", "--workers", metavar="N", help="Number of parallel downloads."),
 ]
 Connections = Annotated[
     str | None,
-    typer.Option("-x", "--connections", metavar="N", help="Connections for each download."),
+    typer.Option("-x", "--connections", metavar="N", help="Connections per download."),
 ]
 LimitRate = Annotated[
     str | None,
     typer.Option(
         metavar="RATE",
-        help="Limit for all downloads together, in bytes a second, such as "
-        "500K or 5M; off for none.",
+        help="Limit for all downloads together in bytes per second, such as 500K or 5M. "
+        "off: no limit.",
     ),
 ]
 At = Annotated[
@@ -82,22 +80,22 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="TIME",
-        help="Wait until then before anything is fetched: 23:30, or 2026-11-24T01:00.",
+        help="Start downloading at this time: 23:30, or 2026-11-24T01:00.",
     ),
 ]
 StopAfter = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="End once so many bytes, such as 500M or 2G, have come in this run; the same "
-        "command goes on from there. The exit code is 3 then.",
+        help="Stop after this amount of data, such as 500M or 2G, with exit status 3. The same "
+        "command resumes from there.",
     ),
 ]
 MaxSize = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Largest file to download, such as 500M or 20G; larger ones fail. off: no limit.",
+        help="Largest file to download, such as 500M or 20G. Larger ones fail. off: no limit.",
     ),
 ]
 AcceptHtml = Annotated[
@@ -107,17 +105,16 @@ AcceptHtml = Annotated[
         help="Save a web page even if a file, such as a .zip, was expected.",
     ),
 ]
-Retries = Annotated[
-    str | None, typer.Option(metavar="N", help="Attempts after the first one fails.")
-]
+Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]
 Exists = Annotated[
     str | None,
-    typer.Option(metavar="|".join(FileExistsStrategy), help="What to do when the file exists."),
+    typer.Option(metavar="|".join(FileExistsStrategy), help="Action if the file exists."),
 ]
 ServerTime = Annotated[
     bool | None,
     typer.Option(
-        "--server-time/--no-server-time", help="Give each file the time that the server has for it."
+        "--server-time/--no-server-time",
+        help="Set the modification time of each file to that of the server.",
     ),
 ]
 Headers = Annotated[
@@ -126,8 +123,8 @@ Headers = Annotated[
         "-H",
         "--header",
         metavar="'NAME: VALUE'",
-        help="Header to send with every request; not past a redirect to another origin, nor to "
-        "mirrors. May be repeated.",
+        help="Header to send with every request, but not to mirrors or after a redirect to another "
+        "origin. May be repeated.",
     ),
 ]
 UserAgent = Annotated[
@@ -135,7 +132,10 @@ UserAgent = Annotated[
     typer.Option("-A", "--user-agent", metavar="TEXT", help="User-Agent header to send."),
 ]
 Referer = Annotated[
-    str | None, typer.Option("-e", "--referer", metavar="URL", help="Page that led to the files.")
+    str | None,
+    typer.Option(
+        "-e", "--referer", metavar="URL", help="Referer header: the page that links to the files."
+    ),
 ]
 Cookies = Annotated[
     Path | None,
@@ -143,7 +143,7 @@ Cookies = Annotated[
         "-b",
         "--cookies",
         metavar="FILE",
-        help="Cookies to send, in a cookies.txt; it is only read.",
+        help="cookies.txt with cookies to send. It is never written.",
     ),
 ]
 User = Annotated[
@@ -152,8 +152,8 @@ User = Annotated[
         "-u",
         "--user",
         metavar="NAME[:PASSWORD]",
-        help="Login for every URL given. Others on this machine may see what is in the command: "
-        "with the name alone, the password is asked for, or with --netrc looked up.",
+        help="Login for all URLs of the command. Other users may see the command line. With the "
+        "name alone, you are asked for the password, or --netrc looks it up.",
     ),
 ]
 Auth = Annotated[
@@ -162,23 +162,23 @@ Auth = Annotated[
 ]
 Bearer = Annotated[
     str | None,
-    typer.Option(metavar="TOKEN", help="Bearer token to send; - asks for it."),
+    typer.Option(metavar="TOKEN", help="Bearer token to send. -: ask for it."),
 ]
 Netrc = Annotated[
-    bool, typer.Option("--netrc", help="Look up logins in ~/.netrc, or the file $NETRC.")
+    bool, typer.Option("--netrc", help="Look up logins in ~/.netrc or the file $NETRC.")
 ]
 Proxy = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Proxy (http, https, socks5); off: none, whatever the *_PROXY variables say.",
+        help="Proxy (http, https, socks5). off: none, even if *_PROXY variables are set.",
     ),
 ]
 CaFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Certificates (PEM) of the authorities to believe, instead of the system's.",
+        help="CA certificates (PEM) to trust instead of the system's.",
         exists=True,
         dir_okay=False,
     ),
@@ -188,7 +188,7 @@ Certificate = Annotated[
     typer.Option(
         "--cert",
         metavar="FILE",
-        help="Certificate (PEM) to show to the server.",
+        help="Client certificate (PEM).",
     ),
 ]
 Key = Annotated[
@@ -196,7 +196,7 @@ Key = Annotated[
     typer.Option(
         "--key",
         metavar="FILE",
-        help="Its key (PEM), where it is not in the same file.",
+        help="Private key (PEM) of --cert, if it is in another file.",
         exists=True,
         dir_okay=False,
     ),
@@ -205,25 +205,23 @@ Insecure = Annotated[
     list[str] | None,
     typer.Option(
         metavar="HOST",
-        help="Do not check the certificates of HOST: anyone on the way may read and change what "
-        "comes. For this command only. May be repeated.",
+        help="Do not check the certificate of HOST. Anyone on the network path can then read and "
+        "change the data. For this command only. May be repeated.",
     ),
 ]
-Ipv4 = Annotated[bool, typer.Option("-4", "--ipv4", help="Connect by IPv4 only.")]
-Ipv6 = Annotated[bool, typer.Option("-6", "--ipv6", help="Connect by IPv6 only.")]
+Ipv4 = Annotated[bool, typer.Option("-4", "--ipv4", help="Use IPv4 only.")]
+Ipv6 = Annotated[bool, typer.Option("-6", "--ipv6", help="Use IPv6 only.")]
 Interface = Annotated[
     str | None,
-    typer.Option(
-        metavar="ADDRESS", help="Address or name of the network interface to connect from."
-    ),
+    typer.Option(metavar="ADDRESS", help="Address or name of the network interface to use."),
 ]
 AllowDowngrade = Annotated[
     bool, typer.Option("--allow-downgrade", help="Follow redirects from https to http.")
 ]
 JsonEvents = Annotated[
-    bool, typer.Option("--json", help="Write each event as a line of JSON to standard output.")
+    bool, typer.Option("--json", help="Write events to standard output, one JSON object per line.")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show only errors.")]
 Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Show more of the log, on standard error.")
+    bool, typer.Option("-v", "--verbose", help="Show more log messages on standard error.")
 ]

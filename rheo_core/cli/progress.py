@@ -1,4 +1,4 @@
-"""What the user sees of running downloads, on standard error."""
+"""Progress of running downloads on standard error."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ from rheo_core.events import (
     DownloadValidatingEvent,
 )
 
-from .outcome import ENDS, Tally, line_of
+from .report import TERMINAL_EVENTS, Tally, line_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -29,8 +29,8 @@ class Reporter(ABC):
     """Shows events. Enter it before the first one."""
 
     def __init__(self) -> None:
-        self.expected = 0  # downloads, ended ones included
-        self._names: dict[str, str] = {}  # of those that have not ended, by id
+        self.expected = 0  # number of downloads, including ended ones
+        self._names: dict[str, str] = {}  # of downloads that have not ended, by id
 
     def __enter__(self) -> Self:
         return self
@@ -44,39 +44,43 @@ class Reporter(ABC):
         self.close()
 
     def expect(self, names: Mapping[str, str]) -> None:
-        """There will be events of these downloads: what to call each, by id."""
+        """Announce downloads.
+
+        Args:
+            names: what to call each download, by id.
+        """
         self.expected += len(names)
         self._names |= names
 
-    def tell(self, event: DownloadEvent) -> None:
-        """Show `event`; nothing follows on one that ends a download."""
+    def report(self, event: DownloadEvent) -> None:
+        """Show `event`. Forget the download if it ended."""
         self.show(event)
-        if isinstance(event, ENDS):
+        if isinstance(event, TERMINAL_EVENTS):
             self._names.pop(event.download_id, None)
 
     @abstractmethod
     def show(self, event: DownloadEvent) -> None:
-        """Tell of `event`, or not."""
+        """Show `event` if this reporter shows its kind."""
 
     @abstractmethod
     def say(self, line: str) -> None:
-        """Show a line of text, which may come from anywhere."""
+        """Show a line of text, which may hold any characters."""
 
     @abstractmethod
     def close(self) -> None:
-        """Leave the terminal as it was. Calling it again does nothing."""
+        """Restore the terminal. Calling it again does nothing."""
 
     def rename(self, download_id: str, name: str) -> None:
-        """Call a download so from now on."""
+        """Use another name for a download from now on."""
         self._names[download_id] = name
 
     def name(self, event: DownloadEvent) -> str:
-        """What to call the download of `event`."""
+        """Return what to call the download of `event`."""
         return self._names.get(event.download_id, event.download_id[:8])
 
 
 class PlainReporter(Reporter):
-    """A line for each thing worth one; with `quiet` only failures are."""
+    """Writes a line for each important event; with `quiet`, for failures only."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__()
@@ -88,15 +92,15 @@ class PlainReporter(Reporter):
             self.say(line)
 
     def say(self, line: str) -> None:
-        with suppress(OSError):  # nobody reads it; the downloads go on
+        with suppress(OSError):  # no reader is left; the downloads continue
             print(printable(line), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """There is nothing to restore."""
+        """Do nothing: there is nothing to restore."""
 
 
 class LiveReporter(Reporter):
-    """A bar for all, a bar for each running download, and a line above for each that ended."""
+    """Draws a bar for all downloads and one for each active download, below lines on the others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +123,7 @@ class LiveReporter(Reporter):
 
     def show(self, event: DownloadEvent) -> None:
         self._tally.add(event)
-        if isinstance(event, ENDS):
+        if isinstance(event, TERMINAL_EVENTS):
             self._drop_bar(event.download_id)
         elif isinstance(event, DownloadStartedEvent):
             self._update_bar(event, total=event.total_bytes)
@@ -177,8 +181,8 @@ class LiveReporter(Reporter):
         )
 
 
-class _Lasting:
-    """A stream that may lose its terminal: what is written then goes nowhere."""
+class _LossyStream:
+    """Wrapper of a stream that may lose its terminal. Then it drops what is written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -211,14 +215,14 @@ def _make_progress() -> "Progress":
         column("amount", Column(no_wrap=True, justify="right", min_width=17)),
         column("speed", Column(no_wrap=True, justify="right", min_width=10)),
         column("left", Column(no_wrap=True, justify="right", min_width=7)),
-        console=Console(file=cast(TextIO, _Lasting(sys.stderr)), highlight=False),
+        console=Console(file=cast(TextIO, _LossyStream(sys.stderr)), highlight=False),
         expand=True,
         transient=True,
     )
 
 
 class LogLines(logging.Handler):
-    """Sends log records where the other lines go, so that they do not tear the bars."""
+    """Log handler that writes through a reporter, because other output would break the bars."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()

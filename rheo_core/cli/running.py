@@ -1,4 +1,4 @@
-"""Runs downloads to their end, or until the user interrupts."""
+"""Runs downloads until they end or the user interrupts."""
 
 import asyncio
 import gc
@@ -22,23 +22,25 @@ from rheo_core.inputs.background_reader import BackgroundReader
 from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
+from .exit import ExitCode
 from .json_lines import JsonLines
-from .options import Bounds, ExitCode
-from .outcome import ENDS, Tally
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
+from .report import TERMINAL_EVENTS, Tally
+from .run_limits import RunLimits
 
 if TYPE_CHECKING:
     from rheo_core.downloads import DownloadManager
 
-_AHEAD = 4_000
-"""Downloads that wait or run before more of a list is read: what a list takes does not grow with
-it. As many as this, so that hosts that have room are found behind those that have none."""
-_JSON_SECONDS = 2.0  # for a reader to catch up after the user interrupted
+_READ_AHEAD = 4_000
+"""Downloads that wait or run before more of a list is read, so that memory does not grow with the
+list. The number is large so that a busy host at the top does not hide idle hosts further down."""
+_JSON_GRACE_SECONDS = 2.0
+"""Time for a reader of events to catch up after the user interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What is told of the downloads."""
+    """Kinds of output."""
 
     json: bool = False  # events to standard output
     quiet: bool = False  # only errors to standard error
@@ -46,32 +48,38 @@ class Output:
 
     @property
     def live(self) -> bool:
-        """Whether bars are drawn."""
+        """True if progress bars are drawn."""
         plain = self.json or self.quiet or os.environ.get("TERM") == "dumb"
         return sys.stderr.isatty() and not plain
 
 
 def run(
-    wanted: Iterator[Item],
-    remarks: Diagnostics,
+    items: Iterator[Item],
+    diagnostics: Diagnostics,
     settings: Settings,
     output: Output,
-    bounds: Bounds,
+    limits: RunLimits,
     *,
     insecure: frozenset[str] = frozenset(),
 ) -> ExitCode:
-    """Download what is wanted and tell of it, remarks included.
+    """Download items and report on them and on diagnostics.
 
-    The certificates of the hosts `insecure` are not checked.
+    Args:
+        items: downloads and diagnostics, read while the downloads run.
+        diagnostics: reports what is not downloaded.
+        settings: the settings in force. Their download folder exists.
+        output: kinds of output.
+        limits: start and end of the run.
+        insecure: hosts whose certificates are not checked.
 
     Returns:
-        What the shell should learn; the caller has the folder made.
+        The exit code.
     """
     reporter: Reporter = LiveReporter() if output.live else PlainReporter(quiet=output.quiet)
     with reporter, _logging(reporter, settings, output):
         try:
-            runner = _Run(remarks, settings, output, reporter, bounds, insecure)
-            return asyncio.run(runner.main(wanted))
+            runner = _Run(diagnostics, settings, output, reporter, limits, insecure)
+            return asyncio.run(runner.main(items))
         except (RheoError, OSError) as error:
             reporter.say(f"rheo: {error}")
             return ExitCode.FAILED
@@ -79,7 +87,7 @@ def run(
 
 @contextmanager
 def _logging(reporter: Reporter, settings: Settings, output: Output) -> Iterator[None]:
-    """Show the log among the other lines."""
+    """Show the log between the other lines."""
     level = settings.log_level
     if output.verbose:
         level = LogLevel.DEBUG if level is LogLevel.DEBUG else LogLevel.INFO
@@ -101,60 +109,60 @@ class _Run:
 
     def __init__(
         self,
-        remarks: Diagnostics,
+        diagnostics: Diagnostics,
         settings: Settings,
         output: Output,
         reporter: Reporter,
-        bounds: Bounds,
+        limits: RunLimits,
         insecure: frozenset[str],
     ) -> None:
-        self._remarks = remarks
+        self._diagnostics = diagnostics
         self._settings = settings
         self._output = output
         self._reporter = reporter
-        self._bounds = bounds
+        self._limits = limits
         self._insecure = insecure
         self._tally = Tally()
         self._endings = Endings()
         self._tracker = NullTracker()
         self._one_ended = asyncio.Event()
-        self._is_read = False  # everything that is wanted
+        self._is_read = False  # True once all items are read
 
-    async def main(self, wanted: Iterator[Item]) -> ExitCode:
-        """Download all, or until the user interrupts."""
+    async def main(self, items: Iterator[Item]) -> ExitCode:
+        """Download all items, or until the user interrupts; return the exit code."""
         reporter, output, tally = self._reporter, self._output, self._tally
         interrupted = _catch_signals(reporter)
-        from rheo_core.engine import make_manager  # brings the HTTP library with it
+        from rheo_core.engine import make_manager  # imports the HTTP library
 
-        gc.freeze()  # what was imported stays
+        gc.freeze()  # imported modules stay
         gc.enable()
         manager = make_manager(self._settings, tracker=self._tracker, insecure=self._insecure)
         async with manager:
             for event_type in _event_types(output):
-                manager.on(event_type, self._tell)
+                manager.on(event_type, self._report)
             lines = JsonLines() if output.json else None
             if lines is not None:
                 manager.on("*", lines.add)
-            manager.set_limits(stop_after_bytes=self._bounds.stop_after)
+            manager.set_limits(stop_after_bytes=self._limits.stop_after)
             stopping = asyncio.create_task(manager.wait_until_stopped())
             stopping.add_done_callback(_unless_cancelled(interrupted.set))
-            finished = await _unless(interrupted, self._download(BackgroundReader(wanted), manager))
+            finished = await _unless(interrupted, self._download(BackgroundReader(items), manager))
             stopped = stopping.done()
             stopping.cancel()
             await manager.close()
         if self._is_read and tally.ended == reporter.expected:
-            finished = True  # the interrupt came too late
+            finished = True  # everything ended before the interrupt
         if lines is not None:
             finished = finished and await _unless(interrupted, lines.finish())
-            await lines.finish(timeout=_JSON_SECONDS)
-        reporter.close()  # while it draws it lets no sequence for the terminal through
-        if (told := self._endings.take()) and sys.stderr.isatty():
-            print(terminal_notice(told), end="", file=sys.stderr, flush=True)
+            await lines.finish(timeout=_JSON_GRACE_SECONDS)
+        reporter.close()  # bars would swallow the sequence below
+        if (notice := self._endings.take()) and sys.stderr.isatty():
+            print(terminal_notice(notice), end="", file=sys.stderr, flush=True)
         if not output.quiet:
             reporter.say(f"{tally.summary()}, in {self._settings.download_dir}")
             if not finished:
-                why = "Stopped after the bytes of --stop-after" if stopped else "Interrupted"
-                reporter.say(f"{why}; run the same command again to go on from here.")
+                reason = "Stopped by --stop-after" if stopped else "Interrupted"
+                reporter.say(f"{reason}. Run the same command again to resume.")
         if not finished:
             return ExitCode.STOPPED if stopped else ExitCode.INTERRUPTED
         if lines is not None and lines.problem is not None:
@@ -162,20 +170,20 @@ class _Run:
             return tally.exit_code or ExitCode.DISK
         return tally.exit_code
 
-    async def _download(self, feed: BackgroundReader[Item], manager: "DownloadManager") -> None:
-        """Queue what is wanted, a little ahead of what runs, and see it to its end."""
+    async def _download(self, reader: BackgroundReader[Item], manager: "DownloadManager") -> None:
+        """Queue items a little ahead of what runs, and wait until all have ended."""
         await self._wait_for_start()
-        while items := await feed.take():
+        while items := await reader.take():
             configs = [item for item in items if isinstance(item, FileConfig)]
             for item in items:
                 if isinstance(item, Diagnostic):
-                    self._remarks.tell(item, self._say)
+                    self._diagnostics.report(item, self._say)
             self._reporter.expect({one.id: one.get_destination_filename() for one in configs})
             await manager.add(configs)
-            while self._reporter.expected - self._tally.ended >= _AHEAD:
+            while self._reporter.expected - self._tally.ended >= _READ_AHEAD:
                 self._one_ended.clear()
                 await self._one_ended.wait()
-        self._remarks.finish(self._say)
+        self._diagnostics.finish(self._say)
         self._is_read = True
         await manager.wait_until_complete()
 
@@ -183,27 +191,27 @@ class _Run:
         self._reporter.say(f"rheo: {line}")
 
     async def _wait_for_start(self) -> None:
-        start_at = self._bounds.start_at
+        start_at = self._limits.start_at
         if start_at is None:
             return
         if not self._output.quiet:
-            self._reporter.say(f"Waits until {start_text(start_at, datetime.now())}.")
+            self._reporter.say(f"Waiting until {start_text(start_at, datetime.now())}.")
         await sleep_until(start_at)
 
-    def _tell(self, event: DownloadEvent) -> None:
+    def _report(self, event: DownloadEvent) -> None:
         self._tally.add(event)
         record = self._tracker.get(event.download_id)
-        if record is not None:  # the server may have named it
+        if record is not None:  # the server may have suggested another name
             self._reporter.rename(record.id, record.name)
-        self._reporter.tell(event)
+        self._reporter.report(event)
         if self._settings.notify is Notify.TERMINAL:
             self._endings.add(event)
-        if isinstance(event, ENDS):
+        if isinstance(event, TERMINAL_EVENTS):
             self._one_ended.set()
 
 
 def _event_types(output: Output) -> list[str]:
-    """What to listen to: the engine makes no events for which nobody listens."""
+    """Return the events to subscribe to: the engine skips events without a listener."""
     left_out = {DownloadEventType.QUEUED}
     if not output.live:
         left_out.add(DownloadEventType.PROGRESS)
@@ -211,45 +219,45 @@ def _event_types(output: Output) -> list[str]:
 
 
 async def _unless(interrupted: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Wait for `work` or the user, whichever comes first; True if the work was done."""
-    doing = asyncio.create_task(work)
+    """Wait for `work` or an interrupt; return True if the work was done."""
+    task = asyncio.create_task(work)
     stop = asyncio.create_task(interrupted.wait())
     try:
-        await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            await doing
-        return doing.done()
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+        return task.done()
     finally:
-        for task in (doing, stop):
-            task.cancel()
-        await asyncio.gather(doing, stop, return_exceptions=True)
+        for each in (task, stop):
+            each.cancel()
+        await asyncio.gather(task, stop, return_exceptions=True)
 
 
-def _unless_cancelled(tell: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
-    return lambda task: None if task.cancelled() else tell()
+def _unless_cancelled(callback: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
+    return lambda task: None if task.cancelled() else callback()
 
 
 def _catch_signals(reporter: Reporter) -> asyncio.Event:
-    """An event set by Ctrl-C, SIGTERM or a closed terminal. The second ends the process at once.
+    """Return an event that Ctrl-C, SIGTERM or a closed terminal sets; a second ends the process.
 
-    The handlers stay: those of asyncio go with the loop, and a Ctrl-C of the last moment would
-    print a traceback.
+    These handlers outlive the loop. With those of asyncio, which do not, a Ctrl-C at the last
+    moment would print a traceback.
     """
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
         if interrupted.is_set():
-            reporter.close()  # the cursor was hidden
+            reporter.close()  # shows the cursor again
             os._exit(ExitCode.INTERRUPTED)
         interrupted.set()
 
     def catch(*_: object) -> None:
-        if not loop.is_closed():  # else the process is about to end
+        if not loop.is_closed():  # otherwise the process is about to end
             loop.call_soon_threadsafe(interrupt)
 
     signal.signal(signal.SIGINT, catch)
     signal.signal(signal.SIGTERM, catch)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup(1) has it
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # set by nohup(1)
         signal.signal(signal.SIGHUP, catch)
     return interrupted

@@ -1,4 +1,4 @@
-"""Settings: the TOML file, RHEO_* variables, flags."""
+"""Settings from the TOML file, RHEO_* variables and flags."""
 
 from .settings import LogLevel, Notify, Settings, build_settings
 from .store import (

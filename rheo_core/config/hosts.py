@@ -1,4 +1,4 @@
-"""Settings of single hosts: the tables `[hosts."example.org"]`."""
+"""Settings by host: the tables `[hosts."example.org"]`."""
 
 from collections import Counter
 from typing import Annotated
@@ -12,7 +12,7 @@ from .values import Rate
 
 
 def pattern_of(name: str) -> str:
-    """Return the host pattern of a table's name; "" if the name is not valid."""
+    """Return the host pattern in the name of a table; "" if the name is not valid."""
     try:
         return normalise_host_pattern(name)
     except ValueError:
@@ -20,11 +20,11 @@ def pattern_of(name: str) -> str:
 
 
 def name_each_once(tables: object) -> object:
-    """Refuse two tables for the same host: one would replace the other unseen."""
+    """Refuse two tables for the same host: one would silently replace the other."""
     names = tables if isinstance(tables, dict) else {}
     for pattern, count in Counter(pattern_of(str(name)) for name in names).items():
         if pattern and count > 1:
-            raise ValueError(f"names {pattern} {count} times; one table is needed")
+            raise ValueError(f"names {pattern} {count} times; use one table")
     return tables
 
 
@@ -33,30 +33,30 @@ HostPattern = Annotated[str, AfterValidator(normalise_host_pattern)]
 
 
 class HostSettings(RequestOptions):
-    """What holds for one host, or for each one that a `*.` stands for. Immutable."""
+    """Settings for one host, or for all hosts that match a `*.` pattern. Immutable."""
 
     speed_limit: Rate = Field(
         default=None,
-        description="Limit for all downloads from it together, in bytes a second, such as 500K",
+        description="Speed limit for all its downloads together in bytes per second, such as 500K",
     )
     connections: int | None = Field(
         default=None,
         ge=1,
         le=256,
         strict=True,
-        description="Connections to it, for all downloads from it",
+        description="Connections for all its downloads together",
     )
     max_concurrent: int | None = Field(
         default=None,
         ge=1,
         le=64,
         strict=True,
-        description="Downloads from it that run at the same time",
+        description="Number of its parallel downloads",
     )
 
     @property
     def request(self) -> RequestOptions:
-        """How requests to it are made."""
+        """Options of requests to it."""
         return RequestOptions.model_construct(
             self.model_fields_set & RequestOptions.model_fields.keys(),
             **{name: getattr(self, name) for name in RequestOptions.model_fields},

@@ -1,4 +1,4 @@
-"""Values that are not acceptable, told in one sentence each."""
+"""Sentences on values that are not valid."""
 
 import re
 import tomllib
@@ -17,35 +17,35 @@ from rheo_core.domain.text import printable, redact_unreadable
 from .hosts import HostSettings
 from .settings import Settings
 
-_LONGEST_VALUE = 60
+_MAX_VALUE_LENGTH = 60
 _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
-"""How many names lead to a value in tables; elsewhere it is one."""
-_QUOTES = 'hosts are written in quotes, as in [hosts."example.org"]'
+"""Number of names that lead to a value in a table; elsewhere it is one."""
+_QUOTES = 'write hosts in quotes, as in [hosts."example.org"]'
 _VERBS = ("should", "names")
-"""Messages that begin so speak of the value."""
+"""First words of messages whose subject is the value."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
-"""Values that no sentence may hold; tables may hold them."""
+"""Names of values that a sentence must not show, and of tables that may contain them."""
 _COMMANDS = frozenset({"on_complete", "on_error"})
 
 
 def explain(
     error: ValidationError, names: Mapping[str, str] | None = None
 ) -> dict[tuple[str, ...], str]:
-    """For each value that is not acceptable a sentence, without its full stop.
+    """Return a sentence, without its full stop, on each value that is not valid.
 
     Args:
-        error: What making `Settings` raised.
-        names: How the user calls a setting, where that is not its name; such as a flag.
+        error: The error that creating `Settings` raised.
+        names: Other names of settings, such as flags.
 
     Returns:
-        Sentences by where the value is: `("timeout",)`, `("keys", "quit")` within a table, or
+        Sentences by the place of the value: `("timeout",)`, `("keys", "quit")` within a table, or
         `("hosts", "example.org", "proxy")`.
     """
     sentences: dict[tuple[str, ...], str] = {}
     for details in error.errors(include_url=False):
         path = _place(tuple(map(str, details["loc"])))
         places = ((names or {}).get(path[0], path[0]), *path[1:]) if path else ()
-        shown = ".".join(map(redact_unreadable, places))  # a URL is a likely mistake for a host
+        shown = ".".join(map(redact_unreadable, places))  # people write URLs instead of hosts
         if _is_unquoted(path, details):
             path = path[:2]
             sentences.setdefault(path, f"{shown} is not a setting; {_QUOTES}")
@@ -54,13 +54,13 @@ def explain(
 
 
 def _is_unquoted(path: tuple[str, ...], details: ErrorDetails) -> bool:
-    """Return whether it looks like `[hosts.example.org]`: TOML reads tables in tables."""
+    """Check for `[hosts.example.org]`, which TOML reads as tables in tables."""
     is_unknown = details["type"] == "extra_forbidden" and isinstance(details["input"], dict)
     return is_unknown and path[0] == "hosts" and len(path) > 2
 
 
 def _place(location: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of a value; what follows in `location` tells of a branch of its type."""
+    """Return the names that lead to a value, without the branches of its type."""
     depth = _DEPTHS.get(location[0], 1) if location else 0
     return tuple(part for part in location[:depth] if part != "[key]")
 
@@ -76,33 +76,33 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
     value = "…" if _may_be_secret(path, details["input"]) else _shorten(details["input"])
     message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
-    return f"{shown} = {value} is not acceptable: {message}"
+    return f"{shown} = {value} is not valid: {message}"
 
 
 def unknown_setting(name: str) -> str:
-    """Return a sentence on a name that is no setting, without its full stop."""
+    """Return a sentence, without its full stop, on an unknown name."""
     return _unknown(redact_unreadable(name), name, Settings)
 
 
 def _unknown(shown: str, name: str, model: type[BaseModel]) -> str:
     if model is Settings and name in RequestOptions.model_fields:
-        return f"{shown} is not a setting here; it belongs in the table [request]"
+        return f"{shown} is not a setting here; write it in the table [request]"
     if model is Settings and name in model.model_fields:
-        return f"{shown} is not a setting here; it belongs in front of all tables"
+        return f"{shown} is not a setting here; write it in front of all tables"
     close = get_close_matches(name.lower(), model.model_fields, n=1)
     return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _may_be_secret(path: tuple[str, ...], value: object) -> bool:
-    """Whether a value is not to be shown: of requests, a command with a token, tables with either.
+    """Check whether a value may be secret: an option of requests, a command with a token.
 
-    Tables and lists are those of `[[rules]]` and `[keys]`, where options of requests stray.
+    Tables and lists are those of `[[rules]]` and `[keys]`, into which options of requests stray.
     """
     if isinstance(value, dict | list | tuple) or (path and path[0] in _COMMANDS):
         return True
     if not path or path[0] not in ("request", "hosts"):
         return False
-    of_a_host = path[0] == "hosts" and len(path) == 2  # text in the place of its table, or its name
+    of_a_host = path[0] == "hosts" and len(path) == 2  # text instead of its table, or its name
     return path[-1] in _SECRET or (of_a_host and not isinstance(value, int))
 
 
@@ -110,11 +110,11 @@ def _shorten(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     text = printable(repr(str(value) if isinstance(value, PurePath) else value))
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
 
 
 def _limits(field: FieldInfo | None, message: str) -> str:
-    """The range of a number, where the message does not tell all of it."""
+    """Return the range of a number, unless the message contains it."""
     low = high = None
     for limit in field.metadata if field else ():
         if isinstance(limit, Ge):
@@ -129,26 +129,25 @@ def _limits(field: FieldInfo | None, message: str) -> str:
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """The line of a TOML text where the key `path` is set, counted from 1; None if not found.
+    """Return the line of a TOML text that sets the key `path`, counted from 1; None if not found.
 
-    tomllib keeps no positions. This looks at the lines alone, which is enough for a file with
-    one key a line.
+    tomllib keeps no positions. Searching line by line suffices for files with one key per line.
     """
     *table, key = path
-    here: list[str] = []
-    wanted = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
+    table_here: list[str] = []
+    assignment = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("["):
-            here = _table_of(line)
-            if here[: len(path)] == [*table, key]:  # or of a table in it
+            table_here = _table_of(line)
+            if table_here[: len(path)] == [*table, key]:  # or of a table in it
                 return number
-        elif here == table and wanted.match(line):
+        elif table_here == table and assignment.match(line):
             return number
     return None
 
 
 def _table_of(header: str) -> list[str]:
-    """The names in a table's header line; none where it is no such line."""
+    """Return the names in the header line of a table; none for other lines."""
     names: list[str] = []
     try:
         inner: object = tomllib.loads(header)

@@ -1,7 +1,7 @@
-"""Mistakes that must not be guessed away: options of requests, and names that may mean one.
+"""Mistakes that stop requests: in options of requests, and in names that may mean one.
 
-A proxy, a certificate, a login or a bound that cannot be understood is no licence to go without
-it. If such a setting is wrong, the requests that it would apply to are closed (`Unclear`).
+If a proxy, a certificate, a login or a bound is not valid, rheo must not connect without it. The
+requests that it would apply to are refused (`Unclear`).
 """
 
 import os
@@ -32,19 +32,24 @@ _OTHER_WORDS = {
     **dict.fromkeys(("bind", "iface", "nic"), "interface"),
     **dict.fromkeys(("ip", "ipv4", "ipv6"), "ip_version"),
 }
-"""What options of requests are called too."""
+"""Other names for options of requests."""
 _OF_OTHERS = frozenset({"id", "url", "status", "path", "size", "hash", "error", "version"})
-"""Names of variables that are of no concern: rheo sets them for the commands that it runs, which
-may run rheo; images of containers and scripts call the version to install like the last."""
+"""Names of variables to ignore: rheo sets them for its hooks, which may run rheo. The last one is
+common in container images and scripts, for the version to install."""
 _ALIKE = 0.75
-"""How much a name must look like a setting to be a slip of the pen; `connect_via` is none."""
+"""Similarity to a setting from which a name counts as a typing mistake; `connect_via` does not."""
 
 
 def unclear_at(place: Place, sentence: str, settings: Collection[str]) -> Unclear | None:
-    """Return what a mistake at this place closes; None for one that closes nothing.
+    """Return the requests that a mistake at this place stops; None if it stops none.
 
-    A whole file (`()`), a table and an unknown name may be about anything. A host that cannot be
-    understood may be any host. `settings` are the names at the top of the file.
+    A whole file (`()`), a table and an unknown name may concern any request. A host that is not
+    valid may be any host.
+
+    Args:
+        place: names that lead to the value.
+        sentence: the mistake in words.
+        settings: names of all settings.
     """
     match place:
         case ():
@@ -67,9 +72,9 @@ def _option(names: list[str]) -> str:
 
 
 def _may_protect(name: str, settings: Collection[str]) -> bool:
-    """Tell whether a name at the top of the file may be meant for a setting of requests.
+    """Check whether a name at the top of the file may be meant for a setting of requests.
 
-    Only one that looks like another setting is not.
+    A name is harmless only if it looks like another setting.
     """
     if name in settings:
         return name in TABLES
@@ -81,9 +86,9 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield where options of requests or their tables are in tables for other things.
+    """Yield the places of options of requests, or of their tables, in other tables.
 
-    In TOML what is written below `[keys]` belongs to that table, `request.proxy = …` too.
+    In TOML everything below `[keys]` belongs to that table, even `request.proxy = …`.
     """
     for table, value in values.items():
         if table not in TABLES:
@@ -93,9 +98,9 @@ def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
 
 
 def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
-    """Yield what is closed by RHEO_* variables that look like a setting of requests and are none.
+    """Yield the requests that RHEO_* variables stop because they look like an option of requests.
 
-    Other names may belong to anybody: to the commands that rheo runs, to scripts.
+    Variables with other unknown names may belong to hooks and scripts.
     """
     for variable, name in unknown_variables(settings):
         if (sentence := closing_sentence(variable, name, settings)) is not None:
@@ -103,7 +108,7 @@ def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
 
 
 def unknown_variables(settings: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each RHEO_* variable that is no setting, and the rest of its name in lower case."""
+    """Yield each RHEO_* variable that is not a setting, and the rest of its name in lower case."""
     for variable in os.environ:
         prefix, name = variable[: len(_PREFIX)].lower(), variable[len(_PREFIX) :].lower()
         if prefix == _PREFIX and name not in settings and name not in _OF_OTHERS:
@@ -111,8 +116,8 @@ def unknown_variables(settings: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def closing_sentence(variable: str, name: str, settings: Collection[str]) -> str | None:
-    """Return a sentence on an unknown variable that looks like a setting of requests."""
-    # A table as JSON has one purpose, so that a slip in the name does not hide it.
+    """Return a sentence on an unknown variable if it looks like an option of requests."""
+    # A table as JSON has one purpose, even if its name is misspelt.
     if os.environ[variable].lstrip().startswith("{") and (table := nearest(name, TABLES)):
         return f"{printable(variable)} is not a setting; did you mean RHEO_{table.upper()}?"
     if option := _option_meant(name, settings):
@@ -122,12 +127,12 @@ def closing_sentence(variable: str, name: str, settings: Collection[str]) -> str
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """Return the known name that another one is a slip of the pen for."""
+    """Return the known name that a misspelt one resembles; None if there is none."""
     return next(iter(get_close_matches(name, known, n=1, cutoff=_ALIKE)), None)
 
 
 def _option_meant(name: str, settings: Collection[str]) -> str:
-    """Return the option of requests that the name of a variable looks like; "" if none."""
+    """Return the option of requests that the name of a variable resembles; "" if none."""
     for option in RequestOptions.model_fields:
         if f"_{option}_" in f"_{name}_":
             return option

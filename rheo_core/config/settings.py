@@ -1,4 +1,4 @@
-"""The settings: names, defaults, meanings and limits, all in this one place."""
+"""Settings: names, defaults, descriptions and limits."""
 
 import json
 import shlex
@@ -38,7 +38,7 @@ _MIB = 1024 * _KIB
 
 
 class LogLevel(StrEnum):
-    """How much is logged."""
+    """Log levels."""
 
     DEBUG = "DEBUG"
     INFO = "INFO"
@@ -48,7 +48,7 @@ class LogLevel(StrEnum):
 
 
 class Notify(StrEnum):
-    """Where it is told that downloads have ended."""
+    """Kinds of notifications when downloads end."""
 
     OFF = "off"
     TERMINAL = "terminal"
@@ -56,7 +56,7 @@ class Notify(StrEnum):
 
 
 def _folder(value: object) -> Path:
-    """An absolute path, with `~` expanded."""
+    """Return an absolute path with `~` expanded."""
     text = str(value) if isinstance(value, str | Path) else ""
     if not text.strip() or "\x00" in text:
         raise ValueError("should be the path of a folder")
@@ -69,7 +69,7 @@ def _folder(value: object) -> Path:
 
 
 def _command(value: object) -> tuple[str, ...]:
-    """A program and its arguments, from a list or from a line with quotes as a shell has them."""
+    """Return a program and its arguments, from a list or from a line with shell quotes."""
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError as error:
@@ -82,7 +82,7 @@ def _command(value: object) -> tuple[str, ...]:
 
 
 def _rules(value: object) -> tuple[Rule, ...]:
-    """The environment gives the tables as a JSON list in text."""
+    """Read tables, or a JSON list in text from the environment."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -112,9 +112,9 @@ def _unclear_variables() -> tuple[Unclear, ...]:
 
 
 class Settings(BaseSettings):
-    """What the user can choose. Immutable; `RHEO_<NAME>` variables give values not passed in.
+    """Settings of the user. Immutable. `RHEO_<NAME>` variables supply missing values.
 
-    Variables that look like an option of requests and are none (`RHEO_PROXY`) are in `unclear`.
+    `unclear` holds variables that look like an option of requests but are not: `RHEO_PROXY`.
     """
 
     model_config = SettingsConfigDict(
@@ -123,60 +123,59 @@ class Settings(BaseSettings):
 
     download_dir: Annotated[Path, BeforeValidator(_folder)] = Field(
         default_factory=lambda: user_folder(platformdirs.user_downloads_path, Path("Downloads")),
-        description="Folder for downloads; ~ is your home folder",
+        description="Download folder; ~ is your home folder",
     )
-    max_concurrent: int = Field(
-        default=3, ge=1, le=64, description="Downloads that run at the same time"
-    )
+    max_concurrent: int = Field(default=3, ge=1, le=64, description="Number of parallel downloads")
     connections: int = Field(
-        default=4, ge=1, le=32, description="Connections for one download, where they help"
+        default=4, ge=1, le=32, description="Connections per download, if more than one helps"
     )
     connections_per_host: int = Field(
-        default=16, ge=1, le=256, description="Connections to one host, for all downloads from it"
+        default=16, ge=1, le=256, description="Connections per host, for all downloads together"
     )
-    max_retries: int = Field(
-        default=5, ge=0, le=100, description="Attempts after the first one fails"
-    )
+    max_retries: int = Field(default=5, ge=0, le=100, description="Retries after a failed attempt")
     retry_base_delay: Seconds = Field(
-        default=1.0, description="Wait before the first retry, in seconds; doubles each time"
+        default=1.0, description="Delay before the first retry in seconds; doubles each time"
     )
     retry_max_delay: Seconds = Field(
-        default=60.0, description="Longest wait before a retry, in seconds"
+        default=60.0, description="Longest delay before a retry in seconds"
     )
     file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
-        default=FileExistsStrategy.SKIP, description="What to do when the file exists"
+        default=FileExistsStrategy.SKIP, description="Action if the file exists"
     )
     timeout: Annotated[Seconds | None, BeforeValidator(off_is_none)] = Field(
-        default=None, description="Limit for a whole attempt, in seconds; off: no limit"
+        default=None, description="Time limit for a whole attempt in seconds; off: no limit"
     )
-    connect_timeout: Seconds = Field(default=30.0, description="Limit for connecting, in seconds")
+    connect_timeout: Seconds = Field(
+        default=30.0, description="Time limit for connecting in seconds"
+    )
     stall_timeout: Seconds = Field(
-        default=60.0, description="Longest time without a byte, in seconds"
+        default=60.0, description="Time without data after which an attempt fails, in seconds"
     )
     stall_speed: Annotated[int, BeforeValidator(size)] = Field(
         default=100,
         ge=0,
         le=TIB,
-        description="Fewer bytes a second than this over stall_timeout count as none",
+        description="Lowest speed in bytes per second; slower over stall_timeout counts as no data",
     )
     speed_limit: Rate = Field(
         default=None,
-        description="Limit for all downloads together, in bytes a second, such as 500K; off: none",
+        description="Speed limit for all downloads together in bytes per second, such as 500K; "
+        "off: no limit",
     )
     slow_limit: Annotated[int, Field(ge=1, le=TIB), BeforeValidator(size)] = Field(
         default=100_000,
-        description="Limit for all downloads together in slow mode, in bytes a second",
+        description="Speed limit in slow mode in bytes per second",
     )
     schedule: Annotated[tuple[SpanLine, ...], NoDecode, BeforeValidator(lines)] = Field(
         default=(),
-        description="When another limit holds for all together, in local time: a list of lines "
-        'such as "Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that fits',
+        description="Speed limits by local time: a list of lines such as "
+        '"Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that matches applies',
     )
     chunk_size: Annotated[int, BeforeValidator(size)] = Field(
         default=4 * _MIB,
         ge=_KIB,
         le=64 * _MIB,
-        description="Bytes that a connection collects before they are written",
+        description="Bytes that a connection collects before it writes them to disk",
     )
     max_size: Annotated[int | None, BeforeValidator(size_limit)] = Field(
         default=None,
@@ -186,38 +185,38 @@ class Settings(BaseSettings):
     )
     durable: bool = Field(
         default=True,
-        description="Whether files are synced to the disk; without, a power cut may spoil new ones",
+        description="Sync files to disk; without this, a power cut may damage new files",
     )
     history_days: Annotated[int | None, BeforeValidator(off_is_none)] = Field(
         default=365,
         ge=1,
         le=36_500,
-        description="Days that downloads taken off the list stay in the history; off: for ever",
+        description="Days that removed downloads stay in the history; off: for ever",
     )
     server_time: bool = Field(
-        default=False, description="Whether a file gets the time that the server has for it"
+        default=False, description="Set the modification time of files to that of the server"
     )
     origin: bool = Field(
         default=False,
-        description="Whether a file remembers its URL, without secrets (extended attribute "
-        "user.xdg.origin.url)",
+        description="Store the URL of each file, without secrets, in its extended attribute "
+        "user.xdg.origin.url",
     )
     on_complete: Command = Field(
         default=(),
-        description="Command to run for each file that is complete, without a shell; RHEO_PATH, "
-        "RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS tell it of the file",
+        description="Command to run for each complete file, without a shell; its variables are "
+        "RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
     )
     on_error: Command = Field(
         default=(),
-        description="Command to run for each download that failed; RHEO_ERROR tells it why",
+        description="Command to run for each failed download; RHEO_ERROR holds the reason",
     )
     command_timeout: Seconds = Field(
-        default=60.0, description="Longest time for on_complete and on_error, in seconds"
+        default=60.0, description="Time limit for on_complete and on_error in seconds"
     )
     notify: Annotated[Notify, BeforeValidator(_lower)] = Field(
         default=Notify.OFF,
-        description="Where to tell that downloads have ended: nowhere, through the terminal "
-        "(OSC 9 or 777) or on the desktop (notify-send, osascript)",
+        description="Notification when downloads end: none, by the terminal (OSC 9 or 777), or by "
+        "the desktop (notify-send, osascript)",
     )
     rules: Annotated[
         tuple[Rule, ...],
@@ -225,14 +224,14 @@ class Settings(BaseSettings):
         BeforeValidator(_rules, json_schema_input_type=list[Rule]),
     ] = Field(
         default=(),
-        description="Which downloads go to another folder: tables [[rules]]; the first holds of "
-        "which all that it names is true",
+        description="Folders for some downloads: tables [[rules]]; the first rule whose conditions "
+        "all match applies",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
-        default=LogLevel.WARNING, description="How much is logged"
+        default=LogLevel.WARNING, description="Lowest level of messages to log"
     )
     request: Annotated[RequestOptions, NoDecode, table('{"user_agent": "Me/1.0"}')] = Field(
-        default=NO_OPTIONS, description="How all requests are made"
+        default=NO_OPTIONS, description="Options of all requests"
     )
     hosts: Annotated[
         dict[HostPattern, HostSettings],
@@ -241,27 +240,27 @@ class Settings(BaseSettings):
         table('{"example.org": {"connections": 2}}'),
     ] = Field(
         default_factory=dict,
-        description="What holds for single hosts, requests and limits: a table for each, such as "
-        '[hosts."example.org"]; "*.example.org" stands for each below it',
+        description="Options of requests and limits by host: a table for each, such as "
+        '[hosts."example.org"]; "*.example.org" matches all hosts below it',
     )
-    theme: str = Field(default="rheo-dark", min_length=1, description="Colours of the app")
-    show_log: bool = Field(default=True, description="Whether the app shows its log")
+    theme: str = Field(default="rheo-dark", min_length=1, description="Colour theme of the app")
+    show_log: bool = Field(default=True, description="Show the log in the app")
     keys: Annotated[dict[str, str], NoDecode, table('{"quit": "q"}')] = Field(
-        default_factory=dict, description="Keys of the app's actions: action = keys"
+        default_factory=dict, description="Key bindings of the app: action = keys"
     )
 
     _unclear: tuple[Unclear, ...] = PrivateAttr(default_factory=_unclear_variables)
 
     @property
     def unclear(self) -> tuple[Unclear, ...]:
-        """Mistakes that close hosts, in the environment or as `load_settings` found them.
+        """Mistakes that refuse requests, from the environment or from `load_settings`.
 
-        It stays with copies (`model_copy`), so that no request is made past it.
+        Copies keep them (`model_copy`), so that no request bypasses them.
         """
         return self._unclear
 
     def closed_by(self, unclear: Iterable[Unclear]) -> Self:
-        """Return a copy that has these in the place of its `unclear`."""
+        """Return a copy with another `unclear`."""
         copy = self.model_copy()
         copy._unclear = tuple(unclear)
         return copy
@@ -284,16 +283,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments win over the environment; `.env` files are not read."""
+        """Prefer arguments to the environment; do not read `.env` files."""
         return init_settings, env_settings
 
 
 def build_settings(**overrides: Any) -> Settings:
-    """Settings from `overrides`, then the environment, then the defaults.
+    """Return settings from overrides, then the environment, then defaults.
 
-    An override of None counts as not given. The settings file is not read: see `load_settings`.
+    `load_settings` reads the settings file too.
+
+    Args:
+        overrides: values by name; None counts as missing.
 
     Raises:
-        pydantic.ValidationError: a value or a name is not acceptable.
+        pydantic.ValidationError: a value or a name is not valid.
     """
     return Settings(**{name: value for name, value in overrides.items() if value is not None})

@@ -1,4 +1,4 @@
-"""The settings file: read with a sentence on each mistake in it, written atomically."""
+"""Settings file: read with a sentence on each mistake, written atomically."""
 
 import errno
 import os
@@ -35,23 +35,23 @@ from .protection import (
 )
 from .settings import Settings
 
-_MOST = 1 << 20
-"""Bytes of a settings file."""
+_MAX_BYTES = 1 << 20
+"""Size of a settings file."""
 _COPY_ENDING = r"\.bad-\d{8}T\d{6}\.\d{6}Z"
 _OF_THE_APP = frozenset({"theme", "show_log", "keys"})
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The settings in force, and what is wrong with their sources.
+    """Settings in force, and the mistakes in their sources.
 
     Attributes:
-        settings: the settings; their `unclear` says which requests must not be made.
-        problems: a sentence on each mistake, those of the environment included, and on what may be
-            one.
-        environment_problems: mistakes of the environment alone.
-        faults: those of the file that the command must not pass over: no flag and no variable
-            makes up for them. What is `unclear` is not among them, nor are settings of the app.
+        settings: the settings; their `unclear` lists the requests that are refused.
+        problems: a sentence on each mistake, including those of the environment, and on doubtful
+            names.
+        environment_problems: mistakes in the environment alone.
+        faults: mistakes in the file that end the command, because no flag and no variable replaces
+            the setting. Neither `unclear` settings nor those of the app are among them.
     """
 
     settings: Settings
@@ -62,12 +62,12 @@ class LoadedSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file or the environment, as far as it is understood."""
+    """The file or the environment: valid values and mistakes."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
-    written: Mapping[str, Any] = field(default_factory=dict)  # with what is not acceptable
+    written: Mapping[str, Any] = field(default_factory=dict)  # including invalid values
     mistakes: Sequence[tuple[Place, str]] = ()
-    remarks: Sequence[str] = ()  # on what is no mistake
+    remarks: Sequence[str] = ()  # sentences on other things
     text: str = ""
 
     @property
@@ -75,17 +75,17 @@ class _Source:
         return (*(sentence for _, sentence in self.mistakes), *self.remarks)
 
     def unclear(self, given: Container[str]) -> list[Unclear]:
-        """Return what the mistakes close, unless the whole setting is `given`."""
-        found = (
+        """Return the requests that the mistakes stop, except in settings that are `given`."""
+        closed = (
             unclear_at(place, sentence, Settings.model_fields)
             for place, sentence in self.mistakes
             if not place or place[0] not in given
         )
-        return [each for each in found if each is not None]
+        return [each for each in closed if each is not None]
 
 
 class _Layer(Settings):
-    """Settings from arguments alone: what checks one source without seeing the others."""
+    """Settings from arguments alone, to check one source without the others."""
 
     @classmethod
     def settings_customise_sources(
@@ -100,30 +100,30 @@ class _Layer(Settings):
 
 
 def session_path() -> Path:
-    """Where the app keeps its list, unless told otherwise."""
+    """Return the path of the session that the app uses by default."""
     return state_folder() / "session.db"
 
 
 def settings_path() -> Path:
-    """Where the settings file is, whether or not it exists."""
+    """Return the path of the settings file, which need not exist."""
     folder = user_folder(lambda: platformdirs.user_config_path("rheo", appauthor=False))
     return folder / "settings.toml"
 
 
 def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
-    """Settings from `overrides`, then the environment, then the file, then the defaults.
+    """Return settings from overrides, then the environment, then the file, then defaults.
 
-    In `request` and `hosts` each option has the nearest source that gives it. What is not
-    acceptable in the file or in the environment is left out and reported in `problems`. If it may
-    concern requests, it is in `settings.unclear` too, and those requests fail. A file with mistakes
-    stays as it is; the last content with mistakes is copied aside.
+    In `request` and `hosts` this order applies to each option. Invalid values in the file or the
+    environment are left out and reported in `problems`. If they may concern requests, they are in
+    `settings.unclear` too, and those requests fail. A file with mistakes stays unchanged; its last
+    content with mistakes is copied to a backup.
 
     Args:
-        path: The settings file, which need not exist; None for the usual one.
-        overrides: Values by name; None counts as not given.
+        path: The settings file, which need not exist; None for the default path.
+        overrides: Values by name; None counts as missing.
 
     Raises:
-        pydantic.ValidationError: an override is not acceptable.
+        pydantic.ValidationError: an override is not valid.
     """
     file, environment = _read_file(path or settings_path()), _read_environment()
     given = {name: value for name, value in overrides.items() if value is not None}
@@ -151,7 +151,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
 
 
 def _merged(lower: Settings, upper: Settings) -> dict[str, Any]:
-    """Return what either gives; `upper` counts more."""
+    """Return the values of both; `upper` wins."""
     values = {name: getattr(lower, name) for name in lower.model_fields_set}
     values |= {name: getattr(upper, name) for name in upper.model_fields_set}
     values["request"] = upper.request.over(lower.request)
@@ -163,7 +163,7 @@ def _merged(lower: Settings, upper: Settings) -> dict[str, Any]:
 
 
 def _options_for(settings: Settings, host: str) -> RequestOptions:
-    """Return the table of a host pattern, or that of all for ""."""
+    """Return the table of a host pattern, or `request` for ""."""
     return settings.hosts.get(host, NO_OPTIONS) if host else settings.request
 
 
@@ -176,7 +176,7 @@ def save_settings(
 
     Args:
         settings: The values to save.
-        path: The settings file; None for the usual one. It is created with its folder if missing.
+        path: The settings file; None for the default path. A missing one is created.
         only: Names of the settings to write; the others stay as the file has them, mistakes
             included. Without it the file holds these settings and nothing else, those from a flag
             or the environment included.
@@ -247,7 +247,7 @@ def _resolved(path: Path) -> Path:
     try:
         return resolve_links(path, strict=_leads_nowhere(path))
     except OSError as error:
-        raise OSError(f"{printable(str(path))} is a link that leads nowhere") from error
+        raise OSError(f"{printable(str(path))} is a broken link") from error
 
 
 def _leads_nowhere(path: Path) -> bool:
@@ -256,7 +256,7 @@ def _leads_nowhere(path: Path) -> bool:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Tables without what is left open in them."""
+    """Return a table without empty options."""
     if not isinstance(value, dict):
         return value
     return {name: _without_nulls(inner) for name, inner in value.items() if inner not in (None, [])}
@@ -281,8 +281,8 @@ def _read_environment() -> _Source:
 def _check(
     values: dict[str, Any], names: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
-    """The acceptable values, and a sentence for each of the others by where it is."""
-    # pydantic-settings would take `Request` for `request`, and one of the two if both are there.
+    """Return the valid values, and a sentence on each other value by its place."""
+    # pydantic-settings reads `Request` as `request`, and one of them if both are set.
     unknown = values.keys() - Settings.model_fields.keys()
     bad: dict[Place, str] = {(name,): unknown_setting(name) for name in unknown}
     known = _without(values, bad)
@@ -294,7 +294,7 @@ def _check(
 
 
 def _without(values: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    """`values` less those at `paths`, which lead through tables."""
+    """Return `values` without those at `paths`, which lead through tables."""
     left = dict(values)
     for name, *rest in paths:
         if rest and isinstance(left.get(name), dict):
@@ -308,9 +308,9 @@ def _read_file(path: Path) -> _Source:
     shown = printable(str(path))
     try:
         with open_regular(path) as file:
-            data, found = file.read(_MOST + 1), os.fstat(file.fileno())
-        if len(data) > _MOST:
-            raise OSError(errno.EFBIG, f"it has more than {_MOST:,} bytes")
+            data, found = file.read(_MAX_BYTES + 1), os.fstat(file.fileno())
+        if len(data) > _MAX_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES:,} bytes")
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not _leads_nowhere(path):
             return _Source()
@@ -320,12 +320,12 @@ def _read_file(path: Path) -> _Source:
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        _keep_copy(path, data)
+        _back_up(path, data)
         return _Source(mistakes=[((), f"{shown} is not a TOML file: {_reason(error)}.")])
     good, bad = _check(values)
     strayed = {place: unknown_setting(place[-1]) for place in misplaced(values)}
     if bad or strayed:
-        _keep_copy(path, data)
+        _back_up(path, data)
     found_bad = bad | strayed
     mistakes = [
         (
@@ -357,10 +357,10 @@ def _sentence(text: str) -> str:
     return text if text.endswith("?") else f"{text}."
 
 
-def _keep_copy(path: Path, data: bytes) -> None:
-    """Copy a file that is not right to a name of its own, in the place of an earlier copy.
+def _back_up(path: Path, data: bytes) -> None:
+    """Copy a file with mistakes to a backup, which replaces an earlier one.
 
-    Who corrects it in several steps would otherwise find a copy of each step.
+    Otherwise correcting it in several steps would leave a copy of each step.
     """
     is_copy = re.compile(re.escape(path.name) + _COPY_ENDING).fullmatch
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Types of settings that people write as text: sizes, rates, `off`."""
+"""Types of settings written as text: sizes, rates, `off`."""
 
 import json
 from typing import Annotated
@@ -12,12 +12,12 @@ TIB = 1 << 40
 
 
 def size(value: object) -> int:
-    """Bytes from a number or from text such as `500K`, `5M`, `2.5 MB`, `1MiB`."""
+    """Return bytes from a number or from text such as `500K`, `5M`, `2.5 MB`, `1MiB`."""
     return parse_size(str(value))
 
 
 def size_limit(value: object) -> int | None:
-    """Read a number of bytes as `size` does; None stands for no limit."""
+    """Return bytes like `size`, or None for no limit."""
     value = off_is_none(value)
     try:
         return None if value is None else size(value)
@@ -26,19 +26,19 @@ def size_limit(value: object) -> int | None:
 
 
 def rate(value: object) -> int | None:
-    """Bytes a second from a number or text; None for the ways to say that there is no limit."""
+    """Return bytes per second from a number or text, or None for no limit."""
     return None if value is None else parse_rate(str(value))
 
 
 def off_is_none(value: object) -> object:
-    """None for the ways to say that there is no limit: `off`, `none`, 0."""
+    """Return None for `off`, `none` and 0, which mean no limit."""
     if isinstance(value, str):
         value = value.strip().lower()
     return None if value in ("off", "none", "0", 0) else value
 
 
 def table(example: str) -> BeforeValidator:
-    """The environment gives a table as a JSON object in text."""
+    """Return a validator that also reads a JSON object in text from the environment."""
 
     def read(value: object) -> object:
         if not isinstance(value, str):
@@ -52,7 +52,7 @@ def table(example: str) -> BeforeValidator:
 
 
 def lines(value: object) -> object:
-    """In the environment and in the app a `;` stands between lines; `off` is none."""
+    """Return lines; text from the environment or the app has `;` between them, or is `off`."""
     if not isinstance(value, str):
         return value
     return () if off_is_none(value) is None else [line.strip() for line in value.split(";")]
@@ -67,4 +67,4 @@ SpanLine = Annotated[str, AfterValidator(_span_line)]
 """A line of the schedule."""
 
 Rate = Annotated[int | None, Field(le=TIB), BeforeValidator(rate)]
-"""Bytes a second; None is no limit."""
+"""Bytes per second; None for no limit."""

@@ -299,7 +299,7 @@ class ProcessQueueError(QueueError):
 
 
 class ValidationError(DownloadManagerError):
-    """A value given by the user is not acceptable."""
+    """A value given by the user is not valid."""
 
 
 class RetryError(DownloadManagerError):

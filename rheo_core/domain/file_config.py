@@ -56,7 +56,7 @@ def normalise_url(value: object) -> str:
     Path and query stay byte for byte as given: signed links break at the least change.
 
     Raises:
-        ValueError: in one sentence, naming what is not acceptable.
+        ValueError: in one sentence, naming what is not valid.
     """
     url = str(value).strip()
     if len(url) <= _LONGEST_URL and _NORMAL.fullmatch(url):

@@ -106,7 +106,7 @@ def admit(
         list_options: The user allows what an outsider can only ask for: proxy, CA file and so on.
 
     Raises:
-        ValueError: A value is not acceptable; in one sentence.
+        ValueError: A value is not valid; in one sentence.
     """
     if outside.count(None) == _NOTHING_MORE:  # as for most
         return Admitted(FileConfig(url=outside.url))

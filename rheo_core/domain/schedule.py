@@ -75,7 +75,7 @@ def parse_schedule(lines: Iterable[str]) -> tuple[Span, ...]:
         try:
             spans.append(parse_span(line))
         except ValueError as error:
-            raise ValueError(f"{printable(repr(line))} is not acceptable: it {error}") from None
+            raise ValueError(f"{printable(repr(line))} is not valid: it {error}") from None
     return tuple(spans)
 
 

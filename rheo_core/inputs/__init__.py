@@ -1,4 +1,4 @@
-"""Anything a user pastes or loads, into entries with a verdict each."""
+"""Anything a user pastes or loads -> entries, each with a verdict."""
 
 from .entries import Entry, Verdict
 from .pipeline import bounded_lines, read_entries, read_entries_file

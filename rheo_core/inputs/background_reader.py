@@ -11,13 +11,13 @@ from rheo_core.domain.exceptions import ShortageError
 
 T = TypeVar("T")
 _READ_AHEAD = 1_000
-"""Items that wait here at the most; then the reading waits."""
+"""Items that may wait here before reading pauses."""
 
 
 class BackgroundReader(Generic[T]):
-    """Reads in a thread of its own; make it on the event loop.
+    """Reads in a thread of its own. Create it on the event loop.
 
-    The thread ends with the process where nobody takes the rest.
+    If nobody takes the rest, the thread ends with the process.
     """
 
     def __init__(self, items: Iterator[T]) -> None:
@@ -34,7 +34,7 @@ class BackgroundReader(Generic[T]):
             raise ShortageError("no further thread can be started") from None
 
     async def take(self) -> list[T]:
-        """What has been read, as soon as there is some; nothing at the end."""
+        """Wait for items and return them; return an empty list at the end."""
         while True:
             is_over, self._is_awaited = self._is_over, True
             taken = self._take_now()
@@ -50,7 +50,7 @@ class BackgroundReader(Generic[T]):
     def _take_now(self) -> list[T]:
         taken: list[T] = []
         with suppress(Empty):
-            while len(taken) < _READ_AHEAD:  # it may come as fast as it is taken
+            while len(taken) < _READ_AHEAD:  # items may arrive as fast as they are taken
                 taken.append(self._read.get_nowait())
         return taken
 
@@ -60,12 +60,12 @@ class BackgroundReader(Generic[T]):
                 self._read.put(item)
                 if self._is_awaited:
                     self._wake()
-        except BaseException as error:  # for who takes
+        except BaseException as error:  # raised by take()
             self._error = error
         self._is_over = True
         self._wake()
 
     def _wake(self) -> None:
         self._is_awaited = False
-        with suppress(RuntimeError):  # the loop is closed: nobody waited so long
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._news.set)

@@ -1,4 +1,4 @@
-"""SHA256SUMS and its kin: the files that they name, beside the list."""
+"""Checksum lists such as SHA256SUMS: the files that they name, next to the list."""
 
 import re
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from rheo_core.domain.outside import Outside
 from .reader_api import Candidate, Lines, ReadOptions, base_of, destination_fields, problem_of
 
 _FORM = "checksum list"
-_NO_BASE = "a checksum list names files and not where they are; its own address is needed"
+_NO_BASE = "a checksum list has names without addresses; give the address of the list"
 _ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----"
 _END = "-----END PGP SIGNATURE-----"
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def sniff(text: str) -> bool:
-    """Whether a line gives the checksum of a file, or is the head of a signed list."""
+    """Check whether a line gives the checksum of a file, or is the head of a signed list."""
     if text == _ARMOUR:
         return True
     line = read_checksum_line(text)
@@ -27,15 +27,15 @@ def sniff(text: str) -> bool:
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The files that these lines name, with their checksums. A signature is not checked.
+    """Yield the files that these lines name, with their checksums. Do not check signatures.
 
-    Without the address of the list only that is told, once.
+    If the address of the list is missing, yield one candidate that says so.
 
     Raises:
-        InputError: the address that was given is no http(s) URL.
+        InputError: the address is not an http(s) URL.
     """
     base = base_of(options, lines.number + 1)
-    is_signed = is_told = False
+    is_signed = has_reported = False
     for line in lines:
         text = line.strip()
         if text == _ARMOUR:
@@ -44,13 +44,13 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             is_signed = False
         elif not text or text[0] == "#":
             continue
-        elif (found := read_checksum_line(text)) is not None and found.name != NAMELESS:
-            if base is None and not _URL.match(found.name):
-                if not is_told:
+        elif (listed := read_checksum_line(text)) is not None and listed.name != NAMELESS:
+            if base is None and not _URL.match(listed.name):
+                if not has_reported:
                     yield Candidate(lines.number, text, problem=_NO_BASE, form=_FORM, wants="base")
-                is_told = True
+                has_reported = True
                 continue
-            yield _candidate(lines.number, text, found, base or "")
+            yield _candidate(lines.number, text, listed, base or "")
         elif not is_signed:
             lines.give_back(line)
             return
@@ -64,7 +64,7 @@ def _candidate(number: int, text: str, line: ChecksumLine, base: str) -> Candida
             place = destination_fields(line.name, "name")
             url = urljoin(base, quote(line.name.replace("\\", "/")))
         if line.algorithm is None:
-            raise ValueError(f"a checksum of {len(line.digest)} characters is of no known kind")
+            raise ValueError(f"a checksum of {len(line.digest)} characters is of an unknown kind")
         checksum = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
     except ValueError as error:
         return Candidate(number, text, problem=problem_of(error), form=_FORM)

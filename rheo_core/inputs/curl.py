@@ -1,4 +1,4 @@
-"""curl commands, as browsers copy them and people write them."""
+"""curl commands, copied from browsers or written by people."""
 
 import re
 from base64 import b64encode
@@ -20,34 +20,34 @@ from .shell_words import read_commands
 _FORM = "curl command"
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
-_UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive has one too
+_UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive letter has a colon too
 _LIKE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[\w-]+(?:\.[\w-]+)+(?::\d+)?/")
 _CURL = re.compile(r"(?:[$>%] )?curl(?:\.exe)?(?=\s|$)")
 
 
 @dataclass(slots=True)
 class _Request:
-    """What one command, or a part of it before `--next`, asks for."""
+    """A command, or a part of it up to `--next`."""
 
     urls: list[str] = field(default_factory=list)
-    outputs: list[str | None] = field(default_factory=list)  # None: the URL names it (-O)
+    outputs: list[str | None] = field(default_factory=list)  # None: named by the URL (-O)
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
-    cookies: list[str] = field(default_factory=list)  # of `-b`; one field has them all
-    wishes: dict[str, Any] = field(default_factory=dict)  # of RequestOptions
+    cookies: list[str] = field(default_factory=list)  # of `-b`; they share one field
+    wishes: dict[str, Any] = field(default_factory=dict)  # fields of RequestOptions
     user: str | None = None
-    is_literal: bool = False  # no patterns in its URLs
+    is_literal: bool = False  # True if its URLs are no patterns
     ignored: list[str] = field(default_factory=list)
     problem: str = ""
 
 
 def sniff(text: str) -> bool:
-    """Whether a line begins with `curl`."""
+    """Check whether a line begins with `curl`."""
     return _CURL.match(text) is not None
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The downloads of the commands of a line. Nothing of their headers is in their texts."""
+    """Yield the downloads of the commands of a line. Their texts contain nothing of the headers."""
     line = lines.number + 1
     try:
         for words, has_more in read_commands(lines, lambda text, at: bool(_CURL.match(text, at))):
@@ -61,47 +61,47 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 def _requests(words: list[str], *, has_more: bool) -> list[_Request]:
     request = _Request()
     requests = [request]
-    coming = deque(words)
-    while coming and not _CURL.fullmatch(coming.popleft()):
+    rest = deque(words)
+    while rest and not _CURL.fullmatch(rest.popleft()):
         pass  # a prompt
-    while coming:
-        word = coming.popleft()
+    while rest:
+        word = rest.popleft()
         if word in ("--next", "-:"):
             request = _Request()
             requests.append(request)
         elif word.startswith("-") and word != "-":
-            for name, value in _options(word, coming):
+            for name, value in _options(word, rest):
                 _take(request, name, value)
         else:
             request.urls.append(word)
     if has_more:
-        request.ignored.append("what follows the command")
+        request.ignored.append("the text after the command")
     return requests
 
 
-def _options(word: str, coming: deque[str]) -> Iterator[tuple[str, str]]:
-    """The options that a word holds, by their long names, each with its value or ""."""
+def _options(word: str, words: deque[str]) -> Iterator[tuple[str, str]]:
+    """Yield the options in a word: the long name of each, and its value or ""."""
     if word.startswith("--"):
-        yield word[2:], _value(word[2:], coming)
+        yield word[2:], _value(word[2:], words)
         return
     for at, letter in enumerate(word[1:], 2):
         name = LETTERS.get(letter, letter)
         if takes_value(name):
-            yield name, word[at:] or _value(name, coming)
+            yield name, word[at:] or _value(name, words)
             return
-        yield name, _value(name, coming) if at == len(word) else ""
+        yield name, _value(name, words) if at == len(word) else ""
 
 
-def _value(name: str, coming: deque[str]) -> str:
-    """Take the value of an option from the words to come; "" if it has none.
+def _value(name: str, words: deque[str]) -> str:
+    """Take the value of an option from the next words; "" if it has none.
 
-    The word after an unknown option may be its value: it is taken for a URL only if it looks like
+    The word after an unknown option may be its value, so it counts as a URL only if it looks like
     one. Otherwise `--frobnicate 5` would download from a host `5`.
     """
     has_value = takes_value(name)
-    if has_value is None and "=" not in name and coming:
-        has_value = not (coming[0].startswith("-") or _LIKE_URL.match(coming[0]))
-    return coming.popleft() if has_value and coming else ""
+    if has_value is None and "=" not in name and words:
+        has_value = not (words[0].startswith("-") or _LIKE_URL.match(words[0]))
+    return words.popleft() if has_value and words else ""
 
 
 def _take(request: _Request, name: str, value: str) -> None:
@@ -131,25 +131,25 @@ def _take(request: _Request, name: str, value: str) -> None:
         case "user":
             request.user = value
         case "head":
-            request.problem = "-I asks for the headers only; nothing would be downloaded"
+            request.problem = "-I requests headers only; there is nothing to download"
         case "request" if value.upper() != "GET":
-            request.problem = f"-X asks with {printable(value[:20])}; only GET is downloaded"
+            request.problem = f"-X sends a {printable(value[:20])} request; only GET is supported"
         case _ if name.removeprefix("expand-") in SENDS:
-            request.problem = f"--{name} sends data; only GET is downloaded"
+            request.problem = f"--{name} sends data; only GET is supported"
         case "globoff":
             request.is_literal = True
         case _ if name not in NEEDLESS and name != "request":
-            shown = name.partition("=")[0]  # what follows, if it is meant as a value, may be secret
-            told = f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}"
+            shown = name.partition("=")[0]  # a value after `=` may be secret
+            label = f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}"
             is_unknown = value and takes_value(name) is None
-            request.ignored.append(f"{told} and the word after it" if is_unknown else told)
+            request.ignored.append(f"{label} and the word after it" if is_unknown else label)
 
 
 def _wish(name: str, value: str) -> dict[str, Any]:
     """Return the request options that a curl option asks for; empty for other options."""
     match name:
         case "proxy" | "proxy1.0":
-            return {"proxy": value or DIRECT}  # as curl: an empty one switches it off
+            return {"proxy": value or DIRECT}  # in curl an empty proxy means none
         case "socks5" | "socks5-hostname":
             return {"proxy": f"{'socks5h' if name.endswith('hostname') else 'socks5'}://{value}"}
         case "noproxy" if value == "*":
@@ -164,7 +164,7 @@ def _wish(name: str, value: str) -> dict[str, Any]:
 
 
 def _take_certificate(request: _Request, value: str) -> None:
-    """A file, with a password behind a colon; one with a backslash before it is of the name."""
+    """Take a file name; a password may follow after a colon that is not escaped."""
     file = _UP_TO_COLON.match(value)
     name = file[0] if file else value
     if len(name) < len(value):
@@ -178,7 +178,7 @@ def _take_header(request: _Request, text: str) -> None:
     name = name.strip()
     if name.startswith("@"):
         request.ignored.append("-H @file")
-    elif not colon and name.endswith(";"):  # curl's way to send a header without a value
+    elif not colon and name.endswith(";"):  # sends a header without a value in curl
         request.headers.append((name[:-1], ""))
     elif not colon and name:
         request.problem = "a header (-H) is not of the form 'Name: value'"
@@ -200,9 +200,9 @@ def _downloads(line: int, request: _Request) -> Iterator[Candidate]:
         problem, show = request.problem, redact_url
         if "://" not in url:
             if not _HOST.match(url):
-                problem = problem or f"{redact_unreadable(url)[:80]!r} in the command is no URL"
+                problem = problem or f"{redact_unreadable(url)[:80]!r} in the command is not a URL"
                 show = redact_unreadable
-            url = f"http://{url}"  # as curl guesses
+            url = f"http://{url}"  # the default of curl
         candidate = candidate._replace(text=f"curl {show(url)}", problem=problem)
         try:
             place = _place(output, folder)
@@ -215,27 +215,27 @@ def _downloads(line: int, request: _Request) -> Iterator[Candidate]:
 
 
 def _headers(request: _Request) -> list[tuple[str, str]]:
-    """Those that are given, with what the options for cookies and the login become."""
+    """Return all headers, including those for cookies and the login."""
     headers = request.headers
     if request.cookies:
         headers = [*headers, ("Cookie", "; ".join(request.cookies))]
     if request.user is None or any(n.lower() == "authorization" for n, _ in headers):
         return headers
     if ":" not in request.user:
-        raise ValueError("-u names no password; write -u NAME:PASSWORD")
+        raise ValueError("-u has no password; write -u NAME:PASSWORD")
     login = b64encode(request.user.encode(errors="surrogateescape")).decode()
     return [*headers, ("Authorization", f"Basic {login}")]
 
 
 def _folder(path: str) -> str:
-    """The folder that `--output-dir` names, made safe."""
+    """Return the folder of `--output-dir` in a safe form."""
     if path:
         destination_fields(f"{path}/file", "--output-dir")
     return folder_path(path)
 
 
 def _place(output: str | None, folder: str) -> dict[str, Any]:
-    """Where `-o` puts the file, below the folder."""
+    """Return the destination that `-o` gives, below the folder."""
     fields: dict[str, Any] = {}
     if output is not None and output != "-":
         fields = destination_fields(output, "-o")

@@ -1,4 +1,4 @@
-"""The options of curl 8 (its tool_getparam.c), by which a command is read."""
+"""Options of curl 8, from its tool_getparam.c."""
 
 LETTERS = {
     "A": "user-agent", "b": "cookie", "c": "cookie-jar", "C": "continue-at", "d": "data", "D":
@@ -13,7 +13,7 @@ LETTERS = {
     "show-headers", "j": "junk-session-cookies", "l": "list-only", "M": "manual", "N": "no-buffer",
     "p": "proxytunnel", "q": "disable", "R": "remote-time", "V": "version", "Z": "parallel",
 }  # fmt: skip
-"""Long names of those that have a letter too."""
+"""Long names of options that have a letter too."""
 
 WITH_VALUE = frozenset(
     {
@@ -44,7 +44,7 @@ WITH_VALUE = frozenset(
         "variable", "vlan-priority", "write-out",
     }
 )  # fmt: skip
-"""Those that take the next word."""
+"""Options that take the next word as their value."""
 
 FLAGS = frozenset(
     {
@@ -73,7 +73,7 @@ FLAGS = frozenset(
         "verbose", "version", "xattr",
     }
 )  # fmt: skip
-"""Those that take none; each may have `no-` in front."""
+"""Options without a value; each may have `no-` in front."""
 
 NEEDLESS = frozenset(
     {
@@ -82,7 +82,7 @@ NEEDLESS = frozenset(
         "remote-header-name", "remote-name-all", "show-error", "silent",
     }
 )  # fmt: skip
-"""They ask for what is done in any case, or for less to be said."""
+"""Options for less output, or for something that happens anyway."""
 
 SENDS = frozenset(
     {
@@ -90,11 +90,11 @@ SENDS = frozenset(
         "form-string", "json", "upload-file",
     }
 )  # fmt: skip
-"""They send something to the server."""
+"""Options that send data to the server."""
 
 
 def takes_value(name: str) -> bool | None:
-    """Tell if a long option takes the next word; None if curl has no such option."""
+    """Check whether a long option takes the next word; None if curl has no such option."""
     name = name.removeprefix("expand-")  # with variables in its value
     if name in WITH_VALUE:
         return True

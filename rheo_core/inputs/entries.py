@@ -1,4 +1,4 @@
-"""What a text asks for, entry by entry, with a verdict on each."""
+"""Entries: downloads that a text asks for, each with a verdict."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +9,7 @@ from rheo_core.domain.text import printable
 
 
 class Verdict(StrEnum):
-    """Whether an entry can be queued."""
+    """Verdict on whether an entry can be queued."""
 
     OK = "ok"
     DUPLICATE = "duplicate"
@@ -18,33 +18,33 @@ class Verdict(StrEnum):
 
     @property
     def words(self) -> str:
-        """As people say it."""
+        """Text for people."""
         return "already there" if self is Verdict.ON_DISK else self.value
 
 
 class Entry(NamedTuple):
-    """A download that is asked for; comments and blank lines make no entry.
+    """A requested download. Comments and blank lines make no entry.
 
-    A line may ask for several. `form` and `note` hold nothing secret. A tuple, because a frozen
-    dataclass takes several times as long to make, and a long list makes a million of them.
+    A line may request several. `form` and `note` hold no secrets. A tuple, because creating a
+    frozen dataclass takes several times as long, and a long list creates a million of them.
     """
 
-    line: int  # the first of its lines; 1 for the first line of the text
-    text: str  # the line, or what stands for it; printable
+    line: int  # number of its first line, counted from 1
+    text: str  # the line, or a label for it; printable
     verdict: Verdict
-    config: FileConfig | None = None  # None where invalid
-    problem: str = ""  # one clear sentence where the verdict is not OK
-    form: str = ""  # what it was read from, such as "curl command"; "" for a URL on its line
-    note: str = ""  # what was asked for and is left out
-    wants: str = ""  # the field of `ReadOptions` that would help: "links", "base" or "patterns"
-    refused: str = ""  # what it asks for and `ReadOptions.list_options` would allow, as a sentence
-    used: str = ""  # what it asks for and that allows, as a sentence
+    config: FileConfig | None = None  # None if invalid
+    problem: str = ""  # one clear sentence unless the verdict is OK
+    form: str = ""  # format, such as "curl command"; "" for a URL on its own line
+    note: str = ""  # options that are left out
+    wants: str = ""  # field of `ReadOptions` that would help: "links", "base", "patterns"
+    refused: str = ""  # options that `ReadOptions.list_options` would allow; a sentence
+    used: str = ""  # options that it allows and are used; a sentence
 
     @property
     def place(self) -> str:
-        """Where the file will be, below the download folder, as far as that is known; printable.
+        """Destination below the download folder; printable.
 
-        The reply may name it otherwise where nothing but the URL does.
+        If only the URL gives a name, the reply may give another one.
         """
         config = self.config
         return printable(config.get_destination_path(Path()).as_posix()) if config else ""

@@ -1,4 +1,4 @@
-"""The formats, and which of them a line begins."""
+"""Formats of texts, and the choice of a reader for a line."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,17 +10,19 @@ from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptio
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
 _ELEMENT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
-_HEAD = 4096
-"""Characters looked at for the first element of a document."""
+_MAX_HEAD_LENGTH = 4096
+"""Characters searched for the first element of a document."""
 
 Reader = Callable[[Lines, ReadOptions], Iterator[Candidate]]
 
 
 class Format(NamedTuple):
-    """How a format is known and read.
+    """A format.
 
-    `sniff` is asked of a line without the white space around it. `read` takes lines from the one
-    that begins it on, gives back the first that is not its own, and raises nothing but InputError.
+    Attributes:
+        sniff: recognises its first line, stripped of white space.
+        read: reads lines from this one on, gives back the first line of another format, and
+            raises nothing but InputError.
     """
 
     sniff: Callable[[str], bool]
@@ -28,7 +30,7 @@ class Format(NamedTuple):
 
 
 def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """A Metalink or a web page, by its first element."""
+    """Read a Metalink or a web page, depending on the first element."""
     from . import metalink, web_page  # rarely needed, and slow to import
 
     taken: list[str] = []
@@ -36,7 +38,7 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     for line in lines:
         taken.append(line)
         head += line
-        if len(head) > _HEAD or _ELEMENT.search(_COMMENT.sub("", head)):
+        if len(head) > _MAX_HEAD_LENGTH or _ELEMENT.search(_COMMENT.sub("", head)):
             break
     lines.give_back(*taken)
     element = _ELEMENT.search(_COMMENT.sub("", head))
@@ -50,17 +52,17 @@ LINE_FORMATS = (
     Format(json_lines.sniff, json_lines.read),
     Format(checksum_list.sniff, checksum_list.read),
 )
-"""Of which a text may have several, in the order in which they are tried."""
+"""Formats that may follow each other in a text, in the order in which they are tried."""
 
 WHOLE_FORMATS = (
     Format(lambda text: _MARKUP.match(text) is not None, read_markup),
     Format(plain_text.sniff, plain_text.read),
 )
-"""Which take all of a text, tried after the others on its first line alone."""
+"""Formats that take a whole text. They are tried last, on its first line alone."""
 
 
 def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """What the lines ask for, not diagnose yet.
+    """Yield the candidates of a text.
 
     Raises:
         InputError: the rest cannot be read.
@@ -74,7 +76,7 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield from _reader(text, is_first=is_first)(lines, options)
         is_first = False
     if lines.overlong:
-        problem = f"a line may have {MAX_LINE_LENGTH:,} characters; nothing from here on is read"
+        problem = f"a line may have {MAX_LINE_LENGTH:,} characters; the rest is not read"
         raise InputError(lines.overlong, problem)
 
 

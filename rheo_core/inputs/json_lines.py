@@ -1,4 +1,4 @@
-"""Lines of JSON: events as `--json` writes them, and downloads as `FileConfig` has them."""
+"""Lines of JSON: events as written by `--json`, downloads with the fields of `FileConfig`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,13 +19,13 @@ _WISHES = frozenset(RequestOptions.model_fields)
 
 
 def sniff(text: str) -> bool:
-    """Whether a line holds an object."""
+    """Check whether a line holds a JSON object."""
     return text.startswith("{")
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The downloads of these lines; of the events of one, only the first."""
-    seen: set[int] = set()  # hashes: the URLs of a long list are not kept
+    """Yield the downloads of these lines; of several events of a download, the first."""
+    seen: set[int] = set()  # hashes, because the URLs of a long list are not kept
     for line in lines:
         text = line.strip()
         if not text:
@@ -33,12 +33,12 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         if not sniff(text):
             lines.give_back(line)
             return
-        found = _read_line(lines.number, text)
-        if found.form == _EVENT:
-            if (url := hash(found.outside.url)) in seen:
+        candidate = _read_line(lines.number, text)
+        if candidate.form == _EVENT:
+            if (url := hash(candidate.outside.url)) in seen:
                 continue
             seen.add(url)
-        yield found
+        yield candidate
 
 
 def _read_line(number: int, text: str) -> Candidate:
@@ -50,7 +50,7 @@ def _read_line(number: int, text: str) -> Candidate:
             return _event(number, value["url"])
         return _config(number, value)
     except ValueError as error:
-        # There is but this line; its number in the text is told beside.
+        # The parser sees only this line; its number is reported separately.
         problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
         return Candidate(number, "{…}", problem=problem, form=_FORM)
 
@@ -67,7 +67,7 @@ def _parsed(text: str) -> object:
 def _event(number: int, url: str) -> Candidate:
     problem = ""
     if is_redacted(url):
-        problem = "the URL of this event has its secret left out; use the URL itself"
+        problem = "the secret in the URL of this event was removed; use the original URL"
     return Candidate(number, redact_url(url), Outside(url), problem, form=_EVENT)
 
 

@@ -1,4 +1,4 @@
-"""Metalink 4 (RFC 5854) and Metalink 3: files with mirrors, sizes, hashes, hashes of pieces."""
+"""Metalink 4 (RFC 5854) and Metalink 3: files with mirrors, sizes, hashes and piece hashes."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -27,29 +27,29 @@ from .reader_api import (
 _BEST_HASHES = tuple(
     HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
 )
-_CUT_SHORT = (  # what expat calls a text that ends too early
+_CUT_SHORT = (  # errors of expat for a text that ends too early
     errors.codes[errors.XML_ERROR_NO_ELEMENTS],
     errors.codes[errors.XML_ERROR_UNCLOSED_TOKEN],
 )
-# Places of elements in Metalink 4 (RFC 5854 4.1) and in Metalink 3. Elsewhere they mean something
-# else: the hash of a signature is none of the file.
-_FILES = {("file",), ("files", "file")}  # in the document's element
-_HASHES = {("hash",), ("verification", "hash")}  # these and the following: in the file's
+# Places of elements in Metalink 4 (RFC 5854 4.1) and in Metalink 3. In other places they mean
+# something else: the hash of a signature is not that of the file.
+_FILES = {("file",), ("files", "file")}  # within the root element
+_HASHES = {("hash",), ("verification", "hash")}  # this and the following: within the file
 _PIECES = {("pieces",), ("verification", "pieces")}
 _URLS = {("url",), ("resources", "url")}
 _TORRENT = "bittorrent"
-"""What Metalink 3 calls a URL that leads to a torrent, and not to the file itself."""
+"""Type of a URL of a torrent, instead of the file itself, in Metalink 3."""
 _CHUNK = 64 << 10  # characters
 _MAX_DEPTH = 100
-"""Elements within each other; the formats need 5. The time grows with the square of this."""
-_LOWEST_RANK = 1_000_000  # a priority after all that RFC 5854 4.2.15 allows
+"""Nesting of elements; the formats need 5. The time grows with the square of this."""
+_LOWEST_RANK = 1_000_000  # after all priorities that RFC 5854 4.2.15 allows
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The files of the Metalink that the rest of the text is.
+    """Yield the files of a Metalink, which is the rest of the text.
 
     Raises:
-        InputError: it is no well-formed XML, has a DTD, is too large, or names no file.
+        InputError: it is not well-formed XML, has a DTD, is too large, or names no file.
     """
     files = _Files(lines.number)
     parser = DefusedXMLParser(target=files, forbid_dtd=True)
@@ -72,7 +72,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def _chunks(lines: Lines) -> Iterator[str]:
-    """The text in larger parts: at each, expat 2.5 looks again at all of an element not yet closed.
+    """Yield the text in large parts: on each, expat 2.5 examines the whole open element again.
 
     Raises:
         ValueError: it is too long.
@@ -83,7 +83,7 @@ def _chunks(lines: Lines) -> Iterator[str]:
         waiting.append(line if line.endswith("\n") else f"{line}\n")
         size += len(line)
         if size > MAX_DOCUMENT_LENGTH:
-            raise ValueError(f"a Metalink may have {MAX_DOCUMENT_LENGTH:,} characters at most")
+            raise ValueError(f"a Metalink may have at most {MAX_DOCUMENT_LENGTH:,} characters")
         if size - before >= _CHUNK:
             yield "".join(waiting)
             waiting, before = [], size
@@ -92,39 +92,39 @@ def _chunks(lines: Lines) -> Iterator[str]:
 
 def _explain(error: Exception) -> str:
     if isinstance(error, DefusedXmlException):
-        return "the Metalink has a document type or entities, which are not read"
+        return "the Metalink has a document type or entities, which are not allowed"
     if isinstance(error, UnicodeError):
         return "the Metalink contains characters that are not valid Unicode"
     if isinstance(error, ParseError) and error.code in _CUT_SHORT:
-        return "the Metalink is not whole: it ends before its last element does"
+        return "the Metalink is incomplete: it ends inside an element"
     if isinstance(error, ParseError):
-        return f"the Metalink is no well-formed XML: {printable(str(error).partition(':')[0])}"
+        return f"the Metalink is not well-formed XML: {printable(str(error).partition(':')[0])}"
     return problem_of(error) if isinstance(error, ValueError) else str(error)
 
 
 class _Pieces:
-    """What is read of one `<pieces>` (RFC 5854 4.1.3)."""
+    """Content of a `<pieces>` element (RFC 5854 4.1.3)."""
 
     def __init__(self, attributes: dict[str, str]) -> None:
         self.algorithm = _algorithm(attributes)
         self.length = attributes.get("length", "")
-        self.hashes: list[tuple[str, str]] = []  # the number that Metalink 3 gives each; or ""
+        self.hashes: list[tuple[str, str]] = []  # number in Metalink 3, or ""; hash
 
 
 class _File:
-    """What is read of one `<file>`."""
+    """Content of a `<file>` element."""
 
     def __init__(self, line: int, name: str) -> None:
         self.line = line
         self.name = name
         self.size = ""
         self.hashes: dict[str, str] = {}  # by algorithm
-        self.pieces: dict[str, _Pieces] = {}  # so too
-        self.urls: list[tuple[int, str]] = []  # the smallest goes first
+        self.pieces: dict[str, _Pieces] = {}  # by algorithm
+        self.urls: list[tuple[int, str]] = []  # rank, where the smallest goes first; URL
 
 
 class _Files:
-    """Told of elements by the XML parser; `done` are the files that have ended."""
+    """Target of the XML parser that collects files; `done` holds the complete ones."""
 
     def __init__(self, before: int) -> None:
         self.parser: Any = None
@@ -134,29 +134,29 @@ class _Files:
         self._path: list[str] = []
         self._namespace = ""
         self._file: _File | None = None
-        self._pieces: _Pieces | None = None  # of the file, those that began last
-        self._depth = 0  # of the file's element
+        self._pieces: _Pieces | None = None  # of the file, the element that began last
+        self._depth = 0  # of the file element
         self._attributes: dict[str, str] = {}
         self._text: list[str] = []
 
     @property
     def line(self) -> int:
-        """The line that is being read."""
+        """Number of the current line."""
         return self._before + int(self.parser.parser.CurrentLineNumber)
 
     def take(self) -> list[Candidate]:
-        """What is done, once."""
+        """Return the complete files and forget them."""
         done, self.done = self.done, []
         return done
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Take note that an element begins."""
+        """Handle the start of an element."""
         namespace, _, name = tag.rpartition("}")
         if len(self._path) == _MAX_DEPTH:
             raise ValueError("the Metalink is nested too deeply")
         if not self._path:
             self._namespace = namespace
-        # One of another namespace has no name here, so that nothing in it is where it should be.
+        # Elements of other namespaces have no name here, so that nothing inside is recognised.
         self._path.append(name if namespace == self._namespace else "")
         self._attributes, self._text = attributes, []
         if self._file is None:
@@ -169,15 +169,15 @@ class _Files:
 
     @property
     def _place(self) -> tuple[str, ...]:
-        """The names of the elements from the file's on, itself left out."""
+        """Names of the open elements below the file."""
         return tuple(self._path[self._depth :])
 
     def data(self, text: str) -> None:
-        """Take characters of an element."""
+        """Handle characters of an element."""
         self._text.append(text)
 
     def end(self, tag: str) -> None:
-        """Take what an element says, if it stands where the formats have it."""
+        """Handle the end of an element. Ignore elements in unexpected places."""
         text = "".join(self._text).strip()
         self._text = []
         if (file := self._file) is not None:
@@ -196,16 +196,16 @@ class _Files:
         self._path.pop()
 
     def close(self) -> None:
-        """The document ends."""
+        """Handle the end of the document."""
 
 
 def _algorithm(attributes: dict[str, str]) -> str:
-    """The `type` of a hash as `HashAlgorithm` would call it: `sha-256` is `sha256`."""
+    """Return the `type` of a hash in the spelling of `HashAlgorithm`: `sha-256` is `sha256`."""
     return attributes.get("type", "").lower().replace("-", "")
 
 
 def _rank(attributes: dict[str, str]) -> int:
-    """Metalink 4 counts priorities from 1 down; Metalink 3 likes preferences up to 100."""
+    """Return the rank of a URL: in Metalink 4 a low priority, in Metalink 3 a high preference."""
     for name, sign in (("priority", 1), ("preference", -1)):
         value = attributes.get(name, "")
         if value.isascii() and value.isdigit() and len(value) <= 6:
@@ -236,12 +236,12 @@ def _candidate(file: _File) -> Candidate:
 
 def _number(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise ValueError(f"{what} {printable(text[:40])!r} is no number of bytes")
+        raise ValueError(f"{what} {printable(text[:40])!r} is not a number of bytes")
     return int(text)
 
 
 def _hash(hashes: dict[str, str]) -> dict[str, HashConfig]:
-    """The strongest of those that are known."""
+    """Return the strongest known hash."""
     for algorithm in _BEST_HASHES:
         if digest := hashes.get(algorithm.value):
             checksum = f"{algorithm.value}:{digest}"
@@ -249,10 +249,10 @@ def _hash(hashes: dict[str, str]) -> dict[str, HashConfig]:
     return {}
 
 
-def _pieces(found: dict[str, _Pieces]) -> dict[str, PieceHashes]:
-    """Those of the strongest algorithm that is known. SHA-1 will do: it only finds the damage."""
+def _pieces(elements: dict[str, _Pieces]) -> dict[str, PieceHashes]:
+    """Return the piece hashes of the strongest known algorithm. SHA-1 suffices to find damage."""
     for algorithm in _BEST_HASHES:
-        pieces = found.get(algorithm.value)
+        pieces = elements.get(algorithm.value)
         if pieces is not None and pieces.hashes:
             length = _number(pieces.length, "length of a piece")
             hashes = _in_order(pieces.hashes)
@@ -261,7 +261,7 @@ def _pieces(found: dict[str, _Pieces]) -> dict[str, PieceHashes]:
 
 
 def _in_order(hashes: list[tuple[str, str]]) -> tuple[str, ...]:
-    """The digests by the numbers that Metalink 3 gives them; Metalink 4 gives none."""
+    """Return the digests in order. Metalink 3 numbers them, Metalink 4 does not."""
     by_number = {number or str(place): digest for place, (number, digest) in enumerate(hashes)}
     digests = tuple(by_number.get(str(place), "") for place in range(len(hashes)))
     if missing := digests.count(""):

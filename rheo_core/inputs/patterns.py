@@ -1,4 +1,4 @@
-"""Numbered patterns: `img[001-120].jpg`, `{a,b}`, as curl writes them."""
+"""Numbered patterns as in curl: `img[001-120].jpg`, `{a,b}`."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -8,13 +8,12 @@ from operator import add
 from typing import Any
 
 MAX_URLS = 100_000
-"""URLs that all patterns of a text may stand for."""
+"""URLs from all patterns of a text together."""
 MAX_CHARACTERS = 64 << 20
-"""Characters that these URLs may have together, and all further ones of commands, with the headers
-that go with each."""
+"""Characters of these URLs, and of all but the first URLs of commands, with their headers."""
 
 _MAX_DIGITS = 18
-_UNREADABLE = 10**40  # Python itself writes no number of more than 4,300 digits
+_UNREADABLE = 10**40  # Python does not print numbers of more than 4,300 digits
 _PIECE = re.compile(
     r"\[(?P<first>\d+)-(?P<last>\d+)(?::(?P<step>\d+))?\]"
     r"|\[(?P<from>[a-z])-(?P<to>[a-z])\]|\[(?P<FROM>[A-Z])-(?P<TO>[A-Z])\]"
@@ -25,22 +24,26 @@ _PIECE = re.compile(
 _NESTED = re.compile(r"\{[^{}]*\{[^{}]*\}[^{}]*\}")
 
 _Choices = tuple[Sequence[Any], Callable[[Any], str]]
-"""What to choose from, and how it is written."""
+"""Values, and the function that formats them."""
 
 
 class Budget:
-    """A limit for what one text repeats: a few lines could fill all memory."""
+    """Limit for repetition in one text, because a few lines could fill all memory."""
 
     def __init__(self) -> None:
         self._urls = MAX_URLS
         self._characters = MAX_CHARACTERS
         self.is_over = False
-        self._is_told = False
+        self._is_reported = False
 
     def take(self, urls: int, characters: int) -> bool:
-        """Count a pattern that stands for `urls` URLs, or none, with `characters` in all of them.
+        """Spend a part of the budget; return False if it does not suffice.
 
-        After one that does not fit, none does: a list with holes is hard to mend.
+        After the first refusal everything is refused, because a list with holes is hard to repair.
+
+        Args:
+            urls: number of URLs from a pattern; 0 for one more URL of a command.
+            characters: characters of all of them.
         """
         self.is_over |= urls > self._urls or characters > self._characters
         if not self.is_over:
@@ -49,33 +52,33 @@ class Budget:
         return not self.is_over
 
     def take_problem(self) -> str:
-        """Return a sentence on the first that does not fit, once; "" for those after it."""
-        is_told, self._is_told = self._is_told, True
-        if is_told:
+        """Return a sentence on the first refusal, once; "" afterwards."""
+        is_reported, self._is_reported = self._is_reported, True
+        if is_reported:
             return ""
         return (
-            f"the patterns of this text stand for more than {MAX_URLS:,} URLs, or with the headers "
+            f"the patterns of this text expand to more than {MAX_URLS:,} URLs, or with the headers "
             f"of its commands for more than {MAX_CHARACTERS >> 20} MiB; this one, all patterns and "
             "further URLs of commands after it are left out"
         )
 
 
 def may_be_pattern(url: str) -> bool:
-    """Whether it is worth a look; cheap."""
+    """Check cheaply whether a URL may contain a pattern."""
     return "[" in url or "{" in url
 
 
 def expand(url: str) -> tuple[int, Iterator[str]] | None:
-    """How many URLs a pattern stands for, and these, the last range going fastest.
+    """Expand a pattern; the last range varies fastest.
 
-    `[001-120]` keeps its zeros, `[0-100:10]` has a step, `[a-f]` counts letters, `{a,b}` names
-    choices. Other brackets and braces are left as they are.
+    `[001-120]` keeps its zeros, `[0-100:10]` has a step, `[a-f]` counts letters, `{a,b}` lists
+    choices. Other brackets and braces stay.
 
     Returns:
-        None where there is no pattern in `url`.
+        The number of URLs, and the URLs; None if there is no pattern in `url`.
 
     Raises:
-        ValueError: in one sentence: a range goes down, or the pattern stands for too many.
+        ValueError: in one sentence: a range goes down, or there are too many URLs.
     """
     texts: list[str] = []
     choices: list[_Choices] = []
@@ -87,11 +90,11 @@ def expand(url: str) -> tuple[int, Iterator[str]] | None:
     if not choices:
         return None
     if _NESTED.search(url):
-        raise ValueError("braces within braces are not read; write the choices one by one")
+        raise ValueError("braces within braces are not supported; list the choices one by one")
     count = prod(len(values) for values, _ in choices)
     if count > MAX_URLS:
         shown = f"{count:,}" if count < _UNREADABLE else "far too many"
-        raise ValueError(f"the pattern stands for {shown} URLs; at most {MAX_URLS:,} are allowed")
+        raise ValueError(f"the pattern expands to {shown} URLs; at most {MAX_URLS:,} are allowed")
     return count, _join(texts, choices, url[end:])
 
 
@@ -110,7 +113,7 @@ def _choices(match: re.Match[str]) -> _Choices:
         width = len(first) if first.startswith("0") else 0
         values, write = range(int(first), int(last) + 1, int(step)), f"{{:0{width}}}".format
     if not values:
-        raise ValueError(f"the range {match[0]} goes down; the smaller end comes first")
+        raise ValueError(f"the range {match[0]} goes down; write the smaller end first")
     return values, write
 
 

@@ -1,4 +1,4 @@
-"""Texts into entries with a verdict each, as their lines come."""
+"""Pipeline from lines to entries: read, expand patterns, check, find duplicates."""
 
 import asyncio
 import codecs
@@ -27,7 +27,7 @@ from .formats import read_candidates
 from .patterns import Budget, expand, may_be_pattern
 from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions, problem_of
 
-_BYTE_ORDER_MARKS = {  # those of UTF-32 first: one of UTF-16 begins like it
+_BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
@@ -36,25 +36,25 @@ _XML_ENCODING = re.compile(
 )
 _SUBSTITUTE = "\ufffd"
 _MAX_SHOWN_LENGTH = 500
-_MAX_REDACTED_LENGTH = 64 << 10  # characters; longer URLs are none
-_NOT_READ = "what looks like a pattern is taken as it stands"
+_MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
+_LITERAL_PATTERN = "possible pattern, taken literally"
 _WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 _MAX_IGNORED = 10
-_BATCH_SIZE = 1000  # entries read between two breaths of the event loop
+_BATCH_SIZE = 1000  # entries read in one hop to a thread
 
 
 def read_entries(
     lines: Iterable[str], known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> Iterator[Entry]:
-    """An entry for each download that is asked for, as the lines come.
+    """Yield an entry for each requested download while the lines come in.
 
-    The formats are those of docs/INPUTS.md, known by their content. Blank lines and lines that
-    begin with `#` make no entry; a byte order mark is left out. No text makes this raise.
+    Recognise the formats of docs/INPUTS.md by their content. Skip blank lines, lines that begin
+    with `#`, and a byte order mark. No text makes this raise.
 
     Args:
-        lines: The lines, with or without their ends.
-        known: Ids of the downloads that are there already.
-        options: What the text does not say itself.
+        lines: The lines, with or without their line ends.
+        known: Ids of downloads that exist already.
+        options: How to read the text.
     """
     return _Reader(known, options).read(Lines(lines))
 
@@ -62,12 +62,16 @@ def read_entries(
 async def read_entries_file(
     path: Path, known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> list[Entry]:
-    """The entries of a file in UTF-8, or in UTF-16 with its mark; what is neither is replaced.
+    """Return the entries of a file without blocking the event loop (decision 0028).
 
-    The event loop goes on meanwhile, in long lists too.
+    Args:
+        path: A file in UTF-8, or in UTF-16 or UTF-32 with its byte order mark. Other bytes are
+            replaced.
+        known: Ids of downloads that exist already.
+        options: How to read the text.
 
     Raises:
-        OSError: the file cannot be read, or is no regular file.
+        OSError: the file cannot be read, or is not a regular file.
     """
     coming = _entries_of(path, known, options)
     entries: list[Entry] = []
@@ -77,9 +81,9 @@ async def read_entries_file(
 
 
 def decoded(file: BufferedReader) -> TextIO:
-    """An open file as text: UTF-8, unless a byte order mark or an XML declaration says otherwise.
+    """Return an open file as text: UTF-8, unless a byte order mark or XML declaration differs.
 
-    Bytes that are no text are replaced. Waits for the first ones.
+    Wait for the first bytes. Bytes that cannot be decoded are replaced.
 
     Raises:
         OSError: it cannot be read, or begins with binary data.
@@ -96,7 +100,7 @@ def decoded(file: BufferedReader) -> TextIO:
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:
-    """The lines of an open file; of one that is too long no more than shows that."""
+    """Yield the lines of an open file; cut a line that is too long."""
     while line := file.readline(MAX_LINE_LENGTH + 1):
         yield line
 
@@ -107,13 +111,13 @@ def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iter
 
 
 class _Reader:
-    """What is remembered from entry to entry."""
+    """State of one pipeline: earlier entries, and the budget for patterns."""
 
     def __init__(self, known: Container[str], options: ReadOptions) -> None:
         self._known = known
         self._options = options
-        # By the hash of what tells downloads apart: the URLs of a long list are not kept, and that
-        # two of a million share a hash of 64 bits is as likely as one in thirty million.
+        # Line numbers by the hash of what tells downloads apart, so that the URLs of a long list
+        # are not kept. Two of a million share a hash of 64 bits once in thirty million lists.
         self._first_line: dict[int, int] = {}
         self._budget = Budget()
 
@@ -155,7 +159,7 @@ class _Reader:
             yield self._checked(candidate._replace(text=url, outside=outside))
 
     def _has_room(self, candidate: Candidate, count: int = 0) -> bool:
-        """Count a pattern that stands for `count` URLs, or 0: one more URL of a command."""
+        """Charge the budget for a pattern of `count` URLs, or for one more URL of a command (0)."""
         budget = self._budget
         return not budget.is_over and budget.take(count, max(count, 1) * _length(candidate))
 
@@ -168,7 +172,7 @@ class _Reader:
         admitted, verdict = None, Verdict.INVALID
         problem = candidate.problem
         if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in candidate.outside.url):
-            problem = _WRONG_ENCODING  # what stands in the place of bytes leads nowhere
+            problem = _WRONG_ENCODING  # a substitute for bytes leads nowhere
         if not problem:
             try:
                 admitted = self._admit(candidate)
@@ -196,7 +200,7 @@ class _Reader:
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str]:
         if self._known and config.id in self._known:
             return Verdict.DUPLICATE, "already in the list"
-        # The ids of configs cost more than all the rest.
+        # Computing the id would cost more than everything else here.
         identity = hash(_identity(config))
         if (first := self._first_line.get(identity)) is not None:
             return Verdict.DUPLICATE, f"already in the list, line {first}"
@@ -209,9 +213,9 @@ class _Reader:
         )
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
-            # No `Path`: for a long list it takes as long as all the rest.
+            # No `Path`: it would double the time of a long list.
             if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
-                return Verdict.ON_DISK, f"already on the disk: {name}"
+                return Verdict.ON_DISK, f"already on disk: {name}"
         return Verdict.OK, ""
 
 
@@ -222,21 +226,21 @@ def _shown(text: str) -> str:
 
 
 def _note(candidate: Candidate, admitted: Admitted | None) -> str:
-    """Return a note on what the entry asks for and does not get, or not yet."""
+    """Return a note on options that the entry does not get, or on its start time."""
     ignored = admitted.ignored if admitted else ()
     start = admitted.config.start_at if admitted else None
-    if not (candidate.ignored or ignored or candidate.wants or start):  # as for most
+    if not (candidate.ignored or ignored or candidate.wants or start):  # the usual case
         return ""
     names = list(dict.fromkeys((*candidate.ignored, *ignored)))
-    told = [f"ignored: {at_most(names, ', ', _MAX_IGNORED)}"] if names else []
-    told += [_NOT_READ] if candidate.wants == "patterns" else []
+    notes = [f"ignored: {at_most(names, ', ', _MAX_IGNORED)}"] if names else []
+    notes += [_LITERAL_PATTERN] if candidate.wants == "patterns" else []
     if start and start > (now := time.time()):
-        told.append(f"waits until {start_text(start, datetime.fromtimestamp(now))}")
-    return printable("; ".join(told))
+        notes.append(f"waits until {start_text(start, datetime.fromtimestamp(now))}")
+    return printable("; ".join(notes))
 
 
 def _length(candidate: Candidate) -> int:
-    """Characters that each download of a pattern or command takes, or that are looked at for it."""
+    """Return the number of characters to store or examine for each URL of a pattern or command."""
     outside = candidate.outside
     headers, wishes = outside.headers or (), (outside.wishes or {}).values()
     return (
@@ -249,7 +253,7 @@ def _length(candidate: Candidate) -> int:
 
 
 def _identity(config: FileConfig) -> str:
-    """As different as the ids are; cheap where only a URL is given."""
+    """Return a text that is unique like the id, but cheap if there is only a URL."""
     folder, name = config.destination_subdir, config.filename
     if folder is None and (name is None or name == filename_from_url(config.url)):
         return config.url

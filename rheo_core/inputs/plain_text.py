@@ -1,4 +1,4 @@
-"""Text with URLs in it: a letter, notes, a table."""
+"""Plain text with URLs in it: a letter, notes, a table."""
 
 import re
 from collections.abc import Iterator
@@ -16,30 +16,30 @@ _FORM = "text"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECTION = re.compile(r"\[[A-Za-z]+\]")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
-_BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not of `git+https:`
+_BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not `git+https:`
 _MAX_WORD_LENGTH = 8192
-"""Characters that linkify is given at once: the time it takes may grow with their square."""
-_BETWEEN = re.compile(  # what linkify takes for a part of both
+"""Characters passed to linkify at once, because its time may grow with their square."""
+_BETWEEN = re.compile(  # linkify takes these for a part of both URLs
     r"[,;|\uff0c\u3001\uff1b](?=https?://)", re.IGNORECASE
 )
 _FENCES = "`|"
-"""Before a URL and behind it: of code, and of a table. No URL has them as they are."""
+"""Marks of code and tables around a URL. A URL cannot contain them unencoded."""
 _EMPHASIS = "*_~"
-_ENDS = (
+_TRAILING = (
     "\u2026\u3002\uff0c\u3001\uff1b\uff1a\uff01\uff1f\u201c\u201d\u2018\u2019\u00ab\u00bb\u2039\u203a"
     + INVISIBLE
 )
-"""Ends of sentences and quotations, besides those of ASCII, that belong to no URL at its end."""
+"""Punctuation beyond ASCII that does not belong to a URL at its end."""
 _BRACKETS = dict(
     zip("\uff09\u300d\u300f\u3011\u300b\u3009", "\uff08\u300c\u300e\u3010\u300a\u3008", strict=True)
 )
-"""Full-width ones; a closing one belongs to a URL that has the opening one too."""
+"""Full-width brackets. A closing one belongs to a URL only with its opening one."""
 
 
 def sniff(text: str) -> bool:
-    """Whether a text with this first line is prose: several words, no URL first.
+    """Check whether a text with this first line is plain text: several words, no URL first.
 
-    A shortcut to a page is read so too: its first line is the head of a section.
+    Shortcuts to pages, which begin with the head of a section, are read as plain text too.
     """
     if _SECTION.fullmatch(text):
         return True
@@ -47,10 +47,10 @@ def sniff(text: str) -> bool:
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The URLs of the rest of the text; lines without one are passed over.
+    """Yield the URLs of the rest of the text; skip lines without one.
 
     Raises:
-        InputError: there is no URL in it.
+        InputError: it contains no URL.
     """
     first = lines.number + 1
     is_empty = True
@@ -63,7 +63,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The URLs of one line of a list, which names one and more."""
+    """Yield the URLs of one line of a list."""
     text = next(lines).strip()
     urls = [] if _SCHEME.match(text) else list(urls_in(text))
     for url in urls:
@@ -74,13 +74,13 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def urls_in(text: str) -> Iterator[str]:
-    """The http(s) URLs in a text, without the punctuation around them."""
+    """Yield the http(s) URLs in a text, without the punctuation around them."""
     if not _HTTP.search(text):
         return
     for word in _BETWEEN.sub(r" \g<0>", text).split():
         if (begin := _BEGIN.search(word)) is None:
             continue
-        # From its beginning on: linkify finds none behind a letter, `=` or a backtick.
+        # Cut in front of the URL: linkify finds none after a letter, `=` or a backtick.
         before, address = word[: begin.start()][-1:], word[begin.start() :]
         if len(address) > _MAX_WORD_LENGTH:
             yield address
@@ -92,18 +92,18 @@ def urls_in(text: str) -> Iterator[str]:
 
 
 def _linked(address: str) -> list[str]:
-    """The URLs in a text that begins with one; the text where that is of an unusual kind."""
-    found = [each for each in _linkify().match(address) or () if each.schema.startswith("http")]
-    if found and found[0].index == 0:
-        return [each.url for each in found]
-    return [address.rstrip("'\")],.:;!?>}")]  # such as an address of IPv6
+    """Return the URLs in a text that begins with one; the text itself for unusual URLs."""
+    links = [each for each in _linkify().match(address) or () if each.schema.startswith("http")]
+    if links and links[0].index == 0:
+        return [each.url for each in links]
+    return [address.rstrip("'\")],.:;!?>}")]  # such as an IPv6 address
 
 
 def _without_end(url: str, before: str) -> str:
-    """`url` without the marks around it that linkify takes for a part of it."""
+    """Return `url` without trailing marks that linkify takes for a part of it."""
     if before and before in _EMPHASIS:
         url = url.rstrip(before)
-    while url[-1] in _ENDS or (url[-1] in _BRACKETS and _BRACKETS[url[-1]] not in url):
+    while url[-1] in _TRAILING or (url[-1] in _BRACKETS and _BRACKETS[url[-1]] not in url):
         url = url[:-1]
     return url
 

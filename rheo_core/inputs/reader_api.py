@@ -1,4 +1,4 @@
-"""What the readers of formats share: lines in, things found out."""
+"""Reader API: lines in, candidates for downloads out."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,23 +15,23 @@ from rheo_core.domain.filenames import folder_path, sanitise_filename
 from rheo_core.domain.outside import NOTHING, Outside
 from rheo_core.domain.text import printable
 
-_UNSAID = re.compile(r"^Value error, |, unable to .*")
+_NOISE = re.compile(r"^Value error, |, unable to .*")
 INVISIBLE = (
     "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
-"""Characters that a copy from a page, a letter or a path leaves around a line."""
+"""Invisible characters that copies from pages, letters and paths have around a line."""
 MAX_DOCUMENT_LENGTH = 16 << 20
-"""Characters of a document that is read as a whole: a Metalink, a page."""
+"""Characters of a Metalink or a web page, which are read whole."""
 MAX_LINE_LENGTH = MAX_DOCUMENT_LENGTH
-"""Characters; many a page is one line. What is longer is no text, and nothing after it is read."""
+"""Characters. Many a page is one line. A longer line is not text; nothing after it is read."""
 
 
 class InputError(RheoError):
-    """The text cannot be read on from here.
+    """The rest of a text cannot be read.
 
     Attributes:
-        line: where; 1 for the first line.
+        line: number of the line, counted from 1.
         wants: the field of `ReadOptions` that would help; "" for none.
     """
 
@@ -43,17 +43,17 @@ class InputError(RheoError):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What a text does not say itself.
+    """Options for reading a text.
 
     Args:
-        base: the address of a page or a checksum list; its links and names are relative to it.
-        links: which links of a page are meant, as a shell pattern for the name or the whole
-            address (`*.iso`); None: a page is not taken for a list.
-        patterns: `[001-120]` and `{a,b}` in URLs stand for many URLs.
-        folder: where files will go; what is there already is told. None: nobody looks.
-        exists: what the user wants done with files that exist; a text can only be stricter. None:
-            that is not known.
-        list_options: the user allows what a text can only ask for: proxy, CA file and so on.
+        base: address of a page or a checksum list; links and names in it are relative to this.
+        links: links to take from a page: a shell pattern (`*.iso`) for the name or the whole
+            address. None: a page is not read as a list.
+        patterns: expand `[001-120]` and `{a,b}` in URLs.
+        folder: download folder, to report files that exist. None: do not look.
+        exists: the user's strategy for files that exist; a text can only make it stricter. None
+            if it is unknown.
+        list_options: allow options that texts may only ask for, such as proxy and CA file.
     """
 
     base: str | None = None
@@ -65,70 +65,74 @@ class ReadOptions:
 
 
 class Candidate(NamedTuple):
-    """Something that asks for a download, not diagnose yet."""
+    """A request for a download, not checked yet."""
 
     line: int
     text: str
     outside: Outside = NOTHING
-    problem: str = ""  # where it is known to be of no use
+    problem: str = ""  # set if it is already known to be of no use
     form: str = ""
-    ignored: Sequence[str] = ()  # what it asks for besides, in words
+    ignored: Sequence[str] = ()  # names of options that are not supported
     wants: str = ""
     may_be_pattern: bool = False
-    is_copy: bool = False  # all but its URL and name is that of the one before
+    is_copy: bool = False  # differs from the previous one in URL and name only
 
 
 class Lines(Iterator[str]):
-    """Lines, their numbers, and a way to give back what belongs to somebody else."""
+    """Iterator over lines that counts them and takes back lines of another reader."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._coming = iter(lines)
-        self._again: list[str] = []
+        self._rest = iter(lines)
+        self._returned: list[str] = []
         self.number = 0
-        """Of the line that came last; 1 for the first."""
+        """Number of the latest line, counted from 1."""
         self.overlong = 0
-        """The number of the line that is too long, and ended the text; 0 for none."""
+        """Number of the line that is too long and ended the text; 0 for none."""
 
     def __next__(self) -> str:
-        line = (self._again.pop() if self._again else next(self._coming)).lstrip(INVISIBLE)
+        line = (self._returned.pop() if self._returned else next(self._rest)).lstrip(INVISIBLE)
         self.number += 1
         if len(line) > MAX_LINE_LENGTH:
-            self.overlong, self._coming = self.number, iter(())
+            self.overlong, self._rest = self.number, iter(())
             raise StopIteration
         return line
 
     def give_back(self, *lines: str) -> None:
-        """Let the last `lines` come again."""
-        self._again.extend(reversed(lines))
+        """Return the last `lines` to be read again."""
+        self._returned.extend(reversed(lines))
         self.number -= len(lines)
 
 
 def problem_of(error: ValueError) -> str:
-    """What is wrong, in the words of the first that says so."""
+    """Return the first problem of an error as text."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        return _UNSAID.sub("", first["msg"]).replace("Input ", f"{field} ", 1)
+        return _NOISE.sub("", first["msg"]).replace("Input ", f"{field} ", 1)
     return str(error)
 
 
 def base_of(options: ReadOptions, line: int) -> str | None:
-    """The address that was given for a page or a list.
+    """Return the address that the user gave for a page or a list.
 
     Raises:
-        InputError: it is no http(s) URL; `line` is where it is needed.
+        InputError: it is not an http(s) URL. Its line is `line`.
     """
     try:
         return None if options.base is None else normalise_url(options.base)
     except ValueError as error:
-        raise InputError(line, f"the address of this: {error}", "base") from None
+        raise InputError(line, f"base address: {error}", "base") from None
 
 
 def destination_fields(path: str, what: str) -> dict[str, str]:
-    """The fields that put a file at `path`, relative to the download folder.
+    """Return the fields of `Outside` for a file at `path`, relative to the download folder.
+
+    Args:
+        path: a path from outside.
+        what: the option that it comes from, for messages.
 
     Raises:
-        ValueError: it leads elsewhere, or names no file. `what` names the thing.
+        ValueError: it leads out of the download folder, or names no file.
     """
     shown = printable(path[:200])
     for flavour in (PurePosixPath(path), PureWindowsPath(path)):

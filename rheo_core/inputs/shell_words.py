@@ -1,7 +1,7 @@
-"""A command as it stands in a shell, into its words: bash, and cmd of Windows.
+"""Shell commands -> words: bash, and cmd of Windows.
 
-`shlex` knows neither `$'…'`, in which Chrome writes what has an apostrophe in it, nor cmd; and it
-does not tell where a command ends.
+`shlex` supports neither cmd nor `$'…'`, which Chrome uses for text with an apostrophe. It does not
+report the end of a command either.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from .reader_api import Lines
 
 MAX_LINES = 500
-"""Of one command; a quote that nobody closes must not swallow a long list."""
+"""Lines of one command. An open quote must not swallow a long list."""
 _MAX_CHARACTERS = 1 << 20
 
 _BASH = re.compile(
@@ -34,7 +34,7 @@ _LETTERS = {
     "v": "\v",
 }  # fmt: skip
 _BLANKS = re.compile(r"\s*")
-_WORTH_READING = re.compile(r"\bcurl\b|https?://", re.IGNORECASE)
+_HAS_DOWNLOAD = re.compile(r"\bcurl\b|https?://", re.IGNORECASE)
 _IS_CMD = re.compile(r"\^[\"\s]|\^$")
 _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
@@ -42,13 +42,13 @@ _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 def read_commands(
     lines: Lines, is_command: Callable[[str, int], bool]
 ) -> Iterator[tuple[list[str], bool]]:
-    """Yield the words of each command that begins on the next line, and if more came after it.
+    """Yield the words of each command on the next line, and whether text after it was skipped.
 
     If `is_command` recognises the text after `;` or `&`, it is the next command. Otherwise it is
     given back to `lines`. The target of a pipe or a redirection is skipped.
 
     Raises:
-        ValueError: a quote is not closed, or nothing follows a last backslash.
+        ValueError: a quote is not closed, or the text ends with a backslash.
     """
     source = _Text(lines)
     read = _read_cmd if _IS_CMD.search(source.text.rstrip("\r\n")) else _read_bash
@@ -66,7 +66,7 @@ def read_commands(
 
 
 class _Text:
-    """The lines of a command, as far as they are needed."""
+    """Lines of a command, read on demand."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -74,11 +74,13 @@ class _Text:
         self.text = _ended(self._taken[0])
 
     def extend(self, *, in_quote: bool = False) -> None:
-        """Take one more line.
+        """Add one more line.
+
+        Args:
+            in_quote: a quote is open. If it is never closed, give back all lines but the first.
 
         Raises:
-            ValueError: there is none, or too much is taken. What an open quote would swallow is
-                given back, but for the first line.
+            ValueError: there is no further line, or the command is too long.
         """
         line = next(self._lines, None)
         if line is not None:
@@ -86,20 +88,22 @@ class _Text:
             self.text += _ended(line)
         if line is None or len(self._taken) > MAX_LINES or len(self.text) > _MAX_CHARACTERS:
             if not in_quote and line is None:
-                raise ValueError("the curl command goes on after its last line, where nothing is")
+                raise ValueError(
+                    "the curl command is incomplete: its last line ends with a continuation"
+                )
             if not in_quote:
                 raise ValueError(f"the curl command does not end within {MAX_LINES} lines")
             self._lines.give_back(*self._taken[1:])
-            raise ValueError("the curl command does not end; a quote of it is not closed")
+            raise ValueError("the curl command does not end: a quote is not closed")
 
     def skip_blanks(self, at: int) -> int:
-        """Return the place of the next character that is no white space, from `at` on."""
+        """Return the index of the next character from `at` on that is not white space."""
         blank = _BLANKS.match(self.text, at)
         return at if blank is None else blank.end()
 
     def give_back(self, at: int) -> bool:
-        """Make the rest of the text a line of its own; False if it downloads nothing."""
-        if not _WORTH_READING.search(self.text, at):  # such as `&& unzip x.zip`
+        """Give back the rest of the text as a line; return False if it has no download."""
+        if not _HAS_DOWNLOAD.search(self.text, at):  # such as `&& unzip x.zip`
             return False
         self._lines.give_back(self.text[at:].strip())
         return True
@@ -110,11 +114,11 @@ def _ended(line: str) -> str:
 
 
 _Read = tuple[list[str], int | None, bool]
-"""Words of a command, where the next one may begin, and if something is passed over."""
+"""Words of a command, index of the next one or None, and whether text was skipped."""
 
 
 class _Words:
-    """Words that come in pieces; a sum of strings would take the time of its square."""
+    """Words collected from pieces; adding strings would take quadratic time."""
 
     def __init__(self) -> None:
         self._words: list[str] = []
@@ -122,17 +126,17 @@ class _Words:
 
     @property
     def is_within(self) -> bool:
-        """True if a word has begun."""
+        """True within a word."""
         return self._pieces is not None
 
     def add(self, piece: str) -> None:
-        """Add to the word, or begin one."""
+        """Add a piece to the current word, or begin one."""
         if self._pieces is None:
             self._pieces = []
         self._pieces.append(piece)
 
     def end(self) -> list[str]:
-        """End the word, if one has begun; return all words."""
+        """End the current word, if any; return all words."""
         if self._pieces is not None:
             self._words.append("".join(self._pieces))
             self._pieces = None
@@ -164,14 +168,14 @@ def _read_bash(source: _Text, at: int) -> _Read:
 
 
 def _is_inside(text: str, at: int) -> bool:
-    """Whether `&` or `;` before `at` is meant as a part of a URL: nobody quoted `?a=1&b=2`."""
+    """Check whether `&` or `;` before `at` belongs to a URL without quotes: `?a=1&b=2`."""
     return text[at - 1] in "&;" and not text[at].isspace()
 
 
 def _leave(at: int, stop: str) -> tuple[int | None, bool]:
-    """Where the next command may begin, and if something is passed over."""
-    is_passed_over = stop != "||" and bool(set(stop) & set("|<>"))
-    return (None, True) if is_passed_over else (at, False)
+    """Return the index of the next command or None, and whether text was skipped."""
+    is_skipped = stop != "||" and bool(set(stop) & set("|<>"))
+    return (None, True) if is_skipped else (at, False)
 
 
 def _unquote_double(text: str) -> str:
@@ -196,11 +200,11 @@ _UNQUOTE: dict[str, Callable[[str], str]] = {"double": _unquote_double, "ansi": 
 
 def _read_cmd(source: _Text, at: int) -> _Read:
     command: list[str] = []
-    is_quoted = False  # as cmd sees it; the program sees quotes of its own
+    is_quoted = False  # by the rules of cmd; the program has its own
     while (character := source.text[at]) != "\n":
         at += 1
         if character == "^" and not is_quoted:
-            if source.text[at] == "\n":  # goes on below, where the first character is escaped
+            if source.text[at] == "\n":  # continues below; the first character there is escaped
                 at += 1
                 if at == len(source.text):
                     source.extend()
@@ -217,7 +221,7 @@ def _read_cmd(source: _Text, at: int) -> _Read:
 
 
 def _arguments(command: str) -> list[str]:
-    """The arguments that a program of Windows finds in its command line (Microsoft's C runtime)."""
+    """Split a command line as programs on Windows do (Microsoft's C runtime)."""
     words = _Words()
     is_quoted = False
     for match in _ARGUMENT.finditer(command):

@@ -1,4 +1,4 @@
-"""What the arguments and the lists of a command ask for, read as far as it is wanted."""
+"""Arguments and lists of a command -> downloads and diagnostics, read on demand."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from .reader_api import ReadOptions
 
 _STANDARD_INPUT = "-"
 _MAX_REPORTED = 50
-_OPTIONS = {"patterns": "glob"}  # where it is not called like the field of ReadOptions
+_OPTIONS = {"patterns": "glob"}  # names of flags that differ from the field of ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +24,27 @@ class Diagnostic:
     """A sentence on something that is not downloaded."""
 
     text: str
-    is_problem: bool = True  # something is not right; otherwise it is only left out
-    is_warning: bool = False  # it matters even if only errors are shown
+    is_problem: bool = True  # False if something valid is left out
+    is_warning: bool = False  # shown even if only errors are
 
 
 Item = FileConfig | Diagnostic
 LocatedEntry = tuple[str, Entry]
-"""Where an entry was read, and the entry."""
+"""The place where an entry was read, and the entry."""
 
 
-def entries(
+def read_sources(
     urls: Sequence[str], list_files: Sequence[str], options: ReadOptions
 ) -> Iterator[LocatedEntry]:
-    """What is asked for, each with the place where it is; read as far as it is wanted.
+    """Return an iterator over the entries of arguments and lists, which reads on demand.
 
     Args:
         urls: arguments.
         list_files: paths; `-` is standard input.
-        options: what they do not say themselves.
+        options: how to read them.
 
     Raises:
-        ValueError: at once, where a list cannot be opened; one sentence.
+        ValueError: at once, if a list cannot be opened; one sentence.
     """
     return _read(urls, [(name, _open(name)) for name in list_files], options)
 
@@ -60,17 +60,17 @@ def _read(
             _note_id(known, entry)
         if entry is None:
             shown = printable(redact(url))
-            yield where, Entry(1, shown, Verdict.INVALID, problem=f"{shown!r} is no URL")
+            yield where, Entry(1, shown, Verdict.INVALID, problem=f"{shown!r} is not a URL")
     while lists:
         name, file = lists.pop(0)
-        name, entry = _called(name), None
-        fresh: set[str] = set()  # apart: what the list itself repeats is told with the line
-        problem = "there is no URL in it"
+        name, entry = _display_name(name), None
+        fresh: set[str] = set()  # separate: repeats within the list are reported with their line
+        problem = "it contains no URL"
         try:
             with file, decoded(file) as text:
                 for entry in read_entries(bounded_lines(text), known, options):
                     yield f"{name}, line {entry.line}", entry
-                    if lists:  # of the last one nothing is held
+                    if lists:  # after the last list nobody needs them
                         _note_id(fresh, entry)
         except OSError as error:
             problem = f"cannot be read{' any further' if entry else ''}: {_reason(error)}"
@@ -80,27 +80,27 @@ def _read(
         known |= fresh
 
 
-def explained(entry: Entry) -> str:
-    """What is wrong with an entry, or to be said of it, and the option that would help."""
-    told = entry.problem or entry.note
+def explain_entry(entry: Entry) -> str:
+    """Return the problem of an entry or the notes on it, with the option that would help."""
+    message = entry.problem or entry.note
     if entry.wants:
-        told = f"{told} (--{_OPTIONS.get(entry.wants, entry.wants)})"
+        message = f"{message} (--{_OPTIONS.get(entry.wants, entry.wants)})"
     if entry.problem:
-        return told
+        return message
     refused = f"{entry.refused} without --allow-list-options" if entry.refused else ""
-    return "; ".join(filter(None, (refused, entry.used, told)))
+    return "; ".join(filter(None, (refused, entry.used, message)))
 
 
 def diagnose(where: str, entry: Entry) -> Iterator[Item]:
-    """What an entry comes to."""
+    """Yield the download of an entry and a diagnostic on it, as far as there are any."""
     if entry.config is None:
-        yield Diagnostic(f"{where}: {explained(entry)}")
+        yield Diagnostic(f"{where}: {explain_entry(entry)}")
     elif entry.problem:
         yield Diagnostic(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)
     else:
-        if told := explained(entry):
+        if message := explain_entry(entry):
             is_warning = bool(entry.refused or entry.used)
-            yield Diagnostic(f"{where}: {told}", is_problem=False, is_warning=is_warning)
+            yield Diagnostic(f"{where}: {message}", is_problem=False, is_warning=is_warning)
         yield entry.config
 
 
@@ -111,13 +111,13 @@ def _note_id(ids: set[str], entry: Entry) -> None:
 
 def _open(name: str) -> BufferedReader:
     try:
-        # Not sys.stdin: a thread stuck in reading it would hold its lock when Python ends.
+        # Not sys.stdin: a thread stuck in a read would hold its lock when Python exits.
         return os.fdopen(os.dup(0), "rb") if name == _STANDARD_INPUT else open_list(Path(name))
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
         raise ValueError(f"cannot read the list {name}: {_reason(error)}") from None
 
 
-def _called(name: str) -> str:
+def _display_name(name: str) -> str:
     return "standard input" if name == _STANDARD_INPUT else name
 
 
@@ -126,30 +126,30 @@ def _reason(error: Exception) -> str:
 
 
 class Diagnostics:
-    """Reports what is not right and, unless `quiet`, what is left out; a flood is cut short."""
+    """Reports problems and, unless `quiet`, what is left out: the first 50 of each."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._count = {True: 0, False: 0}
         self.warnings = 0
-        """Number of entries that are valid but not done as they ask."""
+        """Number of valid entries whose options are not all used."""
 
     @property
     def problems(self) -> int:
-        """How much was not right."""
+        """Number of problems."""
         return self._count[True]
 
-    def tell(self, remark: Diagnostic, say: Callable[[str], None]) -> None:
-        """Say it, unless there were too many already."""
-        self._count[remark.is_problem] += 1
-        self.warnings += remark.is_warning
-        is_wanted = remark.is_problem or remark.is_warning or not self._quiet
-        if is_wanted and self._count[remark.is_problem] <= _MAX_REPORTED:
-            say(printable(redact(remark.text)))
+    def report(self, diagnostic: Diagnostic, write: Callable[[str], None]) -> None:
+        """Pass the text of a diagnostic to `write`, unless there were too many already."""
+        self._count[diagnostic.is_problem] += 1
+        self.warnings += diagnostic.is_warning
+        is_shown = diagnostic.is_problem or diagnostic.is_warning or not self._quiet
+        if is_shown and self._count[diagnostic.is_problem] <= _MAX_REPORTED:
+            write(printable(redact(diagnostic.text)))
 
-    def finish(self, say: Callable[[str], None]) -> None:
-        """Say how many were too many; there will be no more."""
-        for is_problem, what in ((True, "not right"), (False, "left out")):
+    def finish(self, write: Callable[[str], None]) -> None:
+        """Pass the numbers of unreported diagnostics to `write`, at the end."""
+        for is_problem, what in ((True, "not valid"), (False, "left out")):
             more = self._count[is_problem] - _MAX_REPORTED
             if more > 0 and (is_problem or not self._quiet):
-                say(f"and {more:,} more {what}")
+                write(f"and {more:,} more {what}")

@@ -1,4 +1,4 @@
-"""One URL a line, as wget and browsers write lists, and the input files of aria2."""
+"""Lists of one URL a line, as for wget, and input files of aria2."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,24 +20,24 @@ _HEADERS = {"user-agent": "User-Agent", "referer": "Referer"}  # options that ar
 
 
 def sniff(text: str) -> bool:
-    """Whether a line begins with a http(s) URL, or what is meant to be one."""
+    """Check whether a line begins with an http(s) URL, or with an attempt at one."""
     return _HTTP.match(text) is not None
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The URLs of these lines, with the options of aria2 that follow them, indented.
+    """Yield the URLs of these lines, with the indented options of aria2 that follow them.
 
-    URLs with tabs between them are mirrors of one file, as in aria2; with spaces, several files.
+    URLs separated by tabs are mirrors of one file, as in aria2; by spaces, several files.
     """
-    waiting: Candidate | None = None  # the next line may be an option of it
-    given: list[tuple[str, str]] = []
+    waiting: Candidate | None = None  # the next line may be one of its options
+    pairs: list[tuple[str, str]] = []
     for line in lines:
         if waiting is not None:
             if line[:1] in " \t" and (option := _OPTION.match(line)):
-                given.append((option[1], option[2].strip()))
+                pairs.append((option[1], option[2].strip()))
                 continue
-            yield _with_options(waiting, given) if given else waiting
-            waiting, given = None, []
+            yield _with_options(waiting, pairs) if pairs else waiting
+            waiting, pairs = None, []
         text = line.strip().rstrip(INVISIBLE).rstrip()
         if not text or text[0] == "#":
             continue
@@ -53,46 +53,46 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         else:
             waiting = Candidate(lines.number, text, Outside(text), may_be_pattern=True)
     if waiting is not None:
-        yield _with_options(waiting, given) if given else waiting
+        yield _with_options(waiting, pairs) if pairs else waiting
 
 
 def _mirrored(number: int, text: str) -> Candidate:
     url, *mirrors = (part for part in map(str.strip, text.split("\t")) if part)
     if not all(map(sniff, mirrors)):
-        return Candidate(number, text, Outside(text))  # which has white space in it
+        return Candidate(number, text, Outside(text))  # invalid, because of its white space
     form = f"{min(len(mirrors), MAX_MIRRORS) + 1} mirrors"
     return Candidate(number, text, Outside(url, mirrors=mirrors), form=form)
 
 
-def _with_options(found: Candidate, given: list[tuple[str, str]]) -> Candidate:
+def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candidate:
     fields: dict[str, Any] = {}
     ignored: list[str] = []
     headers: list[tuple[str, str]] = []
     wishes: dict[str, Any] = {}
     problem = ""
-    for name, value in given:
+    for name, value in pairs:
         try:
             if name in _READERS:
                 fields |= _READERS[name](value)
             elif name in _WISHES:
                 wishes |= _WISHES[name](value)
             elif name == "header" or name in _HEADERS:
-                if name == "referer" and value == "*":  # as aria2: the URL itself
-                    value = without_login(found.outside.url)
+                if name == "referer" and value == "*":  # aria2 sends the URL itself
+                    value = without_login(candidate.outside.url)
                 headers.append(_header(_HEADERS.get(name), value))
             else:
                 ignored.append(printable(name[:50]))
         except ValueError as error:
             problem = problem or problem_of(error)
     fields |= _joined(fields)
-    outside = found.outside._replace(
+    outside = candidate.outside._replace(
         **fields, headers=tuple(headers) or None, wishes=wishes or None
     )
-    return found._replace(outside=outside, problem=problem, form="aria2 entry", ignored=ignored)
+    return candidate._replace(outside=outside, problem=problem, form="aria2 entry", ignored=ignored)
 
 
 def _joined(fields: dict[str, Any]) -> dict[str, str]:
-    """`dir` and the folders that `out` names, in one."""
+    """Join `dir` and the folders in `out`."""
     folders = [fields.pop("dir", ""), fields.get("destination_subdir", "")]
     folder = "/".join(filter(None, folders))
     return {"destination_subdir": folder} if folder else {}
@@ -134,4 +134,4 @@ _WISHES: dict[str, Callable[[str], dict[str, Any]]] = {
     "interface": lambda value: {"interface": value},
     "disable-ipv6": lambda value: {"ip_version": 4} if value == "true" else {},
 }
-"""Options of aria2 that are the user's choice."""
+"""Options of aria2 that only the user may choose."""

@@ -1,7 +1,7 @@
-"""The links of a web page, when they are asked for.
+"""Links of a web page, if the user asks for them.
 
-Not by `html.parser`: of pages written to that end it takes time that grows with the square of their
-length, minutes for 300 KB. What is searched here is searched once.
+`html.parser` takes quadratic time for hostile pages: minutes for 300 KB. These expressions search
+each part of a page once.
 """
 
 import re
@@ -21,7 +21,7 @@ _LINKS = {
     "track": "src", "video": "src",
 }  # fmt: skip
 
-# Possessive, and to the end where there is no end: nothing is looked at twice.
+# Possessive, and up to the end of the page if a tag does not end: nothing is searched twice.
 _HIDDEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style)(?=[\s/>]).*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE
 )
@@ -37,84 +37,84 @@ _ATTRIBUTE = re.compile(
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """The links of the page that the rest of the text is, each once.
+    """Yield the links of a page, which is the rest of the text, each once.
 
     Raises:
-        InputError: nobody asked for its links, none is meant, its address is needed, or it is
-            too large.
+        InputError: the user did not ask for links, none matches, the address of the page is
+            missing, or it is too large.
     """
     first = lines.number + 1
     if options.links is None:
-        problem = "this is a web page; say which of its links are wanted, such as *.iso or *"
+        problem = "this is a web page; choose links from it with a pattern such as *.iso or *"
         raise InputError(first, problem, "links")
     tags = list(_tags(first, _whole(lines)))
-    home = _home(base_of(options, first), tags)
+    base_url = _base_url_of(base_of(options, first), tags)
     seen: set[str] = set()
     for number, tag, attributes in tags:
         link = attributes.get(_LINKS.get(tag, ""), "")
-        url = _address(number, link, home)
-        if url in seen or not _is_meant(url, options.links):
+        url = _address(number, link, base_url)
+        if url in seen or not _matches(url, options.links):
             continue
         seen.add(url)
         yield Candidate(number, url, Outside(url), form=_FORM)
     if not seen:
-        raise InputError(first, f"no link of this page is like {options.links[:80]!r}", "links")
+        raise InputError(first, f"no link of this page matches {options.links[:80]!r}", "links")
 
 
 def _whole(lines: Lines) -> str:
     size = 0
-    taken: list[str] = []
+    parts: list[str] = []
     for line in lines:
         size += len(line)
         if size > MAX_DOCUMENT_LENGTH:
-            problem = f"a page may have {MAX_DOCUMENT_LENGTH:,} characters at most"
+            problem = f"a page may have at most {MAX_DOCUMENT_LENGTH:,} characters"
             raise InputError(lines.number, problem)
-        taken.append(line if line.endswith("\n") else f"{line}\n")
-    return "".join(taken)
+        parts.append(line if line.endswith("\n") else f"{line}\n")
+    return "".join(parts)
 
 
 def _tags(number: int, page: str) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """The tags that may hold links: line, name and attributes of each."""
+    """Yield the tags that may hold links: line, name and attributes of each."""
     page = _HIDDEN.sub(lambda hidden: "\n" * hidden[0].count("\n"), page)
     counted = 0
     for match in _TAG.finditer(page):
         number += page.count("\n", counted, match.start())
         counted = match.start()
         attributes: dict[str, str] = {}
-        for found in _ATTRIBUTE.finditer(match["attributes"]):
-            value = found["double"] or found["single"] or found["bare"] or ""
-            attributes.setdefault(found["name"].lower(), unescape(value).strip())
+        for attribute in _ATTRIBUTE.finditer(match["attributes"]):
+            value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
+            attributes.setdefault(attribute["name"].lower(), unescape(value).strip())
         yield number, match["tag"].lower(), attributes
 
 
-def _home(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
-    """What links are relative to: the address of the page, as its first `<base>` changes it."""
-    bases = (found["href"] for _, tag, found in tags if tag == "base" and "href" in found)
+def _base_url_of(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
+    """Return the base of relative links: the address of the page and its first `<base>`."""
+    bases = (each["href"] for _, tag, each in tags if tag == "base" and "href" in each)
     try:
         return resolve(base or "", next(bases, ""))
     except ValueError:
         return base or ""
 
 
-def _address(number: int, link: str, home: str) -> str:
-    """The whole address of a link; "" for one that leads to no file over HTTP."""
-    if link[:1] in {"", "#"}:  # no link at all, or a place in the page itself
+def _address(number: int, link: str, base_url: str) -> str:
+    """Return the absolute URL of a link; "" if it does not lead to a file over HTTP."""
+    if link[:1] in {"", "#"}:  # no link, or a place in the page itself
         return ""
     try:
-        url = urldefrag(resolve(home, link)).url
+        url = urldefrag(resolve(base_url, link)).url
         parts = urlsplit(url)
     except ValueError:
         return ""
     if parts.scheme in {"http", "https"}:
         return url.replace(" ", "%20")
-    if url and not parts.scheme and not home:
-        problem = "the links of this page are relative; its own address is needed"
+    if url and not parts.scheme and not base_url:
+        problem = "the links of this page are relative; give the address of the page"
         raise InputError(number, problem, "base")
     return ""
 
 
-def _is_meant(url: str, pattern: str) -> bool:
-    """Whether a link is wanted; one that ends in `/` leads to no file."""
+def _matches(url: str, pattern: str) -> bool:
+    """Check whether a link matches. A link that ends in `/` does not lead to a file."""
     name = unquote(urlsplit(url).path.rpartition("/")[2])
     if not name:
         return False

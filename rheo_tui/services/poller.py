@@ -131,7 +131,7 @@ class EngineClient:
         while taken := await reader.take():
             for item in taken:
                 if isinstance(item, Diagnostic):
-                    diagnostics.tell(item, say)
+                    diagnostics.report(item, say)
             configs = [item for item in taken if not isinstance(item, Diagnostic)]
             if configs and not await self.add(configs):
                 break

@@ -39,15 +39,15 @@ def test_help_names_every_option(flag: str) -> None:
         (("ftp://x/y",), 1, "argument 1: URL 'ftp://x/y' has scheme 'ftp'"),
         (("",), 1, "argument 1"),
         (("http://x", "-w", "99"), 2, "--workers = '99'"),
-        (("http://x", "-w", "many"), 2, "--workers = 'many' is not acceptable: it should be"),
+        (("http://x", "-w", "many"), 2, "--workers = 'many' is not valid: it should be"),
         (("http://x", "--retries", "-1"), 2, "--retries = '-1'"),
         (("http://x", "--limit-rate", "fast"), 2, "500K"),
-        (("http://x", "--at", "soon"), 2, "--at = 'soon' is not acceptable: it should be a time"),
+        (("http://x", "--at", "soon"), 2, "--at = 'soon' is not valid: it should be a time"),
         (("http://x", "--at", "25:00"), 2, "such as 23:30 or 2026-11-24T01:00"),
         (("http://x", "--at", "2020-01-01T00:00"), 2, "it should be a time to come"),
-        (("http://x", "--stop-after", "lots"), 2, "--stop-after = 'lots' is not acceptable"),
-        (("http://x", "--stop-after", "0"), 2, "--stop-after = '0' is not acceptable"),
-        (("http://x", "--exists", "maybe"), 2, "--exists = 'maybe' is not acceptable: it should"),
+        (("http://x", "--stop-after", "lots"), 2, "--stop-after = 'lots' is not valid"),
+        (("http://x", "--stop-after", "0"), 2, "--stop-after = '0' is not valid"),
+        (("http://x", "--exists", "maybe"), 2, "--exists = 'maybe' is not valid: it should"),
         (("http://x", "http://y", "--filename", "z"), 2, "exactly one URL"),
         (("http://x", "http://y", "--hash", "md5:12"), 2, "exactly one URL"),
         (("http://x", "--hash", "md5:12"), 1, "32 are needed"),
@@ -72,7 +72,7 @@ def test_list_without_a_url(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("# nothing\n\n")
     result = run("download", "-i", path)
-    assert (result.exit_code, result.stderr) == (1, f"rheo: {path}: there is no URL in it\n")
+    assert (result.exit_code, result.stderr) == (1, f"rheo: {path}: it contains no URL\n")
 
 
 async def test_lines_of_a_bad_list_are_named(rheo: Callable[..., Awaitable[Any]]) -> None:
@@ -102,7 +102,7 @@ def settings_file(tmp_path: Path, text: str) -> Path:
 def test_a_bad_setting_ends_with_2(tmp_path: Path, quiet: tuple[str, ...]) -> None:
     path = settings_file(tmp_path, "max_concurrent = 99\n")
     result = run("download", *quiet, "ftp://x")
-    assert result.stderr.startswith(f"rheo: {path}, line 1: max_concurrent = 99 is not acceptable")
+    assert result.stderr.startswith(f"rheo: {path}, line 1: max_concurrent = 99 is not valid")
     assert len(result.stderr.splitlines()) == 1
     assert result.exit_code == 2
 

@@ -217,7 +217,7 @@ async def test_interrupted_and_resumed(
     async with asyncio.timeout(10):
         _, err = await process.communicate()
     assert process.returncode == 130
-    assert "run the same command again" in err.decode()
+    assert "Run the same command again" in err.decode()
     assert "Traceback" not in err.decode()
     assert not (folder / "slow.bin").exists()
     kept = (folder / "slow.bin.part").stat().st_size
@@ -328,7 +328,7 @@ async def test_ctrl_c_leaves_the_terminal_as_it_was(
     line = [*command, "download", server.url(SLOW.path), "-o", os.fspath(folder), "-x", "1"]
     code, shown = await asyncio.to_thread(watch_in_terminal, line, environment, "/3.0 MB")
     assert code == 130
-    assert "run the same command again" in shown
+    assert "Run the same command again" in shown
     assert "Traceback" not in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
@@ -338,7 +338,7 @@ async def test_waits_until_it_is_time(server: DemoServer, start: Start, folder: 
     process = await start("download", server.url(SMALL.path), "-o", folder, "--at", at)
     assert process.stderr is not None
     async with asyncio.timeout(30):
-        assert (await process.stderr.readline()).startswith(b"Waits until ")
+        assert (await process.stderr.readline()).startswith(b"Waiting until ")
         assert not (folder / "a small.bin").exists()
         await process.communicate()
     assert process.returncode == 0
@@ -351,11 +351,11 @@ async def test_the_wait_can_be_interrupted(server: DemoServer, start: Start, fol
     process = await start(*arguments)
     assert process.stderr is not None
     async with asyncio.timeout(30):
-        assert await process.stderr.readline() == b"Waits until 2126-01-01 00:00.\n"
+        assert await process.stderr.readline() == b"Waiting until 2126-01-01 00:00.\n"
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()
     assert process.returncode == 130
-    assert b"Interrupted; run the same command again" in err
+    assert b"Interrupted. Run the same command again" in err
     assert names_in(folder) == []
 
 
@@ -365,7 +365,7 @@ async def test_stops_after_so_many_bytes_and_goes_on(
     arguments = ("download", server.url(MARKUP.path), "-o", folder, "-x", 1)
     stopped = await rheo(*arguments, "--stop-after", "2M")
     assert stopped.code == 3
-    assert "Stopped after the bytes of --stop-after; run the same command again" in stopped.err
+    assert "Stopped by --stop-after. Run the same command again" in stopped.err
     (part,) = folder.glob("*.part")
     assert 1_900_000 <= part.stat().st_size < 2_600_000
     again = await rheo(*arguments, "--stop-after", "1G")

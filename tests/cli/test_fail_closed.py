@@ -113,7 +113,7 @@ async def test_one_sentence_however_it_is_called(
     file.write_text('theme = "x"\n[request]\nproxy = "socks4://me:c4nary@127.0.0.1:9050"\n')
     done = await rheo("-d", folder, "download", *flag, url_of(server, "localhost"))
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"rheo: {file}, line 3: request.proxy = … is not acceptable: ")
+    assert done.err.startswith(f"rheo: {file}, line 3: request.proxy = … is not valid: ")
     assert done.err.endswith(" Nothing is downloaded until this is corrected.\n")
     assert len(done.err.splitlines()) == 1 and "c4nary" not in done.err
     assert not server.requests and not folder.exists()

@@ -190,7 +190,7 @@ def test_dry_run(tmp_path: Path, folder: Path) -> None:
 def test_an_argument_that_is_only_a_comment(folder: Path) -> None:
     result = run("download", "-o", folder, "--dry-run", "# https://u:s3cret@x/?token=s3cret")
     assert result.exit_code == 1
-    assert "is no URL" in result.output
+    assert "is not a URL" in result.output
     assert "s3cret" not in result.output
 
 
@@ -198,7 +198,7 @@ def test_dry_run_tells_sizes(folder: Path) -> None:
     result = run("download", "-i", "-", "-o", folder, "--dry-run", stdin=METALINK_4)
     entry, total = result.stdout.splitlines()
     assert "(Metalink, 3 mirrors; 4.7 GB; ignored: mirrors that are not http" in entry
-    assert total.startswith("1 to download; 4.7 GB known of, ")
+    assert total.startswith("1 to download; 4.7 GB known, ")
     assert result.exit_code == 0
     assert not folder.exists()
 
@@ -206,11 +206,11 @@ def test_dry_run_tells_sizes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 1, "line 1: this is a web page; say which of its links are wanted, such as *.iso or *"
-                " (--links)"),
-        (("--links", "*.iso"), 1, "line 6: the links of this page are relative; its own address is"
-                                  " needed (--base)"),
-        (("--links", "*.zip", "--base", "http://x/"), 1, "no link of this page is like '*.zip'"),
+        ((), 1, "line 1: this is a web page; choose links from it with a pattern such as "
+                "*.iso or * (--links)"),
+        (("--links", "*.iso"), 1, "line 6: the links of this page are relative; give the address "
+                                  "of the page (--base)"),
+        (("--links", "*.zip", "--base", "http://x/"), 1, "no link of this page matches '*.zip'"),
         (("--base", "x"), 2, "--base: URL 'x' has no scheme"),
         (("--dry-run", "--json"), 2, "there are no events for --json"),
     ],
@@ -237,5 +237,5 @@ def test_options_of_one_download_leave_the_rest_as_it_was(monkeypatch: pytest.Mo
 
 def test_a_pattern_is_a_url_unless_asked() -> None:
     result = run("download", "--dry-run", "http://x/[1-3]")
-    told = "what looks like a pattern is taken as it stands (--glob)"
+    told = "possible pattern, taken literally (--glob)"
     assert f"argument 1: ok: http://x/[1-3] ({told})\n" in result.stdout

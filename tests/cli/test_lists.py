@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from rheo_core.cli import running
-from rheo_core.cli.options import Bounds, ExitCode
+from rheo_core.cli.exit import ExitCode
 from rheo_core.cli.progress import PlainReporter
+from rheo_core.cli.run_limits import RunLimits
 from rheo_core.cli.running import Output
 from rheo_core.config import build_settings
 from rheo_core.domain import FileConfig
@@ -74,7 +75,7 @@ async def test_a_terminal_is_told_how_the_list_ends(
     arguments = [*command, "download", "-i", "-", "-o", str(folder), "--dry-run"]
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
     async with Terminal(arguments, tmp_path / "home", environ=environ) as terminal:
-        await terminal.shows("Ctrl-D on an empty line ends it.")
+        await terminal.shows("end with Ctrl-D on an empty line.")
         terminal.type("http://x.test/a\r\x04")
         await terminal.shows("1 to download")
         assert await terminal.exit_code() == 0
@@ -92,7 +93,7 @@ async def test_interrupted_while_standard_input_is_open(
         assert process.stderr is not None
         err = (await process.stderr.read()).decode()
         assert await process.wait() == ExitCode.INTERRUPTED, err
-    assert "run the same command again" in err
+    assert "Run the same command again" in err
     assert "Fatal" not in err
 
 
@@ -123,14 +124,14 @@ async def test_a_flood_of_bad_lines_is_cut_short(rheo: Run) -> None:
     result = await rheo("download", "-i", "-", stdin=b"ftp://x\n" * 60)
     assert result.code == 1
     assert result.err.count("standard input, line ") == 50
-    assert result.err.endswith("rheo: and 10 more not right\n")
+    assert result.err.endswith("rheo: and 10 more not valid\n")
 
 
 async def test_read_only_a_little_ahead(
     server: DemoServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead, read_ahead, count = 8, 4, 60
-    monkeypatch.setattr(running, "_AHEAD", ahead)
+    monkeypatch.setattr(running, "_READ_AHEAD", ahead)
     monkeypatch.setattr(background_reader, "_READ_AHEAD", read_ahead)
     most = 0
 
@@ -146,7 +147,7 @@ async def test_read_only_a_little_ahead(
     folder.mkdir()
     with PlainReporter(quiet=True) as reporter:
         one_run = running._Run(
-            remarks, settings, Output(quiet=True), reporter, Bounds(), frozenset()
+            remarks, settings, Output(quiet=True), reporter, RunLimits(), frozenset()
         )
         assert await one_run.main(wanted()) is ExitCode.DONE
     assert len(list(folder.iterdir())) == count

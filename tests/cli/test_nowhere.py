@@ -66,6 +66,6 @@ async def test_a_current_folder_that_is_gone_is_one_sentence(
     ended = Finished(process.returncode, out.decode(), err.decode())
     assert ended.code == 2
     assert ended.err == (
-        "rheo: --output = 'out' is not acceptable: it should be an absolute path: the current "
+        "rheo: --output = 'out' is not valid: it should be an absolute path: the current "
         "folder is gone.\n"
     )

@@ -44,14 +44,14 @@ def test_the_environment_gives_json(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("table", "line", "sentence"),
     [
-        ('[hosts."a b"]', 1, "hosts.a b = … is not acceptable: it should be a host such as"),
+        ('[hosts."a b"]', 1, "hosts.a b = … is not valid: it should be a host such as"),
         ('[hosts."a.org:80"]', 1, "without a port"),
         ('[hosts."*"]', 1, "example.org or *.example.org"),
-        ('[hosts."a.org"]\nconnections = 0', 2, "hosts.a.org.connections = 0 is not acceptable"),
+        ('[hosts."a.org"]\nconnections = 0', 2, "hosts.a.org.connections = 0 is not valid"),
         ("[hosts.a]\nmax_concurrent = true", 2, "valid integer (1 to 64)"),
         ("[hosts.a]\nspeed_limit = 'fast'", 2, "it should be bytes a second such as"),
         ("[hosts.a]\nspeedlimit = 1", 2, "is not a setting; did you mean speed_limit?"),
-        ("[hosts]\na = 3", 2, "hosts.a = 3 is not acceptable: it should be a table."),
+        ("[hosts]\na = 3", 2, "hosts.a = 3 is not valid: it should be a table."),
     ],
 )
 def test_each_problem_is_one_sentence(file: Path, table: str, line: int, sentence: str) -> None:
@@ -114,7 +114,7 @@ def test_a_line_of_the_schedule_is_named(file: Path) -> None:
     file.write_text('schedule = ["08:00-18:00 2M", "Mon-Fry 08:00-18:00 2M"]\n')
     (problem,) = load_settings(file).problems
     assert problem.endswith(
-        "line 1: schedule = 'Mon-Fry 08:00-18:00 2M' is not acceptable: "
+        "line 1: schedule = 'Mon-Fry 08:00-18:00 2M' is not valid: "
         "it names 'Mon-Fry', and the days are Mon to Sun, as Mon-Fri or Sat,Sun."
     )
 

@@ -34,12 +34,12 @@ def test_each_thing_that_is_wrong_is_told_with_its_line(path: Path) -> None:
     loaded = load_settings(path)
     told = [problem.removeprefix(f"{path}, line ") for problem in loaded.problems]
     assert told == [
-        "3: request.proxy = … is not acceptable: it should be the URL of a proxy (http, https, "
+        "3: request.proxy = … is not valid: it should be the URL of a proxy (http, https, "
         "socks5 or socks5h), which 'http://h:99999' is not.",
-        "6: hosts.Example.org.headers = … is not acceptable: header 'Range' is set by the engine.",
+        "6: hosts.Example.org.headers = … is not valid: header 'Range' is set by the engine.",
         "7: hosts.Example.org.colour is not a setting.",
-        "8: hosts.Example.org.ip_version = 5 is not acceptable: it should be 4 or 6.",
-        "9: hosts.a b:80 = … is not acceptable: it should be a host such as example.org or "
+        "8: hosts.Example.org.ip_version = 5 is not valid: it should be 4 or 6.",
+        "9: hosts.a b:80 = … is not valid: it should be a host such as example.org or "
         "*.example.org, without a port.",
         "12: hosts.*.below.org.prox is not a setting; did you mean proxy?",
     ]
@@ -54,14 +54,14 @@ def test_a_host_without_quotes_is_explained(path: Path) -> None:
     (problem,) = load_settings(path).problems
     assert problem == (
         f"{path}, line 2: hosts.files.example is not a setting; "
-        'hosts are written in quotes, as in [hosts."example.org"].'
+        'write hosts in quotes, as in [hosts."example.org"].'
     )
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[hosts]\n"example.org" = "me:c4nary"', "hosts.example.org = … is not acceptable"),
+        ('[hosts]\n"example.org" = "me:c4nary"', "hosts.example.org = … is not valid"),
         ('[hosts]\n"example.org" = ["c4nary"]', "it should be a table."),
         ('[hosts."https://me:c4nary@example.org"]\nnetrc = true', "hosts.https://example.org = …"),
         ('[hosts."me:c4nary@example.org"]\nnetrc = true', "without a port."),

@@ -418,8 +418,8 @@ async def test_what_a_proxy_changed_is_saved(server: MisbehavingServer, tmp_path
 async def test_a_name_that_changes_between_attempts_leaves_nothing(
     server: MisbehavingServer, tmp_path: Path, exists: str, size: int, is_retried_by: str
 ) -> None:
-    before = {"ETag": '"1"', "Content_Disposition": 'attachment; filename="a.bin"'}
-    after = {"ETag": '"2"', "Content_Disposition": 'attachment; filename="b.bin"'}
+    before: dict[str, Any] = {"ETag": '"1"', "Content_Disposition": 'attachment; filename="a.bin"'}
+    after: dict[str, Any] = {"ETag": '"2"', "Content_Disposition": 'attachment; filename="b.bin"'}
     begin, body = cut(body_of(size, "old"), size // 2, **before), body_of(size)
     config = FileConfig(url=server.on("/f", in_turn(begin, serving(body, **after))))
     retries = quick_retries(1 if is_retried_by == "itself" else 0)

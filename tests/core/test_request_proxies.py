@@ -130,5 +130,5 @@ async def test_a_variable_of_no_use_is_told_without_its_login(
     config = FileConfig(url=server.on("/a", serving(BODY)))
     manager, _ = await fetch(tmp_path, [config], request_rules=RequestRules(proxies={"all": value}))
     told = error_of(manager, config)
-    assert told.startswith("Environment: all_proxy is not acceptable: it should be the URL of")
+    assert told.startswith("Environment: all_proxy is not valid: it should be the URL of")
     assert "s3" not in told and not server.requests

@@ -69,7 +69,7 @@ def test_the_first_that_fits_holds() -> None:
 def test_a_bad_line_is_named_in_one_sentence(line: str, told: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_schedule(["08:00-09:00 1M", line])
-    assert str(caught.value).startswith(f"{line!r} is not acceptable: it ")
+    assert str(caught.value).startswith(f"{line!r} is not valid: it ")
     assert told in str(caught.value)
 
 

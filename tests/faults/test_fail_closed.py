@@ -20,7 +20,7 @@ from tests.servers.scenarios import redirect
 from tests.servers.tls import Authority
 
 BODY = body_of(300_000)
-WHY = "settings.toml, line 2: hosts.b.example.proxy = … is not acceptable."
+WHY = "settings.toml, line 2: hosts.b.example.proxy = … is not valid."
 
 
 @pytest.fixture

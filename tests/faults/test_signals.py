@@ -35,7 +35,7 @@ def hang(descriptor):
     threading.Event().wait()
 os.fdatasync = hang
 """
-SAID = "Interrupted; run the same command again"
+SAID = "Interrupted. Run the same command again"
 
 
 class Trap:

@@ -208,12 +208,12 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
     ("command", "problem"),
     [
         ("curl", "the curl command has no URL"),
-        (f"curl -X POST {URL}", "-X asks with POST; only GET is downloaded"),
-        (f"curl {URL} --data-raw 'a=s3cret'", "--data-raw sends data; only GET is downloaded"),
+        (f"curl -X POST {URL}", "-X sends a POST request; only GET is supported"),
+        (f"curl {URL} --data-raw 'a=s3cret'", "--data-raw sends data; only GET is supported"),
         (f"curl {URL} -d a", "--data sends data"),
         (f"curl -T file {URL}", "--upload-file sends data"),
-        (f"curl -I {URL}", "-I asks for the headers only"),
-        (f"curl -u name {URL}", "-u names no password"),
+        (f"curl -I {URL}", "-I requests headers only"),
+        (f"curl -u name {URL}", "-u has no password"),
         (f"curl -H nonsense {URL}", "a header (-H) is not of the form 'Name: value'"),
         (f"curl -o ../x {URL}", "-o '../x' must not contain '..'"),
         (f"curl -o /etc/x {URL}", "-o '/etc/x' must be relative"),
@@ -221,7 +221,10 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
         (f"curl --output-dir ../x {URL}", "--output-dir '../x/file' must not"),
         ("curl ftp://x/y", "has scheme 'ftp'"),
         ("curl 'https://x/open", "the curl command does not end"),
-        ("curl https://x/ \\", "the curl command goes on after its last line, where nothing is"),
+        (
+            "curl https://x/ \\",
+            "the curl command is incomplete: its last line ends with a continuation",
+        ),
     ],
 )
 def test_what_is_refused(command: str, problem: str) -> None:
@@ -254,7 +257,7 @@ def test_several_urls_and_outputs() -> None:
 )
 def test_what_follows_is_not_run(rest: str) -> None:
     (entry,) = read(f"curl {URL} {rest}")
-    assert entry.note == "ignored: what follows the command"
+    assert entry.note == "ignored: the text after the command"
 
 
 @pytest.mark.parametrize("option", ["-b a={}", "-H 'X: {}'", "--cacert {}", "-u a:{}", "--{}"])

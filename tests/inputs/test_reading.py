@@ -172,7 +172,7 @@ def test_a_pattern_that_is_not_read_is_noted() -> None:
     for url in ("http://x/[1-3]", "http://x/[3-1]"):
         (entry,) = read_entries([url])
         assert entry.verdict is Verdict.OK
-        assert entry.note == "what looks like a pattern is taken as it stands"
+        assert entry.note == "possible pattern, taken literally"
         assert entry.wants == "patterns"
 
 
@@ -181,7 +181,7 @@ def test_a_pattern_that_is_not_read_is_noted() -> None:
     [
         ("https://x/\nnothing to see here", "there is no http or https URL in this line"),
         ('{"url": "http://x/", "priority": "high"}', "priority should be a valid integer"),
-        ("curl http://x/ 'a b'", "'a b' in the command is no URL"),
+        ("curl http://x/ 'a b'", "'a b' in the command is not a URL"),
     ],
 )
 def test_what_is_wrong_is_named(line: str, problem: str) -> None:
@@ -192,9 +192,7 @@ def test_what_is_wrong_is_named(line: str, problem: str) -> None:
 def test_an_address_that_is_none_is_asked_for_again(text: str) -> None:
     (entry,) = read_entries([text], (), ReadOptions(base="exam", links="*"))
     assert entry.wants == "base"
-    assert entry.problem == (
-        "the address of this: URL 'exam' has no scheme; http and https are supported"
-    )
+    assert entry.problem == ("base address: URL 'exam' has no scheme; http and https are supported")
 
 
 async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ async def test_what_comes_while_others_are_added_stays() -> None:
     ("text", "message"),
     [
         ("http://a http://", "Added 1 download. Not added: URL 'http://' has no host."),
-        ("http://a/[1-3].jpg", "1 download; what looks like a pattern is taken as it stands."),
+        ("http://a/[1-3].jpg", "1 download; possible pattern, taken literally."),
         ("curl http://a -k", "Added 1 download; ignored: --insecure."),
         ("# http://a", "Not added: the text contains no link."),
     ],
@@ -283,7 +283,7 @@ async def test_a_page_is_asked_about() -> None:
         await paste(app, "<html><a href='x.iso'>x</a><a href='y.txt'>y</a></html>")
         await app.until(lambda: "1 invalid" in _count(app))
         await app.press("enter", *"*.iso", "enter")
-        await app.until(lambda: "its own address is needed" in " ".join(verdicts(app)))
+        await app.until(lambda: "give the address of the" in " ".join(verdicts(app)))
         await app.press("enter", *"http://h/", "enter")
         await app.until(lambda: app.called("add"))
         assert app.called("add") == [["http://h/x.iso"]]

@@ -224,7 +224,7 @@ async def test_a_session_of_tls_waits_for_its_authority(tmp_path: Path, file: Pa
 async def test_the_bar_fits(size: tuple[int, int]) -> None:
     service = FakeService()
     service.closed_by = (
-        f"{Path.home()}/.config/rheo/settings.toml, line 12: request.proxy = … is not acceptable: "
+        f"{Path.home()}/.config/rheo/settings.toml, line 12: request.proxy = … is not valid: "
         "it should be the URL of a proxy (http, https, socks5 or socks5h), which "
         "'socks4://127.0.0.1:9050' is not.",
         "another.",

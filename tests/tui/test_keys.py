@@ -213,7 +213,7 @@ async def test_settings_are_checked_then_saved() -> None:
         await app.press("tab", "9", "9", "enter")
         assert isinstance(app.app.screen, SettingsScreen)
         problem = str(app.app.screen.query_one("#settings-problem").render())
-        assert "Parallel downloads = '99' is not acceptable" in problem
+        assert "Parallel downloads = '99' is not valid" in problem
         assert "1 to 64" in problem
         await app.press("backspace", "enter")
         await app.until(lambda: app.called("change_settings"))

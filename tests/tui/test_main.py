@@ -50,7 +50,7 @@ def test_a_list_without_a_good_line_stops_the_command(
     assert "and 11 more" in message
     links.write_text("# nothing\n")
     assert main(["-i", str(links)]) == 1
-    assert f"{links}: there is no URL in it" in capsys.readouterr().err
+    assert f"{links}: it contains no URL" in capsys.readouterr().err
 
 
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:

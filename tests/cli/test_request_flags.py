@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rheo_core.cli.main import app
-from rheo_core.cli.requests import insecure_hosts
+from rheo_core.cli.request_flags import insecure_hosts
 from tests.cli.conftest import Run
 from tests.core.engine import serving
 from tests.e2e.terminal import Terminal
@@ -159,11 +159,11 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
         (["--auth", "ntlm"], "--auth: it should be 'basic' or 'digest'."),
         (["-4", "-6"], "-4 and -6 exclude each other."),
         (["--interface", "a b"], "--interface: it should be an address or an interface"),
-        (["-u", "me"], "--user: there is no terminal to ask for the secret."),
-        (["--bearer", "-"], "--bearer: there is no terminal"),
-        (["--insecure", "http://x/"], "--insecure 'http://x/': a host alone is needed"),
-        (["--insecure", "*.x.org"], "--insecure '*.x.org': a host alone is needed"),
-        (["--insecure", "me:c4nary@x"], "a host alone is needed"),
+        (["-u", "me"], "--user: no terminal to ask for the secret on."),
+        (["--bearer", "-"], "--bearer: no terminal"),
+        (["--insecure", "http://x/"], "--insecure 'http://x/': give a host alone"),
+        (["--insecure", "*.x.org"], "--insecure '*.x.org': give a host alone"),
+        (["--insecure", "me:c4nary@x"], "give a host alone"),
         (["--key", __file__], "--key needs --cert."),
         (["--ca-file", "missing.pem"], "missing.pem"),
     ],

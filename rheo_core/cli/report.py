@@ -1,4 +1,4 @@
-"""How downloads ended: the lines that tell of it, and what the shell learns."""
+"""Lines on events, the summary of a run, and its exit code."""
 
 import time
 from collections import Counter
@@ -16,22 +16,26 @@ from rheo_core.events import (
 )
 from rheo_core.events.describe import describe, is_web_page, name_of
 
-from .options import ExitCode
+from .exit import ExitCode
 
-ENDS: tuple[type[DownloadEvent], ...] = (
+TERMINAL_EVENTS: tuple[type[DownloadEvent], ...] = (
     DownloadCompletedEvent,
     DownloadFailedEvent,
     DownloadSkippedEvent,
     DownloadCancelledEvent,
 )
-"""The events one of which is a download's last."""
-_REPORTED: tuple[type[DownloadEvent], ...] = (*ENDS, DownloadRepairingEvent, DownloadRetryingEvent)
+"""Terminal events: each download ends with one of them."""
+_REPORTED: tuple[type[DownloadEvent], ...] = (
+    *TERMINAL_EVENTS,
+    DownloadRepairingEvent,
+    DownloadRetryingEvent,
+)
 _DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 
 def line_of(event: DownloadEvent, name: str) -> str | None:
     """Return the line on `event`; None for events that get none."""
-    if not isinstance(event, _REPORTED):
+    if type(event) not in _REPORTED:
         return None
     status, detail, _ = describe(event)
     hint = "; --accept-html saves the page" if is_web_page(event) else ""
@@ -39,19 +43,19 @@ def line_of(event: DownloadEvent, name: str) -> str | None:
 
 
 class Tally:
-    """How the downloads ended."""
+    """Counts of the downloads that ended."""
 
     def __init__(self) -> None:
-        self._ends: Counter[type[DownloadEvent]] = Counter()
+        self._counts: Counter[type[DownloadEvent]] = Counter()
         self._bytes = 0
-        self._errors: set[str] = set()  # their kinds
+        self._errors: set[str] = set()  # names of their types
         self._began = time.monotonic()
 
     def add(self, event: DownloadEvent) -> None:
-        """Count `event` where it ends a download."""
-        if not isinstance(event, ENDS):
+        """Count `event` if it is terminal."""
+        if not isinstance(event, TERMINAL_EVENTS):
             return
-        self._ends[type(event)] += 1
+        self._counts[type(event)] += 1
         if isinstance(event, DownloadCompletedEvent):
             self._bytes += event.total_bytes
         elif isinstance(event, DownloadFailedEvent):
@@ -59,25 +63,27 @@ class Tally:
 
     @property
     def ended(self) -> int:
-        """Downloads that have ended in any way."""
-        return self._ends.total()
+        """Number of downloads that have ended in any way."""
+        return self._counts.total()
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the shell should learn."""
+        """Exit code of the run."""
         if self._errors & _DISK_ERRORS:
             return ExitCode.DISK
-        if RequestOptionsError.__name__ in self._errors:  # a flag, a variable or a setting
+        if RequestOptionsError.__name__ in self._errors:  # of a flag, a variable or a setting
             return ExitCode.USAGE
-        if self._ends[DownloadFailedEvent] or self._ends[DownloadCancelledEvent]:
+        if self._counts[DownloadFailedEvent] or self._counts[DownloadCancelledEvent]:
             return ExitCode.FAILED
         return ExitCode.DONE
 
     def summary(self) -> str:
-        """One line for the end, with the bytes of the files that are complete."""
+        """Return a line on all downloads, with the size of the complete files."""
         words = ("completed", "failed", "skipped", "cancelled")
-        counts = [(self._ends[kind], word) for kind, word in zip(ENDS, words, strict=True)]
+        counts = [
+            (self._counts[kind], word) for kind, word in zip(TERMINAL_EVENTS, words, strict=True)
+        ]
         parts = [f"{count} {word}" for count, word in counts if count or word == "completed"]
         seconds = time.monotonic() - self._began
-        what = f"{size_text(self._bytes)} in" if self._bytes else "took"
-        return f"{', '.join(parts)}; {what} {seconds:.1f} s"
+        size = f"{size_text(self._bytes)} in" if self._bytes else "took"
+        return f"{', '.join(parts)}; {size} {seconds:.1f} s"

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from rheo_core.cli.options import ExitCode
-from rheo_core.cli.outcome import Tally, line_of
+from rheo_core.cli.exit import ExitCode
 from rheo_core.cli.progress import LiveReporter, PlainReporter
+from rheo_core.cli.report import Tally, line_of
 from rheo_core.domain import (
     CancelledFrom,
     DestinationError,
@@ -172,8 +172,8 @@ def test_live_survives_hostile_names(
 def test_names_go_with_the_downloads(capsys: pytest.CaptureFixture[str]) -> None:
     with PlainReporter() as reporter:
         reporter.expect({WHICH["download_id"]: "a.bin"})
-        reporter.tell(RETRYING)
-        reporter.tell(failed())
+        reporter.report(RETRYING)
+        reporter.report(failed())
         assert reporter.name(RETRYING) == "01234567"  # nothing is held of what has ended
         assert reporter.expected == 1
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["a.bin:"] * 2

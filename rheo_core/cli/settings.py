@@ -1,12 +1,13 @@
-"""From flags, the environment and the settings file to the settings in force."""
+"""Settings in force: from flags, the environment and the settings file."""
 
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import printable
+
+from .exit import ExitCode, fail
 
 if TYPE_CHECKING:
     from rheo_core.config import Settings
@@ -23,45 +24,24 @@ _FLAGS = {
 }
 
 
-class ExitCode(IntEnum):
-    """What the shell learns."""
-
-    DONE = 0
-    FAILED = 1  # some download failed, or some input is not right
-    USAGE = 2  # a flag, a variable or a setting is not right
-    STOPPED = 3  # by --stop-after
-    DISK = 4  # full, or not writable
-    INTERRUPTED = 130
-
-
 @dataclass(frozen=True, slots=True)
 class CommonOptions:
-    """The options before the command's name."""
+    """Options in front of the name of the command."""
 
     download_dir: str | None = None
     workers: str | None = None
     verbose: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """When a run begins, and when it ends before all is done."""
-
-    start_at: float | None = None  # seconds since the epoch
-    stop_after: int | None = None  # bytes
-
-
-def fail(message: str, code: ExitCode) -> NoReturn:
-    """End the command with one sentence on standard error."""
-    typer.echo(f"rheo: {printable(redact(message))}", err=True)
-    raise typer.Exit(code)
-
-
 def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
-    """The settings, flags first. Ends the command if a flag, a variable or a setting is wrong.
+    """Return the settings in force; flags win. End the command if one of them is not valid.
 
-    A wrong setting that a flag replaces, or that is for the app alone, is only reported, and not
-    even that with `quiet`. Those of requests are for `check_protection`.
+    A mistake in a setting that a flag replaces, or that only the app uses, is just reported.
+    `check_protection` handles the settings of requests.
+
+    Args:
+        quiet: report only mistakes that end the command.
+        flags: values of settings by name; None if the flag is missing.
     """
     from pydantic import ValidationError
 
@@ -85,14 +65,14 @@ def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
 
 
 def check_protection(settings: "Settings", own: "RequestOptions", *, quiet: bool) -> None:
-    """End the command if a setting that cannot be understood closes every host.
+    """End the command if a mistake in the settings closes every host.
 
-    One that closes some hosts is reported: the engine refuses the requests to them.
+    Mistakes that close some hosts are reported: the engine refuses requests to these.
 
     Args:
         settings: the settings in force.
-        own: the options that the flags give. They may replace such a setting.
-        quiet: whether nothing is said but what ends the command.
+        own: options given by flags, which may replace such a setting.
+        quiet: report only mistakes that end the command.
     """
     from rheo_core.domain.request_rules import RequestRules
 

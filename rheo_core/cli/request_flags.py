@@ -1,10 +1,11 @@
-"""The flags that say how requests are made."""
+"""Flags for HTTP requests: headers, logins, proxies, certificates."""
 
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import typer
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from rheo_core.domain.request_headers import read_headers
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.text import printable, redact_unreadable
 
-from .options import ExitCode, fail
+from .exit import ExitCode, fail
 
 _FLAGS = {"client_cert": "--cert", "client_key": "--key", "ip_version": "-4 and -6"}
 _ASK = "-"
@@ -22,7 +23,7 @@ _ASK = "-"
 
 @dataclass(frozen=True, slots=True)
 class RequestFlags:
-    """What was given; None and empty: nothing."""
+    """Values of the flags; None, False and empty for those that are missing."""
 
     headers: list[str] | None
     user_agent: str | None
@@ -41,6 +42,11 @@ class RequestFlags:
     interface: str | None
     allow_downgrade: bool
 
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> Self:
+        """Take the flags from the parameters of the command, which have the same names."""
+        return cls(**{flag.name: parameters[flag.name] for flag in fields(cls)})
+
     def read(self) -> RequestOptions:
         """Return the options of every download of the command; end it if one is not valid."""
         if self.ipv4 and self.ipv6:
@@ -52,8 +58,8 @@ class RequestFlags:
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in RequestOptions.model_fields
-            # An empty value is one, of a variable that a script did not set; it must not pass for
-            # a flag that was not given.
+            # An empty value, such as a variable that a script did not set, is a value: it must not
+            # pass for a missing flag.
             if name not in ("headers", "ip_version") and getattr(self, name) not in (None, False)
         }
         if self.headers:
@@ -61,9 +67,9 @@ class RequestFlags:
         if self.ipv4 or self.ipv6:
             values["ip_version"] = 4 if self.ipv4 else 6
         if self.user and ":" not in self.user and not self.netrc:
-            values["user"] = f"{self.user}:{_asked(f'Password of {self.user}', '--user')}"
+            values["user"] = f"{self.user}:{_prompt(f'Password of {self.user}', '--user')}"
         if self.bearer == _ASK:
-            values["bearer"] = _asked("Token", "--bearer")
+            values["bearer"] = _prompt("Token", "--bearer")
         try:
             return RequestOptions(**values) if values else NO_OPTIONS
         except ValidationError as error:
@@ -78,14 +84,14 @@ class RequestFlags:
 def _check_file(flag: str, file: Path | None) -> None:
     """End the command if there is no such file.
 
-    Its name is not told: for curl it may be a cookie, or have a password behind it.
+    The message leaves out its name: in curl it may be a cookie, or have a password behind it.
     """
     try:
-        is_there = file is None or (file.exists() and not file.is_dir())
+        exists = file is None or (file.exists() and not file.is_dir())
     except OSError:  # such as a name that is too long
-        is_there = False
-    if not is_there:
-        fail(f"{flag}: what is given is not the path of a file.", ExitCode.USAGE)
+        exists = False
+    if not exists:
+        fail(f"{flag}: the value is not the path of a file.", ExitCode.USAGE)
 
 
 def _headers(texts: list[str]) -> list[tuple[str, str]]:
@@ -102,11 +108,13 @@ def _headers(texts: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _asked(what: str, flag: str) -> str:
-    """What the user types, unseen; Ctrl-C ends the command."""
+def _prompt(what: str, flag: str) -> str:
+    """Return a secret that the user types unseen; Ctrl-C ends the command."""
     if not sys.stdin.isatty():
-        fail(f"{flag}: there is no terminal to ask for the secret.", ExitCode.USAGE)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # so that echo comes back
+        fail(f"{flag}: no terminal to ask for the secret on.", ExitCode.USAGE)
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # so that the terminal echoes again
     try:
         answer: str = typer.prompt(what, hide_input=True, err=True)
     except typer.Abort:
@@ -121,11 +129,11 @@ def _host(text: str) -> str:
         return normalise_host_pattern(text.replace("*", "/"))  # one host, no pattern
     except ValueError:
         shown = redact_unreadable(text)
-        fail(f"--insecure {shown!r}: a host alone is needed, without a port.", ExitCode.USAGE)
+        fail(f"--insecure {shown!r}: give a host alone, without a port.", ExitCode.USAGE)
 
 
 def insecure_hosts(hosts: list[str]) -> frozenset[str]:
-    """Those whose certificates are not checked. Says so, however quiet the command is."""
+    """Return the hosts whose certificates are not checked. Warn even if the command is quiet."""
     names = frozenset(map(_host, hosts))
     for name in sorted(names):
         warning = "anyone on the way may read and change what comes from there"

@@ -1,0 +1,131 @@
+"""Arguments of `rheo download` -> downloads and diagnostics; bad ones end the command."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice, starmap
+
+import typer
+
+from rheo_core.config import Settings
+from rheo_core.domain.file_config import FileConfig, normalise_url
+from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.inputs import ReadOptions, problem_of
+from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, read_sources
+
+from .exit import ExitCode, fail
+
+
+def read_options(
+    glob: bool,
+    links: str | None,
+    base: str | None,
+    list_options: bool,
+    settings: Settings,
+    dry_run: bool,
+) -> ReadOptions:
+    """Return the options for reading texts; end the command if the base is not a URL."""
+    try:
+        base = None if base is None else normalise_url(base)
+    except ValueError as error:
+        fail(f"--base: {problem_of(error)}.", ExitCode.USAGE)
+    # Without a dry run the engine looks at existing files when their turn comes.
+    checks_disk = dry_run and settings.file_exists_strategy.keeps_existing
+    folder = settings.download_dir if checks_disk else None
+    return ReadOptions(
+        base=base,
+        links=links,
+        patterns=glob,
+        folder=folder,
+        exists=settings.file_exists_strategy,
+        list_options=list_options,
+    )
+
+
+def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Iterator[LocatedEntry]:
+    """Yield the entries of texts and lists; end the command if a list cannot be opened."""
+    if "-" in input_files and os.isatty(0):
+        typer.echo("rheo: paste what to download; end with Ctrl-D on an empty line.", err=True)
+    try:
+        return read_sources(urls, input_files, options)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.FAILED)
+
+
+def downloads(
+    located: Iterator[LocatedEntry],
+    diagnostics: Diagnostics,
+    requests: RequestOptions,
+    switches: Mapping[str, bool],
+) -> Iterator[Item]:
+    """Yield downloads and diagnostics; end the command if there is no download.
+
+    Args:
+        located: entries with the place where each was read.
+        diagnostics: reports everything in front of the first download.
+        requests: options of requests, for every download.
+        switches: fields of `FileConfig`, and whether a flag switches them on.
+    """
+    items: Iterator[Item] = chain.from_iterable(starmap(diagnose, located))
+    first = _first(items, diagnostics)
+    if first is None:
+        raise typer.Exit(ExitCode.FAILED)
+    items = chain([first], items)
+    if changes := {name: True for name, is_on in switches.items() if is_on}:
+        items = _map_downloads(lambda config: config.model_copy(update=changes), items)
+    if requests is not NO_OPTIONS:
+        items = _map_downloads(lambda config: config.with_options(requests), items)
+    return items
+
+
+def _first(items: Iterator[Item], diagnostics: Diagnostics) -> FileConfig | None:
+    def write(line: str) -> None:
+        typer.echo(f"rheo: {line}", err=True)
+
+    for item in items:
+        if isinstance(item, FileConfig):
+            return item
+        diagnostics.report(item, write)
+    diagnostics.finish(write)
+    return None
+
+
+def _map_downloads(
+    change: Callable[[FileConfig], FileConfig], items: Iterator[Item]
+) -> Iterator[Item]:
+    return (change(item) if isinstance(item, FileConfig) else item for item in items)
+
+
+def only_one(
+    located: Iterator[LocatedEntry],
+    filename: str | None,
+    checksum: str | None,
+    mirrors: list[str],
+) -> Iterator[LocatedEntry]:
+    """Return the only entry with its name, hash and mirrors; end the command if there are more."""
+    both = list(islice(located, 2))
+    if len(both) != 1:
+        fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
+    (where, entry), *_ = both
+    if entry.config is not None and not entry.problem:
+        entry = entry._replace(config=_refined(entry.config, filename, checksum, mirrors))
+    return iter([(where, entry)])
+
+
+def _refined(
+    config: FileConfig, filename: str | None, checksum: str | None, mirrors: list[str]
+) -> FileConfig:
+    if filename is not None and (not filename.strip() or set(filename) & set("/\\\0")):
+        problem = f"--filename {filename!r} is not valid: a name cannot have / or \\ in it."
+        fail(problem, ExitCode.FAILED)
+    try:
+        hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None
+    except ValueError as error:
+        fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
+    flags = {"filename": filename, "hash_config": hash_config, "mirrors": tuple(mirrors) or None}
+    fields = {name: getattr(config, name) for name in config.model_fields_set}
+    fields |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        return FileConfig(**fields)
+    except ValueError as error:
+        fail(f"--mirror: {problem_of(error)}.", ExitCode.FAILED)

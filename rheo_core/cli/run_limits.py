@@ -1,0 +1,46 @@
+"""RunLimits: start and end of a run, from --at and --stop-after."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rheo_core.domain.schedule import parse_start
+from rheo_core.domain.sizes import parse_size
+
+from .exit import ExitCode, fail
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """Start of a run, and the amount of data after which it ends.
+
+    Attributes:
+        start_at: seconds since the epoch; None to start at once.
+        stop_after: bytes; None for no limit.
+    """
+
+    start_at: float | None = None
+    stop_after: int | None = None
+
+
+def read_run_limits(at: str | None, stop_after: str | None) -> RunLimits:
+    """Return the limits that two flags ask for; end the command if one is not valid."""
+    return RunLimits(
+        None if at is None else _start(at), None if stop_after is None else _size(stop_after)
+    )
+
+
+def _start(text: str) -> float:
+    try:
+        return parse_start(text, datetime.now())
+    except ValueError as error:
+        fail(f"--at = {text!r} is not valid: it {error}.", ExitCode.USAGE)
+
+
+def _size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        fail(f"--stop-after = {text!r} is not valid: it {error}.", ExitCode.USAGE)
+    if size == 0:
+        fail(f"--stop-after = {text!r} is not valid: it should be more than 0.", ExitCode.USAGE)
+    return size
