@@ -54,6 +54,10 @@ screenshots: $(READY)  ## Draw the pictures of the README
 settings-docs: $(READY)  ## Write docs/SETTINGS.md and its schema anew
 	@$(BIN)/python -m rheo_core.config.document docs
 
+.PHONY: docs
+docs: settings-docs  ## Write the generated parts of docs/ anew
+	@$(BIN)/python -m scripts.command_docs
+
 .PHONY: lock
 lock: $(READY)  ## Renew the versions and hashes of requirements-dev.lock
 	@$(UV_COMPILE) --upgrade --universal --python-version 3.11 --generate-hashes \
