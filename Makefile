@@ -57,6 +57,7 @@ settings-docs: $(READY)  ## Write docs/SETTINGS.md and its schema anew
 .PHONY: docs
 docs: settings-docs  ## Write the generated parts of docs/ anew
 	@$(BIN)/python -m scripts.command_docs
+	@$(BIN)/python -m scripts.module_docs
 
 .PHONY: lock
 lock: $(READY)  ## Renew the versions and hashes of requirements-dev.lock
