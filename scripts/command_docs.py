@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,15 +20,14 @@ Row = tuple[Sequence[str], str | None, str]
 
 def command_page(page: str) -> str:
     """Return `page` with current tables."""
-    rheo = typer.main.get_command(app)
+    rheo: Any = typer.main.get_command(app)
+    download = rheo.commands["download"]
     page = replace_part(page, "rheo", _table(_typer_rows(rheo.params)))
-    page = replace_part(
-        page, "rheo download", _table(_typer_rows(rheo.commands["download"].params))
-    )
+    page = replace_part(page, "rheo download", _table(_typer_rows(download.params)))
     return replace_part(page, "rheo-tui", _table(_argparse_rows(_parser())))
 
 
-def _typer_rows(parameters: Iterable[typer.core.TyperOption]) -> Iterable[Row]:
+def _typer_rows(parameters: Iterable[Any]) -> Iterable[Row]:
     for each in parameters:
         is_flag = each.param_type_name == "option"
         names = [*each.opts, *each.secondary_opts] if is_flag else [each.metavar]
@@ -37,7 +37,8 @@ def _typer_rows(parameters: Iterable[typer.core.TyperOption]) -> Iterable[Row]:
 def _argparse_rows(parser: argparse.ArgumentParser) -> Iterable[Row]:
     for each in parser._actions:  # argparse has no public list of them
         is_flag = bool(each.option_strings)
-        yield each.option_strings or [each.metavar], each.metavar if is_flag else None, each.help
+        metavar = str(each.metavar) if each.metavar else None
+        yield each.option_strings or [str(metavar)], metavar if is_flag else None, each.help or ""
 
 
 def _table(rows: Iterable[Row]) -> str:

@@ -59,21 +59,21 @@ def _in_module(module: Path) -> Iterator[Finding]:
             for number, line in enumerate(token.string.splitlines(), start=token.start[0]):
                 yield from _banned(module, number, line)
     for node in ast.walk(ast.parse(source)):
-        for text in _docstrings(node):
-            if OPENING.match(text.value.strip()):
-                yield Finding(module.relative_to(ROOT), text.lineno, text.value.split("\n")[0])
+        for number, text in _docstrings(node):
+            if OPENING.match(text):
+                yield Finding(module.relative_to(ROOT), number, text.partition("\n")[0])
 
 
 _FSTRING_MIDDLE = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)  # since Python 3.12
 
 
-def _docstrings(node: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the texts that stand alone in a body: docstrings, also those of values."""
+def _docstrings(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield lines and texts that stand alone in a body: docstrings, also those of values."""
     body = getattr(node, "body", None)
     for statement in body if isinstance(body, list) else ():
         value = statement.value if isinstance(statement, ast.Expr) else None
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            yield value
+            yield value.lineno, value.value.strip()
 
 
 def _banned(path: Path, number: int, line: str) -> Iterator[Finding]:
