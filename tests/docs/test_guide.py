@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.config import build_settings
+from rheo_core.domain import exceptions
 from rheo_tui.demo import MB, DemoFile, DemoServer
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,17 @@ def test_every_flag_of_a_command_exists(command: str) -> None:
     words = shlex.split(command.partition("|")[0], comments=True)
     flags = [word for word in words if re.match("--?[a-zA-Z]", word)]
     assert [flag for flag in flags if flag not in known] == []
+
+
+def test_the_exceptions_of_the_guide_are_those_of_the_library() -> None:
+    tree = (ROOT / "docs" / "README.md").read_text("utf-8").split("```text\nRheoError")[1]
+    named = {"RheoError", *re.findall(r"[A-Z]\w+Error", tree.partition("```")[0])}
+    errors = {
+        name
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type) and issubclass(value, exceptions.RheoError)
+    }
+    assert named == errors
 
 
 def test_the_settings_of_the_readme_are_acceptable() -> None:
