@@ -40,6 +40,8 @@ if __name__ == "__main__":
     parser.add_argument("-o", "--output", type=Path, default=Path("downloads"))
     parser.add_argument("-n", "--max-concurrent", type=int, default=2)
     args = parser.parse_args()
+    if args.max_concurrent < 1:
+        sys.exit("--max-concurrent must be 1 or more.")
     try:
         priorities = range(len(args.urls), 0, -1)
         pairs = zip(args.urls, priorities, strict=True)

@@ -67,7 +67,8 @@ class Bars:
         )
 
     def on_failed(self, event: DownloadFailedEvent) -> None:
-        self._progress.console.print(f"failed: {event.url}: {event.error.message}", markup=False)
+        line = f"failed: {event.url}: {event.error.message}"
+        self._progress.console.print(line, markup=False, soft_wrap=True)
 
 
 async def main(files: list[FileConfig], folder: Path) -> int:
