@@ -71,6 +71,11 @@ screenshots: $(READY)  ## Draw the pictures of the README
 settings-docs: $(READY)  ## Update the tables of docs/SETTINGS.md and its schema
 	@$(BIN)/python -m scripts.settings_docs
 
+.PHONY: docs
+docs: settings-docs  ## Write the generated parts of docs/ anew
+	@$(BIN)/python -m scripts.command_docs
+	@$(BIN)/python -m scripts.module_docs
+
 .PHONY: lock
 lock: $(READY)  ## Renew the versions and hashes of requirements-dev.lock
 	@$(UV_COMPILE) --upgrade --universal --python-version 3.11 --generate-hashes \
