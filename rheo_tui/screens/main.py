@@ -210,6 +210,7 @@ class MainScreen(Screen[None]):
         """Await `call()` in a worker; show the text that it returns, or `title` and the error."""
         self._run_guarded(title, call)
 
+    # Apart, because @work hides the signature that `ActionScreen` asks for.
     @work(exit_on_error=False)
     async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         async def run() -> None:
