@@ -1,1 +1,1 @@
-"""The full-screen app: shows and steers downloads through `DownloadService`."""
+"""The full-screen app: shows and manages downloads through `DownloadService`."""

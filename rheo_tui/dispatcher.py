@@ -1,7 +1,8 @@
 """Dispatcher: the table from actions to handlers; every action runs through it."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from .actions import ACTIONS, BY_ID, Action, Context, Owner
 Handler = Callable[..., Any]
 
 
-class Host(Protocol):
+class ActionScreen(Protocol):
     """The screen that runs actions."""
 
     @property
@@ -28,8 +29,8 @@ class Host(Protocol):
     def call_later(self, callback: Handler) -> bool:
         """Call `callback` after the messages that wait already."""
 
-    def run_in_background(self, title: str, work: Coroutine[Any, Any, str]) -> None:
-        """Await `work` and show the text that it returns, or `title` and the error."""
+    def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
+        """Await `call()` and show the text that it returns, or `title` and the error."""
 
 
 def dispatch_table(owners: Mapping[Owner, object]) -> dict[str, Handler]:
@@ -48,26 +49,26 @@ class Dispatcher:
     becomes a toast. Other handlers take nothing.
     """
 
-    def __init__(self, host: Host, owners: Mapping[Owner, object]) -> None:
-        self._host = host
+    def __init__(self, screen: ActionScreen, owners: Mapping[Owner, object]) -> None:
+        self._screen = screen
         self._handlers = dispatch_table(owners)
 
     def run(self, action_id: str) -> None:
         """Run an action, or show why it is disabled."""
         action, handler = BY_ID[action_id], self._handlers[action_id]
-        context = self._host.context()
+        context = self._screen.context()
         if reason := action.disabled(context):
-            self._host.toast(f"{action.title}: {reason}.")
+            self._screen.toast(f"{action.title}: {reason}.")
         elif iscoroutinefunction(handler):
             context = self._with_rows_of(action, context)
-            self._host.run_in_background(action.title, handler(context))
+            self._screen.run_in_background(action.title, partial(handler, context))
         elif action.opens_input:
             handler()  # at once, because keys may be typed ahead
         else:
-            self._host.call_later(handler)
+            self._screen.call_later(handler)
 
     def _with_rows_of(self, action: Action, context: Context) -> Context:
         if not action.acts_on:
             return context
-        rows = self._host.rows.values()
+        rows = self._screen.rows.values()
         return replace(context, targets=tuple(row for row in rows if row.status in action.acts_on))

@@ -9,7 +9,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from .actions import ACTIONS, Action, Context, key_names
 
 
-class Host(Protocol):
+class PaletteScreen(Protocol):
     """The screen that opened the palette."""
 
     keymap: dict[str, str]
@@ -25,13 +25,13 @@ class ActionProvider(Provider):
     """Offers every action; disabled ones show the reason instead of their help."""
 
     @property
-    def _host(self) -> Host:
-        return cast(Host, self.screen)
+    def _main_screen(self) -> PaletteScreen:
+        return cast(PaletteScreen, self.screen)
 
     async def search(self, query: str) -> Hits:
         """Yield actions whose title resembles `query`."""
         matcher = self.matcher(query)
-        context = self._host.context()
+        context = self._main_screen.context()
         for action in ACTIONS:
             score = matcher.match(action.title)
             if score > 0:
@@ -44,17 +44,17 @@ class ActionProvider(Provider):
 
     async def discover(self) -> Hits:
         """Yield all actions, available ones first."""
-        context = self._host.context()
+        context = self._main_screen.context()
         for action in sorted(ACTIONS, key=lambda action: bool(action.disabled(context))):
             yield DiscoveryHit(
                 action.title, self._command(action), help=self._help(action, context)
             )
 
     def _command(self, action: Action) -> Callable[[], None]:
-        return partial(self._host.action_run, action.id)
+        return partial(self._main_screen.action_run, action.id)
 
     def _help(self, action: Action, context: Context) -> str:
         reason = action.disabled(context)
         # Square brackets are markup in the palette, so escape keys such as "[".
-        keys = " ".join(key_names(action, self._host.keymap)).replace("[", r"\[")
+        keys = " ".join(key_names(action, self._main_screen.keymap)).replace("[", r"\[")
         return f"{keys}   disabled: {reason}" if reason else f"{keys}   {action.help}"

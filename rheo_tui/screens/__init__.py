@@ -1,1 +1,1 @@
-"""The screens of the app."""
+"""Screens of the app."""

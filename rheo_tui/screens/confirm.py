@@ -53,11 +53,7 @@ class QuitScreen(ConfirmScreen):
     BINDINGS: ClassVar = [("enter,q", "answer(True)", "Quit")]
 
     def __init__(self, running: int, keeps_list: bool) -> None:
-        verb = "is" if running == 1 else "are"
-        after = (
-            "Partial data is kept, and they continue at the next start."
-            if keeps_list
-            else "This list is not saved."
-        )
-        text = f"{count_text(running)} {verb} running. Quitting stops them. {after}"
+        verb, pronoun = ("is", "it") if running == 1 else ("are", "them")
+        after = "Partial data is kept for the next start." if keeps_list else "Nothing is saved."
+        text = f"{count_text(running)} {verb} running. Quitting stops {pronoun}. {after}"
         super().__init__("Quit?", text, yes="quit", no="stay")

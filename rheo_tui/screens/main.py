@@ -1,9 +1,9 @@
 """MainScreen: table, details and log; the handlers of the actions that show things."""
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -96,9 +96,8 @@ class MainScreen(Screen[None]):
         self.query_one(LogPane).display = self._service.settings.show_log
         self.table.focus()
         self._show_context()
-        self.call_after_refresh(
-            self._run_engine
-        )  # later, because its imports take longer than the first screen
+        # Later, because the engine's imports take longer than the first screen.
+        self.call_after_refresh(self._run_engine)
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._show_details)
@@ -207,13 +206,15 @@ class MainScreen(Screen[None]):
         """Run an action, or show why it is disabled."""
         self._dispatcher.run(action_id)
 
-    def run_in_background(self, title: str, work: Coroutine[Any, Any, str]) -> None:
-        """Await `work` in a worker; show the text that it returns, or `title` and the error."""
-        self.run_worker(self._run_guarded(title, work), exit_on_error=False)
+    def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
+        """Await `call()` in a worker; show the text that it returns, or `title` and the error."""
+        self._run_guarded(title, call)
 
-    async def _run_guarded(self, title: str, work: Coroutine[Any, Any, str]) -> None:
+    # Apart, because @work hides the signature that `ActionScreen` asks for.
+    @work(exit_on_error=False)
+    async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         async def run() -> None:
-            if text := await work:
+            if text := await call():
                 self.toast(text)
 
         await self.client.guard(run(), title)
@@ -399,4 +400,5 @@ class MainScreen(Screen[None]):
             self._toggle_quit_when_done()
         else:
             rows, targets = self.model.rows, self.context().targets
-            self.run_in_background(command.verb, self._commands.run(command, rows, targets))
+            run = partial(self._commands.run, command, rows, targets)
+            self.run_in_background(command.verb, run)

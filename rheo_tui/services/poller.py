@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BATCH_SIZE = 2000
 
-Toast = Callable[[str, bool], None]
+ShowToast = Callable[[str, bool], None]
 """Shows a message to the user; the flag is True for an error."""
 
 
@@ -36,14 +36,14 @@ class EngineClient:
         self,
         service: DownloadService,
         event_log: EventLog,
-        toast: Toast,
+        show_toast: ShowToast,
         on_event: Callable[[DownloadEvent], None],
     ) -> None:
         self.service = service
         self.ready = False
         self.latest: Snapshot | None = None
         self._event_log = event_log
-        self._toast = toast
+        self._show_toast = show_toast
         self._on_event = on_event
         self._poll_failed = False
         self._closed = False
@@ -95,7 +95,7 @@ class EngineClient:
         self._poll_failed = False
         for problem in self.service.take_problems():
             self._event_log.note(problem, "bad")
-            self._toast(problem, True)
+            self._show_toast(problem, True)
         if self.latest is not None and snapshot.revision == since:
             before = replace(self.latest, downloads=(), removed=(), reset=False)
             if before == replace(snapshot, downloads=(), removed=(), reset=False):
@@ -107,7 +107,7 @@ class EngineClient:
         """Queue downloads once the engine runs; return False and report it if that fails."""
         await self._tried.wait()
         if not self.ready:
-            self._toast("Cannot add: the engine is not running.", True)
+            self._show_toast("Cannot add: the engine is not running.", True)
             return False
         for start in range(0, len(configs), _BATCH_SIZE):  # so that the first appear soon
             batch = configs[start : start + _BATCH_SIZE]
@@ -137,13 +137,13 @@ class EngineClient:
                 break
         diagnostics.finish(say)
         if len(messages) == 1:
-            self._toast(f"{messages[0]}.", diagnostics.problems > 0)
+            self._show_toast(f"{messages[0]}.", diagnostics.problems > 0)
         elif diagnostics.problems:
             lines = count_text(diagnostics.problems, "line")
-            self._toast(f"Skipped {lines} with errors; see the log.", True)
+            self._show_toast(f"Skipped {lines} with errors; see the log.", True)
         elif diagnostics.warnings:
             urls = count_text(diagnostics.warnings, "URL")
-            self._toast(f"Ignored options of {urls}, such as a proxy; see the log.", True)
+            self._show_toast(f"Ignored options of {urls}, such as a proxy; see the log.", True)
 
     async def guard(self, work: Awaitable[None], title: str) -> bool:
         """Await `work`; report an exception as "`title`: reason". Return True on success."""
@@ -158,4 +158,4 @@ class EngineClient:
         """Show an error as a toast and write it to the event log."""
         reason = printable(str(error)).rstrip(".") or type(error).__name__
         self._event_log.note(f"{title}: {reason}.", "bad")
-        self._toast(f"{title}: {reason}.", True)
+        self._show_toast(f"{title}: {reason}.", True)

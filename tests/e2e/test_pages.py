@@ -30,7 +30,7 @@ async def test_a_sign_in_page_is_refused_until_the_user_accepts_it(
     async with Terminal([APP, "-d", str(folder)], home) as terminal:  # the list remembers why
         await terminal.shows("report.pdf", "failed")
         terminal.type("w")
-        await terminal.shows("Queued again, to save the web page")
+        await terminal.shows("Queued again to save the web page")
         await terminal.shows("done: 42 B")
         terminal.type("q")
         assert await terminal.exit_code() == 0

@@ -154,7 +154,7 @@ async def test_the_demo_shows_what_there_is(tmp_path: Path) -> None:
         await terminal.shows("debian-13.2.0-amd64-netinst.iso", "retry 1 of 5", "active")
         await terminal.until(lambda: "✓" in terminal.line_with("README.md"), "a file done")
         terminal.type("q")
-        await terminal.shows("kept")
+        await terminal.shows("Nothing is saved.")
         terminal.type(ENTER)
         assert await terminal.exit_code() == 0
     assert not list(Path(tmp_path).glob("**/*.iso*"))

@@ -1,4 +1,4 @@
-"""Keeps the user's own environment out of the tests of the app."""
+"""Fixtures that isolate the tests of the app from the user's environment."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No RHEO_* variables, no settings file, no animation."""
+    """Remove RHEO_* variables, the settings file and animations."""
     import os
 
     for name in list(os.environ):

@@ -1,4 +1,4 @@
-"""What tests of the app share: starting it over the fake service, waiting for conditions."""
+"""Helpers for tests of the app: start it over the fake service, wait for conditions."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -46,7 +46,7 @@ class Driver:
         await self.press("enter")
 
     async def until(self, condition: Callable[..., object]) -> None:
-        """Let the app work until `condition` holds."""
+        """Let the app run until `condition` holds."""
         for _ in range(_TRIES):
             if condition():
                 return
@@ -54,7 +54,7 @@ class Driver:
         raise AssertionError("the condition never became true")
 
     async def fill(self, count: int = 3, *, size: int = 10_000_000) -> list[str]:
-        """Queue `count` downloads; gives their ids in order."""
+        """Queue `count` downloads and return their ids in order."""
         configs = [
             FileConfig(url=f"https://example.org/files/file-{at:05}.iso", size_bytes=size)
             for at in range(count)
@@ -75,12 +75,12 @@ class Driver:
         return " | ".join(notice.message for notice in self.app._notifications)
 
     def lines(self) -> list[str]:
-        """The table as text."""
+        """Return the table as text."""
         return [self.table.render_line(y).text for y in range(self.table.size.height)]
 
 
 def plain_lines(view: LineView[Any]) -> list[str]:
-    """The lines of `view` without style."""
+    """Return the lines of `view` without style."""
     return [view.text_of(item).plain for item in view._items]
 
 
@@ -90,7 +90,7 @@ async def running(
     configs: Sequence[FileConfig] = (),
     size: tuple[int, int] = (100, 30),
 ) -> AsyncIterator[Driver]:
-    """The app over a fake service, ready for keys."""
+    """Run the app over a fake service until it is ready for keys."""
     service = service or FakeService()
     app = RheoApp(service, configs)
     async with app.run_test(size=size, notifications=True) as pilot:

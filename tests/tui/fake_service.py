@@ -1,4 +1,4 @@
-"""A little simulation behind the app's door: revisions, slots, speeds; time moves on request."""
+"""A simulated service with revisions, slots and speeds; time advances on request."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ SPEED = 1_000_000.0
 
 
 class FakeService:
-    """Implements `DownloadService`. Nothing moves but by `advance` and by what is asked for."""
+    """Implements `DownloadService`. Only `advance` and calls of the protocol change something."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings: Settings = build_settings(**{"show_log": False, **settings})
@@ -44,7 +44,7 @@ class FakeService:
         self.calls: list[tuple[str, Any]] = []
         self.started = False
         self.read_only = False
-        self.unkept = False  # there is no data left to keep
+        self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
         self.closed = False
@@ -55,11 +55,11 @@ class FakeService:
         self._revision = 1
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
-        self.past: dict[str, DownloadSnapshot] = {}  # taken off the list
+        self.past: dict[str, DownloadSnapshot] = {}  # removed from the list
         self._events: list[DownloadEvent] = []
         self._sequence = 0
 
-    # The door
+    # The protocol
 
     @property
     def keeps_list(self) -> bool:
@@ -287,7 +287,7 @@ class FakeService:
     # The simulation
 
     def put(self, row: DownloadSnapshot) -> None:
-        """Make `row` known, as a change of its own."""
+        """Store a row as a separate change."""
         self._revision += 1
         self.rows[row.id] = row
         self.past.pop(row.id, None)
@@ -295,11 +295,11 @@ class FakeService:
         self._gone.pop(row.id, None)
 
     def change(self, download_id: str, **values: Any) -> None:
-        """Change fields of a row, as a change of its own."""
+        """Change fields of a row as a separate change."""
         self.put(self.rows[download_id]._replace(**values))
 
     def advance(self, seconds: float) -> None:
-        """Fill slots from the queue and let running downloads get on."""
+        """Fill slots from the queue and advance running downloads."""
         running = [row for row in self.rows.values() if row.status.is_active]
         waiting = sorted(
             (row for row in self.rows.values() if row.status is DownloadStatus.QUEUED),
@@ -340,7 +340,7 @@ class FakeService:
         )  # fmt: skip
 
     def fail(self, download_id: str, error: str) -> None:
-        """Let a download fail for good."""
+        """Fail a download permanently."""
         self.change(
             download_id, status=DownloadStatus.FAILED, error=error, reason=error, speed_bps=0.0
         )

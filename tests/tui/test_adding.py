@@ -69,7 +69,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
     async with running() as app:
         await app.press("a", *"http://a", "escape")
         await paste(app, "http://b")
-        assert _box(app) == "http://b"  # Enter would add what was pasted, and nothing else
+        assert _box(app) == "http://b"  # Enter would add only the paste
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
         assert "Press F7 and Del there to delete it" in app.toasts()
@@ -82,7 +82,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
         assert _box(app) == ""
 
 
-async def test_what_is_emptied_stays_so() -> None:
+async def test_an_emptied_box_stays_empty() -> None:
     async with running() as app:
         await app.press("a", *"http://a", "escape", "a")
         await app.until(lambda: _box(app) == "http://a")
@@ -91,7 +91,7 @@ async def test_what_is_emptied_stays_so() -> None:
         assert _box(app) == ""
 
 
-async def test_what_comes_while_others_are_added_stays() -> None:
+async def test_text_typed_while_others_are_added_stays() -> None:
     class Slow(FakeService):
         begun, may_end = asyncio.Event(), asyncio.Event()
 
@@ -121,7 +121,7 @@ async def test_what_comes_while_others_are_added_stays() -> None:
         ("# http://a", "Not added: the text contains no link."),
     ],
 )
-async def test_the_command_line_tells_all_of_what_it_added(text: str, message: str) -> None:
+async def test_the_command_line_reports_all_that_it_added(text: str, message: str) -> None:
     async with running(size=(140, 30)) as app:
         await app.command(f"add {text}")
         await app.until(lambda: message in app.toasts())
@@ -177,7 +177,7 @@ async def test_loading_a_list(tmp_path: Path) -> None:
 ASKING = "curl -x http://evil:3128 https://x/a"
 
 
-async def test_a_proxy_is_used_when_the_user_says_so_and_for_what_was_seen() -> None:
+async def test_a_proxy_is_used_only_for_the_text_that_the_user_allowed() -> None:
     async with running(size=(120, 40)) as app:
         await paste(app, f"https://x/b\r{ASKING}")
         await app.until(lambda: verdicts(app))
@@ -189,7 +189,7 @@ async def test_a_proxy_is_used_when_the_user_says_so_and_for_what_was_seen() -> 
         await app.press("f8")
         await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
         assert "Press F8 to ignore them" in _leave(app)
-        await app.press("space")  # what is in the box is another text now
+        await app.press("space")  # the box contains another text now
         await app.until(lambda: "not used" in verdicts(app)[1])
         await app.press("f8", "f8")
         await app.until(lambda: "not used" in verdicts(app)[1])
@@ -213,7 +213,7 @@ async def test_a_list_file_asks_in_the_same_way(tmp_path: Path) -> None:
         await app.until(lambda: "not used" in verdicts(app)[1])
 
 
-async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
+async def test_a_list_file_with_other_options_must_be_allowed_again(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "1.txt"
@@ -229,7 +229,7 @@ async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
         await app.until(lambda: "asks for proxy http://worse:3128" in verdicts(app)[1])
         assert "Press F8 again to use them" in app.toasts()
         assert not app.called("add")
-        await app.press("enter")  # as it is: without the proxy
+        await app.press("enter")  # without the proxy
         await app.until(lambda: app.called("add"))
 
 
@@ -244,7 +244,7 @@ async def test_patterns_of_a_paste_do_not_fill_the_memory(
         assert verdicts(app)[0].startswith("✗ line 2  the patterns of this text")
 
 
-async def test_what_was_pasted_is_named(tmp_path: Path) -> None:
+async def test_the_form_of_the_paste_is_shown(tmp_path: Path) -> None:
     async with running(size=(150, 40)) as app:
         await paste(app, "curl 'https://x/a' \\\r  -b 'sid=s3cret' -k\rhttps://x/img[01-03].jpg\r")
         await app.until(lambda: verdicts(app))
@@ -259,7 +259,7 @@ async def test_what_was_pasted_is_named(tmp_path: Path) -> None:
         assert len(app.called("add")[0]) == 4
 
 
-async def test_what_is_wrong_is_seen_first_and_keys_scroll_on() -> None:
+async def test_invalid_entries_come_first_and_keys_scroll() -> None:
     async with running(size=(80, 24)) as app:
         await paste(app, "https://x/[001-120]\rftp://x/\rhttps://x/001")
         await app.until(lambda: _count(app) == "120 to add · 1 duplicate · 1 invalid")

@@ -1,4 +1,4 @@
-"""Settings that protect and are not understood: nothing starts, and the app says why."""
+"""Protective settings that are not valid: no download starts, and the app shows the reason."""
 
 import tomllib
 from collections.abc import AsyncIterator, Callable
@@ -28,13 +28,13 @@ BODY = body_of(20_000)
 
 @pytest.fixture
 def file() -> Path:
-    """The settings file, which is not there yet."""
+    """Path of the settings file, which does not exist yet."""
     settings_path().parent.mkdir(parents=True)
     return settings_path()
 
 
 class Real:
-    """The app over a real engine, with a list that is kept."""
+    """Run the app over a real engine with a saved session."""
 
     def __init__(self, app: RheoApp, pilot: Pilot[None]) -> None:
         self.app = app
@@ -104,8 +104,8 @@ async def test_nothing_starts_until_it_is_mended(
         assert "c4nary" not in app.bar
         if "/nowhere" not in text and "/dev" not in text and "nope0" not in text:
             assert "settings.toml" in app.bar and "line " in app.bar
-        assert await app.app.main.client.service.reload_settings()  # as broken as before
-        await app.app.main.refresh_from_engine()  # had anything started, it would show
+        assert await app.app.main.client.service.reload_settings()  # still broken
+        await app.app.main.refresh_from_engine()  # a started download would be visible
         assert app.statuses == [DownloadStatus.QUEUED] and not server.requests
         file.write_text('[request]\nuser_agent = "Me/1"\n')
         if mended_by == "reload":
@@ -147,7 +147,7 @@ async def test_only_the_host_of_a_table_waits(
         await app.until(lambda: DownloadStatus.COMPLETED in app.statuses)
         assert app.statuses == [DownloadStatus.QUEUED, DownloadStatus.COMPLETED]
         assert app.bar.startswith("Some downloads wait: ")
-        assert not list(app.app._notifications)  # the bar says it, and covers nothing
+        assert not list(app.app._notifications)  # the bar shows the reason and covers nothing
         assert any("localhost.proxy" in line.text for line in app.app.main.event_log.lines)
         file.write_text("")
         await app.command("reload")
@@ -206,7 +206,7 @@ async def test_saving_in_the_app_keeps_a_broken_limit(tmp_path: Path, file: Path
 
 
 async def test_a_session_of_tls_waits_for_its_authority(tmp_path: Path, file: Path) -> None:
-    """A file that is put right is enough; the settings need no change."""
+    """Correcting the file is enough; the settings need no change."""
     authority = Authority()
     ca = tmp_path / "ca.pem"
     file.write_text(f'[hosts."localhost"]\nca_file = "{ca}"\n')

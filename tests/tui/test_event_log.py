@@ -1,10 +1,10 @@
-"""The lines of the log."""
+"""Lines of the event log."""
 
 from rheo_core.events import DownloadRepairingEvent
 from rheo_tui.event_log import log_line
 
 
-def test_a_repair_is_told_with_its_source() -> None:
+def test_a_repair_is_logged_with_its_source() -> None:
     event = DownloadRepairingEvent(
         download_id="1", url="http://x/a.iso", bad_pieces=3, pieces=1400, host="b.example\x1b[2J"
     )

@@ -59,7 +59,7 @@ def screen(app: Driver) -> str:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
-async def test_it_shows_what_ended_latest_first(size: tuple[int, int]) -> None:
+async def test_it_shows_ended_downloads_latest_first(size: tuple[int, int]) -> None:
     rows = (ended(2, status=DownloadStatus.FAILED, total_bytes=None), ended(1))
     async with running(with_history(*rows), size=size) as app:
         (queued,) = await app.fill(1)
@@ -111,7 +111,7 @@ async def test_a_long_history_comes_in_pages() -> None:
         assert len(app.called("history")) == calls
 
 
-async def test_what_comes_twice_is_shown_once() -> None:
+async def test_a_row_that_is_loaded_twice_is_shown_once() -> None:
     async with running(with_history(*map(ended, range(300)))) as app:
         shown = await opened(app)
         app.service.past["new"] = ended(0, id="new", finished_at=NOW + DAY)  # moves all by one
@@ -132,7 +132,7 @@ async def test_queue_again() -> None:
         assert app.table.model.shown == [ended(2).id]
 
 
-async def test_forget_one() -> None:
+async def test_delete_one() -> None:
     async with running(with_history(ended(1), ended(2), ended(3))) as app:
         app.service.put(ended(4))  # in the list
         await app.update()
@@ -145,7 +145,7 @@ async def test_forget_one() -> None:
         assert names(shown) == ["file-3.iso", "file-4.iso"]
 
 
-async def test_forget_all_that_match() -> None:
+async def test_delete_all_matches() -> None:
     async with running(with_history(*map(ended, range(30)))) as app:
         shown = await opened(app)
         await app.press("slash", *"file-2", "down")
@@ -194,7 +194,7 @@ async def test_hostile_names_are_only_text() -> None:
         await app.until(lambda: "contains “[/b][red]”" in said(app))
 
 
-async def test_errors_are_told() -> None:
+async def test_errors_are_shown() -> None:
     async with running(with_history(ended(1))) as app:
         await opened(app)
         app.service.fail_with = OSError("disk full")

@@ -1,4 +1,4 @@
-"""Keeping what a hash check refused, and replacing a link."""
+"""Keep data with a wrong checksum; replace the URL of a download."""
 
 import pytest
 from textual import events
@@ -18,7 +18,7 @@ NEW = "https://mirror.example.org/file.iso?token=new"
 
 
 def refuse(app: Driver, download_id: str) -> None:
-    """Let a download fail its hash check."""
+    """Fail the checksum of a download."""
     app.service.fail(download_id, "the hash is another one")
     check = ValidationResult(
         algorithm=HashAlgorithm.MD5, expected_hash="ab", calculated_hash="cd", duration_ms=1.0
@@ -69,7 +69,7 @@ async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
         await app.until(lambda: message in app.toasts())
 
 
-async def test_what_keep_cannot_do_is_told() -> None:
+async def test_errors_of_keep_are_shown() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         refuse(app, first)
@@ -111,7 +111,7 @@ async def test_a_link_is_replaced_in_every_state_but_done(status: DownloadStatus
         app.service.change(first, status=status)
         await app.update()
         field = await opened(app)
-        field.post_message(events.Paste(NEW))  # it belongs here, not into the box for links
+        field.post_message(events.Paste(NEW))  # belongs here, not in the box for links
         await app.until(lambda: field.value == NEW)
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)

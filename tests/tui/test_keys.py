@@ -41,7 +41,7 @@ async def test_remove_and_undo() -> None:
         assert app.table.model.shown[0] == first
 
 
-async def test_verbs_act_on_marked_rows() -> None:
+async def test_actions_apply_to_marked_rows() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         await app.press("space", "space")
@@ -259,7 +259,7 @@ async def test_command_line() -> None:
         assert app.called("set_speed_limit") == [2_000_000]
 
 
-async def test_commands_for_what_is_marked_or_selected() -> None:
+async def test_commands_for_marked_or_selected_downloads() -> None:
     async with running() as app:
         first, second, third = (await app.fill())[:3]
         await app.command("limit 500K")
@@ -318,7 +318,7 @@ async def test_keys_can_be_chosen() -> None:
         assert isinstance(app.app.screen, HelpScreen)
 
 
-async def test_quit_asks_only_while_something_runs() -> None:
+async def test_quit_asks_only_while_downloads_run() -> None:
     async with running() as app:
         await app.fill()
         app.service.advance(1)

@@ -6,7 +6,7 @@ from rheo_tui.services.poller import EngineClient
 from tests.tui.fake_service import FakeService
 
 
-async def test_what_is_added_before_the_engine_runs_waits_for_it() -> None:
+async def test_downloads_added_before_the_engine_runs_wait_for_it() -> None:
     messages: list[str] = []
     service = FakeService()
     client = EngineClient(

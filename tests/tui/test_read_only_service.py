@@ -1,4 +1,4 @@
-"""The read-only door over a real session file that another writer changes."""
+"""ReadOnlyService over a real session file that another writer changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,7 +55,7 @@ async def until_shows(viewer: ReadOnlyService, condition: Callable[[Snapshot], o
             await asyncio.sleep(0.01)
 
 
-async def test_what_could_not_be_read_is_read_later(
+async def test_an_unreadable_session_is_read_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
@@ -78,9 +78,7 @@ async def test_what_could_not_be_read_is_read_later(
         store.close()
 
 
-async def test_it_follows_what_changes_and_only_that(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_follows_only_changes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
     store = SessionStore.open(path).store
     try:
@@ -99,7 +97,7 @@ async def test_it_follows_what_changes_and_only_that(
             assert [row.name for row in change.downloads] == ["file-3"]
             assert change.removed == (first.id,)
             assert [row.name for row in await viewer.history("FILE")] == ["file-1"]
-            # What is off the list keeps no secrets, in the file neither.
+            # Removed downloads keep no secrets, not even in the file.
             assert await viewer.url_of(first.id) == "https://example.org/file-1?token=***"
             third.config = third.config.model_copy(update={"fetch_url": "https://b.example/new"})
             store.save(map(to_stored, (third,)))
@@ -110,10 +108,10 @@ async def test_it_follows_what_changes_and_only_that(
             assert viewer.take_events() == ()
     finally:
         store.close()
-    assert not path.with_name("session.db-wal").exists()  # it held nobody up
+    assert not path.with_name("session.db-wal").exists()  # the reader blocked no writer
 
 
-async def test_what_cannot_be_read_is_told_once(
+async def test_an_unreadable_session_is_reported_once(
     path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_only, "_INTERVAL_SECONDS", 0.01)
@@ -146,7 +144,7 @@ async def test_nothing_to_read(path: Path) -> None:
     await viewer.close()
 
 
-async def test_verbs_are_refused(path: Path) -> None:
+async def test_changes_are_refused(path: Path) -> None:
     SessionStore.open(path).store.close()
     async with viewing(path) as viewer:
         for refused in (viewer.pause(["1"]), viewer.add([]), viewer.forget(text="x")):

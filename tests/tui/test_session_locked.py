@@ -1,4 +1,4 @@
-"""What the app does with a list that another process has."""
+"""The app with a session that another process has locked."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,11 +27,11 @@ LOOKING = {
 
 
 class Lists:
-    """Makes fake services, and remembers for what."""
+    """Makes fake services and records their sessions."""
 
     def __init__(self, **failures: RheoError) -> None:
         self.made: dict[str, FakeService] = {}
-        self.failures = failures  # by the stem of the path; for once
+        self.failures = failures  # by the stem of the path; each raised once
 
     def __call__(self, path: Path, *, read_only: bool) -> DownloadService:
         service = FakeService()
@@ -45,7 +45,7 @@ class Lists:
 async def locked(
     path: Path, lists: Lists, configs: tuple[FileConfig, ...] = ()
 ) -> AsyncIterator[Driver]:
-    """The app over a list that is in use."""
+    """Run the app over a session in use."""
     service = FakeService()
     service.fail_with = SessionLockedError(f"session {path}: in use by process 77", path)
     app = RheoApp(service, configs, make_service=lists)

@@ -1,4 +1,4 @@
-"""Every wait has a reason."""
+"""Statuses, and the reason for every wait."""
 
 from datetime import datetime
 
@@ -45,7 +45,7 @@ def test_why_it_waits(snapshot: Snapshot, message: str) -> None:
     assert status_text(row(), Waiting.now(snapshot), 0.0) == message
 
 
-def test_what_starts_later_says_when() -> None:
+def test_delayed_downloads_show_their_start() -> None:
     at = datetime(2126, 3, 4, 23, 30).timestamp()
     later = row()._replace(start_at=at)
     waiting = Waiting.now(snapshot(3))

@@ -24,7 +24,7 @@ async def test_every_line_has_the_table_s_width(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("rows", [0, 3, 200])  # with a hint, without a scroll bar, with one
-async def test_lines_fill_what_the_screen_has_for_them(rows: int) -> None:
+async def test_lines_fill_the_screen(rows: int) -> None:
     async with running(size=(80, 24)) as app:
         await app.fill(rows)
         shown = "\n".join(strip.text for strip in app.main._compositor.render_strips())
@@ -36,7 +36,7 @@ async def test_lines_fill_what_the_screen_has_for_them(rows: int) -> None:
 
 @pytest.fixture
 def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The ids of the rows painted so far, one each time."""
+    """Ids of the rows painted so far, one for each painting."""
     ids: list[str] = []
     paint = RowPainter.paint
 
@@ -48,7 +48,7 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ids
 
 
-async def test_10_000_rows_paint_only_what_changed_and_is_seen(painted: list[str]) -> None:
+async def test_10_000_rows_paint_only_visible_changes(painted: list[str]) -> None:
     async with running(size=(120, 36)) as app:
         ids = await app.fill(10_000)
         table = app.table
@@ -81,7 +81,7 @@ async def test_states_and_reasons_in_words() -> None:
             third,
             status=DownloadStatus.RETRYING,
             retry_at=time.time() + 12.2,
-            attempt=7,  # it was paused now and then
+            attempt=7,  # the download was paused several times
             failures=2,
             max_attempts=6,
         )

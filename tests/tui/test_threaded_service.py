@@ -1,4 +1,4 @@
-"""The engine's own loop: who runs where, what crosses, and that it ends."""
+"""ThreadedService: which thread runs a call, how errors return, how the thread ends."""
 
 import asyncio
 import inspect
@@ -22,7 +22,7 @@ def engine_threads() -> list[threading.Thread]:
 
 
 class WatchedService(FakeService):
-    """Tells which thread checks, and checks until it is cancelled."""
+    """Records the thread that checks; a check lasts until it is cancelled."""
 
     def __init__(self) -> None:
         super().__init__()
