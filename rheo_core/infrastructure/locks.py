@@ -25,9 +25,7 @@ _MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
 _LOCK_BYTE = 0x40000000 + 512
 """Offset of the byte of the session that its writer locks: the first after those that SQLite locks
 (sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not extend the file."""
-_held: set[tuple[int, int, int]] = (
-    set()
-)  # pid, device, inode of locked files
+_held: set[tuple[int, int, int]] = set()  # pid, device, inode of locked files
 _guard = threading.Lock()
 
 
