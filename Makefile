@@ -7,6 +7,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements-dev.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST = $(BIN)/pytest --numprocesses=auto --dist=worksteal
+QUICK := tests/cli tests/config tests/demo tests/inputs tests/tui $(addprefix tests/core/, \
+  test_engine_transfer.py test_redaction.py test_request_cookies.py test_request_proxies.py)
+EFFORT := RHEO_TEST_KILLS=100 RHEO_TEST_ERRORS=100 RHEO_TEST_SIGNALS=20 RHEO_TEST_EXAMPLES=1000
+unexport PYTHONDONTWRITEBYTECODE # each process of the tests would compile all of them
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --extra dev --quiet
 
 # PYTHON=... chooses another one. Each must be asked: pyenv has commands for versions it lacks.
@@ -22,7 +27,7 @@ run: $(READY)  ## Open the app on its embedded demo
 	@$(BIN)/rheo-tui --demo
 
 .PHONY: test
-test: lint types arrows check  ## Run every check: style, types, architecture, tests with coverage
+test: lint types arrows tests  ## Run every check: style, types, architecture, tests
 
 .PHONY: lint
 lint: $(READY)
@@ -37,9 +42,21 @@ types: $(READY)
 arrows: $(READY)
 	$(BIN)/lint-imports
 
-.PHONY: check
-check: $(READY)
-	$(BIN)/pytest --numprocesses=auto --cov --cov-report=term:skip-covered
+.PHONY: tests
+tests: $(READY)  ## Run the tests alone
+	$(PYTEST)
+
+.PHONY: quick
+quick: $(READY)  ## Run the tests that depend most on Python and on libraries
+	$(PYTEST) $(QUICK)
+
+.PHONY: coverage
+coverage: $(READY)  ## Run the tests and measure which branches they take, 95 % at least
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+.PHONY: test-all
+test-all: lint types arrows  ## Run every check with every test, and with more kills, errors, signals and examples
+	$(EFFORT) $(PYTEST) -m '' -o faulthandler_timeout=7200
 
 .PHONY: bench
 bench: $(READY)  ## Run this project beside its peers, 20 minutes or more (python -m benchmarks --help)
@@ -54,6 +71,11 @@ screenshots: $(READY)  ## Draw the pictures of the README
 settings-docs: $(READY)  ## Update the tables of docs/SETTINGS.md and its schema
 	@$(BIN)/python -m scripts.settings_docs
 
+.PHONY: docs
+docs: settings-docs  ## Write the generated parts of docs/ anew
+	@$(BIN)/python -m scripts.command_docs
+	@$(BIN)/python -m scripts.module_docs
+
 .PHONY: lock
 lock: $(READY)  ## Renew the versions and hashes of requirements-dev.lock
 	@$(UV_COMPILE) --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -65,7 +87,7 @@ audit: $(READY)  ## Test with the lowest versions allowed, and look for known vu
 
 .PHONY: clean
 clean:  ## Remove the virtual environment and every cache
-	rm -rf $(VENV) .venv-lowest .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(READY): pyproject.toml $(LOCK)
 	@found=; for python in $(or $(PYTHON),$(PYTHONS)); do \

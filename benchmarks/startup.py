@@ -27,7 +27,7 @@ _LIMITS = {"rheo --help": 0.25, "rheo-tui": 0.6}  # seconds
 _IMPORTED = {
     "rheo --help": "import sys; sys.argv = ['rheo', '--help']; import rheo_core.cli.__main__ as m;"
     "m.main()",
-    "rheo-tui": "import rheo_tui.__main__, rheo_tui.app, rheo_tui.local_service",
+    "rheo-tui": "import rheo_tui.__main__, rheo_tui.app, rheo_tui.services.local",
 }
 _IMPORT_LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
 

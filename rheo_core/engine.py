@@ -8,9 +8,10 @@ from urllib.request import getproxies_environment
 
 from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
+from rheo_core.domain.engine_options import CompletionHooks, EngineOptions
 from rheo_core.domain.hosts import HostLimits, entries_for
 from rheo_core.domain.request_rules import RequestRules, Unclear
-from rheo_core.downloads import DownloadManager, Following, RetryHandler
+from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.infrastructure.http.faults import faults_of
 from rheo_core.infrastructure.http.proxies import proxy_problems
 from rheo_core.infrastructure.shortage import raise_descriptor_limit
@@ -33,42 +34,51 @@ def make_manager(
     files afterwards.
     """
     raise_descriptor_limit()
-    rules = make_request_rules(settings, insecure)
-    if wait_for_settings:
-        rules = with_faults(rules)
-    return DownloadManager(
+    options = options_of(settings, insecure)
+    rules = with_faults(options.request_rules) if wait_for_settings else options.request_rules
+    return DownloadManager.from_options(
+        replace(
+            options,
+            request_rules=rules,
+            wait_for_settings=wait_for_settings,
+            session_path=session_path,
+        ),
         tracker=tracker,
+        retry_handler=make_retry_handler(settings),
+        on_problem=on_problem,
+    )
+
+
+def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOptions:
+    """Return the options of an engine that these settings ask for, without a session."""
+    return EngineOptions(
+        timeout=settings.timeout,
         max_concurrent=settings.max_concurrent,
         download_dir=settings.download_dir,
         file_exists_strategy=settings.file_exists_strategy,
-        retry_handler=make_retry_handler(settings),
-        timeout=settings.timeout,
         connect_timeout=settings.connect_timeout,
         stall_timeout=settings.stall_timeout,
         speed_limit_bps=settings.speed_limit,
-        schedule=settings.schedule,
-        slow_limit_bps=settings.slow_limit,
-        hosts=make_host_limits(settings),
         chunk_size=settings.chunk_size,
         connections=settings.connections,
         connections_per_host=settings.connections_per_host,
         stall_speed=settings.stall_speed,
         durable=settings.durable,
         history_days=settings.history_days,
+        schedule=settings.schedule,
+        slow_limit_bps=settings.slow_limit,
+        hosts=make_host_limits(settings),
         server_time=settings.server_time,
         origin=settings.origin,
         max_size=settings.max_size,
         rules=settings.rules,
-        following=Following(
+        following=CompletionHooks(
             on_complete=settings.on_complete,
             on_error=settings.on_error,
             timeout=settings.command_timeout,
             on_desktop=settings.notify is Notify.DESKTOP,
         ),
-        request_rules=rules,
-        wait_for_settings=wait_for_settings,
-        session_path=session_path,
-        on_problem=on_problem,
+        request_rules=make_request_rules(settings, insecure),
     )
 
 

@@ -1,4 +1,4 @@
-"""The `rheo-tui` command: reads the command line, then starts the app."""
+"""The `rheo-tui` command: parses the arguments, then starts the app."""
 
 import argparse
 import gc
@@ -12,48 +12,58 @@ from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rheo_core.cli.__main__ import take_over
+from rheo_core.cli.__main__ import report_lost_output, take_over
 from rheo_core.cli.input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 from rheo_core.domain.text import at_most, printable, redact
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
     from rheo_core.domain.file_exists import FileExistsStrategy
     from rheo_core.inputs.sources import Item
 
-    from .service import DownloadService
+    from .services.protocol import DownloadService
 
 _BAD_INPUT = 1
 _USAGE = 2
 
 
 class _Stop(Exception):
-    """One sentence on input that is not acceptable."""
+    """Input is not valid; the message is one sentence."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence; the usage is a flag away."""
+    """Reports a mistake in one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
+        """Print it; argparse would pass over an output that is full."""
+        (file or sys.stdout).write(self.format_help())
+        sys.stdout.flush()
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app and return the exit status: 0, 1 for bad input, 2 for a usage error."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # nothing to save yet
     take_over()
-    gc.disable()  # imports make no garbage, and to look for it costs a tenth of the start
-    options = _parser().parse_args(arguments)
-    if options.version:
-        from rheo_core import __version__
+    gc.disable()  # imports make no garbage; collecting takes a tenth of the start
+    try:
+        options = _parser().parse_args(arguments)
+        if options.version:
+            from rheo_core import __version__
 
-        print(f"rheo-tui {__version__}")
-        return 0
+            print(f"rheo-tui {__version__}", flush=True)
+            return 0
+    except OSError as error:
+        return report_lost_output("rheo-tui", error)
     try:
         loaded = _load_settings(options.download_dir)
         exists = loaded.settings.file_exists_strategy
-        wanted = _wanted(options, exists) if options.urls or options.input_file else ()
+        items = _items(options, exists) if options.urls or options.input_file else ()
         _keep_the_terminal(options.input_file)
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
@@ -62,18 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rheo-tui: {refusal}", file=sys.stderr)
         return _USAGE
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
-        print("rheo-tui: a terminal is needed; the rheo command works without", file=sys.stderr)
+        print("rheo-tui: needs a terminal; without one, use the rheo command", file=sys.stderr)
         return _BAD_INPUT
     if options.demo:
-        return _run_demo(loaded.settings, wanted, loaded.problems)
-    return _run(options, loaded, wanted)
+        return _run_demo(loaded.settings, items, loaded.problems)
+    return _run(options, loaded, items)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="rheo-tui",
-        description="Download files over HTTP and steer them on a full screen.",
-        epilog="Press ? in the app for its keys.",
+        description="Download files over HTTP and manage them in a full-screen app.",
+        epilog="Press ? in the app to show its keys.",
         add_help=False,
     )
     parser.add_argument("urls", nargs="*", metavar="URL", help="Link to download.")
@@ -86,12 +96,12 @@ def _parser() -> argparse.ArgumentParser:
         "-d", "--download-dir", type=Path, metavar="DIR", help="Folder for downloads."
     )
     parser.add_argument(
-        "--session", type=Path, metavar="FILE", help="Where the list is kept, instead of the usual."
+        "--session", type=Path, metavar="FILE", help="Session file to use instead of the default."
     )
     parser.add_argument(
         "--demo",
         action="store_true",
-        help="Show the app with downloads from a server of its own; nothing is kept.",
+        help="Show the app with downloads from a built-in server; nothing is saved.",
     )
     parser.add_argument("--version", action="store_true", help="Show the version.")
     parser.add_argument("-h", "--help", action="help", help="Show this message and exit.")
@@ -113,15 +123,18 @@ def _address(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterator[Item]":
-    """What to download, read as it is taken; up to the first that can be, it is read at once.
+def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterator[Item]":
+    """Return the downloads to queue; lists are read while items are taken.
 
-    A bad argument stops the command, and so do lists in which nothing is good.
+    Everything before the first good download is read at once.
+
+    Raises:
+        _Stop: an argument is not valid, or the lists contain nothing valid.
     """
     from rheo_core.inputs import ReadOptions
     from rheo_core.inputs.sources import Diagnostic, diagnose, read_sources
 
-    how = ReadOptions(
+    read_options = ReadOptions(
         base=options.base,
         links=options.links,
         patterns=options.glob,
@@ -129,11 +142,11 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
         list_options=options.allow_list_options,
     )
     try:
-        given = read_sources(options.urls, (), how)
-        listed = read_sources((), options.input_file, how)
+        arguments = read_sources(options.urls, (), read_options)
+        listed = read_sources((), options.input_file, read_options)
     except ValueError as error:
         raise _Stop(str(error)) from None
-    first: list[Item] = [item for where, entry in given for item in diagnose(where, entry)]
+    first: list[Item] = [item for place, entry in arguments for item in diagnose(place, entry)]
     for item in first:
         if isinstance(item, Diagnostic) and item.is_problem:
             raise _Stop(printable(redact(item.text)))
@@ -150,14 +163,12 @@ def _wanted(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Itera
 
 
 def _keep_the_terminal(lists: Sequence[str]) -> None:
-    """Where standard input is a list, keys come from the terminal all the same."""
+    """Read keys from the terminal, even if standard input is a list."""
     if "-" not in lists:
         return
     if sys.stdin.isatty():
-        raise _Stop(
-            "standard input is the terminal itself, not a list; links are pasted in the app"
-        )
-    with suppress(OSError):  # there is none: that is told next
+        raise _Stop("standard input is the terminal, not a list; paste links in the app instead")
+    with suppress(OSError):  # without a terminal, main reports it
         terminal = os.open("/dev/tty", os.O_RDONLY)
         os.dup2(terminal, sys.stdin.fileno())
         os.close(terminal)
@@ -176,9 +187,11 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
 
 
 def _refusal_of(session: Path | None) -> str | None:
-    """Say why no list can be kept at a path that someone typed, or at the usual one.
+    """Return the reason why the session cannot be kept at a path, or None.
 
-    What else is wrong at the usual place is mended once the screen is open.
+    Args:
+        session: the path typed by the user; None is the default path, whose other problems are
+            repaired when the app starts.
     """
     if session is None:
         from rheo_core.config.store import session_path
@@ -189,7 +202,7 @@ def _refusal_of(session: Path | None) -> str | None:
     from rheo_core.infrastructure.session_store import SessionStoreError, check_place
 
     if not os.path.lexists(session.parent):
-        return None  # the folder is made
+        return None  # the folder will be created
     try:
         check_place(session)
     except SessionStoreError as error:
@@ -197,31 +210,31 @@ def _refusal_of(session: Path | None) -> str | None:
     return None
 
 
-def _run(options: argparse.Namespace, loaded: "LoadedSettings", wanted: "Iterable[Item]") -> int:
+def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable[Item]") -> int:
     from rheo_core.config.store import load_settings, session_path
 
     from .app import RheoApp
-    from .local_service import LocalService
-    from .threaded_service import ThreadedService
+    from .services.local import LocalService
+    from .services.threaded import ThreadedService
 
     settings, load = loaded.settings, partial(load_settings, download_dir=options.download_dir)
 
-    def other_list(path: Path, *, read_only: bool) -> "DownloadService":
+    def make_service(path: Path, *, read_only: bool) -> "DownloadService":
         if read_only:
-            from .viewer_service import SessionViewer
+            from .services.read_only import ReadOnlyService
 
-            return SessionViewer(settings, path)
+            return ReadOnlyService(settings, path)
         return ThreadedService(LocalService(settings, session_path=path, load=load, careful=True))
 
     path = options.session or session_path()
     service = ThreadedService(LocalService(settings, session_path=path, load=load))
-    app = RheoApp(service, wanted, loaded.problems, other_list)
+    app = RheoApp(service, items, loaded.problems, make_service)
     _begin()
     app.run()
     return app.return_code or 0
 
 
-def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[str]) -> int:
+def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[str]) -> int:
     import asyncio
     from dataclasses import replace
     from tempfile import TemporaryDirectory
@@ -231,23 +244,23 @@ def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[
 
     from .app import RheoApp
     from .demo import DemoServer
-    from .local_service import LocalService
-    from .threaded_service import ThreadedService
+    from .services.local import LocalService
+    from .services.threaded import ThreadedService
 
     async def run(folder: str) -> int:
-        # One connection each: the server is slow on purpose, and there is something to watch.
+        # One connection each, because the server is slow on purpose, to give something to watch.
         changes = {"download_dir": Path(folder), "connections": 1}
-        # Nothing of it is real, so nothing follows it.
+        # The downloads are not real, so run no hooks and send no notifications.
         changes |= {"rules": (), "on_complete": (), "on_error": (), "notify": Notify.OFF}
-        here = settings.model_copy(update=changes)
+        demo_settings = settings.model_copy(update=changes)
 
         def load() -> LoadedSettings:
             loaded = load_settings()
             return replace(loaded, settings=loaded.settings.model_copy(update=changes))
 
         async with DemoServer() as server:
-            service = ThreadedService(LocalService(here, save=False, load=load))
-            app = RheoApp(service, chain(server.configs(), wanted), notices)
+            service = ThreadedService(LocalService(demo_settings, save=False, load=load))
+            app = RheoApp(service, chain(server.configs(), items), problems)
             _begin()
             await app.run_async()
             return app.return_code or 0
@@ -257,8 +270,8 @@ def _run_demo(settings: "Settings", wanted: "Iterable[Item]", notices: Sequence[
 
 
 def _begin() -> None:
-    """The end of the start: garbage is collected again, and Ctrl-C is the app's."""
-    gc.freeze()  # what was imported stays
+    """Finish the start: collect garbage again and leave Ctrl-C to the app."""
+    gc.freeze()  # imported modules stay alive
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,27 +1,30 @@
-"""The one registry of actions: bindings, footer, help and palette come from it.
+"""The registry of actions: bindings, footer, help, palette and the dispatch table come from it.
 
-An action that makes no sense now stays on its key and says why: see `Action.disabled`.
+A disabled action stays on its key and gives the reason: see `Action.disabled`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from textual.binding import Binding
 from textual.keys import format_key
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
-from rheo_tui.service import READ_ONLY
+from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
 
+Owner = Literal["screen", "table", "downloads"]
+"""The object that handles an action: `MainScreen`, `DownloadTable` or `DownloadHandlers`."""
 Reason = Callable[["Context"], str]
-"""Why something makes no sense now; \"\" where it does."""
+"""Returns the reason why an action is disabled, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What decides whether an action makes sense."""
+    """The state that decides which actions are available."""
 
-    targets: tuple[DownloadSnapshot, ...] = ()  # marked rows shown, else the current row
+    targets: tuple[DownloadSnapshot, ...] = ()  # the marked rows shown, or the current row
     current: DownloadSnapshot | None = None
     total: int = 0
     failed: int = 0
@@ -29,14 +32,16 @@ class Context:
     can_undo: bool = False
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
+    is_slow: bool = False
     read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something the user can do.
+    """Something that the user can do.
 
-    `keys` is comma-separated, in Textual's names; `disabled` gives the reason why not now, or "".
+    `keys` are Textual's names, separated by commas. `disabled` returns the reason why the action
+    is disabled now, or "". The method `handler` of `owner` is its only handler.
     """
 
     id: str
@@ -47,7 +52,13 @@ class Action:
     label: str = ""  # in the footer; empty: not shown there
     disabled: Reason = field(default=lambda _: "")
     acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
-    opens_input: bool = False  # what is typed behind its key belongs into an input
+    opens_input: bool = False  # keys typed after its own go to an input
+    owner: Owner = "screen"
+
+    @property
+    def handler(self) -> str:
+        """Name of the method of `owner` that handles the action."""
+        return f"do_{self.id}"
 
 
 SPEED_LIMITS = (
@@ -62,7 +73,7 @@ SPEED_LIMITS = (
     50_000_000,
     None,
 )
-"""Steps of the speed limit in bytes/s, slowest first; None is off."""
+"""Steps of the speed limit in bytes/s, slowest first; None is no limit."""
 
 _RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
 
@@ -72,14 +83,20 @@ def _state(row: DownloadSnapshot) -> str:
 
 
 def _changes(reason: Reason = lambda _: "") -> Reason:
-    """Disabled where nothing can be changed, and where `reason` says so."""
+    """Disable an action in a read-only session, or if `reason` returns one."""
     return lambda context: READ_ONLY if context.read_only else reason(context)
 
 
 def _needs(
     fits: Callable[[DownloadSnapshot], bool], one: Callable[[DownloadSnapshot], str], many: str
 ) -> Reason:
-    """Disabled unless some target fits; `one` words the reason for a single row."""
+    """Disable an action unless a target fits.
+
+    Args:
+        fits: returns True for a row that the action can change.
+        one: returns the reason if there is a single target.
+        many: the reason if there are several.
+    """
 
     def reason(context: Context) -> str:
         if not context.targets:
@@ -92,33 +109,33 @@ def _needs(
 
 
 def can_pause(row: DownloadSnapshot) -> bool:
-    """Whether `pause` would change `row`."""
+    """Return True if `row` can be paused."""
     return not row.status.is_terminal and row.status is not DownloadStatus.PAUSED
 
 
 def can_retry(row: DownloadSnapshot) -> bool:
-    """Whether `row` ended without a file."""
+    """Return True if `row` ended without a file."""
     return row.status in _RETRYABLE
 
 
 def can_move(row: DownloadSnapshot) -> bool:
-    """Whether `row` has a place in the queue."""
+    """Return True if `row` has a place in the queue."""
     return row.status is DownloadStatus.QUEUED
 
 
 def has_wrong_hash(row: DownloadSnapshot) -> bool:
-    """True if `row` failed only because of its hash."""
+    """Return True if `row` failed only because of its checksum."""
     check = row.validation
     return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
 
 
 def can_keep(row: DownloadSnapshot) -> bool:
-    """True if `row` failed and the user may accept what the server sent."""
+    """Return True if `row` failed and the user may accept the data that the server sent."""
     return has_wrong_hash(row) or row.got_page
 
 
 def _ended(row: DownloadSnapshot) -> str:
-    return f"it has ended already ({_state(row)})"
+    return f"this download has ended ({_state(row)})"
 
 
 _not_ended = _needs(
@@ -127,24 +144,24 @@ _not_ended = _needs(
 _any_target = _needs(lambda _: True, _ended, "")
 _retry = _needs(
     can_retry,
-    lambda row: f"it has not failed; it is {_state(row)}",
+    lambda row: f"this download has not failed ({_state(row)})",
     "no marked download has failed",
 )
 _queued = _needs(
     can_move,
-    lambda row: f"only queued downloads have a place; this one is {_state(row)}",
+    lambda row: f"this download is not queued ({_state(row)})",
     "no marked download is queued",
 )
 
 
 _keep = _needs(
     can_keep,
-    lambda _: "it has not failed because of its hash or a web page",
-    "no marked download has failed because of its hash or a web page",
+    lambda _: "this download has no wrong checksum and got no web page",
+    "no marked download has a wrong checksum or got a web page",
 )
 
 
-def _replace_link(context: Context) -> str:
+def _replace_url(context: Context) -> str:
     row = context.current
     if row is None:
         return "nothing selected"
@@ -153,145 +170,234 @@ def _replace_link(context: Context) -> str:
 
 def _in_queue_order(context: Context) -> str:
     if context.targets and not context.by_queue_order:
-        return "the list is not in queue order; choose it with the sort key first"
+        return "the list is not sorted by queue order; press the sort key first"
     return _queued(context)
 
 
 _move = _changes(_in_queue_order)
 
 
-def _some(context: Context) -> str:
+def _at_lowest_limit(context: Context) -> str:
+    return "the limit is the lowest already" if context.speed_limit == SPEED_LIMITS[0] else ""
+
+
+def _without_limit(context: Context) -> str:
+    return "there is no speed limit" if context.speed_limit is None else ""
+
+
+def _needs_rows(context: Context) -> str:
     return "" if context.total else "the list is empty"
 
 
-def _current(context: Context) -> str:
+def _needs_current(context: Context) -> str:
     return "" if context.current else "nothing selected"
 
 
 ACTIONS: tuple[Action, ...] = (
     Action(
         "add", "a", "Add links", "Links",
-        "Links, curl commands, lists, [001-120]; a verdict on each first.", "add", _changes(),
+        "Paste links, curl commands or lists; check them before they are queued.",
+        label="add", disabled=_changes(),
     ),
     Action(
         "pause", "p", "Pause or resume", "Downloads",
-        "Stop and keep the bytes, or go on.", "pause", _not_ended,
+        "Pause and keep the partial data, or resume.",
+        label="pause", disabled=_not_ended, owner="downloads",
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
-        "Stop and drop the partial file.", "cancel", _not_ended,
+        "Stop and delete the partial data.",
+        label="cancel", disabled=_not_ended, owner="downloads",
     ),
-    Action("retry", "r", "Retry", "Downloads", "Queue it again.", "retry", _retry),
     Action(
-        "retry_failed", "R", "Retry all failed", "Downloads", "Queue every failed one again.",
+        "retry", "r", "Retry", "Downloads",
+        "Queue the download again.",
+        label="retry", disabled=_retry, owner="downloads",
+    ),
+    Action(
+        "retry_failed", "R", "Retry all failed", "Downloads",
+        "Queue all failed downloads again.",
         disabled=_changes(lambda context: "" if context.failed else "nothing has failed"),
         acts_on=frozenset({DownloadStatus.FAILED}),
+        owner="downloads",
     ),
     Action(
-        "link", "e", "Replace the link", "Downloads",
-        "Go on from another address; the bytes stay if they fit.", disabled=_changes(_replace_link),
+        "link", "e", "Replace the URL", "Downloads",
+        "Continue from another URL; partial data is kept if it fits.",
+        disabled=_changes(_replace_url),
     ),
     Action(
-        "keep", "w", "Keep the data despite the hash", "Downloads",
-        "Save it as NAME.unverified. Or download a web page that was sent instead of the file.",
-        disabled=_keep,
+        "keep", "w", "Keep unverified data", "Downloads",
+        "Save data with a wrong checksum as NAME.unverified, or a web page sent instead.",
+        disabled=_keep, owner="downloads",
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",
-        "Files that are complete stay on the disk.", "remove", _any_target,
+        "Completed files stay on the disk.",
+        label="remove", disabled=_any_target, owner="downloads",
     ),
     Action(
-        "clear_finished", "X", "Clear the finished", "Downloads",
-        "Remove all that are done from the list; the failed stay.",
+        "clear_finished", "X", "Remove all finished", "Downloads",
+        "Remove completed and skipped downloads from the list; failed ones stay.",
         disabled=_changes(lambda context: "" if context.finished else "nothing has finished"),
         acts_on=frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED}),
+        owner="downloads",
     ),
     Action(
         "priority_up", "plus", "Raise the priority", "Queue",
-        "Higher goes first.", disabled=_not_ended,
+        "A higher priority starts first.",
+        disabled=_not_ended, owner="downloads",
     ),
     Action(
         "priority_down", "minus", "Lower the priority", "Queue",
-        "1 is the lowest.", disabled=_not_ended,
+        "The lowest priority is 1.",
+        disabled=_not_ended, owner="downloads",
     ),
-    Action("move_up", "K", "Move up in the queue", "Queue", "One place earlier.", disabled=_move),
-    Action("move_down", "J", "Move down in the queue", "Queue", "One place later.", disabled=_move),
+    Action(
+        "move_up", "K", "Move up in the queue", "Queue",
+        "Start one place earlier.",
+        disabled=_move, owner="downloads",
+    ),
+    Action(
+        "move_down", "J", "Move down in the queue", "Queue",
+        "Start one place later.",
+        disabled=_move, owner="downloads",
+    ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
-        "For all downloads together, at once.",
-        disabled=_changes(
-            lambda context: (
-                "already the lowest limit" if context.speed_limit == SPEED_LIMITS[0] else ""
-            )
-        ),
+        "The limit applies to all downloads together.",
+        disabled=_changes(_at_lowest_limit), owner="downloads",
     ),
     Action(
-        "slow", "t", "Slow mode", "Queue",
-        "A low limit for all together (slow_limit), and back.", disabled=_changes(),
+        "slow", "t", "Switch slow mode", "Queue",
+        "Apply the low limit slow_limit to all downloads together, or lift it.",
+        disabled=_changes(), owner="downloads",
     ),
     Action(
         "limit_up", "]", "Raise the speed limit", "Queue",
         "Above the highest step there is no limit.",
-        disabled=_changes(
-            lambda context: "there is no speed limit" if context.speed_limit is None else ""
-        ),
+        disabled=_changes(_without_limit), owner="downloads",
     ),
     Action(
-        "filter", "/", "Filter", "List", "Show names and links that contain a text.", "filter",
-        opens_input=True,
-    ),
-    Action("sort", "s", "Sort", "List", "By any column; again turns it round.", "sort", _some),
-    Action(
-        "mark", "space", "Mark", "List", "Keys act on the marked downloads.", "mark", _current
+        "filter", "/", "Filter", "List",
+        "Show downloads whose name or URL contains a text.",
+        label="filter", opens_input=True,
     ),
     Action(
-        "mark_all", "*", "Mark all shown, or invert", "List", "Marked ones lose the mark.",
-        disabled=_some,
+        "sort", "s", "Sort", "List",
+        "Sort by a column; choose it again to reverse.",
+        label="sort", disabled=_needs_rows,
     ),
     Action(
-        "clear", "escape", "Clear filter or marks", "List", "The filter first, then the marks."
+        "mark", "space", "Mark", "List",
+        "Mark the download; keys act on all marked ones.",
+        label="mark", disabled=_needs_current, owner="table",
     ),
     Action(
-        "details", "enter", "Details", "View", "All that is known of the current download.",
-        "details", _current,
-    ),
-    Action("log", "l", "Log", "View", "Show or hide what happened.", "log"),
-    Action(
-        "history", "h", "History", "View", "What ended, also when it is off the list.", "history"
+        "mark_all", "*", "Mark all, or invert marks", "List",
+        "Mark the downloads shown; marked ones lose their mark.",
+        disabled=_needs_rows, owner="table",
     ),
     Action(
-        "undo", "u", "Undo the last remove", "Downloads", "Put removed downloads back.", "undo",
-        _changes(lambda context: "" if context.can_undo else "nothing was removed"),
+        "clear", "escape", "Clear filter or marks", "List",
+        "Clear the filter first, then the marks.",
     ),
-    Action("load", "o", "Load a list", "Links", "The same from a file.", "load", _changes()),
     Action(
-        "copy", "y", "Copy the link", "View", "Through the terminal; secrets are left out.",
-        disabled=_current,
+        "details", "enter", "Show details", "View",
+        "Show all facts about the current download.",
+        label="details", disabled=_needs_current,
     ),
-    Action("folder", "f", "Open the folder", "View", "Where the file is or will be."),
-    Action("cursor_up", "up,k", "Up", "Move", "One row up."),
-    Action("cursor_down", "down,j", "Down", "Move", "One row down."),
-    Action("page_up", "pageup", "Page up", "Move", "One screen up."),
-    Action("page_down", "pagedown", "Page down", "Move", "One screen down."),
-    Action("first", "home,g", "First", "Move", "To the first row."),
-    Action("last", "end,G", "Last", "Move", "To the last row."),
     Action(
-        "settings", "comma", "Settings", "App", "Folder, limits, schedule, retries.",
+        "log", "l", "Show log", "View",
+        "Show or hide the latest events.",
+        label="log",
+    ),
+    Action(
+        "history", "h", "Show history", "View",
+        "Show ended downloads, including removed ones.",
+        label="history",
+    ),
+    Action(
+        "undo", "u", "Undo the last removal", "Downloads",
+        "Put removed downloads back into the list.",
+        label="undo",
+        disabled=_changes(lambda context: "" if context.can_undo else "nothing has been removed"),
+        owner="downloads",
+    ),
+    Action(
+        "load", "o", "Load a list", "Links",
+        "Add the links in a file.",
+        label="load", disabled=_changes(),
+    ),
+    Action(
+        "copy", "y", "Copy the URL", "View",
+        "Copy the whole URL, including secrets.",
+        disabled=_needs_current,
+    ),
+    Action(
+        "folder", "f", "Open the folder", "View",
+        "Open the folder of the file.",
+    ),
+    Action(
+        "cursor_up", "up,k", "Go up", "Move",
+        "Go one row up.",
+        owner="table",
+    ),
+    Action(
+        "cursor_down", "down,j", "Go down", "Move",
+        "Go one row down.",
+        owner="table",
+    ),
+    Action(
+        "page_up", "pageup", "Page up", "Move",
+        "Go one screen up.",
+        owner="table",
+    ),
+    Action(
+        "page_down", "pagedown", "Page down", "Move",
+        "Go one screen down.",
+        owner="table",
+    ),
+    Action(
+        "first", "home,g", "Go to the first", "Move",
+        "Go to the first row.",
+        owner="table",
+    ),
+    Action(
+        "last", "end,G", "Go to the last", "Move",
+        "Go to the last row.",
+        owner="table",
+    ),
+    Action(
+        "settings", "comma", "Change settings", "App",
+        "Change folder, limits, schedule, retries.",
         disabled=_changes(),
     ),
     Action(
-        "command", ":", "Command line", "App", "Such as :cancel 3fa9, :limit 2M or :at 23:30.",
+        "command", ":", "Enter a command", "App",
+        "Examples: :cancel 3fa9, :limit 2M, :at 23:30.",
         opens_input=True,
     ),
-    Action("palette", "ctrl+p", "Palette", "App", "Find any of these by name."),
-    Action("help", "?", "Help", "App", "These keys.", "help"),
-    Action("quit", "q", "Quit", "App", "Bytes that are there are kept.", "quit"),
+    Action(
+        "palette", "ctrl+p", "Open the palette", "App",
+        "Find an action by name.",
+    ),
+    Action(
+        "help", "?", "Show help", "App",
+        "Show this help.",
+        label="help",
+    ),
+    Action(
+        "quit", "q", "Quit", "App",
+        "Partial downloads are kept.",
+        label="quit",
+    ),
 )  # fmt: skip
 BY_ID = {action.id: action for action in ACTIONS}
 
 
 def bindings() -> list[Binding]:
-    """One binding an action; the id lets users choose other keys."""
+    """Return one binding for each action; its id lets users choose other keys."""
     return [
         Binding(
             action.keys,
@@ -299,7 +405,7 @@ def bindings() -> list[Binding]:
             action.title,
             show=False,
             id=action.id,
-            # Keys typed ahead arrive in one go: only a priority binding acts before the next one.
+            # Keys typed ahead arrive together; only a priority binding acts before the next key.
             priority=action.opens_input,
         )
         for action in ACTIONS
@@ -307,7 +413,7 @@ def bindings() -> list[Binding]:
 
 
 def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
-    """The keys of `action` as a person reads them."""
+    """Return the keys of `action` as people read them."""
     keys = keymap.get(action.id, action.keys).split(",")
     return [_key_name(key.strip()) for key in keys]
 
@@ -317,12 +423,12 @@ def _key_name(key: str) -> str:
 
 
 def unknown_actions(keymap: Mapping[str, str]) -> list[str]:
-    """Names in the user's keys that are no action."""
+    """Return the names in the user's keys that belong to no action."""
     return [name for name in keymap if name not in BY_ID]
 
 
 def limit_step(current: int | None, up: bool) -> int | None:
-    """The speed limit next to `current`, in bytes/s; None is off."""
+    """Return the next step from the speed limit `current`, in bytes/s; None is no limit."""
     numbers = [step for step in SPEED_LIMITS if step is not None]
     if up:
         higher = [step for step in numbers if current is not None and step > current]

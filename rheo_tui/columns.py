@@ -1,4 +1,4 @@
-"""The columns of the table: what they show, how they sort, which fit into a width."""
+"""Columns of the table: titles, widths and sort keys, and the layout for a width."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from .statuses import SORT_RANK
 
 SortKey = float | str | tuple[int, float] | None
 GAP = 1
-_NARROWEST_NAME = 19
-_NAME_BEFORE_STATUS_GROWS = 32
-_WIDEST_STATUS = 44
-_WIDEST_BAR = 21
+_MIN_NAME_WIDTH = 19
+_COMFORTABLE_NAME_WIDTH = 32
+_MAX_STATUS_WIDTH = 44
+_MAX_PROGRESS_WIDTH = 21
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `width` 0 takes what the others leave."""
+    """One column; `width` 0 takes the space that the others leave."""
 
     id: str
     title: str
@@ -56,8 +56,8 @@ COLUMNS = {
 QUEUE_ORDER = Column("queue", "Queue order", 0)
 SORTABLE = (QUEUE_ORDER, *(column for column in COLUMNS.values() if column.id != "mark"))
 
-# The first of these goes first when the screen is too narrow for all.
-_DROPPED_FIRST = ("id", "priority", "size", "eta", "speed", "progress")
+# Dropped in this order when the screen is too narrow for all.
+_DROP_ORDER = ("id", "priority", "size", "eta", "speed", "progress")
 
 _KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {
     "queue": lambda row: row.order,
@@ -73,29 +73,29 @@ _KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {
 
 
 def sort_key(column_id: str) -> Callable[[DownloadSnapshot], SortKey]:
-    """What rows are compared by; None where there is no value (such rows come last)."""
+    """Return the function that gives a row's sort value; rows with None come last."""
     return _KEYS[column_id]
 
 
 @lru_cache(maxsize=64)
 def layout(width: int) -> tuple[PlacedColumn, ...]:
-    """The columns that fit into `width` cells, left to right; the name takes the rest."""
+    """Return the columns that fit into `width` cells; the name takes the rest."""
     widths = {column.id: column.width for column in COLUMNS.values()}
-    for dropped in _DROPPED_FIRST:
-        if _room_for_name(widths, width) >= _NARROWEST_NAME:
+    for dropped in _DROP_ORDER:
+        if _name_width(widths, width) >= _MIN_NAME_WIDTH:
             break
         del widths[dropped]
-    spare = _room_for_name(widths, width) - _NAME_BEFORE_STATUS_GROWS
+    spare = _name_width(widths, width) - _COMFORTABLE_NAME_WIDTH
     if spare > 0:
-        more = min(spare // 2, _WIDEST_STATUS - widths["status"])
+        more = min(spare // 2, _MAX_STATUS_WIDTH - widths["status"])
         widths["status"] += more
         if "progress" in widths:
-            widths["progress"] += min((spare - more) // 4, _WIDEST_BAR - widths["progress"])
-    widths["name"] = max(_room_for_name(widths, width), 1)
+            widths["progress"] += min((spare - more) // 4, _MAX_PROGRESS_WIDTH - widths["progress"])
+    widths["name"] = max(_name_width(widths, width), 1)
     return _place(widths)
 
 
-def _room_for_name(widths: dict[str, int], width: int) -> int:
+def _name_width(widths: dict[str, int], width: int) -> int:
     return width - sum(widths.values()) + widths["name"] - GAP * (len(widths) - 1)
 
 

@@ -1,8 +1,8 @@
-"""A small web server on the loopback interface with files worth looking at.
+"""DemoServer: a small web server on the loopback interface.
 
-It lets anyone try the app without a network: several sizes and speeds, and one of each thing
-that goes wrong in real life. Bodies are computed from path and offset, so that nothing is stored
-and tests know every byte.
+The demo shows the app without a network: files of several sizes and speeds, and one example of
+each common failure. Bodies are computed from path and offset, so that nothing is stored and tests
+know every byte.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ _CLOSE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class DemoFile:
-    """A file the server has, and how it behaves."""
+    """A file of the server, and its behaviour."""
 
     path: str  # decoded, with the leading slash
     size: int  # bytes
-    speed: int | None = None  # bytes/s of one connection; None: as fast as it goes
+    speed: int | None = None  # bytes/s of one connection; None: unlimited
     priority: int = 1
-    checksum: Literal["right", "wrong"] | None = None  # what `configs` asks for
+    checksum: Literal["right", "wrong"] | None = None  # the checksum in `configs`
     failures: int = 0  # requests answered with 503 before it works
     has_length: bool = True  # False: chunked, without ranges
     missing: bool = False  # 404
@@ -43,7 +43,7 @@ class DemoFile:
 
     @property
     def etag(self) -> str:
-        """Its strong validator."""
+        """Strong validator of the file."""
         return f'"{hashlib.sha256(f"{self.path}:{self.size}".encode()).hexdigest()[:16]}"'
 
 
@@ -65,11 +65,11 @@ DEMO_FILES = (
 
 
 class DemoServer:
-    """Serves `files` on the loopback, on a port the system chooses, inside its `async with` block.
+    """Serves `files` on the loopback interface inside its `async with` block.
 
     Args:
-        files: What it has; the default takes about 40 seconds with three downloads at a time.
-        throttled: Whether the files' speeds are kept; tests have no time for them.
+        files: The files; the default takes about 40 seconds with three downloads at a time.
+        throttled: False ignores the speeds of the files, for tests.
     """
 
     def __init__(self, files: Sequence[DemoFile] = DEMO_FILES, *, throttled: bool = True) -> None:
@@ -96,14 +96,14 @@ class DemoServer:
             await self._runner.cleanup()
 
     def url(self, path: str) -> str:
-        """Where the file `path` is, percent-encoded; valid inside the block only."""
+        """Return the percent-encoded URL of a file; valid inside the block only."""
         file = self._files.get(path)
-        # A host that answers 503 gets one connection for a while: the others are of another one.
+        # A host that answers 503 gets one connection for a while, so other files use another host.
         host = "localhost" if file is not None and file.failures else "127.0.0.1"
         return f"http://{host}:{self._port}{quote(path)}"
 
     def configs(self) -> list[FileConfig]:
-        """What to add to a manager to fetch every file."""
+        """Return the configs that download every file."""
         return [
             FileConfig(
                 url=self.url(file.path),
@@ -114,7 +114,7 @@ class DemoServer:
         ]
 
     def sha256(self, path: str) -> str:
-        """The hexadecimal SHA-256 of the file `path`."""
+        """Return the hexadecimal SHA-256 of the file `path`."""
         digest = hashlib.sha256()
         file = self._files[path]
         for piece in self._body(file, 0, file.size):
@@ -130,10 +130,10 @@ class DemoServer:
         return HashConfig(algorithm=HashAlgorithm.SHA256, expected_hash=digest)
 
     def _body(self, file: DemoFile, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes from `start` to before `stop`, in pieces.
+        """Yield the bytes from `start` to before `stop` in pieces.
 
-        One block per file, repeated; its first bytes tell the repetition, so that bytes saved at
-        a wrong offset change the hash.
+        One block is repeated for each file. Its first bytes are the number of the repetition, so
+        that bytes saved at a wrong offset change the hash.
         """
         block = self._blocks.get(file.path)
         if block is None:
@@ -149,26 +149,26 @@ class DemoServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         file = self._files.get(request.path)
         if file is None or file.missing:
-            return web.Response(status=404, text="There is no such file.\n")
+            return web.Response(status=404, text="File not found.\n")
         if request.method == "GET":
             self._asked[file.path] += 1
             if self._asked[file.path] <= file.failures:
-                return web.Response(status=503, text="Too busy, come back soon.\n")
-        part = _wanted_part(request, file)
+                return web.Response(status=503, text="Too busy, try again soon.\n")
+        part = _requested_part(request, file)
         if part is not None and not part:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
         response = _head(file, part)
-        with suppress(ConnectionError):  # the client went: a cancelled download, no error
+        with suppress(ConnectionError):  # the client closed the connection: a cancelled download
             await response.prepare(request)
             if request.method == "GET":
                 await self._send(response, file, part)
         if self._closing.is_set() and request.transport is not None:
-            # Not a clean end: a chunked body cut short must not look like a whole one.
+            # Abort, because a truncated chunked body must not look complete.
             request.transport.abort()
         return response
 
     async def _send(self, response: web.StreamResponse, file: DemoFile, part: range | None) -> None:
-        """Send the body, or some of it where the server is closing."""
+        """Send the body, or a part of it if the server is closing."""
         start, stop = (part.start, part.stop) if part else (0, file.size)
         loop = asyncio.get_running_loop()
         began, sent, due = loop.time(), 0, 0
@@ -183,7 +183,7 @@ class DemoServer:
                 await self._pause(began + sent / speed - loop.time())
 
     async def _pause(self, seconds: float) -> None:
-        """Sleep, but not longer than the server lives."""
+        """Sleep, but not longer than the server runs."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
@@ -192,8 +192,8 @@ class DemoServer:
                 return
 
 
-def _wanted_part(request: web.Request, file: DemoFile) -> range | None:
-    """The bytes a valid Range header asks for; None for the whole file."""
+def _requested_part(request: web.Request, file: DemoFile) -> range | None:
+    """Return the range of a valid Range header; None for the whole file."""
     if "Range" not in request.headers or not file.has_length:
         return None
     if request.headers.get("If-Range", file.etag) != file.etag:
@@ -201,11 +201,11 @@ def _wanted_part(request: web.Request, file: DemoFile) -> range | None:
     try:
         return range(*request.http_range.indices(file.size))
     except ValueError:
-        return None  # a malformed Range counts as none (RFC 9110, 14.2)
+        return None  # ignore a malformed Range (RFC 9110, section 14.2)
 
 
 def _head(file: DemoFile, part: range | None) -> web.StreamResponse:
-    """The reply's status and headers."""
+    """Return a response with its status and headers."""
     response = web.StreamResponse()
     response.content_type = "application/octet-stream"
     if file.offered_name:

@@ -1,29 +1,29 @@
-"""What the filter bar understands: text -> a filter, a value that says which rows match."""
+"""Filters of the table: parse the text of the filter bar, match rows."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 
 class Filterable(Protocol):
-    """What a filter may look at."""
+    """The fields that a filter reads."""
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Name of the file."""
 
     @property
     def url(self) -> str:
-        """The URL as shown."""
+        """URL as shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubstringFilter:
-    """Matches where the name or the URL contains `needle`, in any case of letters."""
+    """Matches rows whose name or URL contains `needle`, ignoring case."""
 
     needle: str = ""
 
     def matches(self, row: Filterable) -> bool:
-        """Whether `row` is shown; an empty needle shows all."""
+        """Return True if `row` is shown; an empty needle shows all."""
         if not self.needle:
             return True
         return self.needle in row.name.casefold() or self.needle in row.url.casefold()
@@ -33,5 +33,5 @@ class SubstringFilter:
 
 
 def parse_filter(text: str) -> SubstringFilter:
-    """The filter that `text` asks for; blanks around it do not count."""
+    """Parse the text of a filter; surrounding blanks are ignored."""
     return SubstringFilter(text.strip().casefold())

@@ -1,4 +1,4 @@
-"""Sizes, speeds, times and texts as they appear on the screen; widths are terminal cells."""
+"""Format sizes, speeds, times and bars for the screen; widths are in terminal cells."""
 
 import math
 from datetime import datetime
@@ -12,37 +12,37 @@ from rheo_core.domain.sizes import speed_text as speed_text
 
 _ELLIPSIS = "…"
 _SPARKS = "▁▂▃▄▅▆▇█"
-_LONGEST_KEPT_EXTENSION = 10
+_MAX_EXTENSION_WIDTH = 10
 
 
 def clock_text(timestamp: float | None) -> str:
-    """Local date and time of seconds since the epoch; empty when None."""
+    """Format seconds since the epoch as local date and time; "" for None."""
     if timestamp is None:
         return ""
     return datetime.fromtimestamp(timestamp).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def fraction_done(done: int, total: int | None) -> float | None:
-    """0.0 to 1.0, or None while the size is unknown."""
+    """Return the progress from 0.0 to 1.0, or None if the size is unknown."""
     if total is None:
         return None
     return 1.0 if total <= 0 else min(done / total, 1.0)
 
 
 def percent_text(fraction: float) -> str:
-    """Four cells; 100 % only when really all is there."""
+    """Format a fraction in four cells; `100%` only for a complete file."""
     return f"{math.floor(fraction * 100):3d}%"
 
 
 def bar_text(fraction: float, width: int) -> tuple[str, str]:
-    """A bar of `width` cells in steps of half a cell: what is done, and the track behind it."""
+    """Return a bar of `width` cells in half-cell steps, as its filled part and the rest."""
     full, half = divmod(round(max(0.0, min(fraction, 1.0)) * width * 2), 2)
     filled = "━" * full + "╸" * half
     return filled, "━" * (width - len(filled))
 
 
 def sparkline_text(values: list[float], width: int) -> str:
-    """The last `width` values as little columns, the highest of them full height."""
+    """Return the last `width` values as small columns; the highest has full height."""
     shown = values[-width:]
     top = max(shown, default=0.0)
     if top <= 0:
@@ -53,7 +53,7 @@ def sparkline_text(values: list[float], width: int) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """`text` in exactly `width` cells, cut at the end with an ellipsis, padded with spaces."""
+    """Fit `text` into exactly `width` cells: cut its end, or pad it with spaces."""
     if text.isascii():
         if len(text) <= width:
             return text.ljust(width)
@@ -65,20 +65,20 @@ def fit(text: str, width: int) -> str:
 
 
 def fit_right(text: str, width: int) -> str:
-    """Like `fit`, with the text at the right edge."""
+    """Fit `text` like `fit`, aligned to the right."""
     return " " * (width - cell_len(text)) + text if cell_len(text) <= width else fit(text, width)
 
 
 def fit_middle(text: str, width: int) -> str:
-    """`text` in exactly `width` cells, cut in the middle so that the extension stays."""
+    """Fit `text` into exactly `width` cells; cut its middle, so that the extension stays."""
     if (len(text) if text.isascii() else cell_len(text)) <= width or width < 8:
         return fit(text, width)
     extension = text[text.rfind(".") :] if "." in text else ""
     tail_width = (width - 1) // 3
-    if len(extension) <= _LONGEST_KEPT_EXTENSION:
+    if len(extension) <= _MAX_EXTENSION_WIDTH:
         tail_width = max(tail_width, cell_len(extension))
     tail = _last_cells(text, min(tail_width, width - 3))
-    # Half of a wide character at the cut becomes a blank, which belongs at the end.
+    # Half of a wide character at the cut becomes a blank; move the blank to the end.
     head = set_cell_size(text, width - 1 - cell_len(tail)).rstrip()
     return set_cell_size(head + _ELLIPSIS + tail, width)
 
@@ -95,12 +95,12 @@ def _last_cells(text: str, width: int) -> str:
 
 
 def count_text(count: int, noun: str = "download") -> str:
-    """`1 download`, `2 downloads`, `10,000 downloads`."""
+    """Format a number with its noun: `1 download`, `10,000 downloads`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def rate_input(bytes_per_second: int) -> str:
-    """A rate as one types it, to the byte: `500K`, `2M`, `1234`."""
+    """Format an exact rate as users type it: `500K`, `2M`, `1234`."""
     for unit, factor in (("G", 10**9), ("M", 10**6), ("K", 10**3)):
         if bytes_per_second % factor == 0:
             return f"{bytes_per_second // factor}{unit}"

@@ -1,4 +1,4 @@
-"""The palette's commands, from the registry."""
+"""The command palette, made from the registry of actions."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,26 +10,26 @@ from .actions import ACTIONS, Action, Context, key_names
 
 
 class Host(Protocol):
-    """The screen that the palette was opened on."""
+    """The screen that opened the palette."""
 
     keymap: dict[str, str]
 
     def context(self) -> Context:
-        """What decides which actions make sense."""
+        """Return the state that decides which actions are available."""
 
     def action_run(self, action_id: str) -> None:
-        """Run an action, or say why not."""
+        """Run an action, or show why it is disabled."""
 
 
 class ActionProvider(Provider):
-    """Every action; those that make no sense now say why instead of what they do."""
+    """Offers every action; disabled ones show the reason instead of their help."""
 
     @property
     def _host(self) -> Host:
         return cast(Host, self.screen)
 
     async def search(self, query: str) -> Hits:
-        """Actions whose title is like `query`."""
+        """Yield actions whose title resembles `query`."""
         matcher = self.matcher(query)
         context = self._host.context()
         for action in ACTIONS:
@@ -43,7 +43,7 @@ class ActionProvider(Provider):
                 )
 
     async def discover(self) -> Hits:
-        """All actions, those that make sense now first."""
+        """Yield all actions, available ones first."""
         context = self._host.context()
         for action in sorted(ACTIONS, key=lambda action: bool(action.disabled(context))):
             yield DiscoveryHit(
@@ -55,6 +55,6 @@ class ActionProvider(Provider):
 
     def _help(self, action: Action, context: Context) -> str:
         reason = action.disabled(context)
-        # Square brackets are markup in the palette: keys such as "[" must be escaped.
+        # Square brackets are markup in the palette, so escape keys such as "[".
         keys = " ".join(key_names(action, self._host.keymap)).replace("[", r"\[")
-        return f"{keys}   not now: {reason}" if reason else f"{keys}   {action.help}"
+        return f"{keys}   disabled: {reason}" if reason else f"{keys}   {action.help}"

@@ -1,4 +1,4 @@
-"""How each state of a download looks: a glyph one cell wide, a word, a style."""
+"""Glyph, label and style of each status, and the reason why a download waits."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from rheo_core.domain.schedule import start_text
 
 @dataclass(frozen=True, slots=True)
 class StatusLook:
-    """Glyph and colour say the same, so that either is enough."""
+    """Look of a status; glyph and colour carry the same information."""
 
     glyph: str
     label: str
@@ -34,29 +34,29 @@ SORT_RANK = {status: rank for rank, status in enumerate(LOOKS)}
 
 
 class Waiting(NamedTuple):
-    """Why queued downloads wait."""
+    """Reasons why queued downloads wait."""
 
-    slots: str = ""  # such as `3 of 3 slots`; empty while some are free
+    slots: str = ""  # such as `3 of 3 slots`; "" while a slot is free
     full_hosts: frozenset[str] = frozenset()
 
     @classmethod
     def now(cls, snapshot: Snapshot) -> "Waiting":
-        """As things stand."""
+        """Return the reasons in a snapshot."""
         busy, slots = snapshot.stats.in_progress, snapshot.slots
         text = f"{busy} of {slots} slots" if slots and busy >= slots else ""
         return cls(text, snapshot.full_hosts)
 
     def reason(self, row: DownloadSnapshot) -> str:
-        """Why `row` waits; empty where it is about to start."""
+        """Return the reason why `row` waits; "" if it is about to start."""
         return self.slots or ("host limit" if host_of(row.url) in self.full_hosts else "")
 
 
 def reason_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
-    """Why `row` is in its state; the engine's own reason first.
+    """Return the reason for the status of `row`; the engine's own reason comes first.
 
     Args:
         row: the download.
-        waiting: why queued downloads wait.
+        waiting: reasons why queued downloads wait.
         now: seconds since the epoch, for the countdown of a retry.
     """
     if row.status is DownloadStatus.RETRYING and row.retry_at is not None:
@@ -74,7 +74,7 @@ def reason_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
 
 
 def status_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
-    """Word and reason in one: `waiting (3 of 3 slots)`, `retry in 12 s (2 of 5)`."""
+    """Return label and reason: `waiting (3 of 3 slots)`, `retry in 12 s (2 of 5)`."""
     reason = reason_text(row, waiting, now)
     label = LOOKS[row.status].label
     if not reason:

@@ -1,4 +1,4 @@
-"""The app's own colours; Textual's ansi themes serve terminals with 16 colours."""
+"""Themes of the app; Textual's ansi themes serve terminals with 16 colours."""
 
 from textual.theme import Theme
 
@@ -63,7 +63,7 @@ LIGHT = Theme(
 THEMES = (DARK, LIGHT)
 NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
 
-# Variables that the stylesheet uses and that Textual's own themes do not have.
+# Variables that the stylesheet uses and Textual's own themes lack.
 FALLBACKS = {
     "track": "ansi_bright_black",
     "done-bar": "ansi_green",

@@ -18,7 +18,7 @@ from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
-from rheo_tui.local_service import LocalService
+from rheo_tui.services.local import LocalService
 
 HERE = Path(__file__).parent
 MOMENT = 1_772_000_000.0  # what every clock on the pictures shows
@@ -50,20 +50,20 @@ class Stage:
 
     async def until_done(self, count: int) -> None:
         """Let it run until so many downloads are complete."""
-        while (latest := self.app.main.link.latest) is None or latest.stats.completed < count:
+        while (latest := self.app.main.client.latest) is None or latest.stats.completed < count:
             await self.pilot.pause(0.05)
 
     async def until_halfway(self, name: str) -> None:
         """Let it run until half of this one is there."""
-        rows = self.app.main.listing.rows
+        rows = self.app.main.model.rows
         while not any(row.name == name and _is_halfway(row) for row in rows.values()):
             await self.pilot.pause(0.05)
 
     async def select(self, name: str) -> None:
         """Put the cursor on the row of this name."""
         await self.pilot.press("home")
-        listing = self.app.main.listing
-        names = [listing.rows[download_id].name for download_id in listing.shown]
+        model = self.app.main.model
+        names = [model.rows[download_id].name for download_id in model.shown]
         for _ in range(names.index(name)):
             await self.pilot.press("down")
 

@@ -1,14 +1,16 @@
 """Fixtures that every test may use."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from rheo_core.infrastructure.http import private
+from rheo_core.infrastructure.http import private_networks
+from tests import waiting
 from tests.servers.misbehaving import MisbehavingServer
+from tests.waiting import Until
 
 settings.register_profile("untimed", deadline=None)  # the machine may be busy with other things
 settings.load_profile("untimed")
@@ -53,8 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was learned of names holds for a process; tests give them other addresses each."""
-    monkeypatch.setattr(private, "_found", {})
-    monkeypatch.setattr(private, "_public", {})
+    monkeypatch.setattr(private_networks, "_found", {})
+    monkeypatch.setattr(private_networks, "_public", {})
 
 
 @pytest.fixture(autouse=True)
@@ -76,13 +78,6 @@ async def server() -> AsyncIterator[MisbehavingServer]:
 
 
 @pytest.fixture
-def until() -> Callable[..., Awaitable[None]]:
+def until() -> Until:
     """Wait for a condition that no event announces."""
-    import asyncio
-
-    async def wait(condition: Callable[[], object], timeout: float = 20.0) -> None:
-        async with asyncio.timeout(timeout):
-            while not condition():
-                await asyncio.sleep(0.005)
-
-    return wait
+    return waiting.until

@@ -116,14 +116,20 @@ class ForkServer:
         arguments: Sequence[str],
         environment: Mapping[str, str],
         *,
+        cwd: Path | None = None,
         strace: Sequence[str] = (),
     ) -> Forked:
-        """Start a Python program given as text."""
+        """Start a Python program given as text, in the folder `cwd` or in that of the server."""
         pipes = [os.pipe() for _ in range(5)]  # gate, standard input; status, output, errors
         theirs = [reading for reading, _ in pipes[:2]] + [writing for _, writing in pipes[2:]]
         gate, stdin = (writing for _, writing in pipes[:2])
         with tempfile.TemporaryFile() as request:
-            text = {"program": program, "arguments": arguments, "environment": dict(environment)}
+            text = {
+                "program": program,
+                "arguments": arguments,
+                "environment": dict(environment),
+                "cwd": str(cwd or ROOT),
+            }
             request.write(json.dumps(text).encode())
             request.seek(0)
             socket.send_fds(self._socket, [b"fork"], [request.fileno(), *theirs])
@@ -221,6 +227,7 @@ def main() -> types.CodeType:
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     os.environ.clear()
     os.environ.update(asked["environment"])
+    os.chdir(asked["cwd"])
     sys.argv = ["-c", *asked["arguments"]]
     return compile(asked["program"], "<string>", "exec")
 

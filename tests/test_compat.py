@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -350,7 +351,8 @@ async def test_null_emitter(server: DemoServer, tmp_path: Path) -> None:
 
 
 async def test_shared_emitter_and_queue(server: DemoServer, tmp_path: Path) -> None:
-    emitter, queue, seen = EventEmitter(), PriorityDownloadQueue(), []
+    emitter, queue = EventEmitter(), PriorityDownloadQueue()
+    seen: list[Any] = []
     emitter.on(DownloadEventType.COMPLETED, seen.append)
     file = FileConfig(url=server.url(SMALL.path))
     await queue.add([file])

@@ -40,14 +40,14 @@ def _arrivals(painted: list[tuple[float, bytes]], begin: int) -> dict[int, float
     for _, data in painted[:begin]:
         stream.feed(data)
     colour = dict(_rows(screen))[0]
-    furthest = 0
+    best_offset = 0
     arrivals: dict[int, float] = {}
     for when, data in painted[begin:]:
         stream.feed(data)
         for row, background in _rows(screen):
-            if background == colour and row > furthest:
-                arrivals |= dict.fromkeys(range(furthest + 1, row + 1), when)
-                furthest = row
+            if background == colour and row > best_offset:
+                arrivals |= dict.fromkeys(range(best_offset + 1, row + 1), when)
+                best_offset = row
     return arrivals
 
 

@@ -20,11 +20,23 @@ def main() -> None:
     try:
         app()
     except OSError as error:  # errors of files and the network are handled elsewhere
-        if error.errno not in _DISK_ERRORS:
-            raise
-        with suppress(OSError):
-            print(f"rheo: the output cannot be written: {error.strerror}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(report_lost_output("rheo", error))
+
+
+def report_lost_output(program: str, error: OSError) -> int:
+    """Say that standard output cannot be written; return the exit status.
+
+    Raises:
+        OSError: it is `error`, which tells of something else.
+    """
+    if error.errno not in {*_DISK_ERRORS, errno.EPIPE}:
+        raise error
+    with suppress(OSError):
+        if error.errno != errno.EPIPE:  # a reader that has enough knows it
+            print(f"{program}: the output cannot be written: {error.strerror}", file=sys.stderr)
+    # What is left of it would fail once more at the end of the interpreter.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def take_over() -> None:

@@ -1,7 +1,7 @@
 """Mistakes that stop requests: in options of requests, and in names that may mean one.
 
-If a proxy, a certificate or a login is not valid, rheo must not connect without it. The requests
-that it would apply to are refused (`Unclear`).
+If a proxy, a certificate, a login or a bound is not valid, rheo must not connect without it. The
+requests that it would apply to are refused (`Unclear`).
 """
 
 import os
@@ -20,6 +20,8 @@ Place = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
 
 TABLES = ("request", "hosts")
+BOUNDS = frozenset({"max_size"})
+"""Settings that only a user who wants to be safe gives: the default is to go without."""
 _STRAYING = _OPTIONS.union(TABLES)
 _PREFIX = "rheo_"
 _OTHER_WORDS = {
@@ -54,6 +56,8 @@ def unclear_at(place: Place, sentence: str, settings: Collection[str]) -> Unclea
             return Unclear(sentence)
         case ("request", *rest):
             return Unclear(sentence, _option(rest))
+        case (name, *_) if name in BOUNDS:
+            return Unclear(sentence)
         case ("hosts", host, name):
             if name in HostSettings.model_fields.keys() - RequestOptions.model_fields:
                 return None
@@ -78,7 +82,7 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
     if (_OTHER_WORDS.keys() | _OPTIONS).intersection(name.lower().split("_")):
         return True
     close = nearest(name.lower(), known)
-    return close is None or close in TABLES or close in _OPTIONS
+    return close is None or close in _OPTIONS.union(TABLES, BOUNDS)
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:

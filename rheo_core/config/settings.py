@@ -253,7 +253,7 @@ class Settings(BaseSettings):
 
     @property
     def unclear(self) -> tuple[Unclear, ...]:
-        """Mistakes in `request` and `hosts`, from the environment or from `load_settings`.
+        """Mistakes that refuse requests, from the environment or from `load_settings`.
 
         Copies keep them (`model_copy`), so that no request bypasses them.
         """

@@ -18,12 +18,13 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from rheo_core.domain.request_options import NO_OPTIONS, REVEAL, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import write_atomically
+from rheo_core.infrastructure.files import resolve_links, write_atomically
 from rheo_core.infrastructure.user_key import state_folder
 from rheo_core.user_files import open_regular, user_folder
 
 from .problems import explain, line_of, unknown_setting
 from .protection import (
+    BOUNDS,
     TABLES,
     Place,
     closing_sentence,
@@ -132,7 +133,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     settings = Settings(**{name: getattr(merged, name) for name in Settings.model_fields})
     unclear = [
         each
-        for each in file.unclear(overridden)
+        for each in file.unclear(overridden.keys() | (environment.values.keys() - TABLES))
         if not _options_for(upper, each.host).decide(each.option)
     ]
     replaced = {*overridden, *environment.values, *_OF_THE_APP}
@@ -192,7 +193,8 @@ def save_settings(
     names = frozenset((*Settings.model_fields, *file.written) if only is None else only)
     reasons = [each.sentence for each in settings.unclear]
     if only is not None:
-        reasons = [each.sentence for each in file.unclear(())]
+        # A broken limit that was left out would mean no limit from then on, unnoticed.
+        reasons = [each.sentence for each in file.unclear(BOUNDS)]  # those stay in the file
         reasons += [text for place, text in file.mistakes if place[1:] and place[0] in names]
     if reasons:
         raise OSError(f"{reasons[0]} Correct the file first")
@@ -243,9 +245,14 @@ def _as_spelled(value: Any, read: Any, written: Any) -> Any:
 
 def _resolved(path: Path) -> Path:
     try:
-        return path.resolve(strict=path.is_symlink())
-    except (OSError, RuntimeError) as error:
+        return resolve_links(path, strict=_leads_nowhere(path))
+    except OSError as error:
         raise OSError(f"{printable(str(path))} is a broken link") from error
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Return whether the file is missing because of a link, or a folder of it: not mounted, say."""
+    return any(each.is_symlink() and not each.exists() for each in (path, *path.parents))
 
 
 def _without_nulls(value: Any) -> Any:
@@ -305,7 +312,7 @@ def _read_file(path: Path) -> _Source:
         if len(data) > _MAX_BYTES:
             raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES:,} bytes")
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+        if isinstance(error, FileNotFoundError) and not _leads_nowhere(path):
             return _Source()
         reason = error.strerror or type(error).__name__
         return _Source(mistakes=[((), f"{shown} cannot be read ({reason}).")])

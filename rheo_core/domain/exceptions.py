@@ -245,6 +245,7 @@ class HashMismatchError(FileValidationError):
     """The file's digest is not the expected one.
 
     Where some of its pieces are bad: `bad_pieces` of `pieces`, and the digests of the first.
+    `was_there`: it was not downloaded, because existing files are kept.
     """
 
     def __init__(
@@ -256,12 +257,14 @@ class HashMismatchError(FileValidationError):
         bad_pieces: int = 0,
         pieces: int = 0,
         page: str | None = None,
+        was_there: bool = False,
     ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
         self.file_path = file_path
         self.bad_pieces = bad_pieces
         self.pieces = pieces
+        self.was_there = was_there
         self.page = page  # media type of the web page that was sent; None: no page
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
         problem = f"expected {expected_hash[:16]}…, got {got}"
@@ -269,7 +272,10 @@ class HashMismatchError(FileValidationError):
             problem = f"{bad_pieces:,} of {pieces:,} pieces stay bad, whoever sends them"
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
-        super().__init__(f"hash mismatch for {file_path.name}: {problem}")
+        if was_there:
+            problem += "; it is left as it is"
+        which = f"the existing {file_path.name}" if was_there else file_path.name
+        super().__init__(f"hash mismatch for {which}: {problem}")
 
 
 class WorkerError(DownloadManagerError):

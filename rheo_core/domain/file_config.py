@@ -27,7 +27,7 @@ from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, host_key
 from .media_types import names_in_url
 from .request_headers import Headers, read_headers
-from .request_options import NO_OPTIONS, ListedOptions, RequestOptions
+from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
 from .text import is_unicode, printable, redact, redact_unreadable
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
@@ -347,8 +347,13 @@ class FileConfig(BaseModel):
         return self.model_copy(update={"request": options.over(own), "list_options": by_list})
 
     def without_options(self) -> Self:
-        """This download without what its requests carry and how they travel."""
-        return self.model_copy(update={"headers": (), "request": NO_OPTIONS, "list_options": ()})
+        """This download without what its requests carry.
+
+        How they travel stays: fetched again, the file must not come past its proxy, say.
+        """
+        by_list = tuple(name for name in self.list_options if name in PROTECTING)
+        route = self.request.route_alone()
+        return self.model_copy(update={"headers": (), "request": route, "list_options": by_list})
 
     def without_secrets(self) -> Self:
         """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs.

@@ -229,6 +229,12 @@ class RequestOptions(BaseModel):
             without["proxy"] = SecretStr(without_login(self.proxy.get_secret_value()))
         return self.without_secrets().model_copy(update=without)
 
+    def route_alone(self) -> "RequestOptions":
+        """How these requests travel and whom they trust, without the login of the proxy."""
+        options = self.without_kept_secrets()
+        kept = {name: value for name, value in options if name in PROTECTING and value is not None}
+        return RequestOptions.model_construct(**kept) if kept else NO_OPTIONS
+
     def without_secrets(self) -> "RequestOptions":
         """What may be told to a place that the user did not name, and how to get there.
 
@@ -277,6 +283,8 @@ class ListedOptions(RequestOptions):
 
 ROUTE = frozenset({"allow_downgrade", "auth", "ca_file", "interface", "ip_version", "proxy"})
 """Options that decide how a request travels, whom it trusts, and how openly it tells a login."""
+PROTECTING = ROUTE - {"allow_downgrade"}
+"""Those without which a request could go a way that the user wanted to avoid."""
 CERTIFICATE = frozenset({"client_cert", "client_key"})
 SECRET_FILES = frozenset({"cookies", "netrc"})
 """Options that read secrets from files of the user."""

@@ -1,8 +1,8 @@
 """Which download runs when."""
 
+from rheo_core.domain.engine_options import CompletionHooks
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
 
-from .afterwards import Following
 from .destination import DestinationResolver
 from .manager import DownloadManager
 from .queue import PriorityDownloadQueue
@@ -13,6 +13,7 @@ from .worker import DownloadWorker
 __all__ = [
     "BaseFileValidator",
     "BaseRetryHandler",
+    "CompletionHooks",
     "DestinationResolver",
     "DownloadManager",
     "DownloadWorker",
@@ -20,7 +21,6 @@ __all__ = [
     "FileAccessError",
     "FileValidationError",
     "FileValidator",
-    "Following",
     "HashMismatchError",
     "NullFileValidator",
     "NullRetryHandler",

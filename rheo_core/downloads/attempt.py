@@ -14,35 +14,37 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.infrastructure.marks import FileMarks
+from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     Connection,
     PartFile,
-    Plan,
+    ResponseHead,
     Transfer,
     commit,
     fetch_checksum,
     source_of,
 )
 
-from .destination import check_inside, numbered
-from .tools import Tools
+from .attempt_context import AttemptContext
+from .destination import check_inside, check_name, numbered
+from .existing import find_existing
 from .verification import Verification, is_hashed
 
 
 class Attempt:
     """Holds its paths and part files until `close`."""
 
-    def __init__(self, tools: Tools, record: DownloadRecord) -> None:
-        self._tools = tools
+    def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
+        self._context = context
         self._record = record
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
         self._expected: HashConfig | None = None  # what the user or a sidecar says
         self._locked: set[Path] = set()
         self._found: _Found | None = None  # where the file goes
-        self._strategy = record.config.file_exists_strategy or tools.resolver.default_strategy
+        self._there: list[Path] = []  # files that are left alone
+        self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, asked: Path) -> None:
         """Bring the file to `asked`, or to the name that the server gives it.
@@ -50,29 +52,30 @@ class Attempt:
         Raises:
             DownloadError: the attempt failed; what came is kept where it can be of use.
         """
-        record, tools = self._record, self._tools
+        record, context = self._record, self._context
         self._expected = await self._look_up_checksum()
         try:
             part = await self._fetch(await self._open(asked))
         except _FileIsThereError as there:
-            return tools.lifecycle.skipped(record, there.path)
+            path = await find_existing(context, record, there.paths, self._expected)
+            return context.lifecycle.skipped(record, path)
         await self._commit(part)
-        tools.written[str(part.destination)] = record.id
-        return tools.lifecycle.completed(record)
+        context.written[str(part.destination)] = record.id
+        return context.lifecycle.completed(record)
 
     async def close(self) -> None:
         """Let go of whatever it holds; what another attempt can use stays."""
         cancellation: asyncio.CancelledError | None = None
         try:
             for part in self._parts:
-                if part.is_open or part.is_holding:
+                if part.is_open or part.is_buffering:
                     try:
-                        await self._tools.disk.run(part.release, keep=self._record.keep_partial)
+                        await self._context.disk.run(part.release, keep=self._record.keep_partial)
                     except asyncio.CancelledError as error:  # the next one must not stay open
                         cancellation = error
         finally:
             for path in self._locked:
-                self._tools.locks.release(path)
+                self._context.locks.release(path)
         if cancellation is not None:
             raise cancellation
 
@@ -95,71 +98,71 @@ class Attempt:
         )
 
     async def _fetch_checksum(self, url: str) -> HashConfig | None:
-        tools, record = self._tools, self._record
+        context, record = self._context, self._record
         place: Connection | None = None
 
         def explain(reason: str) -> None:
-            tools.lifecycle.explain(record, reason or "looking for its checksum file")
+            context.lifecycle.explain(record, reason or "looking for its checksum file")
 
         def connect(host: str) -> Connection:
             nonlocal place
-            place = tools.hosts.connection(host, explain, record.id, keeps_claim=True)
+            place = context.hosts.connection(host, explain, record.id, keeps_reservation=True)
             return place
 
         explain("")
         try:
             return await fetch_checksum(
-                tools.requester,
+                context.requester,
                 url,
-                tools.options.timeouts,
+                context.options.timeouts,
                 connect,
                 record.config.options_for(url),
             )
         except DownloadError:
             if place is not None and place.host != host_of(record.config.source):
-                record.tries.leads_to = place.host
+                record.stats.leads_to = place.host
             raise
 
     async def _fetch(self, part: PartFile) -> PartFile:
         """Bring all bytes and verify them; returns the part file to commit."""
-        record, tools = self._record, self._tools
+        record, context = self._record, self._context
 
-        async def place(plan: Plan) -> PartFile:
+        async def place(head: ResponseHead) -> PartFile:
             nonlocal part
-            path = self._better_place(part.destination, plan)
+            path = self._better_place(part.destination, head)
             if path != part.destination:
                 if part.is_open:
-                    await tools.disk.run(part.discard)
+                    await context.disk.run(part.discard)
                 part = await self._open(path)
             return part
 
         transfer = Transfer(
-            tools.requester,
-            tools.disk,
-            tools.hosts,
-            tools.limits,
-            tools.options,
+            context.requester,
+            context.disk,
+            context.hosts,
+            context.limits,
+            context.options,
             record,
             place,
-            lambda: tools.lifecycle.started(record),
-            lambda reason: tools.lifecycle.explain(record, reason),
-            is_vouched=record.config.pieces is not None or is_hashed(tools, self._expected),
+            lambda: context.lifecycle.started(record),
+            lambda reason: context.lifecycle.explain(record, reason),
+            verified_at_end=record.config.pieces is not None or is_hashed(context, self._expected),
         )
         part = await transfer.run(part)
-        tools.reporter.report(record, last=True)
-        return await Verification(tools, record, transfer, self._expected).run(part)
+        context.reporter.report(record, last=True)
+        return await Verification(context, record, transfer, self._expected).run(part)
 
-    def _better_place(self, path: Path, plan: Plan) -> Path:
+    def _better_place(self, path: Path, head: ResponseHead) -> Path:
         """Where the file goes now that a reply tells its name and type.
 
         The user's name wins over the server's. The folder is left alone where it is not the one
         that was chosen before the reply: the download began there under other settings.
         """
-        config, folders = self._record.config, self._tools.folders
-        named = plan.name if config.filename is None else None
+        config, folders = self._record.config, self._context.folders
+        named = head.name if config.filename is None else None
         if folders.rules and path.parent == folders.path_of(config).parent:
             name = named or config.get_destination_filename()
-            folder = folders.folder_of(config, name, plan.type or config.type)
+            folder = folders.folder_of(config, name, head.type or config.type)
             if folder != path.parent:
                 return folder / name
         return path if named is None else path.with_name(named)
@@ -170,7 +173,8 @@ class Attempt:
         Raises:
             _FileIsThereError: there is nothing to do.
         """
-        disk = self._tools.disk
+        check_name(asked)
+        disk = self._context.disk
         subdir = self._record.config.destination_subdir
         if subdir is not None:
             await disk.run(check_inside, asked, subdir)
@@ -178,7 +182,7 @@ class Attempt:
         path = await self._claim(asked, part)
         if path is None:
             await disk.run(part.discard)  # of no use any more
-            raise _FileIsThereError(asked)
+            raise _FileIsThereError(self._there)
         if path != asked:
             part = self._part(path)
             if asked in self._locked:
@@ -186,12 +190,12 @@ class Attempt:
                 await disk.run(part.adopt, asked)
         record = self._record
         if not part.is_open and (path != asked or self._found is not _Found.NOTHING):
-            self._tools.lifecycle.explain(self._record, "checking the bytes on the disk")
-            await self._tools.reading.run_stoppable(part.open)
+            self._context.lifecycle.explain(self._record, "checking the bytes on the disk")
+            await self._context.reading.run_stoppable(part.open)
         record.destination = path
         record.final_name = path.name
         record.go_on_from(part.state.offset)
-        self._tools.lifecycle.explain(record, "")
+        self._context.lifecycle.explain(record, "")
         return part
 
     def _part(self, path: Path) -> PartFile:
@@ -200,7 +204,7 @@ class Attempt:
         return part
 
     def _new_part(self, path: Path) -> PartFile:
-        options = self._tools.options
+        options = self._context.options
         return PartFile(
             path,
             self._source,
@@ -219,77 +223,80 @@ class Attempt:
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        is_there = False
+        self._there = []
         candidates = chain((path,), numbered(path))
         for candidate in candidates:
             if not self._try_lock(candidate):
                 continue
             is_asked = part is not None and candidate == path
             looking = part if part is not None and is_asked else self._new_part(candidate)
-            found = await self._tools.disk.submit_brief(_look, looking, prepare=is_asked)
+            found = await self._context.disk.submit_maybe_inline(_look, looking, prepare=is_asked)
             self._found = found
             if found is _Found.NOTHING and is_asked and self._strategy is FileExistsStrategy.RENAME:
                 return await self._begun_at(next(candidates)) or candidate
-            if found is _Found.OURS or (found is _Found.NOTHING and not is_there):
+            if found is _Found.OURS or (found is _Found.NOTHING and not self._there):
                 return candidate
             if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
                 return None
             if found is _Found.FILE and not self._wrote_another(candidate):
                 if self._strategy is FileExistsStrategy.OVERWRITE:
                     return candidate
-                is_there = is_there or self._strategy is FileExistsStrategy.SKIP
+                if self._strategy is FileExistsStrategy.SKIP:
+                    self._there.append(candidate)
         raise AssertionError("there is always another number")
 
     async def _begun_at(self, path: Path) -> Path | None:
         """Lock the next number if an earlier run began there, while the name was taken."""
-        found = await self._tools.disk.submit_brief(_look, self._new_part(path), prepare=False)
+        found = await self._context.disk.submit_maybe_inline(
+            _look, self._new_part(path), prepare=False
+        )
         if found is not _Found.OURS or not self._try_lock(path):
             return None
         self._found = found
         return path
 
     async def _claim_strictly(self, path: Path) -> Path | None:
-        locks, lifecycle = self._tools.locks, self._tools.lifecycle
+        locks, lifecycle = self._context.locks, self._context.lifecycle
         if not self._try_lock(path):
             lifecycle.explain(self._record, "another download writes this file")
             await locks.acquire(path)
             self._locked.add(path)
             lifecycle.explain(self._record, "")
-        return await self._tools.resolver.resolve(path, self._strategy)
+        return await self._context.resolver.resolve(path, self._strategy)
 
     def _try_lock(self, path: Path) -> bool:
         if path in self._locked:
             return True
-        if not self._tools.locks.try_acquire(path):
+        if not self._context.locks.try_acquire(path):
             return False
         self._locked.add(path)
         return True
 
     def _wrote_another(self, path: Path) -> bool:
         """Whether another download of this run brought the file of this name."""
-        return self._tools.written.get(str(path), self._record.id) != self._record.id
+        return self._context.written.get(str(path), self._record.id) != self._record.id
 
     async def _commit(self, part: PartFile) -> None:
         overwrite = self._strategy is FileExistsStrategy.OVERWRITE
         assert part.state.total is not None
         size = part.state.total
         while True:
-            disk = self._tools.disk
-            submit = disk.submit_brief if part.is_holding else disk.submit
-            work = submit(commit, part, size, overwrite=overwrite, marks=self._marks(part))
+            disk = self._context.disk
+            submit = disk.submit_maybe_inline if part.is_buffering else disk.submit
+            work = submit(commit, part, size, overwrite=overwrite, metadata=self._metadata(part))
             try:
                 return await _uninterrupted(work)
             except FileExistsError:  # another program was quicker
                 if self._strategy is not FileExistsStrategy.RENAME:
-                    await self._tools.disk.run(part.checkpoint, part.state.written)
+                    await self._context.disk.run(part.checkpoint, part.state.written)
                     raise
             part.destination = await self._claim(part.destination) or part.destination
             self._record.destination = part.destination
             self._record.final_name = part.destination.name
 
-    def _marks(self, part: PartFile) -> FileMarks:
-        options = self._tools.options
-        return FileMarks(
+    def _metadata(self, part: PartFile) -> FileMetadata:
+        options = self._context.options
+        return FileMetadata(
             modified=part.state.modified if options.server_time else None,
             origin=self._record.config.url if options.origin else None,
         )
@@ -316,10 +323,10 @@ def _look(part: PartFile, *, prepare: bool) -> _Found:
 
 
 class _FileIsThereError(Exception):
-    """The name is taken and the strategy is SKIP."""
+    """The name, or each with a number, is taken and the strategy is SKIP."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
 
 
 async def _uninterrupted(work: "asyncio.Future[None]") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path, PurePath
@@ -12,6 +13,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import number_filename
 from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.files import resolve_links
 
 
 class DestinationResolver:
@@ -94,6 +96,29 @@ class PathLocks:
         self._released.set()
 
 
+def can_name(path: Path) -> bool:
+    """Return whether the locale's encoding has all letters of a path."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_name(path: Path) -> None:
+    """See that the locale's encoding has all letters of a path.
+
+    Raises:
+        DestinationError: it has not.
+    """
+    if not can_name(path):
+        raise DestinationError(
+            path,
+            f"the encoding of this locale ({sys.getfilesystemencoding()}) does not have all "
+            "letters of the name; set LC_ALL=C.UTF-8",
+        )
+
+
 def check_inside(path: Path, subdir: str) -> None:
     """See that no link leads from the folders of `subdir` to outside of the folder above them.
 
@@ -102,8 +127,8 @@ def check_inside(path: Path, subdir: str) -> None:
     """
     base = path.parents[len(PurePath(subdir).parts)]
     try:
-        is_inside = path.parent.resolve().is_relative_to(base.resolve())
-    except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13
+        is_inside = resolve_links(path.parent).is_relative_to(resolve_links(base))
+    except OSError as error:
         raise DestinationError(path, "its folder is a link that leads in a circle") from error
     if not is_inside:
         raise DestinationError(path, f"a link leads outside of {base}")

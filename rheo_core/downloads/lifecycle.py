@@ -61,20 +61,27 @@ class Lifecycle:
         """It has a slot; an attempt begins."""
         record.begin_attempt()
         record.retry_at = None
-        record.tries.max_attempts = max_attempts
+        record.stats.max_attempts = max_attempts
         self._change(record, DownloadStatus.PENDING)
 
     def started(self, record: DownloadRecord) -> None:
         """Bytes will follow. The event is sent once, whatever the attempts."""
         self._change(record, DownloadStatus.IN_PROGRESS)
-        if not record.tries.announced:
-            record.tries.announced = True
+        if not record.stats.announced:
+            record.stats.announced = True
             self._publish(record, DownloadStartedEvent, total_bytes=record.total_bytes)
 
     def explain(self, record: DownloadRecord, reason: str) -> None:
         """Say in a few words why it waits or goes as it goes; "" takes it back."""
         record.reason = reason
         self._tracker.touch(record)
+
+    def explain_ended(self, download_id: str, reason: str) -> None:
+        """Say what went wrong after the end of a download; nothing if it has begun again."""
+        record = self._tracker.get(download_id)
+        if record is not None and record.status.is_terminal:
+            record.reason = reason
+            self.changed(record)
 
     def verifying(self, record: DownloadRecord, algorithm: HashAlgorithm) -> None:
         """Its hash is being checked."""
@@ -89,16 +96,16 @@ class Lifecycle:
     def completed(self, record: DownloadRecord) -> None:
         """The file is under its final name."""
         record.end_attempt()
-        record.tries.error = None
+        record.stats.error = None
         self._end(record, DownloadStatus.COMPLETED)
         self._publish(
             record,
             DownloadCompletedEvent,
             destination_path=str(record.destination),
             total_bytes=record.bytes_downloaded,
-            elapsed_seconds=record.tries.elapsed,
+            elapsed_seconds=record.stats.elapsed,
             average_speed_bps=record.average_speed_bps or 0.0,
-            validation=record.tries.validation,
+            validation=record.stats.validation,
         )
 
     def skipped(self, record: DownloadRecord, path: Path) -> None:
@@ -108,14 +115,18 @@ class Lifecycle:
         record.final_name = path.name
         self._end(record, DownloadStatus.SKIPPED, "file exists")
         self._publish(
-            record, DownloadSkippedEvent, reason="file_exists", destination_path=str(path)
+            record,
+            DownloadSkippedEvent,
+            reason="file_exists",
+            destination_path=str(path),
+            validation=record.stats.validation,
         )
 
     def failed(self, record: DownloadRecord, error: Exception) -> None:
         """No further attempt will be made."""
         info = self._note_error(record, error)
         self._end(record, DownloadStatus.FAILED)
-        self._publish(record, DownloadFailedEvent, error=info, validation=record.tries.validation)
+        self._publish(record, DownloadFailedEvent, error=info, validation=record.stats.validation)
 
     def retrying(
         self, record: DownloadRecord, error: Exception, delay: float, max_retries: int
@@ -127,8 +138,8 @@ class Lifecycle:
         self._publish(
             record,
             DownloadRetryingEvent,
-            retry=record.tries.failures,
-            max_retries=max(max_retries, record.tries.failures),
+            retry=record.stats.failures,
+            max_retries=max(max_retries, record.stats.failures),
             delay_seconds=delay,
             error=info,
         )
@@ -167,7 +178,7 @@ class Lifecycle:
     def put_off(self, record: DownloadRecord, reason: str) -> None:
         """Report that its attempt ended for want of something; the attempt does not count."""
         record.end_attempt()
-        record.tries.attempt -= 1
+        record.stats.attempt -= 1
         self._change(record, DownloadStatus.QUEUED)
         self.explain(record, reason)
 
@@ -204,8 +215,8 @@ class Lifecycle:
     def _note_error(self, record: DownloadRecord, error: Exception) -> ErrorInfo:
         record.end_attempt()
         info = ErrorInfo.from_exception(error)
-        record.tries.error = info.message
-        _log.info("%s: attempt %d failed: %s", record.id, record.tries.attempt, info.message)
+        record.stats.error = info.message
+        _log.info("%s: attempt %d failed: %s", record.id, record.stats.attempt, info.message)
         return info
 
     def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:

@@ -7,19 +7,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
+from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
-from rheo_core.domain.exceptions import (
-    ManagerNotInitialisedError,
-    PendingDownloadsError,
-)
+from rheo_core.domain.engine_options import DEFAULTS, CompletionHooks, EngineOptions
+from rheo_core.domain.exceptions import ManagerNotInitialisedError, PendingDownloadsError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
-from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (
     BaseEmitter,
     DownloadEvent,
@@ -29,73 +27,30 @@ from rheo_core.events import (
     Subscription,
     stream_events,
 )
-from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
-from rheo_core.transfer import Hosts, Limits, TransferOptions
 
-from .afterwards import Afterwards, Following
-from .intake import Intake
-from .lifecycle import Lifecycle
-from .limiting import Limiting
-from .pool import WorkerPool
-from .progress import ProgressReporter
+from .assembly import assemble
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
-from .room import RoomKeeper
-from .session import Session
-from .speed_plan import SpeedPlan
-from .worker import DownloadWorker
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
-"""How long `close` waits for handlers that are still busy."""
+"""Time that `close` gives to handlers that are still busy."""
 
 
-class DownloadManager(Limiting):
+class DownloadManager:
     """Queues downloads and runs them; use it as `async with DownloadManager(...) as manager`.
 
     Args:
-        client: makes the requests; an `AiohttpClient` of its own where None.
-        queue: what waits; may hold downloads already.
-        tracker: what is known of the downloads.
-        timeout: limit for each attempt in all, seconds; None is no limit.
-        max_concurrent: downloads that run at once.
-        download_dir: where files go.
-        file_exists_strategy: what to do when a file exists, unless its config says otherwise.
+        client: makes the requests; None: an `AiohttpClient` of its own.
+        queue: downloads that wait; it may hold some already.
+        tracker: records of the downloads.
         emitter: carries the events.
-        retry_handler: decides on further attempts; without one there are none.
-        connect_timeout: patience for a connection, seconds.
-        stall_timeout: patience while no byte comes, seconds.
-        speed_limit_bps: for all downloads together, bytes/s; None is no limit.
-        schedule: when another limit holds for all together, such as `Mon-Fri 08:00-18:00 2M`; the
-            first that fits, in local time (`rheo_core.domain.schedule`).
-        slow_limit_bps: the limit of slow mode, for all together, bytes/s.
-        hosts: limits of single hosts, by name or as `*.example.org`.
-        chunk_size: bytes that a connection collects before they are written to the disk; fewer
-            where there are many connections.
-        session_path: where queue and history are kept, and taken up by `open`; None: nowhere.
-        on_problem: told in a sentence what is wrong with the session; the log, where None.
-        connections: for one download, where the server gives ranges.
-        connections_per_host: for all downloads from one host; fewer where the host refuses.
-        stall_speed: less than this over `stall_timeout` counts as stalled, bytes/s.
-        durable: whether bytes are synced to the disk before anything relies on them. Without, a
-            loss of power may leave a finished file empty or short.
-        wait_for_room: whether a full disk pauses a download until there is room (its reason and
-            the paused event tell so); without, it fails with `DiskFullError`. None: as there is a
-            session or not, for a script wants to know, and an app to go on.
-        wait_for_settings: whether downloads to whose host no request may be made, because a setting
-            cannot be understood (`RequestRules.unclear`), stay queued until `set_defaults` brings
-            other rules; without, they fail.
-        history_days: what is off the list and ended longer ago is forgotten by `open`; None: it is
-            kept for ever.
-        server_time: whether a file gets the server's time (Last-Modified).
-        origin: whether a file gets its URL as an extended attribute, without secrets.
-        max_size: largest file to download, bytes; None is no limit.
-        rules: which downloads go to another folder, of which the first that matches holds.
-        following: commands and notifications that follow the end of a download.
-        request_rules: what requests carry and how they travel, for all and by host; each download
-            may say otherwise (`FileConfig.request`).
+        retry_handler: decides on further attempts; None: a download has one attempt.
+        on_problem: called with a sentence about each problem of the session; None: the log.
+
+    Every other argument is a field of `EngineOptions`, which documents it.
     """
 
     def __init__(
@@ -103,118 +58,105 @@ class DownloadManager(Limiting):
         client: BaseHttpClient | None = None,
         queue: PriorityDownloadQueue | None = None,
         tracker: BaseTracker | None = None,
-        timeout: float | None = None,
-        max_concurrent: int = 3,
-        download_dir: Path = Path(),
-        file_exists_strategy: FileExistsStrategy = FileExistsStrategy.SKIP,
+        timeout: float | None = DEFAULTS.timeout,
+        max_concurrent: int = DEFAULTS.max_concurrent,
+        download_dir: Path = DEFAULTS.download_dir,
+        file_exists_strategy: FileExistsStrategy = DEFAULTS.file_exists_strategy,
         emitter: BaseEmitter | None = None,
         retry_handler: BaseRetryHandler | None = None,
         *,
-        connect_timeout: float | None = 30.0,
-        stall_timeout: float | None = 60.0,
-        speed_limit_bps: int | None = None,
-        chunk_size: int = 4 << 20,
-        session_path: Path | None = None,
+        connect_timeout: float | None = DEFAULTS.connect_timeout,
+        stall_timeout: float | None = DEFAULTS.stall_timeout,
+        speed_limit_bps: int | None = DEFAULTS.speed_limit_bps,
+        chunk_size: int = DEFAULTS.chunk_size,
+        session_path: Path | None = DEFAULTS.session_path,
         on_problem: Callable[[str], None] | None = None,
-        connections: int = 1,
-        connections_per_host: int = 16,
-        stall_speed: int = 100,
-        durable: bool = True,
-        wait_for_room: bool | None = None,
-        wait_for_settings: bool = False,
-        history_days: int | None = None,
-        schedule: Sequence[str] = (),
-        slow_limit_bps: int = 100_000,
+        connections: int = DEFAULTS.connections,
+        connections_per_host: int = DEFAULTS.connections_per_host,
+        stall_speed: int = DEFAULTS.stall_speed,
+        durable: bool = DEFAULTS.durable,
+        wait_for_room: bool | None = DEFAULTS.wait_for_room,
+        wait_for_settings: bool = DEFAULTS.wait_for_settings,
+        history_days: int | None = DEFAULTS.history_days,
+        schedule: Sequence[str] = DEFAULTS.schedule,
+        slow_limit_bps: int = DEFAULTS.slow_limit_bps,
         hosts: Mapping[str, HostLimits] | None = None,
-        server_time: bool = False,
-        origin: bool = False,
-        max_size: int | None = None,
-        rules: Sequence[Rule] = (),
-        following: Following | None = None,
+        server_time: bool = DEFAULTS.server_time,
+        origin: bool = DEFAULTS.origin,
+        max_size: int | None = DEFAULTS.max_size,
+        rules: Sequence[Rule] = DEFAULTS.rules,
+        following: CompletionHooks | None = None,
         request_rules: RequestRules | None = None,
     ) -> None:
-        if session_path is not None:  # the next start may be made from another folder
-            download_dir = Path(download_dir).absolute()
+        self._options = EngineOptions(
+            timeout=timeout,
+            max_concurrent=max_concurrent,
+            download_dir=download_dir,
+            file_exists_strategy=file_exists_strategy,
+            connect_timeout=connect_timeout,
+            stall_timeout=stall_timeout,
+            speed_limit_bps=speed_limit_bps,
+            chunk_size=chunk_size,
+            session_path=session_path,
+            connections=connections,
+            connections_per_host=connections_per_host,
+            stall_speed=stall_speed,
+            durable=durable,
+            wait_for_room=wait_for_room,
+            wait_for_settings=wait_for_settings,
+            history_days=history_days,
+            schedule=schedule,
+            slow_limit_bps=slow_limit_bps,
+            hosts=hosts or DEFAULTS.hosts,
+            server_time=server_time,
+            origin=origin,
+            max_size=max_size,
+            rules=rules,
+            following=following or DEFAULTS.following,
+            request_rules=request_rules or DEFAULTS.request_rules,
+        )
         self._client = client or AiohttpClient()
         self._owns_client = client is None
-        self._queue = queue or PriorityDownloadQueue()
-        self._tracker = tracker or DownloadTracker()
-        self._emitter = emitter or EventEmitter()
-        limits = Limits()
-        plan = SpeedPlan(
-            limits,
-            rate_bps=speed_limit_bps or None,
-            slow_bps=slow_limit_bps,
-            schedule=parse_schedule(schedule),
-        )
-        self._disk = DiskThreads()
-        self._hosts = Hosts(connections_per_host, self._queue.look_again)
         self._on_problem = on_problem or _log.warning
-        self._session = (
-            Session(session_path, self._on_problem, history_days=history_days)
-            if session_path
-            else None
-        )
-        self._lifecycle = Lifecycle(self._tracker, self._emitter, self._session)
-        self._reporter = ProgressReporter(self._tracker, self._emitter)
-        self._watching: list[asyncio.Task[None]] = []
-        self._worker = DownloadWorker(
+        self._parts = assemble(
+            self._options,
             self._client,
-            download_dir=Path(download_dir),
-            file_exists_strategy=file_exists_strategy,
-            tracker=self._tracker,
-            emitter=self._emitter,
-            retry_handler=retry_handler,
-            disk=self._disk,
-            hosts=self._hosts,
-            limits=limits,
-            lifecycle=self._lifecycle,
-            keep_rejected=self._session is not None,
-            request_rules=request_rules,
-            options=TransferOptions(
-                timeout=timeout,
-                connect_timeout=connect_timeout,
-                stall_timeout=stall_timeout,
-                stall_speed=stall_speed,
-                chunk_size=chunk_size,
-                connections=connections,
-                durable=durable,
-                server_time=server_time,
-                origin=origin,
-                max_size=max_size,
-            ),
-            rules=rules,
+            queue or PriorityDownloadQueue(),
+            tracker or DownloadTracker(),
+            emitter or EventEmitter(),
+            retry_handler,
+            self._on_problem,
         )
-        self._afterwards = Afterwards(following or Following(), self._emitter, self._explain)
-        intake = Intake(self._queue, self._tracker, self._lifecycle, self._session)
-        pool = WorkerPool(
-            self._queue, self._worker.attempt, intake.requeue, max_concurrent, self._hosts
-        )
-        self._worker.shortage = pool.shortage
-        super().__init__(
-            self._queue,
-            self._tracker,
-            self._lifecycle,
-            self._worker,
-            intake,
-            pool,
-            self._hosts,
-            limits,
-            plan,
-        )
-        self.set_limits(hosts=hosts)
-        if self._session is not None if wait_for_room is None else wait_for_room:
-            self._worker.room = RoomKeeper(self._disk, self.resume)
-        if wait_for_settings:
-            pool.is_held = self._is_held
-        self._waits_for_settings = wait_for_settings
+        self._parts.limits.set_limits(hosts=hosts)
+        self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._is_active = False
 
+    @classmethod
+    def from_options(
+        cls,
+        options: EngineOptions,
+        *,
+        client: BaseHttpClient | None = None,
+        tracker: BaseTracker | None = None,
+        retry_handler: BaseRetryHandler | None = None,
+        on_problem: Callable[[str], None] | None = None,
+    ) -> Self:
+        """Return a manager, not yet open, with these options."""
+        return cls(
+            client,
+            tracker=tracker,
+            retry_handler=retry_handler,
+            on_problem=on_problem,
+            **options.as_arguments(),
+        )
+
     # Opening and closing
 
-    async def open(self) -> None:
-        """Begin to run what is queued; an open manager stays open.
+    async def open(self, *, paused: bool = False) -> None:
+        """Begin to run queued downloads; an open manager stays open.
+
+        If `paused`, the list is there, and nothing runs before `start`.
 
         Raises:
             SessionLockedError: another process works with the session.
@@ -222,52 +164,51 @@ class DownloadManager(Limiting):
         """
         if self._is_active:
             return
+        parts = self._parts
         try:
-            if self._session is not None:
-                await self._intake.take_up(self._session, self._on_problem)
+            if parts.session is not None:
+                await parts.admission.restore_session(parts.session, self._on_problem)
             if self._client.closed:
                 await self._client.open()
                 self._owns_client = True
         except BaseException:
-            if self._session is not None:
-                await self._session.close()
+            if self._parts.session is not None:
+                await self._parts.session.close()
             raise
         self._ended.clear()
-        self._afterwards.open()
-        self._pool.start()
-        watchers = [self._reporter.run(), self._plan.run(), self._stop_when_spent()]
-        if self._worker.room is not None:
-            watchers.append(self._worker.room.run())
-        self._watching = [asyncio.create_task(watcher) for watcher in watchers]
+        parts.hooks.open()
+        parts.pool.start(paused=paused)
+        watchers = [parts.reporter.run(), parts.speed.run(), parts.limits.stop_when_spent()]
+        if parts.disk_space is not None:
+            watchers.append(parts.disk_space.run())
+        self._watchers = [asyncio.create_task(watcher) for watcher in watchers]
         self._is_active = True
+
+    def start(self) -> None:
+        """Run queued downloads after `open(paused=True)`."""
+        self._parts.pool.unpause()
 
     async def close(self, wait_for_current: bool = False) -> None:
         """Stop, or let those running end first; bytes are kept, what waits stays queued."""
         if not self._is_active:
             return
         self._is_active = False
-        await self._pool.close(wait_for_current=wait_for_current)
-        self._intake.put_back()
-        for task in self._watching:
+        await self._parts.pool.close(wait_for_current=wait_for_current)
+        self._parts.admission.requeue_interrupted()
+        for task in self._watchers:
             task.cancel()
-        await self._afterwards.close()
+        await self._parts.hooks.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                await self._emitter.drain()
+                await self._parts.emitter.drain()
         try:
-            if self._session is not None:
-                await self._session.close()
+            if self._parts.session is not None:
+                await self._parts.session.close()
         finally:
             self._ended.set()
-            self._worker.close()
+            self._parts.worker.close()
             if self._owns_client:
                 await self._client.close()
-
-    def _explain(self, download_id: str, reason: str) -> None:
-        record = self._tracker.get(download_id)
-        if record is not None and record.status.is_terminal:  # else it has begun again
-            record.reason = reason
-            self._lifecycle.changed(record)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -279,9 +220,9 @@ class DownloadManager(Limiting):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        pending = self._intake.pending_count() if self._is_active else 0
+        pending = self._parts.admission.pending_count() if self._is_active else 0
         await self.close()
-        if pending and exc_type is None and self._session is None:  # a session loses nothing
+        if pending and exc_type is None and self._parts.session is None:  # a session loses nothing
             raise PendingDownloadsError(pending)
 
     @property
@@ -300,27 +241,198 @@ class DownloadManager(Limiting):
             raise ManagerNotInitialisedError("the DownloadManager is not open; use 'async with'")
         return self._client
 
+    # Verbs
+
+    async def add(self, files: Sequence[FileConfig]) -> None:
+        """Queue downloads; one whose id is still pending is dropped with a warning.
+
+        With a session they outlive the process once this has returned.
+
+        Raises:
+            SessionStoreError: the session cannot be written; nothing was queued.
+        """
+        await self._parts.control.add(files)
+
+    async def cancel(self, download_id: str) -> CancelResult:
+        """End a download in whatever state it is and remove its partial data."""
+        return await self._parts.control.cancel(download_id)
+
+    async def pause(self, download_id: str) -> bool:
+        """Stop a download and keep its bytes; False where it has ended or is paused."""
+        return await self._parts.control.pause(download_id)
+
+    async def resume(self, download_id: str) -> bool:
+        """Put a paused download back into the queue, at the place it had.
+
+        One that waits for its next attempt goes to the queue at once. False for others.
+        """
+        return await self._parts.control.resume(download_id)
+
+    async def retry(self, download_id: str) -> bool:
+        """Queue a failed, cancelled or skipped download again, with all its attempts.
+
+        One that waits for its next attempt need not wait any longer. False for others.
+        """
+        return await self._parts.control.retry(download_id)
+
+    async def accept_html(self, download_id: str) -> bool:
+        """Queue a failed download again and save the web page that the server sends instead.
+
+        The page replaces a partial file. Returns False if the download has not failed.
+        """
+        return await self._parts.control.accept_html(download_id)
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch a download from another URL from now on, such as a fresh one for an expired link.
+
+        Its bytes are kept if the validators agree, and it fails without losing them if not. An
+        ended one is queued again. False where it is unknown or completed.
+
+        Raises:
+            ValueError: the URL is not acceptable.
+        """
+        return await self._parts.control.replace_url(download_id, url)
+
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep data that failed its check, as `NAME.unverified`; returns where it is.
+
+        None where there is none: it outlives its failure only with a session.
+
+        Raises:
+            DestinationError: the name cannot be given; the data is where it was.
+        """
+        return await self._parts.control.keep(download_id)
+
+    async def remove(self, download_id: str) -> bool:
+        """Take a download off the list, cancelling it if need be; a finished file stays.
+
+        With a session it stays in the history.
+        """
+        return await self._parts.control.remove(download_id)
+
+    async def restore(self, download_id: str) -> bool:
+        """Undo `remove`: it is back in the state it had; one that ran begins again."""
+        return await self._parts.control.restore(download_id)
+
+    async def set_priority(self, download_id: str, priority: int) -> bool:
+        """Change the priority (1 or more, higher first); False where unknown or ended.
+
+        Raises:
+            ProcessQueueError: the priority is below 1.
+        """
+        return await self._parts.control.set_priority(download_id, priority)
+
+    async def set_start(self, download_id: str, start_at: float | None) -> bool:
+        """Let a download wait until a time (seconds since the epoch); None: it may start at once.
+
+        One that runs stops, keeps its bytes and its place, and goes on then; a paused one stays
+        paused. False where it is unknown or has ended.
+        """
+        return await self._parts.control.set_start(download_id, start_at)
+
+    async def move(
+        self,
+        download_id: str,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        to: Literal["top", "bottom", "up", "down"] | None = None,
+    ) -> bool:
+        """Move a waiting download; it takes over the priority of its new neighbour.
+
+        False where it, or the one to move to, does not wait, or there is nowhere to go.
+        """
+        return await self._parts.control.move(download_id, before=before, after=after, to=to)
+
+    async def pause_all(self) -> None:
+        """Pause every download that has not ended."""
+        await self._parts.control.pause_all()
+
+    async def resume_all(self) -> None:
+        """Resume every paused download."""
+        await self._parts.control.resume_all()
+
+    # Limits
+
+    async def set_speed_limit(self, download_id: str, speed_limit_bps: int | None) -> bool:
+        """Limit one download, at once (bytes/s; None: no limit); False where unknown or ended.
+
+        Raises:
+            ValueError: the limit is below 1.
+        """
+        return await self._parts.limits.set_speed_limit(download_id, speed_limit_bps)
+
+    def set_limits(
+        self,
+        *,
+        max_concurrent: int | None = None,
+        speed_limit_bps: int | None = None,
+        connections: int | None = None,
+        connections_per_host: int | None = None,
+        schedule: Sequence[str] | None = None,
+        slow: bool | None = None,
+        slow_limit_bps: int | None = None,
+        hosts: Mapping[str, HostLimits] | None = None,
+        stop_after_bytes: int | None = None,
+    ) -> None:
+        """Change limits at once, also for what runs; None leaves one as it is.
+
+        The limit of a single download is for `set_speed_limit`.
+
+        Raises:
+            ValueError: a number is too small, or a line of the schedule is not understood; nothing
+                has changed then.
+
+        Args:
+            max_concurrent: downloads that run at once.
+            speed_limit_bps: for all together, bytes/s; 0 lifts the limit. It ends slow mode, and
+                holds until the schedule has another one.
+            connections: for one download; holds for attempts that begin.
+            connections_per_host: for all downloads from one host.
+            schedule: when another limit holds for all together; an empty one: never.
+            slow: switches slow mode.
+            slow_limit_bps: the limit of slow mode, bytes/s.
+            hosts: limits of single hosts; they replace all there were.
+            stop_after_bytes: once so many have come from now on, everything is paused
+                (`wait_until_stopped`); 0: never.
+        """
+        self._parts.limits.set_limits(
+            max_concurrent=max_concurrent,
+            speed_limit_bps=speed_limit_bps,
+            connections=connections,
+            connections_per_host=connections_per_host,
+            schedule=schedule,
+            slow=slow,
+            slow_limit_bps=slow_limit_bps,
+            hosts=hosts,
+            stop_after_bytes=stop_after_bytes,
+        )
+
+    async def wait_until_stopped(self) -> None:
+        """Wait until `stop_after_bytes` have come; everything is paused from then on."""
+        await self._parts.limits.wait_until_stopped()
+
     # Looking
 
     @property
     def tracker(self) -> BaseTracker:
         """What is known of the downloads."""
-        return self._tracker
+        return self._parts.tracker
 
     @property
     def stats(self) -> DownloadStats:
         """How many downloads stand where."""
-        return self._tracker.get_stats()
+        return self._parts.tracker.get_stats()
 
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
         """A copy of what is known of a download, None where unknown."""
-        return self._tracker.get_download_info(download_id)
+        return self._parts.tracker.get_download_info(download_id)
 
     async def find_config(self, download_id: str) -> FileConfig | None:
         """What was asked for, of a download in the list or the history; None where unknown."""
-        record = self._tracker.get(download_id)
-        if record is None and self._session is not None:
-            record = await self._session.find(download_id)
+        record = self._parts.tracker.get(download_id)
+        if record is None and self._parts.session is not None:
+            record = await self._parts.session.find(download_id)
         return record.config if record else None
 
     async def history(
@@ -334,9 +446,11 @@ class DownloadManager(Limiting):
         Raises:
             SessionStoreError: the session cannot be read.
         """
-        if self._session is None:
+        if self._parts.session is None:
             return []
-        return [record.snapshot() for record in await self._session.search(text, limit, offset)]
+        return [
+            record.snapshot() for record in await self._parts.session.search(text, limit, offset)
+        ]
 
     async def forget(
         self,
@@ -353,39 +467,36 @@ class DownloadManager(Limiting):
         Raises:
             SessionStoreError: the session cannot be written.
         """
-        if self._session is None:
+        if self._parts.session is None:
             return 0
-        return await self._session.forget(ids, text=text, older_than_days=older_than_days)
+        return await self._parts.session.forget(ids, text=text, older_than_days=older_than_days)
 
     def snapshot(self, since: int = 0) -> Snapshot:
         """What changed after revision `since`, and the totals."""
-        rules = self._worker.request_rules
-        unclear = rules.unclear if self._waits_for_settings else ()
+        rules = self._parts.worker.request_rules
+        unclear = rules.unclear if self._options.wait_for_settings else ()
         return replace(
-            self._tracker.snapshot(since),
+            self._parts.tracker.snapshot(since),
             closed_by=tuple(each.sentence for each in unclear),
             is_closed=bool(unclear and rules.refusals_of_all()),
-            slots=self._pool.slots,
-            full_hosts=self._hosts.busy() if self._is_active else frozenset(),
-            speed_limit_bps=self._plan.rate_bps,
-            speed_limit_reason=self._plan.reason,
-            is_slow=self._plan.is_slow,
+            slots=self._parts.pool.slots,
+            full_hosts=self._parts.hosts.busy() if self._is_active else frozenset(),
+            speed_limit_bps=self._parts.speed.rate_bps,
+            speed_limit_reason=self._parts.speed.reason,
+            is_slow=self._parts.speed.is_slow,
         )
-
-    def _is_held(self, host: str) -> bool:
-        return self._worker.request_rules.refusal(host.rpartition(":")[0]) is not None
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
         """Call `handler`, a function or a coroutine function, with each such event.
 
         `"*"` means events of every type. No handler delays a transfer.
         """
-        self._emitter.on(event_type, handler)
-        return Subscription(self._emitter, event_type, handler)
+        self._parts.emitter.on(event_type, handler)
+        return Subscription(self._parts.emitter, event_type, handler)
 
     def events(self) -> AsyncIterator[DownloadEvent]:
         """Every event from this call on, until the manager closes."""
-        return stream_events(self._emitter, self._ended)
+        return stream_events(self._parts.emitter, self._ended)
 
     async def wait_until_complete(self, timeout: float | None = None) -> None:
         """Wait until every download has ended or is paused, and its events are handled.
@@ -395,16 +506,16 @@ class DownloadManager(Limiting):
         """
         async with asyncio.timeout(timeout):
             while True:
-                await self._queue.join()
-                await self._verbs_done()  # one may put a download back
-                if not self._queue.pending_count:
+                await self._parts.queue.join()
+                await self._parts.control.verbs_done()  # one may put a download back
+                if not self._parts.queue.pending_count:
                     break
-            await self._emitter.drain()
+            await self._parts.emitter.drain()
 
     @property
     def request_rules(self) -> RequestRules:
         """Rules for all requests, besides the options of each download."""
-        return self._worker.request_rules
+        return self._parts.worker.request_rules
 
     def set_defaults(
         self,
@@ -413,16 +524,21 @@ class DownloadManager(Limiting):
         file_exists_strategy: FileExistsStrategy | None = None,
         retry_handler: BaseRetryHandler | None = None,
         request_rules: RequestRules | None = None,
+        max_size: int | None = None,
     ) -> None:
         """Change what holds for attempts from now on; None leaves it as it is.
+
+        `max_size` is in bytes; 0 lifts the limit.
 
         A download that has begun stays in the folder it began in. Rules hold for each request from
         now on, of running downloads too.
         """
-        self._worker.folders.base = download_dir or self._worker.folders.base
-        self._worker.retry_handler = retry_handler or self._worker.retry_handler
+        self._parts.worker.folders.base = download_dir or self._parts.worker.folders.base
+        self._parts.worker.retry_handler = retry_handler or self._parts.worker.retry_handler
         if file_exists_strategy is not None:
-            self._worker.resolver.default_strategy = file_exists_strategy
+            self._parts.worker.resolver.default_strategy = file_exists_strategy
+        if max_size is not None:
+            self._parts.worker.max_size = max_size or None
         if request_rules is not None:
-            self._worker.request_rules = request_rules
-            self._queue.look_again()
+            self._parts.worker.request_rules = request_rules
+            self._parts.queue.look_again()

@@ -7,7 +7,7 @@ from functools import partial
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.transfer import Hosts
+from rheo_core.transfer import HostLimiter
 
 from .queue import PriorityDownloadQueue
 from .shortage import Shortage
@@ -30,7 +30,7 @@ class WorkerPool:
         attempt: Attempt,
         requeue: Requeue,
         slots: int,
-        hosts: Hosts,
+        hosts: HostLimiter,
     ) -> None:
         self._queue = queue
         self._hosts = hosts
@@ -41,17 +41,19 @@ class WorkerPool:
         self.shortage = Shortage(lambda: len(self._running), self._note_slots)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._is_paused = False
         self._slot_free = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin to take downloads.
+    def start(self, *, paused: bool = False) -> None:
+        """Begin to take downloads; if `paused`, not before `unpause`.
 
         Raises:
             WorkerPoolAlreadyStartedError: it runs already.
         """
         if self._dispatcher is not None:
             raise WorkerPoolAlreadyStartedError("the worker pool is already running")
+        self._is_paused = paused
         self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
 
     async def close(self, *, wait_for_current: bool = False) -> None:
@@ -73,6 +75,11 @@ class WorkerPool:
     def is_running(self) -> bool:
         """Whether it takes downloads."""
         return self._dispatcher is not None
+
+    def unpause(self) -> None:
+        """Take downloads from now on."""
+        self._is_paused = False
+        self._note_slots()
 
     @property
     def slots(self) -> int:
@@ -131,7 +138,7 @@ class WorkerPool:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))
         self._running[config.id] = task
         host = self._queue.host_for(config.id)
-        self._hosts.claim(config.id, self._hosts.likely(host))
+        self._hosts.reserve(config.id, self._hosts.likely(host))
         task.add_done_callback(partial(self._leave, config.id))
 
     async def _run_attempt(self, config: FileConfig) -> None:
@@ -150,7 +157,7 @@ class WorkerPool:
         if self._running[download_id] is not task:  # who did not wait has begun another attempt
             return
         del self._running[download_id]
-        self._hosts.drop_claim(download_id)
+        self._hosts.cancel_reservation(download_id)
         if download_id not in self._waiting:
             self._queue.task_done(download_id)
         self._note_slots()
@@ -164,7 +171,8 @@ class WorkerPool:
         return True
 
     def _has_slot(self) -> bool:
-        return len(self._running) < self.shortage.allowed(self._slots)
+        is_free = len(self._running) < self.shortage.allowed(self._slots)
+        return is_free and not self._is_paused
 
     def _note_slots(self) -> None:
         if self._has_slot():

@@ -25,7 +25,7 @@ from rheo_core.transfer import (
     take_out_bad_pieces,
 )
 
-from .tools import Tools
+from .attempt_context import AttemptContext
 from .validation import compare
 
 _log = logging.getLogger(__name__)
@@ -33,19 +33,19 @@ _ROUNDS = 2
 """Turns that each source gets to bring good pieces in the place of bad ones."""
 
 
-def is_hashed(tools: Tools, expected: HashConfig | None) -> bool:
+def is_hashed(context: AttemptContext, expected: HashConfig | None) -> bool:
     """Whether all bytes will meet the checksum that the user knows.
 
     A validator that the user brings may believe every file.
     """
-    return expected is not None and tools.validator is None
+    return expected is not None and context.validator is None
 
 
 class Verification:
     """Checks one part file once all of its bytes are there.
 
     Args:
-        tools: those of the attempt.
+        context: parts shared by all attempts.
         record: of the download.
         transfer: what brought the bytes, and may bring some of them again.
         expected: the checksum that the user or a file beside it gives; it counts more than the
@@ -54,12 +54,12 @@ class Verification:
 
     def __init__(
         self,
-        tools: Tools,
+        context: AttemptContext,
         record: DownloadRecord,
         transfer: Transfer,
         expected: HashConfig | None,
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._record = record
         self._transfer = transfer
         self._expected = expected
@@ -76,7 +76,7 @@ class Verification:
             FileAccessError: it cannot be read.
             DownloadError: what is bad could not be fetched again.
         """
-        is_enough = self._pieces is None or is_hashed(self._tools, self._expected)
+        is_enough = self._pieces is None or is_hashed(self._context, self._expected)
         if is_enough and await self._is_valid(part):
             return part
         if self._pieces is not None:
@@ -98,22 +98,22 @@ class Verification:
         expected = self._expected or part.state.promised
         if expected is None:
             return True
-        tools = self._tools
-        tools.lifecycle.verifying(self._record, expected.algorithm)
-        if tools.validator is not None:
-            await tools.disk.run(part.write_held)
-            result = await tools.validator.validate(part.path, expected)
-            await tools.disk.run(part.check_in_place)  # it was given a name, not the open file
+        context = self._context
+        context.lifecycle.verifying(self._record, expected.algorithm)
+        if context.validator is not None:
+            await context.disk.run(part.flush_buffer)
+            result = await context.validator.validate(part.path, expected)
+            await context.disk.run(part.check_in_place)  # it was given a name, not the open file
         else:
             work = partial(part.digest, expected.algorithm)
-            result = await compare(part.path, expected, work, tools.reading)
-        self._record.tries.validation = result
+            result = await compare(part.path, expected, work, context.reading)
+        self._record.stats.validation = result
         return result.is_valid
 
     async def _fetch_anew(self, part: PartFile, why: str) -> PartFile:
         _log.warning("%s: begun again: %s", printable(self._record.name), why)
         part = await self._transfer.run_anew(part)
-        self._tools.reporter.report(self._record, last=True)
+        self._context.reporter.report(self._record, last=True)
         return part
 
     async def _repair(self, part: PartFile, pieces: PieceHashes) -> PartFile:
@@ -131,7 +131,7 @@ class Verification:
             if not source.most:  # it failed in its last turn
                 continue
             host = printable(source.name)
-            self._tools.lifecycle.repairing(self._record, len(bad), len(pieces.hashes), host)
+            self._context.lifecycle.repairing(self._record, len(bad), len(pieces.hashes), host)
             try:
                 part = await self._transfer.run_with(source, part)
             except (DestinationError, HostFullError, ShortageError):
@@ -139,7 +139,7 @@ class Verification:
             except DownloadError as error:
                 failure = failure or error
                 continue
-            self._tools.reporter.report(self._record, last=True)
+            self._context.reporter.report(self._record, last=True)
             bad = await self._bad_pieces(part, pieces)
             if not bad:
                 return part
@@ -150,10 +150,10 @@ class Verification:
 
     async def _bad_pieces(self, part: PartFile, pieces: PieceHashes) -> dict[int, str]:
         """The digests of the bad ones, by number; they are missing from the part file now."""
-        tools = self._tools
-        tools.lifecycle.verifying(self._record, pieces.algorithm)
+        context = self._context
+        context.lifecycle.verifying(self._record, pieces.algorithm)
         try:
-            return await tools.reading.run_stoppable(partial(take_out_bad_pieces, part))
+            return await context.reading.run_stoppable(partial(take_out_bad_pieces, part))
         except OSError as error:
             problem = printable(error.strerror or str(error)).lower()
             raise FileAccessError(f"cannot read {part.path} to check it: {problem}") from error
@@ -178,7 +178,7 @@ class Verification:
         """The whole is of no use."""
         came = part.state.media_type
         await self._drop(part)
-        result = self._record.tries.validation
+        result = self._record.stats.validation
         assert result is not None
         return HashMismatchError(
             expected_hash=result.expected_hash,
@@ -189,5 +189,5 @@ class Verification:
 
     async def _drop(self, part: PartFile) -> None:
         with suppress(DestinationError):
-            work = reject if self._tools.keep_rejected else PartFile.discard
-            await self._tools.disk.run(work, part)
+            work = reject if self._context.keep_unverified else PartFile.discard
+            await self._context.disk.run(work, part)

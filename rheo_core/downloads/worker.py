@@ -21,17 +21,25 @@ from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
+from rheo_core.infrastructure.shortage import no_memory
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
-from rheo_core.transfer import Hosts, Limits, PartFile, TransferOptions, keep_rejected, source_of
+from rheo_core.transfer import (
+    HostLimiter,
+    PartFile,
+    RateLimits,
+    TransferOptions,
+    keep_unverified,
+    source_of,
+)
 
 from .attempt import Attempt
-from .destination import DestinationResolver, Folders, PathLocks
+from .attempt_context import AttemptContext
+from .destination import DestinationResolver, Folders, PathLocks, can_name
+from .disk_space import DiskSpaceWatcher
 from .lifecycle import Lifecycle
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
-from .room import RoomKeeper
 from .shortage import Shortage
-from .tools import Tools
 from .validation import BaseFileValidator
 
 T = TypeVar("T")
@@ -40,6 +48,9 @@ _MOST_CONNECTIONS = 16
 """To one host, where nobody says otherwise."""
 _TOO_MANY_REQUESTS = 429
 """RFC 6585 4: meant for the client, and so for all its downloads; a 503 may be about one."""
+_LEAST_PROGRESS = 16 << 10
+"""Bytes that give a download its attempts back. With less, a server that answers each request with
+a single byte would be asked as often as the file has bytes."""
 
 
 class DownloadWorker:
@@ -59,29 +70,29 @@ class DownloadWorker:
         retry_handler: BaseRetryHandler | None = None,
         validator: BaseFileValidator | None = None,
         disk: DiskThreads | None = None,
-        hosts: Hosts | None = None,
-        limits: Limits | None = None,
+        hosts: HostLimiter | None = None,
+        limits: RateLimits | None = None,
         options: TransferOptions | None = None,
         lifecycle: Lifecycle | None = None,
-        keep_rejected: bool = False,
+        keep_unverified: bool = False,
         rules: Sequence[Rule] = (),
         request_rules: RequestRules | None = None,
     ) -> None:
         self.folders = Folders(download_dir, rules)
         self.retry_handler = retry_handler or NullRetryHandler()
-        self.room: RoomKeeper | None = None  # without one a full disk is a failure
+        self.disk_space: DiskSpaceWatcher | None = None  # without one a full disk is a failure
         self.shortage: Shortage | None = None  # without one a shortage is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
         reading = DiskThreads(2)
         emitter = emitter or EventEmitter()
         self.resolver = DestinationResolver(FileExistsStrategy(file_exists_strategy), disk)
-        self._tools = Tools(
+        self._context = AttemptContext(
             requester=Requester(client, request_rules),
             disk=disk,
             reading=reading,
-            hosts=hosts or Hosts(_MOST_CONNECTIONS),
-            limits=limits or Limits(),
+            hosts=hosts or HostLimiter(_MOST_CONNECTIONS),
+            limits=limits or RateLimits(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
@@ -90,26 +101,42 @@ class DownloadWorker:
             validator=validator,
             folders=self.folders,
             written={},
-            keep_rejected=keep_rejected,
+            keep_unverified=keep_unverified,
         )
 
     @property
     def request_rules(self) -> RequestRules:
         """Rules for all requests, besides the options of each download; may be replaced."""
-        return self._tools.requester.rules
+        return self._context.requester.rules
 
     @request_rules.setter
     def request_rules(self, rules: RequestRules) -> None:
-        self._tools.requester.go_by(rules)
+        self._context.requester.go_by(rules)
+
+    def is_held(self, host: str) -> bool:
+        """True if no request may be made to this host (with its port) by the rules."""
+        return self.request_rules.refusal(host.rpartition(":")[0]) is not None
 
     @property
     def connections(self) -> int:
         """Connections that one download may use; a change holds for attempts that begin."""
-        return self._tools.options.connections
+        return self._context.options.connections
 
     @connections.setter
     def connections(self, count: int) -> None:
-        self._tools = replace(self._tools, options=replace(self._tools.options, connections=count))
+        self._context = replace(
+            self._context, options=replace(self._context.options, connections=count)
+        )
+
+    @property
+    def max_size(self) -> int | None:
+        """The largest file to download, bytes; a change holds for attempts that begin."""
+        return self._context.options.max_size
+
+    @max_size.setter
+    def max_size(self, size: int | None) -> None:
+        options = replace(self._context.options, max_size=size)
+        self._context = replace(self._context, options=options)
 
     async def attempt(self, config: FileConfig) -> float | None:
         """Make one attempt; return the seconds to wait before another, None when it has ended.
@@ -122,13 +149,15 @@ class DownloadWorker:
         if record is None:  # put into the queue behind the manager's back
             record = DownloadRecord.of(config)
             self._tracker.add(record)
-        self._tools.lifecycle.connecting(record, 1 + self.retry_handler.max_retries)
+        self._context.lifecycle.connecting(record, 1 + self.retry_handler.max_retries)
         try:
-            attempt = Attempt(self._tools_for_now(), record)
+            attempt = Attempt(self._current_context(), record)
             try:
                 await attempt.run(self._destination(record))
             finally:
                 await attempt.close()
+        except MemoryError:  # of Python itself; its traceback would hold on to some
+            return await self._after_failure(record, no_memory())
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)
@@ -143,46 +172,48 @@ class DownloadWorker:
         """Remove the partial data of a download that does not run."""
         await self._with_part(record, PartFile.discard)
 
-    async def keep_rejected(self, record: DownloadRecord) -> Path | None:
+    async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Give data that failed its check a name of its own; None where there is none.
 
         Raises:
             DestinationError: the name cannot be given.
         """
-        return await self._with_part(record, keep_rejected)
+        return await self._with_part(record, keep_unverified)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Do something with the part file of a download that does not run."""
-        path, locks = self._destination(record), self._tools.locks
+        path, locks = self._destination(record), self._context.locks
+        if not can_name(path):  # so nothing is there
+            return None
         if not locks.try_acquire(path):  # it belongs to another download by now
             return None
         try:
-            source, key = source_of(record.config.url), self._tools.options.key
-            return await self._tools.disk.run(work, PartFile(path, source, key=key))
+            source, key = source_of(record.config.url), self._context.options.key
+            return await self._context.disk.run(work, PartFile(path, source, key=key))
         finally:
             locks.release(path)
 
     def close(self) -> None:
         """End its threads."""
-        self._tools.disk.close()
-        self._tools.reading.close()
+        self._context.disk.close()
+        self._context.reading.close()
 
-    def _tools_for_now(self) -> Tools:
-        """Return the tools of an attempt: while the machine is short, one connection must do."""
+    def _current_context(self) -> AttemptContext:
+        """Return the context of an attempt: while the machine is short, with one connection."""
         if self.shortage is None or not self.shortage.is_on:
-            return self._tools
-        return replace(self._tools, options=replace(self._tools.options, connections=1))
+            return self._context
+        return replace(self._context, options=replace(self._context.options, connections=1))
 
     def _may_wait(self, error: ShortageError) -> bool:
-        self._tools.requester.client.drop_idle()  # they hold descriptors, memory and ports
+        self._context.requester.client.drop_idle()  # they hold descriptors, memory and ports
         return self.shortage is not None and self.shortage.note(error)
 
     def _note_progress(self, record: DownloadRecord) -> None:
-        """Give a download that got further than before its attempts and its patience back."""
-        if record.bytes_downloaded <= record.tries.furthest:
+        """Give a download that got clearly further than before its attempts and patience back."""
+        if record.bytes_downloaded < record.stats.best_offset + _LEAST_PROGRESS:
             return
-        record.tries.furthest = record.bytes_downloaded
-        record.tries.failures = 0
+        record.stats.best_offset = record.bytes_downloaded
+        record.stats.failures = 0
         if self.shortage is not None:
             self.shortage.over()
 
@@ -190,28 +221,32 @@ class DownloadWorker:
         return record.destination or self.folders.path_of(record.config)
 
     async def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
-        if self.room is not None and isinstance(error, DiskFullError) and not error.is_too_large:
+        if (
+            self.disk_space is not None
+            and isinstance(error, DiskFullError)
+            and not error.is_too_large
+        ):
             # Waiting costs no attempt.
-            needed = await self.room.needed_by(record, error)
-            self._tools.lifecycle.paused_for_room(record, error)
-            self.room.keep(record, needed)
+            needed = await self.disk_space.needed_by(record, error)
+            self._context.lifecycle.paused_for_room(record, error)
+            self.disk_space.keep(record, needed)
             return None
         if isinstance(error, HostFullError):
-            record.tries.leads_to = error.host
-            self._tools.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
+            record.stats.leads_to = error.host
+            self._context.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
             return 0.0
         self._note_progress(record)
         if isinstance(error, ShortageError) and self._may_wait(error):
-            self._tools.lifecycle.put_off(record, f"waiting: {error.problem}")
+            self._context.lifecycle.put_off(record, f"waiting: {error.problem}")
             return 0.0
-        record.tries.failures += 1
-        delay = self.retry_handler.next_delay(error, record.tries.failures)
+        record.stats.failures += 1
+        delay = self.retry_handler.next_delay(error, record.stats.failures)
         if delay is None:
-            self._tools.lifecycle.failed(record, error)
+            self._context.lifecycle.failed(record, error)
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
                 host = record.leads_to or host_of(record.config.source)
-                self._tools.hosts.rest(host, min(delay, error.retry_after or 0.0))
+                self._context.hosts.rest(host, min(delay, error.retry_after or 0.0))
             retries = self.retry_handler.max_retries
-            self._tools.lifecycle.retrying(record, error, delay, retries)
+            self._context.lifecycle.retrying(record, error, delay, retries)
         return delay

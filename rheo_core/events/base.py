@@ -4,7 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import Any
 
-from .models.download import DownloadEvent, EventHandler, EventType
+from .models import DownloadEvent, EventHandler, EventType
 
 
 class BaseEmitter(ABC):

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from rheo_core.domain.exceptions import WebPageError
 from rheo_core.domain.sizes import duration_text, size_text, speed_text
 
-from .models.download import (
+from .models import (
     DownloadCompletedEvent,
     DownloadEvent,
     DownloadFailedEvent,
@@ -49,7 +49,9 @@ def describe(event: DownloadEvent) -> Description:
             bad = f"bad pieces: {event.bad_pieces:,} of {event.pieces:,}"
             return Description("repairing", f"{bad}; fetched again from {event.host}", "warning")
         case DownloadSkippedEvent():
-            return Description("skipped", event.reason.replace("_", " "), "warning")
+            checked = ", hash verified" if event.validation else ""
+            reason = event.reason.replace("_", " ")
+            return Description("skipped", f"{reason}{checked}", "warning")
         case DownloadStartedEvent():
             return Description("started", size_text(event.total_bytes) or "size unknown")
         case DownloadQueuedEvent() if event.priority != 1:

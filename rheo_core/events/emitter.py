@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from .base import BaseEmitter
-from .models.download import DownloadEvent, DownloadEventType, EventHandler, EventType
+from .models import DownloadEvent, DownloadEventType, EventHandler, EventType
 
 _log = logging.getLogger(__name__)
 _ANY = "*"

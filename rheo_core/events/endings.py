@@ -7,7 +7,7 @@ from pathlib import PurePath
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable
 
-from .models.download import DownloadCompletedEvent, DownloadEvent, DownloadFailedEvent
+from .models import DownloadCompletedEvent, DownloadEvent, DownloadFailedEvent
 
 _LONGEST_NAME = 80
 

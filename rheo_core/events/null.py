@@ -3,7 +3,7 @@
 from typing import Any
 
 from .base import BaseEmitter
-from .models.download import DownloadEvent, EventHandler, EventType
+from .models import DownloadEvent, EventHandler, EventType
 
 
 class NullEmitter(BaseEmitter):

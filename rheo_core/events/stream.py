@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from .base import BaseEmitter
-from .models.download import DownloadEvent
+from .models import DownloadEvent
 from .subscription import Subscription
 
 

@@ -1,7 +1,7 @@
 """The handle that `DownloadManager.on` returns."""
 
 from .base import BaseEmitter
-from .models.download import EventHandler, EventType
+from .models import EventHandler, EventType
 
 
 class Subscription:

@@ -47,7 +47,7 @@ class DiskThreads:
     def __init__(self, threads: int = 4) -> None:
         self._most = threads
         self._pool: _Threads | None = None
-        self._paces: defaultdict[Callable[..., Any], _Pace] = defaultdict(_Pace)
+        self._paces: defaultdict[Callable[..., Any], _LatencyGate] = defaultdict(_LatencyGate)
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
         """Start `function` in a thread."""
@@ -63,7 +63,9 @@ class DiskThreads:
         """Run `function` in a thread; see `Work` for what a cancellation does."""
         return await self.submit(function, *args, **kwargs)
 
-    def submit_brief(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
+    def submit_maybe_inline(
+        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> Work[T]:
         """As `submit`, for a few system calls; done at once where a thread found them quick.
 
         The thread and the loop fight for Python's lock at each of these calls, which costs more
@@ -71,8 +73,8 @@ class DiskThreads:
         """
         began = time.monotonic()
         pace = self._paces[function]
-        if began < pace.at_once_from:
-            return self.submit(partial(pace.try_out, function, *args, **kwargs))
+        if began < pace.inline_since:
+            return self.submit(partial(pace.probe, function, *args, **kwargs))
         work: Work[T] = Work(loop=asyncio.get_running_loop())
         try:
             work.set_result(function(*args, **kwargs))
@@ -100,19 +102,19 @@ class DiskThreads:
             self._pool = None
 
 
-class _Pace:
+class _LatencyGate:
     """How quick one kind of brief work is."""
 
     def __init__(self) -> None:
-        self.at_once_from = math.inf  # when the loop may do it
+        self.inline_since = math.inf  # when the loop may do it
         self._mean = 0.0  # seconds, of late
 
-    def try_out(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def probe(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it in a thread."""
         began = time.monotonic()
         result = function(*args, **kwargs)
-        if self.at_once_from == math.inf and time.monotonic() - began < _BRIEF_SECONDS:
-            self.at_once_from = began
+        if self.inline_since == math.inf and time.monotonic() - began < _BRIEF_SECONDS:
+            self.inline_since = began
         return result
 
     def note(self, began: float, ended: float) -> None:
@@ -120,7 +122,7 @@ class _Pace:
         self._mean += (ended - began - self._mean) * _WEIGHT
         if self._mean >= _BRIEF_SECONDS:
             self._mean = _BRIEF_SECONDS / 2  # the next slow one will do
-            self.at_once_from = ended + _SLOW_SECONDS
+            self.inline_since = ended + _SLOW_SECONDS
 
 
 class _Threads:

@@ -1,5 +1,6 @@
 """Files that are whole or not there; every function blocks until the disk has it."""
 
+import errno
 import os
 import re
 import secrets
@@ -25,6 +26,26 @@ _MOST_SWEPT = 10_000
 """Names of a folder that are looked at for leftovers."""
 _LEFTOVER_SECONDS = 3600
 """A temporary file is in use for milliseconds; one of that age is of a program that was killed."""
+
+
+def resolve_links(path: Path, *, strict: bool = False) -> Path:
+    """Return the absolute path without links.
+
+    `Path.resolve` alone returns some path for links in a circle since Python 3.13.
+
+    Args:
+        path: any path.
+        strict: whether it must exist.
+
+    Raises:
+        OSError: its links lead in a circle (ELOOP), or it does not exist and must.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+    return path.resolve(strict=strict)
 
 
 def write_atomically(

@@ -24,10 +24,19 @@ Identity = tuple[int, int]
 
 
 class ReplacedError(OSError):
-    """Another program put another file where ours was; `filename` is the name."""
+    """The name of our file leads to another file or to none; `filename` is the name."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(errno.ESTALE, "was replaced by another program", str(path))
+        super().__init__(errno.ESTALE, _fate(path), str(path))
+
+
+def _fate(path: Path) -> str:
+    """Say what happened to a name that does not lead to our file any more."""
+    if os.path.lexists(path):
+        return "was replaced by another program"
+    if os.path.lexists(path.parent):
+        return "was moved or removed by another program"
+    return "its folder was moved or removed by another program"
 
 
 def identity_of(found: os.stat_result) -> Identity:

@@ -98,7 +98,7 @@ def is_open_elsewhere(descriptor: int) -> bool:
 
 
 class SessionLock:
-    """Locks on the file `NAME.lock` beside the session `NAME.db`, and on the session itself.
+    """Locks on the file at `lock_path`, beside the session, and on the session itself.
 
     The kernel drops them when the process ends, however it ends. So no lock is ever stale, and the
     content of the file serves error messages only. The file stays when the lock is released: if it
@@ -213,7 +213,17 @@ class SessionLock:
 
 def lock_path(session: Path) -> Path:
     """Return the path of the lock file of a session."""
-    return session.with_name(f"{session.name.removesuffix('.db')}.lock")
+    return path_beside(session, "lock")
+
+
+def path_beside(session: Path, kind: str) -> Path:
+    """Return the path of a file of ours next to a session; no two sessions share one.
+
+    It is `NAME.lock` for the session `NAME.db`, and `NAME-lock` for the session `NAME`.
+    """
+    if session.suffix == ".db":
+        return session.with_suffix(f".{kind}")
+    return session.with_name(f"{session.name}-{kind}")
 
 
 def open_own(session: Path, path: Path) -> int:

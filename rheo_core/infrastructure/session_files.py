@@ -188,7 +188,8 @@ def check_ours(path: Path, seals: Seals) -> None:
 
 def own_path() -> Path:
     """Return the place of our own session; what is there is ours, whatever it holds."""
-    return (state_folder() / "session.db").resolve()
+    # Not by Path.resolve, which raises for links in a circle before Python 3.13.
+    return Path(os.path.realpath(state_folder() / "session.db"))
 
 
 def is_ours(path: Path) -> bool:

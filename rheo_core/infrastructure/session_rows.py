@@ -13,11 +13,11 @@ from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.outside import MAX_PRIORITY, Outside, admit
 from rheo_core.domain.request_options import CERTIFICATE, REVEAL, ROUTE
 from rheo_core.domain.text import redact
-from rheo_core.tracking.record import DownloadRecord, Tries
+from rheo_core.tracking.record import AttemptStats, DownloadRecord
 
 from .session_schema import Proof, StoredDownload
 
-_NO_TRIES = Tries()  # one for all: most of a long list has none
+_NO_STATS = AttemptStats()  # one for all: most of a long list has none
 
 
 def to_stored(record: DownloadRecord) -> StoredDownload:
@@ -25,8 +25,8 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     status = record.status
     is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
     is_settled = status.is_terminal or is_paused
-    tries = record.tried or _NO_TRIES
-    validation = tries.validation
+    stats = record.stats_or_none or _NO_STATS
+    validation = stats.validation
     return StoredDownload(
         id=record.id,
         config=_to_keep(record).model_dump_json(
@@ -36,22 +36,22 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         priority=record.priority,
         rank=str(record.rank),
         added_at=record.added_at,
-        started_at=tries.started_at,
+        started_at=stats.started_at,
         finished_at=record.finished_at,
         bytes_downloaded=record.bytes_downloaded,
         total_bytes=record.total_bytes,
         destination=None if record.destination is None else str(record.destination),
         name=record.name,
-        error=tries.error,
-        attempt=tries.attempt,
-        failures=tries.failures,
+        error=stats.error,
+        attempt=stats.attempt,
+        failures=stats.failures,
         validation=(
             None if validation is None else validation.model_dump_json(exclude_computed_fields=True)
         ),
         reason=record.reason if is_settled else "",
-        max_attempts=tries.max_attempts,
-        elapsed=tries.elapsed,
-        transferred=tries.transferred,
+        max_attempts=stats.max_attempts,
+        elapsed=stats.elapsed,
+        transferred=stats.transferred,
         listed=record.listed,
     )
 
@@ -96,7 +96,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     config = FileConfig.model_validate_json(row.config, extra="ignore", context=STORED)
     if row.id != config.id and row.id_rule == ID_RULE and row.listed:
         raise ValueError("the id is not that of its URL")
-    tries = Tries(
+    stats = AttemptStats(
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         failures=row.failures,
@@ -122,7 +122,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         finished_at=row.finished_at,
         destination=None if row.destination is None else Path(row.destination),
         listed=bool(row.listed),
-        tried=None if tries == _NO_TRIES else tries,
+        stats_or_none=None if stats == _NO_STATS else stats,
     )
 
 
@@ -153,11 +153,13 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     status = DownloadStatus(row.status)
     is_settled = status.is_terminal or status is DownloadStatus.PAUSED
     record.status = status if is_settled else DownloadStatus.QUEUED
-    if (lost := _protection_in(asked)) and not status.is_terminal:
+    may_go_on = row.listed and status is not DownloadStatus.COMPLETED  # a retry is one key
+    if may_go_on and (lost := _protection_in(asked)):
         # It may be the user's own row, and a direct connection what he wanted to avoid.
         record.status = DownloadStatus.PAUSED
         record.reason = f"its {', '.join(lost)} would not be used; resume it to go without"
-    record.finished_at, record.listed = row.finished_at, bool(row.listed)
+    record.finished_at = row.finished_at if record.status.is_terminal else None
+    record.listed = bool(row.listed)
     return record
 
 

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from statistics import mode
 from struct import unpack, unpack_from
@@ -208,7 +209,8 @@ class _Reader:
         for match in _RECORD.finditer(page):
             at = match.start()
             with suppress(ValueError, IndexError, OverflowError):
-                sizes = [size for _, size in _kinds(page, at)]
+                kinds = islice(_kinds(page, at), _SEALED_COLUMNS + 1)
+                sizes = [size for _, size in kinds]
                 if len(sizes) == _SEALED_COLUMNS:
                     yield _values(self._payload(page, page[at] + sum(sizes), at))
 

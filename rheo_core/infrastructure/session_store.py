@@ -23,6 +23,7 @@ from rheo_core.domain.text import printable
 
 from . import session_files as files
 from . import session_schema as schema
+from .files import resolve_links
 from .locks import SessionLock
 from .session_errors import SessionLockedError, SessionStoreError
 from .session_schema import Proof, StoredDownload
@@ -126,12 +127,14 @@ class SessionStore:
     @classmethod
     def _open_reading(cls, path: Path) -> "OpenedSession":
         fault = files.find_fault(path)
-        store = cls(path, _seals_for(path)[0])
-        if fault is None and schema.version_of(store._connection) < len(schema.MIGRATIONS):
-            fault = "comes from an older version of this program"
-        if fault is not None:
-            store.close()
-            raise SessionStoreError(path, f"cannot be read: it {fault}")
+        with ExitStack() as opened:
+            store = cls(path, _seals_for(path)[0])
+            opened.callback(store.close)
+            if fault is None and schema.version_of(store._connection) < len(schema.MIGRATIONS):
+                fault = "comes from an older version of this program"
+            if fault is not None:
+                raise SessionStoreError(path, f"cannot be read: it {fault}")
+            opened.pop_all()
         return OpenedSession(store, ())
 
     def _connect(self) -> sqlite3.Connection:
@@ -362,8 +365,8 @@ def check_place(path: Path) -> None:
 def _resolved(path: Path) -> Path:
     """Return the path without links: by whatever name, one session has one lock."""
     try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        return resolve_links(path)
+    except OSError as error:
         raise SessionStoreError(path, "its links cannot be followed") from error
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .locks import open_own
+from .locks import open_own, path_beside
 from .session_errors import SessionStoreError
 from .session_schema import Proof
 from .session_seal import Seals
@@ -61,14 +61,14 @@ def read_tally(connection: sqlite3.Connection, seals: Seals) -> Tally | None:
 
 
 class TallyNote:
-    """The file `NAME.tally` beside the session `NAME.db`.
+    """The file `NAME.tally` beside the session `NAME.db`; see `path_beside`.
 
     A file of that name that is not ours is neither read nor written: the session works without.
     """
 
     def __init__(self, session: Path) -> None:
         self._descriptor: int | None = None
-        path = session.with_name(f"{session.name.removesuffix('.db')}.tally")
+        path = path_beside(session, "tally")
         with suppress(OSError, SessionStoreError):
             self._descriptor = open_own(session, path)
             if not self._is_ours():

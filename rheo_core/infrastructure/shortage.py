@@ -48,6 +48,11 @@ def no_threads() -> ShortageError:
     return ShortageError("no further thread can be started")
 
 
+def no_memory() -> ShortageError:
+    """Return the error for memory that the system does not give."""
+    return ShortageError(_PROBLEMS[errno.ENOMEM])
+
+
 def check_descriptors() -> None:
     """See that this process may open another file.
 

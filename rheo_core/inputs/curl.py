@@ -11,7 +11,7 @@ from typing import Any
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.outside import Outside
 from rheo_core.domain.request_options import DIRECT
-from rheo_core.domain.text import printable, redact, redact_url
+from rheo_core.domain.text import printable, redact_unreadable, redact_url
 
 from .curl_options import LETTERS, NEEDLESS, SENDS, takes_value
 from .reader_api import Candidate, Lines, ReadOptions, destination_fields, problem_of
@@ -197,12 +197,13 @@ def _downloads(line: int, request: _Request) -> Iterator[Candidate]:
         yield candidate._replace(problem=problem_of(error))
         return
     for url, output in zip_longest(request.urls, request.outputs[: len(request.urls)]):
-        problem = request.problem
+        problem, show = request.problem, redact_url
         if "://" not in url:
             if not _HOST.match(url):
-                problem = problem or f"{printable(redact(url)[:80])!r} in the command is not a URL"
+                problem = problem or f"{redact_unreadable(url)[:80]!r} in the command is not a URL"
+                show = redact_unreadable
             url = f"http://{url}"  # the default of curl
-        candidate = candidate._replace(text=f"curl {redact_url(url)}", problem=problem)
+        candidate = candidate._replace(text=f"curl {show(url)}", problem=problem)
         try:
             place = _place(output, folder)
         except ValueError as error:

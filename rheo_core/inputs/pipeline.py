@@ -207,7 +207,11 @@ class _Reader:
         self._first_line[identity] = line
         folder = self._options.folder
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
-        if folder is not None and strategy.keeps_existing:
+        # With a size or a checksum the download compares: a wrong file must not pass for it.
+        is_compared = strategy is FileExistsStrategy.SKIP and (
+            config.hash_config or config.sidecar or config.size_bytes is not None
+        )
+        if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
             # No `Path`: it would double the time of a long list.
             if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):

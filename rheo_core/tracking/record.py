@@ -26,13 +26,13 @@ class _Meter:
 
 
 @dataclass(slots=True)
-class Tries:
+class AttemptStats:
     """What the attempts at a download came to. Apart, for what waits in a long list has none."""
 
     attempt: int = 0
     max_attempts: int = 1
-    failures: int = 0  # failed attempts since one got further than all before it
-    furthest: int = 0  # bytes that the best attempt had, for that comparison
+    failures: int = 0  # failed attempts since one got clearly further than all before it
+    best_offset: int = 0  # bytes that the best attempt had, for that comparison
     started_at: float | None = None  # the first of them, seconds since the epoch
     announced: bool = False  # the started event has been sent
     elapsed: float = 0.0  # seconds spent in ended attempts
@@ -72,7 +72,7 @@ class DownloadRecord:
     waits_for_room: bool = False  # paused because its disk is full; goes on by itself
     keep_partial: bool = True  # whether bytes outlive the end of an attempt
     revision: int = 0
-    tried: Tries | None = None  # None: there was no attempt yet
+    stats_or_none: AttemptStats | None = None  # None: there was no attempt yet
 
     @classmethod
     def of(cls, config: FileConfig, added_at: float | None = None) -> "DownloadRecord":
@@ -93,30 +93,30 @@ class DownloadRecord:
         return self.final_name
 
     @property
-    def tries(self) -> Tries:
-        """Its attempts, to count them; to look at them `tried` will do."""
-        if self.tried is None:
-            self.tried = Tries()
-        return self.tried
+    def stats(self) -> AttemptStats:
+        """Its attempts, to count them; to look at them `stats_or_none` will do."""
+        if self.stats_or_none is None:
+            self.stats_or_none = AttemptStats()
+        return self.stats_or_none
 
     @property
     def leads_to(self) -> str | None:
         """Host (with its port) that its link redirects to, as far as is known."""
-        return self.tried.leads_to if self.tried is not None else None
+        return self.stats_or_none.leads_to if self.stats_or_none is not None else None
 
     def begin_attempt(self) -> None:
         """Start the clock of one attempt."""
-        tries = self.tries
-        tries.attempt += 1
-        tries.meter = _Meter(self.bytes_downloaded)
-        tries.started_at = tries.started_at or time.time()
+        stats = self.stats
+        stats.attempt += 1
+        stats.meter = _Meter(self.bytes_downloaded)
+        stats.started_at = stats.started_at or time.time()
 
     def end_attempt(self) -> None:
         """Stop the clock."""
-        tries = self.tried
-        if tries is not None and tries.meter is not None:
-            tries.elapsed += time.monotonic() - tries.meter.began
-            tries.meter = None
+        stats = self.stats_or_none
+        if stats is not None and stats.meter is not None:
+            stats.elapsed += time.monotonic() - stats.meter.began
+            stats.meter = None
 
     def go_on_from(self, offset: int) -> None:
         """The first `offset` bytes are there already; they do not count as speed."""
@@ -138,7 +138,7 @@ class DownloadRecord:
 
     @property
     def _meter(self) -> _Meter | None:
-        return self.tried.meter if self.tried is not None else None
+        return self.stats_or_none.meter if self.stats_or_none is not None else None
 
     @property
     def metrics(self) -> SpeedMetrics | None:
@@ -149,27 +149,27 @@ class DownloadRecord:
     @property
     def average_speed_bps(self) -> float | None:
         """Bytes over the network per second of all attempts, None before any came."""
-        tries = self.tried
-        return tries.transferred / tries.elapsed if tries and tries.elapsed > 0 else None
+        stats = self.stats_or_none
+        return stats.transferred / stats.elapsed if stats and stats.elapsed > 0 else None
 
     def info(self) -> DownloadInfo:
         """A copy for users of the library."""
-        tries = self.tried or Tries()
+        stats = self.stats_or_none or AttemptStats()
         return DownloadInfo(
             id=self.id,
             url=redact(self.config.url),
             status=self.status,
             bytes_downloaded=self.bytes_downloaded,
             total_bytes=self.total_bytes,
-            error=tries.error,
+            error=stats.error,
             average_speed_bps=self.average_speed_bps if self.status.is_terminal else None,
             destination_path=str(self.destination) if self.destination else None,
-            validation=tries.validation,
+            validation=stats.validation,
         )
 
     def snapshot(self) -> DownloadSnapshot:
         """A frozen copy for the screen."""
-        metrics, tries = self.metrics, self.tried or Tries()
+        metrics, stats = self.metrics, self.stats_or_none or AttemptStats()
         return DownloadSnapshot(
             id=self.id,
             url=redact_url(self.config.source),
@@ -182,18 +182,18 @@ class DownloadRecord:
             total_bytes=self.total_bytes,
             speed_bps=metrics.average_speed_bps if metrics else 0.0,
             eta_seconds=metrics.eta_seconds if metrics else None,
-            connections=tries.connections,
+            connections=stats.connections,
             speed_limit_bps=self.config.speed_limit,
             start_at=self.config.start_at,
-            attempt=tries.attempt,
-            failures=tries.failures,
-            max_attempts=tries.max_attempts,
+            attempt=stats.attempt,
+            failures=stats.failures,
+            max_attempts=stats.max_attempts,
             retry_at=self.retry_at,
             added_at=self.added_at,
-            started_at=tries.started_at,
+            started_at=stats.started_at,
             finished_at=self.finished_at,
             average_speed_bps=self.average_speed_bps,
             destination=printable(str(self.destination)) if self.destination else "",
-            error=tries.error,
-            validation=tries.validation,
+            error=stats.error,
+            validation=stats.validation,
         )

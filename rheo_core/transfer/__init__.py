@@ -1,25 +1,25 @@
 """How bytes get from a URL into a file."""
 
 from .committing import commit
-from .hosts import Connection, Hosts
-from .limits import Limits, Throttle, TokenBucket
+from .context import TransferOptions
+from .host_limits import Connection, HostLimiter
 from .part_file import PartFile
 from .pieces import gaps
-from .plan import Plan, RangeRefusedError
-from .rejected import keep_rejected, reject, take_out_bad_pieces
+from .rate_limits import RateLimits, Throttle, TokenBucket
 from .reserve import reserve_of
+from .response_head import RangeRefusedError, ResponseHead
 from .sidecar import fetch_checksum
 from .state import source_of
-from .supply import TransferOptions
 from .transfer import Transfer
+from .unverified import keep_unverified, reject, take_out_bad_pieces
 
 __all__ = [
     "Connection",
-    "Hosts",
-    "Limits",
+    "HostLimiter",
     "PartFile",
-    "Plan",
     "RangeRefusedError",
+    "RateLimits",
+    "ResponseHead",
     "Throttle",
     "TokenBucket",
     "Transfer",
@@ -27,7 +27,7 @@ __all__ = [
     "commit",
     "fetch_checksum",
     "gaps",
-    "keep_rejected",
+    "keep_unverified",
     "reject",
     "reserve_of",
     "source_of",

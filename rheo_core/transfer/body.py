@@ -11,8 +11,8 @@ from rheo_core.domain.exceptions import DownloadTimeoutError
 from rheo_core.infrastructure.disk import DiskThreads, Work
 from rheo_core.tracking.record import DownloadRecord
 
-from .limits import Throttle
 from .part_file import PartFile
+from .rate_limits import Throttle
 from .segments import Segment
 
 _LONGEST_BATCH = 1.0
@@ -30,7 +30,7 @@ Count = Callable[[int], bool]
 """Told how many bytes came, as soon as they came; says whether that is enough."""
 
 
-class ParsedBody:
+class StreamBody:
     """A body that aiohttp takes apart: chunked, of unknown length, or short."""
 
     def __init__(self, reply: aiohttp.ClientResponse) -> None:
@@ -88,7 +88,7 @@ class ParsedBody:
         """Leave the connection to aiohttp."""
 
 
-class TakenBody(asyncio.BufferedProtocol):
+class SocketBody(asyncio.BufferedProtocol):
     """A body of known length, received from the socket straight into two buffers in turn.
 
     aiohttp has read the head; its transport is taken over for the rest, which spares a copy
@@ -236,7 +236,7 @@ class TakenBody(asyncio.BufferedProtocol):
             raise aiohttp.ClientOSError(*self._lost.args) from self._lost
 
 
-Body = ParsedBody | TakenBody
+Body = StreamBody | SocketBody
 
 
 def body_of(reply: aiohttp.ClientResponse, stall_timeout: float | None) -> Body:
@@ -250,8 +250,8 @@ def body_of(reply: aiohttp.ClientResponse, stall_timeout: float | None) -> Body:
         or reply.connection.transport is None
         or reply.content.exception() is not None  # lost already: the first read tells
     ):
-        return ParsedBody(reply)
-    return TakenBody(reply, length, stall_timeout)
+        return StreamBody(reply)
+    return SocketBody(reply, length, stall_timeout)
 
 
 async def receive(
@@ -281,7 +281,7 @@ async def receive(
         segment.received += fresh
         segment.active_at = loop.time()
         record.bytes_downloaded += fresh
-        record.tries.transferred += fresh
+        record.stats.transferred += fresh
         end = writer.end
         return end is not None and segment.received >= end
 
@@ -296,8 +296,8 @@ async def receive(
                 return True
             if segment.end is None:
                 check_growth(writer.offset + len(batch))
-            if len(batch) == segment.end and part.can_hold(segment.end):
-                part.hold(batch)
+            if len(batch) == segment.end and part.fits_in_memory(segment.end):
+                part.buffer(batch)
                 writer.offset = segment.written = segment.end
             else:
                 await writer.write(batch)

@@ -7,26 +7,28 @@ from contextlib import suppress
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError, ShortageError
+from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.infrastructure.files import create_whole, unfinished
 from rheo_core.infrastructure.folder_sync import sync_folder
 from rheo_core.infrastructure.identity import give_name, is_at, take_name
-from rheo_core.infrastructure.marks import FileMarks
 
-from .disk_errors import named_errors
+from .errors import named_errors
 from .part_file import PartFile
 from .part_place import take_mark
 
-_NO_MARKS = FileMarks()
+_NO_METADATA = FileMetadata()
 
 
-def commit(part: PartFile, size: int, *, overwrite: bool, marks: FileMarks = _NO_MARKS) -> None:
-    """Give the finished file its name; it has its marks by then. Blocks.
+def commit(
+    part: PartFile, size: int, *, overwrite: bool, metadata: FileMetadata = _NO_METADATA
+) -> None:
+    """Give the finished file its name; it has its metadata by then. Blocks.
 
     Args:
         part: all of the file, in memory or on the disk.
         size: bytes of the file.
         overwrite: whether a regular file of that name goes.
-        marks: time and origin of the file.
+        metadata: time and origin of the file.
 
     Raises:
         FileExistsError: the name was taken meanwhile; the part file stays.
@@ -35,32 +37,34 @@ def commit(part: PartFile, size: int, *, overwrite: bool, marks: FileMarks = _NO
     """
     with named_errors(part.destination):
         try:
-            if overwrite or not _commit_held(part, marks):
-                part.write_held()
-                _commit_written(part, size, marks, overwrite=overwrite)
+            if overwrite or not _commit_buffer(part, metadata):
+                part.flush_buffer()
+                _commit_written(part, size, metadata, overwrite=overwrite)
         except OSError as error:
             if error.errno == errno.EEXIST:
-                part.write_held()
+                part.flush_buffer()
                 raise FileExistsError(part.destination) from None
             raise
         if part.durable:
             sync_folder(part.destination.parent)
 
 
-def _commit_held(part: PartFile, marks: FileMarks) -> bool:
-    if part.held is None:
+def _commit_buffer(part: PartFile, metadata: FileMetadata) -> bool:
+    if part.buffered is None:
         return False
-    is_there = create_whole(part.destination, part.held, durable=part.durable, finish=marks.put)
+    is_there = create_whole(
+        part.destination, part.buffered, durable=part.durable, finish=metadata.apply
+    )
     if is_there:
-        part.held = None
+        part.buffered = None
     return is_there
 
 
-def _commit_written(part: PartFile, size: int, marks: FileMarks, *, overwrite: bool) -> None:
+def _commit_written(part: PartFile, size: int, metadata: FileMetadata, *, overwrite: bool) -> None:
     """Give the name to the file that is open, even if its old name leads to another file."""
     part.check_unchanged()
     os.ftruncate(part.descriptor, size)
-    marks.put(part.descriptor)
+    metadata.apply(part.descriptor)
     part.note_commit()
     if part.durable:
         os.fsync(part.descriptor)

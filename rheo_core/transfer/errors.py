@@ -1,15 +1,19 @@
 """What the HTTP library raises -> our own errors, in words a user understands."""
 
+import errno
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 import aiohttp
 
 from rheo_core.domain.exceptions import (
     CertificateError,
     ConnectionFailedError,
+    DestinationError,
+    DiskFullError,
     DownloadError,
     DownloadTimeoutError,
     HttpStatusError,
@@ -18,7 +22,8 @@ from rheo_core.domain.exceptions import (
     ShortageError,
 )
 from rheo_core.domain.text import printable, redact
-from rheo_core.infrastructure.shortage import shortage_of_sockets
+from rheo_core.infrastructure.identity import ReplacedError
+from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_sockets
 
 
 @contextmanager
@@ -114,3 +119,23 @@ def _certificate_problem(error: Exception) -> str:
 def _said(message: object) -> str:
     text = printable(redact(str(message)))
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn OSError into DestinationError with the path and the reason, or into ShortageError."""
+    try:
+        yield
+    except ReplacedError as error:
+        raise DestinationError(Path(error.filename), str(error.strerror)) from error
+    except OSError as error:
+        if (shortage := shortage_of_files(error)) is not None:
+            raise shortage from error
+        if error.errno in _DISK_FULL:
+            raise DiskFullError(path, is_too_large=error.errno == errno.EFBIG) from error
+        if error.errno == errno.ELOOP:
+            raise DestinationError(path, "is a symbolic link") from error
+        raise DestinationError(path, printable(error.strerror or str(error)).lower()) from error

@@ -40,7 +40,7 @@ from rheo_core.infrastructure.identity import (
 from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 from rheo_core.infrastructure.user_key import user_key
 
-from .disk_errors import named_errors
+from .errors import named_errors
 from .part_place import (
     Place,
     is_empty_of_another_user,
@@ -62,8 +62,8 @@ from .part_recovery import (
     set_aside,
     take_up,
 )
-from .plan import Validator
 from .reserve import Reserve
+from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
 from .state import STATE_MARK, Key, PartState, StateFile, encode_state
@@ -117,7 +117,7 @@ class PartFile:
         self._is_read_back = is_read_back
         self._checked: tuple[int, int] | None = None  # size and time as its bytes were checked
         self.was_resumed = False
-        self.held: bytes | None = None  # all there is of a small file, not on the disk yet
+        self.buffered: bytes | None = None  # all there is of a small file, not on the disk yet
         self.is_begun = False  # the disk knows of the version that `state` tells of
         self._reserve: Reserve | None = None  # for bodies of unknown length
 
@@ -135,14 +135,27 @@ class PartFile:
         if self._running is None or (instead and self._running.algorithm is not algorithm):
             self._running = RunningHash(algorithm)
 
+    def hear_promise(self, promised: HashConfig | None, validator: Validator) -> None:
+        """Take the checksum of the whole that a 206 gives, unless an earlier reply gave one.
+
+        Args:
+            promised: the checksum, if the reply has one (RFC 9530 3.1: not that of its range).
+            validator: of the reply. A 206 of another version promises nothing of this file.
+        """
+        if promised is None or self.state.promised is not None:
+            return
+        known = self.state.validator
+        if known.if_range is not None and known.may_be(validator):
+            self.state = replace(self.state, promised=promised)
+
     def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
         """Return the checksum of the file, in hexadecimal.
 
         Raises:
             OSError: it cannot be read.
         """
-        if self.held is not None:
-            return hashlib.new(algorithm, self.held, usedforsecurity=False).hexdigest()
+        if self.buffered is not None:
+            return hashlib.new(algorithm, self.buffered, usedforsecurity=False).hexdigest()
         if self._is_read_back:
             self.note_check()
             return RunningHash(algorithm).finish(self.descriptor, stop)
@@ -308,7 +321,7 @@ class PartFile:
             media_type=media_type,
         )
         self._checked = None
-        self.held = None
+        self.buffered = None
         self.was_resumed = False
         self.is_begun = False
         self._reserve = None
@@ -320,7 +333,7 @@ class PartFile:
             DiskFullError: the file does not fit on the disk.
             FileInUseError, DestinationError: as `open`.
         """
-        expected = replace(self.state, written=())  # what is held is not on the disk yet
+        expected = replace(self.state, written=())  # what is buffered is not on the disk yet
         if not self.is_open:
             self.open()
         if expected.total is not None:
@@ -334,29 +347,29 @@ class PartFile:
             os.ftruncate(self.descriptor, 0)
         self.is_begun = True
 
-    def can_hold(self, size: int | None) -> bool:
+    def fits_in_memory(self, size: int | None) -> bool:
         """Whether a file of `size` bytes can wait in memory for its `commit`.
 
         It costs a crash so many bytes, and spares the disk two files and their names.
         """
         return size is not None and 0 < size <= _MOST_HELD and not self.is_open
 
-    def hold(self, data: bytes | memoryview) -> None:
+    def buffer(self, data: bytes | memoryview) -> None:
         """Take all bytes of the expected version; they go to the disk with `commit`."""
-        self.held = bytes(data)
+        self.buffered = bytes(data)
 
     @property
-    def is_holding(self) -> bool:
+    def is_buffering(self) -> bool:
         """Whether bytes wait in memory."""
-        return self.held is not None
+        return self.buffered is not None
 
-    def write_held(self) -> None:
+    def flush_buffer(self) -> None:
         """Put what waits in memory into the part file after all, and into `state`."""
-        if self.held is not None:
+        if self.buffered is not None:
             self.begin()
-            crc = self.write(0, self.held)
-            self.state = replace(self.state, written=(WrittenRange(0, len(self.held), crc),))
-            self.held = None
+            crc = self.write(0, self.buffered)
+            self.state = replace(self.state, written=(WrittenRange(0, len(self.buffered), crc),))
+            self.buffered = None
             if self._is_read_back:  # it was checked in memory, or is about to be
                 self.note_check()
 
@@ -435,8 +448,8 @@ class PartFile:
     def _write_state(self, state: PartState, *, durable: bool) -> None:
         if self._descriptor is not None:
             check_at(self._descriptor, self.path)
-        there = self._place.find_state(self._key)
-        if there is not None and not there.proves(self.source):
+        state_file = self._place.find_state(self._key)
+        if state_file is not None and not state_file.proves(self.source):
             raise ReplacedError(self.state_path)
         data = encode_state(state, self.path.name, self._key())
         write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
@@ -456,7 +469,7 @@ class PartFile:
 
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
         """Give up the last bytes that came, and their blocks with them."""
-        *others, last = sorted(written, key=lambda there: there.start)
+        *others, last = sorted(written, key=lambda each: each.start)
         rest = replace(last, end=max(last.end - _ROOM_FOR_STATE, last.start))
         with named_errors(self.path):
             os.ftruncate(self.descriptor, rest.end)
@@ -467,11 +480,11 @@ class PartFile:
 
     def release(self, *, keep: bool) -> None:
         """Let go of the file; what another attempt or the user can use stays if `keep`."""
-        if keep and self.held is not None:
+        if keep and self.buffered is not None:
             with suppress(DestinationError, ShortageError):
-                self.write_held()
+                self.flush_buffer()
                 self.checkpoint(self.state.written)
-        self.held = None
+        self.buffered = None
         if self._descriptor is None:
             return
         try:
@@ -491,7 +504,7 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove both files, if they are of this download and no other program works on them."""
-        self.held = None
+        self.buffered = None
         if self._descriptor is None and not self.take_alone() and not self._is_blank():
             return
         with suppress(OSError):
@@ -503,9 +516,9 @@ class PartFile:
     def remove_state(self) -> None:
         """Remove the state file, if this program wrote it."""
         with suppress(OSError):
-            there = self._place.find_state(self._key)
-            if there is not None and there.proves(self.source):
-                unlink_same(self.state_path, there.identity)
+            state_file = self._place.find_state(self._key)
+            if state_file is not None and state_file.proves(self.source):
+                unlink_same(self.state_path, state_file.identity)
 
     def take_alone(self) -> bool:
         """Tell whether what is there is of this download alone.
@@ -515,7 +528,10 @@ class PartFile:
         usual = usual_place(self.destination)
         for place in (usual, *own_places(self.destination, self.source)):
             self._go_to(place)
-            found = tidy_up(place, self.destination, self.source, self._key)
+            try:
+                found = tidy_up(place, self.destination, self.source, self._key)
+            except FileInUseError:
+                return False
             if found is not None and found.proves(self.source):
                 return self._open_alone(found)
         self._go_to(usual)
@@ -564,7 +580,7 @@ class PartFile:
             self._descriptor = None
 
     @property
-    def is_guarded(self) -> bool:
+    def is_resumable(self) -> bool:
         """Whether bytes of several requests may meet in it: a validator or pieces guard it."""
         return self.state.validator.if_range is not None or self.pieces is not None
 

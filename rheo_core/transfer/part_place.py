@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from rheo_core.domain.filenames import MAX_NAME_BYTES, RESERVED_SUFFIX_BYTES, shorten_filename
 from rheo_core.infrastructure.files import unfinished
-from rheo_core.infrastructure.identity import identity_at, unlink_same
+from rheo_core.infrastructure.identity import Identity, identity_at, identity_of, unlink_same
+from rheo_core.infrastructure.locks import open_locked
 
 from .state import Key, StateFile, find_state
 
@@ -101,19 +102,19 @@ def may_be_ours(place: Place, found: StateFile | None, source: str) -> bool:
     if found is not None and not (found.proves(source) or _may_be_damaged(found, source)):
         return False
     try:
-        there = place.part.lstat()
+        status = place.part.lstat()
     except FileNotFoundError:
         return found is None or found.proves(source) or found.is_blank or found.is_marked
-    if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         return False
-    if is_empty_of_another_user(there):
+    if is_empty_of_another_user(status):
         return False
-    return found is not None or not there.st_size
+    return found is not None or not status.st_size
 
 
-def is_empty_of_another_user(there: os.stat_result) -> bool:
+def is_empty_of_another_user(status: os.stat_result) -> bool:
     """Tell whether another user may have left an empty file to own what is written into it."""
-    return not there.st_size and there.st_uid != os.geteuid()
+    return not status.st_size and status.st_uid != os.geteuid()
 
 
 def _may_be_damaged(found: StateFile, source: str) -> bool:
@@ -126,21 +127,33 @@ def tidy_up(place: Place, destination: Path, source: str, key: Key) -> StateFile
 
     The finished file may still have several names; and the state may be lost, because nothing
     waits for the first one to reach the disk. Returns the state that is there then.
+
+    Raises:
+        FileInUseError: another program has the file open, maybe in the middle of its commit.
     """
     found = place.find_state(key)
     if found is None or not (found.is_blank or found.proves(source)):
         return found
     with suppress(OSError):
-        part, spare = identity_at(place.part), unfinished(place.part)
-        if part is not None:
-            if part == identity_at(spare):
-                unlink_same(spare, part)
-            if part != identity_at(destination):
-                return found
-            unlink_same(place.part, part)
-        unlink_same(place.state, found.identity)
-        return None
+        part = identity_at(place.part)
+        if part is None or _end_commit(place.part, part, destination):
+            unlink_same(place.state, found.identity)
+            return None
     return found
+
+
+def _end_commit(path: Path, part: Identity, destination: Path) -> bool:
+    """Remove the names that a finished file has besides its own; return whether it is finished."""
+    spare = unfinished(path)
+    if part not in (identity_at(spare), identity_at(destination)):
+        return False
+    descriptor = open_locked(path)
+    try:
+        part = identity_of(os.fstat(descriptor))
+        unlink_same(spare, part)
+        return part == identity_at(destination) and unlink_same(path, part)
+    finally:
+        os.close(descriptor)
 
 
 def _place(destination: Path, name: str) -> Place:

@@ -107,10 +107,10 @@ def _find_set_aside(usual: Path) -> Path | None:
     """Return what an earlier run set aside; None if no such name is taken by a file of ours."""
     for path in suffixed(usual):
         try:
-            there = path.lstat()
+            status = path.lstat()
         except OSError:
             return None
-        is_ours = stat.S_ISREG(there.st_mode) and there.st_uid == os.geteuid()
+        is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
         if is_ours and has_any_mark(path) is not False:
             return path
     return None
@@ -130,11 +130,11 @@ def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartSta
 
     `stop` ends the reading early; what nobody has checked stays for the next time.
     """
-    there = os.fstat(part.descriptor)
-    if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+    status = os.fstat(part.descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         return None
     if part.state_file is None or part.state_file.state is None:
-        return _begin_afresh(part, there.st_size)
+        return _begin_afresh(part, status.st_size)
     state = part.state_file.state
     fresh = PartState(part.source) if is_begun_by_us(part) else None
     if state.is_rejected and not state.written:
@@ -184,18 +184,21 @@ def can_resume(state: PartState, pieces: PieceHashes | None) -> bool:
 
 def is_intact(descriptor: int, state: PartState, hashing: Hashing, stop: threading.Event) -> bool:
     """Tell whether the file holds every byte that `state` names; `stop` makes it False."""
-    return all(crc_of(descriptor, there, hashing, stop) == there.crc for there in state.written)
+    return all(
+        crc_of(descriptor, written_range, hashing, stop) == written_range.crc
+        for written_range in state.written
+    )
 
 
 def crc_of(
-    descriptor: int, there: WrittenRange, hashing: Hashing, stop: threading.Event
+    descriptor: int, written_range: WrittenRange, hashing: Hashing, stop: threading.Event
 ) -> int | None:
     """Return the CRC-32 of a range of the file; None if the file is too short, or if stopped."""
-    crc, offset = 0, there.start
-    while offset < there.end:
+    crc, offset = 0, written_range.start
+    while offset < written_range.end:
         if stop.is_set():
             return None
-        data = os.pread(descriptor, min(_READ_BYTES, there.end - offset), offset)
+        data = os.pread(descriptor, min(_READ_BYTES, written_range.end - offset), offset)
         if not data:
             return None
         crc = isal_zlib.crc32(data, crc)

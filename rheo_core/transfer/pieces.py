@@ -88,13 +88,13 @@ def _whole_pieces(
 
 
 def _spans(written: Sequence[WrittenRange]) -> Iterator[tuple[int, int]]:
-    """What is there, without the seams."""
+    """Yield the written ranges, joined if they touch."""
     start = end = 0
-    for there in sorted(written, key=lambda there: there.start):
-        if there.start > end:
+    for written_range in sorted(written, key=lambda each: each.start):
+        if written_range.start > end:
             yield start, end
-            start = there.start
-        end = there.end
+            start = written_range.start
+        end = written_range.end
     yield start, end
 
 
@@ -114,6 +114,6 @@ def _read(
 
 
 def _largest(ranges: list[WrittenRange]) -> tuple[WrittenRange, ...]:
-    there = (one for one in ranges if one.end > one.start)
-    kept = heapq.nlargest(_MOST_RANGES, there, key=lambda one: one.end - one.start)
+    found = (one for one in ranges if one.end > one.start)
+    kept = heapq.nlargest(_MOST_RANGES, found, key=lambda one: one.end - one.start)
     return tuple(sorted(kept, key=lambda one: one.start))

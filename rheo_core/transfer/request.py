@@ -14,8 +14,8 @@ from rheo_core.infrastructure.http import Exchange, Requester
 
 from .body import Body, body_of
 from .errors import translation
-from .hosts import Connection
-from .plan import Plan, Validator, check_version, read_plan
+from .host_limits import Connection
+from .response_head import ResponseHead, Validator, check_version, parse_response_head
 from .segments import Segment
 from .sources import Source, Sources
 from .state import PartState
@@ -26,7 +26,7 @@ _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 class Request:
     """Asks for what a segment lacks, or for the whole file where nothing is known of it.
 
-    To be used as `async with await request.open():`; `plan` and `body` are those of the reply.
+    To be used as `async with await request.open():`; `head` and `body` are those of the reply.
 
     Args:
         requester: sends it.
@@ -42,7 +42,7 @@ class Request:
         check_page: refuses a web page sent instead of a part of the file.
     """
 
-    plan: Plan
+    head: ResponseHead
     body: Body
 
     def __init__(
@@ -56,7 +56,7 @@ class Request:
         version: Validator | None,
         timeouts: aiohttp.ClientTimeout,
         options: RequestOptions,
-        check_page: Callable[[Plan, PartState], None],
+        check_page: Callable[[ResponseHead, PartState], None],
         *,
         is_counted: bool,
     ) -> None:
@@ -124,13 +124,13 @@ class Request:
         self._is_answered = True
         _check_coding(reply)
         offset = self._segment.received if asked else None
-        self.plan = read_plan(
+        self.head = parse_response_head(
             reply.status, reply.reason or "", reply.headers, _length(reply), offset
         )
-        if self.plan.partial:
-            self._check_page(self.plan, self._state)
+        if self.head.partial:
+            self._check_page(self.head, self._state)
             self.check_version()
-            self._source.version = self.plan.validator
+            self._source.version = self.head.validator
 
     async def _go_on_to(self, url: str) -> None:
         """Count the connection at the host that a redirect leads to."""
@@ -147,7 +147,7 @@ class Request:
             ChangedError: it is not.
         """
         state = self._state
-        check_version(self.plan, state.total, self._version, state.promised)
+        check_version(self.head, state.total, self._version, state.promised)
 
     async def _leave(self, error: BaseException | None) -> None:
         """Let go of reply and connection; raise what went wrong, if it has another name here."""

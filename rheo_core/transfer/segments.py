@@ -78,13 +78,21 @@ class SegmentMap:
         self.join_seconds: float | None = None  # what a connection takes to begin, at the least
         self._thefts = 0  # segments taken from stalled connections; each makes the next one wait
         self._segments: list[Segment] = []
-        starts = sorted(written, key=lambda there: there.start)
+        starts = sorted(written, key=lambda each: each.start)
         if not starts or starts[0].start > 0:
             first_end = starts[0].start if starts else total
             self._segments.append(Segment(0, first_end, 0, 0))
-        ends = [there.start for there in starts[1:]] + [total]
-        for there, end in zip(starts, ends, strict=False):
-            self._segments.append(Segment(there.start, end, there.end, there.end, there.crc))
+        ends = [each.start for each in starts[1:]] + [total]
+        for each, end in zip(starts, ends, strict=False):
+            self._segments.append(
+                Segment(
+                    each.start,
+                    end,
+                    each.end,
+                    each.end,
+                    each.crc,
+                )
+            )
 
     @property
     def is_complete(self) -> bool:

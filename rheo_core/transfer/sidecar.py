@@ -16,8 +16,8 @@ from rheo_core.domain.retry import RetryPolicy
 from rheo_core.infrastructure.http import Exchange, Requester
 
 from .errors import translated_errors
-from .hosts import Connection
-from .plan import status_error
+from .host_limits import Connection
+from .response_head import status_error
 
 _LARGEST = 4 << 20
 """Bytes of a checksum file; those of whole distributions have some 100 KiB."""
@@ -111,7 +111,7 @@ async def _fetch_text(
 
     async with connection as note_answer:
         try:
-            with translated_errors(exchange.home, timeouts):
+            with translated_errors(exchange.origin_host, timeouts):
                 reply = await exchange.open(go_on_to)
                 try:
                     if reply.status in _TRANSIENT:

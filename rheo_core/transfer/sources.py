@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from rheo_core.domain.exceptions import DownloadError
 from rheo_core.domain.file_config import MAX_MIRRORS, host_of
 
-from .hosts import Hosts
-from .plan import Validator
+from .host_limits import HostLimiter
+from .response_head import Validator
 
 _MAX_REFUSALS = 2
 """Sources on one host that may be refused in a row: one refusal may be about its link, two are
@@ -22,7 +22,7 @@ class Source:
     most: int  # connections that it bears as far as is known; 0: it is left out
     connections: int = 0
     version: Validator | None = None  # as its replies tell it; None: there was none yet
-    host: str = field(init=False)  # with the port, as `Hosts` counts
+    host: str = field(init=False)  # with the port, as `HostLimiter` counts
     asked: str = field(init=False)  # the host that it led to last
     name: str = field(init=False)  # the host, as messages call it
 
@@ -37,7 +37,7 @@ class Sources:
     Mirrors beyond the first `MAX_MIRRORS` are not used: each may cost a request an attempt.
     """
 
-    def __init__(self, urls: Sequence[str], hosts: Hosts, most: int) -> None:
+    def __init__(self, urls: Sequence[str], hosts: HostLimiter, most: int) -> None:
         self._all = [Source(url, most) for url in urls[: 1 + MAX_MIRRORS]]
         self._hosts = hosts
         self.own = self.main = self._all[0]

@@ -32,7 +32,7 @@ class StallWatch:
         self._is_held = is_held
         self._seconds = seconds
         self._speed = speed
-        self._last = self._mark = record.tries.transferred
+        self._last = self._mark = record.stats.transferred
         self._last_at = self._mark_at = now
 
     def check(self, now: float, host: str) -> None:
@@ -41,7 +41,7 @@ class StallWatch:
         Raises:
             DownloadTimeoutError: it has not.
         """
-        count = self._record.tries.transferred
+        count = self._record.stats.transferred
         if count != self._last:
             self._last, self._last_at = count, now
         if self._seconds is None or self._is_held():

@@ -22,7 +22,7 @@ from rheo_core.infrastructure.files import is_private
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage import shortage_of_files
 
-from .plan import Validator
+from .response_head import Validator
 from .segments import WrittenRange
 
 STATE_MARK = b"rheo part state "
@@ -52,7 +52,7 @@ class PartState:
     @property
     def offset(self) -> int:
         """Bytes that are there."""
-        return sum(there.end - there.start for there in self.written)
+        return sum(each.end - each.start for each in self.written)
 
     @property
     def is_whole(self) -> bool:
@@ -167,8 +167,8 @@ def find_state(path: Path, part_name: str, key: Key) -> StateFile | None:
         if (shortage := shortage_of_files(error)) is not None:
             raise shortage from error
         with suppress(OSError):
-            there = identity_at(path)
-            return there and StateFile(there, None, False, b"")
+            identity = identity_at(path)
+            return identity and StateFile(identity, None, False, b"")
         return None
     try:
         found, state = os.fstat(descriptor), None
@@ -191,8 +191,8 @@ def _read(descriptor: int) -> bytes:
 
 def _check_ranges(state: PartState) -> None:
     size = float("inf") if state.total is None else state.total
-    for there in state.written:
-        if not 0 <= there.start < there.end <= size:
+    for written_range in state.written:
+        if not 0 <= written_range.start < written_range.end <= size:
             raise ValueError("the state has an impossible range")
     if any(before.end > after.start for before, after in pairwise(state.written)):
         raise ValueError("the state's ranges overlap")

@@ -17,27 +17,27 @@ from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
 
-from .crew import Crew
-from .hosts import Hosts
-from .limits import Limits
+from .connection_group import ConnectionGroup
+from .context import TransferContext, TransferOptions
+from .host_limits import HostLimiter
 from .part_file import PartFile
-from .plan import (
+from .rate_limits import RateLimits
+from .request import Request
+from .response_head import (
     ChangedError,
     NothingLeftError,
-    Plan,
     RangeRefusedError,
+    ResponseHead,
     Validator,
 )
-from .request import Request
 from .segments import Segment, SegmentMap, WrittenRange
 from .sources import Source
 from .state import PartState
-from .supply import Supply, TransferOptions
 
 _MOST_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
-Place = Callable[[Plan], Awaitable[PartFile]]
+Place = Callable[[ResponseHead], Awaitable[PartFile]]
 """Say where the file of this reply goes, by its name and type; returns its part file."""
 
 
@@ -48,24 +48,24 @@ class Transfer:
         self,
         requester: Requester,
         disk: DiskThreads,
-        hosts: Hosts,
-        limits: Limits,
+        hosts: HostLimiter,
+        limits: RateLimits,
         options: TransferOptions,
         record: DownloadRecord,
         place: Place,
         announce: Callable[[], None],
         explain: Callable[[str], None],
         *,
-        is_vouched: bool,
+        verified_at_end: bool,
     ) -> None:
         self._disk = disk
         self._record = record
         self._place = place
         self._announce = announce  # called once the reply's head is known to be good
-        self._supply = Supply(
-            requester, hosts, limits, options, record, explain, is_vouched=is_vouched
+        self._context = TransferContext(
+            requester, hosts, limits, options, record, explain, verified_at_end=verified_at_end
         )
-        self.sources = self._supply.sources
+        self.sources = self._context.sources
         self.is_unasked = False  # all bytes are of an earlier run, and no server was asked
         self._limit = record.config.timeout or options.timeout
         now = asyncio.get_running_loop().time()
@@ -75,8 +75,8 @@ class Transfer:
     async def run(self, part: PartFile) -> PartFile:
         """Fetch what `part` lacks; return the part file that is whole then.
 
-        It is another one than `part` where the server named the file. The first reply is plan
-        and data at once: nothing is probed and thrown away.
+        It is another one than `part` where the server named the file. The first reply
+        brings data at once: nothing is probed and thrown away.
 
         Raises:
             DownloadError: what came is kept for the next attempt.
@@ -88,7 +88,7 @@ class Transfer:
             raise DownloadTimeoutError("download not complete", self._limit) from error
         finally:
             own = self.sources.own
-            self._record.tries.leads_to = None if own.asked == own.host else own.asked
+            self._record.stats.leads_to = None if own.asked == own.host else own.asked
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
         """As `run`, from one source alone. Where it has another version by now, it fails."""
@@ -103,7 +103,7 @@ class Transfer:
 
         What an earlier run left stays until a reply replaces it.
         """
-        was_unasked, self._supply.is_vouched, self.is_unasked = self.is_unasked, False, False
+        was_unasked, self._context.verified_at_end, self.is_unasked = self.is_unasked, False, False
         if was_unasked and self._record.config.fetch_url is None:
             # Without its validator, here and not on the disk, no reply passes it off as the file.
             part.state = replace(part.state, validator=Validator())
@@ -115,7 +115,7 @@ class Transfer:
     async def _rounds(self, part: PartFile) -> PartFile:
         broken: DownloadError | None = None  # of the last source that brought bytes
         for _ in range(_MOST_ROUNDS + len(self.sources)):
-            before = self._record.tries.transferred
+            before = self._record.stats.transferred
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
@@ -129,14 +129,14 @@ class Transfer:
                     raise
                 self._check_replaced(part.state)
                 # Some servers have an ETag a machine, others one and no ranges.
-                self._supply.options = replace(self._supply.options, connections=1)
+                self._context.options = replace(self._context.options, connections=1)
                 self.sources.main.most = 1
                 self._is_anew = True
                 continue
             except (DestinationError, ShortageError):
                 raise
             except DownloadError as error:
-                if self._record.tries.transferred > before:
+                if self._record.stats.transferred > before:
                     broken = error
                 self.sources.main.most = 0
                 if next(self.sources.usable(), None) is None:
@@ -153,11 +153,14 @@ class Transfer:
         Either a hash or pieces will verify them, or this very run received them. Otherwise the
         server says once whether they still are its file.
         """
-        return self._supply.is_vouched or self._came_now(state)
+        return self._context.verified_at_end or self._came_now(state)
 
     def _came_now(self, state: PartState) -> bool:
         """Tell whether this very run received all bytes."""
-        return self._record.tried is not None and self._record.tried.received == state.total
+        return (
+            self._record.stats_or_none is not None
+            and self._record.stats_or_none.received == state.total
+        )
 
     def _whole(self, part: PartFile) -> PartFile:
         self._record.total_bytes = self._record.bytes_downloaded = part.state.offset
@@ -173,42 +176,44 @@ class Transfer:
         was_whole = part.state.is_whole
         asked = _whole_of(part.state) if self._is_anew else _to_ask_for(part.state)
         async with await self._ask(asked, part.state) as reply:
-            plan = reply.plan
-            if not plan.partial:
+            head = reply.head
+            if not head.partial:
                 await self._check_page(reply, part)
             # Before anything can fail: who waits for room wants to know how much.
             expected = self._record.config.size_bytes
-            self._record.total_bytes = expected if plan.total is None else plan.total
-            if plan.total is not None:
-                self._supply.check_size(plan.total)
-            if was_whole and (plan.partial or _continues(plan, part.state)):
+            self._record.total_bytes = expected if head.total is None else head.total
+            if head.total is not None:
+                self._context.check_size(head.total)
+            if head.partial:
+                part.hear_promise(head.promised, head.validator)
+            if was_whole and (head.partial or _continues(head, part.state)):
                 self._whole(part)
                 return True, part
-            if not plan.partial:
-                if self._goes_on(part, plan):
+            if not head.partial:
+                if self._goes_on(part, head):
                     return False, part
                 self._check_replaced(part.state)
-                before, part = part, await self._place(plan)
+                before, part = part, await self._place(head)
                 self._is_anew = False
-                if part is not before and _continues(plan, part.state):
+                if part is not before and _continues(head, part.state):
                     return False, part
-                part.expect(plan.total, plan.validator, plan.promised, plan.modified, plan.type)
-                self._record.tries.media_type = plan.type or self._record.tries.media_type
-                self.sources.main.version = plan.validator
-                if not part.can_hold(plan.total):
+                part.expect(head.total, head.validator, head.promised, head.modified, head.type)
+                self._record.stats.media_type = head.type or self._record.stats.media_type
+                self.sources.main.version = head.validator
+                if not part.fits_in_memory(head.total):
                     await self._disk.run(part.begin)
             elif part.state.total is None:  # the first reply did not tell it, this one does
-                part.state = replace(part.state, total=plan.total)
-            if plan.partial and plan.total is not None:
-                await self._disk.run(part.check_room, plan.total)
+                part.state = replace(part.state, total=head.total)
+            if head.partial and head.total is not None:
+                await self._disk.run(part.check_room, head.total)
             if part.state.promised is not None:  # of use unless somebody knows a better one
                 part.hash_with(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        size = sum(there.end - there.start for there in written)
+        size = sum(each.end - each.start for each in written)
         self._record.total_bytes = self._record.bytes_downloaded = size
-        self._record.tries.received = size
+        self._record.stats.received = size
         part.state = replace(part.state, total=size, written=written)
-        if plan.total is None:
+        if head.total is None:
             await self._check_whole(part, size)
         return True, part
 
@@ -217,21 +222,23 @@ class Transfer:
         state, record = part.state, self._record
         record.go_on_from(state.offset)
         self._announce()
-        if part.can_hold(state.total) and not self._supply.may_be_limited:
+        if part.fits_in_memory(state.total) and not self._context.may_be_limited:
             data = reply.body.all_here()
             if data is not None:  # there is nobody to set to work
-                part.hold(data)
+                part.buffer(data)
                 self.sources.note(self.sources.main, 0, len(data))
-                record.tries.transferred += len(data)
+                record.stats.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
         segments = SegmentMap(state.total, state.written)
-        await Crew(self._supply, self._disk, part, segments).run(segments.first(), reply)
+        await ConnectionGroup(self._context, self._disk, part, segments).run(
+            segments.first(), reply
+        )
         return segments.written()
 
     async def _check_whole(self, part: PartFile, size: int) -> None:
         """Only now the size of a body without a length is known."""
         try:
-            self._supply.check_size(size)
+            self._context.check_size(size)
         except ProtocolError:
             await self._begin_again(part)
             raise
@@ -242,12 +249,12 @@ class Transfer:
 
     async def _check_page(self, reply: Request, part: PartFile) -> None:
         """Refuse a web page that is sent instead of the file."""
-        plan, supply = reply.plan, self._supply
+        head, context = reply.head, self._context
         try:
-            supply.check_page(plan, part.state)
-            if supply.is_in_danger(plan, part.state):
-                there = await self._disk.run(part.beginning)
-                supply.check_beginning(plan, await reply.body.peek(), there)
+            context.check_page(head, part.state)
+            if context.is_in_danger(head, part.state):
+                on_disk = await self._disk.run(part.beginning)
+                context.check_beginning(head, await reply.body.peek(), on_disk)
         except WebPageError:
             self._check_replaced(part.state)  # its message explains more if the link is new
             raise
@@ -260,7 +267,7 @@ class Transfer:
                 "are kept; to fetch the new one, add its link"
             )
 
-    def _goes_on(self, part: PartFile, plan: Plan) -> bool:
+    def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:
         """Whether what is there stays, although a source sends the whole instead of the rest.
 
         Where pieces will tell which bytes are bad it does, as far as the first such reply of a
@@ -270,14 +277,14 @@ class Transfer:
             ChangedError: in a repair, its version is another one than before.
         """
         source, state = self.sources.main, part.state
-        is_other = self._is_anew or plan.total not in (None, state.total)
+        is_other = self._is_anew or head.total not in (None, state.total)
         if part.pieces is None or not state.written or is_other:
             return False
         if source.version is None:
-            source.version = plan.validator
-            part.state = replace(state, validator=plan.validator)
+            source.version = head.validator
+            part.state = replace(state, validator=head.validator)
             return True
-        if self.sources.alone is not None and source.version != plan.validator:
+        if self.sources.alone is not None and source.version != head.validator:
             raise ChangedError("the file on the server is another one than before")
         return False
 
@@ -291,9 +298,9 @@ class Transfer:
         first: DownloadError | None = None
         for source in self.sources.usable():
             try:
-                request = await self._supply.request(source, segment, state).open()
+                request = await self._context.request(source, segment, state).open()
                 may_replace = self._is_anew or not state.can_resume
-                if source is self.sources.own or request.plan.partial or may_replace:
+                if source is self.sources.own or request.head.partial or may_replace:
                     self.sources.main = source
                     return request
                 async with request:
@@ -331,11 +338,11 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
     )
 
 
-def _continues(plan: Plan, state: PartState) -> bool:
+def _continues(head: ResponseHead, state: PartState) -> bool:
     """Whether what is on disk under the new name is a beginning of what the server offers."""
     return (
         state.offset > 0
         and state.validator.if_range is not None
-        and state.validator.if_range == plan.validator.if_range
-        and state.total == plan.total
+        and state.validator.if_range == head.validator.if_range
+        and state.total == head.total
     )

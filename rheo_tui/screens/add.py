@@ -1,4 +1,4 @@
-"""Add links: a box for many lines, with a verdict on each as one types."""
+"""AddScreen: a box for links, with a verdict on each line while the user types."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,29 +13,29 @@ from textual.timer import Timer
 from textual.widgets import Input, Static, TextArea
 
 from rheo_core.inputs import Entry, ReadOptions, Verdict
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
-from rheo_tui.widgets.verdicts import VerdictList, good_of
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.widgets.entry_preview import EntryPreview, valid_configs
 
-_PAUSE_BEFORE_CHECK = 0.1
+_CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
-_KEPT = "Kept in the box for the next time; F7 and Del empty it."
-_KEYS = "Enter adds  ·  Ctrl+J new line  ·  Tab to the verdicts  ·  Esc closes"
+_TEXT_KEPT = "The text stays in the box. Press F7 and Del there to delete it."
+_KEYS = "Enter add  ·  Ctrl+J new line  ·  Tab go to verdicts  ·  Esc close"
 _HINT = (
-    "Links, one a line; “Copy as cURL”, aria2 and wget lists, Metalinks, checksum lists, pages of "
-    "links, any text with links in it; patterns such as [001-120] and {a,b}."
+    "Paste links, one per line, curl commands, aria2 or wget lists, Metalinks, checksum lists, web "
+    "pages, or any text that contains links. Patterns such as [001-120] and {a,b} work too."
 )
 
 
 class LinksArea(TextArea):
-    """A text box where Enter means done and Ctrl+J begins a new line."""
+    """A text box where Enter submits and Ctrl+J starts a new line."""
 
     @dataclass
     class Submitted(Message):
-        """Enter was pressed."""
+        """The user pressed Enter."""
 
     def on_key(self, event: events.Key) -> None:
-        """Take Enter and Ctrl+J from the ordinary text box."""
+        """Handle Enter and Ctrl+J instead of the ordinary text box."""
         if event.key not in {"enter", "ctrl+j"}:
             return
         event.stop()
@@ -46,22 +46,22 @@ class LinksArea(TextArea):
             self.insert("\n")
 
     def on_paste(self, event: events.Paste) -> None:
-        """Keep it: the app takes what no input keeps, and would insert it once more."""
+        """Stop the event; otherwise the app would insert the text a second time."""
         event.stop()
 
 
 class AddScreen(ModalScreen[str]):
-    """Queues the good lines; the others stay in the box. Gives what is in it when it closes."""
+    """Queues the valid lines; the others stay in the box. Returns the text left in the box."""
 
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
         ("enter", "submit", "Add"),
-        (VerdictList.ALLOW_KEY, "allow", "Use what the links ask for"),
+        (EntryPreview.ALLOW_KEY, "allow", "Use the options of the links"),
     ]
 
-    def __init__(self, link: EngineLink, text: str = "") -> None:
+    def __init__(self, client: EngineClient, text: str = "") -> None:
         super().__init__()
-        self._link = link
+        self._client = client
         self._text = text
         self._timer: Timer | None = None
         self._is_adding = False
@@ -69,17 +69,17 @@ class AddScreen(ModalScreen[str]):
         self._checked_for: tuple[str, ReadOptions] | None = None
 
     def compose(self) -> ComposeResult:
-        """The box, the verdicts, the keys."""
+        """Create the box, the verdicts and the keys."""
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Add links"
             yield LinksArea(id="links", show_line_numbers=True, tab_behavior="focus")
-            yield VerdictList()
+            yield EntryPreview()
             yield Static(_KEYS, classes="dialog-keys")
 
     def on_mount(self) -> None:
-        """Say what is wanted, or take what was pasted."""
+        """Show the hint, or insert the text that was pasted."""
         self._check_soon()
-        if self._text:  # later: a box without a width yet would lay out a long text twice
+        if self._text:  # later, because a box without a width would lay out a long text twice
             self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
@@ -88,7 +88,7 @@ class AddScreen(ModalScreen[str]):
             self.insert(text)
 
     def insert(self, text: str) -> None:
-        """Take a paste that went elsewhere."""
+        """Insert a paste that another widget received."""
         links = self.query_one(LinksArea)
         links.insert(text)
         links.scroll_cursor_visible()
@@ -96,12 +96,12 @@ class AddScreen(ModalScreen[str]):
 
     @on(TextArea.Changed)
     def _text_changed(self) -> None:
-        self.query_one(VerdictList).allows = False  # it was for the text that was seen
+        self.query_one(EntryPreview).allows = False  # the user allowed the previous text
         self._changed()
 
     def action_allow(self) -> None:
-        """Use what the links ask for besides, or stop that."""
-        verdicts = self.query_one(VerdictList)
+        """Use the options of the links, or stop using them."""
+        verdicts = self.query_one(EntryPreview)
         verdicts.allows = not verdicts.allows
         self._check_now()
 
@@ -109,7 +109,7 @@ class AddScreen(ModalScreen[str]):
     def _changed(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(_PAUSE_BEFORE_CHECK, self._check_now)
+        self._timer = self.set_timer(_CHECK_DELAY_SECONDS, self._check_now)
 
     def _check_now(self) -> None:
         if not self._is_adding:
@@ -121,25 +121,25 @@ class AddScreen(ModalScreen[str]):
 
     async def _check(self) -> list[Entry]:
         text = self.query_one(LinksArea).text
-        verdicts, service = self.query_one(VerdictList), self._link.service
-        asked = text, verdicts.options
-        if asked == self._checked_for:
+        verdicts, service = self.query_one(EntryPreview), self._client.service
+        request = text, verdicts.options
+        if request == self._checked_for:
             return self._checked
         if len(text) > _LONG_TEXT:
-            verdicts.say("Looking through the lines…")
-        entries = await service.check(*asked) if text.strip() else []
-        self._checked_for, self._checked = asked, entries
-        nothing = _HINT if not text.strip() else "Nothing to add in these lines."
+            verdicts.say("Checking the lines…")
+        entries = await service.check(*request) if text.strip() else []
+        self._checked_for, self._checked = request, entries
+        nothing = _HINT if not text.strip() else "These lines contain nothing to add."
         verdicts.show(entries, nothing, service.free_space)
         return entries
 
     @on(LinksArea.Submitted)
     @on(Input.Submitted)
     def action_submit(self) -> None:
-        """Add what is good."""
+        """Add the valid entries."""
         if not self._is_adding:
             self._is_adding = True
-            self._fill()  # Enter may come with the paste, before the first layout
+            self._fill()  # Enter may arrive with the paste, before the first layout
             self._submit()
 
     @work(exclusive=True)
@@ -147,11 +147,11 @@ class AddScreen(ModalScreen[str]):
         text = self.query_one(LinksArea).text
         try:
             entries = await self._check()
-            good = good_of(entries)
+            good = valid_configs(entries)
             if good:
-                self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
-                added = await self._link.add(good)
-                self._checked_for = None  # what is in the list has changed
+                self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
+                added = await self._client.add(good)
+                self._checked_for = None  # the list has changed
                 if not added:
                     await self._check()
                     return
@@ -160,29 +160,29 @@ class AddScreen(ModalScreen[str]):
         self._after(entries, text)
 
     def _after(self, entries: list[Entry], text: str) -> None:
-        """Close where nothing is left to do in `text`; else keep what is left."""
+        """Close if nothing in `text` is left to do; otherwise keep the rest."""
         if not entries:
-            self.app.notify("There is nothing to add yet.", severity="warning", markup=False)
+            self.app.notify("Nothing to add. Paste links first.", severity="warning", markup=False)
             return
-        if not self.query_one(VerdictList).ask(entries) or good_of(entries):
-            self._tell(entries)
-        if self.query_one(LinksArea).text != text:  # more came while these were added
+        if not self.query_one(EntryPreview).ask(entries) or valid_configs(entries):
+            self._report(entries)
+        if self.query_one(LinksArea).text != text:  # the user typed more meanwhile
             self._check_soon()
         elif any(entry.verdict is Verdict.INVALID for entry in entries):
             self._keep(entries)
         else:
             self.dismiss("")
 
-    def _tell(self, entries: list[Entry]) -> None:
+    def _report(self, entries: list[Entry]) -> None:
         good = sum(entry.verdict is Verdict.OK for entry in entries)
         parts = [f"Added {count_text(good)}."] if good else []
         for kind, words in (
             (Verdict.DUPLICATE, "already in the list"),
             (Verdict.ON_DISK, "already on the disk"),
-            (Verdict.INVALID, "not acceptable; they stay in the box"),
+            (Verdict.INVALID, "not valid; kept in the box"),
         ):
-            found = (str(entry.line) for entry in entries if entry.verdict is kind)
-            lines = list(dict.fromkeys(found))
+            numbers = (str(entry.line) for entry in entries if entry.verdict is kind)
+            lines = list(dict.fromkeys(numbers))
             if lines:
                 shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
                 parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
@@ -193,28 +193,28 @@ class AddScreen(ModalScreen[str]):
         self.app.notify(" ".join(parts), severity=severity, markup=False)  # type: ignore[arg-type]
 
     def _keep(self, entries: list[Entry]) -> None:
-        """Leave in the box only the lines of invalid entries, and what belongs to them."""
+        """Keep only the lines of invalid entries in the box."""
         links = self.query_one(LinksArea)
         lines = links.text.splitlines()
         starts = sorted({entry.line - 1 for entry in entries})
         bad = {entry.line - 1 for entry in entries if entry.verdict is Verdict.INVALID}
-        kept = [
+        lines_left = [
             line
             for start, end in pairwise([*starts, len(lines)])
             if start in bad
             for line in lines[start:end]
         ]
-        if len(kept) < len(lines):
-            links.load_text("\n".join(kept))
+        if len(lines_left) < len(lines):
+            links.load_text("\n".join(lines_left))
             links.move_cursor(links.document.end)
 
     def action_leave(self) -> None:
-        """Close; what is in the box is not lost."""
+        """Close and keep the text for the next time."""
         if self._is_adding:
             return
         text = self._text or self.query_one(LinksArea).text
         if text.strip():
-            self.app.notify(_KEPT, markup=False)
+            self.app.notify(_TEXT_KEPT, markup=False)
             self.dismiss(text)
         else:
             self.dismiss("")

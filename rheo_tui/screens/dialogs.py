@@ -1,6 +1,6 @@
-"""The screens that the main one opens; each is imported when it is first asked for.
+"""Dialogs: opens the screens on top of the main one; each is imported when first opened.
 
-The first screen does not wait for what they import.
+The first screen does not wait for their imports.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,72 +10,72 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
-from rheo_tui.engine_link import EngineLink
-from rheo_tui.listing import Sort
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.table_model import Sort
 
 
 class Dialogs:
-    """Opens them over `app`; what they need of the engine goes through `link`."""
+    """Opens screens over `app`; they reach the engine through `client`."""
 
-    def __init__(self, app: App[None], link: EngineLink) -> None:
+    def __init__(self, app: App[None], client: EngineClient) -> None:
         self._app = app
-        self._link = link
-        self._links_left = ""
+        self._client = client
+        self._text_left = ""
 
     def add(self, text: str) -> None:
-        """The box for links, with `text` in it, or with what was in it when it was left."""
+        """Open the box for links with `text`, or with the text left in it."""
         from .add import AddScreen
 
-        # Of a paste one expects that Enter adds it alone: what was left before waits.
-        waiting = self._links_left if text else ""
+        # Enter adds only the paste, so text that was left before waits until later.
+        waiting = self._text_left if text else ""
 
         def left(rest: str | None) -> None:
-            self._links_left = "\n".join(filter(None, (waiting, rest)))
+            self._text_left = "\n".join(filter(None, (waiting, rest)))
 
-        self._app.push_screen(AddScreen(self._link, text or self._links_left), left)
+        self._app.push_screen(AddScreen(self._client, text or self._text_left), left)
 
     def load(self) -> None:
-        """The one for a list file."""
+        """Open the dialog that loads a list."""
         from .load import LoadScreen
 
-        self._app.push_screen(LoadScreen(self._link))
+        self._app.push_screen(LoadScreen(self._client))
 
-    def replace_link(self, row: DownloadSnapshot) -> None:
-        """The one for a fresh link of `row`."""
-        from .link import LinkScreen
+    def replace_url(self, row: DownloadSnapshot) -> None:
+        """Open the dialog that replaces the URL of `row`."""
+        from .replace_url import ReplaceUrlScreen
 
-        self._app.push_screen(LinkScreen(self._link.service, row))
+        self._app.push_screen(ReplaceUrlScreen(self._client.service, row))
 
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
-        """The choice of a column; `chosen` gets None where there was none."""
+        """Open the choice of a column; call `chosen` with it, or with None."""
         from .sort import SortScreen
 
         self._app.push_screen(SortScreen(sort), chosen)
 
     def history(self) -> None:
-        """What ended."""
+        """Open the history."""
         from .history import HistoryScreen
 
-        self._app.push_screen(HistoryScreen(self._link))
+        self._app.push_screen(HistoryScreen(self._client))
 
     def settings(self, chosen: Callable[[Settings | None], Awaitable[None]]) -> None:
-        """The settings; `chosen` gets None where they stay."""
+        """Open the settings; call `chosen` with the new ones, or with None."""
         from .settings import SettingsScreen
 
-        self._app.push_screen(SettingsScreen(self._link.service.settings), chosen)
+        self._app.push_screen(SettingsScreen(self._client.service.settings), chosen)
 
     def help(self, keymap: Mapping[str, str]) -> None:
-        """All actions and their keys."""
+        """Open the help."""
         from .help import HelpScreen
 
         self._app.push_screen(HelpScreen(keymap))
 
     def palette(self) -> None:
-        """All actions, to be searched."""
+        """Open the command palette."""
         from textual.command import CommandPalette
 
         from rheo_tui.palette import ActionProvider
 
-        placeholder = "What do you want to do?"
+        placeholder = "Search for an action"
         palette = CommandPalette(providers=[ActionProvider], placeholder=placeholder)
         self._app.push_screen(palette)

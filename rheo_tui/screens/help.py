@@ -1,4 +1,4 @@
-"""Help: all actions with their keys, from the registry."""
+"""HelpScreen: all actions with their keys, from the registry."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -13,13 +13,13 @@ from textual.widgets import Static
 from rheo_tui.actions import ACTIONS, key_names
 
 _INTRO = (
-    "Keys act on the marked downloads, or on the current one when none is marked. "
+    "Keys act on the marked downloads, or on the current one if none is marked. "
     "Paste links anywhere to add them."
 )
 
 
 class HelpScreen(ModalScreen[None]):
-    """A table of keys, scrolled with the arrow keys."""
+    """Shows a table of keys that scrolls with the arrow keys."""
 
     BINDINGS: ClassVar = [("escape,question_mark,q,enter", "dismiss", "Close")]
 
@@ -28,7 +28,7 @@ class HelpScreen(ModalScreen[None]):
         self._keymap = keymap
 
     def compose(self) -> ComposeResult:
-        """Group after group."""
+        """Create one table for each group."""
         with Vertical(classes="dialog dialog-tall") as dialog:
             dialog.border_title = "Help"
             with VerticalScroll():
@@ -36,7 +36,7 @@ class HelpScreen(ModalScreen[None]):
                 for group in dict.fromkeys(action.group for action in ACTIONS):
                     yield Static(group, classes="help-group", markup=False)
                     yield Static(self._table(group), markup=False)
-            yield Static("Esc closes", classes="dialog-keys")
+            yield Static("Esc close", classes="dialog-keys")
 
     def _table(self, group: str) -> Table:
         table = Table.grid(padding=(0, 1), expand=True)

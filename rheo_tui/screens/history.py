@@ -1,4 +1,4 @@
-"""The history: what ended, in the list or taken off it; searched, queued again, forgotten."""
+"""HistoryScreen: ended downloads; search them, queue them again, delete them."""
 
 import asyncio
 from typing import ClassVar
@@ -10,54 +10,54 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from rheo_core.domain.text import printable
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
-from rheo_tui.service import READ_ONLY
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.widgets.history_list import HistoryList
-from rheo_tui.widgets.inputs import LineInput
+from rheo_tui.widgets.line_input import LineInput
 
-from .question import QuestionScreen
+from .confirm import ConfirmScreen
 
-_PAGE = 200
-_PAUSE_BEFORE_SEARCH = 0.12  # seconds
-_STAYS = "Files on the disk stay, and so do downloads in the list."
+_PAGE_SIZE = 200
+_SEARCH_DELAY_SECONDS = 0.12  # seconds
+_FILES_STAY = "Files on the disk and downloads in the list stay."
 
 
 class HistoryScreen(ModalScreen[None]):
-    """Loads pages as one scrolls: the history may be long."""
+    """Shows the history; loads a page at a time, because the history may be long."""
 
     BINDINGS: ClassVar = [
         ("escape,h,q", "dismiss", "Close"),
         ("slash", "search", "Search"),
-        ("d,delete", "forget", "Forget"),
-        ("D", "forget_all", "Forget all"),
-        ("y", "copy", "Copy the link"),
+        ("d,delete", "forget", "Delete"),
+        ("D", "forget_all", "Delete all"),
+        ("y", "copy", "Copy the URL"),
     ]
 
-    def __init__(self, link: EngineLink) -> None:
+    def __init__(self, client: EngineClient) -> None:
         super().__init__()
-        self._link = link
-        self._text = ""  # what the rows shown were searched for
+        self._client = client
+        self._text = ""  # the search whose rows are shown
         self._has_more = False
 
     def compose(self) -> ComposeResult:
-        """The search, the rows or a sentence, the keys."""
+        """Create the search, the rows and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "History"
-            yield LineInput(placeholder="/ part of a name or a link", id="search", compact=True)
+            yield LineInput(placeholder="/ part of a name or URL", id="search", compact=True)
             yield Static("", id="history-count", markup=False)
             yield HistoryList()
             yield Static(
-                "/ search · Enter queue again · d forget · D all · y copy link · Esc",
+                "/ search · Enter queue again · d delete · D all · y copy URL · Esc",
                 classes="dialog-keys",
             )
 
     def on_mount(self) -> None:
-        """Show the latest."""
+        """Show the latest downloads."""
         self.query_one(HistoryList).focus()
         self._search("", pause=False)
 
-    # Looking
+    # Searching
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -73,58 +73,58 @@ class HistoryScreen(ModalScreen[None]):
         self.query_one(HistoryList).focus()
 
     def on_key(self, event: events.Key) -> None:
-        """Arrows go from the search to the rows."""
+        """Move from the search to the rows with the down key."""
         if event.key == "down" and self.query_one(Input).has_focus:
             event.stop()
             self.query_one(HistoryList).focus()
 
     def action_search(self) -> None:
-        """Type into the search."""
+        """Focus the search."""
         self.query_one(Input).focus()
 
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _search(self, text: str, *, pause: bool = True) -> None:
         async def search() -> None:
-            rows = await self._link.service.history(text, _PAGE)
-            self._text, self._has_more = text, len(rows) == _PAGE
+            rows = await self._client.service.history(text, _PAGE_SIZE)
+            self._text, self._has_more = text, len(rows) == _PAGE_SIZE
             self.query_one(HistoryList).show(rows)
             self._show_count()
 
-        if pause:  # one search for what is typed in one go
-            await asyncio.sleep(_PAUSE_BEFORE_SEARCH)
-        await self._link.guard(search(), "The history cannot be read")
+        if pause:  # one search for keys typed in quick succession
+            await asyncio.sleep(_SEARCH_DELAY_SECONDS)
+        await self._client.guard(search(), "Cannot read the history")
 
     @on(HistoryList.NearEnd)
     def _near_end(self) -> None:
         if self._has_more:
-            self._has_more = False  # asked for
+            self._has_more = False  # until the next page is here
             self._load_more()
 
-    # In the group of the search, which makes an older page useless.
+    # In the group of the search, because a new search makes this page useless.
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _load_more(self) -> None:
         async def load() -> None:
             shown = self.query_one(HistoryList)
-            rows = await self._link.service.history(self._text, _PAGE, len(shown.rows))
-            self._has_more = len(rows) == _PAGE
+            rows = await self._client.service.history(self._text, _PAGE_SIZE, len(shown.rows))
+            self._has_more = len(rows) == _PAGE_SIZE
             shown.append(rows)
             self._show_count()
 
-        await self._link.guard(load(), "The history cannot be read")
+        await self._client.guard(load(), "Cannot read the history")
 
     def _show_count(self) -> None:
         count = len(self.query_one(HistoryList).rows)
-        told = count_text(count) + (" and more" if self._has_more else "")
-        self.query_one("#history-count", Static).update(told if count else self._nothing())
+        text = count_text(count) + (" and more" if self._has_more else "")
+        self.query_one("#history-count", Static).update(text if count else self._nothing())
 
     def _nothing(self) -> str:
         if self._text:
-            return f"No name or link in the history contains “{printable(self._text)}”."
-        if not self._link.service.keeps_list:
-            return "This list is not kept, and has no history."
-        return "Nothing yet: what has ended is found here, also when it is off the list."
+            return f"No name or URL in the history contains “{printable(self._text)}”."
+        if not self._client.service.keeps_list:
+            return "This session is not saved, so it has no history."
+        return "No download has ended yet. Ended downloads appear here, including removed ones."
 
-    # Acting
+    # Changing
 
     @on(OptionList.OptionSelected)
     @work(exit_on_error=False)
@@ -134,64 +134,65 @@ class HistoryScreen(ModalScreen[None]):
             return
 
         async def queue() -> None:
-            await self._link.service.add_again([row.id])
-            shown.take_out(row.id)
+            await self._client.service.add_again([row.id])
+            shown.remove_row(row.id)
             self._show_count()
-            self._tell(f"Queued again: {row.name}.")
+            self._toast(f"Queued again: {row.name}.")
 
-        await self._link.guard(queue(), "It was not queued again")
+        await self._client.guard(queue(), "Cannot queue the download again")
 
     @work(exit_on_error=False)
     async def action_forget(self) -> None:
-        """Forget the current one."""
+        """Delete the current download from the history."""
         shown = self.query_one(HistoryList)
         if (row := shown.current) is None or not self._may_change():
             return
 
         async def forget() -> None:
-            if not await self._link.service.forget([row.id]):
-                self._tell(f"{row.name} is in the list; remove it there first.")
+            if not await self._client.service.forget([row.id]):
+                self._toast(f"{row.name} is in the list. Remove it there first.")
                 return
-            shown.take_out(row.id)
+            shown.remove_row(row.id)
             self._show_count()
 
-        await self._link.guard(forget(), "It was not forgotten")
+        await self._client.guard(forget(), "Cannot delete the download")
 
     @work(exit_on_error=False)
     async def action_forget_all(self) -> None:
-        """Forget all that the search finds, once the user has said yes."""
+        """Delete all matches of the search from the history, after a confirmation."""
         text = self._text
         if not self.query_one(HistoryList).rows or not self._may_change():
             return
-        which = f"all with “{printable(text)}” in the name or link" if text else "all of it"
-        question = QuestionScreen("Forget?", f"Forget {which}? {_STAYS}", yes="forget", no="keep")
-        if not await self.app.push_screen_wait(question):
+        which = f"all with “{printable(text)}” in name or URL" if text else "the whole history"
+        question = f"Delete {which}? {_FILES_STAY}"
+        confirm = ConfirmScreen("Delete history?", question, yes="delete", no="keep")
+        if not await self.app.push_screen_wait(confirm):
             return
 
         async def forget() -> None:
-            count = await self._link.service.forget(text=text)
-            self._tell(f"Forgot {count_text(count)}.")
+            count = await self._client.service.forget(text=text)
+            self._toast(f"Deleted {count_text(count)} from the history.")
             self._search(text, pause=False)
 
-        await self._link.guard(forget(), "Nothing was forgotten")
+        await self._client.guard(forget(), "Cannot delete the history")
 
     @work(exit_on_error=False)
     async def action_copy(self) -> None:
-        """Copy the link of the current one, with its secrets."""
+        """Copy the URL of the current download, secrets included."""
         if (row := self.query_one(HistoryList).current) is None:
             return
 
         async def copy() -> None:
-            self.app.copy_to_clipboard(await self._link.service.link_of(row.id) or row.url)
-            self._tell("Link copied.")
+            self.app.copy_to_clipboard(await self._client.service.url_of(row.id) or row.url)
+            self._toast("URL copied.")
 
-        await self._link.guard(copy(), "The link was not copied")
+        await self._client.guard(copy(), "Cannot copy the URL")
 
     def _may_change(self) -> bool:
-        if self._link.service.is_read_only:
-            self._tell(f"Not now: {READ_ONLY}.")
+        if self._client.service.is_read_only:
+            self._toast(f"Cannot change the history: {READ_ONLY}.")
             return False
         return True
 
-    def _tell(self, text: str) -> None:
+    def _toast(self, text: str) -> None:
         self.app.notify(printable(text), markup=False)

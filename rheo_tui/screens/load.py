@@ -1,4 +1,4 @@
-"""Load a list of links from a file, with a verdict on each line before they are queued."""
+"""LoadScreen: add the links in a file, with a verdict on each before they are queued."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -11,56 +11,58 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
 from rheo_core.inputs import Entry, Verdict
-from rheo_tui.engine_link import EngineLink
 from rheo_tui.formatting import count_text
-from rheo_tui.widgets.inputs import LineInput
-from rheo_tui.widgets.verdicts import VerdictList, good_of
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.widgets.entry_preview import EntryPreview, valid_configs
+from rheo_tui.widgets.line_input import LineInput
 
 _HINT = (
-    "The path of a file: links, curl commands, an aria2 or wget list, a Metalink, a checksum list, "
-    "a saved page, any text with links in it."
+    "Enter the path of a file with links, curl commands, an aria2 or wget list, a Metalink, a "
+    "checksum list, a saved web page, or any text that contains links."
 )
 
 
 class LoadScreen(ModalScreen[int]):
-    """Queues the good lines of a file. Gives how many were queued."""
+    """Queues the valid lines of a file. Returns the number of queued downloads."""
 
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
         ("enter", "submit", "Add"),
-        (VerdictList.ALLOW_KEY, "allow", "Use what the list asks for"),
+        (EntryPreview.ALLOW_KEY, "allow", "Use the options of the list"),
     ]
 
-    def __init__(self, link: EngineLink) -> None:
+    def __init__(self, client: EngineClient) -> None:
         super().__init__()
-        self._link = link
+        self._client = client
         self._is_adding = False
-        self._used: list[tuple[str, str]] | None = None  # what the user saw, once F8 was pressed
+        self._used: list[tuple[str, str]] | None = (
+            None  # the options that the user saw when F8 was pressed
+        )
 
     def compose(self) -> ComposeResult:
-        """The path, the verdicts, the keys."""
+        """Create the path, the verdicts and the keys."""
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Load a list"
             yield LineInput(placeholder="~/links.txt", id="path", compact=True)
-            yield VerdictList()
-            yield Static("Enter adds  ·  Tab to the verdicts  ·  Esc closes", classes="dialog-keys")
+            yield EntryPreview()
+            yield Static("Enter add  ·  Tab go to verdicts  ·  Esc close", classes="dialog-keys")
 
     def on_mount(self) -> None:
-        """Say what is wanted."""
+        """Show the hint."""
         self._show([], _HINT)
 
     def _show(self, entries: list[Entry], nothing: str) -> None:
-        self.query_one(VerdictList).show(entries, nothing, self._link.service.free_space)
+        self.query_one(EntryPreview).show(entries, nothing, self._client.service.free_space)
 
     def action_allow(self) -> None:
-        """Use what the list asks for besides, or stop that."""
-        verdicts = self.query_one(VerdictList)
+        """Use the options of the list, or stop using them."""
+        verdicts = self.query_one(EntryPreview)
         verdicts.allows, self._used = not verdicts.allows, None
         self._changed()
 
     @on(Input.Changed, "#path")
     def _path_changed(self) -> None:
-        self.query_one(VerdictList).allows = False  # it was for the list that was seen
+        self.query_one(EntryPreview).allows = False  # the user allowed the previous list
 
     @on(Input.Changed)
     def _changed(self) -> None:
@@ -69,7 +71,7 @@ class LoadScreen(ModalScreen[int]):
 
     @on(Input.Submitted)
     def action_submit(self) -> None:
-        """Add what is good."""
+        """Add the valid entries."""
         if not self._is_adding:
             self._is_adding = True
             self._submit()
@@ -79,41 +81,41 @@ class LoadScreen(ModalScreen[int]):
         await self._entries()
 
     async def _entries(self) -> list[Entry]:
-        """Read the file and show what is in it; nothing where it cannot be read."""
+        """Read the file, show its entries and return them; none if it cannot be read."""
         text = self.query_one("#path", Input).value.strip()
         if not text:
             self._show([], _HINT)
             return []
-        verdicts = self.query_one(VerdictList)
-        verdicts.say("Looking through the file…")
+        verdicts = self.query_one(EntryPreview)
+        verdicts.say("Reading the file…")
         try:
-            entries = await self._link.service.check_file(_expanded(text), verdicts.options)
+            entries = await self._client.service.check_file(_expanded(text), verdicts.options)
         except (OSError, RuntimeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             self._show([], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.")
             return []
-        self._show(entries, "There are no links in this file.")
+        self._show(entries, "This file contains no links.")
         self._used = [(entry.place, entry.used) for entry in entries if entry.used]
         return entries
 
     async def _ask_again(self) -> None:
-        """Show a list that has changed as one that nothing was allowed to."""
-        self.query_one(VerdictList).allows, self._used = False, None
+        """Show a list that has changed, without using its options."""
+        self.query_one(EntryPreview).allows, self._used = False, None
         await self._entries()
-        told = "The file asks for something else now. Press F8 again to use it."
-        self.app.notify(told, severity="warning", markup=False)
+        message = "The options in the file have changed. Press F8 again to use them."
+        self.app.notify(message, severity="warning", markup=False)
 
     @work(exclusive=True)
     async def _submit(self) -> None:
         try:
             seen, entries = self._used, await self._entries()
-            if self.query_one(VerdictList).allows and seen not in (None, self._used):
+            if self.query_one(EntryPreview).allows and seen not in (None, self._used):
                 await self._ask_again()
                 return
-            good = good_of(entries)
+            good = valid_configs(entries)
             if good:
-                self.query_one(VerdictList).say(f"Adding {count_text(len(good))}…")
-            if good and not await self._link.add(good):
+                self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
+            if good and not await self._client.add(good):
                 self._show(entries, "")
                 return
         finally:
@@ -121,23 +123,25 @@ class LoadScreen(ModalScreen[int]):
         self._after(entries, len(good))
 
     def _after(self, entries: list[Entry], added: int) -> None:
-        """Close where all is done; else show what is left."""
+        """Close if everything was added; otherwise show the rest."""
         bad = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-        if self.query_one(VerdictList).ask(bad):
+        if self.query_one(EntryPreview).ask(bad):
             return
         if added and not bad:
             self.app.notify(f"Added {count_text(added)}.", markup=False)
             self.dismiss(added)
             return
-        told = f"Added {count_text(added)}." if added else "There is nothing new to add here."
+        message = (
+            f"Added {count_text(added)}." if added else "The file contains nothing new to add."
+        )
         if bad:
-            told += f" {count_text(len(bad), 'line')} not acceptable; see the list."
-        self.app.notify(told, severity="warning", markup=False)
+            message += f" Not valid: {count_text(len(bad), 'line')}, shown below."
+        self.app.notify(message, severity="warning", markup=False)
         self._show(bad if added else entries, "")
 
     @on(LineInput.Left)
     def action_leave(self) -> None:
-        """Close."""
+        """Close the screen."""
         if not self._is_adding:
             self.dismiss(0)
 

@@ -1,9 +1,9 @@
-"""The main screen: table, details, log; sends each key to what carries it out."""
+"""MainScreen: table, details and log; the handlers of the actions that show things."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -15,20 +15,22 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
+from rheo_core.domain import DownloadSnapshot, RheoError
 from rheo_core.domain.text import printable
+from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
-from rheo_tui.commands import Command, CommandError, parse_command
-from rheo_tui.engine_link import EngineLink
+from rheo_tui.command_handlers import CommandHandlers
+from rheo_tui.command_parser import Command, CommandError, parse_command
+from rheo_tui.dispatcher import Dispatcher
+from rheo_tui.event_log import EventLog
+from rheo_tui.file_manager import folder_of, open_folder
 from rheo_tui.filters import parse_filter
-from rheo_tui.folders import folder_of, open_folder
-from rheo_tui.listing import Listing
-from rheo_tui.log_book import LogBook
-from rheo_tui.notices import Notices
-from rheo_tui.notifier import TerminalNotifier
-from rheo_tui.service import DownloadService, ListLockedError
-from rheo_tui.verbs import Verbs
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.protocol import DownloadService, SessionLockedError
+from rheo_tui.table_model import TableModel
+from rheo_tui.terminal_notifications import TerminalNotifier
+from rheo_tui.toasts import Toasts
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -47,106 +49,89 @@ _POLL_SECONDS = 0.25
 
 
 class MainScreen(Screen[None]):
-    """Shows the list and steers it."""
+    """Shows the downloads and runs the actions on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (12, "-short"), (30, "-high")]  # noqa: RUF012
 
     @dataclass
-    class Locked(Message):
-        """Another process has the list."""
+    class SessionLocked(Message):
+        """Another process has locked the session."""
 
-        error: ListLockedError
+        error: SessionLockedError
 
-    def __init__(self, service: DownloadService, wanted: "Iterable[Item]" = ()) -> None:
+    def __init__(self, service: DownloadService, items: "Iterable[Item]" = ()) -> None:
         super().__init__()
         self.keymap = dict(service.settings.keys)
-        self.book = LogBook()
-        self.listing = Listing()
+        self.event_log = EventLog()
+        self.model = TableModel()
         notifier = TerminalNotifier(self, service)
-        self.link = EngineLink(service, self.book, self._notice, notifier.add)
+        self.client = EngineClient(service, self.event_log, self.toast, notifier.add)
         self._service = service
-        self._wanted = wanted
-        self.is_reading = False  # what is wanted, in the background
-        self._verbs = Verbs(service)
+        self._items = items
+        self.is_reading = False  # True while items are read in the background
+        self._downloads = DownloadHandlers(service)
+        self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
-        self._here: dict[str, Callable[[], object]] = {
-            "add": lambda: self.open_add(""),
-            "load": lambda: self._dialogs.load(),
-            "link": self._open_link,
-            "limit_down": lambda: self._change_limit(partial(self._verbs.step_limit, up=False)),
-            "limit_up": lambda: self._change_limit(partial(self._verbs.step_limit, up=True)),
-            "slow": lambda: self._change_limit(self._verbs.toggle_slow),
-            "mark": self._mark,
-            "mark_all": self._mark_all,
-            "filter": lambda: self.query_one(FilterBar).open(),
-            "sort": lambda: self._dialogs.sort(self.listing.sort, self._sort_by),
-            "clear": self._clear,
-            "details": self._toggle_details,
-            "log": self._toggle_log,
-            "history": lambda: self._dialogs.history(),
-            "copy": self._copy,
-            "folder": self._open_folder,
-            "settings": lambda: self._dialogs.settings(self._save_settings),
-            "command": self._open_command_line,
-            "palette": lambda: self._dialogs.palette(),
-            "help": lambda: self._dialogs.help(self.keymap),
-            "quit": lambda: self.app.run_action("quit"),
-        }
 
     def compose(self) -> ComposeResult:
-        """Header, filter, table beside or above details, log, footer."""
+        """Create header, filter, table with details, log and footer."""
         read_only = self._service.is_read_only
         yield TotalsHeader(read_only=read_only, id="totals")
         yield ClosedBar(id="closed")
         yield FilterBar(id="filter")
         with Container(id="body"):
-            yield DownloadTable(self.listing, read_only=read_only, id="table")
+            yield DownloadTable(self.model, read_only=read_only, id="table")
             yield DetailsPane(id="details")
-        yield LogPane(self.book, id="log")
+        yield LogPane(self.event_log, id="log")
         yield CommandLine(id="command")
         yield KeyFooter(self.keymap, id="footer")
 
     def on_mount(self) -> None:
-        """Open the engine and begin to poll."""
+        """Build the dispatch table, open the engine and begin to poll."""
+        self._dispatcher = Dispatcher(
+            self, {"screen": self, "table": self.table, "downloads": self._downloads}
+        )
         self.query_one(LogPane).display = self._service.settings.show_log
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
         self._show_context()
-        self.call_after_refresh(self._run_engine)  # its imports take longer than the first screen
+        self.call_after_refresh(
+            self._run_engine
+        )  # later, because its imports take longer than the first screen
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
-        # Countdowns in the details go on without news from the engine.
+        # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._show_details)
 
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
         try:
-            await self.link.start()
-        except ListLockedError as error:
-            self.post_message(self.Locked(error))
+            await self.client.start()
+        except SessionLockedError as error:
+            self.post_message(self.SessionLocked(error))
         except RheoError as error:
             self.app.exit(return_code=1, message=Text(f"rheo-tui: {printable(str(error))}"))
-        if self.link.ready and self._wanted:
+        if self.client.ready and self._items:
             self.is_reading = True
-            await self.link.add_wanted(self._wanted)
+            await self.client.add_items(self._items)
             self.is_reading = False
 
     def _name_of(self, download_id: str) -> str:
-        row = self.listing.rows.get(download_id)
+        row = self.model.rows.get(download_id)
         return row.name if row else ""
 
-    # What is shown
+    # Showing
 
     async def refresh_from_engine(self) -> None:
-        """Pull what changed; nothing is repainted when nothing did."""
-        snapshot = await self.link.poll(self._name_of)
-        if not self.is_running:  # it was closed meanwhile
+        """Pull the changes from the engine and repaint only those."""
+        snapshot = await self.client.poll(self._name_of)
+        if not self.is_running:  # the screen was closed meanwhile
             return
         self.query_one(LogPane).update_lines()
         if snapshot is None:
             return
-        self.query_one(DownloadTable).apply(snapshot)
-        self.query_one(TotalsHeader).apply(snapshot, len(self.listing.marked))
+        self.table.apply(snapshot)
+        self.query_one(TotalsHeader).apply(snapshot, len(self.model.marked))
         self.query_one(ClosedBar).apply(snapshot)
         self._show_count()
         self._show_context()
@@ -156,21 +141,32 @@ class MainScreen(Screen[None]):
             await self.app.run_action("quit")
 
     def context(self) -> Context:
-        """What decides which actions make sense now."""
-        latest = self.link.latest
-        current = self.query_one(DownloadTable).current
-        marked = tuple(self.listing.marked_shown())
+        """Return the state that decides which actions are available."""
+        latest = self.client.latest
+        current = self.table.current
+        marked = tuple(self.model.marked_shown())
         return Context(
             targets=marked or ((current,) if current else ()),
             current=current,
-            total=len(self.listing.shown),
+            total=len(self.model.shown),
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
-            can_undo=self._verbs.can_undo,
-            by_queue_order=self.listing.sort.column is QUEUE_ORDER,
+            can_undo=self._downloads.can_undo,
+            by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
+            is_slow=latest.is_slow if latest else False,
             read_only=self._service.is_read_only,
         )
+
+    @property
+    def table(self) -> DownloadTable:
+        """The table of downloads."""
+        return self.query_one(DownloadTable)
+
+    @property
+    def rows(self) -> Mapping[str, DownloadSnapshot]:
+        """All downloads by their ids."""
+        return self.model.rows
 
     def _show_context(self) -> None:
         self.query_one(KeyFooter).show(self.context())
@@ -178,141 +174,144 @@ class MainScreen(Screen[None]):
     def _show_details(self) -> None:
         details = self.query_one(DetailsPane)
         if details.display:
-            table = self.query_one(DownloadTable)
+            table = self.table
             row = table.current
-            lines = self.book.of(row.id) if row else []
+            lines = self.event_log.of(row.id) if row else []
             details.show(row, table.status_of(row) if row else "", lines)
 
     def _show_count(self) -> None:
         bar = self.query_one(FilterBar)
         if bar.display:
-            bar.show_count(len(self.listing.shown), len(self.listing.rows))
+            bar.show_count(len(self.model.shown), len(self.model.rows))
 
-    def _notice(self, text: str, error: bool = False) -> None:
-        self._notices.show(text, error)
+    def toast(self, text: str, error: bool = False) -> None:
+        """Show a toast."""
+        self._toasts.show(text, error)
 
     @cached_property
-    def _notices(self) -> Notices:
-        return Notices(self.app)
+    def _toasts(self) -> Toasts:
+        return Toasts(self.app)
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        return Dialogs(self.app, self.link)
+        return Dialogs(self.app, self.client)
 
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that open an input are letters like any other while one has the focus."""
+        """Disable keys that open an input while an input has the focus."""
         in_input = isinstance(self.focused, Input)
         return not (in_input and action == "run" and BY_ID[str(parameters[0])].opens_input)
 
     def action_run(self, action_id: str) -> None:
-        """Run the action, or say why it makes no sense now."""
-        action = BY_ID[action_id]
-        context = self.context()
-        if reason := action.disabled(context):
-            self._notice(f"{action.title}: {reason}.")
-        elif action.opens_input:
-            self._here[action_id]()
-        elif action_id in self._here:
-            self.call_later(self._here[action_id])
-        elif action_id in self._verbs.by_action:
-            targets = context.targets
-            if action.acts_on:
-                rows = self.listing.rows.values()
-                targets = tuple(row for row in rows if row.status in action.acts_on)
-            self._act(action_id, targets)
-        else:
-            self.query_one(DownloadTable).go(action_id)
+        """Run an action, or show why it is disabled."""
+        self._dispatcher.run(action_id)
 
-    @work(exit_on_error=False)
-    async def _act(self, action_id: str, targets: Sequence[DownloadSnapshot]) -> None:
-        title = BY_ID[action_id].title
+    def run_in_background(self, title: str, work: Coroutine[Any, Any, str]) -> None:
+        """Await `work` in a worker; show the text that it returns, or `title` and the error."""
+        self.run_worker(self._run_guarded(title, work), exit_on_error=False)
 
-        async def act() -> None:
-            if told := await self._verbs.by_action[action_id](targets):
-                self._notice(told)
+    async def _run_guarded(self, title: str, work: Coroutine[Any, Any, str]) -> None:
+        async def run() -> None:
+            if text := await work:
+                self.toast(text)
 
-        await self.link.guard(act(), f"{title} did not work")
+        await self.client.guard(run(), title)
         await self.refresh_from_engine()
         self._show_context()
 
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
         if reason := BY_ID["add"].disabled(self.context()):
-            self._notice(f"Not added: {reason}.")
+            self.toast(f"Cannot add: {reason}.")
             return
         self._dialogs.add(text)
 
-    def _open_link(self) -> None:
-        row = self.query_one(DownloadTable).current
-        if row is not None:
-            self._dialogs.replace_link(row)
+    def do_add(self) -> None:
+        """Open the box for links."""
+        self.open_add("")
 
-    @work(exit_on_error=False)
-    async def _change_limit(self, change: Callable[[Snapshot], Awaitable[str]]) -> None:
-        async def act() -> None:
-            if self.link.latest:
-                self._notice(await change(self.link.latest))
+    def do_load(self) -> None:
+        """Open the dialog that loads a list."""
+        self._dialogs.load()
 
-        await self.link.guard(act(), "The speed limit was not changed")
-        await self.refresh_from_engine()
+    def do_link(self) -> None:
+        """Open the dialog that replaces the URL of the current download."""
+        if row := self.table.current:
+            self._dialogs.replace_url(row)
 
-    def _mark(self) -> None:
-        table = self.query_one(DownloadTable)
-        if table.current:
-            self.listing.toggle_mark(table.current.id)
-            table.cursor += 1
-            self._marks_changed()
+    def do_history(self) -> None:
+        """Open the history."""
+        self._dialogs.history()
 
-    def _mark_all(self) -> None:
-        self.listing.invert_marks()
-        self._marks_changed()
+    def do_settings(self) -> None:
+        """Open the settings."""
+        self._dialogs.settings(self._save_settings)
+
+    def do_palette(self) -> None:
+        """Open the command palette."""
+        self._dialogs.palette()
+
+    def do_help(self) -> None:
+        """Open the help."""
+        self._dialogs.help(self.keymap)
+
+    def do_quit(self) -> None:
+        """Quit the app, which asks first while downloads run."""
+        self.app.call_later(self.app.action_quit)
 
     @on(DownloadTable.Marked)
     def _marks_changed(self) -> None:
-        self.query_one(DownloadTable).refresh()
-        if self.link.latest:
-            self.query_one(TotalsHeader).apply(self.link.latest, len(self.listing.marked))
+        self.table.refresh()
+        if self.client.latest:
+            self.query_one(TotalsHeader).apply(self.client.latest, len(self.model.marked))
         self._show_context()
 
-    def _clear(self) -> None:
+    def do_clear(self) -> None:
+        """Clear the filter; if there is none, clear the marks."""
         if self.query_one(FilterBar).display:
             self._filter_cleared()
-        elif self.listing.marked:
-            self.listing.marked.clear()
+        elif self.model.marked:
+            self.model.marked.clear()
             self._marks_changed()
 
-    def _toggle_details(self) -> None:
+    def do_details(self) -> None:
+        """Show or hide the details."""
         details = self.query_one(DetailsPane)
         details.display = not details.display
         self._show_details()
 
-    def _toggle_log(self) -> None:
+    def do_log(self) -> None:
+        """Show or hide the log."""
         log = self.query_one(LogPane)
         log.display = not log.display
         log.update_lines()
 
-    @work(exit_on_error=False)
-    async def _copy(self) -> None:
-        row = self.query_one(DownloadTable).current
+    async def do_copy(self, context: Context) -> str:
+        """Copy the URL of the current download, secrets included."""
+        row = context.current
         if row is None:
-            return
+            return ""
+        self.app.copy_to_clipboard(await self._service.url_of(row.id) or row.url)
+        return "URL copied."
 
-        async def copy() -> None:
-            self.app.copy_to_clipboard(await self._service.link_of(row.id) or row.url)
-            self._notice("Link copied.")
-
-        await self.link.guard(copy(), "The link was not copied")
-
-    def _open_folder(self) -> None:
-        row = self.query_one(DownloadTable).current
+    def do_folder(self) -> None:
+        """Open the folder of the current download in the file manager."""
+        row = self.table.current
         fallback = self._service.settings.download_dir
         folder = folder_of(row.destination if row else "", fallback)
         problem = open_folder(folder)
-        self._notice(problem or f"Opening {folder}.", bool(problem))
+        self.toast(problem or f"Opening {folder}.", bool(problem))
 
     # Sorting and filtering
+
+    def do_sort(self) -> None:
+        """Open the choice of a column."""
+        self._dialogs.sort(self.model.sort, self._sort_by)
+
+    def do_filter(self) -> None:
+        """Open the filter bar."""
+        self.query_one(FilterBar).open()
 
     @on(DownloadTable.SortRequested)
     def _sort_requested(self, event: DownloadTable.SortRequested) -> None:
@@ -320,8 +319,8 @@ class MainScreen(Screen[None]):
 
     def _sort_by(self, column: Column | None) -> None:
         if column is not None:
-            self.listing.sort = self.listing.sort.towards(column)
-            self.query_one(DownloadTable).rebuild()
+            self.model.sort = self.model.sort.towards(column)
+            self.table.rebuild()
             self._show_context()
 
     @on(FilterBar.Changed)
@@ -330,17 +329,17 @@ class MainScreen(Screen[None]):
 
     @on(FilterBar.Done)
     def _filter_done(self) -> None:
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
         self.query_one(FilterBar).close()
         self._filter_by("")
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
 
     def _filter_by(self, text: str) -> None:
-        self.listing.filter = parse_filter(text)
-        self.query_one(DownloadTable).rebuild()
+        self.model.filter = parse_filter(text)
+        self.table.rebuild()
         self._show_count()
         self._show_context()
 
@@ -365,46 +364,39 @@ class MainScreen(Screen[None]):
         if settings is not None:
             self.app.theme = settings.theme
             saved = self._service.change_settings(settings)
-            await self.link.guard(saved, "The settings are in force, but cannot be kept")
+            await self.client.guard(saved, "The settings apply, but cannot be saved")
             await self.refresh_from_engine()
 
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
-        told = "Quits when nothing waits or runs any more." if self._quits_when_done else "Stays."
-        self._notice(told)
+        on = self._quits_when_done
+        self.toast("The app quits when all downloads have ended." if on else "The app stays open.")
 
-    def _open_command_line(self) -> None:
+    def do_command(self) -> None:
+        """Open the command line."""
         self.query_one(KeyFooter).display = False
         self.query_one(CommandLine).open()
 
     @on(CommandLine.Left)
     def _command_line_left(self) -> None:
         self.query_one(KeyFooter).display = True
-        self.query_one(DownloadTable).focus()
+        self.table.focus()
 
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
         try:
-            command = parse_command(event.text, self.listing.rows)
+            command = parse_command(event.text, self.model.rows)
         except CommandError as error:
-            self._notice(str(error), error=True)
+            self.toast(str(error), error=True)
             return
         self.query_one(CommandLine).close()
         self._run_command(command)
 
-    @work(exit_on_error=False)
-    async def _run_command(self, command: Command) -> None:
+    def _run_command(self, command: Command) -> None:
         if command.verb == "quit":
-            await self.app.run_action("quit")
-            return
-        if command.verb == "quit-when-done":
+            self.do_quit()
+        elif command.verb == "quit-when-done":
             self._toggle_quit_when_done()
-            return
-
-        async def act() -> None:
-            targets = self.context().targets
-            if told := await self._verbs.run_command(command, self.listing.rows, targets):
-                self._notice(told)
-
-        await self.link.guard(act(), f"{command.verb} did not work")
-        await self.refresh_from_engine()
+        else:
+            rows, targets = self.model.rows, self.context().targets
+            self.run_in_background(command.verb, self._commands.run(command, rows, targets))

@@ -1,4 +1,4 @@
-"""The settings most often changed, each checked before it is put in force."""
+"""SettingsScreen: the most frequently changed settings, validated before they apply."""
 
 import os
 from collections.abc import Callable
@@ -18,41 +18,44 @@ from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.text import printable
 from rheo_tui.formatting import rate_input
 from rheo_tui.themes import NAMES
-from rheo_tui.widgets.inputs import PlainInput
+from rheo_tui.widgets.line_input import PlainInput
 
 
 class _Field(NamedTuple):
-    """A setting that is typed."""
+    """A setting that the user types."""
 
     label: str
-    text: Callable[[Any], str] = str  # its value as one types it
-    example: str = ""  # where it may be left empty, which is off
-    is_first: bool = False  # of its group
+    text: Callable[[Any], str] = str  # formats its value as the user types it
+    example: str = ""  # shown if the setting may be empty, which means off
+    is_first: bool = False  # first field of a group
 
 
 _FIELDS = {
     "download_dir": _Field("Folder"),
     "max_concurrent": _Field("Parallel downloads"),
     "connections": _Field("Connections each"),
-    "connections_per_host": _Field("Connections a host"),
+    "connections_per_host": _Field("Connections per host"),
     "max_retries": _Field("Retries"),
     "speed_limit": _Field(
-        "Speed limit", lambda rate: rate_input(rate) if rate else "", "none, or such as 2M", True
+        "Speed limit",
+        lambda rate: rate_input(rate) if rate else "",
+        "none, or a rate such as 2M",
+        True,
     ),
     "slow_limit": _Field("Slow mode limit", rate_input),
-    "schedule": _Field("Schedule", "; ".join, "none, or such as Mon-Fri 08:00-18:00 2M"),
+    "schedule": _Field("Schedule", "; ".join, "none, or Mon-Fri 08:00-18:00 2M"),
 }
 _LABELS = {name: field.label for name, field in _FIELDS.items()}
 _STRATEGIES = {
-    FileExistsStrategy.SKIP: "skip: keep the file that is there",
+    FileExistsStrategy.SKIP: "skip: keep the existing file",
     FileExistsStrategy.OVERWRITE: "overwrite: replace it",
     FileExistsStrategy.RENAME: "rename: save as “name (1)”",
-    FileExistsStrategy.ERROR: "error: let the download fail",
+    FileExistsStrategy.ERROR: "error: fail the download",
 }
 
 
 class SettingsScreen(ModalScreen[Settings | None]):
-    """Gives the new settings, or None when left without saving."""
+    """Returns the new settings, or None if the user closes without saving."""
 
     BINDINGS: ClassVar = [("escape", "dismiss", "Close"), ("ctrl+s", "save", "Save")]
 
@@ -61,7 +64,7 @@ class SettingsScreen(ModalScreen[Settings | None]):
         self._settings = settings
 
     def compose(self) -> ComposeResult:
-        """One line a setting."""
+        """Create one line for each setting."""
         now = self._settings
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Settings"
@@ -79,18 +82,22 @@ class SettingsScreen(ModalScreen[Settings | None]):
                 theme = now.theme if now.theme in NAMES else NAMES[0]
                 yield _choice("theme", [(name, name) for name in NAMES], theme)
             yield Static("", id="settings-problem", markup=False)
-            yield Static("Enter saves  ·  Tab next  ·  Esc closes", classes="dialog-keys")
+            yield Static("Enter save  ·  Tab go to next  ·  Esc close", classes="dialog-keys")
 
     @on(Input.Submitted)
     def action_save(self) -> None:
-        """Check all; close with the new settings if all are acceptable."""
+        """Validate all settings; close with them if all are valid."""
         try:
             self.dismiss(self._checked())
         except ValueError as problems:
             self.query_one("#settings-problem", Static).update(str(problems))
 
     def _checked(self) -> Settings:
-        """Raises ValueError with a sentence on each value that is not acceptable."""
+        """Return the validated settings.
+
+        Raises:
+            ValueError: values are not valid; the message has one sentence for each.
+        """
         values: dict[str, Any] = {
             name: self.query_one(f"#{name}", Input).value.strip() or (field.example and "off")
             for name, field in _FIELDS.items()
@@ -98,12 +105,12 @@ class SettingsScreen(ModalScreen[Settings | None]):
         for name in ("file_exists_strategy", "theme"):
             values[name] = self.query_one(f"#{name}", Select).value
         try:
-            # Every field is passed on, so that no variable of the environment is read again.
+            # Pass every field, so that no environment variable is read again.
             checked = Settings(**{**self._settings.model_dump(), **values})
         except ValidationError as error:
             problems = (f"{sentence}." for sentence in explain(error, _LABELS).values())
             raise ValueError("\n".join(problems)) from None
-        _make(checked.download_dir)
+        _create(checked.download_dir)
         return self._settings.model_copy(update={name: getattr(checked, name) for name in values})
 
 
@@ -111,12 +118,16 @@ def _choice(name: str, options: list[tuple[str, Any]], value: object) -> Select[
     return Select(options, value=value, allow_blank=False, id=name, compact=True)
 
 
-def _make(folder: Path) -> None:
-    """Raises ValueError where files cannot be put there."""
+def _create(folder: Path) -> None:
+    """Create a folder.
+
+    Raises:
+        ValueError: the folder cannot be created or is not writable.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        reason = "" if os.access(folder, os.W_OK) else "it cannot be written to"
+        reason = "" if os.access(folder, os.W_OK) else "it is not writable"
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
     if reason:
-        raise ValueError(f"Folder “{printable(str(folder))}” cannot be used: {printable(reason)}.")
+        raise ValueError(f"Cannot use folder “{printable(str(folder))}”: {printable(reason)}.")

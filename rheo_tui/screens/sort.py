@@ -1,4 +1,4 @@
-"""Choose the column that rows are sorted by."""
+"""SortScreen: choose the column to sort by."""
 
 from typing import ClassVar
 
@@ -9,11 +9,11 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from rheo_tui.columns import SORTABLE, Column
-from rheo_tui.listing import Sort
+from rheo_tui.table_model import Sort
 
 
 class SortScreen(ModalScreen[Column | None]):
-    """Gives the column chosen; the one in force again means the other way round."""
+    """Returns the chosen column; choosing the current one reverses the order."""
 
     BINDINGS: ClassVar = [("escape", "dismiss", "Close"), ("s", "next", "Next")]
 
@@ -22,7 +22,7 @@ class SortScreen(ModalScreen[Column | None]):
         self._sort = sort
 
     def compose(self) -> ComposeResult:
-        """The columns, the present one marked with its direction."""
+        """Create the columns; an arrow marks the current one."""
         arrow = "▼" if self._sort.descending else "▲"
         with Vertical(classes="dialog dialog-list") as dialog:
             dialog.border_title = "Sort by"
@@ -33,18 +33,18 @@ class SortScreen(ModalScreen[Column | None]):
                 ),
                 compact=True,
             )
-            yield Static("Enter · Esc", classes="dialog-keys")
+            yield Static("Enter sort · Esc close", classes="dialog-keys")
 
     def on_mount(self) -> None:
-        """Begin at the present column."""
+        """Start at the current column."""
         self.query_one(OptionList).highlighted = SORTABLE.index(self._sort.column)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Close with the choice."""
+        """Close with the chosen column."""
         self.dismiss(SORTABLE[event.option_index])
 
     def action_next(self) -> None:
-        """The key that opened this goes down the list."""
+        """Move down when the key that opened this screen is pressed again."""
         self.query_one(OptionList).action_cursor_down()
 
 

@@ -1,4 +1,4 @@
-"""The bar that says why downloads do not start: a setting that cannot be understood."""
+"""ClosedBar: the reason why downloads do not start, a mistake in the settings."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from rheo_core.domain.text import printable
 from rheo_core.user_files import user_folder
 
 _RELOAD = "Correct it, then enter :reload"
-_RESTART = "Correct it, then start rheo-tui again"  # nobody changes the variables of a process
+_RESTART = "Correct it, then start rheo-tui again"  # a process cannot re-read its environment
 
 
 class ClosedBar(Static):
-    """Hidden unless downloads wait for a correction of the settings."""
+    """A bar that is hidden unless downloads wait for a correction of the settings."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("", id=id, markup=False)
         self._shown: tuple[tuple[str, ...], bool] = ((), False)
 
     def apply(self, snapshot: Snapshot) -> None:
-        """Show the first reason of the snapshot, and how many more there are."""
+        """Show the first reason in the snapshot and the number of further ones."""
         now = (snapshot.closed_by, snapshot.is_closed)
         if now == self._shown:
             return

@@ -1,4 +1,4 @@
-"""The command line that `:` opens in place of the footer."""
+"""CommandLine: the input for commands that `:` opens in place of the footer."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,23 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from .inputs import LineInput
+from .line_input import LineInput
 
 
 class CommandLine(Horizontal):
-    """Hidden until opened; closes when a command was accepted or on Esc."""
+    """An input that is hidden until opened; a valid command or Esc closes it."""
 
     @dataclass
     class Entered(Message):
-        """Enter was pressed."""
+        """The user pressed Enter."""
 
         text: str
 
     class Left(Message):
-        """The command line was closed."""
+        """The command line has closed."""
 
     def compose(self) -> ComposeResult:
-        """A colon and the text."""
+        """Create the colon and the input."""
         yield Static(":", id="command-sign")
         yield LineInput(
             placeholder="cancel 3fa9 · limit 2M · at 23:30 · add URL · link 3fa9 URL · quit",
@@ -33,13 +33,13 @@ class CommandLine(Horizontal):
         )
 
     def open(self) -> None:
-        """Show an empty line and type into it."""
+        """Show an empty line and focus it."""
         self.query_one(LineInput).value = ""
         self.display = True
-        self.screen.set_focus(self.query_one(LineInput))  # at once: keys may be typed ahead
+        self.screen.set_focus(self.query_one(LineInput))  # at once, because keys may be typed ahead
 
     def close(self) -> None:
-        """Hide."""
+        """Hide the line."""
         self.display = False
         self.post_message(self.Left())
 

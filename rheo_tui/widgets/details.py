@@ -1,4 +1,4 @@
-"""The details pane: everything known of the current download."""
+"""DetailsPane: all facts about the current download, and its log lines."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
+from rheo_tui.event_log import LogLine
 from rheo_tui.formatting import (
     clock_text,
     duration_text,
@@ -21,15 +22,14 @@ from rheo_tui.formatting import (
     size_text,
     speed_text,
 )
-from rheo_tui.log_book import LogLine
 
 _LABEL_WIDTH = 9
 
 
 class DetailsPane(VerticalScroll):
-    """Hidden until opened; Tab goes there, and then arrow keys scroll it.
+    """A pane that is hidden until opened; Tab focuses it, arrow keys scroll it.
 
-    It repaints only when what it shows changed.
+    Only changes repaint it.
     """
 
     COMPONENT_CLASSES: ClassVar = {
@@ -44,25 +44,31 @@ class DetailsPane(VerticalScroll):
         self._seen: object = None
 
     def compose(self) -> ComposeResult:
-        """One text."""
+        """Create the text."""
         yield Static(id="details-text", markup=False)
 
     def show(self, row: DownloadSnapshot | None, status: str, lines: list[LogLine]) -> None:
-        """Show `row` with its state in words and its own log lines, oldest first."""
+        """Show a row.
+
+        Args:
+            row: the download, or None.
+            status: its status and reason in words.
+            lines: its lines of the event log, oldest first.
+        """
         seen = (row, status, len(lines))
         if seen == self._seen:
             return
         previous = self._seen
         self._seen = seen
         text = self.query_one("#details-text", Static)
-        text.update(self._table(row, status, lines) if row else "Nothing selected.")
+        text.update(self._table(row, status, lines) if row else "No download selected.")
         if not isinstance(previous, tuple) or row is None or previous[0] is None:
             return
         if previous[0].id != row.id:
             self.scroll_home(animate=False)
 
     def notify_style_update(self) -> None:
-        """Another theme: the text carries its colours."""
+        """Build the text again after a change of theme, because it contains colours."""
         super().notify_style_update()
         self._seen = None
 
@@ -120,7 +126,7 @@ class DetailsPane(VerticalScroll):
 def _size(row: DownloadSnapshot) -> str:
     done = size_text(row.bytes_downloaded)
     if row.total_bytes is None:
-        return f"{done} of an unknown size" if row.bytes_downloaded else "unknown"
+        return f"{done} of unknown size" if row.bytes_downloaded else "unknown"
     fraction = fraction_done(row.bytes_downloaded, row.total_bytes) or 0.0
     exact = f"{row.total_bytes:,} bytes"
     return f"{done} of {size_text(row.total_bytes)} ({exact}), {percent_text(fraction).strip()}"

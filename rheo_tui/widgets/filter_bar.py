@@ -1,4 +1,4 @@
-"""The filter bar: an input that filters as one types, and how many rows are left."""
+"""FilterBar: an input that filters while the user types, and the number of rows left."""
 
 from dataclasses import dataclass
 
@@ -8,43 +8,43 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from .inputs import LineInput
+from .line_input import LineInput
 
 
 class FilterBar(Horizontal):
-    """Hidden while there is no filter and nobody types one."""
+    """A bar that is hidden while there is no filter."""
 
     @dataclass
     class Changed(Message):
-        """The text of the filter is another one."""
+        """The text of the filter has changed."""
 
         text: str
 
     class Done(Message):
-        """The user goes back to the list; the filter stays."""
+        """The user returns to the list; the filter stays."""
 
     class Cleared(Message):
-        """The user wants no filter."""
+        """The user has cleared the filter."""
 
     def compose(self) -> ComposeResult:
-        """A slash, the text, the count."""
+        """Create the slash, the input and the count."""
         yield Static("/", id="filter-sign")
-        yield LineInput(placeholder="part of a name or a link", id="filter-text", compact=True)
+        yield LineInput(placeholder="part of a name or URL", id="filter-text", compact=True)
         yield Static("", id="filter-count", markup=False)
 
     def open(self) -> None:
-        """Show the bar and type into it."""
+        """Show the bar and focus it."""
         self.display = True
-        self.screen.set_focus(self.query_one(LineInput))  # at once: keys may be typed ahead
+        self.screen.set_focus(self.query_one(LineInput))  # at once, because keys may be typed ahead
 
     def close(self) -> None:
-        """Empty and hide the bar, without a message."""
+        """Empty and hide the bar; post no message."""
         with self.prevent(Input.Changed):
             self.query_one(LineInput).value = ""
         self.display = False
 
     def show_count(self, shown: int, total: int) -> None:
-        """Say how many rows of all are left."""
+        """Show the number of rows left, and of all rows."""
         self.query_one("#filter-count", Static).update(f"{shown:,} of {total:,}")
 
     @on(Input.Changed)

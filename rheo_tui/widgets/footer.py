@@ -1,4 +1,4 @@
-"""The footer: the most useful keys on one line, dim where they make no sense now."""
+"""KeyFooter: the most useful keys on one line; disabled ones are dim."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _LAST = ("help", "quit")
 
 
 class KeyFooter(Widget):
-    """Keys and labels from the registry; a click runs the action."""
+    """Shows keys and labels from the registry; a click runs the action."""
 
     COMPONENT_CLASSES: ClassVar = {"footer--key", "footer--label", "footer--disabled"}
 
     @dataclass
     class Clicked(Message):
-        """An action's key was clicked."""
+        """The user clicked an action."""
 
         action_id: str
 
@@ -33,19 +33,19 @@ class KeyFooter(Widget):
         self._hits: list[tuple[int, int, str]] = []
 
     def show(self, context: Context) -> None:
-        """Dim what `context` rules out."""
+        """Dim the actions that are disabled in `context`."""
         disabled = frozenset(action.id for action in _shown() if action.disabled(context))
         if disabled != self._disabled:
             self._disabled = disabled
             self.refresh()
 
     def render(self) -> Text:
-        """As many actions as fit; help and quit always."""
+        """Render as many actions as fit; always help and quit."""
         last = [action for action in _shown() if action.id in _LAST]
-        room = self.size.width - sum(self._width(action) for action in last)
+        available = self.size.width - sum(self._width(action) for action in last)
         others = [action for action in _shown() if action.id not in _LAST]
         used = accumulate(map(self._width, others))
-        actions = [action for action, width in zip(others, used, strict=True) if width <= room]
+        actions = [action for action, width in zip(others, used, strict=True) if width <= available]
         text = Text(no_wrap=True, end="")
         self._hits = []
         for action in actions + last:
@@ -69,7 +69,7 @@ class KeyFooter(Widget):
         return len(self._key(action)) + len(action.label) + 3
 
     def on_click(self, event: events.Click) -> None:
-        """Run what is under the mouse."""
+        """Run the action under the mouse."""
         for start, end, action_id in self._hits:
             if start <= event.x < end:
                 self.post_message(self.Clicked(action_id))

@@ -1,4 +1,4 @@
-"""A scrolling view of lines; makes and draws only those that are seen."""
+"""LineView: a scrolling view of lines that renders only the visible ones."""
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class LineView(ScrollView, Generic[T], can_focus=False):
-    """Shows items, one a line, cut at the right edge. Markup is never parsed."""
+    """Shows items, one per line, cut at the right edge. Markup is never parsed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -20,7 +20,7 @@ class LineView(ScrollView, Generic[T], can_focus=False):
         self._follows = True
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Who scrolls up stays there; who scrolls to the end goes on with it."""
+        """Stop auto-follow when the user scrolls up; resume it at the end."""
         super().watch_scroll_y(old_value, new_value)
         if new_value < old_value:
             self._follows = False
@@ -28,16 +28,16 @@ class LineView(ScrollView, Generic[T], can_focus=False):
             self._follows = True
 
     def on_resize(self) -> None:
-        """A view at its end stays there."""
+        """Stay at the end during auto-follow."""
         if self._follows:
             self.scroll_end(animate=False, immediate=True)
 
     def text_of(self, item: T) -> Text:
-        """The line for an item."""
+        """Return the line for an item."""
         raise NotImplementedError
 
     def show(self, items: Sequence[T], *, to_end: bool = False) -> None:
-        """Replace all lines; `to_end` scrolls to the last unless the user has scrolled up."""
+        """Replace all lines; `to_end` scrolls to the last one during auto-follow."""
         self._items = items
         self.virtual_size = Size(1, len(items))
         self.refresh()
@@ -45,13 +45,8 @@ class LineView(ScrollView, Generic[T], can_focus=False):
             # The new height is known only after the next layout.
             self.call_after_refresh(self.scroll_end, animate=False, immediate=True)
 
-    @property
-    def plain_lines(self) -> list[str]:
-        """The texts without style."""
-        return [self.text_of(item).plain for item in self._items]
-
     def render_line(self, y: int) -> Strip:
-        """One line in the widget's own style."""
+        """Render one line in the widget's own style."""
         width = self.scrollable_content_region.width
         index = self.scroll_offset.y + y
         base = self.rich_style

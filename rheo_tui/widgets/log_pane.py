@@ -1,17 +1,17 @@
-"""The log pane: the last things that happened, newest at the bottom."""
+"""LogPane: the latest events, newest at the bottom."""
 
 from datetime import datetime
 from typing import ClassVar
 
 from rich.text import Text
 
-from rheo_tui.log_book import LogBook, LogLine
+from rheo_tui.event_log import EventLog, LogLine
 
 from .line_view import LineView
 
 
 class LogPane(LineView[LogLine], can_focus=True):
-    """Shows a `LogBook`; asks it for news when told to."""
+    """Shows an `EventLog`; `update_lines` shows its new lines."""
 
     COMPONENT_CLASSES: ClassVar = {
         "log--time",
@@ -22,19 +22,19 @@ class LogPane(LineView[LogLine], can_focus=True):
         "log--name",
     }
 
-    def __init__(self, book: LogBook, *, id: str | None = None) -> None:
+    def __init__(self, event_log: EventLog, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._book = book
+        self._event_log = event_log
         self._seen = 0
 
     def update_lines(self) -> None:
-        """Show new lines, if there are any and the pane is to be seen."""
-        if self.display and self._seen != self._book.written:
-            self._seen = self._book.written
-            self.show(tuple(self._book.lines), to_end=True)
+        """Show new lines, if there are any and the pane is visible."""
+        if self.display and self._seen != self._event_log.written:
+            self._seen = self._event_log.written
+            self.show(tuple(self._event_log.lines), to_end=True)
 
     def text_of(self, line: LogLine) -> Text:
-        """Time, id, what happened, name."""
+        """Return time, id, event and name."""
         style = self.get_component_rich_style
         text = Text(no_wrap=True, end="")
         clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")

@@ -1,4 +1,4 @@
-"""One row of the table as a strip: cells in a layout, styles by state."""
+"""RowPainter: draws one row of the table as a strip."""
 
 from dataclasses import dataclass
 
@@ -20,15 +20,15 @@ from rheo_tui.formatting import (
     size_text,
     speed_text,
 )
-from rheo_tui.listing import Sort
 from rheo_tui.statuses import LOOKS
+from rheo_tui.table_model import Sort
 
 _PERCENT_WIDTH = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RowStyles:
-    """The styles of a theme, each with a background of its own."""
+    """Styles of a theme, each with its own background."""
 
     base: Style
     header: Style
@@ -46,7 +46,7 @@ class RowPainter:
     def __init__(self, styles: RowStyles) -> None:
         self.styles = styles
         background = styles.base.bgcolor
-        # Made once: a Style takes longer to make than all else of a bar.
+        # Made once, because a Style takes longer than the rest of a bar.
         self._bars = {
             name: Style(color=colour.color, bgcolor=background)
             for name, colour in styles.by_status.items()
@@ -63,7 +63,15 @@ class RowPainter:
         cursor: bool,
         status: str,
     ) -> Strip:
-        """The strip of `row`, `width` cells long; `status` is its state and reason in words."""
+        """Return the strip of a row.
+
+        Args:
+            row: the download.
+            width: length of the strip in cells.
+            marked: True if the row is marked.
+            cursor: True if the cursor is on the row.
+            status: status and reason in words.
+        """
         segments: list[Segment] = []
         for place in columns_in(width):
             segments += self._cell(row, place, marked, status)
@@ -131,12 +139,12 @@ class RowPainter:
         style = self.styles.base if row.status.is_active else self.styles.quiet
         bar = self._bars[LOOKS[row.status].style]
         if row.status is DownloadStatus.COMPLETED:
-            bar = self._done_bar  # many full bars in full colour would shout
+            bar = self._done_bar  # many full bars in full colour would distract
         return [Segment(filled, bar), Segment(track, self._track), Segment(percent, style)]
 
 
 def _joined(segments: list[Segment]) -> list[Segment]:
-    """Neighbours of one style as one: what draws a row costs by the segment."""
+    """Join adjacent segments of one style, because each segment costs time to draw."""
     joined = segments[:1]
     for segment in segments[1:]:
         last = joined[-1]
@@ -148,12 +156,12 @@ def _joined(segments: list[Segment]) -> list[Segment]:
 
 
 def columns_in(width: int) -> tuple[PlacedColumn, ...]:
-    """The columns of a table of `width` cells, the last of which stays blank."""
+    """Return the columns of a table of `width` cells; the last cell stays blank."""
     return layout(width - GAP)
 
 
 def header_line(sort: Sort, width: int, styles: RowStyles) -> Strip:
-    """The titles, with an arrow at the column that rows are sorted by."""
+    """Return the line of titles, with an arrow at the sort column."""
     arrow = "▼" if sort.descending else "▲"
     cells = []
     for place in columns_in(width):
@@ -167,7 +175,7 @@ def header_line(sort: Sort, width: int, styles: RowStyles) -> Strip:
 
 
 def hint_line(lines: tuple[str, ...], y: int, height: int, width: int, styles: RowStyles) -> Strip:
-    """Line `y` of a hint in the middle of `height` lines; its first line stands out."""
+    """Return line `y` of a hint, centred in `height` lines; its first line is highlighted."""
     at = y - max(0, (height - len(lines)) // 2)
     text = fit(lines[at], width).strip() if 0 <= at < len(lines) else ""
     style = styles.base if at == 0 else styles.quiet

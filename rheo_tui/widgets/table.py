@@ -1,4 +1,4 @@
-"""The queue table: draws only the rows that are seen, and of those only what looks different."""
+"""DownloadTable: draws only visible rows, and of those only the ones that look different."""
 
 import time
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ from textual.strip import Strip
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
 from rheo_tui.columns import GAP, Column
-from rheo_tui.listing import Listing
 from rheo_tui.statuses import Waiting, status_text
+from rheo_tui.table_model import TableModel
 
 from .row import RowPainter, RowStyles, columns_in, header_line, hint_line
 
@@ -29,13 +29,13 @@ _EMPTY = (
     "Nothing to download yet",
     "",
     "Press a to add links, o to load a list,",
-    "or just paste links here.",
+    "or paste links here.",
 )
-_EMPTY_READ_ONLY = ("Nothing in this list yet", "", "What its owner adds appears here.")
+_EMPTY_READ_ONLY = ("No downloads yet", "", "Downloads that the other process adds appear here.")
 
 
 class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Shows a `Listing`. Line 0 is the header and stays; rows scroll below it."""
+    """Shows a `TableModel`. Line 0 is the header and does not scroll."""
 
     COMPONENT_CLASSES: ClassVar = {
         "table--header",
@@ -52,63 +52,64 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @dataclass
     class CursorMoved(Message):
-        """Another row is current, or the current row is another one."""
+        """Another download is current."""
 
         row: DownloadSnapshot | None
 
         def can_replace(self, message: Message) -> bool:
-            """Only the last one counts."""
+            """Return True for another message of this kind; only the last one counts."""
             return isinstance(message, DownloadTable.CursorMoved)
 
     @dataclass
     class Activated(Message):
-        """The current row was double-clicked."""
+        """The user double-clicked the current row."""
 
     @dataclass
     class Marked(Message):
-        """A click set or took away a mark."""
+        """Rows were marked or unmarked."""
 
     @dataclass
     class SortRequested(Message):
-        """A column's title was clicked."""
+        """The user clicked the title of a column."""
 
         column: Column
 
-    def __init__(self, listing: Listing, *, read_only: bool = False, id: str | None = None) -> None:
-        self._drawn: dict[int, Strip] = {}  # what the screen shows, by line
-        self._drawn_for = (Size(), 0)  # the sizes that this holds for
+    def __init__(
+        self, model: TableModel, *, read_only: bool = False, id: str | None = None
+    ) -> None:
+        self._drawn: dict[int, Strip] = {}  # the strips on the screen, by line
+        self._drawn_for = (Size(), 0)  # the sizes for which they were drawn
         super().__init__(id=id)
-        self.listing = listing
+        self.model = model
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
-        self.painted_lines = 0  # lines drawn anew, for tests of the cost
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
         self._painter: RowPainter | None = None
         self._waiting = Waiting()
         self._current_id: str | None = None
 
-    # What is shown
+    # Rows
 
     @property
     def current(self) -> DownloadSnapshot | None:
-        """The row under the cursor."""
-        return self.listing.row_at(self.cursor)
+        """Row under the cursor, or None."""
+        return self.model.row_at(self.cursor)
 
     @property
     def page_size(self) -> int:
-        """Rows that fit."""
+        """Number of rows that fit."""
         return max(1, self.size.height - _HEADER_LINES)
 
     def on_mount(self) -> None:
-        """Countdowns and volatile orders go on once a second."""
+        """Update countdowns and volatile orders once a second."""
         self.set_interval(1.0, self._tick)
 
     def apply(self, snapshot: Snapshot) -> list[int]:
-        """Take over what changed and repaint only that; gives positions that changed."""
-        had_rows = bool(self.listing.rows)
-        change = self.listing.apply(snapshot)
+        """Apply a snapshot, repaint only its changes and return their positions."""
+        had_rows = bool(self.model.rows)
+        change = self.model.apply(snapshot)
         waiting = Waiting.now(snapshot)
         waiting_changed, self._waiting = waiting != self._waiting, waiting
-        if change.order or had_rows != bool(self.listing.rows):
+        if change.order or had_rows != bool(self.model.rows):
             self._reordered()
         else:
             self._refresh_rows(change.rows)
@@ -117,20 +118,20 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return change.rows
 
     def rebuild(self) -> None:
-        """Filter and sort anew, after one of them was changed; the cursor keeps its row."""
-        self.listing.rebuild()
+        """Filter and sort again after a change of either; the cursor keeps its row."""
+        self.model.rebuild()
         self._reordered()
         self._scroll_to_cursor()
 
     def status_of(self, row: DownloadSnapshot) -> str:
-        """State and reason of `row` in words."""
+        """Return status and reason of `row` in words."""
         return status_text(row, self._waiting, time.time())
 
     def _reordered(self) -> None:
         was_visible = self._is_visible(self.cursor)
-        self.virtual_size = Size(1, len(self.listing.shown) + _HEADER_LINES)
-        position = self.listing.position(self._current_id) if self._current_id else None
-        last = max(0, len(self.listing.shown) - 1)
+        self.virtual_size = Size(1, len(self.model.shown) + _HEADER_LINES)
+        position = self.model.position(self._current_id) if self._current_id else None
+        last = max(0, len(self.model.shown) - 1)
         self.set_reactive(
             DownloadTable.cursor, min(self.cursor, last) if position is None else position
         )
@@ -140,26 +141,26 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def _tick(self) -> None:
-        if self.listing.stale:
-            self.listing.rebuild()
+        if self.model.stale:
+            self.model.rebuild()
             self._reordered()
         else:
             self._refresh_rows(self._visible_with(DownloadStatus.RETRYING))
 
     def _visible_positions(self) -> range:
         first = self.scroll_offset.y
-        return range(first, min(first + self.page_size, len(self.listing.shown)))
+        return range(first, min(first + self.page_size, len(self.model.shown)))
 
     def _visible_with(self, status: DownloadStatus) -> list[int]:
-        rows = self.listing.rows
-        shown = self.listing.shown
+        rows = self.model.rows
+        shown = self.model.shown
         return [at for at in self._visible_positions() if rows[shown[at]].status is status]
 
     def _is_visible(self, position: int) -> bool:
         return position in self._visible_positions()
 
     def _refresh_rows(self, positions: Iterable[int]) -> None:
-        """Draw those again that are seen and look different: most of the work is the drawing."""
+        """Draw visible rows that look different; drawing is most of the work."""
         visible = self._visible_positions()
         top = self.scroll_offset.y - _HEADER_LINES
         width = self._width
@@ -175,26 +176,54 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     # The cursor
 
     def validate_cursor(self, cursor: int) -> int:
-        """Keep it on a row."""
-        return max(0, min(cursor, len(self.listing.shown) - 1))
+        """Keep the cursor on a row."""
+        return max(0, min(cursor, len(self.model.shown) - 1))
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Repaint the two rows concerned."""
+        """Repaint the old and the new row."""
         self._refresh_rows((old, new))
         self._announce()
         self._scroll_to_cursor()
 
-    def go(self, action_id: str) -> None:
-        """Carry out one of the actions that move the cursor."""
-        last = len(self.listing.shown) - 1
-        self.cursor = {
-            "cursor_up": self.cursor - 1,
-            "cursor_down": self.cursor + 1,
-            "page_up": self.cursor - self.page_size,
-            "page_down": self.cursor + self.page_size,
-            "first": 0,
-            "last": last,
-        }[action_id]
+    # Handlers of actions
+
+    def do_cursor_up(self) -> None:
+        """Move the cursor one row up."""
+        self.cursor -= 1
+
+    def do_cursor_down(self) -> None:
+        """Move the cursor one row down."""
+        self.cursor += 1
+
+    def do_page_up(self) -> None:
+        """Move the cursor one screen up."""
+        self.cursor -= self.page_size
+
+    def do_page_down(self) -> None:
+        """Move the cursor one screen down."""
+        self.cursor += self.page_size
+
+    def do_first(self) -> None:
+        """Move the cursor to the first row."""
+        self.cursor = 0
+
+    def do_last(self) -> None:
+        """Move the cursor to the last row."""
+        self.cursor = len(self.model.shown) - 1
+
+    def do_mark(self) -> None:
+        """Mark or unmark the current row and move to the next."""
+        if self.current:
+            self.model.toggle_mark(self.current.id)
+            self.cursor += 1
+            self.post_message(self.Marked())
+
+    def do_mark_all(self) -> None:
+        """Mark all rows shown; unmark those that were marked."""
+        self.model.invert_marks()
+        self.post_message(self.Marked())
+
+    # The cursor's place
 
     def _announce(self) -> None:
         row = self.current
@@ -211,13 +240,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=self.cursor - self.page_size + 1, animate=False)
 
     def on_resize(self) -> None:
-        """The cursor stays in sight."""
+        """Keep the cursor visible."""
         self._scroll_to_cursor()
 
     # Mouse
 
     def on_click(self, event: events.Click) -> None:
-        """Title: sort. First cell: mark. Row: select; twice: details."""
+        """Sort on a title, mark on the first cell, select a row; a double click activates it."""
         offset = event.get_content_offset(self)
         if offset is None:
             return
@@ -226,12 +255,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self.post_message(self.SortRequested(column))
             return
         position = self.scroll_offset.y + offset.y - _HEADER_LINES
-        row = self.listing.row_at(position)
+        row = self.model.row_at(position)
         if row is None:
             return
         self.cursor = position
         if offset.x < GAP + 1:
-            self.listing.toggle_mark(row.id)
+            self.model.toggle_mark(row.id)
             self.post_message(self.Marked())
         elif event.chain == 2:
             self.post_message(self.Activated())
@@ -249,7 +278,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.scrollable_content_region.width
 
     def notify_style_update(self) -> None:
-        """Another theme: everything is painted anew."""
+        """Paint everything again after a change of theme."""
         super().notify_style_update()
         self._painter = None
         self._strips.clear()
@@ -276,11 +305,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         )
 
     def on_focus(self) -> None:
-        """The cursor row looks different without focus."""
+        """Restyle the cursor row, which depends on the focus."""
         self._restyle()
 
     def on_blur(self) -> None:
-        """The cursor row looks different without focus."""
+        """Restyle the cursor row, which depends on the focus."""
         self._restyle()
 
     def _restyle(self) -> None:
@@ -295,20 +324,20 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         layout: bool = False,
         recompose: bool = False,
     ) -> Self:
-        """Have these regions drawn anew, or everything."""
+        """Draw these regions again, or everything."""
         for y in [y for region in regions for y in region.line_range] or list(self._drawn):
             self._drawn.pop(y, None)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of `crop`, without padding, borders and tints, of which there are none here.
+        """Render the lines of `crop`, without padding, borders and tints, because none are used.
 
-        Textual's own way makes new strips to apply them, and a strip that stays keeps what was
-        worked out of it: that is most of the cost of a line.
+        Textual's own method makes new strips to apply them. A strip that is reused keeps its
+        computed values, which are most of the cost of a line.
         """
         filters, (_, background) = self.get_line_filters(), self.background_colors
         base = self._painter_now.styles.base
-        # The bar has its place in any case, and draws there only while it is shown.
+        # The scrollbar's space is reserved; it draws there only while it is visible.
         width = self.size.width if not self.show_vertical_scrollbar else self._width
         if self._drawn_for != (now := (self.size, self._width)):
             self._drawn_for = now
@@ -328,32 +357,31 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return strips
 
     def render_line(self, y: int) -> Strip:
-        """The header, a row, a line of the hint, or nothing."""
+        """Render the header, a row, a line of the hint, or a blank line."""
         styles, width = self._painter_now.styles, self._width
-        if not self.listing.shown:
+        if not self.model.shown:
             return hint_line(self._hint(), y, self.size.height, width, styles)
         if y < _HEADER_LINES:
-            return header_line(self.listing.sort, width, styles)
+            return header_line(self.model.sort, width, styles)
         position = self.scroll_offset.y + y - _HEADER_LINES
-        if position >= len(self.listing.shown):
+        if position >= len(self.model.shown):
             return Strip.blank(width, styles.base)
         return self._row_line(position, width)
 
     def _row_line(self, position: int, width: int) -> Strip:
-        row = self.listing.rows[self.listing.shown[position]]
+        row = self.model.rows[self.model.shown[position]]
         cursor = position == self.cursor
-        marked = row.id in self.listing.marked
+        marked = row.id in self.model.marked
         status = self.status_of(row)
-        key = (row.id, self.listing.revisions[row.id], width, cursor, marked, status)
+        key = (row.id, self.model.revisions[row.id], width, cursor, marked, status)
         strip = self._strips.get(key)
         if strip is None:
-            self.painted_lines += 1
             strip = self._painter_now.paint(row, width, marked=marked, cursor=cursor, status=status)
             self._strips[key] = strip
         return strip
 
     def _hint(self) -> tuple[str, ...]:
-        if not self.listing.rows:
+        if not self.model.rows:
             return self._empty
-        needle = printable(self.listing.filter.needle)
-        return (f"No name or link contains “{needle}”", "", "Esc shows all downloads again.")
+        needle = printable(self.model.filter.needle)
+        return (f"No name or URL contains “{needle}”", "", "Press Esc to show all downloads.")

@@ -1,4 +1,4 @@
-"""The header: how many downloads stand where, how fast all of them are, and how it went."""
+"""TotalsHeader: the number of downloads by status, the total speed and its history."""
 
 from collections import deque
 from typing import ClassVar
@@ -9,11 +9,11 @@ from textual.widget import Widget
 from rheo_core.domain import Snapshot
 from rheo_tui.formatting import limit_text, sparkline_text, speed_text
 
-_HISTORY = 60
+_MAX_SAMPLES = 60
 
 
 class TotalsHeader(Widget):
-    """One line; repaints only when something on it changed."""
+    """Shows one line; only changes repaint it."""
 
     COMPONENT_CLASSES: ClassVar = {
         "totals--name",
@@ -36,14 +36,14 @@ class TotalsHeader(Widget):
         self._limit_reason = ""
         self._marked = 0
         self._bytes_per_second = 0.0
-        self._history: deque[float] = deque([0.0] * _HISTORY, maxlen=_HISTORY)
+        self._samples: deque[float] = deque([0.0] * _MAX_SAMPLES, maxlen=_MAX_SAMPLES)
 
     def on_mount(self) -> None:
-        """The sparkline moves on once a second."""
+        """Advance the sparkline once a second."""
         self.set_interval(1.0, self._sample)
 
     def apply(self, snapshot: Snapshot, marked: int) -> None:
-        """Take over the totals and the number of marked rows."""
+        """Show the totals of a snapshot and the number of marked rows."""
         stats = snapshot.stats
         counts = [
             ("●", stats.in_progress, "active", "active"),
@@ -62,20 +62,20 @@ class TotalsHeader(Widget):
             self.refresh()
 
     def _sample(self) -> None:
-        moving = self._bytes_per_second > 0 or any(self._history)
-        self._history.append(self._bytes_per_second)
+        moving = self._bytes_per_second > 0 or any(self._samples)
+        self._samples.append(self._bytes_per_second)
         if moving:
             self.refresh()
 
     def render(self) -> Text:
-        """Counts to the left, speed to the right, the sparkline in what is between."""
+        """Render counts on the left, speed on the right and the sparkline between them."""
         width = self.size.width
         right = self._right_side()
         left = self._left_side(long=True)
         if left.cell_len + right.cell_len + 2 > width:
             left = self._left_side(long=False)
-        room = width - left.cell_len - right.cell_len - 3
-        spark = sparkline_text(list(self._history), min(max(room, 0), _HISTORY, 40))
+        available = width - left.cell_len - right.cell_len - 3
+        spark = sparkline_text(list(self._samples), min(max(available, 0), _MAX_SAMPLES, 40))
         left.append(" " * max(1, width - left.cell_len - len(spark) - 1 - right.cell_len))
         left.append(spark, self.get_component_rich_style("totals--speed"))
         left.append(" ")

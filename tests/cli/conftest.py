@@ -6,13 +6,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fork_server import Forked, can_fork, fork_server
+from tests.programs import COMMAND, Running, start_program
 
-_PROGRAM = "from rheo_core.cli.main import app; app(prog_name='rheo')"
-_COMMAND = (sys.executable, "-c", _PROGRAM)
+_COMMAND = (sys.executable, "-c", COMMAND)
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     for name in os.environ:
         if name.upper().startswith("RHEO_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("RHEO_RETRY_BASE_DELAY", "0.01")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
@@ -42,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-Start = Callable[..., Awaitable[asyncio.subprocess.Process | Forked]]
+Start = Callable[..., Awaitable[Running]]
 Run = Callable[..., Awaitable[Finished]]
 
 
@@ -56,10 +57,9 @@ def command() -> tuple[str, ...]:
 def start(environment: dict[str, str], command: tuple[str, ...]) -> Start:
     """Starts `rheo` with these arguments."""
 
-    async def start(*arguments: object, **options: object) -> asyncio.subprocess.Process | Forked:
-        if can_fork and not options and command == _COMMAND:
-            words = [str(argument) for argument in arguments]
-            return await fork_server().start(_PROGRAM, words, environment)
+    async def start(*arguments: object, **options: Any) -> Running:
+        if command == _COMMAND:
+            return await start_program(COMMAND, arguments, environment, **options)
         return await asyncio.create_subprocess_exec(
             *command,
             *map(str, arguments),
@@ -67,7 +67,7 @@ def start(environment: dict[str, str], command: tuple[str, ...]) -> Start:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
     return start

@@ -14,6 +14,7 @@ import pytest
 from tests.cli.test_download import watch_in_terminal
 from tests.core.engine import names_in, serving
 from tests.servers.misbehaving import Exchange, MisbehavingServer
+from tests.waiting import until
 
 Run = Callable[..., Awaitable[Any]]
 
@@ -106,13 +107,10 @@ async def test_an_interrupt_ends_the_command(
     command = ["sh", "-c", script, "sh", sys.executable, "-c", code, str(pid)]
     settings_file.write_text(f"on_complete = {json.dumps(command)}\n")
     process = await start("download", server.on("/f", serving(b"data")), "-o", folder)
-    async with asyncio.timeout(60):
-        while not (pid.exists() and pid.read_text()):
-            await asyncio.sleep(0.01)
-        process.send_signal(number)
-        await process.communicate()
-        while is_running(int(pid.read_text())):  # it is reaped by another process
-            await asyncio.sleep(0.01)
+    await until(lambda: pid.exists() and pid.read_text())
+    process.send_signal(number)
+    await asyncio.wait_for(process.communicate(), 30)
+    await until(lambda: not is_running(int(pid.read_text())))  # it is reaped by another process
     assert names_in(folder) == ["f"]
 
 

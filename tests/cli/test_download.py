@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -18,7 +17,9 @@ import pytest
 
 from rheo_core.events import DownloadEventType
 from rheo_tui.demo import MB, DemoFile, DemoServer
+from tests.core.engine import names_in
 from tests.fork_server import stop_reading
+from tests.servers.demo import is_whole
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Run = Callable[..., Awaitable[Any]]
@@ -38,14 +39,6 @@ async def server() -> AsyncIterator[DemoServer]:
     files = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, BOOK, SLOW]
     async with DemoServer(files) as running:
         yield running
-
-
-def is_whole(path: Path, server: DemoServer, file: DemoFile) -> bool:
-    return hashlib.sha256(path.read_bytes()).hexdigest() == server.sha256(file.path)
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def put(path: Path, content: bytes) -> None:
@@ -155,6 +148,30 @@ async def test_existing_file(
     assert ((folder / "a small.bin").read_bytes() == b"mine") == (strategy != "overwrite")
 
 
+@pytest.mark.parametrize("way", ["flag", "checksums", "json", "size"])
+async def test_an_existing_file_that_is_wrong(
+    server: DemoServer, rheo: Run, folder: Path, way: str
+) -> None:
+    put(folder / "a small.bin", b"mine")
+    url, digest = server.url(SMALL.path), server.sha256(SMALL.path)
+    entry: dict[str, Any] = {"url": url}
+    if way == "size":
+        entry["size_bytes"] = SMALL.size
+    else:
+        entry["hash_config"] = {"algorithm": "sha256", "expected_hash": digest}
+    arguments = ["-i", "-"]
+    if way == "flag":
+        arguments = [url, "--hash", f"sha256:{digest}"]
+    elif way == "checksums":
+        arguments += ["--base", server.url("/")]
+    text = f"{digest}  {SMALL.path[1:]}\n" if way == "checksums" else json.dumps(entry)
+    result = await rheo("download", *arguments, "-o", folder, stdin=text.encode())
+    assert result.code == 1, result.err
+    assert "failed    a small.bin: " in result.err
+    assert "the existing a small.bin" in result.err
+    assert (folder / "a small.bin").read_bytes() == b"mine"
+
+
 async def test_list_with_bad_lines(server: DemoServer, rheo: Run, folder: Path) -> None:
     small = server.url(SMALL.path)
     text = f"# mine\n{small}\nftp://x\n{server.url(NAMED.path)}\n{small}\n"
@@ -239,7 +256,7 @@ async def test_reader_of_json_is_stuck(
             *(server.url(file.path) for file in files),
             "--json",
             "-o",
-            folder,
+            str(folder),
             "-w",
             "9",
         ),
@@ -259,7 +276,7 @@ async def test_reader_of_json_is_stuck(
 
 def watch_in_terminal(
     command: list[str], environment: dict[str, str], interrupt_at: str | None = None
-) -> tuple[int, str]:
+) -> tuple[int | None, str]:
     child = pexpect.spawn(
         command[0],
         command[1:],
@@ -271,7 +288,7 @@ def watch_in_terminal(
     shown = ""
     if interrupt_at is not None:
         child.expect_exact(interrupt_at)
-        shown = child.before
+        shown = child.before or ""
         child.sendintr()
     shown += child.read()
     child.close()

@@ -75,7 +75,14 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
     "device": lambda path: path.symlink_to("/dev/zero"),
     "loop": lambda path: path.symlink_to(path),
     "link to nothing": lambda path: path.symlink_to("not mounted"),
+    "folder that is a link to nothing": lambda path: link_folder(path.parent),
+    "folder above that is a link to nothing": lambda path: link_folder(path.parents[1]),
 }
+
+
+def link_folder(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to("not mounted")
 
 
 @pytest.fixture

@@ -74,6 +74,10 @@ def failed(kind: str = "rheo_core.domain.exceptions.HttpStatusError") -> Downloa
         ),
         (failed(), "failed    a.bin: HTTP 404"),
         (SKIPPED, "skipped   a.bin: file exists"),
+        (
+            SKIPPED.model_copy(update={"validation": HASH}),
+            "skipped   a.bin: file exists, hash verified",
+        ),
         (CANCELLED, "cancelled a.bin"),
         (RETRYING, "retrying  a.bin: HTTP 503; retry 2 of 5 in 2 s"),
         (REPAIRING, "repairing a.bin: bad pieces: 3 of 1,400; fetched again from example.org"),

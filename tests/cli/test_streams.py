@@ -121,6 +121,30 @@ async def test_output_that_finds_no_room_is_one_sentence(shell: Shell, what: str
     assert (code, err) == (1, "rheo: the output cannot be written: No space left on device\n")
 
 
+@needs_full
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+async def test_output_of_the_app_that_finds_no_room(shell: Shell, flag: str) -> None:
+    app = shlex.join([sys.executable, "-m", "rheo_tui"])
+    code, _, err = await shell.run(f"{app} {flag} >{FULL}")
+    assert (code, err) == (1, "rheo-tui: the output cannot be written: No space left on device\n")
+    code, out, err = await shell.run(f"{{ {app} {flag}; echo $? >&2; }} | true")
+    assert (code, out) == (0, "") and err in ("0\n", "1\n")
+
+
+@pytest.mark.parametrize("flag", ["", "--json"])
+async def test_a_name_that_the_locale_cannot_write(
+    server: MisbehavingServer, shell: Shell, folder: Path, flag: str
+) -> None:
+    urls = server.on("/caf%C3%A9", serving(BODY)), server.on("/tea", serving(BODY))
+    locale = "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
+    line = f"{locale} $RHEO download {' '.join(urls)} -o {folder} {flag}"
+    code, out, err = await shell.run(line)
+    assert code == 4
+    assert "the encoding of this locale (ascii) does not have all letters of the name" in out + err
+    assert "bug" not in out + err
+    assert [path.name for path in folder.iterdir()] == ["tea"]
+
+
 async def test_the_exit_code_of_a_command_counts_though_the_parent_ignores_children(
     server: MisbehavingServer, shell: Shell, folder: Path, tmp_path: Path
 ) -> None:

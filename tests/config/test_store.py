@@ -97,6 +97,23 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     assert real.read_text() == 'theme = "x"\n'
 
 
+@pytest.mark.parametrize("circle", ["settings.toml", ""], ids=["file", "folder"])
+def test_links_in_a_circle_are_refused_in_a_sentence(tmp_path: Path, circle: str) -> None:
+    link = tmp_path / "folder" / circle
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(link.name)
+    with pytest.raises(OSError, match="is a broken link"):
+        save_settings(build_settings(theme="x"), tmp_path / "folder" / "settings.toml")
+
+
+def test_nothing_is_saved_where_a_folder_is_a_link_to_nothing(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "linked"
+    folder.symlink_to("not mounted")
+    with pytest.raises(OSError, match="broken link"):
+        save_settings(build_settings(theme="x"), folder / "rheo" / path.name, only=["theme"])
+    assert not (tmp_path / "not mounted").exists()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -205,6 +222,19 @@ def test_saving_another_setting_keeps_what_is_broken(path: Path, line: str) -> N
     after = load_settings(path)
     assert len(after.faults) == len(before.faults)
     assert len(after.problems) == len(before.problems)
+
+
+def test_a_broken_bound_closes_everything_unless_a_nearer_place_gives_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text('max_size = "20 apples"\n')
+    (unclear,) = load_settings(path).settings.unclear
+    assert "max_size" in unclear.sentence and not unclear.host
+    assert not load_settings(path, max_size=5).settings.unclear
+    monkeypatch.setenv("RHEO_MAX_SIZE", "5")
+    assert not load_settings(path).settings.unclear
+    monkeypatch.setenv("RHEO_MAX_SIZE", "5 apples")
+    assert len(load_settings(path).settings.unclear) == 2
 
 
 def test_a_broken_setting_is_replaced_by_a_good_one(path: Path) -> None:

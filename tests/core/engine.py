@@ -81,7 +81,7 @@ def sha256(data: bytes) -> str:
 class Gate:
     """A behaviour that sends a first piece of the body and the rest when told to."""
 
-    def __init__(self, body: bytes, first: int, **headers: object) -> None:
+    def __init__(self, body: bytes, first: int, **headers: Any) -> None:
         self.opened = asyncio.Event()
         self.reached = asyncio.Event()
         self._body, self._first, self._headers = body, first, headers
@@ -98,7 +98,7 @@ class Gate:
         await exchange.send(self._body[self._first :])
 
 
-def serving(body: bytes, **headers: object) -> Behaviour:
+def serving(body: bytes, **headers: Any) -> Behaviour:
     """A behaviour that answers as a good server does."""
 
     async def behave(exchange: Exchange) -> None:

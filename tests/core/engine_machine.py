@@ -108,9 +108,9 @@ class EngineMachine(RuleBasedStateMachine):
         """Open the manager; look at what it finds before anything runs."""
 
         async def look() -> dict[str, Stored]:
-            self.manager._pool._slots = 0
-            await self.manager.open()
-            session = self.manager._session
+            await self.manager.open(paused=True)
+            session = self.manager._parts.session
+            assert session is not None
             session._wake.set()  # its first turn comes at once: let it be over
             while session._wake.is_set():
                 await asyncio.sleep(0)
@@ -122,6 +122,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.the_same_order()
         self.model.start()
         self.manager.set_limits(max_concurrent=self.model.slots)
+        self.manager.start()
         self.run(asyncio.sleep(0))
 
     async def hang_up_all(self) -> None:
@@ -143,7 +144,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_same_order(self) -> None:
-        assert [config.id for config in self.manager._queue] == self.model.waiting()
+        assert [config.id for config in self.manager._parts.queue] == self.model.waiting()
 
     def statuses(self) -> dict[str, DownloadStatus]:
         return {record.id: record.status for record in self.manager.tracker.records()}

@@ -5,7 +5,6 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -13,9 +12,10 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig
-from rheo_core.downloads import Following
+from rheo_core.downloads import CompletionHooks
 from tests.core.engine import Gate, Journal, fetch, names_in, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer
+from tests.waiting import until
 
 WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
@@ -63,13 +63,6 @@ def written(path: Path) -> bool:
     return path.exists() and path.read_text() != ""
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, half a minute at the most."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_command_gets_the_facts(
     server: MisbehavingServer,
     tmp_path: Path,
@@ -85,7 +78,7 @@ async def test_a_command_gets_the_facts(
     command = (str(script), "a b; touch y", "$RHEO_PATH", "*")
     folder = tmp_path / "files"
     with caplog.at_level(logging.INFO):
-        await fetch(folder, [config], following=Following(on_complete=command))
+        await fetch(folder, [config], following=CompletionHooks(on_complete=command))
     assert told(facts / "0") | {"word": ""} == {
         "RHEO_ID": config.id,
         "RHEO_STATUS": "completed",
@@ -110,7 +103,7 @@ async def test_a_failure_has_a_command_of_its_own(
         FileConfig(url=server.on("/gone?key=s3cret", missing)),
         FileConfig(url=server.on("/there", serving(b"body"))),
     ]
-    await fetch(tmp_path / "files", configs, following=Following(on_error=(str(script),)))
+    await fetch(tmp_path / "files", configs, following=CompletionHooks(on_error=(str(script),)))
     (only,) = facts.iterdir()
     assert told(only)["RHEO_STATUS"] == "failed"
     assert "404" in told(only)["RHEO_ERROR"]
@@ -130,7 +123,7 @@ async def test_commands_run_one_at_a_time_and_all_before_the_end(
         tmp_path / "files",
         configs,
         max_concurrent=8,
-        following=Following(on_complete=(sys.executable, "-c", code)),
+        following=CompletionHooks(on_complete=(sys.executable, "-c", code)),
     )
     assert names_in(facts) == sorted(config.id for config in configs)
     assert {row.reason for row in manager.snapshot().downloads} == {""}
@@ -154,7 +147,9 @@ async def test_a_command_that_fails_is_told_and_changes_nothing(
     problem: str,
 ) -> None:
     config = FileConfig(url=server.on("/f", serving(b"body")))
-    manager, journal = await fetch(tmp_path, [config], following=Following(on_complete=command))
+    manager, journal = await fetch(
+        tmp_path, [config], following=CompletionHooks(on_complete=command)
+    )
     assert status_of(manager, config) == "completed"
     assert journal.endings() == {config.id: 1}
     assert (tmp_path / "f").read_bytes() == b"body"
@@ -167,7 +162,7 @@ async def test_a_command_that_takes_too_long_is_ended(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     config = FileConfig(url=server.on("/f", serving(b"body")))
-    following = Following(on_complete=("sleep", "600"), timeout=0.5)
+    following = CompletionHooks(on_complete=("sleep", "600"), timeout=0.5)
     manager, _ = await fetch(tmp_path / "files", [config], following=following)
     (row,) = manager.snapshot().downloads
     assert "sleep: not done after 0.5 s" in row.reason
@@ -181,7 +176,7 @@ async def test_closing_ends_the_command_and_leaves_out_the_next(
     command = (sys.executable, "-c", WAITS, str(pid))
     configs = [FileConfig(url=server.on(f"/{n}", serving(b"body"))) for n in range(3)]
     manager = DownloadManager(
-        download_dir=tmp_path / "files", following=Following(on_complete=command)
+        download_dir=tmp_path / "files", following=CompletionHooks(on_complete=command)
     )
     async with manager:
         await manager.add(configs)
@@ -200,7 +195,7 @@ async def test_a_command_and_its_children_that_will_not_end_are_killed(
     deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{WAITS}"
     starts = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[2:]])"
     command = (sys.executable, "-c", f"{starts}\n{deaf}", str(pids[0]), deaf, str(pids[1]))
-    following = Following(on_complete=command)
+    following = CompletionHooks(on_complete=command)
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         await manager.add([FileConfig(url=server.on("/f", serving(b"body")))])
         await until(lambda: all(map(written, pids)))
@@ -211,12 +206,13 @@ async def test_a_command_and_its_children_that_will_not_end_are_killed(
 async def test_one_that_is_being_started_while_the_manager_closes_is_ended(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    following = Following(on_complete=("sleep", "600"))
+    following = CompletionHooks(on_complete=("sleep", "600"))
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         ended = asyncio.Event()
         manager.on("download.completed", lambda _: ended.set())
         await manager.add([FileConfig(url=server.on("/f", serving(b"body")))])
-        await ended.wait()  # the command's process is made at the next steps of the loop
+        async with asyncio.timeout(30):
+            await ended.wait()  # the command's process is made at the next steps of the loop
         await manager.close()
     (row,) = manager.snapshot().downloads
     assert "sleep: ended by SIGTERM" in row.reason
@@ -228,7 +224,7 @@ async def test_what_a_command_leaves_in_the_background_stays_until_the_end(
     pid = tmp_path / "pid"
     command = ("sh", "-c", f'{sys.executable} -c "{WAITS}" "$1" &', "sh", str(pid))
     config = FileConfig(url=server.on("/f", serving(b"body")))
-    following = Following(on_complete=command)
+    following = CompletionHooks(on_complete=command)
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=30)
@@ -242,13 +238,15 @@ async def test_a_slow_command_delays_no_download(server: MisbehavingServer, tmp_
     gate = Gate(b"x" * 100_000, 10)
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)  # the command waits until somebody reads
-    following = Following(on_complete=("sh", "-c", 'echo "$RHEO_SIZE" > "$1"', "sh", str(fifo)))
+    following = CompletionHooks(
+        on_complete=("sh", "-c", 'echo "$RHEO_SIZE" > "$1"', "sh", str(fifo))
+    )
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         journal = Journal(manager)
         await manager.add([FileConfig(url=server.on("/quick", serving(b"quick")))])
         await until(lambda: bool(journal.endings()))
         await manager.add([FileConfig(url=server.on("/other", gate))])
-        await gate.reached.wait()
+        await asyncio.wait_for(gate.reached.wait(), 30)
         gate.opened.set()
         await until(lambda: len(journal.endings()) == 2)
         assert await asyncio.to_thread(fifo.read_text) == "5\n"

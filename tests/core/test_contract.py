@@ -188,7 +188,7 @@ EVENTS: dict[str, str] = {
     "progress": "chunk_size bytes_downloaded total_bytes speed progress_percent",
     "completed": "destination_path total_bytes elapsed_seconds average_speed_bps validation",
     "failed": "error validation",
-    "skipped": "reason destination_path",
+    "skipped": "reason destination_path validation",
     "cancelled": "cancelled_from",
     "retrying": "retry max_retries delay_seconds error",
     "validating": "algorithm",
@@ -220,7 +220,7 @@ def test_event(name: str) -> None:
     assert event.event_type == f"download.{name}" == DownloadEventType(event.event_type)
     assert event.occurred_at.tzinfo is UTC
     with pytest.raises(ValidationError, match="frozen"):
-        event.url = "http://b/"
+        event.url = "http://b/"  # type: ignore[misc]
 
 
 def test_event_types() -> None:

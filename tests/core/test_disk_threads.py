@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -110,25 +111,25 @@ async def test_brief_work_is_done_at_once_where_it_was_quick(
         return look(seconds)
 
     here = threading.current_thread()
-    assert await disk.submit_brief(look, 0.0001) is not here  # who knows how quick it is?
-    quick = disk.submit_brief(look, 0.0001)
+    assert await disk.submit_maybe_inline(look, 0.0001) is not here  # who knows how quick it is?
+    quick = disk.submit_maybe_inline(look, 0.0001)
     assert quick.done() and await quick is here
-    assert await disk.submit_brief(another, 5.0) is not here
-    assert await disk.submit_brief(another, 5.0) is not here  # nobody has found it quick
-    assert await disk.submit_brief(look, 0.005) is here
-    assert await disk.submit_brief(look, 0.0001) is here  # it was but a hiccup
-    assert await disk.submit_brief(look, 5.0) is here
+    assert await disk.submit_maybe_inline(another, 5.0) is not here
+    assert await disk.submit_maybe_inline(another, 5.0) is not here  # nobody has found it quick
+    assert await disk.submit_maybe_inline(look, 0.005) is here
+    assert await disk.submit_maybe_inline(look, 0.0001) is here  # it was but a hiccup
+    assert await disk.submit_maybe_inline(look, 5.0) is here
     for _ in range(3):  # quick ones on another disk do not bring the loop back at once
-        assert await disk.submit_brief(look, 0.0001) is not here
+        assert await disk.submit_maybe_inline(look, 0.0001) is not here
     clock.now += 1.0
-    assert await disk.submit_brief(look, 0.005) is here
-    assert await disk.submit_brief(look, 0.0001) is not here  # it is slow still
+    assert await disk.submit_maybe_inline(look, 0.005) is here
+    assert await disk.submit_maybe_inline(look, 0.0001) is not here  # it is slow still
 
 
 async def test_work_that_is_slow_by_little(disk: DiskThreads, clock: Clock) -> None:
     here = threading.current_thread()
-    await disk.submit_brief(clock.take, 0.0001)
-    done = [await disk.submit_brief(clock.take, 0.0012) for _ in range(40)]
+    await disk.submit_maybe_inline(clock.take, 0.0001)
+    done = [await disk.submit_maybe_inline(clock.take, 0.0012) for _ in range(40)]
     assert done[0] is here
     assert done[-1] is not here
 
@@ -140,7 +141,7 @@ async def test_errors_of_brief_work(disk: DiskThreads) -> None:
     error = OSError(5, "no")
     for _ in range(3):
         with pytest.raises(OSError) as caught:
-            await disk.submit_brief(fail)
+            await disk.submit_maybe_inline(fail)
         assert caught.value is error
 
 
@@ -160,13 +161,17 @@ async def test_many_jobs_at_once(disk: DiskThreads) -> None:
 async def test_one_wake_up_brings_all_that_is_done(
     disk: DiskThreads, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, calls = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    calls: list[object] = []
     tell = loop.call_soon_threadsafe
-    monkeypatch.setattr(
-        loop, "call_soon_threadsafe", lambda *some: (calls.append(some), tell(*some))[1]
-    )
+
+    def told(*what: Any) -> asyncio.Handle:
+        calls.append(what)
+        return tell(*what)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", told)
     last = threading.Event()
-    works = [disk.submit(len, "a" * number) for number in range(100)]
+    works: list[Awaitable[object]] = [disk.submit(len, "a" * number) for number in range(100)]
     works.append(disk.submit(last.set))
     assert last.wait(LIMIT)  # the loop does not run meanwhile, and the threads do
     assert await asyncio.gather(*works) == [*range(100), None]

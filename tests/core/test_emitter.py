@@ -89,7 +89,8 @@ async def test_async_handler_gets_its_events_one_after_the_other(emitter: EventE
 
 
 async def test_a_slow_handler_delays_nobody(emitter: EventEmitter) -> None:
-    slow, seen = Slow(), []
+    slow = Slow()
+    seen: list[object] = []
     quick_done = asyncio.Event()
 
     async def quick(event: DownloadEvent) -> None:

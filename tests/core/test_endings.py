@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rheo_core import FileConfig
-from rheo_core.downloads import Following
-from rheo_core.downloads.afterwards import desktop_command
+from rheo_core.downloads import CompletionHooks
+from rheo_core.downloads.hooks import desktop_command
 from rheo_core.events import DownloadCompletedEvent, DownloadFailedEvent, DownloadQueuedEvent
 from rheo_core.events.endings import Endings, terminal_notice
 from rheo_core.events.models import ErrorInfo
@@ -85,7 +85,7 @@ async def test_the_desktop_is_told_once_for_all(
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("PATH", str(bin_folder), prepend=":")
     configs = [FileConfig(url=server.on(f"/{n}", serving(b"x"))) for n in range(3)]
-    await fetch(tmp_path / "files", configs, following=Following(on_desktop=True))
+    await fetch(tmp_path / "files", configs, following=CompletionHooks(on_desktop=True))
     assert (bin_folder / "told").read_text() == "--app-name=rheo\n--\nDownloaded: 3\n"
 
 
@@ -109,5 +109,7 @@ async def test_no_desktop_is_no_failure(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     config = FileConfig(url=server.on("/f", serving(b"x")))
-    manager, _ = await fetch(tmp_path / "files", [config], following=Following(on_desktop=True))
+    manager, _ = await fetch(
+        tmp_path / "files", [config], following=CompletionHooks(on_desktop=True)
+    )
     assert manager.stats.completed == 1

@@ -13,7 +13,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
-from rheo_core.transfer import crew, running_hash, segments, sidecar
+from rheo_core.transfer import PartFile, connection_group, running_hash, segments, sidecar
+from rheo_core.transfer.response_head import Validator
 from tests.core.engine import (
     Journal,
     error_of,
@@ -24,7 +25,7 @@ from tests.core.engine import (
     sha256,
     status_of,
 )
-from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, cut, in_turn
 
 BODY = body_of(3_000_000)
@@ -32,7 +33,7 @@ OTHER = body_of(3_000_000, "other")
 Until = Callable[..., Awaitable[None]]
 
 
-def repr_digest(body: bytes) -> dict[str, object]:
+def repr_digest(body: bytes) -> Headers:
     value = base64.b64encode(hashlib.sha256(body).digest()).decode()
     return {"Repr_Digest": f"sha-256=:{value}:"}
 
@@ -68,7 +69,7 @@ async def test_the_promise_is_remembered(
     server: MisbehavingServer, tmp_path: Path, later: str
 ) -> None:
     """The 206 need not repeat it; where it promises another one, the file is another one."""
-    version = {"ETag": '"v1"'}
+    version: Headers = {"ETag": '"v1"'}
     headers = {"same": repr_digest(BODY), "none": {}, "another": repr_digest(OTHER)}[later]
     body = OTHER if later == "another" else BODY
     begin = cut(BODY, 2_000_000, **version, **repr_digest(BODY))
@@ -96,6 +97,57 @@ async def test_a_promise_that_a_splice_breaks(server: MisbehavingServer, tmp_pat
         assert "hash mismatch" in error_of(manager, config)
         assert await manager.keep(config.id) is None  # a splice is of no use to anybody
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("promised", [BODY, OTHER], ids=["right", "wrong"])
+async def test_a_promise_of_the_rest_alone(
+    server: MisbehavingServer, tmp_path: Path, promised: bytes
+) -> None:
+    """RFC 9530 3.1: Repr-Digest on a 206 is of the whole file."""
+    rest = serving(BODY, ETag='"v1"', **repr_digest(promised))
+    config = FileConfig(url=server.on("/f", in_turn(cut(BODY, 2_000_000, ETag='"v1"'), rest)))
+    manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert server.requests[1].range_start == 2_000_000
+    if promised is BODY:
+        assert journal.last("completed").validation.is_valid
+    else:
+        assert "hash mismatch" in error_of(manager, config)
+        assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("promised", [BODY, OTHER], ids=["right", "wrong"])
+async def test_a_promise_of_a_connection_that_joined(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    promised: bytes,
+) -> None:
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
+
+    async def behave(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await exchange.serve(BODY, ETag='"v1"', **repr_digest(promised))
+            return
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:500_000])
+        await server.wait_for_requests(2)
+        await exchange.send(BODY[500_000:])
+
+    config = FileConfig(url=server.on("/f", behave))
+    manager, journal = await fetch(tmp_path, [config], connections=2)
+    if promised is BODY:
+        assert journal.last("completed").validation.is_valid
+    else:
+        assert "hash mismatch" in error_of(manager, config)
+
+
+def test_a_promise_of_another_version_is_none(tmp_path: Path) -> None:
+    part = PartFile(tmp_path / "f", "source")
+    for ours, theirs in ((Validator('"a"'), Validator('"b"')), (Validator(), Validator())):
+        part.expect(len(BODY), ours)
+        part.hear_promise(wanted(BODY), theirs)
+        assert part.state.promised is None
 
 
 # From a file beside it
@@ -276,7 +328,7 @@ async def test_a_hash_of_the_user_is_of_what_is_on_the_disk(
 async def test_a_promise_of_an_earlier_attempt_is_not_read_again(
     server: MisbehavingServer, tmp_path: Path, read_again: list[int]
 ) -> None:
-    version = {"ETag": '"v1"', **repr_digest(BODY)}
+    version: Headers = {"ETag": '"v1"', **repr_digest(BODY)}
     behave = in_turn(cut(BODY, 2_000_000, **version), serving(BODY, **version))
     config = FileConfig(url=server.on("/f", behave))
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries())
@@ -302,12 +354,12 @@ async def test_a_promise_for_bytes_out_of_order_reads_those_once(
     read_again: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # two pieces and no more
     monkeypatch.setattr(segments, "_PROMPT_SECONDS", 3600.0)
 
-    version = {"ETag": '"v1"', **repr_digest(BODY)}
+    version: Headers = {"ETag": '"v1"', **repr_digest(BODY)}
 
     async def slow_first(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:

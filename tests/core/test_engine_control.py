@@ -19,7 +19,7 @@ from rheo_core.domain import (
     RetryConfig,
 )
 from rheo_core.downloads import RetryHandler
-from rheo_core.transfer import crew
+from rheo_core.transfer import connection_group
 from tests.core.engine import (
     Gate,
     Journal,
@@ -92,7 +92,7 @@ class TestCancel:
         async with DownloadManager(download_dir=tmp_path) as manager:
             journal = Journal(manager)
             await manager.add([config])
-            await gate.reached.wait()
+            await asyncio.wait_for(gate.reached.wait(), 30)
             await self.check(manager, config, tmp_path, journal, CancelledFrom.IN_PROGRESS)
 
     @pytest.mark.parametrize(("verb", "syncs"), [("cancel", 0), ("pause", 1)])
@@ -107,7 +107,7 @@ class TestCancel:
     ) -> None:
         synced: list[int] = []
         monkeypatch.setattr(os, "fdatasync", synced.append)
-        monkeypatch.setattr(crew, "_CHECKPOINT_SECONDS", 3600.0)
+        monkeypatch.setattr(connection_group, "_CHECKPOINT_SECONDS", 3600.0)
         gate = Gate(BODY, 2_000_000, ETag='"v1"')
         config = FileConfig(url=server.on("/f", gate))
         async with DownloadManager(download_dir=tmp_path) as manager:
@@ -167,7 +167,7 @@ class TestCancel:
         second = FileConfig(url=server.on("/2/f", serving(b"other")), file_exists_strategy="error")
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([first])
-            await gate.reached.wait()
+            await asyncio.wait_for(gate.reached.wait(), 30)
             await until(lambda: "f.part" in names_in(tmp_path))  # what was sent may be on its way
             await manager.add([second])
             await until(lambda: status_of(manager, second) is DownloadStatus.PENDING)
@@ -286,7 +286,7 @@ async def test_remove_and_restore(server: MisbehavingServer, tmp_path: Path) -> 
         await manager.add([done])
         await manager.wait_until_complete(timeout=5)
         await manager.add([running])
-        await gate.reached.wait()
+        await asyncio.wait_for(gate.reached.wait(), 30)
         assert await manager.remove(done.id) and await manager.remove(running.id)
         assert not await manager.remove(done.id)
         assert manager.snapshot().downloads == ()
@@ -404,7 +404,7 @@ async def test_a_closed_manager_goes_on_when_opened_again(
     manager = DownloadManager(download_dir=tmp_path)
     await manager.open()
     await manager.add([config])
-    await gate.reached.wait()
+    await asyncio.wait_for(gate.reached.wait(), 30)
     await manager.close()
     await manager.close()
     gate.opened.set()
@@ -421,7 +421,7 @@ async def test_close_may_wait_for_what_runs(server: MisbehavingServer, tmp_path:
     manager = DownloadManager(download_dir=tmp_path, max_concurrent=1)
     await manager.open()
     await manager.add([running, queued])
-    await gate.reached.wait()
+    await asyncio.wait_for(gate.reached.wait(), 30)
     closing = asyncio.ensure_future(manager.close(wait_for_current=True))
     gate.opened.set()
     await closing

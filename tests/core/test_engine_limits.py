@@ -89,8 +89,8 @@ async def test_each_limit_holds_and_is_lifted_live(
         await manager.add([config])
         record = manager.tracker.get(config.id)
         assert record is not None
-        await until(lambda: record.tries.transferred)
-        assert record.tries.transferred < 2_000_000  # 150 seconds for all of it
+        await until(lambda: record.stats.transferred)
+        assert record.stats.transferred < 2_000_000  # 150 seconds for all of it
         if limited_by == "total":
             manager.set_limits(speed_limit_bps=0)
         elif limited_by == "host":
@@ -134,7 +134,7 @@ async def test_a_download_starts_when_it_is_told(server: MisbehavingServer, tmp_
         (row,) = [row for row in manager.snapshot().downloads if row.id == later.id]
         assert (row.status, row.start_at) == (DownloadStatus.QUEUED, soon)
         await manager.wait_until_complete(timeout=20)
-        started = record_of(manager, later).tries.started_at
+        started = record_of(manager, later).stats.started_at
         assert started is not None and started >= soon
     assert [request.target for request in server.requests] == ["/now", "/f"]
 
@@ -201,7 +201,7 @@ async def test_everything_stops_after_so_many_bytes(
         await manager.add(configs)
         await asyncio.wait_for(manager.wait_until_stopped(), 20)
         await manager.wait_until_complete(timeout=20)  # paused ones are not waited for
-        received = sum(record_of(manager, config).tries.transferred for config in configs)
+        received = sum(record_of(manager, config).stats.transferred for config in configs)
         assert 4_000_000 <= received < 4_600_000  # heads of replies bring some along
         stopped = [c for c in configs if status_of(manager, c) is DownloadStatus.PAUSED]
         assert stopped and len(stopped) + manager.stats.completed == 3
@@ -209,7 +209,7 @@ async def test_everything_stops_after_so_many_bytes(
         await until(lambda: all(record_of(manager, c).reason == told for c in stopped))
         await manager.resume_all()
         await manager.wait_until_complete(timeout=20)
-        received = sum(record_of(manager, config).tries.transferred for config in configs)
+        received = sum(record_of(manager, config).stats.transferred for config in configs)
         assert received < 1.1 * 3 * len(BODY)
     for config in configs:
         assert (tmp_path / config.get_destination_filename()).read_bytes() == BODY

@@ -8,7 +8,6 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.transfer import crew
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.core.test_engine_segments import Trickle
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
@@ -18,12 +17,7 @@ BODY = body_of(8_000_000)
 OTHER = body_of(8_000_000, "other")
 Until = Callable[..., Awaitable[None]]
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More connections join almost at once, whatever they may gain."""
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def fetch_slowly(
@@ -132,17 +126,17 @@ async def test_bytes_are_not_given_up_for_a_mirror_of_another_version(
         url=server.on("/f", Hold(BODY, 3_000_000, ETag='"v1"')),
         mirrors=(server.on("/m/f", serving(OTHER, ETag='"v2"')),),
     )
-    manager = DownloadManager(download_dir=tmp_path)
+    manager = DownloadManager(download_dir=tmp_path, connections=1)
     await manager.open()
     await manager.add([config])
     await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 3_000_000)
     await manager.close()
     server.on("/f", answer("503 Busy"))
-    manager, _ = await fetch(tmp_path, [config])
+    manager, _ = await fetch(tmp_path, [config], connections=1)
     assert error_of(manager, config) == "HTTP 503 Busy"
     assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
     server.on("/f", serving(BODY, ETag='"v1"'))
-    await fetch(tmp_path, [config])
+    await fetch(tmp_path, [config], connections=1)
     assert server.requests[-1].range_start == 3_000_000
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -271,14 +265,14 @@ async def test_a_link_replaced_the_moment_it_fails(
         journal = Journal(manager)
         await manager.add([config])
         await server.wait_for_requests(1)
-        stop = manager._pool.stop
+        stop = manager._parts.pool.stop
 
         async def fail_first(download_id: str) -> bool:
             hold.let_go.set()
-            await manager._pool.until_left(download_id)
+            await manager._parts.pool.until_left(download_id)
             return await stop(download_id)
 
-        monkeypatch.setattr(manager._pool, "stop", fail_first)
+        monkeypatch.setattr(manager._parts.pool, "stop", fail_first)
         fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
         assert await manager.replace_url(config.id, fresh)
         await manager.wait_until_complete(timeout=10)

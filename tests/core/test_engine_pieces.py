@@ -13,7 +13,6 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig, PieceHashes
 from rheo_core.downloads import DownloadWorker, NullFileValidator
 from rheo_core.infrastructure.http import AiohttpClient
-from rheo_core.transfer import crew
 from tests.core.engine import (
     Journal,
     error_of,
@@ -26,7 +25,7 @@ from tests.core.engine import (
 )
 from tests.core.test_engine_checksums import repr_digest
 from tests.servers import nginx
-from tests.servers.misbehaving import Behaviour, MisbehavingServer, body_of
+from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import (
     Hold,
     answer,
@@ -328,7 +327,7 @@ async def test_a_promise_of_the_server_is_checked_too(
 
 @pytest.mark.parametrize("etag", [{"ETag": '"v1"'}, {}], ids=["validator", "no validator"])
 async def test_a_broken_download_goes_on(
-    server: MisbehavingServer, tmp_path: Path, etag: dict[str, str]
+    server: MisbehavingServer, tmp_path: Path, etag: Headers
 ) -> None:
     """With pieces even without a validator: they will tell."""
     behave = in_turn(cut(BODY, 2_000_000, **etag), serving(BODY, **etag))
@@ -375,19 +374,12 @@ async def test_a_part_file_that_was_damaged_since(
         file.seek(600_000)
         file.write(b"damage")
     server.on("/f", serving(BODY, ETag='"v1"'))
-    await fetch(tmp_path, [config])
+    await fetch(tmp_path, [config], connections=1)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY)
     assert set(ranges_of(server, "/f")[1:]) == {(600_000, 700_000), (2_000_000, None)}
 
 
 # Mirrors of other versions
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More connections join almost at once, whatever they may gain."""
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
 
 
 class Two:
@@ -518,7 +510,7 @@ async def test_a_mirror_that_changes_is_held_against_itself(
     assert "repairing" not in journal.names()
 
 
-def cut_range(body: bytes, at: int, **headers: object) -> Behaviour:
+def cut_range(body: bytes, at: int, **headers: Any) -> Behaviour:
     """Send `at` bytes of the range that is asked for and hang up."""
 
     async def behave(exchange: Any) -> None:

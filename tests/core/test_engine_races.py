@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import CancelResult, DownloadStatus, PendingDownloadsError
-from rheo_core.transfer import crew, segments
+from rheo_core.transfer import connection_group, segments
 from tests.core.engine import (
     Gate,
     Journal,
@@ -120,8 +120,8 @@ async def test_pieces_that_change_hands_do_not_hide_a_stall(
 async def test_an_early_reset_does_not_doom_the_others(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     body = body_of(12_000_000)
 
     async def resets_the_second(exchange: Exchange) -> None:
@@ -152,8 +152,8 @@ async def test_an_early_reset_does_not_doom_the_others(
 async def test_a_server_with_an_etag_a_machine_is_left_with_one_connection(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
 
     async def balanced(exchange: Exchange) -> None:
         etag = f'"machine {exchange.number}"'
@@ -178,7 +178,7 @@ async def test_verbs_on_one_download_take_turns(
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded)
         await manager.pause(config.id)
         answers = await asyncio.gather(manager.cancel(config.id), manager.resume(config.id))
-        assert answers == [CancelResult.CANCELLED, False]
+        assert list(answers) == [CancelResult.CANCELLED, False]
         assert journal.names()[-1] == "cancelled"
         removals = await asyncio.gather(*(manager.remove(config.id) for _ in range(3)))
         assert sorted(removals) == [False, False, True]
@@ -238,4 +238,4 @@ async def test_left_the_moment_it_was_taken_from_the_queue(tmp_path: Path, turns
                 for _ in range(turns):
                     await asyncio.sleep(0)
     assert caught.value.pending_count == 2
-    assert [config.id for config in manager._queue] == [file.id for file in files]
+    assert [config.id for config in manager._parts.queue] == [file.id for file in files]

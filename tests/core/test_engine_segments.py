@@ -9,13 +9,15 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.transfer import PartFile, body, crew, segments, source_of
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer import PartFile, body, connection_group, segments, source_of
+from rheo_core.transfer.response_head import Validator
 from tests.core.engine import error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 BODY = body_of(8_000_000)
 Until = Callable[..., Awaitable[None]]
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 class Trickle:
@@ -40,13 +42,6 @@ class Trickle:
         await exchange.send(self.body[start : min(start + self.first, end)])
         await self.go_on.wait()
         await exchange.send(self.body[start + self.first : end])
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More connections join almost at once, whatever they may gain."""
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
 
 
 async def test_connections_share_the_file(
@@ -351,8 +346,8 @@ async def test_a_part_file_that_was_changed_is_begun_again(
 async def test_small_or_quick_downloads_stay_with_one(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.1)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 1.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.1)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 1.0)
     await fetch(
         tmp_path,
         [FileConfig(url=server.on(f"/{n}", serving(BODY, ETag='"x"'))) for n in range(4)],

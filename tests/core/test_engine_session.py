@@ -1,10 +1,11 @@
 """The manager with a session: the next start shows everything and goes on."""
 
 import asyncio
+import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionLockedError
 from rheo_core.tracking import DownloadRecord
-from tests.core.engine import Gate, serving, status_of
+from tests.core.engine import Gate, error_of, serving, status_of
+from tests.programs import start_program
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
 BODY = body_of(300_000)
@@ -33,7 +35,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
     names = ("done", "running", "a", "b", "c", "gone", "later")
     configs = {name: FileConfig(url=server.url(f"/{name}")) for name in names}
 
-    def manager(**options: object) -> DownloadManager:
+    def manager(**options: Any) -> DownloadManager:
         return DownloadManager(
             download_dir=tmp_path / "files",
             session_path=tmp_path / "session.db",
@@ -57,8 +59,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
 
     problems: list[str] = []
     second = manager(on_problem=problems.append)
-    second._pool._slots = 0  # look before anything runs
-    await second.open()
+    await second.open(paused=True)
     assert problems == []
     assert shown(second) == {**before, "running": "queued"}
     assert list(shown(second)) == list(before) == ["later", "done", "running", "a", "c", "b"]
@@ -67,7 +68,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
     added = FileConfig(url=server.on("/x", serving(BODY)))
     await second.add([added])
     assert list(shown(second))[-1] == "x"
-    second.set_limits(max_concurrent=3)
+    second.start()
     await second.resume(configs["a"].id)
     await second.wait_until_complete(timeout=20)
     assert set(shown(second).values()) == {"completed"}
@@ -90,7 +91,7 @@ async def test_what_is_taken_off_the_list_is_history(
         await first.add([done])
         await first.wait_until_complete(timeout=20)
         first.set_limits(max_concurrent=1)
-        first._pool._slots = 0
+        first._parts.pool._slots = 0
         await first.add([waits])
         assert await first.remove(done.id) and await first.remove(waits.id)
         assert shown(first) == {}
@@ -103,7 +104,7 @@ async def test_what_is_taken_off_the_list_is_history(
         assert await first.remove(done.id)
 
     async with manager() as second:
-        second._pool._slots = 0
+        second._parts.pool._slots = 0
         assert shown(second) == {}
         assert [row.name for row in await second.history("done.ISO", limit=5)] == ["Done.iso"]
         assert await second.history("done", limit=5, offset=1) == []
@@ -145,28 +146,26 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, tmp_path, cwd=ROOT)
+    child = await start_program(code, [tmp_path], os.environ, cwd=ROOT)
     assert await child.wait() == -signal.SIGKILL
     manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
-    manager._pool._slots = 0
-    await manager.open()
+    await manager.open(paused=True)
     assert list(shown(manager)) == [str(number) for number in range(50)]
     await manager.close()
 
 
 async def test_added_twice_at_once(tmp_path: Path) -> None:
     manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
-    manager._pool._slots = 0
     config = FileConfig(url="http://127.0.0.1:9/x")
     queued: list[object] = []
     manager.on("download.queued", queued.append)
     await manager.add([FileConfig(url="http://127.0.0.1:9/early")])  # not open yet
-    await manager.open()
+    await manager.open(paused=True)
     await asyncio.gather(*(manager.add([config, config]) for _ in range(3)))
     assert len(queued) == 2
     assert status_of(manager, config) is DownloadStatus.QUEUED
     await manager.close()
-    await manager.open()
+    await manager.open(paused=True)
     assert len(shown(manager)) == 2
     await manager.close()
 
@@ -176,8 +175,7 @@ async def test_what_comes_later_stands_behind_what_was_paused_before(tmp_path: P
     a, b, later = (FileConfig(url=f"http://127.0.0.1:9/{name}") for name in names)
     for _ in range(2):
         manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
-        manager._pool._slots = 0
-        await manager.open()
+        await manager.open(paused=True)
         await manager.add([a, b] if not shown(manager) else [later])
         await manager.pause_all()
         await manager.close()
@@ -187,15 +185,48 @@ async def test_what_comes_later_stands_behind_what_was_paused_before(tmp_path: P
     await manager.close()
 
 
+@pytest.mark.parametrize("how", ["cancelled", "skipped", "forgotten"])
+async def test_what_ended_goes_by_its_proxy_when_it_is_fetched_again(
+    tmp_path: Path, server: MisbehavingServer, how: str
+) -> None:
+    url, path = server.on("/file", serving(BODY)), tmp_path / "session.db"
+    proxy = {"proxy": "http://me:c4nary@127.0.0.1:9"}
+    config = FileConfig(url=url, request=proxy)
+    if how == "skipped":
+        (tmp_path / "file").touch()
+    async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+        await manager.add([config])
+        if how != "skipped":
+            await manager.cancel(config.id)
+        await manager.wait_until_complete(timeout=20)
+        if how == "forgotten":
+            await manager.remove(config.id)
+    assert b"c4nary" not in path.read_bytes()
+    (tmp_path / "file").unlink(missing_ok=True)
+    async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+        if how == "forgotten":
+            found = await manager.find_config(config.id)
+            assert found is not None
+            await manager.add([found])
+        else:
+            await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=20)
+        assert error_of(manager, config) == "127.0.0.1: the proxy: connection refused"
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("was", ["queued", "failed", "cancelled", "skipped"])
 async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
-    tmp_path: Path, server: MisbehavingServer, state_home: Path
+    tmp_path: Path, server: MisbehavingServer, state_home: Path, was: str
 ) -> None:
     """The list was copied to another computer, say, and its downloads would begin at once."""
     url, path = server.on("/file", serving(BODY)), tmp_path / "session.db"
-    config = FileConfig(url=url, request={"proxy": "http://127.0.0.1:9"})  # type: ignore[arg-type]
+    config = FileConfig(url=url, request={"proxy": "http://127.0.0.1:9"})
+    record = DownloadRecord.of(config)
+    record.status = DownloadStatus(was)
     session = Session(path)
     await session.open()
-    await session.save_now([DownloadRecord.of(config)])
+    await session.save_now([record])
     await session.close()
     (state_home / "rheo" / "key").unlink()
     told: list[str] = []
@@ -203,6 +234,7 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
     for _ in range(2):
         async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
             assert shown(manager) == {"file": "paused"}
+            await manager.retry(config.id)
             await asyncio.sleep(0.3)
         assert server.requests == []
     assert "those with a proxy or the like are paused" in told[0]

@@ -9,7 +9,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashConfig
-from rheo_core.transfer.body import TakenBody
+from rheo_core.transfer.body import SocketBody
+from tests import waiting
 from tests.core.engine import (
     Gate,
     error_of,
@@ -21,6 +22,7 @@ from tests.core.engine import (
     status_of,
 )
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import cut, in_turn
 
 BODY = body_of(3_000_000)
 
@@ -147,9 +149,9 @@ async def test_what_one_process_began_the_next_one_ends(
     with pytest.raises(RuntimeError, match="crash"):
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([config])
-            await gate.reached.wait()
-            while manager.snapshot().downloads[0].bytes_downloaded < 2_000_000:
-                await asyncio.sleep(0)
+            await waiting.until(
+                lambda: manager.snapshot().downloads[0].bytes_downloaded >= 2_000_000
+            )
             raise RuntimeError("crash")
     assert names_in(tmp_path) == ["f.part", "f.part.state"]
     await fetch(tmp_path, [config])
@@ -175,9 +177,7 @@ async def test_the_name_is_the_servers_as_soon_as_its_head_is_known(
     async with DownloadManager(download_dir=tmp_path) as manager:
         manager.on("*", lambda _: names.append(manager.snapshot().downloads[0].name))
         await manager.add([config])
-        await gate.reached.wait()
-        while not (tmp_path / "book.epub.part").exists():
-            await asyncio.sleep(0)
+        await waiting.until((tmp_path / "book.epub.part").exists)
         assert manager.snapshot().downloads[0].name == "book.epub"
         gate.opened.set()
         await manager.wait_until_complete(timeout=30)
@@ -275,10 +275,9 @@ async def test_two_links_of_one_name_are_two_files(
     )
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([first])
-        await gate.reached.wait()
+        await asyncio.wait_for(gate.reached.wait(), 30)
         await manager.add([second, strict])
-        while status_of(manager, second) is not DownloadStatus.COMPLETED:
-            await asyncio.sleep(0)
+        await waiting.until(lambda: status_of(manager, second) is DownloadStatus.COMPLETED)
         row = next(r for r in manager.snapshot().downloads if r.id == strict.id)
         assert row.reason == "another download writes this file"
         gate.opened.set()
@@ -384,16 +383,53 @@ async def test_no_room_is_told_before_the_first_byte(
 async def test_reading_that_somebody_resumed_loses_no_byte(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = TakenBody.__init__
+    take = SocketBody.__init__
 
-    def take_and_resume(self: TakenBody, *arguments: Any) -> None:
+    def take_and_resume(self: SocketBody, *arguments: Any) -> None:
         take(self, *arguments)
         self._transport.resume_reading()
 
-    monkeypatch.setattr(TakenBody, "__init__", take_and_resume)
+    monkeypatch.setattr(SocketBody, "__init__", take_and_resume)
     urls = [server.on(f"/{size}", serving(BODY[:size])) for size in (20_000, 300_001, 3_000_000)]
     manager, _ = await fetch(tmp_path, [FileConfig(url=url) for url in urls])
     assert manager.stats.completed == 3
     for size in (20_000, 300_001, 3_000_000):
         assert (tmp_path / str(size)).read_bytes() == BODY[:size]
         assert manager.stats.completed_bytes == 3_320_001
+
+
+async def test_what_a_proxy_changed_is_saved(server: MisbehavingServer, tmp_path: Path) -> None:
+    async def changed(exchange: Exchange) -> None:
+        await exchange.head(
+            "203 Non-Authoritative Information", Content_Length=len(BODY), ETag='"of-the-server"'
+        )
+        await exchange.send(BODY[: 100_000 if exchange.number == 1 else None])
+        await exchange.close()
+
+    config = FileConfig(url=server.on("/f", changed))
+    await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert "if-range" not in server.requests[1].headers
+
+
+@pytest.mark.parametrize("exists", FileExistsStrategy)
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+@pytest.mark.parametrize("is_retried_by", ["itself", "the user"])
+async def test_a_name_that_changes_between_attempts_leaves_nothing(
+    server: MisbehavingServer, tmp_path: Path, exists: str, size: int, is_retried_by: str
+) -> None:
+    before: dict[str, Any] = {"ETag": '"1"', "Content_Disposition": 'attachment; filename="a.bin"'}
+    after: dict[str, Any] = {"ETag": '"2"', "Content_Disposition": 'attachment; filename="b.bin"'}
+    begin, body = cut(body_of(size, "old"), size // 2, **before), body_of(size)
+    config = FileConfig(url=server.on("/f", in_turn(begin, serving(body, **after))))
+    retries = quick_retries(1 if is_retried_by == "itself" else 0)
+    options: dict[str, Any] = {"retry_handler": retries, "file_exists_strategy": exists}
+    async with DownloadManager(download_dir=tmp_path, **options) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=20)
+        if is_retried_by == "the user":
+            assert names_in(tmp_path) == ["a.bin.part", "a.bin.part.state"]
+            await manager.retry(config.id)
+            await manager.wait_until_complete(timeout=20)
+    assert names_in(tmp_path) == ["b.bin"]
+    assert (tmp_path / "b.bin").read_bytes() == body

@@ -49,7 +49,7 @@ def test_urls(given_url: str, url: str) -> None:
 
 
 def test_url_object() -> None:
-    assert FileConfig(url=HttpUrl(URL)).url == URL  # type: ignore[arg-type]
+    assert FileConfig(url=HttpUrl(URL)).url == URL
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_destination() -> None:
 def test_frozen() -> None:
     config = FileConfig(url=URL)
     with pytest.raises(ValidationError, match="frozen"):
-        config.priority = 2
+        config.priority = 2  # type: ignore[misc]
 
 
 def test_id_is_stable() -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.filenames import MAX_NAME_BYTES, filename_from_url, sanitise_filename
 from rheo_core.transfer.naming import filename_from_disposition
 from tests.core.engine import Journal, serving
@@ -183,7 +184,9 @@ async def test_no_attack_leaves_the_folder(
         configs.append(FileConfig(url=server.on(path, given), filename=filename))
     folder.mkdir()
     (folder / "bashrc").write_bytes(b"mine")
-    async with DownloadManager(download_dir=folder, file_exists_strategy="rename") as manager:
+    async with DownloadManager(
+        download_dir=folder, file_exists_strategy=FileExistsStrategy.RENAME
+    ) as manager:
         journal = Journal(manager)
         await manager.add(configs)
         await manager.wait_until_complete(timeout=60)
@@ -193,8 +196,8 @@ async def test_no_attack_leaves_the_folder(
     files = {path: path.read_bytes() for path in folder.iterdir()}
     assert files.pop(folder / "bashrc") == b"mine"
     assert sorted(files.values()) == sorted(b"%d" % number for number in range(len(configs)))
-    for path in files:
-        assert_safe(path.name)
-        assert path.is_file() and not path.is_symlink() and path.resolve().parent == folder
+    for file in files:
+        assert_safe(file.name)
+        assert file.is_file() and not file.is_symlink() and file.resolve().parent == folder
     assert sorted(tmp_path.iterdir()) == [folder]
     assert sorted(row.name for row in rows) == sorted(path.name for path in files)

@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.infrastructure.files import rename_without_clobbering, write_atomically
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+from tests.core.engine import names_in
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])

@@ -12,7 +12,7 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostLimits
-from rheo_core.transfer import Hosts, hosts
+from rheo_core.transfer import HostLimiter, host_limits
 from tests.core.engine import Gate, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -23,7 +23,7 @@ Until = Callable[..., Awaitable[None]]
 async def test_a_host_is_full_at_its_limit() -> None:
     told: list[str] = []
     rooms: list[bool] = []
-    some = Hosts(2, lambda: rooms.append(some.is_full("a:1")))
+    some = HostLimiter(2, lambda: rooms.append(some.is_full("a:1")))
     async with some.connection("a:1", told.append), some.connection("b:1", told.append):
         assert not some.is_full("a:1")
         async with some.connection("a:1", told.append):
@@ -32,9 +32,9 @@ async def test_a_host_is_full_at_its_limit() -> None:
     assert told == [] and not some.is_full("a:1")
 
 
-async def test_who_comes_when_it_is_full_waits_and_says_why() -> None:
+async def test_who_comes_when_it_is_full_waits_and_says_why(until: Until) -> None:
     told: list[str] = []
-    some = Hosts(1)
+    some = HostLimiter(1)
 
     async def work() -> None:
         async with some.connection("a:1", told.append):
@@ -42,20 +42,19 @@ async def test_who_comes_when_it_is_full_waits_and_says_why() -> None:
 
     async with some.connection("a:1", told.append):
         waiting = asyncio.create_task(work())
-        while not told:
-            await asyncio.sleep(0)
+        await until(lambda: told)
         assert told == ["host limit: 1 of 1 connections"]
-    await waiting
+    await asyncio.wait_for(waiting, 30)
     assert told[1:] == ["", "works"]
 
 
 async def test_a_limit_that_is_raised_lets_go_on() -> None:
-    some = Hosts(1)
+    some = HostLimiter(1)
     async with some.connection("a:1", print):
         waiting = asyncio.create_task(some.connection("a:1", lambda _: None).__aenter__())
         await asyncio.sleep(0)
         some.limit = 2
-        await waiting
+        await asyncio.wait_for(waiting, 30)
 
 
 async def test_a_refusal_is_learned_and_forgotten_step_by_step(
@@ -63,7 +62,7 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    some = Hosts(8)
+    some = HostLimiter(8)
     opened = [some.connection("a:1", print) for _ in range(4)]
     for one in opened:
         await one.__aenter__()
@@ -71,9 +70,9 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
     assert some.allowed("a:1") == 3 and some.is_full("a:1")
     some.refused("a:1")
     assert some.allowed("a:1") == 2
-    now += hosts._LOWERED_SECONDS
+    now += host_limits._LOWERED_SECONDS
     assert some.allowed("a:1") == 3
-    now += 100 * hosts._LOWERED_SECONDS
+    now += 100 * host_limits._LOWERED_SECONDS
     assert some.allowed("a:1") == 8
     for one in opened:
         await one.__aexit__(None, None, None)
@@ -93,7 +92,7 @@ async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.Mon
     monkeypatch.setattr(loop, "time", lambda: now)
     monkeypatch.setattr(loop, "call_later", call_later)
     told: list[int] = []
-    some = Hosts(4, lambda: told.append(some.allowed("a:1")))
+    some = HostLimiter(4, lambda: told.append(some.allowed("a:1")))
     for refused_at in (0.0, 30.0):
         now = refused_at
         async with some.connection("a:1", print):
@@ -102,12 +101,12 @@ async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.Mon
     while timers:
         now, call = timers.pop()
         call()
-    assert told == [2, 3, 4] and now < 30.0 + 4 * hosts._LOWERED_SECONDS
+    assert told == [2, 3, 4] and now < 30.0 + 4 * host_limits._LOWERED_SECONDS
 
 
 async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
     """One link that answers 503 again and again must not slow down all the others."""
-    some = Hosts(8)
+    some = HostLimiter(8)
     opened = [some.connection("a:1", print) for _ in range(3)]
     for one in opened:
         (await one.__aenter__())()
@@ -117,12 +116,12 @@ async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
     await opened.pop().__aexit__(None, None, None)
     async with some.connection("a:1", print):
         some.refused("a:1")
-    assert some.allowed("a:1") == 3  # it has borne a third
+    assert some.allowed("a:1") == 3  # it has peak_accepted a third
     for one in opened:
         await one.__aexit__(None, None, None)
 
 
-class Counter:
+class LimitedServer:
     """Counts requests that are being answered; refuses beyond `most`."""
 
     def __init__(self, most: int, refusal: str) -> None:
@@ -154,18 +153,18 @@ async def test_t05_refusals_lower_the_parallelism_of_their_host(
     server: MisbehavingServer, tmp_path: Path, until: Until, refusal: str
 ) -> None:
     """Forty downloads from a host that bears two connections: it has to refuse a few times only."""
-    shop = Counter(2, refusal)
-    configs = [FileConfig(url=server.on(f"/{n}", shop)) for n in range(40)]
+    limited = LimitedServer(2, refusal)
+    configs = [FileConfig(url=server.on(f"/{n}", limited)) for n in range(40)]
     async with DownloadManager(
         download_dir=tmp_path, max_concurrent=8, retry_handler=quick_retries(8)
     ) as manager:
         await manager.add(configs)
-        await until(lambda: shop.refused > 0 and shop.busy == 2)
+        await until(lambda: limited.refused > 0 and limited.busy == 2)
         await asyncio.sleep(0.5)  # who goes on hammering has used up all its retries by now
-        shop.go_on.set()
+        limited.go_on.set()
         await manager.wait_until_complete(timeout=20)
         assert manager.stats.completed == 40
-    assert shop.refused <= 16
+    assert limited.refused <= 16
     assert all((tmp_path / str(n)).read_bytes() == BODY for n in range(40))
 
 
@@ -216,47 +215,47 @@ async def test_other_hosts_go_on_though_many_of_one_come_first(
 async def test_the_limit_holds_for_all_downloads_of_a_host(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    shop = Counter(99, "")
-    configs = [FileConfig(url=server.on(f"/{n}", shop)) for n in range(12)]
+    limited = LimitedServer(99, "")
+    configs = [FileConfig(url=server.on(f"/{n}", limited)) for n in range(12)]
     async with DownloadManager(
         download_dir=tmp_path, max_concurrent=12, connections_per_host=3
     ) as manager:
         await manager.add(configs)
-        await until(lambda: shop.busy == 3)
+        await until(lambda: limited.busy == 3)
         manager.set_limits(connections_per_host=5)
-        await until(lambda: shop.busy == 5)
-        shop.go_on.set()
+        await until(lambda: limited.busy == 5)
+        limited.go_on.set()
         await manager.wait_until_complete(timeout=10)
         with pytest.raises(ValueError, match="connections_per_host is 0"):
             manager.set_limits(connections_per_host=0)
-    assert shop.peak <= 5
+    assert limited.peak <= 5
 
 
 async def test_a_host_may_have_limits_of_its_own() -> None:
     rooms: list[bool] = []
-    some = Hosts(1, lambda: rooms.append(True))
+    some = HostLimiter(1, lambda: rooms.append(True))
     some.set_own({"a": HostLimits(connections=2), "*.b": HostLimits(max_concurrent=1)})
     assert (some.allowed("a:1"), some.allowed("x.b:1"), some.allowed("c:1")) == (2, 1, 1)
     some.set_own({"*.b": HostLimits(connections=8, max_concurrent=2)})
     for number in range(2):
         assert not some.is_busy("x.b:1")
-        some.claim(str(number), "x.b:1")
+        some.reserve(str(number), "x.b:1")
     assert some.is_busy("x.b:1") and not some.is_full("x.b:1")
     assert not some.is_busy("y.b:1")
     assert some.busy() == {"x.b:1"}
     async with some.connection("x.b:1", print, "0"):
         assert some.is_busy("x.b:1")
     rooms.clear()
-    some.drop_claim("0")  # long redeemed, and yet it makes room
+    some.cancel_reservation("0")  # long redeemed, and yet it makes room
     assert rooms and not some.is_busy("x.b:1")
 
 
 async def test_a_download_that_begins_twice_is_one() -> None:
     """Its next attempt may begin before the pool has seen the end of the last one."""
-    some = Hosts(1)
+    some = HostLimiter(1)
     some.set_own({"a": HostLimits(max_concurrent=1)})
-    some.claim("x", "a:1")
-    some.claim("x", "a:1")
+    some.reserve("x", "a:1")
+    some.reserve("x", "a:1")
     assert some.is_full("a:1") and some.is_busy("a:1")
-    some.drop_claim("x")
+    some.cancel_reservation("x")
     assert not some.is_full("a:1") and not some.is_busy("a:1")

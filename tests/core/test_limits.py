@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from rheo_core.domain.hosts import HostLimits
-from rheo_core.transfer import Limits, Throttle, TokenBucket
+from rheo_core.transfer import RateLimits, Throttle, TokenBucket
 
 
 class Clock:
@@ -82,7 +82,9 @@ class Connection:
             self._throttle.settle(granted, granted)
 
 
-def connection(clock: Clock, limits: Limits, download: str = "d", **options: float) -> Connection:
+def connection(
+    clock: Clock, limits: RateLimits, download: str = "d", **options: float
+) -> Connection:
     return Connection(clock, limits.throttle(download, None, "a.org:443"), **options)  # type: ignore[arg-type]
 
 
@@ -112,21 +114,21 @@ CHUNKS = [16 << 10, 256 << 10, 4 << 20]
 async def test_exact_within_3_percent_over_10_seconds(
     clock: Clock, rate: int, chunk: int, count: int
 ) -> None:
-    limits = Limits(rate)
+    limits = RateLimits(rate)
     connections = [connection(clock, limits, str(n), chunk=chunk) for n in range(count)]
     assert await run_for(clock, 10, *connections) == pytest.approx(10 * rate, rel=0.03)
 
 
 @pytest.mark.parametrize("count", [2, 16])
 async def test_exact_where_the_servers_give_little_more(clock: Clock, count: int) -> None:
-    limits = Limits(2_000_000)
+    limits = RateLimits(2_000_000)
     speed = 1.2 * 2_000_000 / count
     connections = [connection(clock, limits, str(n), speed=speed) for n in range(count)]
     assert await run_for(clock, 10, *connections) == pytest.approx(20_000_000, rel=0.03)
 
 
 async def test_no_window_of_10_seconds_has_more(clock: Clock) -> None:
-    limits = Limits(2_000_000)
+    limits = RateLimits(2_000_000)
     connections = [connection(clock, limits, str(n)) for n in range(16)]
     for seconds in (0.37, 10, 1.3, 10):
         received = await run_for(clock, seconds, *connections)
@@ -135,7 +137,7 @@ async def test_no_window_of_10_seconds_has_more(clock: Clock) -> None:
 
 
 async def test_each_byte_counts_for_every_limit(clock: Clock) -> None:
-    limits = Limits(10_000_000)
+    limits = RateLimits(10_000_000)
     limits.set_hosts({"*.slow.org": HostLimits(speed_limit_bps=3_000_000)})
     own = Connection(clock, limits.throttle("own", 1_000_000, "a.slow.org:443"))
     host = [Connection(clock, limits.throttle("h", None, "a.slow.org:443")) for _ in range(4)]
@@ -150,7 +152,7 @@ async def test_each_byte_counts_for_every_limit(clock: Clock) -> None:
 
 
 async def test_a_host_has_one_limit_for_all_its_ports(clock: Clock) -> None:
-    limits = Limits()
+    limits = RateLimits()
     limits.set_hosts({"a.org": HostLimits(speed_limit_bps=2_000_000)})
     throttles = [limits.throttle(port, None, f"a.org:{port}") for port in ("80", "443", "8443")]
     connections = [Connection(clock, throttle) for throttle in throttles]
@@ -159,7 +161,7 @@ async def test_a_host_has_one_limit_for_all_its_ports(clock: Clock) -> None:
 
 @pytest.mark.parametrize("count", [1, 16])
 async def test_the_lowest_of_several_limits_holds_exactly(clock: Clock, count: int) -> None:
-    limits = Limits(10_000_000)
+    limits = RateLimits(10_000_000)
     limits.set_hosts({"a.org": HostLimits(speed_limit_bps=2_000_000)})
     connections = [connection(clock, limits, str(n)) for n in range(count)]
     assert await run_for(clock, 10, *connections) == pytest.approx(20_000_000, rel=0.03)
@@ -169,7 +171,7 @@ async def test_the_lowest_of_several_limits_holds_exactly(clock: Clock, count: i
 
 
 async def test_a_download_has_one_limit_for_all_its_hosts(clock: Clock) -> None:
-    limits = Limits()
+    limits = RateLimits()
     throttles = [limits.throttle("d", 1_000_000, f"{host}.org:443") for host in "abc"]
     connections = [Connection(clock, throttle) for throttle in throttles]
     assert await run_for(clock, 10, *connections) == pytest.approx(10_000_000, rel=0.03)
@@ -179,14 +181,14 @@ async def test_a_download_has_one_limit_for_all_its_hosts(clock: Clock) -> None:
 
 
 async def test_nobody_starves(clock: Clock) -> None:
-    limits = Limits(100_000)
+    limits = RateLimits(100_000)
     connections = [connection(clock, limits, str(n)) for n in range(3)]
     await run_for(clock, 30, *connections)
     assert min(one.received for one in connections) > 900_000
 
 
 async def test_no_limit_takes_no_time(clock: Clock) -> None:
-    limits, began = Limits(), clock.now
+    limits, began = RateLimits(), clock.now
     throttle = limits.throttle("d", None, "a.org:443")
     assert not throttle.is_on and not throttle.is_limited
     assert await throttle.take(10**12) == 10**12
@@ -194,7 +196,7 @@ async def test_no_limit_takes_no_time(clock: Clock) -> None:
 
 
 async def test_a_limit_turns_the_hot_path_to_the_buckets_and_back() -> None:
-    limits = Limits()
+    limits = RateLimits()
     throttle = limits.throttle("d", None, "a.org:443")
     changes: list[tuple[Callable[..., None], tuple[object, ...], tuple[object, ...]]] = [
         (limits.set_total, (1,), (None,)),
@@ -211,7 +213,7 @@ async def test_a_limit_turns_the_hot_path_to_the_buckets_and_back() -> None:
 
 
 async def test_the_rate_changes_live(clock: Clock) -> None:
-    limits, began = Limits(1_000), clock.now
+    limits, began = RateLimits(1_000), clock.now
     task = asyncio.ensure_future(connection(clock, limits).run(1_000_000))  # 1000 s at this rate
     await clock.run(task, until=began + 1)
     limits.set_total(1_000_000)
@@ -220,7 +222,7 @@ async def test_the_rate_changes_live(clock: Clock) -> None:
 
 
 async def test_a_far_lower_rate_holds_at_once_and_evenly(clock: Clock) -> None:
-    limits = Limits(100_000_000)
+    limits = RateLimits(100_000_000)
     connections = [connection(clock, limits, str(n)) for n in range(16)]
     await run_for(clock, 3, *connections)
     limits.set_total(100_000)
@@ -229,7 +231,7 @@ async def test_a_far_lower_rate_holds_at_once_and_evenly(clock: Clock) -> None:
 
 
 async def test_lifting_the_limit_frees_whoever_waits(clock: Clock) -> None:
-    limits, began = Limits(1), clock.now
+    limits, began = RateLimits(1), clock.now
     throttle = limits.throttle("d", None, "a.org:443")
     task = asyncio.ensure_future(connection(clock, limits).run(1_000_000))
     await clock.run(task, until=began + 1)
@@ -244,7 +246,7 @@ async def test_lifting_the_limit_frees_whoever_waits(clock: Clock) -> None:
 
 
 async def test_idle_time_saves_up_little(clock: Clock) -> None:
-    limits = Limits(1_000_000)
+    limits = RateLimits(1_000_000)
     clock.now += 3600
     began = clock.now
     await clock.run(connection(clock, limits).run(10_000_000))
@@ -252,7 +254,7 @@ async def test_idle_time_saves_up_little(clock: Clock) -> None:
 
 
 async def test_a_cancelled_taker_harms_nobody(clock: Clock) -> None:
-    limits, began = Limits(1_000), clock.now
+    limits, began = RateLimits(1_000), clock.now
     throttle = limits.throttle("d", None, "a.org:443")
     task = asyncio.ensure_future(throttle.take(1_000))
     await clock.run(task, until=began + 0.5)
@@ -265,7 +267,7 @@ async def test_a_cancelled_taker_harms_nobody(clock: Clock) -> None:
 
 
 async def test_more_than_was_granted_is_paid_later(clock: Clock) -> None:
-    limits, began = Limits(100_000), clock.now
+    limits, began = RateLimits(100_000), clock.now
     throttle = limits.throttle("d", None, "a.org:443")
     granted = await asyncio.ensure_future(_within(clock, throttle.take(1_000)))
     throttle.settle(granted, 1_000_000)  # a reply's head brought it along
@@ -286,7 +288,7 @@ async def _within(clock: Clock, take: Awaitable[int]) -> int:
 
 @pytest.mark.parametrize("count", [1, 16])
 async def test_a_budget_is_kept_to_the_byte(clock: Clock, count: int) -> None:
-    limits = Limits()
+    limits = RateLimits()
     limits.set_budget(50_000_001)
     connections = [connection(clock, limits, str(n), speed=10e6) for n in range(count)]
     assert await run_for(clock, 100, *connections) == 50_000_001
@@ -296,7 +298,7 @@ async def test_a_budget_is_kept_to_the_byte(clock: Clock, count: int) -> None:
 
 
 async def test_a_budget_is_spent_when_the_last_of_it_has_come(clock: Clock) -> None:
-    limits = Limits()
+    limits = RateLimits()
     limits.set_budget(1000)
     first = limits.throttle("a", None, "a.org:443")
     assert await first.take(5000) == 1000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.request_options import NO_OPTIONS, PROTECTING, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.session_rows import to_record, to_stored
 from rheo_core.inputs import ReadOptions, read_entries
@@ -172,7 +172,9 @@ def test_the_session_keeps_what_the_list_chose(options: dict[str, Any]) -> None:
     assert again == config
     assert again.list_options == tuple(options)
     assert config.model_copy(update={"fetch_url": "http://y/"}).list_options == tuple(options)
-    assert config.without_options().list_options == ()
+    ended = config.without_options()
+    assert ended.list_options == tuple(PROTECTING & options.keys())
+    assert ended.request == (config.request if ended.list_options else NO_OPTIONS)
 
 
 async def test_the_environments_proxy_keeps_its_login_to_itself(
@@ -214,7 +216,7 @@ async def test_headers_of_a_list_go_to_its_origin_alone(
     async with MisbehavingServer() as other:
         moved = other.on("/moved", serving(BODY, ETag='"1"'))
         mirror = other.on("/mirror", serving(BODY, ETag='"1"'))
-        fields = {"headers": dict.fromkeys(names, SECRET), "mirrors": [mirror]}
+        fields: dict[str, Any] = {"headers": dict.fromkeys(names, SECRET), "mirrors": [mirror]}
         await completed(
             tmp_path / "1", listed(server.on("/a", redirect(moved)), **fields), RequestRules()
         )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rheo_core import FileConfig
-from rheo_core.infrastructure.marks import FileMarks
+from rheo_core.infrastructure.file_metadata import FileMetadata
 from tests.core.engine import fetch, names_in, quick_retries, serving
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -199,5 +199,5 @@ def test_without_marks_nothing_is_touched(tmp_path: Path) -> None:
     path.touch()
     before = path.stat()
     with path.open("rb+") as file:
-        FileMarks().put(file.fileno())
+        FileMetadata().apply(file.fileno())
     assert path.stat().st_ctime_ns == before.st_ctime_ns

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
-from rheo_core.transfer import crew
+from rheo_core.transfer import connection_group
 from tests.core.engine import error_of, fetch, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -34,7 +35,7 @@ def named(url: str, host: str) -> str:
     return url.replace("127.0.0.1", host)
 
 
-def with_mirrors(url: str, mirrors: list[str], **wishes: object) -> FileConfig:
+def with_mirrors(url: str, mirrors: list[str], **wishes: Any) -> FileConfig:
     """As a list of an earlier version has it, whatever new ones are checked for."""
     return FileConfig(url=url, **wishes).model_copy(update={"mirrors": tuple(mirrors)})
 
@@ -121,8 +122,8 @@ async def test_segments_do_not_storm_mirrors_that_turn_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The file comes from its own host; all mirrors are on one host that is busy."""
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.001)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.001)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
 
     async def slowly(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:
@@ -153,8 +154,8 @@ async def test_a_mirror_on_a_host_that_cannot_be_is_left_out(
     host: str,
     is_redirect: bool,
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.001)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.001)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     mirror = f"http://{host}/f"
     asked = asyncio.Event()
     if is_redirect:

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.transfer import PartFile, commit
 from rheo_core.transfer import part_file as part_file_module
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
+from tests.core.engine import names_in
 
 STRONG = Validator('"a"', "Sun, 06 Nov 1994 08:49:37 GMT")
 DATA = bytes(range(200))
@@ -30,10 +31,6 @@ def part(tmp_path: Path) -> Iterator[PartFile]:
     part = PartFile(tmp_path / "a.bin", "source")
     yield part
     part.release(keep=True)
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def written(*pieces: tuple[int, int]) -> tuple[WrittenRange, ...]:
@@ -517,7 +514,7 @@ def test_errors_of_the_disk_have_the_path(
     def fail(*_: object) -> int:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(part_file_module.os, "pwrite", fail)
+    monkeypatch.setattr(os, "pwrite", fail)
     with pytest.raises(DestinationError) as caught:
         part.write(0, b"abc")
     assert type(caught.value) is kind
@@ -526,9 +523,7 @@ def test_errors_of_the_disk_have_the_path(
 
 def test_short_writes_are_continued(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.pwrite
-    monkeypatch.setattr(
-        part_file_module.os, "pwrite", lambda fd, data, at: real(fd, bytes(data[:7]), at)
-    )
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, bytes(data[:7]), at))
     part.open()
     part.expect(200, STRONG)
     part.begin()
@@ -548,7 +543,7 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(
         def fail(*_: object) -> None:
             raise OSError(28, os.strerror(28))
 
-        patch.setattr(part_file_module.os, "fdatasync", fail)
+        patch.setattr(os, "fdatasync", fail)
         with pytest.raises(DiskFullError):
             part.checkpoint(written((0, 200)))
     part.release(keep=True)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import threading
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import pytest
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.transfer import PartFile, commit, committing, keep_rejected, reject
+from rheo_core.transfer import PartFile, commit, committing, keep_unverified, reject
 from rheo_core.transfer import part_file as part_file_module
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import names_in, sha256
 from tests.faults.disk import state_of
@@ -44,7 +45,7 @@ def holding(
     """A part file as the transfer leaves it where all came at once."""
     part = PartFile(destination, "source")
     part.expect(len(data), validator)
-    part.hold(data)
+    part.buffer(data)
     return part
 
 
@@ -57,17 +58,17 @@ def failing(code: int) -> Any:
 
 def test_what_may_wait(tmp_path: Path) -> None:
     part = PartFile(tmp_path / "a.bin", "source")
-    assert part.can_hold(1) and part.can_hold(LARGEST)
-    assert not part.can_hold(0)
-    assert not part.can_hold(LARGEST + 1)
-    assert not part.can_hold(None)
+    assert part.fits_in_memory(1) and part.fits_in_memory(LARGEST)
+    assert not part.fits_in_memory(0)
+    assert not part.fits_in_memory(LARGEST + 1)
+    assert not part.fits_in_memory(None)
     part.open()
-    assert not part.can_hold(1)
+    assert not part.fits_in_memory(1)
     part.discard()
 
 
 def test_nothing_is_on_the_disk_before_the_commit(part: PartFile) -> None:
-    assert part.is_holding and not part.is_open and not part.is_begun
+    assert part.is_buffering and not part.is_open and not part.is_begun
     assert names_in(part.destination.parent) == []
 
 
@@ -83,7 +84,7 @@ def test_what_is_held_is_a_copy(tmp_path: Path) -> None:
 def test_commit(part: PartFile, either_way: str) -> None:
     commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
-    assert not part.is_holding and not part.is_open
+    assert not part.is_buffering and not part.is_open
     assert names_in(part.destination.parent) == ["a.bin"]
     part.release(keep=True)
     part.release(keep=False)
@@ -107,7 +108,7 @@ def test_syncing_is_a_choice(
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").is_dir()))
     part = PartFile(tmp_path / "a.bin", "source", durable=durable)
     part.expect(200, WEAK)
-    part.hold(DATA)
+    part.buffer(DATA)
     commit(part, 200, overwrite=False)
     assert synced == ([False, True] if durable else [])  # the file, then its folder
 
@@ -146,11 +147,11 @@ def test_a_taken_name_costs_no_byte(part: PartFile, either_way: str, kind: str) 
 
 
 def test_write_held(part: PartFile) -> None:
-    part.write_held()
-    assert not part.is_holding and part.is_begun
+    part.flush_buffer()
+    assert not part.is_buffering and part.is_begun
     assert part.path.read_bytes() == DATA
     assert part.state.written == ALL
-    part.write_held()  # there is nothing to do any more
+    part.flush_buffer()  # there is nothing to do any more
     commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
     assert names_in(part.destination.parent) == ["a.bin"]
@@ -160,10 +161,10 @@ def test_the_state_never_speaks_of_bytes_in_memory(
     part: PartFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The transfer notes them in `state` once they came; the disk does not have them yet."""
-    part.state = part_file_module.replace(part.state, written=(WrittenRange(0, 200, 0),))
+    part.state = replace(part.state, written=(WrittenRange(0, 200, 0),))
     monkeypatch.setattr(os, "pwrite", failing(errno.EIO))
     with pytest.raises(DestinationError):
-        part.write_held()
+        part.flush_buffer()
     assert state_of(part.path).written == ()
     part.release(keep=True)
     assert names_in(part.destination.parent) == []
@@ -174,7 +175,7 @@ def test_what_is_kept_needs_no_other_request(tmp_path: Path, validator: Validato
     """It is whole: even without a validator nothing more is to be asked for."""
     part = holding(tmp_path / "a.bin", validator=validator)
     part.release(keep=True)
-    assert not part.is_holding and not part.is_open
+    assert not part.is_buffering and not part.is_open
     assert names_in(tmp_path) == ["a.bin.part", "a.bin.part.state"]
     again = PartFile(tmp_path / "a.bin", "source")
     again.open()
@@ -186,7 +187,7 @@ def test_what_is_kept_needs_no_other_request(tmp_path: Path, validator: Validato
 
 def test_what_is_not_kept_leaves_nothing(part: PartFile) -> None:
     part.release(keep=False)
-    assert not part.is_holding
+    assert not part.is_buffering
     assert names_in(part.destination.parent) == []
     part.release(keep=True)  # nothing comes back
     assert names_in(part.destination.parent) == []
@@ -199,7 +200,7 @@ def test_what_cannot_be_kept_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(os, call, failing(code))
     part.release(keep=True)
-    assert not part.is_holding and not part.is_open
+    assert not part.is_buffering and not part.is_open
     left = PartFile(part.destination, "source")
     left.open()
     assert left.state.written == ()
@@ -236,7 +237,7 @@ def test_digest(part: PartFile, algorithm: HashAlgorithm) -> None:
     part.hash_with(HashAlgorithm.MD5)  # whatever was asked for before
     expected = hashlib.new(algorithm, DATA).hexdigest()
     assert part.digest(algorithm, threading.Event()) == expected
-    part.write_held()
+    part.flush_buffer()
     assert part.digest(algorithm, threading.Event()) == expected
 
 
@@ -249,7 +250,7 @@ def test_rejected_data_is_for_the_user_only(part: PartFile) -> None:
     again.open()
     assert again.state.is_rejected and again.state.offset == 0
     again.release(keep=True)
-    kept = keep_rejected(PartFile(part.destination, "source"))
+    kept = keep_unverified(PartFile(part.destination, "source"))
     assert kept == part.destination.with_name("a.bin.unverified")
     assert sha256(kept.read_bytes()) == sha256(DATA)
     assert names_in(part.destination.parent) == ["a.bin.unverified"]
@@ -267,7 +268,7 @@ def test_rejected_data_that_cannot_be_kept_goes(
 
 def test_discarded_data_does_not_come_back(part: PartFile) -> None:
     part.discard()
-    assert not part.is_holding
+    assert not part.is_buffering
     part.release(keep=True)
     assert names_in(part.destination.parent) == []
 
@@ -275,8 +276,8 @@ def test_discarded_data_does_not_come_back(part: PartFile) -> None:
 def test_what_another_one_left_meanwhile_is_written_over(part: PartFile) -> None:
     """It was not there when this one began, or else nothing would be held."""
     holding(part.destination, b"x" * 150, STRONG).release(keep=True)
-    part.write_held()
+    part.flush_buffer()
     assert part.path.read_bytes() == DATA
     reject(part)  # it came in one piece, whatever was there before
     part.release(keep=True)
-    assert keep_rejected(PartFile(part.destination, "source")) is not None
+    assert keep_unverified(PartFile(part.destination, "source")) is not None

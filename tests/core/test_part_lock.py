@@ -1,6 +1,7 @@
 """One program at a time works on a part file."""
 
 import asyncio
+import fcntl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,7 +12,9 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DestinationError, DownloadStatus, FileInUseError
 from rheo_core.infrastructure import locks
-from rheo_core.transfer import PartFile
+from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer.response_head import Validator
+from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
@@ -21,7 +24,9 @@ Until = Callable[..., Awaitable[None]]
 HOLDER = """
 import sys
 from pathlib import Path
-from rheo_core.transfer import PartFile
+from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.segments import WrittenRange
 
 part = PartFile(Path(sys.argv[1]), "source")
 part.open()
@@ -44,6 +49,39 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     yield process
     process.kill()
     process.communicate()
+
+
+@pytest.mark.parametrize("step", ["spare", "final"])
+def test_another_process_is_in_the_middle_of_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Between the names of a commit that overwrites, a second one opens and discards."""
+    final = tmp_path / "a"
+    final.write_bytes(b"old")
+    part, second = PartFile(final, "source"), PartFile(final, "source")
+    part.open()
+    part.expect(3, Validator('"v1"'))
+    part.begin()
+    crc = part.write(0, b"new")
+    part.checkpoint((WrittenRange(0, 3, crc),))
+    spare, replace = tmp_path / "a.part.new", Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if path != spare:
+            return replace(path, target)
+        if step == "final":
+            replace(path, target)
+        before = names_in(tmp_path)
+        with pytest.raises(FileInUseError):
+            second.open()
+        second.discard()
+        assert names_in(tmp_path) == before
+        return replace(path, target) if step == "spare" else target
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    commit(part, 3, overwrite=True)
+    assert names_in(tmp_path) == ["a"]
+    assert final.read_bytes() == b"new"
 
 
 def test_another_process_has_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
@@ -106,8 +144,8 @@ def test_a_file_system_without_locks_is_refused(
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(locks.fcntl, "fcntl", no_locks)
-    monkeypatch.setattr(locks.fcntl, "lockf", no_locks)
+    monkeypatch.setattr(fcntl, "fcntl", no_locks)
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
     with pytest.raises(DestinationError, match="no locks available"):
         PartFile(tmp_path / "a", "source").open()
 
@@ -115,7 +153,7 @@ def test_a_file_system_without_locks_is_refused(
 def test_systems_without_locks_of_descriptors_use_those_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(locks.fcntl, "F_OFD_SETLK", raising=False)
+    monkeypatch.delattr(fcntl, "F_OFD_SETLK", raising=False)
     PartFile(tmp_path / "b", "source").open()
 
 
@@ -147,7 +185,7 @@ async def test_the_command_keeps_off_too(
 ) -> None:
     gate = Gate(BODY, 1_000_000, ETag='"v1"')
     config = FileConfig(url=server.on("/f", gate))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
         command = await asyncio.create_subprocess_exec(

@@ -3,13 +3,15 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.infrastructure.files import write_atomically
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit, part_file
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import STATE_MARK
 
@@ -30,10 +32,10 @@ def part(tmp_path: Path) -> Iterator[PartFile]:
 @pytest.fixture
 def full_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next state finds no room; later ones do."""
-    write = part_file.write_atomically
+    write = write_atomically
     failures = [OSError(28, "No space left on device")]
 
-    def full(path: Path, data: bytes, **options: bool) -> None:
+    def full(path: Path, data: bytes, **options: Any) -> None:
         if failures:
             raise failures.pop()
         write(path, data, **options)

@@ -16,9 +16,9 @@ from rheo_core import FileConfig
 from rheo_core.domain import HashAlgorithm, PieceHashes
 from rheo_core.infrastructure.session_rows import to_record, to_stored
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import Hosts, PartFile, gaps, pieces, take_out_bad_pieces
+from rheo_core.transfer import HostLimiter, PartFile, gaps, pieces, take_out_bad_pieces
 from rheo_core.transfer.pieces import check_pieces
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.sources import Sources
 from tests.core.engine import sha256
@@ -139,8 +139,8 @@ def whole(folder: Path, body: bytes) -> PartFile:
     """A part file that has all its bytes, good or bad; each piece has ten."""
     part = PartFile(folder / "f", "source", pieces=pieces_of(BODY, 10))
     part.expect(len(body), Validator('"v1"'))
-    part.hold(body)
-    part.write_held()
+    part.buffer(body)
+    part.flush_buffer()
     part.checkpoint(part.state.written)
     return part
 
@@ -185,7 +185,7 @@ def test_gaps() -> None:
 
 
 def test_who_brought_the_fewest_goes_first() -> None:
-    sources = Sources(["http://a/f", "http://b/f", "http://c/f", "http://d/f"], Hosts(4), 1)
+    sources = Sources(["http://a/f", "http://b/f", "http://c/f", "http://d/f"], HostLimiter(4), 1)
     a, b, c, d = sources.usable()
     sources.note(a, 0, 100)
     sources.note(b, 100, 150)

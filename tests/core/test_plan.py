@@ -11,53 +11,62 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
-from rheo_core.transfer.plan import Plan, RangeRefusedError, Validator, read_plan
+from rheo_core.transfer.response_head import (
+    RangeRefusedError,
+    ResponseHead,
+    Validator,
+    parse_response_head,
+)
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 LATER = "Sun, 06 Nov 1994 08:50:37 GMT"
 SOON = "Sun, 06 Nov 1994 08:50:36 GMT"
 
 
-def plan(
+def head(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     length: int | None = None,
     offset: int | None = None,
-) -> Plan:
-    return read_plan(status, "", CIMultiDict(headers or {}), length, offset)
+) -> ResponseHead:
+    return parse_response_head(status, "", CIMultiDict(headers or {}), length, offset)
 
 
-def partial(content_range: str, length: int | None = None, offset: int = 10) -> Plan:
-    return plan(206, {"Content-Range": content_range}, length, offset)
+def partial(content_range: str, length: int | None = None, offset: int = 10) -> ResponseHead:
+    return head(206, {"Content-Range": content_range}, length, offset)
 
 
 def test_whole_file() -> None:
     headers = {"etag": '"a"', "content-disposition": "attachment; filename=b.txt"}
-    assert plan(200, headers, 100) == Plan(0, 100, 100, Validator('"a"'), "b.txt", partial=False)
-    assert plan() == Plan(0, None, None, Validator(), None, partial=False)
-    assert plan(length=0).end == 0
+    assert head(200, headers, 100) == ResponseHead(
+        0, 100, 100, Validator('"a"'), "b.txt", partial=False
+    )
+    assert head() == ResponseHead(0, None, None, Validator(), None, partial=False)
+    assert head(length=0).end == 0
 
 
 def test_whole_file_although_a_part_was_asked_for() -> None:
-    assert plan(200, {}, 100, offset=10) == Plan(0, 100, 100, Validator(), None, partial=False)
+    assert head(200, {}, 100, offset=10) == ResponseHead(
+        0, 100, 100, Validator(), None, partial=False
+    )
 
 
 def test_lines_of_one_field_that_disagree_say_nothing() -> None:
     headers = CIMultiDict({"ETag": '"a"', "Content-Range": "bytes 10-99/100"})
     headers.add("etag", '"a"')
     headers.add("content-range", "bytes 10-99/100")
-    assert plan(206, headers, 90, offset=10).validator.etag == '"a"'
+    assert head(206, headers, 90, offset=10).validator.etag == '"a"'
     headers.add("etag", '"b"')
-    assert plan(206, headers, 90, offset=10).validator == Validator()
+    assert head(206, headers, 90, offset=10).validator == Validator()
     headers.add("content-range", "bytes 0-89/100")
     with pytest.raises(RangeRefusedError, match="is not valid"):
-        plan(206, headers, 90, offset=10)
+        head(206, headers, 90, offset=10)
 
 
 @pytest.mark.parametrize("length", [None, 90])
 def test_part(length: int | None) -> None:
     told = partial("bytes 10-99/100", length)
-    assert told == Plan(10, 100, 100, Validator(), None, partial=True)
+    assert told == ResponseHead(10, 100, 100, Validator(), None, partial=True)
 
 
 @pytest.mark.parametrize(
@@ -113,41 +122,52 @@ def test_content_range_and_length_disagree(length: int) -> None:
 
 def test_a_part_from_the_start() -> None:
     told = partial("bytes 0-99/200", offset=0)
-    assert told == Plan(0, 100, 200, Validator(), None, partial=True)
+    assert told == ResponseHead(0, 100, 200, Validator(), None, partial=True)
     with pytest.raises(RangeRefusedError):
         partial("bytes 10-99/200", offset=0)
 
 
 def test_several_ranges_are_not_what_was_asked_for() -> None:
     with pytest.raises(RangeRefusedError):
-        plan(206, {"Content-Type": "multipart/byteranges; boundary=x"}, 100, 10)
+        head(206, {"Content-Type": "multipart/byteranges; boundary=x"}, 100, 10)
 
 
 def test_a_part_that_nobody_asked_for() -> None:
     with pytest.raises(ProtocolError) as caught:
-        plan(206, {"Content-Range": "bytes 0-99/100"}, 100)
+        head(206, {"Content-Range": "bytes 0-99/100"}, 100)
     assert not isinstance(caught.value, RangeRefusedError)
 
 
 @pytest.mark.parametrize("status", [304, 412, 416])
 def test_refused_ranges(status: int) -> None:
     with pytest.raises(RangeRefusedError, match=str(status)):
-        plan(status, offset=10)
+        head(status, offset=10)
     with pytest.raises(HttpStatusError):
-        plan(status)
+        head(status)
 
 
-@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 226])
+@pytest.mark.parametrize("status", [201, 202, 204, 205, 226])
 def test_success_without_a_file(status: int) -> None:
     with pytest.raises(ProtocolError, match=str(status)):
-        plan(status)
+        head(status)
+
+
+@pytest.mark.parametrize("offset", [None, 10])
+def test_what_a_proxy_changed_is_the_whole_and_proves_nothing(offset: int | None) -> None:
+    headers = {"ETag": '"a"', "Repr-Digest": "sha-256=:" + "A" * 43 + "=:"}
+    assert head(200, headers, 100).promised is not None
+    assert head(203, headers, 100, offset) == ResponseHead(
+        0, 100, 100, Validator(), None, partial=False
+    )
+    with pytest.raises(ProtocolError, match="a part"):
+        head(203, {"Content-Range": "bytes 10-99/100"}, 90, offset)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 410, 429, 500, 503, 599])
 @pytest.mark.parametrize("offset", [None, 0, 10])
 def test_errors(status: int, offset: int | None) -> None:
     with pytest.raises(HttpStatusError) as caught:
-        read_plan(status, "Why\x1b[31m", CIMultiDict(), None, offset)
+        parse_response_head(status, "Why\x1b[31m", CIMultiDict(), None, offset)
     assert caught.value.status == status
     assert caught.value.reason == "Why\ufffd[31m"
     assert caught.value.retry_after is None
@@ -203,7 +223,7 @@ def test_an_etag_goes_before_a_date() -> None:
 
 def retry_after(value: str) -> float | None:
     with pytest.raises(HttpStatusError) as caught:
-        plan(503, {"Retry-After": value})
+        head(503, {"Retry-After": value})
     return caught.value.retry_after
 
 
@@ -268,7 +288,7 @@ def test_any_head_is_judged_or_refused_in_our_words(
     status: int, reason: str, headers: dict[str, str], length: int | None, offset: int | None
 ) -> None:
     try:
-        told = read_plan(status, reason, CIMultiDict(headers), length, offset)
+        told = parse_response_head(status, reason, CIMultiDict(headers), length, offset)
     except (HttpStatusError, ProtocolError) as error:
         assert "\x1b" not in str(error)
         wait = getattr(error, "retry_after", None)

@@ -9,7 +9,7 @@ import pytest
 from rheo_core import FileConfig, PriorityDownloadQueue
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.downloads.pool import WorkerPool
-from rheo_core.transfer import Hosts
+from rheo_core.transfer import HostLimiter
 
 Until = Callable[..., Awaitable[None]]
 
@@ -28,7 +28,7 @@ class Attempts:
 
     async def __call__(self, config: FileConfig) -> float | None:
         self.begun.append(config.id)
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
         self.running[config.id] = future
         try:
             return await future
@@ -49,7 +49,7 @@ class House:
         self.queue = PriorityDownloadQueue()
         self.attempts = Attempts()
         self.requeued: list[str] = []
-        self.pool = WorkerPool(self.queue, self.attempts, self._requeue, slots, Hosts(99))
+        self.pool = WorkerPool(self.queue, self.attempts, self._requeue, slots, HostLimiter(99))
 
     def _requeue(self, config: FileConfig) -> None:
         self.requeued.append(config.id)
@@ -221,7 +221,7 @@ async def test_a_stopped_attempt_leaves_no_retry_behind() -> None:
                 return 3600.0
 
     house = House(1)
-    house.pool = WorkerPool(house.queue, Stubborn(), house._requeue, 1, Hosts(99))
+    house.pool = WorkerPool(house.queue, Stubborn(), house._requeue, 1, HostLimiter(99))
     house.pool.start()
     await house.queue.add([A])
     await settle()

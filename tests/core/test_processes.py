@@ -5,13 +5,14 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from rheo_core.infrastructure.processes import Commands
+from tests.waiting import until
 
 MIB = 1 << 20
 DESCRIPTORS = Path("/proc/self/fd")
@@ -42,12 +43,6 @@ def is_running(pid_file: Path) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if "processes" in record.name]
 
@@ -58,10 +53,11 @@ async def test_a_flood_of_output_is_read_and_dropped(
     caplog.set_level(logging.INFO)
     line, before = "y" * 1000, nameless()
     run = asyncio.create_task(commands.run(["yes", line], {}, 1.0))
-    while not run.done():
-        await asyncio.sleep(0.01)
-        assert list(temporary.iterdir()) == []
-        assert nameless() == before
+    async with asyncio.timeout(30):
+        while not run.done():
+            await asyncio.sleep(0.01)
+            assert list(temporary.iterdir()) == []
+            assert nameless() == before
     assert run.result() == "yes: not done after 1 s"
     *kept, last = logged(caplog)
     assert MIB - 2000 < sum(len(text) - len("yes: ") + 1 for text in kept) <= MIB + 1
@@ -92,9 +88,10 @@ async def test_a_command_that_writes_more_than_is_kept_comes_to_its_end(
 async def test_a_loop_that_has_a_flood_to_read_goes_on(commands: Commands) -> None:
     run = asyncio.create_task(commands.run(["yes"], {}, 1.0))
     turns = 0
-    while not run.done():
-        await asyncio.sleep(0.001)
-        turns += 1
+    async with asyncio.timeout(30):
+        while not run.done():
+            await asyncio.sleep(0.001)
+            turns += 1
     assert turns > 50
 
 

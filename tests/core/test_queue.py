@@ -31,7 +31,8 @@ def take_now(queue: PriorityDownloadQueue) -> FileConfig:
     try:
         queue.get_next().send(None)
     except StopIteration as stop:
-        return stop.value
+        config: FileConfig = stop.value
+        return config
     raise AssertionError("the queue waited")
 
 

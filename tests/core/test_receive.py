@@ -9,15 +9,15 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import Limits, PartFile
-from rheo_core.transfer.body import ParsedBody, receive
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer import PartFile, RateLimits
+from rheo_core.transfer.body import StreamBody, receive
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import SegmentMap
 
 TOTAL = 1_000_000
 
 
-class LateBody(ParsedBody):
+class LateBody(StreamBody):
     """Has a batch at once, and more when it is asked for the rest."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ async def test_nothing_follows_a_batch_that_was_not_written(
             segment,
             record,
             disk=disk,
-            throttle=Limits().throttle("f", None, "example.org:80"),
+            throttle=RateLimits().throttle("f", None, "example.org:80"),
             batch_bytes=lambda: 1000,
             check_growth=lambda _: None,
             ends_at=TOTAL,

@@ -17,7 +17,7 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import redaction
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import redact, redact_unreadable, redact_url
-from rheo_core.downloads import Following
+from rheo_core.downloads import CompletionHooks
 from tests.core.engine import Journal, serving
 from tests.core.secret_urls import IN_PATHS, NAMES, ORDINARY, SHAPES, WORDY
 from tests.servers.misbehaving import MisbehavingServer
@@ -277,7 +277,7 @@ async def test_no_secret_leaves_the_engine(
         download_dir=tmp_path / "out",
         session_path=tmp_path / "session.db",
         origin=True,
-        following=Following(on_complete=hook, on_error=hook),
+        following=CompletionHooks(on_complete=hook, on_error=hook),
     ) as manager:
         journal = Journal(manager)
         await manager.add(configs)

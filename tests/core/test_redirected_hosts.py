@@ -15,7 +15,8 @@ from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.downloads import RetryHandler
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
-from rheo_core.transfer import crew, hosts
+from rheo_core.transfer import connection_group, host_limits
+from tests import waiting
 from tests.core.engine import Journal, error_of, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -24,6 +25,12 @@ from tests.servers.scenarios import Tap, redirect
 BODY = body_of(300_000)
 SUM = sha256(BODY).encode()
 Until = Callable[..., Awaitable[None]]
+
+
+def bytes_of(manager: DownloadManager, config: FileConfig) -> int:
+    info = manager.get_download_info(config.id)
+    assert info is not None
+    return info.bytes_downloaded
 
 
 class Cdn:
@@ -87,7 +94,11 @@ class World:
         return self.at(self.front, host, path)
 
     def manager(self, **options: Any) -> DownloadManager:
-        ours = {"client": self.client, "max_concurrent": 30, "retry_handler": quick_retries(20)}
+        ours: dict[str, Any] = {
+            "client": self.client,
+            "max_concurrent": 30,
+            "retry_handler": quick_retries(20),
+        }
         return DownloadManager(download_dir=self.folder, **(ours | options))
 
 
@@ -187,9 +198,7 @@ async def test_the_host_of_the_links_is_not_limited_by_what_it_sends_on(world: W
     links = [world.link("links.example", f"/{n}", cdn) for n in range(6)]
     async with world.manager(hosts={"links.example": HostLimits(connections=1)}) as manager:
         await manager.add([FileConfig(url=link) for link in links])
-        async with asyncio.timeout(20):
-            while cdn.busy < 6:
-                await asyncio.sleep(0.005)
+        await waiting.until(lambda: cdn.busy >= 6)
         cdn.go_on.set()
         await manager.wait_until_complete(timeout=20)
         assert manager.stats.completed == 6
@@ -246,7 +255,7 @@ async def test_a_link_that_does_not_lead_to_the_full_host_is_found(
     world: World, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other links of its host lead to a host that stays full for long."""
-    monkeypatch.setattr(hosts, "_LEAD_SECONDS", 0.05)
+    monkeypatch.setattr(host_limits, "_LEAD_SECONDS", 0.05)
     cdn = Cdn()
     links = [world.link("links.example", f"/{n}", cdn) for n in range(10)]
     elsewhere = world.link("links.example", "/there", serving(BODY), to="other.example")
@@ -282,8 +291,8 @@ async def test_two_hosts_that_lead_to_each_other_do_not_block_each_other(world: 
 async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
     world: World, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each has a claim on the host that leads the other one on."""
-    monkeypatch.setattr(hosts, "_PASSING_SECONDS", 0.2)
+    """Each has a reserve on the host that leads the other one on."""
+    monkeypatch.setattr(host_limits, "_PASSING_SECONDS", 0.2)
     tap = Tap(BODY, 100_000, ETag='"v1"')
     world.front.on("/file", tap)
     world.back.on("/file", tap)
@@ -294,7 +303,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
     async with world.manager(connections_per_host=1) as manager:
         for each in configs:
             await manager.add([each])
-            await until(lambda each=each: manager.get_download_info(each.id).bytes_downloaded)
+            await until(lambda each=each: bytes_of(manager, each))
             await manager.pause(each.id)
         tap.opened.set()
         await asyncio.gather(*(manager.resume(each.id) for each in configs))
@@ -306,7 +315,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
 async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
     world: World, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosts, "_PASSING_SECONDS", 0.2)
+    monkeypatch.setattr(host_limits, "_PASSING_SECONDS", 0.2)
     tap, long = Tap(BODY, 100_000, ETag='"v1"'), Tap(BODY, 1000)
     link = FileConfig(url=world.link("links.example", "/f", tap))
     world.front.on("/long", long)
@@ -315,11 +324,11 @@ async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
     direct = FileConfig(url=world.at(world.back, "cdn.example", "/direct"))
     async with world.manager(connections_per_host=1) as manager:
         await manager.add([link])
-        await until(lambda: manager.get_download_info(link.id).bytes_downloaded)
+        await until(lambda: bytes_of(manager, link))
         await manager.pause(link.id)
         tap.opened.set()
         await manager.add([busy])
-        await until(lambda: manager.get_download_info(busy.id).bytes_downloaded)
+        await until(lambda: bytes_of(manager, busy))
         await manager.resume(link.id)  # waits for the host of its link
         await manager.add([direct])
         await until(lambda: status_of(manager, direct) is DownloadStatus.COMPLETED)
@@ -332,8 +341,8 @@ async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
 async def test_segments_count_where_they_are_fetched(
     world: World, monkeypatch: pytest.MonkeyPatch, own: HostLimits | None
 ) -> None:
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     body = body_of(4_000_000)
     busy = peak = 0
 

@@ -8,7 +8,7 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.infrastructure.http.logins import Login, NetrcFile
+from rheo_core.infrastructure.http.auth import Login, NetrcFile
 from tests.core.engine import error_of, fetch, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 

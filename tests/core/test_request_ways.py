@@ -15,7 +15,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.http import (
     AiohttpClient,
     create_secure_connector,
-    private,
+    private_networks,
     resolver,
 )
 from rheo_core.infrastructure.http.resolver import GuardedResolver
@@ -83,7 +83,7 @@ async def test_notes_beside_an_authority_may_be_in_any_encoding(
 async def test_a_client_certificate(tmp_path: Path) -> None:
     authority = Authority()
     certificate, key = authority.client(tmp_path)
-    trust = {"ca_file": authority.file(tmp_path)}
+    trust: dict[str, Any] = {"ca_file": authority.file(tmp_path)}
     async with MisbehavingServer(ssl=authority.asking("127.0.0.1")) as server:
         url = server.on("/a", serving(BODY))
         assert await ask(tmp_path, url, **trust) != ""
@@ -94,7 +94,7 @@ async def test_a_client_certificate(tmp_path: Path) -> None:
 async def test_an_https_proxy_sees_no_client_certificate(tmp_path: Path, scheme: str) -> None:
     authority = Authority()
     certificate, key = authority.client(tmp_path)
-    trust = {"ca_file": authority.file(tmp_path)}
+    trust: dict[str, Any] = {"ca_file": authority.file(tmp_path)}
     async with MisbehavingServer(ssl=authority.asking("127.0.0.1")) as proxy:
         way = proxy.url("").replace("https", "HTTPS")
         told = await ask(
@@ -138,7 +138,7 @@ async def test_files_of_no_use(
     file = tmp_path / "file.pem"
     if content is not None:
         file.write_text(content)
-    told = await ask(tmp_path, "https://127.0.0.1:9/", **{field: file})
+    told = await ask(tmp_path, "https://127.0.0.1:9/", **dict[str, Any]({field: file}))
     assert told.startswith(f"{field} {file}: ") and problem in told
 
 
@@ -225,7 +225,7 @@ async def test_places_are_asked_for_as_browsers_do(
 
 async def test_consent_to_a_downgrade(tmp_path: Path, server: MisbehavingServer) -> None:
     authority = Authority()
-    trust = {"ca_file": authority.file(tmp_path)}
+    trust: dict[str, Any] = {"ca_file": authority.file(tmp_path)}
     async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as secure:
         url = secure.on("/a", redirect(server.on("/a", serving(BODY))))
         assert "from https to http" in await ask(tmp_path, url, **trust)
@@ -297,7 +297,7 @@ class Town:
 
 @pytest.fixture
 async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
-    monkeypatch.setattr(private, "is_private", lambda host: host == "127.0.0.2")
+    monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
     connector = create_secure_connector(resolver=GuardedResolver(Book()))
     async with (
         MisbehavingServer() as outer,
@@ -367,7 +367,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: tuple[str, ...], through: str, to: str
 ) -> None:
     """It gains nothing from it: neither for itself nor for others."""
-    monkeypatch.setattr(private, "is_private", lambda host: host == "127.0.0.2")
+    monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
     monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
     connector = create_secure_connector(resolver=GuardedResolver(Flipping(*later)))
     async with (
@@ -417,7 +417,7 @@ async def test_a_home_in_the_local_network_may_lead_to_itself(
     ],
 )
 def test_which_addresses_are_private(host: str, is_inside: bool) -> None:
-    assert private.is_private(host) is is_inside
+    assert private_networks.is_private(host) is is_inside
 
 
 async def test_one_look_up_answers_all_who_ask_at_once() -> None:

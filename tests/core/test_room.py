@@ -1,6 +1,5 @@
 """A full disk: downloads wait for room, and go on when there is some."""
 
-import asyncio
 import os
 import resource
 import threading
@@ -12,8 +11,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.downloads import room
-from rheo_core.transfer import crew
+from rheo_core.downloads import disk_space
+from rheo_core.transfer import connection_group
 from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, in_turn
@@ -37,8 +36,8 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(room, "_INTERVAL", 0.01)
-    monkeypatch.setattr(room, "_LONGEST", 0.02)
+    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
+    monkeypatch.setattr(disk_space, "_LONGEST", 0.02)
     return Disk(monkeypatch)
 
 
@@ -72,7 +71,7 @@ async def test_a_disk_that_fills_up_meanwhile_costs_no_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Room is looked for at every checkpoint, before the last byte of it is gone."""
-    monkeypatch.setattr(crew, "_CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(connection_group, "_CHECKPOINT_SECONDS", 0.01)
     disk.free = 10_000_000
     config = FileConfig(url=server.on("/f", Hold(BODY, 1_000_000, ETag='"v1"')))
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
@@ -119,7 +118,7 @@ async def test_the_user_comes_first(
         await manager.pause_all()
         asked = len(server.requests)
         disk.free = 10_000_000
-        keeper = manager._worker.room
+        keeper = manager._parts.worker.disk_space
         assert keeper is not None
         await keeper.look()
         states = [status_of(manager, config) for config in (paused, cancelled)]
@@ -137,14 +136,15 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
     until: Until,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looking, go_on = threading.Event(), threading.Event()
+    looking, go_on, has_looked = (threading.Event() for _ in range(3))
 
     def look_at(_: Path) -> tuple[int, int]:
         looking.set()
         go_on.wait(10)
+        has_looked.set()
         return 1, 10_000_000
 
-    monkeypatch.setattr(room, "_look_at", look_at)
+    monkeypatch.setattr(disk_space, "_look_at", look_at)
     config = FileConfig(url=server.on("/f", serving(BODY)))
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
         journal = Journal(manager)
@@ -152,7 +152,7 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
         await until(looking.is_set)
         assert await manager.pause(config.id)
         go_on.set()
-        await asyncio.sleep(0.1)
+        await until(has_looked.is_set)
     assert journal.names() == ["queued", "paused", "paused"]
 
 

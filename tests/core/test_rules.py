@@ -8,6 +8,7 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.domain.rules import Rule, folder_by_rule, read_rules
+from tests import waiting
 from tests.core.engine import Gate, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -144,9 +145,7 @@ async def test_nothing_is_written_to_the_folder_that_was_only_guessed(
             rules=(Rule(folder="films", type="video/*"),),
         )
     )
-    await gate.reached.wait()
-    while not (tmp_path / "films" / "film.part.state").exists():
-        await asyncio.sleep(0)
+    await waiting.until((tmp_path / "films" / "film.part.state").exists)
     assert names_in(tmp_path) == ["films", "films/film.part", "films/film.part.state"]
     gate.opened.set()
     await running

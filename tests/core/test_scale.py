@@ -16,7 +16,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import host_of
 from rheo_core.events import DownloadEvent
 
-FEW, MANY = 500, 20_000
+FEW, MANY = 500, 5_000
 
 
 def configs(count: int, hosts: int = 1) -> list[FileConfig]:
@@ -179,7 +179,7 @@ async def test_adding_lets_the_loop_run(tmp_path: Path) -> None:
         turns += 1
         await asyncio.sleep(0)
     assert manager.stats.queued == MANY
-    assert turns > 20
+    assert turns > MANY / 1000
 
 
 async def test_added_twice_at_a_time_is_queued_once(tmp_path: Path) -> None:
@@ -199,4 +199,4 @@ async def test_pause_all_and_resume_all_of_many(tmp_path: Path) -> None:
     await manager.resume_all()
     assert manager.stats.queued == 1999
     assert manager.tracker.get(ids[0]).status is DownloadStatus.CANCELLED  # type: ignore[union-attr]
-    assert [config.id for config in manager._queue] == ids[1:]
+    assert [config.id for config in manager._parts.queue] == ids[1:]

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from rheo_core.domain.schedule import parse_schedule, parse_start, span_at, start_text
-from rheo_core.downloads.speed_plan import SpeedPlan
-from rheo_core.transfer import Limits
+from rheo_core.downloads.speed_limits import SpeedPolicy
+from rheo_core.transfer import RateLimits
 
 WORKDAYS = "Mon-Fri 08:00-18:00 2M"
 MONDAY = datetime(2026, 11, 23)
@@ -147,8 +147,8 @@ class Wall:
 
     def __init__(self, *schedule: str, rate: int | None = 7_000_000) -> None:
         self.now = MONDAY.replace(hour=7)
-        self.limits = Limits()
-        self.plan = SpeedPlan(
+        self.limits = RateLimits()
+        self.plan = SpeedPolicy(
             self.limits,
             rate_bps=rate,
             slow_bps=100_000,

@@ -36,7 +36,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
         if hasattr(self, "map"):
             for segment in tuple(self.connections):
                 self.fail(segment)
-            while (segment := self.map.take(self.now)) is not None:
+            while (segment := self.map.take(self.now)) is not None:  # type: ignore[assignment]
                 assert segment.missing
                 segment.received = segment.end or 0
                 self.begin_writing(segment)

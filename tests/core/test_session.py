@@ -1,11 +1,9 @@
 """Session: downloads outlive the process, and the writing of them disturbs nobody."""
 
-import asyncio
 import json
 import os
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +34,7 @@ from rheo_core.infrastructure.session_store import (
     SessionStoreError,
 )
 from rheo_core.tracking import DownloadRecord
+from tests.programs import start_program
 
 ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
@@ -53,13 +52,13 @@ def download(number: int = 0, **values: Any) -> DownloadRecord:
     record = DownloadRecord.of(FileConfig(url=f"https://example.org/file-{number}"))
     record.rank = number
     for name, value in values.items():
-        setattr(record.tries if name in KEPT_OF_TRIES else record, name, value)
+        setattr(record.stats if name in KEPT_OF_TRIES else record, name, value)
     return record
 
 
 def facts(record: DownloadRecord) -> dict[str, Any]:
     kept = {name: getattr(record, name) for name in KEPT}
-    return kept | {name: getattr(record.tries, name) for name in KEPT_OF_TRIES}
+    return kept | {name: getattr(record.stats, name) for name in KEPT_OF_TRIES}
 
 
 @asynccontextmanager
@@ -170,15 +169,15 @@ def records(draw: st.DrawFn) -> DownloadRecord:
     record.priority = draw(st.integers(1, 2**63 - 1))
     record.rank = draw(st.integers() | st.fractions())
     record.final_name, record.reason = draw(texts), draw(texts)
-    record.bytes_downloaded, record.tries.transferred = draw(sizes), draw(sizes)
+    record.bytes_downloaded, record.stats.transferred = draw(sizes), draw(sizes)
     record.total_bytes = draw(st.none() | sizes)
-    record.tries.attempt, record.tries.failures = draw(sizes), draw(sizes)
-    record.tries.max_attempts = draw(sizes)
-    record.added_at, record.tries.elapsed = draw(times), draw(times)
-    record.tries.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
+    record.stats.attempt, record.stats.failures = draw(sizes), draw(sizes)
+    record.stats.max_attempts = draw(sizes)
+    record.added_at, record.stats.elapsed = draw(times), draw(times)
+    record.stats.started_at, record.finished_at = draw(st.none() | times), draw(st.none() | times)
     record.destination = draw(st.none() | st.builds(Path, paths))
-    record.tries.error = draw(st.none() | texts)
-    record.tries.validation = draw(st.none() | validations)
+    record.stats.error = draw(st.none() | texts)
+    record.stats.validation = draw(st.none() | validations)
     return record
 
 
@@ -232,7 +231,7 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, path, cwd=ROOT)
+        process = await start_program(code, [path], os.environ, cwd=ROOT)
         assert await process.wait() == -signal.SIGKILL
         assert list(await content(path)) == [f"file-{n}" for n in range(100)]
 
@@ -339,7 +338,7 @@ asyncio.run(main())
                 session.note(record)
             assert await session.forget(text="file-1") == 1
             assert await session.find(ends[0].id) is None
-            assert (found := await session.find(ends[1].id)) and facts(found) == facts(ends[1])
+            assert (one := await session.find(ends[1].id)) and facts(one) == facts(ends[1])
             assert [record.name for record in await session.search("", 10)] == ["file-3", "file-2"]
         assert list(await content(path)) == ["file-3", "file-4"]
 
@@ -529,7 +528,7 @@ class TestProblems:
             filename="a",
             destination_subdir="b",
             file_exists_strategy=FileExistsStrategy.OVERWRITE,
-            request={"proxy": "http://evil:3128", "netrc": True},  # type: ignore[arg-type]
+            request={"proxy": "http://evil:3128", "netrc": True},
         )
         written = DownloadRecord.of(config)
         written.rank, written.priority = 7, 3
@@ -561,7 +560,7 @@ class TestProblems:
         path = state_home / "rheo" / "session.db" if is_own else path
         config = FileConfig(
             url="https://example.org/file-1",
-            request={"proxy": "http://mine:3128"},  # type: ignore[arg-type]
+            request={"proxy": "http://mine:3128"},
         )
         written = DownloadRecord.of(config)
         written.destination, written.status = Path("/data/file-1"), DownloadStatus.PAUSED
@@ -570,7 +569,8 @@ class TestProblems:
         key = state_home / "rheo" / "key"
         key.rename(aside := key.with_name("aside"))
         key.mkdir()
-        session = Session(path, on_problem=(told := []).append)
+        told: list[str] = []
+        session = Session(path, on_problem=told.append)
         told += await session.open()
         assert [record.destination for record in await session.restore()] == [None]
         await session.close()
@@ -684,7 +684,8 @@ class TestProblems:
                 (value, seals.make(values), row[0]),
             )
         connection.close()
-        session = Session(path, on_problem=(told := []).append)
+        told: list[str] = []
+        session = Session(path, on_problem=told.append)
         told += await session.open()
         assert [record.name for record in await session.restore()] == [
             f"file-{number}" for number in range(5, 9)

@@ -10,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@cache
 def downloads() -> list[StoredDownload]:
     """Downloads, a few with more than a page can hold."""
     return [
@@ -106,14 +108,32 @@ def closed(tmp_path: Path) -> Kept:
     return Kept(path)
 
 
-@pytest.fixture(params=BATCHES)
-def killed(tmp_path: Path, request: pytest.FixtureRequest) -> Kept:
-    """Most rows are in the write-ahead log, which the process left when it was killed."""
-    path = tmp_path / "state" / "session.db"
-    with child(_ADDING, path, *BATCHES[request.param]) as process:
-        assert process.wait() == -signal.SIGKILL
-    assert Path(f"{path}-wal").stat().st_size > 50_000
-    return Kept(path)
+@pytest.fixture(scope="module", params=BATCHES)
+def left_by_a_kill(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, bytes]:
+    """The session that a process left when it was killed, and the key of its seals."""
+    state = tmp_path_factory.mktemp("state")
+    path = state / "rheo" / "session.db"
+    with pytest.MonkeyPatch.context() as context:
+        context.setenv("XDG_STATE_HOME", str(state))
+        with child(_ADDING, path, *BATCHES[request.param]) as process:
+            assert process.wait() == -signal.SIGKILL
+    return {name.name: name.read_bytes() for name in path.parent.iterdir()}
+
+
+@pytest.fixture
+def killed(tmp_path: Path, state_home: Path, left_by_a_kill: dict[str, bytes]) -> Kept:
+    """Most rows are in the write-ahead log."""
+    keys, session = state_home / "rheo", tmp_path / "state" / "session.db"
+    for folder in (keys, session.parent):
+        folder.mkdir(mode=0o700)
+    for name, data in left_by_a_kill.items():
+        file = (keys if name == "key" else session.parent) / name
+        file.touch(0o600)
+        file.write_bytes(data)
+    assert Path(f"{session}-wal").stat().st_size > 50_000
+    return Kept(session)
 
 
 def flip(path: Path, chance: random.Random, within: range | None = None) -> None:

@@ -1,8 +1,7 @@
 """Secrets leave the disk with the downloads they belong to, also while the session is open."""
 
-import asyncio
+import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rheo_core.downloads import session as module
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionStore
 from rheo_core.tracking import DownloadRecord
+from tests.programs import start_program
 
 ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
@@ -46,7 +46,7 @@ def secret_downloads() -> list[DownloadRecord]:
                 mirrors=(f"https://me:CANARY-mirror-{n}@example.net/file-{n}",),
                 fetch_url=f"https://example.org/file-{n}?token=CANARY-link-{n}",
                 headers={"Authorization": f"Bearer CANARY-header-{n}"},
-                request={"user": f"me:CANARY-login-{n}"},  # type: ignore[arg-type]
+                request={"user": f"me:CANARY-login-{n}"},
             )
         )
         for n in range(COUNT)
@@ -81,10 +81,7 @@ def path(tmp_path: Path) -> Path:
 async def test_no_copy_stays_while_the_app_runs_nor_after_a_kill(
     path: Path, until: Until, how: str
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _ENDING, path, how,
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await start_program(_ENDING, [path, how], os.environ, cwd=ROOT)
     assert process.stdout and process.stdin
     try:
         assert await process.stdout.readline() == b"saved\n"
@@ -100,10 +97,7 @@ async def test_no_copy_stays_while_the_app_runs_nor_after_a_kill(
 
 
 async def test_what_a_kill_leaves_goes_when_the_session_is_opened(path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _ENDING, path, "completed",
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await start_program(_ENDING, [path, "completed"], os.environ, cwd=ROOT)
     assert process.stdout and process.stdin
     assert await process.stdout.readline() == b"saved\n"
     process.stdin.write(b"\n")

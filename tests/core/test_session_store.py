@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -947,6 +947,56 @@ def test_links_in_a_circle_are_refused_in_a_sentence(path: Path) -> None:
     for refuse in (check_place, SessionStore.open):
         with pytest.raises(SessionStoreError, match="links cannot be followed"):
             refuse(path)
+
+
+def test_a_circle_at_the_place_of_our_own_does_not_matter_to_another(
+    path: Path, state_home: Path
+) -> None:
+    own = state_home / "rheo" / "session.db"
+    own.parent.mkdir()
+    own.symlink_to(own.name)
+    with opened(path) as store:
+        assert store.load() == []
+
+
+def test_a_reader_that_fails_leaves_nothing_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(path):
+        pass
+    connections = []
+
+    def connect(*arguments: Any) -> sqlite3.Connection:
+        connections.append(sqlite_connect(*arguments))
+        return connections[-1]
+
+    sqlite_connect = session_files.connect
+    monkeypatch.setattr(session_files, "connect", connect)
+
+    def damaged(connection: sqlite3.Connection) -> int:
+        if len(connections) > 1:  # between the check and the use
+            raise sqlite3.OperationalError("disk I/O error")
+        return version_of(connection)
+
+    version_of = session_schema.version_of
+    monkeypatch.setattr(session_schema, "version_of", damaged)
+    with pytest.raises(SessionStoreError, match="disk I/O error"):
+        SessionStore.open(path, read_only=True)
+    for connection in connections:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
+def test_sessions_of_similar_names_share_nothing(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("c", "c.db", "c.db.db", ".db", "db")]
+    with ExitStack() as stack:
+        stores = [stack.enter_context(opened(path)) for path in paths]
+        for number, store in enumerate(stores):
+            store.save([row(number)])
+    for number, path in enumerate(paths):
+        check_place(path)
+        with opened(path) as store:
+            assert numbers(store) == [number]
 
 
 class TestMigrations:

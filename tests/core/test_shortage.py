@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from rheo_core import FileConfig
 from rheo_core.domain.exceptions import DestinationError, ShortageError
 from rheo_core.downloads import shortage
+from rheo_core.downloads.attempt import Attempt
 from rheo_core.downloads.shortage import Shortage
 from rheo_core.infrastructure.shortage import shortage_of_sockets
-from rheo_core.transfer.disk_errors import named_errors
+from rheo_core.transfer.errors import named_errors
 from rheo_core.transfer.state import PartState, encode_state, find_state
+from tests.core.engine import error_of, fetch, serving
+from tests.servers.misbehaving import MisbehavingServer
 
 Until = Callable[..., Awaitable[None]]
 ERROR = ShortageError("too many open files")
@@ -110,3 +114,30 @@ def test_what_the_other_side_does_is_not_a_shortage(
     number: int, words: str, is_short: bool
 ) -> None:
     assert (shortage_of_sockets(OSError(number, words)) is not None) is is_short
+
+
+@pytest.mark.parametrize("times", [5, None], ids=["for a while", "for good"])
+async def test_memory_that_python_does_not_get_is_a_shortage(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    times: int | None,
+) -> None:
+    monkeypatch.setattr(shortage, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 10.0 if times else 0.0)
+    attempts, run = 0, Attempt.run
+
+    async def starved(attempt: Attempt, asked: Path) -> None:
+        nonlocal attempts
+        attempts += 1
+        if times is None or attempts <= times:
+            raise MemoryError
+        await run(attempt, asked)
+
+    monkeypatch.setattr(Attempt, "run", starved)
+    configs = [FileConfig(url=server.on(f"/{n}", serving(b"data"))) for n in range(3)]
+    manager, _ = await fetch(tmp_path, configs)
+    errors = {error_of(manager, config) for config in configs}
+    assert errors == ({""} if times else {"out of memory"})
+    assert "bug" not in caplog.text

@@ -74,7 +74,7 @@ def test_never_negative_never_raises(
     records: list[tuple[float, int]], total: int | None, window: float
 ) -> None:
     calculator = SpeedCalculator(window)
-    now = done = 0
+    now, done = 0.0, 0
     for later, count in records:
         now += later
         done += count

@@ -9,7 +9,7 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus, DownloadTimeoutError
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import crew, segments
+from rheo_core.transfer import connection_group, segments
 from rheo_core.transfer.stall import StallWatch
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -30,7 +30,7 @@ class Watched:
     def goes_on(self, seconds: int, bytes_each: int) -> None:
         for _ in range(seconds):
             self.now += 1.0
-            self.record.tries.transferred += bytes_each
+            self.record.stats.transferred += bytes_each
             self.watch.check(self.now, "a")
 
 
@@ -91,6 +91,30 @@ async def test_a_trickle_fails_the_attempt(server: MisbehavingServer, tmp_path: 
     assert error_of(manager, config) == "less than 100 bytes/s from 127.0.0.1 for 0.5 s"
 
 
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
+
+
+@pytest.mark.parametrize("piece", [INTERIM, b"x"], ids=["interim replies", "slow head"])
+@pytest.mark.parametrize("hops", [0, 1])
+async def test_a_head_without_end_fails_the_attempt(
+    server: MisbehavingServer, tmp_path: Path, piece: bytes, hops: int
+) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.send(b"" if piece is INTERIM else b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(1000):
+            await exchange.send(piece)
+            await asyncio.sleep(0.02)  # the pace of the line
+
+    async def redirect(exchange: Exchange) -> None:
+        await exchange.head("302 Found", Location="/f", Content_Length=0)
+
+    url = server.on("/f", endless)
+    config = FileConfig(url=server.on("/r", redirect) if hops else url)
+    manager, _ = await fetch(tmp_path, [config], connect_timeout=0.1, stall_timeout=0.1)
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    assert error_of(manager, config) == "no complete reply from 127.0.0.1 for 0.8 s"
+
+
 # The slowest does not hold up the rest
 
 
@@ -138,8 +162,8 @@ async def test_a_slow_connection_is_overtaken_at_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last megabyte on a line of 10 kB/s would take minutes; another one brings it."""
-    monkeypatch.setattr(crew, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(crew, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
+    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     monkeypatch.setattr(segments, "_YOUNG_SECONDS", 0.2)
     is_slow = True
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import STATE_MARK, PartState, decode_state, encode_state
 

@@ -4,10 +4,10 @@
 """
 
 import asyncio
-import os
 import shutil
 from collections import Counter
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,10 +26,11 @@ from rheo_core.infrastructure.session_store import SessionStore
 from tests.core.engine import ENDINGS, names_in, sha256
 from tests.core.engine_machine import BODIES, EngineMachine
 from tests.core.test_tracker import Reader
+from tests.effort import effort
 from tests.servers.misbehaving import MisbehavingServer
 
 S = DownloadStatus
-EXAMPLES = int(os.environ.get("RHEO_TEST_EXAMPLES", "0"))
+EXAMPLES = effort("EXAMPLES", 0)
 SHARDS = 4  # processes that may share the work
 SETTINGS = settings(
     max_examples=(EXAMPLES or 100) // SHARDS,
@@ -87,7 +88,7 @@ class EngineAgainstAModel(EngineMachine):
         some = st.sampled_from(self.model.waiting()) | paths.map(self.ids.__getitem__)
         id_, other = data.draw(some), data.draw(some)
         expected = self.model.move(id_, how, other)
-        place = {how: other} if how in ("before", "after") else {"to": how}
+        place: dict[str, Any] = {how: other} if how in ("before", "after") else {"to": how}
         assert self.run(self.manager.move(id_, **place)) == expected
 
     @rule(verb=st.sampled_from(["pause_all", "resume_all"]))
@@ -144,7 +145,8 @@ class EngineAgainstAModel(EngineMachine):
     @rule()
     def is_written(self) -> None:
         """As happens twice a second."""
-        self.run(self.manager._session._flush())
+        assert self.manager._parts.session is not None
+        self.run(self.manager._parts.session._flush())
         self.model.is_written()
         store = SessionStore.open(self.folder / "session.db", read_only=True).store
         rows = {row.id: (row.status, row.priority, Fraction(row.rank)) for row in store.load()}
@@ -172,7 +174,8 @@ class EngineAgainstAModel(EngineMachine):
         image = self.folder.with_name("image")
 
         async def die() -> None:
-            async with self.manager._session._writing:
+            assert self.manager._parts.session is not None
+            async with self.manager._parts.session._writing:
                 shutil.copytree(self.folder, image, ignore=shutil.ignore_patterns("*-shm"))
             await self.manager.close()
 
@@ -239,7 +242,7 @@ def settled_facts(row: DownloadSnapshot) -> tuple[object, ...]:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_engine_does_what_the_model_does(shard: int) -> None:
     # Hypothesis derives the fixed sequences from the name of the class.
-    machine = type(f"Shard{shard}", (EngineAgainstAModel,), {})
+    machine: Any = type(f"Shard{shard}", (EngineAgainstAModel,), {})
     with asyncio.Runner() as runner:
         machine.runner, machine.server = runner, MisbehavingServer()
         runner.run(machine.server.__aenter__())

@@ -1,6 +1,7 @@
 """The tracker: a reader that pulls knows as much as one that asks for everything."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
@@ -148,13 +149,14 @@ def test_revisions_only_grow() -> None:
     tracker = DownloadTracker()
     revisions = [tracker.snapshot().revision]
     one = record("one")
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: tracker.add(one),
         lambda: tracker.touch(one),
         lambda: tracker.touch(one, DownloadStatus.PENDING),
         lambda: tracker.remove(one.id),
         lambda: tracker.restore(one.id),
-    ):
+    )
+    for change in changes:
         change()
         revisions.append(tracker.snapshot().revision)
     assert revisions == sorted(set(revisions))

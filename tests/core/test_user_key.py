@@ -4,7 +4,6 @@ import asyncio
 import os
 import resource
 import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure import user_key as module
 from rheo_core.infrastructure.user_key import user_key, user_key_path
 from tests.core.engine import names_in
+from tests.programs import start_program
 
 
 @pytest.fixture
@@ -42,13 +42,7 @@ async def test_processes_that_ask_at_once_agree(path: Path, way: str) -> None:
     if way != "create_whole":
         program += "user_key.create_whole = lambda *_, **__: False\n"
     program += "sys.stdin.readline()\nsys.stdout.write(user_key.user_key().hex())"
-    pipe = asyncio.subprocess.PIPE
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, stdin=pipe, stdout=pipe, env=dict(os.environ)
-        )
-        for _ in range(4)
-    ]
+    processes = [await start_program(program, (), os.environ) for _ in range(4)]
     told = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
     assert {out.decode() for out, _ in told} == {path.read_bytes().hex()}
     assert names_in(path.parent) == ["key"]

@@ -115,12 +115,13 @@ async def test_speed_is_kept(session: aiohttp.ClientSession) -> None:
     paced, free = DemoFile("/paced.bin", 4 * MB, speed=1 * MB), DemoFile("/free.bin", 4 * MB)
     ended: list[str] = []
 
-    async def fetch(file: DemoFile) -> None:
-        async with session.get(server.url(file.path)) as reply:
-            await reply.read()
-        ended.append(file.path)
+    async with DemoServer([paced, free]) as slow_server:
 
-    async with DemoServer([paced, free]) as server:
+        async def fetch(file: DemoFile) -> None:
+            async with session.get(slow_server.url(file.path)) as reply:
+                await reply.read()
+            ended.append(file.path)
+
         await asyncio.gather(fetch(paced), fetch(free))
     assert ended == [free.path, paced.path]
 

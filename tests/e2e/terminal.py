@@ -8,7 +8,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pexpect
 import pyte
@@ -48,10 +48,10 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self.painted = bytearray()  # all that was sent to the terminal
         self._changed = asyncio.Event()
-        self._child = pexpect.spawn(
+        self._child: Any = pexpect.spawn(
             command[0],
             list(command[1:]),
-            env=environment,  # type: ignore[arg-type]
+            env=environment,
             dimensions=(lines, columns),
             timeout=None,
         )

@@ -1,21 +1,21 @@
 """Secrets planted in every field, and all that is written searched for them."""
 
-import asyncio
 import json
 import os
 import sqlite3
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.core.engine import serving
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import COMMAND, start_program
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
-RHEO = str(Path(APP).with_name("rheo"))
 ENTER = "\r"
 BODY = body_of(200_000)
 FIELDS = (
@@ -139,11 +139,10 @@ async def test_the_command(
     shared = [*verbose, "-d", str(tmp_path / "out"), "download", "--retries", "0"]
     rest = [flag for flag in flags if flag != "-v"]
     for more in ([], *bad_flags):
-        run = await asyncio.create_subprocess_exec(
-            *(RHEO, *shared, *rest, *more, "-i", str(home / "list.txt")),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
+        run = await start_program(
+            COMMAND,
+            [*shared, *rest, *more, "-i", home / "list.txt"],
+            {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
         )
         out, err = await run.communicate()
         check(out, (more, "standard output"))
@@ -204,7 +203,7 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
 def session_holds(session: Path) -> bool:
     """Whether the URL of a download that may go on is whole in it, for the user alone."""
     assert session.stat().st_mode & 0o777 == 0o600
-    with sqlite3.connect(f"file:{session}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{session}?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT config FROM downloads").fetchall()
     return any(CANARY["token"] in config for (config,) in rows)
 

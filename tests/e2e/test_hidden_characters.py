@@ -35,9 +35,9 @@ INPUTS = {
     "command line": (":", "cancel 3fa9"),
     "history": ("h/", "part of a name"),
     "load dialog": ("o", "links.txt"),
-    "link dialog": ("e", "Replace the link"),
+    "link dialog": ("e", "Replace the URL"),
     "settings": (",", "Parallel downloads"),
-    "palette": (CTRL_P, "What do you want"),
+    "palette": (CTRL_P, "Search for an action"),
 }
 
 

@@ -67,7 +67,7 @@ async def load(terminal: Terminal, path: Path, told: str, base: str = "") -> Non
     await terminal.shows("Load a list")
     terminal.type(str(path))
     if base:
-        await answer(terminal, "the address of the page or list", base)
+        await answer(terminal, "URL of the page or list", base)
     await terminal.shows(told)
     terminal.type(ENTER)
     await terminal.until(lambda: "Load a list" not in terminal.text, "the screen to close")
@@ -120,8 +120,8 @@ async def test_every_form_becomes_its_files(server: MisbehavingServer, tmp_path:
         await load(terminal, tmp_path / "SHA256SUMS", "2 to add", base)
 
         terminal.paste(page)
-        await answer(terminal, "which links of the page", "*.iso")
-        await answer(terminal, "the address of the page or list", base)
+        await answer(terminal, "links of the page to add", "*.iso")
+        await answer(terminal, "URL of the page or list", base)
         await terminal.shows("2 to add")
         terminal.type(ENTER)
         await terminal.shows(f"✓ {len(files)} done", "✗ 3 failed")

@@ -1,6 +1,5 @@
 """Lists that try to carry stored secrets away, in every form, against the command and the app."""
 
-import asyncio
 import json
 import os
 from base64 import b64decode
@@ -10,10 +9,10 @@ import pytest
 
 from tests.core.engine import serving
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import COMMAND, start_program
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.proxy import ProxyProcess, proxy
 
-RHEO = str(Path(APP).with_name("rheo"))
 SECRET = "c4nary"
 BODY = body_of(200_000)
 ENTER, F8 = "\r", "\x1b[19~"
@@ -63,15 +62,13 @@ def home(tmp_path: Path) -> Path:
 
 
 async def run(home: Path, *arguments: str, text: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(RHEO, "download", "-i", "-", *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
+    process = await start_program(
+        COMMAND,
+        ["download", "-i", "-", *arguments],
+        {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
     )
-    out, _ = await process.communicate(text.encode())
-    return process.returncode, out.decode()
+    out, err = await process.communicate(text.encode())
+    return process.returncode, (out + err).decode()
 
 
 def told(server: MisbehavingServer) -> set[str]:
@@ -183,7 +180,7 @@ async def test_the_app(
                 await terminal.shows(f"asks for proxy 127.0.0.1:{way.port}: not used.", "Press F8")
                 if allowed:
                     terminal.type(F8)
-                    await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to stop")
+                    await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to ignore")
                 terminal.type(ENTER)
             await terminal.shows("✓ 1 done")
             terminal.type("q")

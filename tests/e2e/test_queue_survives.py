@@ -7,7 +7,6 @@ import random
 import re
 import signal
 import sqlite3
-import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -16,10 +15,12 @@ import pytest
 
 from rheo_core import DownloadManager
 from tests.e2e.terminal import APP, Terminal
+from tests.effort import effort
+from tests.programs import Running, start_program
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 
 COUNT = 10_000
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "6"))
+KILLS = effort("KILLS", 6)
 BATCH = 2_000
 ROOT = Path(__file__).parents[2]
 
@@ -30,8 +31,7 @@ from rheo_core import DownloadManager, FileConfig
 
 async def main(folder, batches, count):
     manager = DownloadManager(download_dir=folder, session_path=folder / "session.db")
-    manager._pool._slots = 0
-    await manager.open()
+    await manager.open(paused=True)
     for batch in range(batches):
         urls = (f"http://127.0.0.1:9/{batch}/{number}" for number in range(count))
         await manager.add([FileConfig(url=url) for url in urls])
@@ -50,12 +50,9 @@ def rows_in(session: Path) -> Counter[str]:
         return Counter(json.loads(config)["url"] for (config,) in rows)
 
 
-async def adding(folder: Path, batches: int, count: int) -> asyncio.subprocess.Process:
-    """A process that adds, says so batch by batch, and waits to be killed."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", ADDING, str(folder), str(batches), str(count),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+async def adding(folder: Path, batches: int, count: int) -> Running:
+    """Start a process that adds, says so batch by batch, and waits to be killed."""
+    return await start_program(ADDING, [folder, batches, count], os.environ)
 
 
 async def names_at_next_start(folder: Path) -> list[str]:
@@ -64,9 +61,8 @@ async def names_at_next_start(folder: Path) -> list[str]:
     manager = DownloadManager(
         download_dir=folder, session_path=folder / "session.db", on_problem=problems.append
     )
-    manager._pool._slots = 0
-    await manager.open()
-    urls = [config.url.removeprefix("http://127.0.0.1:9/") for config in manager._queue]
+    await manager.open(paused=True)
+    urls = [config.url.removeprefix("http://127.0.0.1:9/") for config in manager._parts.queue]
     await manager.close()
     assert problems == []
     return urls

@@ -64,8 +64,8 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a FIFO": (lambda path: os.mkfifo(path), "not a regular file"),
     "a symbolic link to text": (link_to_text, "it is not a session"),
     "a lock of somebody else": (
-        lambda path: path.with_name("notes.txt.lock").write_text("somebody"),
-        "notes.txt.lock is in the way",
+        lambda path: path.with_name("notes.txt-lock").write_text("somebody"),
+        "notes.txt-lock is in the way",
     ),
     "a log of somebody else": (
         lambda path: path.with_name("notes.txt-wal").write_text("somebody"),

@@ -144,7 +144,10 @@ async def test_a_list_from_standard_input_while_keys_come_from_the_terminal(
         terminal.type("q")  # the list is still open
         assert await terminal.exit_code() == 0
         writer.close()
-    assert b"the list was not read to its end; the same command adds the rest" in terminal.painted
+    assert (
+        b"the list was not read completely; run the same command to add the rest"
+        in terminal.painted
+    )
     assert names_in(tmp_path / "files") == ["file.bin"]
 
 
@@ -174,7 +177,7 @@ async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Pat
     async with first:
         await first.until(lambda: "66%" in first.line_with("big.bin"), "2 of 3 MB")
         async with Terminal(command, tmp_path / "home") as second:
-            await second.shows("This list is in use", "in use by process")
+            await second.shows("Session in use", "in use by process")
             second.type("q")
             assert await second.exit_code() == 1
             said = "".join(second.text.split())  # the terminal breaks lines where it likes
@@ -205,12 +208,12 @@ async def test_a_second_app_looks_and_a_third_takes_another_list(
     async with Terminal([*command, *urls, held], home) as first:
         await first.shows("✓ 2 done", "● 1 active")
         async with Terminal([*command, other], home) as viewer:
-            await viewer.shows("This list is in use")
+            await viewer.shows("Session in use")
             viewer.type("r")
             await viewer.shows("read-only", "✓ 2 done", "file-0.bin", "held.bin")
-            await viewer.shows("No links were added: this list")
+            await viewer.shows("No downloads were added: this session")
             viewer.type("x")
-            await viewer.shows("Remove from the list: this list")
+            await viewer.shows("Remove from the list: this session")
             first.type("x")  # the first row goes
             await viewer.until(lambda: not viewer.line_with("file-0.bin"), "the change")
             await viewer.shows("✓ 1 done", "held.bin")
@@ -222,7 +225,7 @@ async def test_a_second_app_looks_and_a_third_takes_another_list(
             assert await viewer.exit_code() == 0
 
         async with Terminal([*command, other], home) as third:
-            await third.shows("This list is in use")
+            await third.shows("Session in use")
             third.type("n")
             await third.shows("session-2.db")
             third.type(ENTER)

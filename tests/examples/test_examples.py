@@ -1,30 +1,44 @@
 """The examples, run as a reader would run them, against a real server."""
 
 import asyncio
-import hashlib
 import os
+import re
+import runpy
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pexpect
 import pytest
 
+from rheo_core import FileConfig
 from rheo_tui.demo import DemoFile, DemoServer
+from tests.core.engine import names_in
+from tests.programs import start_program
+from tests.servers.demo import is_whole
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+EXAMPLE = """
+import runpy, sys, warnings
+warnings.simplefilter("error")
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 SMALL = DemoFile("/a small.bin", 300_001)
 NAMED = DemoFile("/get/1", 70_000, offered_name="better.bin")
 CHUNKED = DemoFile("/chunked.csv", 150_000, has_length=False)
 BUSY = DemoFile("/busy.bin", 10_000, failures=2)
 GONE = DemoFile("/gone.bin", 0, missing=True)
+SLOW = DemoFile("/slow.bin", 1_000_000, speed=1_000_000)
+NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[DemoServer]:
-    async with DemoServer([SMALL, NAMED, CHUNKED, BUSY, GONE], throttled=False) as running:
+    async with DemoServer([SMALL, NAMED, CHUNKED, BUSY, GONE, SLOW]) as running:
         yield running
 
 
@@ -36,62 +50,90 @@ class Finished:
 
 
 async def run(name: str, *arguments: str | Path) -> Finished:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-W",
-        "error",
-        EXAMPLES / name,
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = await start_program(EXAMPLE, [EXAMPLES / name, *arguments], environment)
     out, err = await process.communicate()
     return Finished(process.returncode, out.decode(), err.decode())
 
 
-def is_whole(path: Path, server: DemoServer, file: DemoFile) -> bool:
-    return hashlib.sha256(path.read_bytes()).hexdigest() == server.sha256(file.path)
+async def on_a_terminal(name: str, *arguments: str | Path) -> str:
+    """Run an example on a terminal of 120 columns; return all that it draws."""
+    words = [sys.executable, EXAMPLES / name, *arguments]
+    child = pexpect.spawn(
+        str(words[0]),
+        [str(word) for word in words[1:]],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "NO_COLOR": "1",
+            "TERM": "xterm",
+            "LC_ALL": "C.UTF-8",
+        },
+        dimensions=(24, 120),
+        encoding="utf-8",
+        timeout=20,
+    )
+    return str(await asyncio.to_thread(child.read))
 
 
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_every_example_is_tested_here() -> None:
+def test_every_example_is_tested_and_described() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
-    names = sorted(path.name for path in EXAMPLES.glob("*.py"))
-    assert len(names) == 7
-    assert [name for name in names if f'run("{name}"' not in source] == []
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert len(NAMES) == 7
+    assert [name for name in NAMES if f'run("{name}"' not in source] == []
+    assert [name for name in NAMES if f"[{name}]({name})" not in page] == []
 
 
-async def test_basic(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("01_basic.py", server.url(NAMED.path), "-o", tmp_path)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_urls_for_no_arguments_are_valid(name: str) -> None:
+    names = runpy.run_path(str(EXAMPLES / name))
+    urls = names.get("URLS") or [names["URL"]]
+    assert [FileConfig(url=url).url for url in urls] == urls
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_bad_input_is_one_sentence(name: str, tmp_path: Path) -> None:
+    result = await run(name, "nonsense", "-o", tmp_path)
+    sentence = "URL 'nonsense' has no scheme; http and https are supported."
+    assert result.code == 1
+    assert [line.removeprefix("line 1: ") for line in result.err.splitlines()] == [sentence]
+    assert names_in(tmp_path) == []
+
+
+async def test_basic_download(server: DemoServer, tmp_path: Path) -> None:
+    result = await run("01_basic_download.py", server.url(NAMED.path), "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
     assert result.out == f"completed: {tmp_path / 'better.bin'} (70000 bytes)\n"
     assert is_whole(tmp_path / "better.bin", server, NAMED)
 
 
-async def test_basic_failing(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("01_basic.py", server.url(GONE.path), "-o", tmp_path)
-    assert (result.code, result.out, result.err) == (1, "failed: HTTP 404 Not Found\n", "")
-    assert names_in(tmp_path) == []
+async def test_basic_download_failing(server: DemoServer, tmp_path: Path) -> None:
+    urls = [server.url(file.path) for file in (GONE, SMALL)]
+    result = await run("01_basic_download.py", *urls, "-o", tmp_path)
+    assert (result.code, result.err) == (1, "")
+    assert result.out.splitlines()[0] == f"failed: {urls[0]}: HTTP 404 Not Found"
+    assert names_in(tmp_path) == ["a small.bin"]
 
 
-async def test_many_with_priority(server: DemoServer, tmp_path: Path) -> None:
+async def test_multiple_with_priority(server: DemoServer, tmp_path: Path) -> None:
     urls = [server.url(file.path) for file in (CHUNKED, SMALL, GONE, NAMED)]
-    result = await run("02_many_with_priority.py", *urls, "-o", tmp_path, "-n", "1")
-    assert result.err == ""
+    result = await run("02_multiple_with_priority.py", *urls, "-o", tmp_path, "-n", "1")
+    assert (result.code, result.err) == (1, "")
     assert result.out.splitlines() == [
         "done: chunked.csv",
         "done: a small.bin",
         f"failed: {server.url(GONE.path)}: HTTP 404 Not Found",
         "done: better.bin",
+        "3 of 4 completed",
     ]
-    assert result.code == 1
     assert names_in(tmp_path) == ["a small.bin", "better.bin", "chunked.csv"]
     assert is_whole(tmp_path / "a small.bin", server, SMALL)
     assert is_whole(tmp_path / "chunked.csv", server, CHUNKED)
+
+
+async def test_multiple_with_no_download_at_a_time(tmp_path: Path) -> None:
+    result = await run("02_multiple_with_priority.py", "-n", "0", "-o", tmp_path)
+    assert (result.code, result.err) == (1, "--max-concurrent must be 1 or more.\n")
 
 
 async def test_hash_validation(server: DemoServer, tmp_path: Path) -> None:
@@ -112,27 +154,35 @@ async def test_hash_validation_failing(server: DemoServer, tmp_path: Path) -> No
 
 async def test_hash_validation_bad_checksum(server: DemoServer, tmp_path: Path) -> None:
     result = await run("03_hash_validation.py", server.url(SMALL.path), "sha256:12")
-    assert result.code == 2
-    assert "argument checksum" in result.err
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "sha256 hash has 2 characters, 64 are needed.\n"
 
 
-async def test_progress(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("04_progress.py", server.url(SMALL.path), "-o", tmp_path)
-    assert (result.code, result.err) == (0, "")
-    *lines, last = result.out.splitlines()
-    assert last == "done"
-    assert lines[-1].startswith("100.0 %")
+async def test_progress_display(server: DemoServer, tmp_path: Path) -> None:
+    urls = [server.url(file.path) for file in (SMALL, GONE)]
+    result = await run("04_progress_display.py", *urls, "-o", tmp_path)
+    assert (result.code, result.err) == (1, "")
+    failure, bar, last = result.out.splitlines()
+    assert failure == f"failed: {urls[1]}: HTTP 404 Not Found"
+    assert bar.startswith("a%20small.bin ━━━") and "100 % 300.0/300.0 kB" in bar
+    assert last == "1 completed, 0 skipped, 1 failed"
     assert is_whole(tmp_path / "a small.bin", server, SMALL)
 
 
-async def test_progress_of_unknown_size(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("04_progress.py", server.url(CHUNKED.path), "-o", tmp_path)
+async def test_progress_display_on_a_terminal(server: DemoServer, tmp_path: Path) -> None:
+    seen = await on_a_terminal("04_progress_display.py", server.url(SLOW.path), "-o", tmp_path)
+    assert re.search(r"slow.bin .*━.* [1-9]\d? %.* MB/s, \d s left", seen)
+    assert is_whole(tmp_path / "slow.bin", server, SLOW)
+
+
+async def test_progress_display_of_unknown_size(server: DemoServer, tmp_path: Path) -> None:
+    result = await run("04_progress_display.py", server.url(CHUNKED.path), "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
     assert is_whole(tmp_path / "chunked.csv", server, CHUNKED)
 
 
-async def test_event_log(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("05_event_log.py", server.url(SMALL.path), "-o", tmp_path)
+async def test_event_logging(server: DemoServer, tmp_path: Path) -> None:
+    result = await run("05_event_logging.py", server.url(SMALL.path), "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
     types = [line.split()[2] for line in result.out.splitlines()]
     assert types[:2] == ["download.queued", "download.started"]
@@ -147,7 +197,7 @@ async def test_batch_summary(server: DemoServer, tmp_path: Path) -> None:
     small, gone, chunked = (server.url(file.path) for file in (SMALL, GONE, CHUNKED))
     urls.write_text(f"# a list\n{small}\n\n  {gone}\n{chunked}\n", encoding="utf-8")
     folder = tmp_path / "out"
-    result = await run("06_batch_summary.py", urls, "-o", folder)
+    result = await run("06_batch_summary.py", "--list", urls, "-o", folder)
     assert (result.code, result.err) == (1, "")
     assert result.out.splitlines() == [
         f"failed: {gone}: HTTP 404 Not Found",
@@ -155,8 +205,20 @@ async def test_batch_summary(server: DemoServer, tmp_path: Path) -> None:
     ]
     assert names_in(folder) == ["a small.bin", "chunked.csv"]
     assert is_whole(folder / "a small.bin", server, SMALL)
-    again = await run("06_batch_summary.py", urls, "-o", folder)
+    again = await run("06_batch_summary.py", "--list", urls, "-o", folder)
     assert again.out.splitlines()[-1] == "0 completed (0 bytes), 2 skipped, 1 failed"
+
+
+async def test_batch_summary_of_arguments(server: DemoServer, tmp_path: Path) -> None:
+    result = await run("06_batch_summary.py", "nonsense", server.url(SMALL.path), "-o", tmp_path)
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert result.out == "1 completed (300001 bytes), 0 skipped, 0 failed\n"
+
+
+async def test_batch_summary_without_the_list(tmp_path: Path) -> None:
+    result = await run("06_batch_summary.py", "--list", tmp_path / "none.txt")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"{tmp_path / 'none.txt'}: No such file or directory.\n"
 
 
 async def test_retries(server: DemoServer, tmp_path: Path) -> None:

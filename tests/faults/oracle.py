@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import DownloadStatus, HashConfig
+from rheo_core.domain import DownloadInfo, DownloadStatus, HashConfig
 from tests.core.engine import Journal, quick_retries, sha256
-from tests.servers.misbehaving import Behaviour, MisbehavingServer, Request
+from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, Request
 from tests.servers.scenarios import Hold, in_turn
+from tests.waiting import until
 
 LIMIT = 15.0
 """Seconds after which a download that has not ended counts as hanging."""
@@ -66,13 +67,6 @@ class Outcome:
         """What was there before was left alone."""
         self._judge(DownloadStatus.SKIPPED, 0)
 
-    def completed_or_failed(self, current: bytes, *, requests: int | None = None) -> None:
-        """Either is right, nothing in between."""
-        if self.status is DownloadStatus.COMPLETED:
-            self.completed(current, requests=requests)
-        else:
-            self.failed(requests=requests)
-
     @property
     def status(self) -> DownloadStatus:
         return self._info.status
@@ -86,7 +80,7 @@ class Outcome:
         return self.scene.server.requests
 
     @property
-    def _info(self) -> Any:
+    def _info(self) -> DownloadInfo:
         info = self.manager.get_download_info(self.config.id)
         assert info is not None
         return info
@@ -154,7 +148,11 @@ class Scene:
         return FileConfig(**{"url": self.server.url(self.path), **wishes})
 
     def manager(self, **options: Any) -> DownloadManager:
-        ours = {"retry_handler": quick_retries(2), "connect_timeout": 5.0, "stall_timeout": 5.0}
+        ours: dict[str, Any] = {
+            "retry_handler": quick_retries(2),
+            "connect_timeout": 5.0,
+            "stall_timeout": 5.0,
+        }
         return DownloadManager(download_dir=self.folder, **(ours | self.options | options))
 
     async def fetch(
@@ -178,7 +176,7 @@ class Scene:
         return Outcome(self, manager, journal, config, versions)
 
     async def begin(
-        self, body: bytes, at: int, *, config: FileConfig | None = None, **headers: object
+        self, body: bytes, at: int, *, config: FileConfig | None = None, **headers: Any
     ) -> None:
         """Leave a partial download of `at` bytes behind, as a program that was closed does."""
         self.server.on(self.path, Hold(body, at, **headers))
@@ -198,7 +196,7 @@ class Scene:
         then: Behaviour,
         *newer: bytes,
         config: FileConfig | None = None,
-        headers: dict[str, object] | None = None,
+        headers: Headers | None = None,
         **options: Any,
     ) -> Outcome:
         """Break the connection after `at` bytes of `old`; the next request meets `then`."""
@@ -217,8 +215,7 @@ class Scene:
 
 async def bytes_come(manager: DownloadManager, count: int) -> None:
     """Wait until the only download has received so many bytes."""
-    while manager.snapshot().downloads[0].bytes_downloaded < count:
-        await asyncio.sleep(0.001)
+    await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= count)
 
 
 def _is_of(data: bytes, body: bytes) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,23 +10,25 @@ from typing import Any
 
 import pytest
 
-from tests.fork_server import Forked, can_fork, fork_server
+from tests.programs import COMMAND as COMMAND
+from tests.programs import Running, start_program
 from tests.shared_key import share_key
 
 STRACE = shutil.which("strace")
 needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 
+CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
+"""The system calls that change files: each is a moment at which a program may be killed."""
+
 LIMIT = 60.0
 """Seconds after which a program that has not ended counts as hanging."""
 
-COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
-
 HASTE = """
-from rheo_core.transfer import crew, segments, supply
-crew._CHECKPOINT_SECONDS = crew._WORTH_SECONDS = 0.0
-crew._JOIN_AFTER = 0.01
+from rheo_core.transfer import connection_group, segments, context
+connection_group._CHECKPOINT_SECONDS = connection_group._WORTH_SECONDS = 0.0
+connection_group._JOIN_AFTER = 0.01
 segments.SMALLEST_SEGMENT = 100_000
-supply._BUFFERS = 0
+context._BUFFERS = 0
 """
 """A checkpoint every few milliseconds, the smallest writes, and more connections at once: small
 files do for tests."""
@@ -41,7 +42,7 @@ disk._BRIEF_SECONDS = 0.0
 
 AT_ONCE = """
 from rheo_core.infrastructure import disk
-disk._Pace.at_once_from = property(lambda _: 0.0, lambda *_: None)
+disk._LatencyGate.inline_since = property(lambda _: 0.0, lambda *_: None)
 """
 """Brief work is the event loop's, however slow strace makes it."""
 
@@ -126,19 +127,10 @@ class Home:
 
     async def start(
         self, program: str, *arguments: object, before: tuple[str, ...] = (), **options: Any
-    ) -> asyncio.subprocess.Process | Forked:
+    ) -> Running:
         """Start a Python program given as text: forked, or with `options` a Python of its own."""
         share_key(self.path / "state")
-        if can_fork and not options:
-            words = [str(argument) for argument in arguments]
-            return await fork_server().start(program, words, self.environment, strace=before)
-        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        streams = {"stdin": nothing, "stdout": pipe, "stderr": pipe}
-        return await asyncio.create_subprocess_exec(
-            *before, sys.executable, "-c", program, *map(str, arguments),
-            env=self.environment,
-            **{**streams, **options},
-        )  # fmt: skip
+        return await start_program(program, arguments, self.environment, strace=before, **options)
 
     async def run(
         self,
@@ -156,7 +148,7 @@ class Home:
         return await self.run(COMMAND, *arguments, **options)
 
 
-async def ended(process: asyncio.subprocess.Process | Forked) -> Ended:
+async def ended(process: Running) -> Ended:
     """Wait for the end of a program, which is never a traceback."""
     try:
         out, err = await asyncio.wait_for(process.communicate(), LIMIT)

@@ -13,7 +13,7 @@ from tests.core.engine import names_in, serving
 from tests.e2e.terminal import APP, Terminal
 from tests.faults.disk import kept_so_far
 from tests.faults.program import COMMAND, HASTE, Home
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
 
 Until = Callable[..., Awaitable[None]]
@@ -21,7 +21,6 @@ Damage = Callable[[bytes], bytes]
 
 BODY = body_of(1_200_000)
 HALF = len(BODY) // 2
-V1 = {"ETag": '"v1"'}
 
 
 def from_the_future(state: bytes) -> bytes:

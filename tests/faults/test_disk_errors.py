@@ -12,8 +12,10 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from tests.core.engine import names_in
+from tests.effort import effort
 from tests.faults.oracle import LIMIT
 from tests.faults.program import (
+    CALLS,
     COMMAND,
     HASTE,
     ONE_THREAD,
@@ -28,8 +30,7 @@ from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import paced
 
 BODY = body_of(1_200_000)
-TRIES = int(os.environ.get("RHEO_TEST_ERRORS", "4"))
-CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
+TRIES = effort("ERRORS", 4)
 ERRORS = ("EIO", "ENOSPC")
 OURS = {"file.bin", "file.bin.part", "file.bin.part.state"}
 

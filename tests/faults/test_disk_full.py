@@ -17,7 +17,7 @@ from tests.core.engine import names_in, serving
 from tests.faults.disk import check_kept, fill, kept_so_far, limit_file_size, small_disk, state_of
 from tests.faults.oracle import LIMIT, Scene
 from tests.faults.program import COMMAND, HASTE, Home, ended, needs_strace, strace
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
 
 Until = Callable[..., Awaitable[None]]
@@ -25,7 +25,6 @@ Until = Callable[..., Awaitable[None]]
 MB = 1_000_000
 BODY = body_of(6 * MB)
 FIRST = 5 * 65536
-V1 = {"ETag": '"v1"'}
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.core.engine import Journal, names_in
 from tests.faults.disk import check_kept, fill, small_disk
 from tests.faults.oracle import LIMIT, Scene
 from tests.faults.program import COMMAND, Home, ended
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
 
 Until = Callable[..., Awaitable[None]]
@@ -20,7 +20,6 @@ BODY = body_of(6 * MB)
 FIRST = 5 * 65536
 KEPT = FIRST - 2 * 65536
 """At the least: the last batch is under way, and the state needs room too."""
-V1 = {"ETag": '"v1"'}
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])

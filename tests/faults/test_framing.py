@@ -8,7 +8,7 @@ import pytest
 from rheo_core import FileConfig
 from tests.core.engine import status_of
 from tests.faults.oracle import Scene, checksum
-from tests.servers.misbehaving import Behaviour, Exchange, body_of
+from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, body_of
 from tests.servers.scenarios import (
     chunked,
     cut,
@@ -23,7 +23,6 @@ from tests.servers.scenarios import (
 
 SMALL, LARGE = 60_000, 1_600_000
 BODY = body_of(SMALL)
-V1 = {"ETag": '"v1"'}
 CHUNKED = "Transfer-Encoding: chunked"
 
 sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -31,9 +30,7 @@ sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
 
 @sizes
 @pytest.mark.parametrize("validator", [V1, {}], ids=["etag", "none"])
-async def test_b02_a_reset_is_not_an_end(
-    scene: Scene, size: int, validator: dict[str, object]
-) -> None:
+async def test_b02_a_reset_is_not_an_end(scene: Scene, size: int, validator: Headers) -> None:
     body = body_of(size)
     broken = cut(body, size // 2, reset=True, **validator)
     outcome = await scene.fetch(in_turn(broken, broken, parts(body, **validator)), body)
@@ -98,14 +95,7 @@ async def test_b06_cut_within_a_chunk(scene: Scene, reset: bool) -> None:
 
 @pytest.mark.parametrize("last", [b"", b"0", b"0\r", b"0\r\n", b"0\r\n\r", b"0\r\nTrailer: x\r\n"])
 async def test_b08_cut_before_the_last_chunk_ended(scene: Scene, last: bytes) -> None:
-    outcomes = []
-    for _ in range(3):
-        scene.server.requests.clear()
-        outcome = await scene.fetch(chunked(BODY, last=last), BODY)
-        outcome.completed_or_failed(BODY, requests=3 if outcome.error else 1)
-        outcomes.append(outcome.status)
-        scene.final.unlink(missing_ok=True)
-    assert len(set(outcomes)) == 1
+    (await scene.fetch(chunked(BODY, last=last), BODY)).failed("connection lost", requests=3)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +118,8 @@ async def test_b08_cut_before_the_last_chunk_ended(scene: Scene, last: bytes) ->
 async def test_b09_chunk_sizes_that_are_none(scene: Scene, size: str) -> None:
     chunk = size.encode() + b"\r\nbody\r\n0\r\n\r\n"
     outcome = await scene.fetch(raw(reply(chunk, CHUNKED)), b"body")
-    if size in ("00000000000000000000004", " 4"):
-        outcome.completed_or_failed(b"body")
+    if size == "00000000000000000000004":  # as RFC 9112, section 7.1 has it
+        outcome.completed(b"body")
     else:
         outcome.failed()
 
@@ -137,13 +127,13 @@ async def test_b09_chunk_sizes_that_are_none(scene: Scene, size: str) -> None:
 @pytest.mark.parametrize("length", [SMALL, 10, SMALL + 10_000, 0])
 async def test_b11_length_and_chunked_at_once(scene: Scene, length: int) -> None:
     sent = raw(reply(b"".join(in_chunks(BODY)), f"Content-Length: {length}", CHUNKED))
-    (await scene.fetch(sent, BODY)).completed_or_failed(BODY)
+    (await scene.fetch(sent, BODY)).failed("Transfer-Encoding", requests=1)
 
 
 @sizes
 async def test_b12_the_length_twice(scene: Scene, size: int) -> None:
     body, lengths = body_of(size), [f"Content-Length: {size}"] * 2
-    (await scene.fetch(raw(reply(body, *lengths)), body)).completed_or_failed(body)
+    (await scene.fetch(raw(reply(body, *lengths)), body)).failed("Content-Length", requests=1)
     scene.final.unlink(missing_ok=True)
     scene.server.requests.clear()
     for other in (10, size + 10):
@@ -197,7 +187,7 @@ async def test_b15_a_reset_is_no_end_of_such_a_body(scene: Scene) -> None:
 async def test_b18_many_interim_replies(scene: Scene, code: str) -> None:
     interim = f"HTTP/1.1 {code}\r\nLink: </x>\r\n\r\n".encode() * 1000
     sent = raw(interim, reply(BODY, f"Content-Length: {SMALL}"), then_close=False)
-    (await scene.fetch(sent, BODY)).completed_or_failed(BODY)
+    (await scene.fetch(sent, BODY)).completed(BODY, requests=1)
 
 
 @pytest.mark.parametrize("code", ["100 Continue", "101 Switching Protocols", "103 Early Hints"])
@@ -248,7 +238,10 @@ async def test_b21_headers_that_are_none(scene: Scene, line: bytes, tmp_path: Pa
     outcome = await scene.fetch(raw(head + b"body"), b"body", config=scene.config(filename=None))
     row = outcome.manager.snapshot().downloads[0]
     scene.name = row.name
-    outcome.completed_or_failed(b"body")
+    if b"\r\n" in line:  # folded lines are old, not malformed
+        outcome.completed(b"body", requests=1)
+    else:
+        outcome.failed("malformed reply", requests=1)
     assert row.destination.isprintable()
 
 

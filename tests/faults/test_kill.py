@@ -1,6 +1,5 @@
 """L07: killed at a write-like system call, in turn; then started again until done."""
 
-import os
 import re
 import signal
 from collections import Counter
@@ -10,8 +9,10 @@ import pytest
 
 from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import names_in, sha256
+from tests.effort import effort
 from tests.faults.disk import kept_so_far, state_of
 from tests.faults.program import (
+    CALLS,
     COMMAND,
     HASTE,
     ONE_THREAD,
@@ -24,9 +25,8 @@ from tests.faults.program import (
 from tests.servers.misbehaving import MisbehavingServer, Request, body_of
 from tests.servers.scenarios import paced
 
-CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
 BODY = body_of(1_200_000)
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "24"))
+KILLS = effort("KILLS", 24)
 """How many of the calls are tried, evenly spread; a large number tries every one."""
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 

@@ -15,26 +15,30 @@ from pathlib import Path
 import pytest
 
 from rheo_core.transfer.segments import WrittenRange
+from tests import programs
 from tests.core.engine import names_in, sha256
 from tests.e2e.terminal import Terminal
+from tests.effort import effort
 from tests.faults import kill_sweep
 from tests.faults.disk import state_of
+from tests.programs import Running, start_program
 from tests.servers import nginx
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
 
 BODY = body_of(10_000_000)
 BLOCK = 20_000
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "4"))
+KILLS = effort("KILLS", 4)
 ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
 
 # Several connections at once, and checkpoints as often as bytes come: a kill meets each of them.
 _BRISK = """
 import sys
-from rheo_core.transfer import crew
-crew._CHECKPOINT_SECONDS, crew._JOIN_AFTER, crew._WORTH_SECONDS = 0.05, 0.01, 0.0
+from rheo_core.transfer import connection_group
+group = connection_group
+group._CHECKPOINT_SECONDS, group._JOIN_AFTER, group._WORTH_SECONDS = 0.05, 0.01, 0.0
 """
-COMMAND = f"{_BRISK}from rheo_core.cli.main import app; app(prog_name='rheo')"
+COMMAND = _BRISK + programs.COMMAND
 APP = f"{_BRISK}from rheo_tui.__main__ import main; sys.exit(main())"
 
 
@@ -48,7 +52,7 @@ class Line:
         start, end = exchange.request.range_start, exchange.request.range_end or len(BODY)
         is_part = start is not None and exchange.request.headers["if-range"] == '"v1"'
         start = start if is_part and start is not None else 0
-        headers: dict[str, object] = {"Content_Length": end - start, "ETag": '"v1"'}
+        headers: Headers = {"Content_Length": end - start, "ETag": '"v1"'}
         if is_part:
             headers["Content_Range"] = f"bytes {start}-{end - 1}/{len(BODY)}"
         await exchange.head("206 Partial Content" if is_part else "200 OK", **headers)
@@ -122,11 +126,10 @@ async def test_l07_the_command_killed_at_random(
     kept: tuple[WrittenRange, ...] = ()
     most = 0
 
-    async def start() -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-c", COMMAND, "-d", str(folder), "download", "-q", "-x", "4", url,
-            cwd=ROOT, env=os.environ | {"HOME": str(tmp_path), "RHEO_CHUNK_SIZE": "65536"},
-        )  # fmt: skip
+    async def start() -> Running:
+        line = ("-d", folder, "download", "-q", "-x", "4", url)
+        environment = os.environ | {"HOME": str(tmp_path), "RHEO_CHUNK_SIZE": "65536"}
+        return await start_program(COMMAND, line, environment)
 
     for turn in range(4):
         process = await start()

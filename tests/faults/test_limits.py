@@ -16,14 +16,13 @@ from rheo_core.config.store import save_settings
 from tests.core.engine import names_in, serving
 from tests.faults.disk import kept_so_far
 from tests.faults.program import COMMAND, HASTE, WITH_SESSION, Home, ended
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap, paced
 
 Until = Callable[..., Awaitable[None]]
 
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
-V1 = {"ETag": '"v1"'}
 PRIVATE = 0o600
 
 

@@ -22,7 +22,7 @@ from tests.core.engine import (
 from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, checksum
 from tests.faults.program import COMMAND, Home, ended
-from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import (
     Hold,
     answer,
@@ -42,7 +42,6 @@ BODY = body_of(600_000)
 AT = 200_000
 SIGN_IN = b"<!doctype html><html><title>Please sign in</title></html>"
 XHTML = "application/xhtml+xml"
-V1 = {"ETag": '"v1"'}
 FACTS = {**V1, "Content_Type": "application/zip"}
 SAYS = "instead of the file"
 
@@ -558,8 +557,8 @@ LARGE = body_of(4 << 20)
 async def test_a_second_connection_that_gets_a_page_costs_no_byte(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, breaks: bool
 ) -> None:
-    monkeypatch.setattr("rheo_core.transfer.crew._WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("rheo_core.transfer.crew._WORTH_AT_LEAST", 0.0)
+    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_AT_LEAST", 0.0)
     outcome = await scene.fetch(
         Expiring(breaks=breaks), LARGE, connections=2, chunk_size=65536, durable=False
     )

@@ -17,7 +17,7 @@ from rheo_core.domain import DownloadStatus
 from tests.core.engine import names_in, sha256
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, Tap, parts
 
 Until = Callable[..., Awaitable[None]]
@@ -25,7 +25,6 @@ Until = Callable[..., Awaitable[None]]
 BODY = body_of(1_600_000)
 OTHER = b"of another program, " * 10_000
 HALF = len(BODY) // 2
-V1 = {"ETag": '"v1"'}
 KINDS = ["file", "link", "dangling link", "hard link", "folder", "fifo", "nothing"]
 PLACES = ["part", "state", "both"]
 
@@ -204,7 +203,8 @@ async def test_the_command_leaves_what_is_replaced(
     check_final(final, False)
     swap.check()
     if end == "finish":
-        assert b"was replaced by another program" in told and b"file.bin.part" in told
+        fate = "moved or removed" if kind == "nothing" else "replaced"
+        assert f"was {fate} by another program".encode() in told and b"file.bin.part" in told
     server.on("/file.bin", parts(BODY, **V1))
     result = await home.rheo(*line)
     assert result.code == 0, result
@@ -278,3 +278,24 @@ async def test_what_has_the_name_of_a_temporary_file_stays(
     swap.check()
     ours = {path.name for path in scene.folder.iterdir()} - set(scene.before)
     assert ours == {scene.final.name, name}
+
+
+@pytest.mark.parametrize("exists", ["skip", "overwrite"])
+async def test_a_folder_that_is_moved_meanwhile_is_not_called_replaced(
+    scene: Scene, until: Until, exists: str
+) -> None:
+    tap = Tap(BODY, HALF, **V1)
+    config = scene.config()
+    scene.server.on(scene.path, tap)
+    moved = scene.folder.with_name("moved")
+    async with scene.manager(file_exists_strategy=exists) as manager, asyncio.timeout(LIMIT):
+        await manager.add([config])
+        await bytes_come(manager, HALF)
+        await until(lambda: scene.part.exists() and scene.part.stat().st_size)
+        scene.folder.rename(moved)
+        tap.opened.set()
+        await manager.wait_until_complete(timeout=LIMIT)
+        info = manager.get_download_info(config.id)
+    fate = "its folder was moved or removed by another program"
+    assert info is not None and info.error == f"cannot write {scene.part}: {fate}"
+    assert (moved / scene.part.name).exists()

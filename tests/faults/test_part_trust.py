@@ -18,21 +18,22 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, PieceHashes
 from rheo_core.infrastructure import files, identity
+from rheo_core.infrastructure.files import create_whole
 from rheo_core.transfer import committing, source_of
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.state import PartState, encode_state
+from tests import waiting
 from tests.core.engine import error_of, fetch, names_in, sha256, status_of
 from tests.faults.disk import state_of
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
-from tests.servers.misbehaving import Behaviour, MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, V2, Behaviour, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, Tap, answer, page, parts, whole, without_ranges
 
 Until = Callable[..., Awaitable[None]]
 
 GOOD, EVIL = body_of(600_000, "good"), body_of(600_000, "evil")
-V1, V2 = {"ETag": '"v1"'}, {"ETag": '"v2"'}
 
 
 def state_for(url: str, data: bytes, total: int) -> PartState:
@@ -261,7 +262,7 @@ async def test_the_state_notes_the_media_type(scene: Scene) -> None:
 # All is there
 
 
-async def all_there(scene: Scene, **headers: object) -> None:
+async def all_there(scene: Scene, **headers: Any) -> None:
     """Leave a whole part file, as a crash between the last byte and the commit does."""
     scene.server.on(scene.path, whole(GOOD, **headers))
     async with scene.manager() as manager, asyncio.timeout(LIMIT):
@@ -500,7 +501,10 @@ async def test_verified_speaks_of_what_is_on_the_disk(scene: Scene, until: Until
     digests = [sha256(GOOD[at : at + 100_000]) for at in range(0, len(GOOD), 100_000)]
     pieces = PieceHashes(algorithm="sha256", length=100_000, hashes=tuple(digests))
     scene.server.on(f"{scene.path}.sha256", answer("200 OK", sha256(GOOD).encode()))
-    wishes = {"hash": {"hash_config": checksum(GOOD)}, "pieces": {"pieces": pieces}}
+    wishes: dict[str, dict[str, Any]] = {
+        "hash": {"hash_config": checksum(GOOD)},
+        "pieces": {"pieces": pieces},
+    }
     config = scene.config(**wishes.get(how, {"sidecar": True}))
 
     async def write_into_it(manager: DownloadManager) -> None:
@@ -521,7 +525,7 @@ async def test_what_is_written_into_a_small_file_after_its_check_is_noticed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     """It was checked in memory, and meets the disk for its commit."""
-    small, real_sync, real_create = GOOD[:100_000], os.fsync, committing.create_whole
+    small, real_sync, real_create = GOOD[:100_000], os.fsync, create_whole
 
     def scribbling(descriptor: int) -> None:
         if scene.part.exists() and os.path.samestat(os.fstat(descriptor), scene.part.stat()):
@@ -560,7 +564,10 @@ async def test_what_is_written_after_the_check_is_noticed(
 
     monkeypatch.setattr(os, "fsync", scribbling)
     pieces = PieceHashes(algorithm="sha256", length=len(GOOD), hashes=(sha256(GOOD),))
-    wishes = {"hash": {"hash_config": checksum(GOOD)}, "pieces": {"pieces": pieces}}
+    wishes: dict[str, dict[str, Any]] = {
+        "hash": {"hash_config": checksum(GOOD)},
+        "pieces": {"pieces": pieces},
+    }
     scene.server.on(scene.path, parts(GOOD, **V1))
     config = scene.config(**wishes[name])
     manager, _ = await fetch(scene.folder, [config])
@@ -578,7 +585,7 @@ async def test_a_key_that_cannot_be_kept_stops_no_download(
     key = home.path / "state" / "rheo" / "key"
     key.mkdir(parents=True)  # whoever may write everywhere meets it too
     tap = Tap(GOOD, 400_000, **V1)
-    line = ("download", server.on("/file.bin", tap), "-o", folder)
+    line = ("download", "-x", "1", server.on("/file.bin", tap), "-o", folder)
     folder.mkdir()
     (folder / "file.bin.unverified").write_bytes(b"of another day")
     for _ in range(4):
@@ -624,8 +631,7 @@ async def test_systems_without_proc_or_marks(
 
     async def swap(manager: DownloadManager) -> None:
         await bytes_come(manager, 400_000)
-        while not (scene.part.exists() and scene.part.stat().st_size):
-            await asyncio.sleep(0.001)
+        await waiting.until(lambda: scene.part.exists() and scene.part.stat().st_size)
         if kind is not None:
             scene.part.unlink()
         if kind == "file":
@@ -641,7 +647,8 @@ async def test_systems_without_proc_or_marks(
         assert not scene.part.exists() and not scene.state.exists()
         return
     assert outcome.status is DownloadStatus.FAILED
-    assert outcome.error == f"cannot write {scene.part}: was replaced by another program"
+    fate = "moved or removed" if kind == "nothing" else "replaced"
+    assert outcome.error == f"cannot write {scene.part}: was {fate} by another program"
     assert strategy == "skip" or scene.final.read_bytes() == b"old"
     assert strategy == "overwrite" or not scene.final.exists()
     assert kind != "file" or scene.part.read_bytes() == EVIL

@@ -1,21 +1,30 @@
 """Killed at a write-like system call of a repair, in turn; then started again until done."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.core.engine import names_in, sha256
-from tests.faults.program import COMMAND, HASTE, ONE_THREAD, Ended, Home, needs_strace, strace
-from tests.faults.test_kill import CALLS, KILLED, kill_at, some_steps
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.effort import effort
+from tests.faults.program import (
+    CALLS,
+    COMMAND,
+    HASTE,
+    ONE_THREAD,
+    Ended,
+    Home,
+    needs_strace,
+    strace,
+)
+from tests.faults.test_kill import KILLED, kill_at, some_steps
+from tests.servers.misbehaving import Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import damaged, paced
 
 BODY = body_of(1_200_000)
 LENGTH = 50_000
 SPOILT = damaged(BODY, (120_000, 120_001), (500_000, 640_000), (1_199_999, 1_200_000))
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "24"))
+KILLS = effort("KILLS", 24)
 PROGRAM = HASTE + ONE_THREAD + COMMAND
 
 
@@ -37,7 +46,7 @@ async def test_killed_at_every_step_of_a_repair(
     server: MisbehavingServer, home: Home, tmp_path: Path, etag: str | None
 ) -> None:
     """The first source is damaged, the mirror is good; whatever happens, so is the file."""
-    headers = {} if etag is None else {"ETag": etag}
+    headers: Headers = {} if etag is None else {"ETag": etag}
     own = server.on("/file.bin", paced(SPOILT, ETag='"v1"'))
     mirror = server.on("/m/file.bin", paced(BODY, **headers))
     links = tmp_path / "file.meta4"

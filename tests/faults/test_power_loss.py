@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import FileExistsStrategy
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer.state import decode_state
 from tests.core.engine import names_in, serving
@@ -76,7 +77,9 @@ async def test_l08_the_power_goes(
         check_left(left.files, before, where)
         again = tmp_path / str(number)
         left.put(again, url)
-        async with DownloadManager(download_dir=again, file_exists_strategy=exists) as manager:
+        async with DownloadManager(
+            download_dir=again, file_exists_strategy=FileExistsStrategy(exists)
+        ) as manager:
             await manager.add([FileConfig(url=url)])
             await manager.wait_until_complete(LIMIT)
         assert manager.stats.failed == 0, (where, manager.snapshot().downloads)

@@ -5,7 +5,6 @@ With RHEO_TEST_SIGNALS=100 in the environment so many moments are tried of each 
 
 import asyncio
 import json
-import os
 import random
 import signal
 from collections.abc import Awaitable, Callable
@@ -15,18 +14,19 @@ from pathlib import Path
 import pytest
 
 from tests.core.engine import names_in, serving
+from tests.effort import effort
 from tests.faults.disk import check_kept
 from tests.faults.program import COMMAND, LIMIT, Home, ended
 from tests.fork_server import stop_reading
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.programs import Running
+from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
 
 Until = Callable[..., Awaitable[None]]
 
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
-V1 = {"ETag": '"v1"'}
-MOMENTS = int(os.environ.get("RHEO_TEST_SIGNALS", "2"))
+MOMENTS = effort("SIGNALS", 2)
 INTERRUPTED = 130
 HANG = """
 import os, threading
@@ -42,7 +42,7 @@ class Trap:
     """A good server on a line that takes its time; sends a signal after `moment` bytes."""
 
     def __init__(self, moment: int, number: signal.Signals) -> None:
-        self.victim: asyncio.subprocess.Process | None = None
+        self.victim: Running | None = None
         self._moment, self._number = moment, number
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -71,8 +71,8 @@ async def test_l20_interrupted_at_any_moment(
         trap = Trap(moment, number)
         line = ("download", server.on(path, trap), "-o", folder)
         final = folder / "file.bin"
-        trap.victim = await home.start(COMMAND, *line)
-        result = await ended(trap.victim)
+        trap.victim = process = await home.start(COMMAND, *line)
+        result = await ended(process)
         # A commit that has begun is brought to its end.
         assert final.exists() == ("done " in result.err), (moment, result)
         assert final.exists() or result.code, (moment, result)

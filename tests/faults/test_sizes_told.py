@@ -10,12 +10,12 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
 from rheo_core.domain.sizes import LARGEST_FILE
-from rheo_core.downloads import RetryHandler, room
+from rheo_core.downloads import RetryHandler, disk_space
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.faults.disk import fill, free_bytes, small_disk, state_of
 from tests.faults.oracle import Scene
 from tests.faults.program import Home
-from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, chunked, cut, endless, in_turn, raw, serving_until_close
 
 Until = Callable[..., Awaitable[None]]
@@ -23,7 +23,6 @@ Until = Callable[..., Awaitable[None]]
 MB = 1_000_000
 BODY = body_of(600_000)
 AT = 200_000
-V1 = {"ETag": '"v1"'}
 ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, LARGEST_FILE + 1]
 LIE = "an impossible file size (more than 100.0 PB)"
 
@@ -147,11 +146,11 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
     until: Until,
     monkeypatch: pytest.MonkeyPatch,
     framing: str,
-    headers: dict[str, object],
+    headers: Headers,
 ) -> None:
-    monkeypatch.setattr(room, "_INTERVAL", 0.01)
-    monkeypatch.setattr(room, "_LONGEST", 0.01)
-    looks, fitting = [0], room._fitting
+    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
+    monkeypatch.setattr(disk_space, "_LONGEST", 0.01)
+    looks, fitting = [0], disk_space._fitting
 
     def looked_at(entries: list[Any]) -> list[Any]:
         looks[0] += bool(entries)
@@ -161,7 +160,7 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
         before = looks[0]
         await until(lambda: looks[0] >= before + 3)
 
-    monkeypatch.setattr(room, "_fitting", looked_at)
+    monkeypatch.setattr(disk_space, "_fitting", looked_at)
     filler = fill(disk, leave=12 * MB)
     config = FileConfig(url=server.on("/f", endless(framing, **headers)))
     async with DownloadManager(download_dir=disk, wait_for_room=True) as manager:
@@ -181,8 +180,8 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
 async def test_it_goes_on_where_it_can_once_there_is_clearly_more_room(
     server: MisbehavingServer, disk: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_INTERVAL", 0.01)
-    monkeypatch.setattr(room, "_LONGEST", 0.01)
+    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
+    monkeypatch.setattr(disk_space, "_LONGEST", 0.01)
     body, filler = body_of(10 * MB), fill(disk, leave=8 * MB)
 
     async def behave(exchange: Exchange) -> None:
@@ -246,7 +245,11 @@ async def test_a_file_larger_than_allowed_is_refused(
     }[framing]
     policy = RetryPolicy(retry_unknown_errors=True)
     handler = RetryHandler(RetryConfig(base_delay=0.01, policy=policy))
-    options = {"connections": connections, "chunk_size": 65536, "retry_handler": handler}
+    options: dict[str, Any] = {
+        "connections": connections,
+        "chunk_size": 65536,
+        "retry_handler": handler,
+    }
     outcome = await scene.fetch(behaviour, BODY, max_size=len(BODY) - 1, **options)
     what = "the file (600,000 bytes)" if framing == "length" else "the file"
     outcome.failed(f"{what} is larger than max_size (599,999 bytes)", requests=1)

@@ -14,12 +14,11 @@ from tests.core.engine import Gate, Journal, names_in, serving
 from tests.faults.disk import check_kept, fill, small_disk
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, Home
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, Exchange, Headers, MisbehavingServer, body_of
 
 Until = Callable[..., Awaitable[None]]
 
 MB = 1_000_000
-V1 = {"ETag": '"v1"'}
 sizes = pytest.mark.parametrize("size", [10_000, 200_000])
 """The first comes with the head of the reply and is read by the HTTP library; the second is not."""
 
@@ -153,7 +152,7 @@ async def test_l13_two_processes_fetch_one_file(
 @sizes
 @pytest.mark.parametrize("headers", [V1, {}], ids=["strong", "no validator"])
 async def test_pausing_a_slow_small_file(
-    scene: Scene, until: Until, size: int, headers: dict[str, object]
+    scene: Scene, until: Until, size: int, headers: Headers
 ) -> None:
     body, some = body_of(size), size // 3
     gate = Gate(body, some, **headers)

@@ -3,14 +3,15 @@
 A crash costs what was in memory, and leaves nothing to tidy up: no part file, no state.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.core.engine import names_in, serving
+from tests.effort import effort
 from tests.faults.program import (
     AT_ONCE,
+    CALLS,
     COMMAND,
     ONE_THREAD,
     WITH_SESSION,
@@ -23,8 +24,7 @@ from tests.faults.test_disk_errors import finish, sample
 from tests.faults.test_kill import KILLED, kill_at, some_steps, steps_in
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
-CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,renameat,renameat2"
-KILLS = int(os.environ.get("RHEO_TEST_KILLS", "24"))
+KILLS = effort("KILLS", 24)
 """A quarter of it is tried in each case here, evenly spread; a large number tries every call."""
 SIZES = {"tiny": [10_000], "small": [200_000], "ten": [10_000] * 5 + [200_000] * 5}
 

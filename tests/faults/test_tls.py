@@ -11,14 +11,13 @@ from rheo_core import FileConfig
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
 from tests.core.engine import error_of, status_of
 from tests.faults.oracle import Scene
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import chunked, cut, in_turn, parts, raw, reply, whole
 from tests.servers.tls import Authority, only_tls_1_0, plain_listener
 
 SMALL, LARGE = 60_000, 1_600_000
 BODY = body_of(SMALL)
-V1 = {"ETag": '"v1"'}
 
 sizes = pytest.mark.parametrize("size", [SMALL, LARGE])
 
@@ -222,7 +221,7 @@ def tear(exchange: Exchange) -> None:
     below.close()
 
 
-def torn(body: bytes, at: int, **headers: object) -> Callable[[Exchange], Any]:
+def torn(body: bytes, at: int, **headers: Any) -> Callable[[Exchange], Any]:
     async def behave(exchange: Exchange) -> None:
         await exchange.head(Content_Length=len(body), **headers)
         await exchange.send(body[:at])

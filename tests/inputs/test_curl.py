@@ -98,6 +98,13 @@ def test_nothing_secret_is_shown_of_what_is_written_wrongly(option: str) -> None
     assert "s3cret" not in entry.note + entry.problem
 
 
+@pytest.mark.parametrize("url", ["http:/me:s3cret@x/f", "http:\\\\me:s3cret@x/f"])
+def test_a_login_in_what_is_no_url_is_hidden(url: str) -> None:
+    (entry,) = read(f"curl '{url}'")
+    assert entry.problem
+    assert "s3cret" not in entry.text + entry.problem + entry.note
+
+
 @pytest.mark.parametrize(
     "text", ["https://me:{}@x/f", "curl https://me:{}@x/f", "curl 'ftp://me:{}@x y'"]
 )

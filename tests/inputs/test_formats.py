@@ -497,6 +497,24 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("exists", ["skip", "error"])
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"size_bytes": 5},
+        {"sidecar": True},
+        {"hash_config": {"algorithm": "md5", "expected_hash": "0" * 32}},
+    ],
+)
+def test_what_is_on_the_disk_is_compared_if_anything_is_known(
+    tmp_path: Path, exists: str, known: dict[str, object]
+) -> None:
+    (tmp_path / "a").touch()
+    text = json.dumps({"url": "https://x/a", "file_exists_strategy": exists, **known})
+    (entry,) = read(text, folder=tmp_path)
+    assert (entry.verdict is Verdict.OK) == (exists == "skip")
+
+
 def test_duplicates_in_other_clothes() -> None:
     entries = read("https://x/a\ncurl https://x/a\ncurl https://x/a -o b\nhttps://x/a\n  out=a\n")
     assert [entry.verdict.value for entry in entries] == ["ok", "duplicate", "ok", "duplicate"]

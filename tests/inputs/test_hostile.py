@@ -28,6 +28,7 @@ from rheo_core.inputs import (
 )
 from rheo_core.inputs.formats import read_candidates, read_markup
 from rheo_core.inputs.reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines
+from tests.effort import effort
 from tests.inputs.texts import ALL
 
 READERS = {
@@ -42,6 +43,7 @@ READERS = {
     "urls": url_list.read,
     "any": read_candidates,
 }
+EXAMPLES = effort("EXAMPLES", 150)
 TEXT = st.text(st.characters(codec=None))
 PIECES = st.sampled_from(
     [
@@ -81,7 +83,7 @@ OPTIONS = st.builds(
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 @given(text=TEXTS, options=OPTIONS)
 def test_readers_raise_nothing_but_our_own(
     reader: Callable[[Lines, ReadOptions], Iterator[Candidate]], text: str, options: ReadOptions
@@ -96,7 +98,7 @@ def test_readers_raise_nothing_but_our_own(
         assert all(1 <= each.line <= len(lines) for each in found)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=3 * EXAMPLES)
 @given(text=TEXTS, options=OPTIONS)
 def test_no_text_raises_or_escapes(text: str, options: ReadOptions) -> None:
     count = len(StringIO(text, newline=None).readlines())
@@ -138,7 +140,7 @@ def test_an_overlong_url_is_one_line_of_many() -> None:
 
 def test_a_long_line_is_read_to_its_end() -> None:
     """Pages and lists of one line: what comes behind a mebibyte is wanted like the rest."""
-    urls = [f"https://x/{number:06}" for number in range(100_000)]
+    urls = [f"https://x/{number:090}" for number in range(11_000)]
     for text in (" ".join(urls), "".join(f"<a href='{url}'>file</a>" for url in ("", *urls))):
         assert len(text) > 1 << 20
         entries = read_entries(bounded_lines(StringIO(text)), (), ReadOptions(links="*/0*"))
@@ -172,17 +174,19 @@ print(count)
 
 
 LINE = f"https://example.org/{'folder/' * 10}file-{{:09}}.iso"
+JSON = '{{"url": "https://example.org/{}", "filename": "{}"}}'
+CURL = "curl 'https://example.org/{}' -H 'Cookie: a=b'"
 
 
 @pytest.mark.parametrize(
     ("line", "count", "limit"),
     [
         pytest.param(LINE, 1_000_000, 160 << 20, id="million", marks=pytest.mark.long),
-        pytest.param(LINE, 200_000, 64 << 20, id="urls"),
-        pytest.param(
-            '{{"url": "https://example.org/{}", "filename": "{}"}}', 100_000, 48 << 20, id="json"
-        ),
-        pytest.param("curl 'https://example.org/{}' -H 'Cookie: a=b'", 50_000, 48 << 20, id="curl"),
+        pytest.param(LINE, 80_000, 38 << 20, id="urls"),
+        pytest.param(JSON, 40_000, 34 << 20, id="json"),
+        pytest.param(JSON, 100_000, 48 << 20, id="much json", marks=pytest.mark.long),
+        pytest.param(CURL, 20_000, 34 << 20, id="curl"),
+        pytest.param(CURL, 50_000, 48 << 20, id="much curl", marks=pytest.mark.long),
     ],
 )
 def test_many_lines_in_bounded_memory(line: str, count: int, limit: int, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from rheo_core.domain import FileConfig, FileExistsStrategy
 from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.request_options import NO_OPTIONS
-from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries
+from rheo_core.inputs import Entry, ReadOptions, Verdict, patterns, read_entries
 from rheo_core.inputs.patterns import MAX_URLS
 
 URL = "http://files.example.org/report.pdf"
@@ -377,25 +378,44 @@ def test_what_is_wrong_with_mirrors_is_told() -> None:
 # Patterns: few bytes, much memory
 
 
-PATTERNS = {
-    "lines": "\n".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
-    "words": " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
-    "curl": "curl " + " ".join(f"http://h/{number}/[00001-99999]" for number in range(10)),
-    "prose": "see http://h/[1-60000] and http://h/a[1-60000] here",
-    "many": "\n".join(f"http://h/{number}/[1-9]/{{a,b}}/[1-999]" for number in range(100)),
+FEW = 10_000
+
+PATTERNS: dict[str, Callable[[int], str]] = {
+    "lines": lambda most: "\n".join(f"http://h/{at}/[00001-{most - 1}]" for at in range(10)),
+    "words": lambda most: " ".join(f"http://h/{at}/[00001-{most - 1}]" for at in range(10)),
+    "curl": lambda most: (
+        "curl " + " ".join(f"http://h/{at}/[00001-{most - 1}]" for at in range(10))
+    ),
+    "prose": lambda most: f"see http://h/[1-{most * 6 // 10}] and http://h/a[1-{most * 6 // 10}]",
+    "many": lambda most: "\n".join(
+        f"http://h/{at}/[1-9]/{{a,b}}/[1-{most // 100}]" for at in range(100)
+    ),
+}
+CHARACTERS = {
     "long": f"http://h/{'x' * 5000}[1-99999]",
     "headers": "curl " + f"-H 'A: {'x' * 900}' " * 5 + "http://h/[1-99999]",
 }
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param(text, id=name, marks=[] if name in ("lines", "long") else [pytest.mark.long])
-        for name, text in PATTERNS.items()
-    ],
-)
-def test_patterns_of_a_text_share_one_budget(text: str) -> None:
+@pytest.fixture(params=[FEW, pytest.param(MAX_URLS, marks=pytest.mark.long)])
+def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many URLs the patterns of a text may stand for."""
+    monkeypatch.setattr(patterns, "MAX_URLS", request.param)
+    return int(request.param)
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+def test_patterns_of_a_text_share_one_budget(kind: str, budget: int) -> None:
+    check_budget(PATTERNS[kind](budget), budget)
+
+
+@pytest.mark.parametrize("kind", ["long", pytest.param("headers", marks=pytest.mark.long)])
+def test_patterns_of_a_text_share_a_budget_of_characters(kind: str) -> None:
+    check_budget(CHARACTERS[kind], MAX_URLS)
+
+
+def check_budget(text: str, budget: int) -> None:
+    """A text whose patterns stand for too much gives no more than it may, in bounded memory."""
     tracemalloc.start()
     try:
         entries = read(text, patterns=True)
@@ -404,14 +424,14 @@ def test_patterns_of_a_text_share_one_budget(text: str) -> None:
         tracemalloc.stop()
     good = [entry for entry in entries if entry.verdict is Verdict.OK]
     (told,) = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-    assert len(good) <= MAX_URLS
-    assert "100,000 URLs" in told.problem
+    assert len(good) <= budget
+    assert f"{budget:,} URLs" in told.problem
     assert entries[-1] is told
-    assert peak < 200 << 20
+    assert peak < budget * 2_000
 
 
-def test_lists_are_whole_whatever_patterns_come_before() -> None:
-    text = ["http://h/[1-99999]", "http://h/a[1-99999]", "http://h/b[1-2]"]
+def test_lists_are_whole_whatever_patterns_come_before(budget: int) -> None:
+    text = [f"http://h/[1-{budget - 1}]", f"http://h/a[1-{budget - 1}]", "http://h/b[1-2]"]
     urls = [f"http://h/c{number}" for number in range(1000)]
     entries = read("\n".join([*text, *urls]), patterns=True)
     assert [entry.line for entry in entries if entry.verdict is Verdict.INVALID] == [2]

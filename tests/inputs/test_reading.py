@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_configs_come_with_all_but_invalid_entries() -> None:
 
 
 def test_one_line_at_a_time() -> None:
-    def endless():
+    def endless() -> Iterator[str]:
         number = 0
         while True:
             number += 1

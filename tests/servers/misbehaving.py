@@ -10,9 +10,14 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 Behaviour = Callable[["Exchange"], Awaitable[None]]
+Headers = dict[str, Any]
+"""Headers by name, with underscores, as keyword arguments of `Exchange.head`."""
+
+V1: Headers = {"ETag": '"v1"'}
+V2: Headers = {"ETag": '"v2"'}
 
 
 def body_of(size: int, seed: str = "body") -> bytes:
@@ -56,13 +61,13 @@ class Exchange:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def head(self, status: str = "200 OK", **headers: object) -> None:
+    async def head(self, status: str = "200 OK", **headers: Any) -> None:
         """Send a status line and headers; underscores in names become hyphens."""
         lines = [f"HTTP/1.1 {status}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         await self.send(("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"))
 
-    async def serve(self, body: bytes, **headers: object) -> None:
+    async def serve(self, body: bytes, **headers: Any) -> None:
         """Answer as a good server does: ranges, If-Range, 416."""
         start, end = self.request.range_start, self.request.range_end
         etag = headers.get("ETag")
@@ -135,7 +140,7 @@ class MisbehavingServer:
             self._connect,
             self._host,
             0,
-            ssl=self._ssl,  # type: ignore[arg-type]
+            ssl=self._ssl,
         )
         return self
 

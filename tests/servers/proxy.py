@@ -1,11 +1,19 @@
 """A real proxy (pproxy) in a process of its own: HTTP, CONNECT and SOCKS5 on one port."""
 
 import asyncio
+import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from tests.programs import start_program
+
+PPROXY = """
+import runpy, sys
+sys.stdout = sys.stderr = open(sys.argv.pop(1), "w", buffering=1)
+runpy.run_module("pproxy", run_name="__main__")
+"""
 
 
 class ProxyProcess:
@@ -28,10 +36,7 @@ async def proxy(folder: Path, login: str = "") -> AsyncIterator[ProxyProcess]:
         port = probe.getsockname()[1]
     log_file = folder / f"proxy-{port}.log"
     place = f"http+socks5://127.0.0.1:{port}" + (f"#{login}" if login else "")
-    with log_file.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-u", "-m", "pproxy", "-v", "-l", place), stdout=log, stderr=log
-        )
+    process = await start_program(PPROXY, [log_file, "-v", "-l", place], os.environ)
     try:
         await _until_it_listens(port)
         yield ProxyProcess(port, log_file)

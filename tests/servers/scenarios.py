@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
-from tests.servers.misbehaving import Behaviour, Exchange
+from tests.servers.misbehaving import Behaviour, Exchange, Headers
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:
@@ -15,7 +16,7 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
     return behave
 
 
-def cut(body: bytes, at: int, *, reset: bool = False, **headers: object) -> Behaviour:
+def cut(body: bytes, at: int, *, reset: bool = False, **headers: Any) -> Behaviour:
     """Promise the whole body, send `at` bytes and hang up."""
 
     async def behave(exchange: Exchange) -> None:
@@ -32,7 +33,7 @@ class Hold:
     With `Transfer_Encoding="chunked"` the body comes in chunks and its end is never told.
     """
 
-    def __init__(self, body: bytes, at: int, **headers: object) -> None:
+    def __init__(self, body: bytes, at: int, **headers: Any) -> None:
         self.let_go = asyncio.Event()
         self._first = body[:at]
         self._headers = {"Content_Length": len(body), **headers}
@@ -57,7 +58,7 @@ class Tap:
         headers: more headers of every reply.
     """
 
-    def __init__(self, body: bytes, first: int, framing: str = "length", **headers: object) -> None:
+    def __init__(self, body: bytes, first: int, framing: str = "length", **headers: Any) -> None:
         self.opened = asyncio.Event()
         self._body, self._first, self._framing = body, first, framing
         self._headers = headers
@@ -65,7 +66,10 @@ class Tap:
     async def __call__(self, exchange: Exchange) -> None:
         asked = exchange.request
         start, end = asked.range_start or 0, asked.range_end or len(self._body)
-        framing = {"length": {"Content_Length": end - start}, "close": {"Connection": "close"}}
+        framing: dict[str, Headers] = {
+            "length": {"Content_Length": end - start},
+            "close": {"Connection": "close"},
+        }
         said = {**self._headers, **framing.get(self._framing, {"Transfer_Encoding": "chunked"})}
         if asked.range_start is None:
             await exchange.head(**said)
@@ -84,7 +88,7 @@ class Tap:
         await exchange.send(b"".join(in_chunks(piece, last=last)) if is_chunked else piece)
 
 
-def paced(body: bytes, portion: int = 40_000, **headers: object) -> Behaviour:
+def paced(body: bytes, portion: int = 40_000, **headers: Any) -> Behaviour:
     """A good server on a line that takes its time."""
 
     async def behave(exchange: Exchange) -> None:
@@ -103,7 +107,7 @@ def paced(body: bytes, portion: int = 40_000, **headers: object) -> Behaviour:
     return behave
 
 
-def answer(status: str, body: bytes = b"", **headers: object) -> Behaviour:
+def answer(status: str, body: bytes = b"", **headers: Any) -> Behaviour:
     """This status and body, whatever was asked."""
 
     async def behave(exchange: Exchange) -> None:
@@ -113,7 +117,7 @@ def answer(status: str, body: bytes = b"", **headers: object) -> Behaviour:
     return behave
 
 
-def whole(body: bytes, **headers: object) -> Behaviour:
+def whole(body: bytes, **headers: Any) -> Behaviour:
     """A server that knows no ranges."""
     return answer("200 OK", body, **headers)
 
@@ -148,7 +152,7 @@ def parts(
     content_range: str | None = None,
     at_most: int | None = None,
     chunked: bool = False,
-    **headers: object,
+    **headers: Any,
 ) -> Behaviour:
     """A server that answers every range with 206 and does not look at If-Range.
 
@@ -193,7 +197,7 @@ def in_chunks(body: bytes, size: int = 30_000, *, last: bytes = b"0\r\n\r\n") ->
     yield last
 
 
-def chunked(body: bytes, *, last: bytes = b"0\r\n\r\n", **headers: object) -> Behaviour:
+def chunked(body: bytes, *, last: bytes = b"0\r\n\r\n", **headers: Any) -> Behaviour:
     """The body in chunks; hangs up where `last` is not the proper end."""
 
     async def behave(exchange: Exchange) -> None:
@@ -224,14 +228,12 @@ def damaged(body: bytes, *ranges: tuple[int, int]) -> bytes:
     return bytes(spoilt)
 
 
-def page(
-    text: bytes = b"<html><title>Please sign in</title></html>", **headers: object
-) -> Behaviour:
+def page(text: bytes = b"<html><title>Please sign in</title></html>", **headers: Any) -> Behaviour:
     """A web page with status 200, as servers send it where a link has expired."""
     return answer("200 OK", text, **{"Content_Type": "text/html; charset=utf-8", **headers})
 
 
-def endless(framing: str = "close", **headers: object) -> Behaviour:
+def endless(framing: str = "close", **headers: Any) -> Behaviour:
     """A body without a length that never ends: up to the end of the connection, or chunked."""
     portion = bytes(256 << 10)
     piece = (
@@ -247,7 +249,7 @@ def endless(framing: str = "close", **headers: object) -> Behaviour:
     return behave
 
 
-def serving_until_close(body: bytes, **headers: object) -> Behaviour:
+def serving_until_close(body: bytes, **headers: Any) -> Behaviour:
     """The body up to the end of the connection."""
 
     async def behave(exchange: Exchange) -> None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import trustme
 
@@ -46,10 +47,12 @@ class Authority:
         context.verify_mode = ssl.CERT_REQUIRED if strictly else ssl.CERT_OPTIONAL
         return context
 
-    def serving(self, *names: str, expired: bool = False, **details: str) -> ssl.SSLContext:
+    def serving(self, *names: str, expired: bool = False, **details: Any) -> ssl.SSLContext:
         """A server's context with a certificate for these names."""
         now = datetime.datetime.now(datetime.UTC)
-        times = {"not_before": now - 20 * _DAY, "not_after": now - _DAY} if expired else {}
+        times: dict[str, Any] = (
+            {"not_before": now - 20 * _DAY, "not_after": now - _DAY} if expired else {}
+        )
         certificate = self._ca.issue_cert(*names, **times, **details)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)

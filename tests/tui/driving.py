@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -9,6 +10,7 @@ from textual.widgets import Input
 from rheo_core.domain import FileConfig
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.main import MainScreen
+from rheo_tui.widgets.line_view import LineView
 from rheo_tui.widgets.table import DownloadTable
 from tests.tui.fake_service import FakeService
 
@@ -43,7 +45,7 @@ class Driver:
         self.main.query_one("#command-text", Input).value = text
         await self.press("enter")
 
-    async def until(self, condition: Callable[[], object]) -> None:
+    async def until(self, condition: Callable[..., object]) -> None:
         """Let the app work until `condition` holds."""
         for _ in range(_TRIES):
             if condition():
@@ -66,15 +68,20 @@ class Driver:
         await self.main.refresh_from_engine()
         await self.pilot.pause()
 
-    def called(self, name: str) -> list[object]:
+    def called(self, name: str) -> list[Any]:
         return [value for call, value in self.service.calls if call == name]
 
-    def notices(self) -> str:
+    def toasts(self) -> str:
         return " | ".join(notice.message for notice in self.app._notifications)
 
     def lines(self) -> list[str]:
         """The table as text."""
         return [self.table.render_line(y).text for y in range(self.table.size.height)]
+
+
+def plain_lines(view: LineView[Any]) -> list[str]:
+    """The lines of `view` without style."""
+    return [view.text_of(item).plain for item in view._items]
 
 
 @asynccontextmanager
@@ -88,7 +95,7 @@ async def running(
     app = RheoApp(service, configs)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, service, pilot)
-        await driver.until(lambda: service.started and app.main.link.ready)
+        await driver.until(lambda: service.started and app.main.client.ready)
         await driver.until(lambda: isinstance(app.screen, MainScreen))
         await driver.update()
         yield driver

@@ -94,7 +94,7 @@ class FakeService:
             is_closed=bool(self.closed_by),
         )
 
-    async def link_of(self, download_id: str) -> str | None:
+    async def url_of(self, download_id: str) -> str | None:
         row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
 
@@ -102,10 +102,10 @@ class FakeService:
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
         self._record("history", (text, limit, offset))
-        found = [row for row in (self.past | self.rows).values() if row.status.is_terminal]
-        found = [row for row in found if parse_filter(text).matches(row)]
-        found.sort(key=lambda row: row.finished_at or row.added_at, reverse=True)
-        return found[offset : offset + limit]
+        matches = [row for row in (self.past | self.rows).values() if row.status.is_terminal]
+        matches = [row for row in matches if parse_filter(text).matches(row)]
+        matches.sort(key=lambda row: row.finished_at or row.added_at, reverse=True)
+        return matches[offset : offset + limit]
 
     def take_problems(self) -> list[str]:
         problems, self.problems = self.problems, []
@@ -363,8 +363,8 @@ class FakeService:
     def _stats(self) -> DownloadStats:
         states = [row.status for row in self.rows.values()]
 
-        def count(*wanted: DownloadStatus) -> int:
-            return sum(states.count(status) for status in wanted)
+        def count(*statuses: DownloadStatus) -> int:
+            return sum(states.count(status) for status in statuses)
 
         return DownloadStats(
             total=len(states),

@@ -7,10 +7,11 @@ from textual import events
 from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig
+from rheo_core.inputs import patterns
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.load import LoadScreen
-from rheo_tui.widgets.verdicts import VerdictLines
-from tests.tui.driving import Driver, running
+from rheo_tui.widgets.entry_preview import PreviewLines
+from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
 
 PASTE = "https://example.org/a.iso\rftp://example.org/b\r\rhttps://example.org/a.iso\rno [/b] url"
@@ -24,7 +25,7 @@ async def paste(app: Driver, text: str) -> None:
 
 
 def verdicts(app: Driver) -> list[str]:
-    return app.app.screen.query_one(VerdictLines).plain_lines
+    return plain_lines(app.app.screen.query_one(PreviewLines))
 
 
 @pytest.mark.parametrize("before", [(), ("slash",), ("colon",), ("a",)])
@@ -48,10 +49,10 @@ async def test_good_lines_are_queued_and_bad_ones_stay() -> None:
         assert app.called("add") == [["https://example.org/a.iso"]]
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "ftp://example.org/b\n\nno [/b] url"
-        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.notices()
+        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.toasts()
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert len(app.table.listing.shown) == 1
+        assert len(app.table.model.shown) == 1
 
 
 async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
@@ -59,7 +60,7 @@ async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
         await paste(app, "https://example.org/a")
         app.service.fail_with = OSError("no room")
         await app.press("enter")
-        assert "Cannot add: no room." in app.notices()
+        assert "Cannot add: no room." in app.toasts()
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "https://example.org/a"
 
@@ -71,7 +72,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
         assert _box(app) == "http://b"  # Enter would add what was pasted, and nothing else
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert "F7 and Del empty it" in app.notices()
+        assert "Press F7 and Del there to delete it" in app.toasts()
         await app.press("a")
         await app.until(lambda: _box(app) == "http://a\nhttp://b")
         await app.press("enter")
@@ -112,18 +113,18 @@ async def test_what_comes_while_others_are_added_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("http://a http://", "Added 1 download. Not added: URL 'http://' has no host."),
         ("http://a/[1-3].jpg", "1 download; possible pattern, taken literally."),
         ("curl http://a -k", "Added 1 download; ignored: --insecure."),
-        ("# http://a", "Not added: there is no link in it."),
+        ("# http://a", "Not added: the text contains no link."),
     ],
 )
-async def test_the_command_line_tells_all_of_what_it_added(text: str, told: str) -> None:
+async def test_the_command_line_tells_all_of_what_it_added(text: str, message: str) -> None:
     async with running(size=(140, 30)) as app:
         await app.command(f"add {text}")
-        await app.until(lambda: told in app.notices())
+        await app.until(lambda: message in app.toasts())
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])
@@ -131,7 +132,7 @@ async def test_a_key_that_comes_with_the_paste(key: str) -> None:
     async with running() as app:
         app.app.post_message(events.Paste("http://a"))
         app.app.post_message(events.Key(key, None))
-        await app.until(lambda: app.called("add") or app.notices())
+        await app.until(lambda: app.called("add") or app.toasts())
         await app.until(lambda: app.app.screen is app.main)
         if key == "enter":
             assert app.called("add") == [["http://a/"]]
@@ -184,17 +185,17 @@ async def test_a_proxy_is_used_when_the_user_says_so_and_for_what_was_seen() -> 
             "✓ line 2  a  (curl command)  https://x/a",
             "          asks for proxy http://evil:3128: not used.",
         ]
-        assert "Press F8 to use it" in _leave(app)
+        assert "Press F8 to use them" in _leave(app)
         await app.press("f8")
         await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
-        assert "Press F8 to stop that" in _leave(app)
+        assert "Press F8 to ignore them" in _leave(app)
         await app.press("space")  # what is in the box is another text now
         await app.until(lambda: "not used" in verdicts(app)[1])
         await app.press("f8", "f8")
         await app.until(lambda: "not used" in verdicts(app)[1])
         await app.press("enter")
         await app.until(lambda: app.called("add"))
-        assert "Line 2 asks for proxy http://evil:3128: not used." in app.notices()
+        assert "Line 2 asks for proxy http://evil:3128: not used." in app.toasts()
 
 
 async def test_a_list_file_asks_in_the_same_way(tmp_path: Path) -> None:
@@ -226,16 +227,20 @@ async def test_a_list_file_that_asks_for_something_else_has_to_be_allowed_again(
         path.write_text(f"{ASKING.replace('evil', 'worse')}\n")
         await app.press("enter")
         await app.until(lambda: "asks for proxy http://worse:3128" in verdicts(app)[1])
-        assert "Press F8 again to use it" in app.notices()
+        assert "Press F8 again to use them" in app.toasts()
         assert not app.called("add")
         await app.press("enter")  # as it is: without the proxy
         await app.until(lambda: app.called("add"))
 
 
-async def test_patterns_of_a_paste_do_not_fill_the_memory() -> None:
+@pytest.mark.parametrize("budget", [10_000, pytest.param(100_000, marks=pytest.mark.long)])
+async def test_patterns_of_a_paste_do_not_fill_the_memory(
+    budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "MAX_URLS", budget)
     async with running(size=(120, 40)) as app:
-        await paste(app, "\r".join(f"http://h/{at}/[00001-99999]" for at in range(10)))
-        await app.until(lambda: "99,999 to add · 1 invalid" in _count(app))
+        await paste(app, "\r".join(f"http://h/{at}/[1-{budget - 1}]" for at in range(10)))
+        await app.until(lambda: f"{budget - 1:,} to add · 1 invalid" in _count(app))
         assert verdicts(app)[0].startswith("✗ line 2  the patterns of this text")
 
 
@@ -258,7 +263,7 @@ async def test_what_is_wrong_is_seen_first_and_keys_scroll_on() -> None:
     async with running(size=(80, 24)) as app:
         await paste(app, "https://x/[001-120]\rftp://x/\rhttps://x/001")
         await app.until(lambda: _count(app) == "120 to add · 1 duplicate · 1 invalid")
-        lines = app.app.screen.query_one(VerdictLines)
+        lines = app.app.screen.query_one(PreviewLines)
         assert lines.scroll_offset.y == 0
         assert [line[:8] for line in verdicts(app)[:4]] == [
             "✗ line 2", "= line 3", "✓ line 1", "✓ line 1",
@@ -307,7 +312,7 @@ async def test_a_page_asks_for_its_links_and_its_address(tmp_path: Path) -> None
     async with running() as app:
         await app.press("o")
         links, base = (
-            app.app.screen.query_one(f".wanted-{name}", Input) for name in ("links", "base")
+            app.app.screen.query_one(f".option-{name}", Input) for name in ("links", "base")
         )
         app.app.screen.query_one("#path", Input).value = str(page)
         await app.until(lambda: links.display)
@@ -339,7 +344,7 @@ async def test_links_of_the_command_line_are_queued() -> None:
     config = FileConfig(url="https://example.org/first")
     async with running(configs=[config]) as app:
         await app.until(lambda: config.id in app.service.rows)
-        await app.until(lambda: any("queued" in line.text for line in app.main.book.lines))
+        await app.until(lambda: any("queued" in line.text for line in app.main.event_log.lines))
 
 
 HOSTILE = ["x[/", "[b]bold[/b]", "[red]", "a\x1b[31mred", "\u202egnp.exe", "日本語" * 40, "\\"]
@@ -361,11 +366,11 @@ async def test_hostile_names_are_only_text() -> None:
             assert "\u202e" not in shown
         assert "x[/" in "".join(app.lines())
         await app.press("slash", *"[/b]")
-        assert len(app.table.listing.shown) == 1
+        assert len(app.table.model.shown) == 1
 
 
 async def test_an_empty_list_says_how_to_begin() -> None:
     async with running(size=(80, 24)) as app:
-        assert any("or just paste links" in line for line in app.lines())
+        assert any("or paste links" in line for line in app.lines())
         await app.fill()
         assert "Name" in app.lines()[0]

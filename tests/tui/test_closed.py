@@ -14,8 +14,8 @@ from rheo_core import FileConfig
 from rheo_core.config import load_settings, settings_path
 from rheo_core.domain import DownloadStatus
 from rheo_tui.app import RheoApp
-from rheo_tui.local_service import LocalService
-from rheo_tui.threaded_service import ThreadedService
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.threaded import ThreadedService
 from rheo_tui.widgets.closed_bar import ClosedBar
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -54,7 +54,7 @@ class Real:
 
     @property
     def statuses(self) -> list[DownloadStatus]:
-        return [row.status for row in self.app.main.listing.rows.values()]
+        return [row.status for row in self.app.main.model.rows.values()]
 
     @property
     def bar(self) -> str:
@@ -73,9 +73,9 @@ async def app_over(
     app = RheoApp(service, configs, loaded.problems)
     async with app.run_test(size=size) as pilot:
         real = Real(app, pilot)
-        await real.until(lambda: len(real.statuses) >= len(configs) and app.main.link.ready)
+        await real.until(lambda: len(real.statuses) >= len(configs) and app.main.client.ready)
         yield real
-        await app.main.link.close()
+        await app.main.client.close()
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,8 @@ async def app_over(
         '[request]\nca_file = "/nowhere/ca.pem"\n',
         '[request]\ncookies = "/dev/zero"\n',
         '[request]\ninterface = "nope0"\n',
+        'max_size = "20 apples"\n',
+        'max_sise = "20G"\n',
     ],
 )
 @pytest.mark.parametrize("mended_by", ["reload", "settings screen"])
@@ -102,7 +104,7 @@ async def test_nothing_starts_until_it_is_mended(
         assert "c4nary" not in app.bar
         if "/nowhere" not in text and "/dev" not in text and "nope0" not in text:
             assert "settings.toml" in app.bar and "line " in app.bar
-        assert await app.app.main.link.service.reload_settings()  # as broken as before
+        assert await app.app.main.client.service.reload_settings()  # as broken as before
         await app.app.main.refresh_from_engine()  # had anything started, it would show
         assert app.statuses == [DownloadStatus.QUEUED] and not server.requests
         file.write_text('[request]\nuser_agent = "Me/1"\n')
@@ -116,6 +118,25 @@ async def test_nothing_starts_until_it_is_mended(
     assert (tmp_path / "out" / "a").read_bytes() == BODY
 
 
+async def test_a_corrected_bound_holds_without_a_restart(
+    tmp_path: Path, file: Path, server: MisbehavingServer
+) -> None:
+    file.write_text('max_size = "20 apples"\n')
+    config = FileConfig(url=server.on("/a", serving(BODY)))
+    async with app_over(tmp_path, config) as app:
+        await app.until(lambda: app.bar)
+        file.write_text('max_size = "10K"\n')
+        await app.command("reload")
+        await app.until(lambda: app.statuses == [DownloadStatus.FAILED])
+        (row,) = app.app.main.model.rows.values()
+        assert "is larger than max_size (10,000 bytes)" in (row.error or "")
+        file.write_text('max_size = "20K"\n')
+        await app.command("reload")
+        await app.until(lambda: app.app.main.query_one(ClosedBar).display is False)
+        await app.app.main.client.service.retry([row.id])
+        await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED])
+
+
 async def test_only_the_host_of_a_table_waits(
     tmp_path: Path, file: Path, server: MisbehavingServer
 ) -> None:
@@ -127,7 +148,7 @@ async def test_only_the_host_of_a_table_waits(
         assert app.statuses == [DownloadStatus.QUEUED, DownloadStatus.COMPLETED]
         assert app.bar.startswith("Some downloads wait: ")
         assert not list(app.app._notifications)  # the bar says it, and covers nothing
-        assert any("localhost.proxy" in line.text for line in app.app.main.book.lines)
+        assert any("localhost.proxy" in line.text for line in app.app.main.event_log.lines)
         file.write_text("")
         await app.command("reload")
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED] * 2)
@@ -157,7 +178,7 @@ async def test_a_reload_that_would_close_changes_nothing(
         await app.command("reload")
         await app.until(lambda: any("line 2" in n.message for n in app.app._notifications))
         assert not app.bar
-        await app.app.main.link.add([config])
+        await app.app.main.client.add([config])
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED])
     assert [request.headers["user-agent"] for request in server.requests] == ["Me/1"]
 
@@ -169,7 +190,7 @@ async def test_saving_in_the_app_keeps_the_broken_file(tmp_path: Path, file: Pat
         await app.pilot.press("comma")
         app.app.screen.query_one("#max_concurrent", Input).value = "9"
         await app.pilot.press("ctrl+s")
-        await app.until(lambda: any("cannot be kept" in n.message for n in app.app._notifications))
+        await app.until(lambda: any("cannot be saved" in n.message for n in app.app._notifications))
         assert app.bar
     assert file.read_text() == text
 
@@ -213,9 +234,9 @@ async def test_the_bar_fits(size: tuple[int, int]) -> None:
         bar = app.main.query_one(ClosedBar)
         await app.until(lambda: bar.display)
         lines = [bar.render_line(y).text.strip() for y in range(bar.size.height)]
-        told = " ".join(lines)
-        assert told.startswith("No download starts: ~/.config/rheo/settings.toml, line 12: ")
-        assert told.endswith("(1 more, see the log.) Correct it, then enter :reload")
+        message = " ".join(lines)
+        assert message.startswith("No download starts: ~/.config/rheo/settings.toml, line 12: ")
+        assert message.endswith("(1 more, see the log.) Correct it, then enter :reload")
         assert app.table.size.height > 10
         await app.command("reload")
         assert app.called("reload_settings")

@@ -55,7 +55,7 @@ def test_percent_says_100_only_at_the_end() -> None:
         (7.0, ("━━━━", "")),
     ],
 )
-def test_bars(fraction: float, bar: str) -> None:
+def test_bars(fraction: float, bar: tuple[str, str]) -> None:
     assert bar_text(fraction, 4) == bar
 
 

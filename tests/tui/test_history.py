@@ -1,11 +1,13 @@
 """The history screen over the fake service, and `:prune`."""
 
+from typing import Any
+
 import pytest
 from textual.widgets import Input
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.screens.history import HistoryScreen
-from rheo_tui.screens.question import QuestionScreen
 from rheo_tui.widgets.history_list import HistoryList
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -14,7 +16,7 @@ DAY = 24 * 60 * 60
 NOW = 1_790_000_000.0
 
 
-def ended(number: int, **values: object) -> DownloadSnapshot:
+def ended(number: int, **values: Any) -> DownloadSnapshot:
     row = DownloadSnapshot(
         id=f"{number:016x}",
         url=f"https://example.org/files/file-{number}.iso",
@@ -65,7 +67,7 @@ async def test_it_shows_what_ended_latest_first(size: tuple[int, int]) -> None:
         assert names(shown) == ["file-1.iso", "file-2.iso"]
         assert said(app) == "2 downloads"
         text = screen(app)
-        for part in ("✓", "✗", "file-1.iso", "1.5 MB", "2026-", "example.org", "y copy link · Esc"):
+        for part in ("✓", "✗", "file-1.iso", "1.5 MB", "2026-", "example.org", "y copy URL · Esc"):
             assert part in text
         assert ("https://example.org/files" in text) == (size[0] > 120)
         await app.press("escape")
@@ -80,7 +82,7 @@ async def test_the_search_is_live_and_escape_ends_it() -> None:
         await app.until(lambda: len(shown.rows) == 11)
         assert said(app) == "11 downloads"
         await app.press("x")
-        await app.until(lambda: "No name or link in the history contains “FILE-2x”" in said(app))
+        await app.until(lambda: "No name or URL in the history contains “FILE-2x”" in said(app))
         await app.press("backspace", "0")
         await app.until(lambda: names(shown) == ["file-20.iso"])
         await app.press("enter")
@@ -124,10 +126,10 @@ async def test_queue_again() -> None:
         await app.press("down", "enter")
         await app.until(lambda: names(shown) == ["file-1.iso"])
         assert app.called("add_again") == [[ended(2).id]]
-        assert "Queued again: file-2.iso." in app.notices()
+        assert "Queued again: file-2.iso." in app.toasts()
         await app.press("escape")
         await app.update()
-        assert app.table.listing.shown == [ended(2).id]
+        assert app.table.model.shown == [ended(2).id]
 
 
 async def test_forget_one() -> None:
@@ -139,9 +141,7 @@ async def test_forget_one() -> None:
         await app.until(lambda: names(shown) == ["file-3.iso", "file-4.iso"])
         assert list(app.service.past) == [ended(3).id]
         await app.press("end", "d")
-        await app.until(
-            lambda: "file-4.iso is in the list; remove it there first." in app.notices()
-        )
+        await app.until(lambda: "file-4.iso is in the list. Remove it there first." in app.toasts())
         assert names(shown) == ["file-3.iso", "file-4.iso"]
 
 
@@ -152,12 +152,12 @@ async def test_forget_all_that_match() -> None:
         await app.until(lambda: len(shown.rows) == 11)
         for key, left in (("n", 30), ("y", 19)):
             await app.press("D")
-            await app.until(lambda: isinstance(app.app.screen, QuestionScreen))
-            assert "Forget all with “file-2” in the name or link?" in screen(app)
+            await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
+            assert "Delete all with “file-2” in name or URL?" in screen(app)
             await app.press(key)
             await app.until(lambda left=left: len(app.service.past) == left)
         await app.until(lambda: not shown.rows)
-        assert "Forgot 11 downloads." in app.notices()
+        assert "Deleted 11 downloads from the history." in app.toasts()
 
 
 async def test_copy_takes_the_whole_link() -> None:
@@ -170,7 +170,7 @@ async def test_copy_takes_the_whole_link() -> None:
 async def test_nothing_yet() -> None:
     async with running() as app:
         await opened(app)
-        assert said(app).startswith("Nothing yet")
+        assert said(app).startswith("No download has ended yet")
         await app.press("enter", "d", "D", "y")  # on nothing
         assert isinstance(app.app.screen, HistoryScreen)
         assert app.called("history") == [("", 200, 0)]
@@ -199,22 +199,22 @@ async def test_errors_are_told() -> None:
         await opened(app)
         app.service.fail_with = OSError("disk full")
         await app.press("d")
-        await app.until(lambda: "It was not forgotten: disk full." in app.notices())
+        await app.until(lambda: "Cannot delete the download: disk full." in app.toasts())
         app.service.fail_with = OSError("disk full")
         app.app.screen.query_one(Input).value = "x"
-        await app.until(lambda: "The history cannot be read: disk full." in app.notices())
+        await app.until(lambda: "Cannot read the history: disk full." in app.toasts())
 
 
 async def test_prune() -> None:
     async with running(with_history(ended(1, finished_at=0.0), ended(2, finished_at=4e9))) as app:
         await app.command("prune")
-        assert "prune needs something after it, such as “prune 30”." in app.notices()
+        assert "prune needs an argument, such as “prune 30”." in app.toasts()
         await app.press("escape")
         await app.command("prune a month")
-        assert "“a month” is not a number of days such as 30" in app.notices()
+        assert "“a month” is not a number of days such as 30" in app.toasts()
         await app.press("escape")
         await app.command("prune 30d")
-        await app.until(lambda: "1 download off the list that ended more than 30" in app.notices())
+        await app.until(lambda: "Deleted 1 download older than 30 days" in app.toasts())
         assert list(app.service.past) == [ended(2).id]
         await app.command("prune 0")
         assert app.called("forget") == [(None, "", 30), (None, "", 0)]

@@ -5,15 +5,15 @@ from textual.widgets import Input
 
 from rheo_core.domain import DownloadStatus
 from rheo_tui.actions import ACTIONS
+from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.help import HelpScreen
-from rheo_tui.screens.quit import QuitScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.screens.sort import SortScreen
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
 from rheo_tui.widgets.filter_bar import FilterBar
 from rheo_tui.widgets.log_pane import LogPane
-from tests.tui.driving import Driver, running
+from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
 
 
@@ -35,34 +35,34 @@ async def test_remove_and_undo() -> None:
         first, second, third = await app.fill()
         await app.press("x")
         assert set(app.service.rows) == {second, third}
-        assert len(app.table.listing.shown) == 2
+        assert len(app.table.model.shown) == 2
         await app.press("u")
         assert set(app.service.rows) == {first, second, third}
-        assert app.table.listing.shown[0] == first
+        assert app.table.model.shown[0] == first
 
 
 async def test_verbs_act_on_marked_rows() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         await app.press("space", "space")
-        assert app.table.listing.marked == {first, second}
+        assert app.table.model.marked == {first, second}
         await app.press("p")
         assert app.called("pause") == [[first, second]]
         await app.press("*")
-        assert app.table.listing.marked == {third}
+        assert app.table.model.marked == {third}
         await app.press("escape")
-        assert not app.table.listing.marked
+        assert not app.table.model.marked
 
 
 async def test_priority_and_place() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         await app.press("J")
-        assert app.table.listing.shown == [second, first, third]
+        assert app.table.model.shown == [second, first, third]
         await app.press("K")
-        assert app.table.listing.shown == [first, second, third]
+        assert app.table.model.shown == [first, second, third]
         await app.press("G", "+")
-        assert app.table.listing.shown == [third, first, second]
+        assert app.table.model.shown == [third, first, second]
         await app.press("-")
         assert app.service.rows[third].priority == 1
 
@@ -81,7 +81,7 @@ async def test_clear_the_finished_keeps_the_failed() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         await app.press("X")
-        assert "nothing has finished" in app.notices()
+        assert "nothing has finished" in app.toasts()
         app.service.fail(first, "404 Not Found")
         app.service.change(second, status=DownloadStatus.COMPLETED)
         app.service.change(third, status=DownloadStatus.SKIPPED)
@@ -99,13 +99,13 @@ async def test_speed_limit_steps() -> None:
         await app.press("[", "]", "]")
         assert app.called("set_speed_limit")[1:] == [20_000_000, 50_000_000, None]
         await app.press("]")
-        assert "there is no speed limit" in app.notices()
+        assert "there is no speed limit" in app.toasts()
 
 
 async def test_slow_mode_and_back() -> None:
     async with running() as app:
         await app.press("[", "t")
-        assert "Slow mode: 100 kB/s for all together." in app.notices()
+        assert "Slow mode is on: 100 kB/s in total." in app.toasts()
         await app.press("t")
         assert app.called("set_speed_limit") == [50_000_000]
         assert app.called("set_slow") == [True, False]
@@ -114,17 +114,17 @@ async def test_slow_mode_and_back() -> None:
 async def test_disabled_actions_explain_themselves() -> None:
     async with running() as app:
         await app.press("c")
-        assert "nothing selected" in app.notices()
+        assert "nothing selected" in app.toasts()
         first, *_ = await app.fill()
         app.service.change(first, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.press("c")
-        assert "Cancel: it has ended already (done)." in app.notices()
+        assert "Cancel: this download has ended (done)." in app.toasts()
         await app.press("r")
-        assert "Retry: it has not failed; it is done." in app.notices()
+        assert "Retry: this download has not failed (done)." in app.toasts()
         assert not app.called("cancel")
         await app.press("u")
-        assert "nothing was removed" in app.notices()
+        assert "nothing has been removed" in app.toasts()
 
 
 async def test_filter_is_live_and_escape_clears_it() -> None:
@@ -132,13 +132,13 @@ async def test_filter_is_live_and_escape_clears_it() -> None:
         await app.fill(20)
         await app.press("slash", *"0001")
         bar = app.main.query_one(FilterBar)
-        assert len(app.table.listing.shown) == 11
+        assert len(app.table.model.shown) == 11
         assert "11 of 20" in str(bar.query_one("#filter-count").render())
         await app.press("enter")
         assert app.app.focused is app.table
         await app.press("escape")
         assert not bar.display
-        assert len(app.table.listing.shown) == 20
+        assert len(app.table.model.shown) == 20
 
 
 async def test_sort_picker_and_header_click() -> None:
@@ -147,13 +147,13 @@ async def test_sort_picker_and_header_click() -> None:
         await app.press("s")
         assert isinstance(app.app.screen, SortScreen)
         await app.press("down", "enter")
-        assert app.table.listing.sort.column.id == "name"
+        assert app.table.model.sort.column.id == "name"
         await app.pilot.click(app.table, offset=(5, 0))
-        assert app.table.listing.sort.descending
-        assert app.table.listing.shown == ids[::-1]
+        assert app.table.model.sort.descending
+        assert app.table.model.shown == ids[::-1]
         assert "Name ▼" in app.lines()[0]
         await app.press("J")
-        assert "not in queue order" in app.notices()
+        assert "not sorted by queue order" in app.toasts()
 
 
 async def test_mouse_selects_marks_and_opens() -> None:
@@ -162,7 +162,7 @@ async def test_mouse_selects_marks_and_opens() -> None:
         await app.pilot.click(app.table, offset=(10, 3))
         assert app.table.current and app.table.current.id == third
         await app.pilot.click(app.table, offset=(0, 2))
-        assert app.table.listing.marked == {second}
+        assert app.table.model.marked == {second}
         await app.pilot.click(app.table, offset=(10, 2), times=2)
         await app.until(lambda: app.main.query_one(DetailsPane).display)
 
@@ -187,8 +187,8 @@ async def test_details_and_log() -> None:
         await app.press("enter", "l")
         details = app.main.query_one(DetailsPane)
         assert details.display
-        await app.until(lambda: app.main.query_one(LogPane).plain_lines)
-        assert any("The disk is full" in line for line in app.main.query_one(LogPane).plain_lines)
+        await app.until(lambda: plain_lines(app.main.query_one(LogPane)))
+        assert any("The disk is full" in line for line in plain_lines(app.main.query_one(LogPane)))
         assert "The disk is full" in app.app.export_screenshot().replace("&#160;", " ")
         await app.press("enter", "l")
         assert not details.display
@@ -200,10 +200,10 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         await app.fill()
         await app.press("y")
         assert app.app.clipboard == "https://example.org/files/file-00000.iso?token=secret"
-        monkeypatch.setattr("rheo_tui.folders.shutil.which", lambda _: None)
-        monkeypatch.setattr("rheo_tui.folders.Path.is_dir", lambda _: True)
+        monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
+        monkeypatch.setattr("rheo_tui.file_manager.Path.is_dir", lambda _: True)
         await app.press("f")
-        assert "Nothing here can open folders" in app.notices()
+        assert "is not installed" in app.toasts()
 
 
 async def test_settings_are_checked_then_saved() -> None:
@@ -249,7 +249,7 @@ async def test_command_line() -> None:
         ids = await app.fill()
         line = app.main.query_one(CommandLine)
         await app.command("cancel zz")
-        assert "No download has an ID" in app.notices()
+        assert "No download ID starts with" in app.toasts()
         assert line.display
         await app.press("escape")
         await app.command(f"cancel {ids[1][:6]}")
@@ -264,7 +264,7 @@ async def test_commands_for_what_is_marked_or_selected() -> None:
         first, second, third = (await app.fill())[:3]
         await app.command("limit 500K")
         assert app.called("limit_each") == [(500_000, [first])]
-        assert "Speed limit 500 kB/s for 1 download." in app.notices()
+        assert "Speed limit is 500 kB/s for 1 download." in app.toasts()
         await app.press("space", "space")
         await app.command("limit off")
         await app.command("at 2126-01-01T10:00")
@@ -272,7 +272,7 @@ async def test_commands_for_what_is_marked_or_selected() -> None:
         assert app.called("limit_each")[1:] == [(None, [first, second])]
         at = datetime(2126, 1, 1, 10).timestamp()
         assert app.called("set_start") == [([first, second], at), ([first, second], None)]
-        assert "2 downloads: waits until 2126-01-01 10:00." in app.notices()
+        assert "Starts 2 downloads at 2126-01-01 10:00." in app.toasts()
         assert app.service.rows[third].start_at is None
 
 
@@ -296,7 +296,7 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         shown = app.app.export_screenshot().replace("&#160;", " ")
         assert all(action.title in shown for action in ACTIONS)
         await app.press("escape", "ctrl+p")
-        await app.until(lambda: "not now: nothing selected" in _screen(app))
+        await app.until(lambda: "disabled: nothing selected" in _screen(app))
         await app.press(*"sett", "enter")
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
 
@@ -308,7 +308,7 @@ def _screen(app: Driver) -> str:
 async def test_keys_can_be_chosen() -> None:
     async with running(FakeService(keys={"help": "f1", "pause": "z", "nonsense": "q"})) as app:
         first, *_ = await app.fill()
-        assert "unknown actions: nonsense" in app.notices()
+        assert "Unknown actions in the keys setting: nonsense" in app.toasts()
         await app.press("p")
         assert not app.called("pause")
         await app.press("z")
@@ -325,7 +325,7 @@ async def test_quit_asks_only_while_something_runs() -> None:
         await app.update()
         await app.press("q")
         assert isinstance(app.app.screen, QuitScreen)
-        assert "their bytes" in _screen(app)
+        assert "Partial data is kept" in _screen(app)
         await app.press("n")
         assert not app.service.closed
         await app.press("q")
@@ -343,7 +343,7 @@ async def test_errors_of_the_engine_do_not_end_the_app() -> None:
         await app.fill()
         service.fail_with = RuntimeError("engine on fire [/b]")
         await app.press("p")
-        assert "Pause or resume did not work: engine on fire [/b]." in app.notices()
-        assert any("on fire" in line.text for line in app.main.book.lines)
+        assert "Pause or resume: engine on fire [/b]." in app.toasts()
+        assert any("on fire" in line.text for line in app.main.event_log.lines)
         await app.press("p")
         assert app.called("pause")

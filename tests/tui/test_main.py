@@ -11,15 +11,15 @@ from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_tui.__main__ import main
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
-from rheo_tui.local_service import LocalService
 from rheo_tui.screens.settings import SettingsScreen
-from rheo_tui.threaded_service import ThreadedService
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.threaded import ThreadedService
 
 _TRIES = 2000
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["ftp://example.org/x"], "argument 1: URL 'ftp://example.org/x' has scheme 'ftp'"),
         (
@@ -31,11 +31,11 @@ _TRIES = 2000
     ],
 )
 def test_bad_input_is_one_sentence(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -45,9 +45,9 @@ def test_a_list_without_a_good_line_stops_the_command(
     links = tmp_path / "links.txt"
     links.write_text("# mine\n\nnonsense\n" + "ftp://a/b\n" * 20)
     assert main(["-i", str(links)]) == 1
-    told = capsys.readouterr().err
-    assert f"{links}, line 3: URL 'nonsense'" in told
-    assert "and 11 more" in told
+    message = capsys.readouterr().err
+    assert f"{links}, line 3: URL 'nonsense'" in message
+    assert "and 11 more" in message
     links.write_text("# nothing\n")
     assert main(["-i", str(links)]) == 1
     assert f"{links}: it contains no URL" in capsys.readouterr().err
@@ -67,7 +67,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_terminal_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 1
-    assert "a terminal is needed" in capsys.readouterr().err
+    assert "needs a terminal" in capsys.readouterr().err
 
 
 async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
         service = ThreadedService(LocalService(settings, save=False))
         app = RheoApp(service, configs)
         async with app.run_test(size=(120, 40)) as pilot:
-            rows = app.main.listing.rows
+            rows = app.main.model.rows
             for _ in range(_TRIES):
                 await pilot.pause(0.01)
                 await app.main.refresh_from_engine()
@@ -87,7 +87,7 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             assert DownloadStatus.COMPLETED in states
             done = [row for row in rows.values() if row.status is DownloadStatus.COMPLETED]
             assert all(Path(row.destination).stat().st_size == row.total_bytes for row in done)
-            assert any("done:" in line.text for line in app.main.book.lines)
+            assert any("done:" in line.text for line in app.main.event_log.lines)
             assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
             await pilot.press(",")
             assert isinstance(app.screen, SettingsScreen)

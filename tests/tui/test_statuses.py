@@ -32,7 +32,7 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "told"),
+    ("snapshot", "message"),
     [
         (snapshot(3), "waiting (3 of 3 slots)"),
         (snapshot(3, "example.org:443"), "waiting (3 of 3 slots)"),
@@ -41,8 +41,8 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
         (snapshot(1), "queued"),
     ],
 )
-def test_why_it_waits(snapshot: Snapshot, told: str) -> None:
-    assert status_text(row(), Waiting.now(snapshot), 0.0) == told
+def test_why_it_waits(snapshot: Snapshot, message: str) -> None:
+    assert status_text(row(), Waiting.now(snapshot), 0.0) == message
 
 
 def test_what_starts_later_says_when() -> None:

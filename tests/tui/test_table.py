@@ -1,8 +1,11 @@
 import time
+from typing import Any
 
 import pytest
+from textual.strip import Strip
 
-from rheo_core.domain import DownloadStatus
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.widgets.row import RowPainter
 from rheo_tui.widgets.totals import TotalsHeader
 from tests.tui.driving import running
 from tests.tui.fake_service import FakeService
@@ -31,29 +34,43 @@ async def test_lines_fill_what_the_screen_has_for_them(rows: int) -> None:
         assert {line.cell_length for line in lines} == {width}
 
 
-async def test_10_000_rows_paint_only_what_changed_and_is_seen() -> None:
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the rows painted so far, one each time."""
+    ids: list[str] = []
+    paint = RowPainter.paint
+
+    def counted(self: RowPainter, row: DownloadSnapshot, *args: Any, **kwargs: Any) -> Strip:
+        ids.append(row.id)
+        return paint(self, row, *args, **kwargs)
+
+    monkeypatch.setattr(RowPainter, "paint", counted)
+    return ids
+
+
+async def test_10_000_rows_paint_only_what_changed_and_is_seen(painted: list[str]) -> None:
     async with running(size=(120, 36)) as app:
         ids = await app.fill(10_000)
         table = app.table
-        await app.until(lambda: table.painted_lines >= table.page_size)
-        before = table.painted_lines
+        await app.until(lambda: len(painted) >= table.page_size)
+        painted.clear()
         for row in (ids[3], ids[7], ids[9_000]):
             app.service.change(row, speed_bps=5.0)
         await app.update()
-        assert table.painted_lines == before + 2
+        assert painted == [ids[3], ids[7]]
         await app.update()
-        assert table.painted_lines == before + 2
+        assert painted == [ids[3], ids[7]]
 
 
-async def test_nothing_is_painted_while_nothing_changes() -> None:
+async def test_nothing_is_painted_while_nothing_changes(painted: list[str]) -> None:
     async with running() as app:
         await app.fill()
-        painted = app.table.painted_lines
-        revision = app.main.link.latest
+        painted.clear()
+        revision = app.main.client.latest
         for _ in range(5):
             await app.update()
-        assert app.table.painted_lines == painted
-        assert app.main.link.latest is revision
+        assert painted == []
+        assert app.main.client.latest is revision
 
 
 async def test_states_and_reasons_in_words() -> None:

@@ -2,7 +2,7 @@
 
 from .aiohttp_client import AiohttpClient
 from .base import BaseHttpClient
-from .factories import Route, create_secure_connector
+from .connectors import Route, create_secure_connector
 from .requester import Exchange, Requester
 from .tls import create_ssl_context
 

@@ -9,7 +9,7 @@ from yarl import URL
 from rheo_core.domain.exceptions import ClientNotInitialisedError
 
 from .base import BaseHttpClient
-from .factories import USUAL_ROUTE, Route, create_connector, create_secure_connector
+from .connectors import USUAL_ROUTE, Route, create_connector, create_secure_connector
 
 _READ_BUFFER = 1 << 20
 """Bytes aiohttp reads ahead before it stops the sender."""

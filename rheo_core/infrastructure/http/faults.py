@@ -6,9 +6,9 @@ from functools import partial
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 
+from .auth import check_netrc
+from .connectors import Route, check_interface
 from .cookies import read_cookies
-from .factories import Route, check_interface
-from .logins import check_netrc
 from .tls import tls_of
 
 

@@ -1,5 +1,6 @@
-"""GET requests as the user wants them: what they carry, how they travel, where they may lead."""
+"""GET requests with the user's options: headers, logins, proxies, TLS, and redirects."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,26 +13,28 @@ from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from rheo_core.domain.exceptions import (
+    DownloadTimeoutError,
     RequestOptionsError,
     TooManyRedirectsError,
 )
 from rheo_core.domain.file_config import origin_of
-from rheo_core.domain.hosts import is_same_host
-from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, ListedOptions, RequestOptions
+from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 
+from .auth import DigestLogin, Login, NetrcFile, login_of
 from .base import BaseHttpClient
+from .connectors import Route
 from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
-from .factories import Route
-from .logins import DigestLogin, Login, NetrcFile, login_of, split_login
-from .private import Home
 from .proxies import usual_proxy
-from .redirects import check_hop, next_url
-from .resolver import SENT_BY
+from .redirect_policy import RedirectPolicy, next_url
+from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
 _MOST_REDIRECTS = 10
+_HEAD_TIMES = 4
+"""The head of a reply may take this many times the patience for a connection and a byte. Each byte
+renews that patience, and so does each interim reply (RFC 9110 15.2): it alone may never end."""
 _log = logging.getLogger(__name__)
 
 Admission = Callable[[str], Awaitable[None]]
@@ -98,21 +101,19 @@ class Exchange:
         own: RequestOptions,
     ) -> None:
         self._requester = requester
-        self._url, self._login = split_login(url)
-        self._asked = self._url  # the last one
+        self._policy = RedirectPolicy(url, own)
+        self._asked = self._policy.url  # the last one
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
         self._is_plain = not requester.has_rules and own is NO_OPTIONS
-        self._has_left = False  # the origin of the user's URL, once
-        self._sender: Home | None = None  # once there was a redirect
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[ClientResponse] | None = None
 
     @property
-    def home(self) -> str:
+    def origin_host(self) -> str:
         """The host of the user's URL."""
-        return urlsplit(self._url).hostname or ""
+        return self._policy.origin_host
 
     @property
     def host(self) -> str:
@@ -131,7 +132,7 @@ class Exchange:
             RequestOptionsError: what the user wants cannot be done.
             aiohttp.ClientError: whatever else goes wrong.
         """
-        url = self._url
+        url, policy = self._policy.url, self._policy
         try:
             for _ in range(_MOST_REDIRECTS + 1):
                 reply = await self._ask(url)
@@ -141,7 +142,9 @@ class Exchange:
                 if target is None:
                     return reply
                 await self.close(None)
-                url = self._follow(url, target)
+                url = policy.follow(url, target, self._requester.rules)
+                if policy.forgets_cookies(url):
+                    self._jar = None
                 if admit is not None:
                     await admit(url)
         except BaseException as error:
@@ -166,45 +169,38 @@ class Exchange:
         if sent is not None:
             await sent.__aexit__(type(error) if error else None, error, None)
 
-    def _follow(self, before: str, target: str) -> str:
-        """Where to go on, which is `target` without its login."""
-        if self._sender is None:
-            self._sender = Home.now(self.home)
-        target, login = split_login(target)
-        allowed = False
-        if before.startswith("https:") and target.startswith("http:"):
-            allowed = bool(self._options(before).allow_downgrade)
-        check_hop(self._sender, before, target, allow_downgrade=allowed)
-        if origin_of(target) != origin_of(self._url):
-            self._has_left, self._login = True, None
-            if isinstance(self._own, ListedOptions):
-                self._jar = None  # of a file that the list may read for its own origin alone
-        self._login = login or self._login
-        return target
-
     async def _ask(self, url: str) -> ClientResponse:
         headers: Mapping[str, str] = self._headers
-        travel: dict[str, Any] = {}
-        if not self._is_plain or self._login is not None or self._jar is not None:
-            headers, travel = await self._prepared(url)
+        request_kwargs: dict[str, Any] = {}
+        if not self._is_plain or self._policy.login is not None or self._jar is not None:
+            headers, request_kwargs = await self._prepared(url)
         self._asked = url
         sent = self._requester.client.get(
-            url, headers=headers, timeout=self._timeouts, allow_redirects=False, **travel
+            url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
-        if self._sender is not None or travel:
-            reply = await self._carefully(sent, travel)
-        else:
-            reply = await sent.__aenter__()
+        seconds = _head_seconds(self._timeouts)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                if self._policy.origin is not None or request_kwargs:
+                    reply = await self._carefully(sent, request_kwargs)
+                else:
+                    reply = await sent.__aenter__()
+        except TimeoutError as error:
+            if limit.expired():
+                raise DownloadTimeoutError(
+                    f"no complete reply from {self.host}", seconds
+                ) from error
+            raise
         self._sent = sent
         return reply
 
     async def _carefully(
-        self, sent: AbstractAsyncContextManager[ClientResponse], travel: dict[str, Any]
+        self, sent: AbstractAsyncContextManager[ClientResponse], request_kwargs: dict[str, Any]
     ) -> ClientResponse:
         """The reply, where a server chose who is asked, or it does not go the usual way."""
-        socks = travel["route"].socks if "route" in travel else None
-        is_direct = socks is None and "proxy" not in travel
-        sent_by = SENT_BY.set(self._sender if is_direct else None)
+        socks = request_kwargs["route"].socks if "route" in request_kwargs else None
+        is_direct = socks is None and "proxy" not in request_kwargs
+        sent_by = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
         try:
             return await sent.__aenter__()
         except Exception as error:
@@ -214,20 +210,7 @@ class Exchange:
                 explain_socks(error, socks)
             raise
         finally:
-            SENT_BY.reset(sent_by)
-
-    def _options(self, url: str) -> RequestOptions:
-        rules, parts = self._requester.rules, urlsplit(url)
-        host = parts.hostname or ""
-        if self._has_left:
-            is_safe = parts.scheme == "https"
-            return rules.elsewhere(host, self._own, self.home, is_safe=is_safe)
-        return rules.at_home(host, self._own)
-
-    def _check_open(self, url: str) -> None:
-        own = self._own.without_secrets() if self._has_left else self._own
-        if refusal := self._requester.rules.refusal(urlsplit(url).hostname or "", own):
-            raise RequestOptionsError(refusal)
+            REDIRECT_ORIGIN.reset(sent_by)
 
     async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
         """The headers for `url`, and the arguments that tell how to get there.
@@ -235,34 +218,38 @@ class Exchange:
         Raises:
             RequestOptionsError: a setting that would apply cannot be understood or done.
         """
-        if self._requester.rules.unclear:
-            self._check_open(url)
-        options = self._options(url)
+        rules = self._requester.rules
+        if rules.unclear:
+            self._policy.check_open(url, rules)
+        options = self._policy.options_for(url, rules)
         headers = CIMultiDict(self._headers)
         given = [("User-Agent", options.user_agent), ("Referer", options.referer)]
         headers.update({name: value for name, value in given if value is not None})
         for name, _ in options.headers:
             headers.popall(name, None)
         headers.extend(options.headers)
-        travel: dict[str, Any] = {}
-        await self._sign(url, options, headers, travel)
+        request_kwargs: dict[str, Any] = {}
+        await self._sign(url, options, headers, request_kwargs)
         await self._add_cookies(url, options, headers)
-        self._choose_way(url, options, travel)
-        return headers, travel
+        self._choose_way(url, options, request_kwargs)
+        return headers, request_kwargs
 
     async def _sign(
-        self, url: str, options: RequestOptions, headers: CIMultiDict[str], travel: dict[str, Any]
+        self,
+        url: str,
+        options: RequestOptions,
+        headers: CIMultiDict[str],
+        request_kwargs: dict[str, Any],
     ) -> None:
         """Say who asks: a login in the URL goes first, then what the user gives, then netrc."""
-        login = self._login
+        login = self._policy.login
         if login is None and options.user is not None:
             login = login_of(options.user.get_secret_value())
         if login is None and options.bearer is not None:
             headers["Authorization"] = f"Bearer {options.bearer.get_secret_value()}"
             return
         known = "Authorization" in headers if login is None else login.password is not None
-        is_safe = not self._has_left or urlsplit(url).scheme == "https"
-        if options.netrc and not known and is_safe and self._is_for_host(url):
+        if options.netrc and not known and self._policy.may_use_netrc(url):
             host = urlsplit(url).hostname or ""
             login = await self._requester.netrc.find(host, login and login.name) or login
         if login is None:
@@ -270,25 +257,18 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-        travel["middlewares"] = (self._requester.digest(url, login),)
-
-    def _is_for_host(self, url: str) -> bool:
-        """Whether what is kept for a host is for `url`; see `RequestRules.elsewhere`."""
-        return not self._has_left or not is_same_host(urlsplit(url).hostname or "", self.home)
+        request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
     ) -> None:
         if options.cookies is not None:
             self._jar = await self._requester.cookies.jar(options.cookies)
-        if self._jar is None or not (self._is_for_host(url) or self._is_home(url)):
+        if self._jar is None or not self._policy.may_use_cookies(url):
             return
         found = [headers.get("Cookie", ""), cookie_header(self._jar, url)]
         if any(found):
             headers["Cookie"] = "; ".join(filter(None, found))
-
-    def _is_home(self, url: str) -> bool:
-        return origin_of(url) == origin_of(self._url)
 
     def _take_cookies(self, reply: ClientResponse) -> None:
         """What a redirect sets goes along from there; with a file, to all that have the file."""
@@ -296,7 +276,9 @@ class Exchange:
             self._jar = new_jar()
         take_cookies(self._jar, reply)
 
-    def _choose_way(self, url: str, options: RequestOptions, travel: dict[str, Any]) -> None:
+    def _choose_way(
+        self, url: str, options: RequestOptions, request_kwargs: dict[str, Any]
+    ) -> None:
         """Proxy, TLS, interface."""
         parts = urlsplit(url)
         usual = self._requester.rules.usual_proxies(self._own)
@@ -306,17 +288,24 @@ class Exchange:
             if proxy.startswith("socks"):
                 socks = proxy
             else:
-                travel["proxy"] = proxy
+                request_kwargs["proxy"] = proxy
         route = Route(socks, options.ip_version, options.interface)
         if any(route):
             if proxy in (None, DIRECT):
                 route.check(parts.hostname or "")
-            travel["route"] = route
-        if parts.scheme == "https" or "proxy" in travel:
+            request_kwargs["route"] = route
+        if parts.scheme == "https" or "proxy" in request_kwargs:
             host = parts.hostname or ""
             insecure = host if host in self._requester.rules.insecure else ""
-            if travel.get("proxy", "").startswith("https:"):
+            if request_kwargs.get("proxy", "").startswith("https:"):
                 check_https_proxy(options, insecure)
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
-                travel["ssl"] = tls
+                request_kwargs["ssl"] = tls
+
+
+def _head_seconds(timeouts: aiohttp.ClientTimeout) -> float | None:
+    """Seconds for the head of one hop; None if the user's patience for a byte is endless."""
+    if timeouts.sock_read is None:
+        return None
+    return _HEAD_TIMES * ((timeouts.connect or 0.0) + timeouts.sock_read)

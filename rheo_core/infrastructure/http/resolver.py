@@ -13,9 +13,9 @@ from rheo_core.domain.text import printable
 from rheo_core.infrastructure.shortage import check_descriptors
 
 from .look_ups import LookUpThreads
-from .private import Home, note_addresses
+from .private_networks import OriginHost, note_addresses
 
-SENT_BY: ContextVar[Home | None] = ContextVar("SENT_BY", default=None)
+REDIRECT_ORIGIN: ContextVar[OriginHost | None] = ContextVar("REDIRECT_ORIGIN", default=None)
 """The host of the user's URL, while a name is looked up that a redirect leads to."""
 
 
@@ -129,8 +129,8 @@ class GuardedResolver(AbstractResolver):
             OSError: it has none.
         """
         found = await self._look_up(host, family)
-        home = SENT_BY.get()
-        if home is not None and home.must_not_lead_to(host):
+        origin_host = REDIRECT_ORIGIN.get()
+        if origin_host is not None and origin_host.must_not_lead_to(host):
             raise ProtocolError(
                 f"refused a redirect to {printable(host)}, which has a private address"
             )

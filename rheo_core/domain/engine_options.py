@@ -1,0 +1,101 @@
+"""Options of an engine: every knob, and its one default.
+
+The settings file, `DownloadManager` and its parts take their defaults from here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .file_exists import FileExistsStrategy
+from .hosts import HostLimits
+from .request_rules import RequestRules
+from .rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionHooks:
+    """Commands and notifications that follow the end of a download.
+
+    A command is a program and its arguments; () stands for none. `timeout` is in seconds.
+    """
+
+    on_complete: tuple[str, ...] = ()
+    on_error: tuple[str, ...] = ()
+    timeout: float = 60.0
+    on_desktop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Options of a `DownloadManager`. Sizes are in bytes, times in seconds, rates in bytes/s.
+
+    Args:
+        timeout: limit for a whole attempt; None: no limit.
+        max_concurrent: number of downloads that run at once.
+        download_dir: folder for the files.
+        file_exists_strategy: action if a file exists, unless its config says otherwise.
+        connect_timeout: limit for making a connection, with the look-up of the name.
+        stall_timeout: time without data after which a connection counts as stalled.
+        speed_limit_bps: limit for all downloads together; None: no limit.
+        chunk_size: data that a connection collects before writing it to the disk; less if there
+            are many connections.
+        session_path: file that keeps queue and history; `open` restores them. None: no session.
+        connections: connections for one download, if the server supports ranges.
+        connections_per_host: connections to one host for all downloads; fewer if it refuses.
+        stall_speed: average over `stall_timeout` below which a transfer counts as stalled.
+        durable: sync data to the disk before anything relies on it. Without it, a loss of power
+            may leave a finished file empty or short.
+        wait_for_room: pause a download while its disk is full. If False, it fails with
+            `DiskFullError`. None: wait if there is a session, because an app continues and a
+            script wants to know.
+        wait_for_settings: keep downloads queued while a setting that protects them is not valid
+            (`RequestRules.unclear`), until `set_defaults` brings other rules. If False, they fail.
+        history_days: age after which `open` forgets ended downloads that left the list; None:
+            never.
+        schedule: times with another speed limit, such as `Mon-Fri 08:00-18:00 2M`. The first
+            match applies, in local time (`rheo_core.domain.schedule`).
+        slow_limit_bps: limit of slow mode, for all downloads together.
+        hosts: limits of single hosts, by name or as `*.example.org`.
+        server_time: give a file the server's time (Last-Modified).
+        origin: give a file its URL as an extended attribute, without secrets.
+        max_size: size of the largest file to download; None: no limit.
+        rules: folders by name, type or host; the first rule that matches applies.
+        following: commands and notifications that follow the end of a download.
+        request_rules: contents and routes of requests, for all hosts and for single ones. A
+            download may have its own (`FileConfig.request`).
+    """
+
+    timeout: float | None = None
+    max_concurrent: int = 3
+    download_dir: Path = Path()
+    file_exists_strategy: FileExistsStrategy = FileExistsStrategy.SKIP
+    connect_timeout: float | None = 30.0
+    stall_timeout: float | None = 60.0
+    speed_limit_bps: int | None = None
+    chunk_size: int = 4 << 20
+    session_path: Path | None = None
+    connections: int = 4
+    connections_per_host: int = 16
+    stall_speed: int = 100
+    durable: bool = True
+    wait_for_room: bool | None = None
+    wait_for_settings: bool = False
+    history_days: int | None = None
+    schedule: Sequence[str] = ()
+    slow_limit_bps: int = 100_000
+    hosts: Mapping[str, HostLimits] = field(default_factory=dict)
+    server_time: bool = False
+    origin: bool = False
+    max_size: int | None = None
+    rules: Sequence[Rule] = ()
+    following: CompletionHooks = CompletionHooks()
+    request_rules: RequestRules = field(default_factory=RequestRules)
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `DownloadManager` that they stand for."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+DEFAULTS = EngineOptions()

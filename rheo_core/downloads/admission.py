@@ -1,0 +1,141 @@
+"""Admission: the way of downloads into list and queue."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.tracking import BaseTracker, DownloadRecord
+
+from .lifecycle import Lifecycle
+from .pool import WorkerPool
+from .queue import PriorityDownloadQueue
+from .session import Session
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_SLICE = 500
+"""Downloads that are added before the event loop gets its turn: 10 ms, or a little more."""
+
+
+class Admission:
+    """Makes records and puts them into tracker and queue, durably where there is a session."""
+
+    def __init__(
+        self,
+        queue: PriorityDownloadQueue,
+        tracker: BaseTracker,
+        lifecycle: Lifecycle,
+        session: Session | None,
+    ) -> None:
+        self._queue = queue
+        self._tracker = tracker
+        self._lifecycle = lifecycle
+        self._session = session
+
+    async def restore_session(self, session: Session, on_problem: Callable[[str], None]) -> None:
+        """Go on with what the session holds, but for what is known here already."""
+        for problem in await session.open():
+            on_problem(problem)
+        for record in await session.restore():
+            if not self._tracker.get(record.id) and record.id not in self._queue:
+                self._tracker.add(record)
+                self._queue.reserve(record.rank)  # paused ones too come back to their place
+                if record.status is DownloadStatus.QUEUED:
+                    self._queue.put(record.config, record.priority, record.rank)
+
+    def requeue_interrupted(self) -> None:
+        """Queue again what was stopped while it ran, or just before."""
+        for record in self._tracker.records():
+            is_wanted = not record.status.is_terminal and record.status is not DownloadStatus.PAUSED
+            if is_wanted and record.id not in self._queue:
+                self.requeue(record.config)
+
+    def pending_count(self) -> int:
+        """Downloads that have not ended; some of those that have still hold their slots."""
+        records = self._tracker.records()
+        ended = sum(record.status.is_terminal and record.id in self._queue for record in records)
+        return self._queue.pending_count - ended
+
+    async def add(self, files: Sequence[FileConfig], pool: WorkerPool) -> None:
+        """Queue downloads; one whose id is still pending is dropped with a warning.
+
+        Where there is a session and `pool` runs, they are in it, durably, when this returns.
+
+        Raises:
+            SessionStoreError: the session cannot be written; nothing is queued.
+        """
+        now = time.time()
+        fresh: dict[str, DownloadRecord] = {}  # to be saved first
+        async for some in in_slices(files):
+            for config in some:
+                if not self._is_alive(config.id):
+                    await pool.until_left(config.id)
+                if config.id in fresh or self._is_pending(config.id):
+                    _log.warning("%s is already queued; dropped", config.id)
+                    continue
+                record = self._ranked(DownloadRecord.of(config, now))
+                if self._session is not None and pool.is_running:
+                    fresh[record.id] = record
+                else:
+                    self.enqueue(record)
+                    self._lifecycle.note(record)  # for the session, once it is open
+        if self._session is not None and fresh:
+            await self._add_saved(self._session, tuple(fresh.values()))
+
+    async def _add_saved(self, session: Session, records: Sequence[DownloadRecord]) -> None:
+        await session.save_now(records)
+        async for some in in_slices(records):
+            for record in some:
+                if self._is_pending(record.id):
+                    _log.warning("%s is already queued; dropped", record.id)  # in the meantime
+                else:
+                    self.enqueue(record)
+
+    def enqueue(self, record: DownloadRecord) -> None:
+        """Put a new record into list and queue."""
+        self._queue.put(record.config, record.priority, record.rank)
+        self._lifecycle.queued(record)
+
+    def fresh_record(self, record: DownloadRecord) -> DownloadRecord:
+        """A fresh record of the same download, behind all others."""
+        again = self._ranked(DownloadRecord.of(record.config, record.added_at))
+        again.priority = record.priority
+        if record.status is DownloadStatus.FAILED:  # its bytes are under that name
+            again.destination, again.final_name = record.destination, record.final_name
+            if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
+                again.stats.media_type = record.stats_or_none.media_type
+        return again
+
+    def requeue(self, config: FileConfig) -> None:
+        """Put back what waited, or was stopped while it ran, at the place it had."""
+        record = self._tracker.get(config.id)
+        if record is None:  # put into the queue behind the manager's back
+            self._queue.put(config)
+        else:
+            # The config may have changed meanwhile.
+            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
+            self._lifecycle.waits_again(record)
+
+    def _ranked(self, record: DownloadRecord) -> DownloadRecord:
+        """Give it the place after all there are."""
+        record.rank = self._queue.next_rank()
+        return record
+
+    def _is_alive(self, download_id: str) -> bool:
+        known = self._tracker.get(download_id)
+        return known is not None and not known.status.is_terminal
+
+    def _is_pending(self, download_id: str) -> bool:
+        return download_id in self._queue or self._is_alive(download_id)
+
+
+async def in_slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """The items, some at a time; between them the event loop gets its turn."""
+    for start in range(0, len(items), _SLICE):
+        if start:
+            await asyncio.sleep(0)
+        yield items[start : start + _SLICE]

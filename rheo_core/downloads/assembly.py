@@ -1,0 +1,141 @@
+"""Parts: everything that a `DownloadManager` is made of, made in one place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rheo_core.domain.engine_options import EngineOptions
+from rheo_core.domain.schedule import parse_schedule
+from rheo_core.events import BaseEmitter
+from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.http import BaseHttpClient
+from rheo_core.tracking import BaseTracker
+from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
+
+from .admission import Admission
+from .control import DownloadController
+from .disk_space import DiskSpaceWatcher
+from .hooks import HookRunner
+from .lifecycle import Lifecycle
+from .limit_control import LimitController
+from .pool import WorkerPool
+from .progress import ProgressReporter
+from .queue import PriorityDownloadQueue
+from .retry import BaseRetryHandler
+from .session import Session
+from .speed_limits import SpeedPolicy
+from .worker import DownloadWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parts of a manager that share state; see `assemble`."""
+
+    queue: PriorityDownloadQueue
+    tracker: BaseTracker
+    emitter: BaseEmitter
+    session: Session | None
+    hosts: HostLimiter
+    lifecycle: Lifecycle
+    reporter: ProgressReporter
+    worker: DownloadWorker
+    admission: Admission
+    pool: WorkerPool
+    control: DownloadController
+    speed: SpeedPolicy
+    limits: LimitController
+    hooks: HookRunner
+    disk_space: DiskSpaceWatcher | None  # None: a full disk is a failure
+
+
+def assemble(
+    options: EngineOptions,
+    client: BaseHttpClient,
+    queue: PriorityDownloadQueue,
+    tracker: BaseTracker,
+    emitter: BaseEmitter,
+    retry_handler: BaseRetryHandler | None,
+    on_problem: Callable[[str], None],
+) -> Parts:
+    """Make the parts of a manager from its options and from what the caller brings."""
+    session = None
+    if options.session_path is not None:
+        session = Session(options.session_path, on_problem, history_days=options.history_days)
+    disk, limits = DiskThreads(), RateLimits()
+    hosts = HostLimiter(options.connections_per_host, queue.look_again)
+    lifecycle = Lifecycle(tracker, emitter, session)
+    worker = _make_worker(
+        options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle,
+        keep_unverified=session is not None,
+    )  # fmt: skip
+    admission = Admission(queue, tracker, lifecycle, session)
+    pool = WorkerPool(queue, worker.attempt, admission.requeue, options.max_concurrent, hosts)
+    worker.shortage = pool.shortage
+    if options.wait_for_settings:
+        pool.is_held = worker.is_held
+    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
+    speed = SpeedPolicy(
+        limits,
+        rate_bps=options.speed_limit_bps or None,
+        slow_bps=options.slow_limit_bps,
+        schedule=parse_schedule(options.schedule),
+    )
+    if _waits_for_room(options):
+        worker.disk_space = DiskSpaceWatcher(disk, control.resume)
+    return Parts(
+        queue,
+        tracker,
+        emitter,
+        session,
+        hosts,
+        lifecycle,
+        ProgressReporter(tracker, emitter),
+        worker,
+        admission,
+        pool,
+        control,
+        speed,
+        LimitController(tracker, lifecycle, worker, pool, control, hosts, limits, speed),
+        HookRunner(options.following, emitter, lifecycle.explain_ended),
+        worker.disk_space,
+    )
+
+
+def _waits_for_room(options: EngineOptions) -> bool:
+    if options.wait_for_room is None:
+        return options.session_path is not None
+    return options.wait_for_room
+
+
+def _make_worker(
+    options: EngineOptions,
+    client: BaseHttpClient,
+    tracker: BaseTracker,
+    emitter: BaseEmitter,
+    retry_handler: BaseRetryHandler | None,
+    disk: DiskThreads,
+    hosts: HostLimiter,
+    limits: RateLimits,
+    lifecycle: Lifecycle,
+    *,
+    keep_unverified: bool,
+) -> DownloadWorker:
+    folder = Path(options.download_dir)
+    if options.session_path is not None:  # the next start may be made from another folder
+        folder = folder.absolute()
+    return DownloadWorker(
+        client,
+        download_dir=folder,
+        file_exists_strategy=options.file_exists_strategy,
+        tracker=tracker,
+        emitter=emitter,
+        retry_handler=retry_handler,
+        disk=disk,
+        hosts=hosts,
+        limits=limits,
+        options=TransferOptions.of(options),
+        lifecycle=lifecycle,
+        keep_unverified=keep_unverified,
+        rules=options.rules,
+        request_rules=options.request_rules,
+    )

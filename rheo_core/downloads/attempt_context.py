@@ -1,0 +1,32 @@
+"""AttemptContext: the parts that all attempts of a manager share."""
+
+from dataclasses import dataclass
+
+from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.http import Requester
+from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
+
+from .destination import DestinationResolver, Folders, PathLocks
+from .lifecycle import Lifecycle
+from .progress import ProgressReporter
+from .validation import BaseFileValidator
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptContext:
+    """Shared by all attempts of a manager."""
+
+    requester: Requester
+    disk: DiskThreads
+    reading: DiskThreads  # for long reads, so that no write waits behind them
+    hosts: HostLimiter
+    limits: RateLimits
+    options: TransferOptions
+    lifecycle: Lifecycle
+    reporter: ProgressReporter
+    resolver: DestinationResolver
+    folders: Folders
+    locks: PathLocks
+    validator: BaseFileValidator | None  # None: the part file's own hash
+    written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
+    keep_unverified: bool  # what fails its check: there is somebody who may want it all the same

@@ -1,0 +1,293 @@
+"""DownloadController: the verbs of the user, one at a time for a download."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+from weakref import WeakValueDictionary
+
+from rheo_core.domain.cancellation import CancelledFrom, CancelResult
+from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.exceptions import ProcessQueueError
+from rheo_core.domain.file_config import FileConfig, normalise_url
+from rheo_core.tracking import BaseTracker, DownloadRecord
+
+from .admission import Admission, in_slices
+from .lifecycle import Lifecycle
+from .pool import WorkerPool
+from .queue import PriorityDownloadQueue
+from .worker import DownloadWorker
+
+
+class DownloadController:
+    """Carries out the verbs of `DownloadManager`, which documents them."""
+
+    def __init__(
+        self,
+        queue: PriorityDownloadQueue,
+        tracker: BaseTracker,
+        lifecycle: Lifecycle,
+        worker: DownloadWorker,
+        admission: Admission,
+        pool: WorkerPool,
+    ) -> None:
+        self._queue = queue
+        self._tracker = tracker
+        self._lifecycle = lifecycle
+        self._worker = worker
+        self._admission = admission
+        self._pool = pool
+        self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def add(self, files: Sequence[FileConfig]) -> None:
+        """Queue downloads; one whose id is still pending is dropped with a warning."""
+        await self._admission.add(files, self._pool)
+
+    async def cancel(self, download_id: str) -> CancelResult:
+        """End a download in whatever state it is and remove its partial data."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None:
+                return CancelResult.NOT_FOUND
+            waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
+            if not await self._halt(record, keep_partial=False):
+                return CancelResult.ALREADY_TERMINAL
+            was = CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
+            self._lifecycle.cancelled(record, was)
+            return CancelResult.CANCELLED
+
+    async def pause(self, download_id: str) -> bool:
+        """Stop a download and keep its bytes; False where it has ended or is paused."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or not can_pause(record):
+                return False
+            if not await self._halt(record, keep_partial=True):
+                return False
+            self._lifecycle.paused(record)
+            return True
+
+    async def resume(self, download_id: str) -> bool:
+        """Put a paused download back into the queue, at the place it had."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None:
+                return False
+            if record.status is DownloadStatus.RETRYING:
+                return self._pool.skip_wait(record.config)
+            if record.status is not DownloadStatus.PAUSED:
+                return False
+            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
+            self._lifecycle.resumed(record)
+            return True
+
+    async def retry(self, download_id: str) -> bool:
+        """Queue a failed, cancelled or skipped download again, with all its attempts."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is DownloadStatus.COMPLETED:
+                return False
+            if not record.status.is_terminal:
+                return self._pool.skip_wait(record.config)
+            again = self._admission.fresh_record(record)
+            if record.stats_or_none is not None and record.stats_or_none.received is not None:
+                again.stats.received = (
+                    record.stats_or_none.received
+                )  # what came need not be asked for
+            self._admission.enqueue(again)
+            self._lifecycle.changed(again)
+            return True
+
+    async def accept_html(self, download_id: str) -> bool:
+        """Queue a failed download again and save the web page that the server sends instead."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is not DownloadStatus.FAILED:
+                return False
+            again = self._admission.fresh_record(record)
+            again.config = record.config.model_copy(update={"accept_html": True})
+            self._admission.enqueue(again)
+            self._lifecycle.changed(again)
+            return True
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Fetch a download from another URL from now on."""
+        url = normalise_url(url)
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or _is_completed(record):
+                return False
+            stays_paused = not record.status.is_terminal and not can_pause(record)
+            await self._halt(record, keep_partial=True)
+            if _is_completed(record):  # it was quicker
+                return False
+            own = url == record.config.url
+            config = record.config.model_copy(update={"fetch_url": None if own else url})
+            if record.status.is_terminal:
+                again = self._admission.fresh_record(record)
+                again.config = config
+                self._admission.enqueue(again)
+                self._lifecycle.changed(again)
+            else:
+                record.config = config
+                record.stats.failures = 0  # those of the old link
+                record.stats.leads_to = None
+                if stays_paused:
+                    self._lifecycle.changed(record)
+                else:
+                    self._admission.requeue(config)
+            return True
+
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep data that failed its check, as `NAME.unverified`; returns where it is."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status is not DownloadStatus.FAILED:
+                return None
+            kept = await self._worker.keep_unverified(record)
+            if kept is not None:
+                self._lifecycle.kept(record, kept)
+            return kept
+
+    async def remove(self, download_id: str) -> bool:
+        """Take a download off the list, cancelling it if need be; a finished file stays."""
+        record = self._tracker.get(download_id)
+        if record is None:
+            return False
+        # What waits for room goes on by itself, as what is queued does.
+        was = DownloadStatus.QUEUED if record.waits_for_room else record.status
+        await self.cancel(download_id)
+        if self._tracker.get(download_id) is not record:
+            return False  # removed meanwhile
+        record.before_removal = was if record.status is DownloadStatus.CANCELLED else None
+        self._lifecycle.removed(record)
+        return True
+
+    async def restore(self, download_id: str) -> bool:
+        """Undo `remove`: it is back in the state it had; one that ran begins again."""
+        async with self._verb(download_id):
+            record = self._tracker.restore(download_id)
+            if record is None:
+                return False
+            was, record.before_removal = record.before_removal, None
+            if was is None or was.is_terminal:
+                self._lifecycle.restored(record)
+                return True
+            again = self._admission.fresh_record(record)  # its bytes went with it
+            if was is DownloadStatus.PAUSED:
+                self._tracker.add(again)
+                self._lifecycle.paused(again)
+            else:
+                self._admission.enqueue(again)
+                self._lifecycle.changed(again)
+            return True
+
+    async def set_priority(self, download_id: str, priority: int) -> bool:
+        """Change the priority (1 or more, higher first); False where unknown or ended."""
+        if priority < 1:
+            raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
+        record = self._tracker.get(download_id)
+        if record is None or record.status.is_terminal:
+            return False
+        self._queue.set_priority(download_id, priority)
+        if record.priority != priority:
+            record.priority = priority
+            self._lifecycle.priority_changed(record)
+        return True
+
+    async def set_start(self, download_id: str, start_at: float | None) -> bool:
+        """Let a download wait until a time (seconds since the epoch)."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or record.status.is_terminal:
+                return False
+            is_due = start_at is None or start_at <= time.time()
+            stays = not can_pause(record) or (is_due and record.status.is_active)
+            if not stays and not await self._halt(record, keep_partial=True):
+                return False
+            record.config = record.config.model_copy(update={"start_at": start_at})
+            if stays:
+                self._lifecycle.changed(record)
+            else:
+                self._admission.requeue(record.config)
+            return True
+
+    async def move(
+        self,
+        download_id: str,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        to: Literal["top", "bottom", "up", "down"] | None = None,
+    ) -> bool:
+        """Move a waiting download; it takes over the priority of its new neighbour."""
+        if to in ("up", "down"):
+            earlier, later = self._queue.neighbours(download_id)
+            before, after, to = (earlier, None, None) if to == "up" else (None, later, None)
+            if before is None and after is None:
+                return False
+        place = self._queue.move(download_id, before=before, after=after, to=to)
+        record = self._tracker.get(download_id)
+        if place is None or record is None:
+            return False
+        was = record.priority
+        record.priority, record.rank = place
+        if record.priority == was:
+            self._lifecycle.changed(record)
+        else:
+            self._lifecycle.priority_changed(record)
+        return True
+
+    async def pause_all(self) -> None:
+        """Pause every download that has not ended."""
+        async for waiting in in_slices(tuple(self._queue)):
+            for config in waiting:  # in their order: the next to begin are the first
+                await self.pause(config.id)
+        await asyncio.gather(*(self.pause(id_) for id_ in self._ids(can_pause)))
+
+    async def resume_all(self) -> None:
+        """Resume every paused download."""
+        paused = self._ids(lambda record: record.status is DownloadStatus.PAUSED)
+        async for some in in_slices(paused):
+            for download_id in some:
+                await self.resume(download_id)
+
+    async def verbs_done(self) -> None:
+        """Wait until every verb that is at work has ended."""
+        for lock in tuple(self._verbs.values()):
+            async with lock:
+                pass
+
+    async def _halt(self, record: DownloadRecord, *, keep_partial: bool) -> bool:
+        """Take a download out of queue and pool; False where it has ended."""
+        if record.status.is_terminal:
+            return False
+        record.keep_partial = keep_partial
+        ran = not self._queue.remove(record.id) and await self._pool.stop(record.id)
+        record.keep_partial = True
+        if record.status.is_terminal:  # it ended before the stop could strike
+            return False
+        if not keep_partial and not (ran and record.status.is_active):
+            await self._worker.discard(record)
+        return True
+
+    def _verb(self, download_id: str) -> asyncio.Lock:
+        """Two verbs for one download wait for each other, so that each sees a settled state."""
+        lock = self._verbs.get(download_id)
+        if lock is None:
+            lock = self._verbs[download_id] = asyncio.Lock()
+        return lock
+
+    def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
+        return [record.id for record in self._tracker.records() if wanted(record)]
+
+
+def _is_completed(record: DownloadRecord) -> bool:
+    return record.status is DownloadStatus.COMPLETED
+
+
+def can_pause(record: DownloadRecord) -> bool:
+    """Whether it has not ended and does not wait for the user."""
+    is_paused = record.status is DownloadStatus.PAUSED and not record.waits_for_room
+    return not record.status.is_terminal and not is_paused

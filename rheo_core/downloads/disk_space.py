@@ -1,0 +1,126 @@
+"""DiskSpaceWatcher: downloads whose disk is full, until there is room again."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.tracking import DownloadRecord
+from rheo_core.transfer import reserve_of
+
+_INTERVAL = 5.0
+"""Seconds between two looks at the disks."""
+
+_LONGEST = 60.0
+"""Seconds between two tries of a download that finds its disk full again and again: a quota may
+stop it where the disk has room."""
+
+_SPARE = 1 << 20
+"""Bytes there must be beyond what is missing."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    record: DownloadRecord
+    needed: int | None  # free bytes at which it continues; None: its size tells
+    patience: float  # seconds
+    not_before: float  # the loop's clock
+
+
+class DiskSpaceWatcher:
+    """Looks at the disks from time to time, and lets go on what fits.
+
+    Args:
+        disk: threads for the looks.
+        resume: puts a download, by its id, back into the queue.
+    """
+
+    def __init__(self, disk: DiskThreads, resume: Callable[[str], Awaitable[bool]]) -> None:
+        self._disk = disk
+        self._resume = resume
+        self._waiting: dict[str, _Waiting] = {}
+        self._filled = asyncio.Event()
+
+    async def needed_by(self, record: DownloadRecord, error: DiskFullError) -> int | None:
+        """Return the free bytes at which a file of unknown length continues; None for other files.
+
+        Clearly more must be free than now, after its useless bytes were removed. Otherwise a body
+        that never ends would fill the disk again and again.
+        """
+        is_known = record.total_bytes is not None and error.reserve is None
+        if is_known or record.destination is None:
+            return None
+        return await self._disk.run(_clearly_more, record.destination.parent)
+
+    def keep(self, record: DownloadRecord, needed: int | None) -> None:
+        """Watch the disk of a paused download until there is room; see `needed_by`."""
+        before = self._waiting.get(record.id)
+        patience = min(before.patience * 2, _LONGEST) if before else _INTERVAL
+        until = asyncio.get_running_loop().time() + patience
+        self._waiting[record.id] = _Waiting(record, needed, patience, until)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Look until cancelled; not at all while nothing waits."""
+        while True:
+            await self._filled.wait()
+            await asyncio.sleep(_INTERVAL)
+            await self.look()
+
+    async def look(self) -> None:
+        """Let go on what fits now, in the order of the queue."""
+        now = asyncio.get_running_loop().time()
+        entries = self._waiting.values()
+        self._waiting = {e.record.id: e for e in entries if not e.record.status.is_terminal}
+        due = [e for e in self._waiting.values() if e.not_before <= now]
+        waiting = [e for e in due if e.record.waits_for_room and e.record.destination]
+        for record in await self._disk.run(_fitting, sorted(waiting, key=_order)):
+            if record.waits_for_room:  # the user may have paused it while the disk was looked at
+                await self._resume(record.id)
+        if not any(entry.record.waits_for_room for entry in self._waiting.values()):
+            self._filled.clear()
+
+
+def _order(entry: _Waiting) -> tuple[int, float]:
+    return -entry.record.priority, float(entry.record.rank)
+
+
+def _fitting(entries: Iterable[_Waiting]) -> list[DownloadRecord]:
+    """Those for which their disks have room, one after the other."""
+    free: dict[int, int] = {}  # bytes by device
+    fitting = []
+    for entry in entries:
+        record = entry.record
+        assert record.destination is not None
+        found = _look_at(record.destination.parent)
+        if found is None:
+            continue
+        device, room = found
+        needed = entry.needed
+        if needed is None:
+            needed = max((record.total_bytes or 0) - record.bytes_downloaded, 0) + _SPARE
+        if free.setdefault(device, room) >= needed:
+            free[device] -= needed
+            fitting.append(record)
+    return fitting
+
+
+def _clearly_more(folder: Path) -> int | None:
+    """Return the free bytes of a disk plus the reserve; None if the folder is gone."""
+    try:
+        seen = os.statvfs(folder)
+    except OSError:
+        return None
+    return seen.f_bavail * seen.f_frsize + max(reserve_of(seen), _SPARE)
+
+
+def _look_at(folder: Path) -> tuple[int, int] | None:
+    """The device of a folder and the free bytes on it; None where it is gone."""
+    try:
+        seen = os.statvfs(folder)
+        return folder.stat().st_dev, seen.f_bavail * seen.f_frsize
+    except OSError:
+        return None

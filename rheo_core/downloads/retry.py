@@ -1,0 +1,149 @@
+"""Retries: if, when and why a failed attempt is made again."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import aiohttp
+
+from rheo_core.domain.exceptions import (
+    CertificateError,
+    ConnectionFailedError,
+    DestinationError,
+    DownloadTimeoutError,
+    FileExistsError,
+    FileValidationError,
+    HttpStatusError,
+    IncompleteError,
+    RequestOptionsError,
+    ShortageError,
+    TooLargeError,
+    TooManyRedirectsError,
+    WebPageError,
+)
+from rheo_core.domain.retry import ErrorCategory, RetryConfig, RetryPolicy
+
+T = TypeVar("T")
+
+
+class BaseRetryHandler(ABC):
+    """Decides whether and when a failed attempt is followed by another."""
+
+    @property
+    @abstractmethod
+    def max_retries(self) -> int:
+        """Attempts there may be after the first one."""
+
+    @abstractmethod
+    def next_delay(self, error: Exception, failures: int) -> float | None:
+        """Seconds to wait before the next attempt; None to give up.
+
+        Args:
+            error: why the last attempt failed.
+            failures: how many attempts have failed, 1 or more.
+        """
+
+    async def execute_with_retry(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        url: str,
+        download_id: str,
+        max_retries: int | None = None,
+    ) -> T:
+        """Run `operation` until it succeeds or `next_delay` gives up; raise its last error.
+
+        For users of the library. The engine asks `next_delay` itself, so that a download
+        that waits holds no slot. `url` and `download_id` say what the operation is about.
+        """
+        failures = 0
+        while True:
+            try:
+                return await operation()
+            except Exception as error:
+                failures += 1
+                delay = self.next_delay(error, failures)
+                if delay is None or (max_retries is not None and failures > max_retries):
+                    raise
+            await asyncio.sleep(delay)
+
+
+class ErrorCategoriser:
+    """Sorts exceptions by a `RetryPolicy`."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self.policy = policy
+
+    def categorise(self, exception: Exception) -> ErrorCategory:
+        """Whether trying again can help against `exception`."""
+        match exception:
+            case HttpStatusError(status=status) | aiohttp.ClientResponseError(status=status):
+                return self._by_status(status)
+            case ConnectionFailedError() | DownloadTimeoutError() | IncompleteError():
+                return ErrorCategory.TRANSIENT
+            case ShortageError():
+                return ErrorCategory.TRANSIENT
+            case (
+                CertificateError()
+                | RequestOptionsError()
+                | TooLargeError()
+                | WebPageError()
+                | TooManyRedirectsError()
+                | DestinationError()
+                | FileExistsError()
+                | FileValidationError()
+                | aiohttp.ClientSSLError()
+            ):
+                return ErrorCategory.PERMANENT
+            case aiohttp.ClientOSError() | aiohttp.ClientPayloadError() | TimeoutError():
+                return ErrorCategory.TRANSIENT
+            case aiohttp.ServerDisconnectedError() | ConnectionError():
+                return ErrorCategory.TRANSIENT
+            case OSError():
+                return ErrorCategory.PERMANENT
+        if self.policy.retry_unknown_errors:
+            return ErrorCategory.TRANSIENT
+        return ErrorCategory.UNKNOWN
+
+    def is_transient(self, exception: Exception) -> bool:
+        """Whether another attempt is worth while."""
+        return self.categorise(exception) is ErrorCategory.TRANSIENT
+
+    def _by_status(self, status: int) -> ErrorCategory:
+        if self.policy.should_retry_status(status):
+            return ErrorCategory.TRANSIENT
+        return ErrorCategory.PERMANENT
+
+
+class RetryHandler(BaseRetryHandler):
+    """Retries transient errors as a `RetryConfig` says."""
+
+    def __init__(
+        self, config: RetryConfig | None = None, categoriser: ErrorCategoriser | None = None
+    ) -> None:
+        self.config = config or RetryConfig()
+        self.categoriser = categoriser or ErrorCategoriser(self.config.policy)
+
+    @property
+    def max_retries(self) -> int:
+        return self.config.max_retries
+
+    def next_delay(self, error: Exception, failures: int) -> float | None:
+        """The backoff, or what the server asked for (Retry-After) up to the longest delay."""
+        if failures > self.config.max_retries or not self.categoriser.is_transient(error):
+            return None
+        delay = self.config.calculate_delay(failures - 1)
+        if isinstance(error, HttpStatusError) and error.retry_after is not None:
+            return max(delay, min(error.retry_after, self.config.max_delay))
+        return delay
+
+
+class NullRetryHandler(BaseRetryHandler):
+    """Every failure is final."""
+
+    @property
+    def max_retries(self) -> int:
+        return 0
+
+    def next_delay(self, error: Exception, failures: int) -> float | None:
+        return None

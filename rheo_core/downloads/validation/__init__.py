@@ -1,5 +1,0 @@
-"""Checking a finished file."""
-
-from .validator import BaseFileValidator, FileValidator, NullFileValidator, compare
-
-__all__ = ["BaseFileValidator", "FileValidator", "NullFileValidator", "compare"]

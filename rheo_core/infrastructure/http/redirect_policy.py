@@ -1,0 +1,142 @@
+"""Redirects: which hop is allowed, and which secrets survive it.
+
+Fetch and RFC 9110 15.4 leave both to the client. The rules are decision 0012.
+"""
+
+from urllib.parse import quote, urlsplit
+
+from aiohttp import ClientResponse
+
+from rheo_core.domain.exceptions import ProtocolError, RequestOptionsError
+from rheo_core.domain.file_config import normalise_url, origin_of
+from rheo_core.domain.hosts import is_same_host
+from rheo_core.domain.references import resolve
+from rheo_core.domain.request_options import ListedOptions, RequestOptions
+from rheo_core.domain.request_rules import RequestRules
+from rheo_core.domain.text import printable
+
+from .auth import split_login
+from .private_networks import OriginHost
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEPT = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
+
+
+def next_url(url: str, reply: ClientResponse) -> str | None:
+    """Where the reply to a request for `url` sends us; None where it is the last one.
+
+    Raises:
+        ProtocolError: to two places at once, or to what is no http(s) URL.
+    """
+    if reply.status not in _REDIRECTS:
+        return None
+    locations = set(reply.headers.getall("Location", ()))
+    if len(locations) > 1:
+        raise ProtocolError("the server redirects to two places at once")
+    location = locations.pop() if locations else ""
+    if not location:
+        return None
+    # Servers send what no URL may hold; browsers encode it too.
+    location = quote(location.encode(errors="surrogateescape"), safe=_KEPT)
+    try:
+        return normalise_url(resolve(url, location)).partition("#")[0]
+    except ValueError as error:
+        raise ProtocolError(f"redirect to an unusable address: {error}") from None
+
+
+def check_hop(origin_host: OriginHost, before: str, url: str, *, allow_downgrade: bool) -> None:
+    """Refuse what a user may ask for and a server may not.
+
+    Args:
+        origin_host: the host of the user's URL.
+        before: the one that leads to `url`.
+
+    Raises:
+        ProtocolError: from https to http, or from a public address to one of this machine or a
+            local network.
+    """
+    target = urlsplit(url)
+    if target.scheme == "http" and urlsplit(before).scheme == "https" and not allow_downgrade:
+        raise ProtocolError(
+            f"refused a redirect from https to http ({printable(target.hostname or '')}); "
+            "allow_downgrade permits it"
+        )
+    if origin_host.must_not_lead_to(target.hostname or ""):
+        raise ProtocolError(
+            f"refused a redirect to the private address {printable(target.hostname or '')}"
+        )
+
+
+class RedirectPolicy:
+    """Follows the hops of one request, and says which secrets each URL gets.
+
+    Args:
+        url: the user's URL; may have a login in it.
+        own: options of the download.
+    """
+
+    def __init__(self, url: str, own: RequestOptions) -> None:
+        self.url, self.login = split_login(url)
+        self._own = own
+        self._has_left = False  # the origin of the user's URL, once
+        self.origin: OriginHost | None = None  # None: no redirect yet
+
+    @property
+    def origin_host(self) -> str:
+        """Host of the user's URL."""
+        return urlsplit(self.url).hostname or ""
+
+    def follow(self, before: str, target: str, rules: RequestRules) -> str:
+        """Take a hop from `before`; return `target` without its login.
+
+        Raises:
+            ProtocolError: the hop is not allowed.
+        """
+        if self.origin is None:
+            self.origin = OriginHost.now(self.origin_host)
+        target, login = split_login(target)
+        allowed = False
+        if before.startswith("https:") and target.startswith("http:"):
+            allowed = bool(self.options_for(before, rules).allow_downgrade)
+        check_hop(self.origin, before, target, allow_downgrade=allowed)
+        if not self.is_origin(target):
+            self._has_left, self.login = True, None
+        self.login = login or self.login
+        return target
+
+    def forgets_cookies(self, target: str) -> bool:
+        """True if the cookies so far came from a file that a list may read for its origin alone."""
+        return not self.is_origin(target) and isinstance(self._own, ListedOptions)
+
+    def options_for(self, url: str, rules: RequestRules) -> RequestOptions:
+        """Return the options of a request to `url`, with the secrets that it may get."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if self._has_left:
+            is_safe = parts.scheme == "https"
+            return rules.elsewhere(host, self._own, self.origin_host, is_safe=is_safe)
+        return rules.at_home(host, self._own)
+
+    def check_open(self, url: str, rules: RequestRules) -> None:
+        """Raise RequestOptionsError if a setting that is not valid closes the host of `url`."""
+        own = self._own.without_secrets() if self._has_left else self._own
+        if refusal := rules.refusal(urlsplit(url).hostname or "", own):
+            raise RequestOptionsError(refusal)
+
+    def is_origin(self, url: str) -> bool:
+        """True if `url` has the origin of the user's URL."""
+        return origin_of(url) == origin_of(self.url)
+
+    def may_use_netrc(self, url: str) -> bool:
+        """True if a login kept for the host of `url` may be sent."""
+        is_safe = not self._has_left or urlsplit(url).scheme == "https"
+        return is_safe and self._is_for_host(url)
+
+    def may_use_cookies(self, url: str) -> bool:
+        """True if cookies kept for the host of `url` may be sent."""
+        return self._is_for_host(url) or self.is_origin(url)
+
+    def _is_for_host(self, url: str) -> bool:
+        """Return False for another port or scheme of the origin; see `RequestRules.elsewhere`."""
+        host = urlsplit(url).hostname or ""
+        return not self._has_left or not is_same_host(host, self.origin_host)

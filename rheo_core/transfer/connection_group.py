@@ -1,0 +1,315 @@
+"""The connections of one transfer: who joins, who leaves, what is checkpointed."""
+
+import asyncio
+from contextlib import suppress
+
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    DiskFullError,
+    DownloadError,
+    IncompleteError,
+)
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.disk import DiskThreads
+
+from .body import receive
+from .context import TransferContext
+from .host_limits import Connection
+from .part_file import PartFile
+from .request import Request
+from .response_head import ChangedError, RangeRefusedError, ResponseHead
+from .segments import Segment, SegmentMap
+from .sources import Source
+from .stall import StallWatch
+
+_CHECKPOINT_SECONDS = 5.0
+"""Bytes that a crash may cost: those of so many seconds."""
+
+_JOIN_AFTER = 0.1
+"""Seconds of transfer that are watched before more connections join."""
+
+_WORTH_SECONDS = 1.0
+"""More connections join where the largest segment would take longer than this."""
+
+_WORTH_AT_LEAST = 0.1
+_WORTH_TIMES = 4
+"""Where connections begin soon, a shorter rest is worth one: so many times what one took to begin,
+but no less than `_WORTH_AT_LEAST` seconds."""
+
+_SCANTY_BYTES = 4 << 10
+_MAX_SCANTY_REPLIES = 16
+"""After as many replies in a row that each brought less than `_SCANTY_BYTES` of what was asked for,
+the attempt fails, and the next one waits: nobody is asked thousands of times for one file."""
+
+
+class ConnectionGroup:
+    """Works on the segments of one file with as many connections as help."""
+
+    def __init__(
+        self, context: TransferContext, disk: DiskThreads, part: PartFile, segments: SegmentMap
+    ) -> None:
+        self._context = context
+        self._disk = disk
+        self._part = part
+        self._segments = segments
+        self._tasks: dict[asyncio.Task[None], tuple[Segment, Source]] = {}
+        self._ranges_work: bool | None = None  # None: not tried yet
+        self._last_error: Exception | None = None
+        self._idle: Connection | None = None  # counted, and not in use
+        self._scanty_replies = 0  # in a row
+        self._promising: ResponseHead | None = None  # the last 206 with a checksum of the whole
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._had = segments.received
+        self._stall = StallWatch(
+            context.record,
+            context.is_held,
+            context.options.stall_timeout,
+            context.options.stall_speed,
+            self._began,
+        )
+
+    async def run(self, segment: Segment, reply: Request) -> None:
+        """Work until all segments are complete; the first one has its reply already.
+
+        However it ends, what came is in the part file, and in its state where that can be of
+        use to another attempt.
+
+        Raises:
+            RangeRefusedError: only a fresh start can help.
+            DownloadError: the last connection failed.
+        """
+        if reply.head.partial:
+            self._ranges_work = True
+        main = self._context.sources.main
+        self._start(segment, main, self._receive_first(segment, reply))
+        next_checkpoint = self._began + _CHECKPOINT_SECONDS
+        try:
+            while self._tasks:
+                await asyncio.wait(
+                    self._tasks, timeout=_JOIN_AFTER, return_when=asyncio.FIRST_COMPLETED
+                )
+                self._reap()
+                self._start_more()
+                if self._tasks:
+                    self._stall.check(self._loop.time(), self._context.sources.main.name)
+                if self._loop.time() >= next_checkpoint:
+                    await self._checkpoint()
+                    await self._check_room()
+                    next_checkpoint = self._loop.time() + _CHECKPOINT_SECONDS
+            self._check_complete()
+            if self._promising is not None:  # only now does no thread change the state
+                self._part.hear_promise(self._promising.promised, self._promising.validator)
+        except DiskFullError:
+            await self._stop()
+            with suppress(DestinationError):
+                await self._checkpoint(on_full_disk=True)
+            raise
+        except DestinationError:
+            await self._stop()
+            raise  # what came is not on the disk: the last checkpoint stays true
+        except BaseException:
+            await self._stop()
+            await self._checkpoint()
+            raise
+        finally:
+            self._context.record.stats.connections = 0
+
+    def _start(
+        self, segment: Segment, source: Source, work: "asyncio._CoroutineLike[None]"
+    ) -> None:
+        segment.begin(self._loop.time())
+        source.connections += 1
+        self._tasks[self._loop.create_task(work)] = segment, source
+        self._context.record.stats.connections = len(self._tasks)
+
+    async def _receive_first(self, segment: Segment, reply: Request) -> None:
+        """Its connection stays counted until `run` has ended: another one may follow it."""
+        try:
+            await self._receive(segment, reply)
+        finally:
+            self._idle = reply.connection
+
+    async def _receive(self, segment: Segment, reply: Request) -> None:
+        context = self._context
+        try:
+            is_over = await receive(
+                reply.body,
+                self._part,
+                segment,
+                context.record,
+                disk=self._disk,
+                throttle=context.throttle(reply.connection.host),
+                batch_bytes=context.batch_bytes,
+                check_growth=context.check_growth,
+                ends_at=reply.head.end,
+            )
+        finally:
+            segment.is_busy = False
+        end = reply.head.end
+        if is_over and end is not None and segment.written < end:
+            raise IncompleteError(segment.written, end)
+        if end is None:
+            segment.end = segment.written
+        self._check_yield(segment)
+
+    def _check_yield(self, segment: Segment) -> None:
+        """Take note of a reply that ended before its segment did, as RFC 9110 15.3.7 allows.
+
+        Raises:
+            IncompleteError: there were too many that brought next to nothing.
+        """
+        is_scanty = segment.written - segment.began_with < _SCANTY_BYTES
+        if segment.is_complete or not is_scanty:
+            self._scanty_replies = 0
+            return
+        self._scanty_replies += 1
+        if self._scanty_replies >= _MAX_SCANTY_REPLIES:
+            raise IncompleteError(segment.written, segment.end or 0)
+
+    async def _fetch_segment(
+        self, segment: Segment, source: Source, counted: Connection | None
+    ) -> None:
+        """Fetch a segment over a connection of its own, or over one that is `counted` already."""
+        context, state = self._context, self._part.state
+        request = context.request(source, segment, state, counted)
+        asked = self._loop.time()
+        try:
+            async with await request.open() as reply:
+                self._segments.note_join(self._loop.time() - asked)
+                if not reply.head.partial:
+                    context.check_page(reply.head, state)
+                    reply.check_version()
+                    raise RangeRefusedError("the server sends the whole file for a range")
+                if reply.head.promised is not None:
+                    self._promising = reply.head
+                if self._ranges_work is None:  # the others need not wait for the next look
+                    self._ranges_work = True
+                    self._start_more()
+                await self._receive(segment, reply)
+        finally:
+            if counted is not None:
+                self._idle = counted
+
+    def _reap(self) -> None:
+        """Look at the connections that have ended."""
+        for task in [task for task in self._tasks if task.done()]:
+            segment, source = self._tasks.pop(task)
+            self._context.sources.note(source, segment.began_with, segment.written)
+            segment.is_busy = False
+            source.connections -= 1
+            error = None if task.cancelled() else task.exception()
+            if error is None:
+                self._last_error = None
+                continue
+            if not isinstance(error, DownloadError) or isinstance(error, DestinationError):
+                raise error
+            self._on_failure(error, source, segment)
+            self._segments.give_back(segment)
+        self._context.record.stats.connections = len(self._tasks)
+
+    def _on_failure(self, error: DownloadError, source: Source, segment: Segment) -> None:
+        """A connection failed: learn what its source bears."""
+        is_main = source is self._context.sources.main
+        if not is_main and isinstance(error, RangeRefusedError):
+            self._context.explain(f"mirror {printable(source.name)} left out: {error}")
+            source.most = 0
+            return  # no reason for the others to end or to begin again
+        if is_main and isinstance(error, ChangedError):
+            raise error
+        if is_main and isinstance(error, RangeRefusedError):
+            self._ranges_work = False
+            self._context.explain("server refuses ranges: 1 connection")
+        source.most = source.connections
+        # A source that brought bytes works in principle: its error says whether to try again.
+        if self._last_error is None or segment.written > segment.began_with:
+            self._last_error = error
+
+    def _start_more(self) -> None:
+        """Put more connections to work, where they may help."""
+        if not self._part.is_resumable or not self._part.is_begun:
+            return  # nobody can join
+        if not self._tasks and not self._segments.received:
+            return  # the first one brought nothing: the next source may begin with its own version
+        if self._tasks and not self._is_worth_more():
+            return
+        sources = self._context.sources
+        allowed = self._context.options.connections
+        allowed = allowed if self._ranges_work else min(allowed, 2)
+        while len(self._tasks) < allowed and (source := sources.choose(self._idle_host)):
+            segment = self._segments.take(self._loop.time(), compare=self._context.is_unlimited)
+            if segment is None:
+                return
+            counted = None
+            if source.asked == self._idle_host:
+                counted, self._idle = self._idle, None
+            self._start(segment, source, self._fetch_segment(segment, source, counted))
+            self._release_overtaken()
+
+    @property
+    def _idle_host(self) -> str | None:
+        return None if self._idle is None else self._idle.host
+
+    def _release_overtaken(self) -> None:
+        """End connections whose rest was given to another one."""
+        for task, (segment, _) in self._tasks.items():
+            if segment.is_overtaken:
+                segment.is_overtaken = False  # once: what came is being written then
+                task.cancel()
+
+    def _is_worth_more(self) -> bool:
+        if (
+            self._context.options.connections <= 1
+            or self._ranges_work is False
+            or self._segments.total is None
+        ):
+            return False
+        now = self._loop.time()
+        elapsed = now - self._began
+        if elapsed < _JOIN_AFTER:
+            return False
+        usual = (self._segments.received - self._had) / elapsed / max(len(self._tasks), 1)
+        lasts = self._segments.lasts_longer(self._worth_seconds, now, usual)
+        return lasts or self._segments.laggard(now, compare=self._context.is_unlimited) is not None
+
+    @property
+    def _worth_seconds(self) -> float:
+        """A rest of so many seconds is worth another connection."""
+        took = self._segments.join_seconds
+        if took is None:
+            return _WORTH_SECONDS
+        return min(_WORTH_SECONDS, max(took * _WORTH_TIMES, _WORTH_AT_LEAST))
+
+    def _check_complete(self) -> None:
+        if self._segments.is_complete:
+            return
+        if self._last_error is not None:
+            raise self._last_error
+        raise IncompleteError(self._segments.received, self._segments.total or 0)
+
+    async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
+        """Note what came, where another attempt can go on from it."""
+        is_of_use = self._part.is_resumable and self._part.is_begun
+        if not is_of_use or not self._context.record.keep_partial:
+            return
+        work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
+        await self._disk.run(work, self._segments.written())
+
+    async def _check_room(self) -> None:
+        """Stop while there is a little room left, rather than fill the disk to the brim."""
+        if self._segments.total is not None and self._part.is_begun:
+            await self._disk.run(self._part.check_room, self._segments.total)
+
+    async def _stop(self) -> None:
+        """End every connection and wait until each has let go of the file."""
+        for task in self._tasks:
+            task.cancel()
+        while any(not task.done() for task in self._tasks):
+            with suppress(asyncio.CancelledError):  # another one may come meanwhile
+                await asyncio.wait(self._tasks)
+        for task, (segment, source) in self._tasks.items():
+            self._context.sources.note(source, segment.began_with, segment.written)
+            source.connections -= 1
+            if not task.cancelled():
+                task.exception()  # seen
+        self._tasks.clear()

@@ -1,0 +1,256 @@
+"""What the connections of one transfer share: where the bytes come from, and how fast they may."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import aiohttp
+
+from rheo_core.domain.engine_options import DEFAULTS, EngineOptions
+from rheo_core.domain.exceptions import ProtocolError, TooLargeError, WebPageError
+from rheo_core.domain.media_types import (
+    begins_page,
+    is_message,
+    is_page,
+    is_page_instead,
+    is_page_name,
+    media_type,
+)
+from rheo_core.infrastructure.http import Requester
+from rheo_core.infrastructure.user_key import user_key
+from rheo_core.tracking.record import DownloadRecord
+
+from .host_limits import Connection, HostLimiter
+from .rate_limits import RateLimits, Throttle
+from .request import Request
+from .response_head import ResponseHead, Validator
+from .segments import Segment
+from .sources import Source, Sources
+from .state import Key, PartState
+
+_BUFFERS = 32 << 20
+"""Bytes that all connections together collect before they write, two buffers each."""
+_SMALLEST_BATCH = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """Limits of patience (seconds, None: endless; bytes/s), size of writes (bytes), connections.
+
+    A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
+    `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
+    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute. Files
+    larger than `max_size` are refused. `key` signs the states of part files: only what it signed
+    is resumed.
+    """
+
+    timeout: float | None = DEFAULTS.timeout
+    connect_timeout: float | None = DEFAULTS.connect_timeout
+    stall_timeout: float | None = DEFAULTS.stall_timeout
+    stall_speed: int = DEFAULTS.stall_speed
+    chunk_size: int = DEFAULTS.chunk_size
+    connections: int = DEFAULTS.connections
+    durable: bool = DEFAULTS.durable
+    server_time: bool = DEFAULTS.server_time
+    origin: bool = DEFAULTS.origin
+    max_size: int | None = DEFAULTS.max_size
+    key: Key = user_key
+
+    @classmethod
+    def of(cls, options: EngineOptions) -> Self:
+        """Return those of a whole engine that concern a transfer."""
+        names = {each.name for each in fields(cls)}
+        return cls(**{k: v for k, v in options.as_arguments().items() if k in names})
+
+    @property
+    def timeouts(self) -> aiohttp.ClientTimeout:
+        """The limits of one request."""
+        return aiohttp.ClientTimeout(
+            total=None,
+            connect=self.connect_timeout,  # with the look-up of the name
+            sock_connect=self.connect_timeout,
+            sock_read=self.stall_timeout,
+        )
+
+
+class TransferContext:
+    """Sources of one download, requests to them, and their limits.
+
+    Args:
+        requester: sends the requests.
+        hosts: counts the connections.
+        limits: those of all, of hosts and of this download.
+        options: how it is fetched.
+        record: of the download.
+        explain: told why it goes as it goes.
+        verified_at_end: the file is checked in the end, whatever sources say of it.
+    """
+
+    def __init__(
+        self,
+        requester: Requester,
+        hosts: HostLimiter,
+        limits: RateLimits,
+        options: TransferOptions,
+        record: DownloadRecord,
+        explain: Callable[[str], None],
+        *,
+        verified_at_end: bool,
+    ) -> None:
+        self.options = options
+        self.record = record
+        self.explain = explain
+        self.verified_at_end = verified_at_end
+        self.sources = Sources(record.config.sources, hosts, options.connections)
+        self._requester = requester
+        self._hosts = hosts
+        self._limits = limits
+        self._throttles: dict[str, Throttle] = {}  # by host
+        self._timeouts = options.timeouts
+
+    def request(
+        self,
+        source: Source,
+        segment: Segment,
+        state: PartState,
+        counted: Connection | None = None,
+    ) -> Request:
+        """Return a request to a source; `counted` is a place that it may use and leaves taken."""
+        place = counted or self._hosts.connection(source.host, self.explain, self.record.id)
+        return Request(
+            self._requester,
+            place,
+            self.sources,
+            source,
+            segment,
+            state,
+            self._version_of(source, state),
+            self._timeouts,
+            self.record.config.options_for(source.url),
+            self.check_page,
+            is_counted=counted is not None,
+        )
+
+    def _version_of(self, source: Source, state: PartState) -> Validator | None:
+        """What replies of `source` must agree with; None: with nothing that is known.
+
+        Validators mean nothing across URLs (RFC 9110 8.8.1). Unless the file is checked in the
+        end, two sources are taken to have one file only where they agree.
+        """
+        if not self.verified_at_end:
+            # Unlike a date, a weak ETag is rarely the same at two hosts of one file.
+            is_alone = len(self.sources) == 1
+            return state.validator if is_alone else replace(state.validator, weak_etag=None)
+        version = source.version
+        if version is None and source is self.sources.own:
+            version = state.validator  # that it began with, most likely from here
+        return version if version is not None and version.if_range is not None else None
+
+    def check_page(self, head: ResponseHead, state: PartState) -> None:
+        """Refuse a web page that is sent instead of the file.
+
+        A sign-in page must neither replace a partial file nor pass for the file. If it replaces
+        nothing and a checksum is known, the checksum decides.
+
+        Raises:
+            WebPageError: the reply is such a page.
+        """
+        record, config = self.record, self.record.config
+        if config.accept_html or head.type is None:
+            return
+        recorded = state.media_type or record.stats.media_type or media_type(config.type)
+        if head.partial and (recorded is None or not is_page(head.type)):
+            return  # old mirrors call every file text/plain
+        is_kept = self._is_kept(state)
+        is_named = head.name is not None and not is_page_name(head.name)
+        if (is_named or head.is_attachment) and (head.partial or not is_kept):
+            return
+        if self.verified_at_end and not is_kept:
+            return
+        if is_page_instead(head.type, recorded, config.names, bytes_are_there=is_kept):
+            raise self._page_error(head, is_kept=is_kept)
+
+    def is_in_danger(self, head: ResponseHead, state: PartState) -> bool:
+        """Tell whether a partial file that can be continued would be replaced by this reply."""
+        return not (head.partial or self.record.config.accept_html) and self._is_kept(state)
+
+    def check_beginning(self, head: ResponseHead, first: bytes, there: bytes) -> None:
+        """Refuse a reply that would replace a partial file, and whose first bytes are a page's.
+
+        Error pages often have no media type, or that of the file. A reply without type and bytes
+        is no file either.
+
+        Raises:
+            WebPageError: the reply begins like a page, and what is there does not.
+        """
+        is_page_only_now = begins_page(first) and not begins_page(there)
+        if is_page_only_now or (not first and head.type is None):
+            raise self._page_error(head, is_kept=True, is_page_inside=is_page_only_now)
+
+    def _is_kept(self, state: PartState) -> bool:
+        is_resumable = state.validator.if_range is not None or self.record.config.pieces is not None
+        return (is_resumable or state.is_whole) and self.record.bytes_downloaded > 0
+
+    def _page_error(
+        self, head: ResponseHead, *, is_kept: bool, is_page_inside: bool = False
+    ) -> WebPageError:
+        if is_page_inside or is_page(head.type):
+            what = "a web page"
+        else:
+            what = "text" if is_message(head.type) else "another kind of data"
+        size = None if head.partial else head.total
+        return WebPageError(head.type or "", self.record.name, size, is_kept=is_kept, what=what)
+
+    def check_size(self, size: int) -> None:
+        """Compare the size of the file with what was requested.
+
+        Raises:
+            TooLargeError: it is larger than `max_size`.
+            ProtocolError: another size was expected.
+        """
+        limit, config = self.options.max_size, self.record.config
+        if limit is not None and size > limit:
+            raise TooLargeError(limit, size)
+        wanted = config.size_bytes
+        if wanted is not None and size != wanted:
+            raise ProtocolError(f"the server offers {size} bytes, {wanted} were expected")
+        if config.pieces is not None:
+            try:
+                config.pieces.check_size(size)
+            except ValueError as error:
+                raise ProtocolError(f"the server offers another file: {error}") from None
+
+    def check_growth(self, size: int) -> None:
+        """Like `check_size`, for the first `size` bytes of a body of unknown length."""
+        limit, wanted = self.options.max_size, self.record.config.size_bytes
+        if limit is not None and size > limit:
+            raise TooLargeError(limit)
+        if wanted is not None and size > wanted:
+            raise ProtocolError(f"the server sent more than the expected {wanted} bytes")
+
+    def throttle(self, host: str) -> Throttle:
+        """Return what connections to a host take from."""
+        throttle = self._throttles.get(host)
+        if throttle is None:
+            rate = self.record.config.speed_limit
+            throttle = self._throttles[host] = self._limits.throttle(self.record.id, rate, host)
+        return throttle
+
+    @property
+    def may_be_limited(self) -> bool:
+        """Whether anybody has set a limit for these bytes."""
+        return self._limits.is_set or self.record.config.speed_limit is not None
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether bytes may come as fast as they can."""
+        return not any(throttle.is_limited for throttle in self._throttles.values())
+
+    def is_held(self) -> bool:
+        """Whether a connection waits because of a limit."""
+        return any(throttle.is_holding for throttle in self._throttles.values())
+
+    def batch_bytes(self) -> int:
+        """What one connection collects before it writes: less, the more there are."""
+        share = _BUFFERS // (2 * max(self._hosts.in_use, 1))
+        return min(self.options.chunk_size, max(share, _SMALLEST_BATCH))

@@ -1,0 +1,441 @@
+"""Limits of connections and downloads by host, lowered for a host that refuses.
+
+Everything counts at the host that is asked: a redirect takes a connection's place along.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rheo_core.domain.exceptions import ConnectionFailedError, HostFullError, HttpStatusError
+from rheo_core.domain.hosts import HostLimits, find_host
+
+_REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
+_LOWERED_SECONDS = 60.0
+"""A host that refused a connection is spared it for so long; then it is tried with one more."""
+
+_LEAD_SECONDS = 5.0
+"""Time for which all links at a host are taken to lead to the full host that one of them led to.
+Afterwards some are asked again: others of them may lead elsewhere."""
+
+_MAX_LEADS = 1000
+
+_PASSING_SECONDS = 5.0
+"""Time for which a connection waits for room at a host that is to lead on."""
+
+
+@dataclass(slots=True)
+class _Host:
+    in_use: int = 0
+    learned: int | None = None  # connections it bore when it refused one more; None: never did
+    refused_at: float = 0.0  # the loop's clock
+    answered: int = 0  # of those in use
+    peak_accepted: int = 0  # most of them at a time since it last refused
+    waking: asyncio.TimerHandle | None = None  # tells of the room that time brings
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The full host that a link led to."""
+
+    host: str
+    expiry: asyncio.TimerHandle
+
+
+class HostLimiter:
+    """Counts connections and downloads by host, and learns how many connections each one bears.
+
+    Args:
+        limit: connections to one host, unless its own limits say otherwise.
+        on_room: called whenever a host that was full has room again.
+    """
+
+    def __init__(self, limit: int, on_room: Callable[[], None] = lambda: None) -> None:
+        self._limit = limit
+        self._on_room = on_room
+        self._hosts: dict[str, _Host] = {}
+        self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
+        self._reserved = Counter[str]()  # how many of them, by host
+        self._running: dict[str, str] = {}  # downloads -> the host they began with
+        self._downloads = Counter[str]()  # how many of them, by host
+        self._own: Mapping[str, HostLimits] = {}
+        self._leads: dict[str, _Lead] = {}  # by the host of the links
+        self._rests: dict[str, asyncio.TimerHandle] = {}  # hosts that asked to be left alone
+        self._room = asyncio.Event()
+        self._total = 0
+
+    @property
+    def limit(self) -> int:
+        """Connections to one host; may be changed at any time."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, count: int) -> None:
+        self._limit = count
+        self._note_room()
+
+    def set_own(self, table: Mapping[str, HostLimits]) -> None:
+        """Limits of single hosts, by names as `find_host` has them."""
+        self._own = table
+        self._note_room()
+
+    @property
+    def in_use(self) -> int:
+        """Connections to all hosts together."""
+        return self._total
+
+    def likely(self, host: str) -> str:
+        """Return the host that a link at `host` leads to, as far as is known."""
+        lead = self._leads.get(host)
+        return host if lead is None else lead.host
+
+    def reserve(self, download_id: str, host: str) -> None:
+        """Reserve a connection to a host for a download that begins.
+
+        The reservation lasts until the download has a connection there, or an answer from
+        elsewhere.
+        """
+        # An attempt may have ended in this turn of the loop.
+        self.cancel_reservation(download_id)
+        self._reservations[download_id] = self._running[download_id] = host
+        self._reserved[host] += 1
+        self._downloads[host] += 1
+
+    def cancel_reservation(self, download_id: str) -> None:
+        """Forget a download that has ended."""
+        ended = _take_out(self._running, self._downloads, download_id)
+        reserved = _take_out(self._reservations, self._reserved, download_id)
+        if reserved is not None or (ended is not None and self._own):
+            self._note_room()
+
+    def is_busy(self, host: str) -> bool:
+        """Return whether no further download of a link at `host` may begin now."""
+        asked = self.likely(host)
+        return self._takes_no_download(host) or (asked != host and self._takes_no_download(asked))
+
+    def is_full(self, host: str) -> bool:
+        """Whether it bears no further connection now, besides those that are sure to come."""
+        return self._in_use(host) + self._reserved[host] >= self.allowed(host)
+
+    def busy(self) -> frozenset[str]:
+        """Every host that is busy."""
+        known = {*self._hosts, *self._downloads, *self._leads, *self._rests}
+        return frozenset(host for host in known if self.is_busy(host))
+
+    def allowed(self, host: str) -> int:
+        """Connections that it may have now."""
+        known = self._hosts.get(host)
+        if known is None or known.learned is None:
+            return self._limit_of(host)
+        spared = asyncio.get_running_loop().time() - known.refused_at
+        return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit_of(host))
+
+    def refused(self, host: str) -> None:
+        """Take note that it refused a connection, which is still counted.
+
+        Where it has peak_accepted as many before, their number cannot be the reason.
+        """
+        loop = asyncio.get_running_loop()
+        known = self._hosts.setdefault(host, _Host())
+        if known.answered < known.peak_accepted:
+            return
+        known.peak_accepted = known.answered
+        known.learned = max(min(known.in_use, self.allowed(host)) - 1, 1)
+        known.refused_at = loop.time()
+        if known.waking is not None:
+            known.waking.cancel()
+        known.waking = loop.call_later(_LOWERED_SECONDS + 1.0, self._look_again, host, known)
+
+    def rest(self, host: str, seconds: float) -> None:
+        """Begin no further download at a host for this time, which it asked for.
+
+        While it serves any, the number of connections was the reason, and that is lowered.
+        """
+        known = self._hosts.get(host)
+        if known is not None and known.answered:
+            return
+        if (before := self._rests.pop(host, None)) is not None:
+            before.cancel()
+        self._rests[host] = asyncio.get_running_loop().call_later(seconds, self.end_rest, host)
+
+    def end_rest(self, host: str) -> None:
+        """Let downloads begin at a host again."""
+        if (rest := self._rests.pop(host, None)) is not None:
+            rest.cancel()
+            self._note_room()
+
+    def has_other_connections(self, host: str) -> bool:
+        """Whether it has connections besides the one that asks."""
+        known = self._hosts.get(host)
+        return known is not None and known.in_use > 1
+
+    def connection(
+        self,
+        host: str,
+        explain: Callable[[str], None],
+        download_id: str = "",
+        *,
+        keeps_reservation: bool = False,
+    ) -> "Connection":
+        """Return a place for a connection; see `Connection`."""
+        return Connection(self, host, explain, download_id, keeps_reservation=keeps_reservation)
+
+    async def count(
+        self,
+        host: str,
+        explain: Callable[[str], None],
+        download_id: str,
+        *,
+        keeps_reservation: bool,
+    ) -> _Host:
+        """Count a connection, once there is room for it."""
+        if not self._has_place(host, download_id):
+            explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
+            while not self._has_place(host, download_id):
+                self._room.clear()
+                await self._room.wait()
+            explain("")
+        return self._take_place(host, "" if keeps_reservation else download_id)
+
+    def move(
+        self, known: _Host, before: str, host: str, download_id: str, *, keeps_reservation: bool
+    ) -> _Host | None:
+        """Count a connection to `before` at `host` from now on; None if there is no room.
+
+        Nobody waits for room here: all who wait would hold slots.
+        """
+        takes_download = not keeps_reservation and self._running.get(download_id) == before
+        if host in self._rests or not self._has_place(host, download_id):
+            return None
+        if takes_download and self._has_enough_downloads(host):
+            return None
+        if takes_download:
+            _take_out(self._running, self._downloads, download_id)
+            self._running[download_id] = host
+            self._downloads[host] += 1
+        there = self._take_place(host, "" if keeps_reservation else download_id)
+        self.release(before, known)
+        return there
+
+    def note_lead(self, link_host: str, host: str) -> None:
+        """Remember for a while that a link at `link_host` leads to `host`, which is full."""
+        if (before := self._leads.pop(link_host, None)) is not None:
+            before.expiry.cancel()
+        elif len(self._leads) >= _MAX_LEADS:
+            self._leads.pop(next(iter(self._leads))).expiry.cancel()
+        loop = asyncio.get_running_loop()
+        expiry = loop.call_later(_LEAD_SECONDS, self._forget_lead, link_host)
+        self._leads[link_host] = _Lead(host, expiry)
+
+    def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
+        """Return whether a download has a reservation on another host than this one."""
+        return self._reservations.get(download_id, host) != host
+
+    def end_reservation(self, download_id: str) -> None:
+        """Give up the reservation of a download that has been answered from elsewhere."""
+        if _take_out(self._reservations, self._reserved, download_id) is not None:
+            self._note_room()
+
+    def release(self, host: str, known: _Host) -> None:
+        """Take note that a connection has ended."""
+        known.in_use -= 1
+        self._total -= 1
+        if not known.in_use and known.learned is None:
+            del self._hosts[host]
+        self._note_room()
+
+    def _has_place(self, host: str, download_id: str) -> bool:
+        """Return whether a download may connect now; reservations keep places."""
+        has_reservation = self._reservations.get(download_id) == host
+        kept = 0 if has_reservation else self._reserved[host]
+        return self._in_use(host) + kept < self.allowed(host)
+
+    def _take_place(self, host: str, download_id: str) -> _Host:
+        if self._reservations.get(download_id) == host:
+            _take_out(self._reservations, self._reserved, download_id)
+        known = self._hosts.get(host)
+        if known is None:
+            known = self._hosts[host] = _Host()
+        known.in_use += 1
+        self._total += 1
+        return known
+
+    def _forget_lead(self, link_host: str) -> None:
+        self._leads.pop(link_host, None)
+        self._note_room()
+
+    def _takes_no_download(self, host: str) -> bool:
+        return (
+            self.is_full(host)
+            or host in self._rests
+            or (bool(self._own) and self._has_enough_downloads(host))
+        )
+
+    def _has_enough_downloads(self, host: str) -> bool:
+        own = self._limits_of(host)
+        most = own.max_concurrent if own else None
+        return most is not None and self._downloads[host] >= most
+
+    def _in_use(self, host: str) -> int:
+        known = self._hosts.get(host)
+        return known.in_use if known is not None else 0
+
+    def _limits_of(self, host: str) -> HostLimits | None:
+        return find_host(self._own, host.rpartition(":")[0])
+
+    def _limit_of(self, host: str) -> int:
+        own = self._limits_of(host)
+        return own.connections if own and own.connections else self._limit
+
+    def _look_again(self, host: str, known: _Host) -> None:
+        """Tell of the room that time has brought, until all is as it was."""
+        known.waking = None
+        self._note_room()
+        if self.allowed(host) >= self._limit_of(host):
+            known.learned = None
+            if not known.in_use:
+                self._hosts.pop(host, None)
+        else:
+            loop = asyncio.get_running_loop()
+            known.waking = loop.call_later(_LOWERED_SECONDS, self._look_again, host, known)
+
+    def _note_room(self) -> None:
+        self._room.set()
+        self._on_room()
+
+
+def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> str | None:
+    """Forget the host of a download; returns it."""
+    host = hosts.pop(download_id, None)
+    if host is not None:
+        counts[host] -= 1
+        if not counts[host]:
+            del counts[host]
+    return host
+
+
+class Connection:
+    """A place for a connection, counted from `begin` to `end` at the host that is asked.
+
+    Args:
+        hosts: counts it.
+        host: the host of its link, which is asked first.
+        explain: told why it waits for room, and "" once it does not any more.
+        download_id: a reservation of this download is redeemed.
+        keeps_reservation: it is only used: the connection is for another file, before that of the
+            download.
+    """
+
+    def __init__(
+        self,
+        hosts: HostLimiter,
+        host: str,
+        explain: Callable[[str], None],
+        download_id: str,
+        *,
+        keeps_reservation: bool,
+    ) -> None:
+        self._hosts = hosts
+        self._link_host = self.host = host
+        self._explain = explain
+        self._download_id = download_id
+        self._keeps_reservation = keeps_reservation
+        self._known: _Host | None = None
+        self._was_answered = False
+
+    async def begin(self) -> None:
+        """Wait for room, and take it.
+
+        A download with a reservation on another host waits a short time only: others may wait
+        for the place that its reservation keeps, and this host may wait for one of them.
+
+        Raises:
+            HostFullError: there was no room in that time.
+        """
+        is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
+        try:
+            async with asyncio.timeout(_PASSING_SECONDS if is_passing else None):
+                self._known = await self._hosts.count(
+                    self.host,
+                    self._explain,
+                    self._download_id,
+                    keeps_reservation=self._keeps_reservation,
+                )
+        except TimeoutError:
+            raise HostFullError(self.host) from None
+
+    async def move(self, host: str) -> None:
+        """Count it at the host that a redirect leads to.
+
+        It waits for room only at a host that leads on to the one with its reservation: that does
+        not take long.
+
+        Raises:
+            HostFullError: that host has no room.
+        """
+        if host == self.host:
+            return
+        if not self._keeps_reservation and self._hosts.has_reservation_elsewhere(
+            self._download_id, host
+        ):
+            self.end()
+            self.host = host
+            await self.begin()
+            return
+        assert self._known is not None
+        there = self._hosts.move(
+            self._known,
+            self.host,
+            host,
+            self._download_id,
+            keeps_reservation=self._keeps_reservation,
+        )
+        if there is None:
+            if host != self._link_host:
+                self._hosts.note_lead(self._link_host, host)
+            raise HostFullError(host)
+        self._known.answered -= self._was_answered
+        self._was_answered = False
+        self._known, self.host = there, host
+
+    def answered(self) -> None:
+        """Take note that its host has answered: it can serve this many connections."""
+        assert self._known is not None
+        if not self._keeps_reservation:
+            self._hosts.end_reservation(self._download_id)
+        if not self._was_answered:
+            self._was_answered = True
+            self._known.answered += 1
+            self._known.peak_accepted = max(self._known.peak_accepted, self._known.answered)
+
+    def is_refusal(self, host: str, error: BaseException | None) -> bool:
+        """Return whether an error means that a host refused the request.
+
+        If it wants fewer connections, as far as that can be told, it gets fewer.
+        """
+        if isinstance(error, HttpStatusError):
+            is_refusal = wants_fewer = error.status in _REFUSALS
+        else:
+            is_refusal = isinstance(error, ConnectionFailedError)
+            wants_fewer = is_refusal and self._hosts.has_other_connections(host)
+        if wants_fewer:
+            self._hosts.refused(host)
+        return is_refusal
+
+    def end(self) -> None:
+        """Give the room back, if there is any to give."""
+        if self._known is None:
+            return
+        self._known.answered -= self._was_answered
+        self._was_answered = False
+        self._hosts.release(self.host, self._known)
+        self._known = None
+
+    async def __aenter__(self) -> Callable[[], None]:
+        """Take the place; return what to call once the host has answered."""
+        await self.begin()
+        return self.answered
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()

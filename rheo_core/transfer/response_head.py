@@ -1,0 +1,298 @@
+"""A reply's head -> what may be done with its body (RFC 9110, sections 8.8, 14 and 15)."""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from multidict import MultiMapping
+
+from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
+from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.media_types import media_type
+from rheo_core.domain.sizes import LARGEST_FILE, size_text
+from rheo_core.domain.text import printable
+
+from .digests import digest_of
+from .naming import filename_from_disposition
+
+_CONTENT_RANGE = re.compile(
+    r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
+)
+_NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+_WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
+_STRONG_AFTER_SECONDS = 60
+"""RFC 9110 8.8.2.2 wants Date later than Last-Modified by enough to rule out a second change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """What tells one version of a file from another.
+
+    Only a strong ETag or date proves that two versions are the same; a date is of use where there
+    is no strong ETag. The rest can prove that they are not.
+    """
+
+    etag: str | None = None
+    last_modified: str | None = None
+    # Beside a date, which many builds set to one moment for ever:
+    weak_etag: str | None = field(default=None, compare=False)
+    # Content-Encoding; one ETag for all codings is a common mistake:
+    coding: str | None = field(default=None, compare=False)
+
+    @property
+    def if_range(self) -> str | None:
+        """The value for If-Range; None where nothing strong is known."""
+        return self.etag or self.last_modified
+
+    @classmethod
+    def of(cls, headers: MultiMapping[str]) -> "Validator":
+        """The validators of a reply."""
+        etag, coding = _only(headers, "ETag"), _coding(headers)
+        if _STRONG_ETAG.fullmatch(etag):
+            return cls(etag=etag, coding=coding)
+        modified = _only(headers, "Last-Modified")
+        if not _is_strong_date(modified, headers.get("Date", "")):
+            return cls(coding=coding)
+        weak = etag if _WEAK_ETAG.fullmatch(etag) else None
+        return cls(last_modified=modified, weak_etag=weak, coding=coding)
+
+    def may_be(self, other: "Validator") -> bool:
+        """Tell whether a file of which `other` is told may be of this version."""
+        are_weak_known = None not in (self.weak_etag, other.weak_etag)
+        return self.if_range == other.if_range and not (
+            are_weak_known and self.weak_etag != other.weak_etag
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """What a reply brings."""
+
+    start: int  # offset of the body's first byte in the file
+    end: int | None  # offset behind its last byte
+    total: int | None  # size of the whole file, bytes
+    validator: Validator
+    name: str | None  # as Content-Disposition suggests it, made safe
+    partial: bool  # a 206
+    promised: HashConfig | None = None  # checksum of the whole file
+    modified: int | None = None  # Last-Modified, seconds since the epoch
+    type: str | None = None  # its media type, such as text/html, in lower case
+    is_attachment: bool = False  # Content-Disposition: attachment, without a name
+
+
+class RangeRefusedError(ProtocolError):
+    """The reply does not bring the range that was asked for."""
+
+
+class NothingLeftError(RangeRefusedError):
+    """The file ends where the range that was asked for begins."""
+
+    def __init__(self, size: int, validator: Validator) -> None:
+        self.size = size
+        self.validator = validator
+        super().__init__(f"the server says that the file has {size} bytes")
+
+
+class ChangedError(RangeRefusedError):
+    """The file on the server is another one than the one that was begun."""
+
+
+def parse_response_head(
+    status: int,
+    reason: str,
+    headers: MultiMapping[str],
+    content_length: int | None,
+    offset: int | None,
+) -> ResponseHead:
+    """Judge a reply to a request for everything from `offset` on.
+
+    Args:
+        status: of the reply.
+        reason: its phrase; may be hostile.
+        headers: of the reply, names in any case.
+        content_length: of the body as it comes; None where it is not known.
+        offset: where the asked range began; None where no range was asked for.
+
+    Raises:
+        HttpStatusError: the status is no success.
+        RangeRefusedError: the range asked for was not given.
+        ProtocolError: the reply contradicts itself.
+    """
+    validator = Validator.of(headers)
+    disposition = headers.get("Content-Disposition", "")
+    name = filename_from_disposition(disposition)
+    type = media_type(headers.get("Content-Type"))
+    # `inline` alone means the same as no field at all (RFC 6266 4.2).
+    is_attachment = name is None and disposition.lower().lstrip().startswith("attachment")
+    _check_possible(content_length)
+    if status in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
+        _check_is_whole(status, headers, content_length, offset)
+        promised = digest_of(headers, partial=False)
+        if status != HTTPStatus.OK:
+            # A proxy changed the body (RFC 9110 15.3.4): the server's headers are of another one.
+            validator, promised = Validator(), None
+        return ResponseHead(
+            start=0,
+            end=content_length,
+            total=content_length,
+            validator=validator,
+            name=name,
+            partial=False,
+            promised=promised,
+            modified=_modified(headers),
+            type=type,
+            is_attachment=is_attachment,
+        )
+    if status == HTTPStatus.PARTIAL_CONTENT:
+        partial = _read_partial(headers, content_length, offset, validator, name)
+        return replace(partial, type=type, is_attachment=is_attachment)
+    refusals = (
+        HTTPStatus.NOT_MODIFIED,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    )
+    nothing = _NO_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    if nothing is not None:
+        _check_possible(size := int(nothing[1]))
+        if offset and size == offset:
+            raise NothingLeftError(offset, validator)
+    if offset is not None and status in refusals:
+        raise RangeRefusedError(f"the server answered {status} to a range request")
+    if 200 <= status < 300:
+        raise ProtocolError(f"the server answered {status}, which brings no file")
+    raise status_error(status, reason, headers)
+
+
+def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
+    """Return the error for a reply that is not a success, with the wait that it asks for."""
+    wait = _retry_after(headers.get("Retry-After", ""))
+    return HttpStatusError(status, printable(reason), retry_after=wait)
+
+
+def _read_partial(
+    headers: MultiMapping[str],
+    content_length: int | None,
+    offset: int | None,
+    validator: Validator,
+    name: str | None,
+) -> ResponseHead:
+    if offset is None:
+        raise ProtocolError("the server sent a part (206) although the whole was asked for")
+    if headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
+        raise RangeRefusedError("the server sent several parts for one range")
+    content_range = ", ".join(dict.fromkeys(headers.getall("Content-Range", [])))
+    match = _CONTENT_RANGE.fullmatch(content_range.strip())
+    if match is None:
+        raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not valid")
+    start, end = int(match[1]), int(match[2])
+    total = None if match[3] == "*" else int(match[3])
+    _check_possible(end)
+    _check_possible(total)
+    if end < start or (total is not None and end >= total):
+        raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not possible")
+    if start != offset:
+        raise RangeRefusedError(f"the server sent bytes from {start}, {offset} was asked for")
+    if content_length is not None and content_length != end - start + 1:
+        raise RangeRefusedError("Content-Range and Content-Length disagree")
+    promised = digest_of(headers, partial=True)
+    return ResponseHead(start, end + 1, total, validator, name, True, promised)
+
+
+def _check_is_whole(
+    status: int, headers: MultiMapping[str], content_length: int | None, offset: int | None
+) -> None:
+    """Refuse a part that is sent with the status of the whole, as some scripts do.
+
+    Content-Range means nothing beside a 200 (RFC 9110 14.4). But a body as long as the part that it
+    names is that part: saved as the file, it would be the end of one, or its beginning.
+    """
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    if match is None or match[3] == "*":
+        return
+    start, end, total = int(match[1]), int(match[2]) + 1, int(match[3])
+    is_part = start < end <= total and end - start < total
+    if is_part and content_length in (None, end - start):
+        kind = ProtocolError if offset is None else RangeRefusedError
+        raise kind(f"the server sent a part ({match[0]}) as the whole file ({status})")
+
+
+def _only(headers: MultiMapping[str], name: str) -> str:
+    """The value of a field; "" if its lines disagree, so that nobody relies on one of them."""
+    values = {value.strip() for value in headers.getall(name, [])}
+    return values.pop() if len(values) == 1 else ""
+
+
+def _coding(headers: MultiMapping[str]) -> str | None:
+    codings = ", ".join(headers.getall("Content-Encoding", [])).strip().lower()
+    return None if codings in ("", "identity") else codings
+
+
+def _check_possible(size: int | None) -> None:
+    """Refuse a size beyond any disk, so that nobody waits for room because of a lie."""
+    if size is not None and size > LARGEST_FILE:
+        raise ProtocolError(
+            f"the server reports an impossible file size (more than {size_text(LARGEST_FILE)})"
+        )
+
+
+def _is_strong_date(modified: str, date: str) -> bool:
+    changed, sent = _parse_date(modified), _parse_date(date)
+    if changed is None or sent is None:
+        return False
+    return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
+
+
+def _modified(headers: MultiMapping[str]) -> int | None:
+    moment = _parse_date(headers.get("Last-Modified", ""))
+    return None if moment is None else int(moment.timestamp())
+
+
+def _parse_date(value: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return parsed if parsed.tzinfo else None
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds (RFC 9110 10.2.3); None where absent or senseless."""
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:10])
+    moment = _parse_date(text)
+    if moment is None:
+        return None
+    return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
+
+
+def check_version(
+    head: ResponseHead,
+    total: int | None,
+    validator: Validator | None,
+    promised: HashConfig | None = None,
+) -> None:
+    """See that a 206 belongs to the version begun, whatever the server made of If-Range.
+
+    `validator` None: any will do, as all bytes are checked in the end.
+
+    Raises:
+        ChangedError: it does not.
+    """
+    same = validator is None or validator.may_be(head.validator)
+    if None not in (total, head.total):
+        same = same and head.total == total
+    elif validator is not None:  # no size tells what the coding does to it
+        same = same and head.validator.coding == validator.coding
+    if not same:
+        raise ChangedError("the file on the server is another one than before")
+    if (
+        promised is not None
+        and head.promised is not None
+        and promised.algorithm is head.promised.algorithm
+        and promised.expected_hash != head.promised.expected_hash
+    ):
+        raise ChangedError("the server promises another checksum than before")

@@ -1,0 +1,61 @@
+"""EventLog: the latest events as lines, shown by the log pane and the details."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from rheo_core.domain.filenames import filename_from_url
+from rheo_core.domain.text import printable
+from rheo_core.events import DownloadEvent
+from rheo_core.events.describe import Level, describe
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line; `time` is in seconds since the epoch, texts are printable."""
+
+    time: float
+    text: str
+    level: Level = "info"
+    download_id: str = ""
+    name: str = ""
+
+
+class EventLog:
+    """The latest lines, oldest first."""
+
+    MAX_LINES = 2000
+
+    def __init__(self) -> None:
+        self.lines: deque[LogLine] = deque(maxlen=self.MAX_LINES)
+        self.written = 0  # number of lines ever written; readers compare it
+
+    def write(self, line: LogLine) -> None:
+        """Append a line; drop the oldest if the log is full."""
+        self.lines.append(line)
+        self.written += 1
+
+    def note(self, text: str, level: Level = "info") -> None:
+        """Append a message of the app itself."""
+        self.write(LogLine(time.time(), printable(text), level))
+
+    def of(self, download_id: str) -> list[LogLine]:
+        """Return the lines about one download."""
+        return [line for line in self.lines if line.download_id == download_id]
+
+
+def log_line(event: DownloadEvent, name: str = "") -> LogLine:
+    """Return the line for an event.
+
+    Args:
+        event: the event.
+        name: name of the download; "" takes the name in its URL.
+    """
+    description = describe(event)
+    return LogLine(
+        time=event.occurred_at.timestamp(),
+        text=printable(str(description)),
+        level=description.level,
+        download_id=event.download_id,
+        name=printable(name or filename_from_url(event.url)),
+    )

@@ -1,0 +1,36 @@
+"""Open folders in the desktop's file manager."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_OPENERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "gio")
+
+
+def folder_of(destination: str, fallback: Path) -> Path:
+    """Return the folder that holds `destination`, or `fallback` if it does not exist."""
+    folder = Path(destination).absolute().parent if destination else fallback.absolute()
+    return folder if folder.is_dir() else fallback.absolute()
+
+
+def open_folder(folder: Path) -> str:
+    """Open `folder` without waiting; return one sentence about a failure, or ""."""
+    if not folder.is_dir():
+        return f"Folder {folder} does not exist yet."
+    opener = next(filter(None, map(shutil.which, _OPENERS)), None)
+    if opener is None:
+        return f"Cannot open {folder}: {' or '.join(_OPENERS)} is not installed."
+    command = [opener, "open"] if Path(opener).name == "gio" else [opener]
+    try:
+        # No shell, and no output to this terminal. The path is absolute, so it is no option.
+        subprocess.Popen(
+            [*command, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"Cannot open {folder}: {error.strerror or error}."
+    return ""

@@ -1,0 +1,63 @@
+"""ConfirmScreen: a question answered with yes or no; QuitScreen: the one before quitting."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from rheo_tui.formatting import count_text
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Returns True if the user answers yes.
+
+    Args:
+        title: title of the dialog.
+        text: the question, and the meaning of each answer.
+        yes: verb for the answer yes.
+        no: verb for the answer no.
+    """
+
+    BINDINGS: ClassVar = [
+        ("y", "answer(True)", "Yes"),
+        ("n,escape", "answer(False)", "No"),
+    ]
+
+    def __init__(self, title: str, text: str, *, yes: str, no: str) -> None:
+        super().__init__()
+        self._title, self._text = title, text
+        self._keys = f"y {yes}  ·  n {no}"
+
+    def compose(self) -> ComposeResult:
+        """Create the text and the two answers."""
+        with Vertical(classes="dialog dialog-small") as dialog:
+            dialog.border_title = self._title
+            yield Static(self._text, markup=False)
+            yield Static(self._keys, classes="dialog-keys")
+
+    def action_answer(self, yes: bool) -> None:
+        """Close with the answer."""
+        self.dismiss(yes)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Stop pastes, because they do not answer the question."""
+        event.stop()
+
+
+class QuitScreen(ConfirmScreen):
+    """Asks before quitting while downloads run; returns True to quit."""
+
+    BINDINGS: ClassVar = [("enter,q", "answer(True)", "Quit")]
+
+    def __init__(self, running: int, keeps_list: bool) -> None:
+        verb = "is" if running == 1 else "are"
+        after = (
+            "Partial data is kept, and they continue at the next start."
+            if keeps_list
+            else "This list is not saved."
+        )
+        text = f"{count_text(running)} {verb} running. Quitting stops them. {after}"
+        super().__init__("Quit?", text, yes="quit", no="stay")

@@ -1,0 +1,362 @@
+"""LocalService: the service over an engine in this process."""
+
+import asyncio
+import shutil
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import aiofiles.os
+
+from rheo_core.config.settings import Settings
+from rheo_core.config.store import LoadedSettings, load_settings, save_settings
+from rheo_core.domain import (
+    DownloadManagerError,
+    DownloadSnapshot,
+    DownloadStatus,
+    FileConfig,
+    Snapshot,
+)
+from rheo_core.domain.redaction import is_redacted
+from rheo_core.domain.text import printable
+from rheo_core.events import DownloadEvent, DownloadEventType
+
+from .protocol import SessionLockedError
+
+if TYPE_CHECKING:
+    from rheo_core.downloads import DownloadManager
+    from rheo_core.inputs import Entry, ReadOptions
+
+T = TypeVar("T")
+_ENTRIES_PER_TURN = 100
+"""Lines of a paste that are checked in one turn of the event loop, which takes 2 ms."""
+_MAX_EVENTS = 2000
+"""Events kept for a late reader; the oldest are dropped first."""
+
+
+class LocalService:
+    """Implements `DownloadService` over a `DownloadManager`.
+
+    Args:
+        settings: initial settings.
+        save: True to save changed settings to the settings file.
+        session_path: the session file; None keeps no session.
+        load: loads the settings again, for `reload_settings`.
+        careful: refuse a `session_path` in a folder that does not exist, instead of creating it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        save: bool = True,
+        session_path: Path | None = None,
+        load: Callable[[], LoadedSettings] = load_settings,
+        careful: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._load = load
+        self._save = save
+        self._session_path = session_path
+        self._careful = careful
+        # A `ThreadedService` fills and empties both deques from different threads.
+        self._problems: deque[str] = deque()
+        self._events: deque[DownloadEvent] = deque(maxlen=_MAX_EVENTS)
+        self._rows: dict[str, DownloadSnapshot] = {}
+        self._revision = 0
+
+    @cached_property
+    def _manager(self) -> "DownloadManager":
+        # The imports of the engine take half of the start; the first screen does not wait for them.
+        from rheo_core.engine import make_manager
+
+        manager = make_manager(
+            self._settings,
+            session_path=self._session_path,
+            on_problem=self._problems.append,
+            wait_for_settings=True,
+        )
+        # Progress has no listener here, so the engine does not create 10 events/s per download.
+        for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
+            manager.on(event_type, self._events.append)
+        return manager
+
+    @property
+    def settings(self) -> Settings:
+        """Current settings."""
+        return self._settings
+
+    @property
+    def keeps_list(self) -> bool:
+        """True if the list survives the end of the app."""
+        return self._session_path is not None
+
+    @property
+    def is_read_only(self) -> bool:
+        """False: everything can be changed."""
+        return False
+
+    async def start(self) -> None:
+        """Open the engine; an open one stays open.
+
+        Raises:
+            SessionLockedError: another process has locked the session.
+            RheoError: the session cannot be used.
+        """
+        from rheo_core.infrastructure import session_store
+
+        if self._manager.is_active:
+            return
+        if self._careful and self._session_path is not None:
+            await asyncio.to_thread(session_store.check_place, self._session_path)
+        known = {each.sentence for each in self._settings.unclear}  # when they were read
+        unclear = self._manager.request_rules.unclear
+        self._problems += [each.sentence for each in unclear if each.sentence not in known]
+        folder = self._settings.download_dir
+        try:
+            await aiofiles.os.makedirs(folder, exist_ok=True)
+        except OSError as error:  # downloads fail with this reason until it is fixed
+            reason = (error.strerror or str(error)).lower()
+            self._problems.append(
+                f"Cannot create the download folder {printable(str(folder))}: {reason}. "
+                "Choose another folder in the settings."
+            )
+        try:
+            await self._manager.open()
+        except session_store.SessionLockedError as error:
+            raise SessionLockedError(str(error), error.path) from error
+
+    async def url_of(self, download_id: str) -> str | None:
+        """Return the whole URL, secrets included."""
+        config = await self._manager.find_config(download_id)
+        return config.source if config else None
+
+    async def history(
+        self, text: str = "", limit: int = 100, offset: int = 0
+    ) -> list[DownloadSnapshot]:
+        """Return ended downloads that match `text`, latest first."""
+        return await self._manager.history(text, limit, offset)
+
+    def take_problems(self) -> list[str]:
+        """Return new problems with session and settings, each one once."""
+        return _drain(self._problems)
+
+    async def close(self) -> None:
+        """Stop running downloads, keep their partial data and release all resources."""
+        await self._manager.close()
+
+    async def snapshot(self, since: int = 0) -> Snapshot:
+        """Return the changes after revision `since`."""
+        return self._manager.snapshot(since)
+
+    def take_events(self) -> list[DownloadEvent]:
+        """Return new events except progress, each one once."""
+        return _drain(self._events)
+
+    async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """Return the entries in `text`; the event loop runs on meanwhile."""
+        from rheo_core.inputs import read_entries
+
+        entries: list[Entry] = []
+        for entry in read_entries(text.splitlines(), self._known(), self._with_folder(options)):
+            entries.append(entry)
+            if len(entries) % _ENTRIES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        return entries
+
+    async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
+        """Return the entries of a list file."""
+        from rheo_core.inputs import read_entries_file
+
+        return await read_entries_file(path, self._known(), self._with_folder(options))
+
+    def free_space(self) -> int | None:
+        """Return the free bytes in the download folder; None if they are unknown."""
+        try:
+            return shutil.disk_usage(self._settings.download_dir).free
+        except OSError:
+            return None
+
+    def _with_folder(self, options: "ReadOptions | None") -> "ReadOptions":
+        """Return `options` with the download folder, if its files decide the verdicts."""
+        from rheo_core.inputs import ReadOptions
+
+        exists = self._settings.file_exists_strategy
+        folder = self._settings.download_dir if exists.keeps_existing else None
+        return replace(options or ReadOptions(), folder=folder, exists=exists)
+
+    async def add(self, configs: Sequence[FileConfig]) -> None:
+        """Queue downloads."""
+        await self._manager.add(configs)
+
+    async def add_again(self, ids: Sequence[str]) -> None:
+        """Queue ended downloads again.
+
+        Raises:
+            DownloadManagerError: a URL held a secret, which the history does not keep.
+        """
+        configs = [await self._manager.find_config(download_id) for download_id in ids]
+        if any(config and is_redacted(config.url) for config in configs):
+            raise DownloadManagerError("the history keeps no secrets of its URL; add the URL again")
+        await self._manager.add([config for config in configs if config])
+
+    async def pause(self, ids: Sequence[str]) -> None:
+        """Pause downloads that have not ended."""
+        await asyncio.gather(*map(self._manager.pause, ids))
+
+    async def resume(self, ids: Sequence[str]) -> None:
+        """Put paused downloads back into the queue."""
+        for download_id in ids:
+            await self._manager.resume(download_id)
+
+    async def cancel(self, ids: Sequence[str]) -> None:
+        """Cancel downloads that have not ended."""
+        await asyncio.gather(*map(self._manager.cancel, ids))
+
+    async def retry(self, ids: Sequence[str]) -> None:
+        """Queue failed, cancelled and skipped downloads again."""
+        for download_id in ids:
+            await self._manager.retry(download_id)
+
+    async def keep(self, download_id: str) -> Path | None:
+        """Keep data with a wrong checksum as `NAME.unverified`; None if there is none."""
+        return await self._manager.keep(download_id)
+
+    async def accept_html(self, download_id: str) -> bool:
+        """Queue a failed download again and save a web page; False if it has not failed."""
+        return await self._manager.accept_html(download_id)
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Download from `url` from now on; False if the download is unknown or completed."""
+        return await self._manager.replace_url(download_id, url)
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Remove downloads from the list."""
+        await asyncio.gather(*map(self._manager.remove, ids))
+
+    async def restore(self, ids: Sequence[str]) -> None:
+        """Undo `remove`."""
+        for download_id in ids:
+            await self._manager.restore(download_id)
+
+    async def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        text: str = "",
+        older_than_days: float | None = None,
+    ) -> int:
+        """Delete downloads from the history and return their number."""
+        return await self._manager.forget(ids, text=text, older_than_days=older_than_days)
+
+    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+        """Add `by` to the priority of each download; the lowest priority is 1."""
+        rows = self._rows_now()
+        for row in (rows[download_id] for download_id in ids if download_id in rows):
+            await self._manager.set_priority(row.id, max(1, row.priority + by))
+
+    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
+        """Move a queued download."""
+        await self._manager.move(download_id, to=where)
+
+    async def change_settings(self, settings: Settings) -> None:
+        """Apply settings to downloads that start from now on, and save them.
+
+        If downloads wait for a correction of the settings file, read it again afterwards.
+        """
+        changed = self._apply(settings)
+        if self._save and changed:
+            await asyncio.to_thread(save_settings, settings, only=changed)
+        if self._manager.request_rules.unclear:
+            self._problems += await self.reload_settings()
+
+    async def reload_settings(self) -> list[str]:
+        """Read the settings again, apply them and return their problems.
+
+        Settings that block hosts do not replace settings that block none.
+        """
+        from rheo_core.engine import make_request_rules, with_faults
+
+        loaded = await asyncio.to_thread(self._load)
+        rules = await asyncio.to_thread(with_faults, make_request_rules(loaded.settings))
+        if self._manager.request_rules.unclear or not rules.unclear:
+            self._apply(loaded.settings)
+            self._manager.set_defaults(request_rules=rules)
+        return list(dict.fromkeys((*loaded.problems, *(each.sentence for each in rules.unclear))))
+
+    def _apply(self, settings: Settings) -> set[str]:
+        """Apply settings and return the names of those that changed."""
+        from rheo_core.engine import make_host_limits, make_retry_handler
+
+        changed = {
+            name
+            for name in type(settings).model_fields
+            if getattr(settings, name) != getattr(self._settings, name)
+        }
+        self._settings = settings
+        self._manager.set_limits(
+            max_concurrent=settings.max_concurrent,
+            connections=settings.connections,
+            connections_per_host=settings.connections_per_host,
+            # Limits set by hand stay, unless their own setting changed.
+            speed_limit_bps=(settings.speed_limit or 0) if "speed_limit" in changed else None,
+            slow_limit_bps=settings.slow_limit,
+            schedule=settings.schedule if "schedule" in changed else None,
+            hosts=make_host_limits(settings),
+        )
+        self._manager.set_defaults(
+            download_dir=settings.download_dir,
+            file_exists_strategy=settings.file_exists_strategy,
+            retry_handler=make_retry_handler(settings),
+            max_size=settings.max_size or 0,
+        )
+        return changed
+
+    async def set_speed_limit(
+        self, bytes_per_second: int | None, ids: Sequence[str] | None = None
+    ) -> None:
+        """Limit each of `ids`, or all downloads together; None lifts the limit."""
+        if ids is None:
+            self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
+        for download_id in ids or ():
+            await self._manager.set_speed_limit(download_id, bytes_per_second)
+
+    async def set_slow(self, on: bool) -> None:
+        """Switch slow mode on or off."""
+        self._manager.set_limits(slow=on)
+
+    async def set_start(self, ids: Sequence[str], start_at: float | None) -> None:
+        """Delay downloads until a time; None lets them start at once."""
+        for download_id in ids:
+            await self._manager.set_start(download_id, start_at)
+
+    async def stop_after(self, count: int | None) -> None:
+        """Pause all downloads after `count` more bytes; None switches that off."""
+        self._manager.set_limits(stop_after_bytes=count or 0)
+
+    def _rows_now(self) -> dict[str, DownloadSnapshot]:
+        """Return all rows; an update costs only the changed ones."""
+        snapshot = self._manager.snapshot(self._revision)
+        if snapshot.reset:
+            self._rows.clear()
+        self._revision = snapshot.revision
+        for download_id in snapshot.removed:
+            self._rows.pop(download_id, None)
+        self._rows |= {row.id: row for row in snapshot.downloads}
+        return self._rows
+
+    def _known(self) -> set[str]:
+        """Return the ids of completed and unfinished downloads; others may be added again."""
+        return {
+            row.id
+            for row in self._rows_now().values()
+            if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
+        }
+
+
+def _drain(waiting: deque[T]) -> list[T]:
+    """Empty a deque into a list; items that another thread appends meanwhile stay."""
+    return [waiting.popleft() for _ in range(len(waiting))]

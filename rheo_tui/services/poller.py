@@ -1,0 +1,161 @@
+"""EngineClient: starts, polls and closes the service; its errors never stop the app."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rheo_core.domain import FileConfig, RheoError, Snapshot
+from rheo_core.domain.text import printable
+from rheo_core.events import DownloadEvent
+from rheo_tui.event_log import EventLog, log_line
+from rheo_tui.formatting import count_text
+
+from .protocol import DownloadService
+
+if TYPE_CHECKING:
+    from rheo_core.inputs.sources import Item
+
+_BATCH_SIZE = 2000
+
+Toast = Callable[[str, bool], None]
+"""Shows a message to the user; the flag is True for an error."""
+
+
+class EngineClient:
+    """Keeps the main screen up to date with the service.
+
+    Errors of the engine become a toast and a line of the event log; the app runs on.
+
+    Attributes:
+        ready: True while the engine is open.
+        latest: the last snapshot.
+    """
+
+    def __init__(
+        self,
+        service: DownloadService,
+        event_log: EventLog,
+        toast: Toast,
+        on_event: Callable[[DownloadEvent], None],
+    ) -> None:
+        self.service = service
+        self.ready = False
+        self.latest: Snapshot | None = None
+        self._event_log = event_log
+        self._toast = toast
+        self._on_event = on_event
+        self._poll_failed = False
+        self._closed = False
+        self._tried = asyncio.Event()  # set after the attempt to start, successful or not
+
+    async def start(self) -> None:
+        """Open the engine.
+
+        Raises:
+            RheoError: the session cannot be used.
+        """
+        try:
+            if not self._closed:
+                await self.service.start()
+                self.ready = not self._closed
+        except RheoError:
+            raise
+        except Exception as error:
+            self.report("Cannot start the engine", error)
+        finally:
+            self._tried.set()
+
+    async def close(self) -> None:
+        """Close the engine, once."""
+        if not self._closed:
+            self._closed = True
+            self.ready = False
+            await self.guard(self.service.close(), "Cannot close the engine")
+
+    async def poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
+        """Return the changes since the last call, or None; write events to the event log.
+
+        Args:
+            name_of: returns the name of a download by its id; "" if it is unknown.
+        """
+        if not self.ready:
+            return None
+        since = self.latest.revision if self.latest else 0
+        try:
+            for event in self.service.take_events():
+                self._event_log.write(log_line(event, name_of(event.download_id)))
+                self._on_event(event)
+            snapshot = await self.service.snapshot(since)
+        except Exception as error:
+            if not self._poll_failed:
+                self._poll_failed = True
+                self.report("Cannot update the list", error)
+            return None
+        self._poll_failed = False
+        for problem in self.service.take_problems():
+            self._event_log.note(problem, "bad")
+            self._toast(problem, True)
+        if self.latest is not None and snapshot.revision == since:
+            before = replace(self.latest, downloads=(), removed=(), reset=False)
+            if before == replace(snapshot, downloads=(), removed=(), reset=False):
+                return None
+        self.latest = snapshot
+        return snapshot
+
+    async def add(self, configs: Sequence[FileConfig]) -> bool:
+        """Queue downloads once the engine runs; return False and report it if that fails."""
+        await self._tried.wait()
+        if not self.ready:
+            self._toast("Cannot add: the engine is not running.", True)
+            return False
+        for start in range(0, len(configs), _BATCH_SIZE):  # so that the first appear soon
+            batch = configs[start : start + _BATCH_SIZE]
+            if not await self.guard(self.service.add(batch), "Cannot add"):
+                return False
+        return True
+
+    async def add_items(self, items: "Iterable[Item]") -> None:
+        """Queue items while they are read; log the bad ones and report their number."""
+        from rheo_core.inputs.background_reader import BackgroundReader
+        from rheo_core.inputs.sources import Diagnostic, Diagnostics
+
+        reader, diagnostics = BackgroundReader(iter(items)), Diagnostics(quiet=False)
+
+        messages: list[str] = []
+
+        def say(line: str) -> None:
+            messages.append(line)
+            self._event_log.note(line, "warning")
+
+        while taken := await reader.take():
+            for item in taken:
+                if isinstance(item, Diagnostic):
+                    diagnostics.report(item, say)
+            configs = [item for item in taken if not isinstance(item, Diagnostic)]
+            if configs and not await self.add(configs):
+                break
+        diagnostics.finish(say)
+        if len(messages) == 1:
+            self._toast(f"{messages[0]}.", diagnostics.problems > 0)
+        elif diagnostics.problems:
+            lines = count_text(diagnostics.problems, "line")
+            self._toast(f"Skipped {lines} with errors; see the log.", True)
+        elif diagnostics.warnings:
+            urls = count_text(diagnostics.warnings, "URL")
+            self._toast(f"Ignored options of {urls}, such as a proxy; see the log.", True)
+
+    async def guard(self, work: Awaitable[None], title: str) -> bool:
+        """Await `work`; report an exception as "`title`: reason". Return True on success."""
+        try:
+            await work
+        except Exception as error:
+            self.report(title, error)
+            return False
+        return True
+
+    def report(self, title: str, error: Exception) -> None:
+        """Show an error as a toast and write it to the event log."""
+        reason = printable(str(error)).rstrip(".") or type(error).__name__
+        self._event_log.note(f"{title}: {reason}.", "bad")
+        self._toast(f"{title}: {reason}.", True)

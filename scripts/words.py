@@ -1,0 +1,91 @@
+"""Find words that this project does not use: `python -m scripts.words` lists them.
+
+Modules that still have some stand in `words_exempt.txt`. `--write` writes that list anew after
+modules were cleaned or renamed; `tests/docs/test_words.py` limits its length.
+"""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+EXEMPT = Path(__file__).with_name("words_exempt.txt")
+PACKAGES = ("rheo_core", "rheo_tui")
+OPENING = re.compile(r"(?:What|Where|Whether|Who|How)\b")
+"""Docstrings begin with a verb in the imperative, or with a noun."""
+BANNED = re.compile(
+    r"\b(?:is|are|was|were|be|been) told\b"
+    r"|\btold (?:of|by|once|in|with)\b"
+    r"|\bso many\b|\bas many\b(?! (?:\w+ ){0,2}as\b)"
+    r"|\b(?:whoever|whatever is|thereby|by now)\b"
+    r"|\b(?<!there )(?:is|are) no (?!longer\b|more\b|way\b)[a-z]+"
+    r"|, for (?:he|it|its|nobody|none|only|otherwise|some|that is|there|they|this|who)\b",
+    re.IGNORECASE,
+)
+
+
+class Finding(NamedTuple):
+    """A place with words that are not used."""
+
+    path: Path  # relative to the project
+    line: int
+    words: str
+
+
+def findings() -> Iterator[Finding]:
+    """Yield what is found in documents, docstrings, comments and texts of the program."""
+    for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]):
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
+            yield from _banned(page, number, line)
+    for package in PACKAGES:
+        for module in sorted((ROOT / package).rglob("*.py")):
+            yield from _in_module(module)
+
+
+def exempt() -> set[str]:
+    """Return the paths that may still have findings."""
+    return set(EXEMPT.read_text("utf-8").split())
+
+
+def _in_module(module: Path) -> Iterator[Finding]:
+    source = module.read_text("utf-8")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in (tokenize.STRING, tokenize.COMMENT, _FSTRING_MIDDLE):
+            for number, line in enumerate(token.string.splitlines(), start=token.start[0]):
+                yield from _banned(module, number, line)
+    for node in ast.walk(ast.parse(source)):
+        for number, text in _docstrings(node):
+            if OPENING.match(text):
+                yield Finding(module.relative_to(ROOT), number, text.partition("\n")[0])
+
+
+_FSTRING_MIDDLE = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)  # since Python 3.12
+
+
+def _docstrings(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield lines and texts that stand alone in a body: docstrings, also those of values."""
+    body = getattr(node, "body", None)
+    for statement in body if isinstance(body, list) else ():
+        value = statement.value if isinstance(statement, ast.Expr) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value.lineno, value.value.strip()
+
+
+def _banned(path: Path, number: int, line: str) -> Iterator[Finding]:
+    for match in BANNED.finditer(line):
+        yield Finding(path.relative_to(ROOT), number, match[0])
+
+
+if __name__ == "__main__":
+    found = list(findings())
+    if sys.argv[1:] == ["--write"]:
+        paths = sorted({str(each.path) for each in found})
+        EXEMPT.write_text("".join(f"{path}\n" for path in paths), "utf-8")
+    else:
+        for each in found:
+            print(f"{each.path}:{each.line}: {each.words}")

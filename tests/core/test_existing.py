@@ -1,0 +1,115 @@
+"""Existing files under `skip`: a known size or checksum is compared, and no server is asked."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core import FileConfig
+from rheo_core.domain import DownloadStatus, HashAlgorithm, HashConfig
+from tests.core.engine import error_of, fetch, names_in, serving, sha256, status_of
+from tests.servers.misbehaving import MisbehavingServer
+
+BODY = b"what was asked for"
+WRONG = b"what was ASKED for"
+
+
+def known(body: bytes = BODY) -> HashConfig:
+    return HashConfig(algorithm=HashAlgorithm.SHA256, expected_hash=sha256(body))
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"hash_config": known()}, {"size_bytes": len(BODY)}], ids=["hash", "size"]
+)
+async def test_the_right_file_is_skipped(
+    server: MisbehavingServer, tmp_path: Path, wishes: dict[str, Any]
+) -> None:
+    (tmp_path / "a").write_bytes(BODY)
+    config = FileConfig(url=server.on("/a", serving(BODY)), **wishes)
+    manager, journal = await fetch(tmp_path, [config])
+    assert manager.stats.skipped == 1
+    validation = journal.last("skipped").validation
+    assert bool(validation and validation.is_valid) == ("hash_config" in wishes)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("there", "wishes", "problem"),
+    [
+        (WRONG, {"hash_config": known()}, "hash mismatch for the existing a: expected "),
+        (b"", {"hash_config": known()}, "hash mismatch for the existing a: expected "),
+        (b"short", {"size_bytes": 18}, "the existing a has 5 bytes, 18 were expected; "),
+        (WRONG, {"size_bytes": 18, "hash_config": known()}, "hash mismatch for the existing a"),
+    ],
+    ids=["hash", "empty", "size", "both"],
+)
+async def test_a_wrong_file_fails_and_stays(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    there: bytes,
+    wishes: dict[str, Any],
+    problem: str,
+) -> None:
+    (tmp_path / "a").write_bytes(there)
+    config = FileConfig(url=server.on("/a", serving(BODY)), **wishes)
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config).startswith(problem)
+    assert error_of(manager, config).endswith("; it is left as it is")
+    assert names_in(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == there
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "broken link"])
+async def test_what_is_no_file_is_not_the_file(
+    server: MisbehavingServer, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "a"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere")
+    config = FileConfig(url=server.on("/a", serving(BODY)), hash_config=known())
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config).startswith(f"cannot compare the existing {path}: ")
+    assert os.path.lexists(path)
+
+
+async def test_a_checksum_file_counts_too(server: MisbehavingServer, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(WRONG)
+    server.on("/a.sha256", serving(f"{sha256(BODY)}  a\n".encode()))
+    config = FileConfig(url=server.on("/a", serving(BODY)), sidecar=True)
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config).startswith("hash mismatch for the existing a")
+
+
+async def test_a_name_that_the_server_tells(server: MisbehavingServer, tmp_path: Path) -> None:
+    (tmp_path / "told").write_bytes(WRONG)
+    url = server.on("/a", serving(BODY, Content_Disposition='attachment; filename="told"'))
+    config = FileConfig(url=url, hash_config=known())
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config).startswith("hash mismatch for the existing told")
+    assert names_in(tmp_path) == ["told"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_links_of_one_name_find_their_files_again(
+    server: MisbehavingServer, tmp_path: Path, workers: int
+) -> None:
+    bodies = [f"file {number}".encode() for number in range(3)]
+    configs = [
+        FileConfig(url=server.on(f"/{body[-1]}/same", serving(body)), hash_config=known(body))
+        for body in bodies
+    ]
+    await fetch(tmp_path, configs, max_concurrent=workers)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(before.values()) == bodies
+    if workers == 1:
+        (tmp_path / "same (2)").unlink()  # a gap is filled
+    manager, _ = await fetch(tmp_path, configs, max_concurrent=workers)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    ended = {status_of(manager, config) for config in configs}
+    assert ended <= {DownloadStatus.SKIPPED, DownloadStatus.COMPLETED}

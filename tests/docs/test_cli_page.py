@@ -1,0 +1,30 @@
+"""docs/CLI.md is that of the commands."""
+
+import re
+
+import pytest
+
+from rheo_core.cli.exit import ExitCode
+from scripts.command_docs import PAGE, command_page
+from scripts.generated import replace_part
+
+
+def test_the_committed_page_is_current() -> None:
+    page = PAGE.read_text("utf-8")
+    assert command_page(page) == page, "it is stale: make docs"
+
+
+def test_every_exit_status_is_on_the_page() -> None:
+    stated = re.findall(r"^\| (\d+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert [int(status) for status in stated] == [code.value for code in ExitCode]
+
+
+def test_a_part_is_replaced_and_the_rest_stays() -> None:
+    page = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n"
+    assert replace_part(page, "x", "new\\1") == "a\n<!-- x -->\nnew\\1\n<!-- /x -->\nb\n"
+
+
+@pytest.mark.parametrize("page", ["", "<!-- x -->\n", "<!-- x -->\n\n<!-- /x -->" * 2])
+def test_a_page_without_the_marks_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match="exactly once"):
+        replace_part(page, "x", "new")

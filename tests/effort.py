@@ -1,0 +1,8 @@
+"""How hard the tests try: `make test-all` asks for more than a usual run has time for."""
+
+import os
+
+
+def effort(name: str, usual: int) -> int:
+    """Return the number in RHEO_TEST_<name>: of kills, errors, signals or examples to try."""
+    return int(os.environ.get(f"RHEO_TEST_{name}", usual))

@@ -1,0 +1,38 @@
+"""Programs of ours in processes of their own: forked from a warm one where that is possible."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.fork_server import Forked, can_fork, fork_server
+
+COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
+"""The `rheo` command, as program text."""
+
+Running = asyncio.subprocess.Process | Forked
+
+
+async def start_program(
+    program: str,
+    arguments: Sequence[object],
+    environment: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    strace: Sequence[str] = (),
+    **options: Any,
+) -> Running:
+    """Start a Python program given as text, with pipes for its standard streams.
+
+    Options of `create_subprocess_exec` need a Python of its own, which takes 0.4 CPU seconds more.
+    """
+    words = [str(argument) for argument in arguments]
+    if can_fork and not options:
+        return await fork_server().start(program, words, environment, cwd=cwd, strace=strace)
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *strace, sys.executable, "-c", program, *words,
+        env=environment, cwd=cwd,
+        **{"stdin": pipe, "stdout": pipe, "stderr": pipe, **options},
+    )  # fmt: skip

@@ -1,0 +1,37 @@
+"""The table from actions to handlers."""
+
+import pytest
+
+from rheo_tui.action_handlers import DownloadHandlers
+from rheo_tui.actions import ACTIONS, BY_ID, Owner
+from rheo_tui.dispatcher import dispatch_table
+from rheo_tui.screens.main import MainScreen
+from rheo_tui.widgets.table import DownloadTable
+
+OWNERS: dict[Owner, type] = {
+    "screen": MainScreen,
+    "table": DownloadTable,
+    "downloads": DownloadHandlers,
+}
+
+
+def test_every_action_has_one_handler_and_every_handler_one_action() -> None:
+    handlers = [
+        (owner, name)
+        for owner, kind in OWNERS.items()
+        for name in dir(kind)
+        if name.startswith("do_")
+    ]
+    assert sorted(handlers) == sorted((action.owner, action.handler) for action in ACTIONS)
+    assert len(handlers) == len(BY_ID) == len(ACTIONS)
+
+
+def test_the_table_holds_the_handler_of_every_action() -> None:
+    table = dispatch_table(OWNERS)
+    assert list(table) == [action.id for action in ACTIONS]
+    assert table["pause"] is DownloadHandlers.do_pause
+
+
+def test_an_action_without_a_handler_stops_the_start() -> None:
+    with pytest.raises(AttributeError, match="do_"):
+        dispatch_table({**OWNERS, "table": object()})

@@ -1,0 +1,167 @@
+"""Keeping what a hash check refused, and replacing a link."""
+
+import pytest
+from textual import events
+from textual.widgets import Input, Static
+
+from rheo_core.domain import (
+    DownloadError,
+    DownloadStatus,
+    HashAlgorithm,
+    ValidationResult,
+    WebPageError,
+)
+from rheo_tui.screens.replace_url import ReplaceUrlScreen
+from tests.tui.driving import Driver, running
+
+NEW = "https://mirror.example.org/file.iso?token=new"
+
+
+def refuse(app: Driver, download_id: str) -> None:
+    """Let a download fail its hash check."""
+    app.service.fail(download_id, "the hash is another one")
+    check = ValidationResult(
+        algorithm=HashAlgorithm.MD5, expected_hash="ab", calculated_hash="cd", duration_ms=1.0
+    )
+    app.service.change(download_id, validation=check)
+
+
+async def test_keep_is_for_a_failed_hash_check_alone() -> None:
+    async with running() as app:
+        first, _, third = await app.fill()
+        await app.press("w")
+        assert "this download has no wrong checksum" in app.toasts()
+        app.service.fail(first, "404 Not Found")
+        await app.update()
+        await app.press("w")
+        assert not app.called("keep")
+        refuse(app, first)
+        await app.update()
+        await app.press("w")
+        await app.until(lambda: "Kept as file-00000.iso.unverified." in app.toasts())
+        refuse(app, third)
+        await app.update()
+        await app.press("*", "w")
+        await app.until(lambda: "Kept the data of 2 downloads." in app.toasts())
+        assert app.called("keep") == [first, first, third]
+
+
+async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
+    async with running() as app:
+        first, second, third = await app.fill()
+        for row in (first, second):
+            app.service.fail(row, str(WebPageError("text/html", "a.zip")))
+        refuse(app, third)
+        await app.update()
+        await app.press("enter")
+        details = str(app.app.export_screenshot()).replace("&#160;", " ")
+        assert f":keep {first[:4]}" in details
+        await app.press("enter", "w")
+        await app.until(lambda: app.called("accept_html") == [first])
+        assert not app.called("keep")
+        await app.update()
+        await app.press("*", "w")
+        await app.until(lambda: app.called("accept_html") == [first, second])
+        assert app.called("keep") == [third]
+        message = (
+            "Queued again to save the web page: 1 download. Kept as file-00002.iso.unverified."
+        )
+        await app.until(lambda: message in app.toasts())
+
+
+async def test_what_keep_cannot_do_is_told() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        refuse(app, first)
+        await app.update()
+        app.service.fail_with = DownloadError("the disk is full")
+        await app.press("w")
+        message = "Keep unverified data: the disk is full."
+        await app.until(lambda: message in app.toasts())
+        app.service.unkept = True
+        await app.press("w")
+        await app.until(lambda: "No data is left to keep." in app.toasts())
+
+
+async def test_keep_from_the_command_line() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        await app.command(f"keep {first[:6]}")
+        assert "this download has no wrong checksum" in app.toasts()
+        refuse(app, first)
+        await app.update()
+        await app.command(f"keep {first[:6]}")
+        await app.until(lambda: app.called("keep") == [first])
+
+
+async def opened(app: Driver) -> Input:
+    await app.press("e")
+    assert isinstance(app.app.screen, ReplaceUrlScreen)
+    return app.app.screen.query_one(Input)
+
+
+def problem(app: Driver) -> str:
+    return str(app.app.screen.query_one("#url-problem", Static).render())
+
+
+@pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])
+async def test_a_link_is_replaced_in_every_state_but_done(status: DownloadStatus) -> None:
+    async with running(size=(80, 24)) as app:
+        first, *_ = await app.fill()
+        app.service.change(first, status=status)
+        await app.update()
+        field = await opened(app)
+        field.post_message(events.Paste(NEW))  # it belongs here, not into the box for links
+        await app.until(lambda: field.value == NEW)
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        assert app.called("replace_url") == [(first, NEW)]
+        assert "URL replaced." in app.toasts()
+
+
+async def test_errors_stay_in_the_dialog() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        field = await opened(app)
+        for text, message in (
+            ("", "URL is empty."),
+            ("ftp://example.org/[b]x", "URL 'ftp://example.org/[b]x' has scheme 'ftp'; http and"),
+        ):
+            field.value = text
+            await app.press("enter")
+            await app.until(lambda message=message: message in problem(app))
+        app.service.fail_with = DownloadError("the list cannot be written")
+        field.value = NEW
+        await app.press("enter")
+        await app.until(lambda: problem(app) == "the list cannot be written.")
+        app.service.fail_with = RuntimeError()
+        await app.press("enter")
+        await app.until(lambda: problem(app) == "RuntimeError.")
+        app.service.change(first, status=DownloadStatus.COMPLETED)  # meanwhile
+        await app.press("enter")
+        await app.until(lambda: problem(app) == "This download is done, or no longer in the list.")
+        await app.press("escape")
+        assert app.app.screen is app.main
+        await app.update()
+        await app.press("e")
+        assert "Replace the URL: this download has ended (done)." in app.toasts()
+
+
+async def test_link_from_the_command_line() -> None:
+    async with running() as app:
+        first, second, _ = await app.fill()
+        await app.command("link")
+        assert "link needs an argument, such as “link 3fa9 https://" in app.toasts()
+        await app.press("escape")
+        await app.command(f"link {second[:6]}")
+        assert "link needs an ID and a URL" in app.toasts()
+        await app.press("escape")
+        await app.command(f"link {second[:6]} {NEW}")
+        await app.until(lambda: "URL replaced." in app.toasts())
+        assert app.called("replace_url") == [(second, NEW)]
+        await app.command(f"link {first[:6]} nonsense")
+        await app.until(lambda: "link: URL 'nonsense' has no scheme" in app.toasts())
+        app.service.change(second, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.command(f"link {second[:6]} {NEW}")
+        assert "Replace the URL: this download has ended (done)." in app.toasts()

@@ -1,0 +1,179 @@
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_tui.columns import COLUMNS, QUEUE_ORDER, layout
+from rheo_tui.command_parser import Command, CommandError, parse_command
+from rheo_tui.filters import parse_filter
+from rheo_tui.table_model import Sort, TableModel
+
+
+def row(at: int, **values: object) -> DownloadSnapshot:
+    name = str(values.pop("name", f"file-{at}"))
+    queued = DownloadSnapshot(
+        id=f"{at:016x}",
+        url=f"https://example.org/{at}",
+        name=name,
+        status=DownloadStatus.QUEUED,
+        reason="",
+        priority=1,
+        order=(-1, at),
+    )
+    return queued._replace(**values)  # type: ignore[arg-type]
+
+
+def snapshot(rows: Sequence[DownloadSnapshot], revision: int = 1, **values: object) -> Snapshot:
+    return replace(
+        Snapshot(revision=revision, downloads=tuple(rows), removed=(), stats=DownloadStats()),
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def names(model: TableModel) -> list[str]:
+    return [model.rows[shown].name for shown in model.shown]
+
+
+def test_rows_come_in_queue_order() -> None:
+    model = TableModel()
+    rows = [row(at) for at in range(50)]
+    random.Random(1).shuffle(rows)
+    change = model.apply(snapshot(rows))
+    assert change.order
+    assert model.shown == [f"{at:016x}" for at in range(50)]
+
+
+def test_rows_below_the_others_cost_no_sort(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = TableModel()
+    model.apply(snapshot([row(1), row(2)]))
+    with monkeypatch.context() as patched:
+        patched.delattr(TableModel, "rebuild")
+        change = model.apply(snapshot([row(3), row(4)], 2))
+    assert change.order
+    assert change.rows == [2, 3]
+    assert names(model) == ["file-1", "file-2", "file-3", "file-4"]
+    model.apply(snapshot([row(6), row(0)], 3, removed=(row(4).id,)))
+    assert names(model) == ["file-0", "file-1", "file-2", "file-3", "file-6"]
+    model.filter = parse_filter("file-7")
+    model.rebuild()
+    model.apply(snapshot([row(7), row(8)], 4))
+    assert names(model) == ["file-7"]
+
+
+def test_a_changed_row_is_told_by_its_position_and_nothing_is_sorted() -> None:
+    model = TableModel()
+    model.apply(snapshot([row(at) for at in range(10)]))
+    change = model.apply(snapshot([row(4, bytes_downloaded=5)], 2))
+    assert change.rows == [4]
+    assert not change.order
+
+
+def test_volatile_columns_are_sorted_later() -> None:
+    model = TableModel()
+    model.sort = Sort(COLUMNS["speed"], descending=True)
+    model.apply(snapshot([row(0, speed_bps=5.0), row(1, speed_bps=9.0), row(2)]))
+    assert names(model) == ["file-1", "file-0", "file-2"]
+    model.apply(snapshot([row(0, speed_bps=20.0)], 2))
+    assert names(model)[0] == "file-1"
+    assert model.stale
+    model.rebuild()
+    assert names(model) == ["file-0", "file-1", "file-2"]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_rows_without_a_value_come_last(descending: bool) -> None:
+    model = TableModel()
+    model.sort = Sort(COLUMNS["size"], descending)
+    model.apply(snapshot([row(0), row(1, total_bytes=1), row(2, total_bytes=9)]))
+    assert names(model)[-1] == "file-0"
+
+
+def test_choosing_the_same_column_again_turns_it_round() -> None:
+    sort = Sort().towards(COLUMNS["size"])
+    assert (sort.column.id, sort.descending) == ("size", True)
+    assert not sort.towards(COLUMNS["size"]).descending
+    assert sort.towards(QUEUE_ORDER) == Sort()
+
+
+def test_filter_and_marks() -> None:
+    model = TableModel()
+    model.apply(snapshot([row(0, name="Linux.ISO"), row(1, name="b.zip"), row(2, name="c.iso")]))
+    model.toggle_mark(f"{1:016x}")
+    model.filter = parse_filter(" iso ")
+    model.rebuild()
+    assert names(model) == ["Linux.ISO", "c.iso"]
+    assert model.marked_shown() == []  # hidden ones are safe from the keys
+    model.invert_marks()
+    assert [marked.name for marked in model.marked_shown()] == ["Linux.ISO", "c.iso"]
+    change = model.apply(snapshot([row(1, name="now.iso")], 2))
+    assert change.order
+    assert "now.iso" in names(model)
+
+
+def test_removed_rows_lose_their_mark_and_reset_drops_the_rest() -> None:
+    model = TableModel()
+    model.apply(snapshot([row(at) for at in range(3)]))
+    model.toggle_mark(f"{0:016x}")
+    model.apply(snapshot([], 2, removed=(f"{0:016x}",)))
+    assert not model.marked
+    assert len(model.shown) == 2
+    model.apply(snapshot([row(7)], 3, reset=True))
+    assert names(model) == ["file-7"]
+
+
+@pytest.mark.parametrize("width", range(10, 240))
+def test_a_layout_fills_its_width(width: int) -> None:
+    columns = layout(width)
+    end = columns[-1].x + columns[-1].width
+    assert end == width or (end > width and width < 40)
+    assert all(first.x + first.width < second.x for first, second in pairwise(columns))
+
+
+def test_columns_at_usual_widths() -> None:
+    def ids(width: int) -> list[str]:
+        return [place.column.id for place in layout(width)]
+
+    at_80 = ["mark", "name", "progress", "speed", "eta", "status"]
+    assert ids(78) == at_80
+    assert ids(118) == list(COLUMNS)
+    assert ids(198) == list(COLUMNS)
+    assert ids(40) == ["mark", "name", "status"]
+
+
+IDS = ["3fa9000000000000", "3fb0000000000000", "7c00000000000000"]
+
+
+def test_commands() -> None:
+    assert parse_command(":cancel 3FA", IDS).download_id == IDS[0]
+    assert parse_command("limit 2M", IDS) == Command("limit", rate=2_000_000)
+    assert parse_command("limit 1.5 MB/s", IDS) == Command("limit", rate=1_500_000)
+    assert parse_command("limit all off", IDS) == Command("limit", for_all=True)
+    assert parse_command("at now", IDS) == Command("at")
+    assert parse_command("stop-after 5 GB", IDS) == Command("stop-after", size=5_000_000_000)
+    assert parse_command("add https://example.org/a", IDS).text == "https://example.org/a"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("cancel 3f", "matches 2 downloads"),
+        ("pause zz", "No download ID starts with “zz”."),
+        ("retry", "needs the start of an ID"),
+        ("explode 3f", "Unknown command"),
+        ("limit soon", "bytes a second such as 500K"),
+        ("limit some 2M", "bytes a second such as 500K"),
+        ("at noon", "should be a time such as 23:30"),
+        ("at 2001-01-01T00:00", "should be a time to come"),
+        ("stop-after lots", "should be a size such as"),
+        ("quit-when-done soon", "takes no argument"),
+        ("add", "needs an argument"),
+        ("quit now", "takes no argument"),
+    ],
+)
+def test_bad_commands_get_one_sentence(line: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message) as caught:
+        parse_command(line, IDS)
+    assert str(caught.value).endswith(".")
