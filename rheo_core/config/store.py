@@ -74,12 +74,12 @@ class _Source:
     def problems(self) -> tuple[str, ...]:
         return (*(sentence for _, sentence in self.mistakes), *self.remarks)
 
-    def unclear(self, given: Container[str]) -> list[Unclear]:
-        """Return the requests that the mistakes stop, except in settings that are `given`."""
+    def unclear(self, overridden: Container[str]) -> list[Unclear]:
+        """Return the requests that the mistakes stop, except in settings that are `overridden`."""
         closed = (
             unclear_at(place, sentence, Settings.model_fields)
             for place, sentence in self.mistakes
-            if not place or place[0] not in given
+            if not place or place[0] not in overridden
         )
         return [each for each in closed if each is not None]
 
@@ -126,19 +126,19 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
         pydantic.ValidationError: an override is not valid.
     """
     file, environment = _read_file(path or settings_path()), _read_environment()
-    given = {name: value for name, value in overrides.items() if value is not None}
+    overridden = {name: value for name, value in overrides.items() if value is not None}
     upper = _Layer(**environment.values)
-    merged = _Layer(**{**_merged(_Layer(**file.values), upper), **given})
+    merged = _Layer(**{**_merged(_Layer(**file.values), upper), **overridden})
     # Every field is passed on, so that a bad variable is not read a second time.
     settings = Settings(**{name: getattr(merged, name) for name in Settings.model_fields})
     unclear = [
         each
-        for each in file.unclear(given.keys() | (environment.values.keys() - TABLES))
+        for each in file.unclear(overridden.keys() | (environment.values.keys() - TABLES))
         if not _options_for(upper, each.host).decide(each.option)
     ]
-    replaced = {*given, *environment.values, *_OF_THE_APP}
+    replaced = {*overridden, *environment.values, *_OF_THE_APP}
     return LoadedSettings(
-        settings.closed_by((*unclear, *environment.unclear(given))),
+        settings.closed_by((*unclear, *environment.unclear(overridden))),
         (*file.problems, *environment.problems),
         tuple(sentence for _, sentence in environment.mistakes),
         tuple(
@@ -308,7 +308,7 @@ def _read_file(path: Path) -> _Source:
     shown = printable(str(path))
     try:
         with open_regular(path) as file:
-            data, found = file.read(_MAX_BYTES + 1), os.fstat(file.fileno())
+            data, status = file.read(_MAX_BYTES + 1), os.fstat(file.fileno())
         if len(data) > _MAX_BYTES:
             raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES:,} bytes")
     except OSError as error:
@@ -326,16 +326,16 @@ def _read_file(path: Path) -> _Source:
     strayed = {place: unknown_setting(place[-1]) for place in misplaced(values)}
     if bad or strayed:
         _back_up(path, data)
-    found_bad = bad | strayed
+    all_bad = bad | strayed
     mistakes = [
         (
             ("request", place[-1]) if place in strayed else place,
-            f"{shown}{f', line {line}' if line else ''}: {_sentence(found_bad[place])}",
+            f"{shown}{f', line {line}' if line else ''}: {_sentence(all_bad[place])}",
         )
-        for line, place in sorted((line_of(text, place) or 0, place) for place in found_bad)
+        for line, place in sorted((line_of(text, place) or 0, place) for place in all_bad)
     ]
     remarks = []
-    if _holds_secrets(good) and found.st_mode & 0o077:
+    if _holds_secrets(good) and status.st_mode & 0o077:
         remarks = [f"{shown} holds secrets, and other users can read it; run chmod 600 on it."]
     return _Source(good, values, mistakes, remarks, text)
 

@@ -9,14 +9,14 @@ _OFF = {"off", "none", "0"}
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 LARGEST_FILE = 10**17
-"""Bytes, 100 PB. A larger size is a lie: no disk holds such a file."""
+"""Bytes, 100 PB. A larger size cannot be true: no disk holds such a file."""
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `65536`, `500K`, `1.5M`, `2 GB` (powers of 1000) or `1MiB` (of 1024).
+    """Return bytes from `65536`, `500K`, `1.5M`, `2 GB` (powers of 1000) or `1MiB` (of 1024).
 
     Raises:
-        ValueError: in words that go on after "it": what is allowed.
+        ValueError: the allowed form, in words that follow "it".
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -27,10 +27,10 @@ def parse_size(text: str) -> int:
 
 
 def parse_rate(text: str) -> int | None:
-    """Bytes a second from a size, with or without `/s`; None from `off`, `none` or `0`.
+    """Return bytes per second from a size with or without `/s`; None from `off`, `none`, `0`.
 
     Raises:
-        ValueError: in words that go on after "it": what is allowed.
+        ValueError: the allowed form, in words that follow "it".
     """
     text = text.strip().lower()
     if text in _OFF:

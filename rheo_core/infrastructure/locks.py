@@ -20,12 +20,12 @@ from rheo_core.domain.text import printable
 from .identity import is_at
 from .session_errors import SessionLockedError, SessionStoreError
 
-_MAX_BYTES = 4096  # of what the holder wrote about itself
+_MAX_BYTES = 4096  # size of the content of a lock file
 _MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
 _LOCK_BYTE = 0x40000000 + 512
-"""The byte of the session that its writer locks: the first one behind those that SQLite locks
-(sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not make the file any longer."""
-_held: set[tuple[int, int, int]] = set()  # (pid, device, inode) of the locks of this process
+"""Offset of the byte of the session that its writer locks: the first after those that SQLite locks
+(sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not extend the file."""
+_held: set[tuple[int, int, int]] = set()  # pid, device, inode of locked files
 _guard = threading.Lock()
 
 
@@ -118,12 +118,12 @@ class SessionLock:
         self._key: tuple[int, int, int] | None = None
 
     def acquire(self) -> None:
-        """Take the locks or fail at once.
+        """Take the locks, or fail at once.
 
         Raises:
-            SessionLockedError: one is taken, by this process or another one.
-            SessionStoreError: the name of the lock is taken by a file of somebody else.
-            OSError: the file cannot be made, or the file system has no locks.
+            SessionLockedError: this process or another one holds a lock.
+            SessionStoreError: a file of another program has the name of the lock.
+            OSError: the file cannot be created, or the file system does not support locks.
         """
         with _guard:
             with suppress(FileNotFoundError):
@@ -135,18 +135,18 @@ class SessionLock:
             except BaseException:
                 os.close(descriptor)
                 raise
-            with suppress(OSError):  # disk full: the lock holds all the same
+            with suppress(OSError):  # disk full: the lock holds anyway
                 _introduce(descriptor)
             self._descriptor = descriptor
             self._key = _key_of(os.fstat(descriptor))
             _held.add(self._key)
 
     def hold_session(self) -> None:
-        """Lock the session itself, if it is there; to be repeated when another file took its place.
+        """Lock the session itself, if it exists. Repeat this after another file replaced it.
 
         Raises:
-            SessionLockedError: another writer has it.
-            OSError: it cannot be opened, or the file system has no locks.
+            SessionLockedError: another writer holds the lock.
+            OSError: it cannot be opened, or the file system does not support locks.
         """
         if self._database is not None and not is_at(self._database, self._session):
             os.close(self._database)
@@ -165,10 +165,10 @@ class SessionLock:
             raise SessionLockedError(self._session) from None
 
     def check_session(self) -> None:
-        """Check that the session still has its name: what is written to another is lost.
+        """Check that the session still has its name, because writes to a replaced file are lost.
 
         Raises:
-            SessionStoreError: a restored backup, say, has taken its place, or it was removed.
+            SessionStoreError: it was removed or replaced, for example by a backup.
         """
         if self._database is not None and not is_at(self._database, self._session):
             raise SessionStoreError(
@@ -178,7 +178,7 @@ class SessionLock:
             )
 
     def release(self) -> None:
-        """Give the locks back; nothing happens if they are not held."""
+        """Release the locks, if they are held."""
         with _guard:
             if self._database is not None:
                 os.close(self._database)
@@ -202,7 +202,7 @@ class SessionLock:
                 raise
             if is_at(descriptor, self._path):
                 return descriptor
-            os.close(descriptor)  # somebody removed it between the two calls
+            os.close(descriptor)  # it was removed between the two calls
 
     def _lock(self, descriptor: int) -> None:
         try:
@@ -212,12 +212,12 @@ class SessionLock:
 
 
 def lock_path(session: Path) -> Path:
-    """Return where the lock of a session is."""
+    """Return the path of the lock file of a session."""
     return path_beside(session, "lock")
 
 
 def path_beside(session: Path, kind: str) -> Path:
-    """Return the name of a file of ours beside a session; no two sessions share one.
+    """Return the path of a file of ours next to a session; no two sessions share one.
 
     It is `NAME.lock` for the session `NAME.db`, and `NAME-lock` for the session `NAME`.
     """
@@ -227,10 +227,10 @@ def path_beside(session: Path, kind: str) -> Path:
 
 
 def open_own(session: Path, path: Path) -> int:
-    """Open a small file of ours beside a session, or make it; nothing is written yet.
+    """Open or create a small file of ours next to a session, without writing to it.
 
     Raises:
-        SessionStoreError: something is there that cannot be ours.
+        SessionStoreError: the file there cannot be ours.
         OSError: it cannot be opened.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -247,17 +247,17 @@ def open_own(session: Path, path: Path) -> int:
 
 
 def is_plain(file: os.stat_result) -> bool:
-    """Check that it is a regular file without another name."""
+    """Check for a regular file without another name."""
     return stat.S_ISREG(file.st_mode) and file.st_nlink <= 1
 
 
 def foreign(path: Path) -> str:
-    """Say that a name is taken."""
+    """Return a sentence that a foreign file has a name of ours."""
     return f"{printable(str(path))} is in the way: it is not a file of the session; move it away"
 
 
 def find_foreign_lock(session: Path) -> str | None:
-    """Say what is wrong with the file at the name of the lock; None if nothing is."""
+    """Return the problem of the file at the path of the lock; None if there is none."""
     path = lock_path(session)
     with _guard, suppress(FileNotFoundError):
         found = path.lstat()
@@ -274,28 +274,28 @@ def find_foreign_lock(session: Path) -> str | None:
 
 
 def _is_ours(descriptor: int) -> bool:
-    """Check the content of a lock: of the three marks, flipped bits may cost one."""
+    """Check the content of a lock file for our marks; flipped bits may destroy one of three."""
     content = os.pread(descriptor, _MAX_BYTES + 1, 0)
     found = sum(mark in content for mark in _MARKS)
-    if not content.strip(b"\0"):  # zeros are what a loss of power leaves
+    if not content.strip(b"\0"):  # a power loss leaves zeros
         return True
     return len(content) <= _MAX_BYTES and found >= len(_MARKS) - 1
 
 
 def _key_of(file: os.stat_result) -> tuple[int, int, int]:
-    # With the pid, because a forked child has a copy of the notes but not the locks.
+    # With the pid, because a forked child has a copy of the set but not of the locks.
     return os.getpid(), file.st_dev, file.st_ino
 
 
 def _introduce(descriptor: int) -> None:
-    """Write who holds the lock."""
+    """Write pid, host and time of this holder."""
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
 def _holder(descriptor: int) -> tuple[int | None, str | None, float | None]:
-    """The pid, the host and the time that the holder wrote; None for what it did not."""
+    """Return the pid, the host and the time that the holder wrote; None for unreadable ones."""
     try:
         holder = json.loads(os.pread(descriptor, _MAX_BYTES, 0))
         return int(holder["pid"]), str(holder["host"]), float(holder["since"])

@@ -25,7 +25,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from rheo_core.transfer import PartFile, commit
-from rheo_core.transfer.plan import Validator
+from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 
 part = PartFile(Path(sys.argv[1]), "source")

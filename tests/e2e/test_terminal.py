@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 DOWN, ENTER, ESCAPE = "\x1b[B", "\r", "\x1b"
 BODY = body_of(3_000_000)
+Until = Callable[..., Awaitable[None]]
 
 pytestmark = pytest.mark.skipif(
     not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
@@ -247,3 +249,24 @@ async def test_a_list_with_bad_lines(server: MisbehavingServer, tmp_path: Path) 
         terminal.type("q")
         assert await terminal.exit_code() == 0
     assert names_in(folder) == ["good.bin"]
+
+
+async def test_settings_saved_in_the_app_keep_comments(tmp_path: Path, until: Until) -> None:
+    file = tmp_path / "home" / "config" / "rheo" / "settings.toml"
+    file.parent.mkdir(parents=True)
+    text = (
+        f'# My settings\nmax_concurrent = 7  # at night\ndownload_dir = "{tmp_path}"  # large\n\n'
+        '[hosts."files.example.org"]\nspeed_limit = "500K"  # they asked\n'
+    )
+    file.write_text(text)
+    async with Terminal([APP], tmp_path / "home") as terminal:
+        await terminal.shows("quit")
+        terminal.type(",")
+        await terminal.shows("Parallel downloads")
+        other = str(tmp_path / "other")
+        terminal.type(other)  # in the first field, whose text is selected
+        await terminal.shows("other")
+        terminal.type(ENTER)
+        await until(lambda: file.read_text() == text.replace(f'"{tmp_path}"', f'"{other}"'))
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
