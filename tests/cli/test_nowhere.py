@@ -55,9 +55,11 @@ async def test_a_current_folder_that_is_gone_is_one_sentence(
 ) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
+    # As the installed script: `python -c` would search the folder, which no longer imports on 3.13.
+    python, *words = command
     process = await asyncio.create_subprocess_exec(
         "sh", "-c", 'rmdir ../gone; exec "$@"', "sh",
-        *command, "download", "http://127.0.0.1:9/x", "-o", "out",
+        python, "-P", *words, "download", "http://127.0.0.1:9/x", "-o", "out",
         cwd=gone, env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
