@@ -22,6 +22,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from rheo_core.domain.engine_options import (
+    DEFAULT_CONNECT_TIMEOUT_SECONDS,
+    DEFAULT_STALL_TIMEOUT_SECONDS,
+    DEFAULTS,
+)
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import Unclear
@@ -125,12 +130,20 @@ class Settings(BaseSettings):
         default_factory=lambda: user_folder(platformdirs.user_downloads_path, Path("Downloads")),
         description="Download folder; ~ is your home folder",
     )
-    max_concurrent: int = Field(default=3, ge=1, le=64, description="Number of parallel downloads")
+    max_concurrent: int = Field(
+        default=DEFAULTS.max_concurrent, ge=1, le=64, description="Number of parallel downloads"
+    )
     connections: int = Field(
-        default=4, ge=1, le=32, description="Connections per download, if more than one helps"
+        default=DEFAULTS.connections,
+        ge=1,
+        le=32,
+        description="Connections per download, if more than one helps",
     )
     connections_per_host: int = Field(
-        default=16, ge=1, le=256, description="Connections per host, for all downloads together"
+        default=DEFAULTS.connections_per_host,
+        ge=1,
+        le=256,
+        description="Connections per host, for all downloads together",
     )
     max_retries: int = Field(default=5, ge=0, le=100, description="Retries after a failed attempt")
     retry_base_delay: Seconds = Field(
@@ -140,30 +153,32 @@ class Settings(BaseSettings):
         default=60.0, description="Longest delay before a retry in seconds"
     )
     file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
-        default=FileExistsStrategy.SKIP, description="Action if the file exists"
+        default=DEFAULTS.file_exists_strategy, description="Action if the file exists"
     )
     timeout: Annotated[Seconds | None, BeforeValidator(off_is_none)] = Field(
-        default=None, description="Time limit for a whole attempt in seconds; off: no limit"
+        default=DEFAULTS.timeout,
+        description="Time limit for a whole attempt in seconds; off: no limit",
     )
     connect_timeout: Seconds = Field(
-        default=30.0, description="Time limit for connecting in seconds"
+        default=DEFAULT_CONNECT_TIMEOUT_SECONDS, description="Time limit for connecting in seconds"
     )
     stall_timeout: Seconds = Field(
-        default=60.0, description="Time without data after which an attempt fails, in seconds"
+        default=DEFAULT_STALL_TIMEOUT_SECONDS,
+        description="Time without data after which an attempt fails, in seconds",
     )
     stall_speed: Annotated[int, BeforeValidator(size)] = Field(
-        default=100,
+        default=DEFAULTS.stall_speed,
         ge=0,
         le=TIB,
         description="Lowest speed in bytes per second; slower over stall_timeout counts as no data",
     )
     speed_limit: Rate = Field(
-        default=None,
+        default=DEFAULTS.speed_limit_bps,
         description="Speed limit for all downloads together in bytes per second, such as 500K; "
         "off: no limit",
     )
     slow_limit: Annotated[int, Field(ge=1, le=TIB), BeforeValidator(size)] = Field(
-        default=100_000,
+        default=DEFAULTS.slow_limit_bps,
         description="Speed limit in slow mode in bytes per second",
     )
     schedule: Annotated[tuple[SpanLine, ...], NoDecode, BeforeValidator(lines)] = Field(
@@ -172,46 +187,48 @@ class Settings(BaseSettings):
         '"Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that matches applies',
     )
     chunk_size: Annotated[int, BeforeValidator(size)] = Field(
-        default=4 * _MIB,
+        default=DEFAULTS.chunk_size,
         ge=_KIB,
         le=64 * _MIB,
         description="Bytes that a connection collects before it writes them to disk",
     )
     max_size: Annotated[int | None, BeforeValidator(size_limit)] = Field(
-        default=None,
+        default=DEFAULTS.max_size,
         ge=1,
         le=LARGEST_FILE,
         description="Largest file to download, in bytes, such as 20G; off: no limit",
     )
     durable: bool = Field(
-        default=True,
+        default=DEFAULTS.durable,
         description="Sync files to disk; without this, a power cut may damage new files",
     )
     history_days: Annotated[int | None, BeforeValidator(off_is_none)] = Field(
-        default=365,
+        default=DEFAULTS.history_days,
         ge=1,
         le=36_500,
         description="Days that removed downloads stay in the history; off: for ever",
     )
     server_time: bool = Field(
-        default=False, description="Set the modification time of files to that of the server"
+        default=DEFAULTS.server_time,
+        description="Set the modification time of files to that of the server",
     )
     origin: bool = Field(
-        default=False,
+        default=DEFAULTS.origin,
         description="Store the URL of each file, without secrets, in its extended attribute "
         "user.xdg.origin.url",
     )
     on_complete: Command = Field(
-        default=(),
+        default=DEFAULTS.following.on_complete,
         description="Command to run for each complete file, without a shell; its variables are "
         "RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
     )
     on_error: Command = Field(
-        default=(),
+        default=DEFAULTS.following.on_error,
         description="Command to run for each failed download; RHEO_ERROR holds the reason",
     )
     command_timeout: Seconds = Field(
-        default=60.0, description="Time limit for on_complete and on_error in seconds"
+        default=DEFAULTS.following.timeout,
+        description="Time limit for on_complete and on_error in seconds",
     )
     notify: Annotated[Notify, BeforeValidator(_lower)] = Field(
         default=Notify.OFF,

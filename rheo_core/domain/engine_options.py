@@ -13,6 +13,9 @@ from .hosts import HostLimits
 from .request_rules import RequestRules
 from .rules import Rule
 
+DEFAULT_CONNECT_TIMEOUT_SECONDS = 30.0
+DEFAULT_STALL_TIMEOUT_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionHooks:
@@ -71,8 +74,8 @@ class EngineOptions:
     max_concurrent: int = 3
     download_dir: Path = Path()
     file_exists_strategy: FileExistsStrategy = FileExistsStrategy.SKIP
-    connect_timeout: float | None = 30.0
-    stall_timeout: float | None = 60.0
+    connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_SECONDS
+    stall_timeout: float | None = DEFAULT_STALL_TIMEOUT_SECONDS
     speed_limit_bps: int | None = None
     chunk_size: int = 4 << 20
     session_path: Path | None = None
@@ -82,7 +85,7 @@ class EngineOptions:
     durable: bool = True
     wait_for_room: bool | None = None
     wait_for_settings: bool = False
-    history_days: int | None = None
+    history_days: int | None = 365
     schedule: Sequence[str] = ()
     slow_limit_bps: int = 100_000
     hosts: Mapping[str, HostLimits] = field(default_factory=dict)

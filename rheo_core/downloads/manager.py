@@ -51,6 +51,9 @@ class DownloadManager:
         on_problem: called with a sentence about each problem of the session; None: the log.
 
     Every other argument is a field of `EngineOptions`, which documents it.
+
+    Raises:
+        ValueError: a limit is too small, or a line of the schedule is not understood.
     """
 
     def __init__(
@@ -127,7 +130,12 @@ class DownloadManager:
             retry_handler,
             self._on_problem,
         )
-        self._parts.limits.set_limits(hosts=hosts)
+        self._parts.limits.set_limits(  # raises ValueError for a number that is too small
+            max_concurrent=max_concurrent,
+            connections=connections,
+            connections_per_host=connections_per_host,
+            hosts=hosts,
+        )
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._is_active = False

@@ -213,3 +213,9 @@ async def test_everything_stops_after_so_many_bytes(
         assert received < 1.1 * 3 * len(BODY)
     for config in configs:
         assert (tmp_path / config.get_destination_filename()).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("name", ["max_concurrent", "connections", "connections_per_host"])
+def test_a_limit_below_one_is_refused_instead_of_waiting_forever(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is 0; it must be 1 or more"):
+        DownloadManager(**{name: 0})  # type: ignore[arg-type]
