@@ -96,6 +96,7 @@ class EngineMachine(RuleBasedStateMachine):
             download_dir=self.folder / "files",
             session_path=self.folder / "session.db",
             max_concurrent=self.model.slots,
+            history_days=None,  # shortening the history takes the first turn of the writer
             # Who waits for another attempt waits until a rule says otherwise.
             retry_handler=RetryHandler(RetryConfig(max_retries=99, base_delay=1e6, max_delay=1e6)),
             on_problem=self.problems.append,
@@ -112,8 +113,9 @@ class EngineMachine(RuleBasedStateMachine):
             session = self.manager._parts.session
             assert session is not None
             session._wake.set()  # its first turn comes at once: let it be over
-            while session._wake.is_set():
-                await asyncio.sleep(0)
+            async with asyncio.timeout(PATIENCE):
+                while session._wake.is_set():
+                    await asyncio.sleep(0)
             return self.found()
 
         self.runner.run(self.hang_up_all())
