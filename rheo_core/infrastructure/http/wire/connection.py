@@ -1,0 +1,358 @@
+"""One connection: a request goes out, a head and a body come in; the hot path of the wire."""
+
+import asyncio
+import select
+from collections.abc import Callable
+
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    DownloadError,
+    DownloadTimeoutError,
+    ProtocolError,
+)
+
+from ..problems import connection_problem
+from .framing import MAX_HEAD_BYTES, ChunkDecoder, Framing, Head, end_of_head, parse_head
+
+_SCRATCH_BYTES = 256 << 10
+_HEAD_READ_BYTES = 64 << 10
+_MAX_BATCH_SECONDS = 1.0
+"""Bytes that came are returned after this time, however few they are."""
+
+_PEEK_BYTES = 512
+_MIN_READ_BYTES = 4 << 10
+"""Bytes that a body may take although its reader wants none: reading may go on for a moment."""
+
+Count = Callable[[int], bool]
+"""Called with the number of bytes as soon as they came; returns whether that is enough."""
+
+
+class Scratch:
+    """A buffer that the connections of one event loop share.
+
+    A connection uses what it received there before the next one receives.
+    """
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_SCRATCH_BYTES))
+
+
+class WireConnection(asyncio.BufferedProtocol):
+    """Sends one request after the other; each waits for the reply to the one before.
+
+    Args:
+        scratch: for heads and chunked bodies.
+        host: the one to name when something fails.
+    """
+
+    def __init__(self, scratch: Scratch, host: str) -> None:
+        self.scratch = scratch
+        self.host = host
+        self.loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport
+        self.body: WireBody | None = None
+        self.idle_since = 0.0  # seconds, of the event loop
+        self.heard = False  # a byte of the reply came
+        self._head: Head | None = None
+        self._raw = b""  # the part of a head that came
+        self._error: Exception | None = None
+        self._answer: asyncio.Future[None] | None = None
+        self._is_tunnel = False
+        self._is_asked = False
+        self._is_closed = False
+        self._poll: select.poll | None = None
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self.body is not None:
+            return self.body.get_buffer()
+        return self.scratch.view[:_HEAD_READ_BYTES]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.body is not None:
+            self.body.receive(nbytes)
+        elif self._is_asked:
+            self.heard = True
+            self._take_head(bytes(self.scratch.view[:nbytes]))
+        else:  # nobody asked for it: it must not pass as the next reply
+            self.close()
+
+    def eof_received(self) -> None:
+        self._lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost(exc)
+
+    def _lost(self, exc: Exception | None) -> None:
+        self._is_closed = True
+        if self.body is not None:
+            self.body.end(exc)
+        elif self._is_asked and self._head is None and self._error is None:
+            closed = ConnectionFailedError(self.host, "the server closed the connection")
+            self._answered(exc or closed)
+
+    def _take_head(self, data: bytes) -> None:
+        data = self._raw + data
+        try:
+            while (end := end_of_head(data)) >= 0:
+                head = parse_head(data[:end], is_tunnel=self._is_tunnel)
+                data = data[end:]
+                if head.status == 101:
+                    raise ProtocolError("the server switches to another protocol")
+                if head.status >= 200:
+                    self._head = head
+                    self.body = WireBody(self, head, data)
+                    return self._answered(None)
+            if len(data) > MAX_HEAD_BYTES:
+                raise ProtocolError("malformed reply: its head is too long")
+        except ProtocolError as error:
+            self.close()
+            return self._answered(error)
+        self._raw = data
+
+    def _answered(self, error: Exception | None) -> None:
+        self._error = error
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(None)
+
+    # What the client calls
+
+    async def ask(self, request: bytes, *, is_tunnel: bool = False) -> Head:
+        """Send a request, and return the head of its reply.
+
+        Raises:
+            ProtocolError: the reply is malformed.
+            DownloadError: the connection is lost.
+        """
+        self._is_asked, self._is_tunnel, self.heard = True, is_tunnel, False
+        self._head, self._error, self._raw = None, None, b""
+        if self._is_closed:
+            self._lost(None)
+        else:
+            self.transport.write(request)
+        if self._head is None and self._error is None:
+            self._answer = self.loop.create_future()
+            await self._answer
+        if isinstance(self._error, OSError):
+            raise connection_problem(self._error, self.host) from self._error
+        if self._error is not None:
+            raise self._error
+        assert self._head is not None
+        return self._head
+
+    def release(self) -> bool:
+        """End the exchange; return whether another request may follow (RFC 9112 9.3)."""
+        body, head = self.body, self._head
+        self.body = self._head = None
+        self._is_asked = False
+        is_clean = body is not None and body.is_over and not body.has_surplus
+        if self._is_closed or head is None or not head.keeps_alive or not is_clean:
+            self.close()
+            return False
+        self.transport.resume_reading()
+        self.idle_since = self.loop.time()
+        return True
+
+    def is_fit(self) -> bool:
+        """Return whether it is open and nothing waits on it that nobody asked for."""
+        if self._is_closed or self.transport.is_closing():
+            return False
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        """End the connection at once."""
+        self._is_closed = True
+        self.transport.abort()
+
+
+class WireBody:
+    """The body of one reply, received into two buffers in turn.
+
+    A body of known length and one that ends with its connection come straight from the socket;
+    a chunked one through a decoder.
+
+    Attributes:
+        stall_timeout: seconds without a byte after which reading fails; None: never.
+        is_over: all its bytes came.
+        has_surplus: bytes came behind its end.
+    """
+
+    def __init__(self, connection: WireConnection, head: Head, early: bytes) -> None:
+        self.stall_timeout: float | None = None
+        self.is_over = False
+        self.has_surplus = False
+        self._connection = connection
+        self._loop = connection.loop
+        self._transport = connection.transport
+        self._missing = head.length if head.framing is Framing.LENGTH else None
+        self._chunks = ChunkDecoder() if head.framing is Framing.CHUNKED else None
+        self._front, self._back = bytearray(), bytearray()
+        self._filled = 0  # bytes of _front
+        self._uncounted = 0  # of those, no reader knows of
+        self._capacity = 0  # bytes that the reader wants
+        self._count: Count | None = None
+        self._error: DownloadError | None = None
+        self._is_ended = False  # with the connection
+        self._waiter: asyncio.Future[None] | None = None
+        self._active_at = self._loop.time()
+        self._append(early)
+        if not self.is_over:
+            self._transport.pause_reading()
+
+    # What the connection calls
+
+    def get_buffer(self) -> memoryview:
+        """Return the place for the next bytes."""
+        scratch = self._connection.scratch.view
+        if self.is_over:
+            return scratch[:_MIN_READ_BYTES]
+        room = max(self._capacity - self._filled, _MIN_READ_BYTES)
+        if self._chunks is not None:
+            return scratch[:room]
+        if self._missing is None:
+            room = min(room, _SCRATCH_BYTES)
+        else:
+            room = min(room, self._missing + 1)  # one more than is missing, to see a surplus
+        self._grow(self._filled + room)
+        return memoryview(self._front)[self._filled : self._filled + room]
+
+    def receive(self, nbytes: int) -> None:
+        """Take the bytes that are in the buffer now."""
+        if self._chunks is not None or self.is_over:
+            self._append(self._connection.scratch.view[:nbytes])
+        else:
+            self._add(nbytes)
+        if self.is_over or self._filled >= self._capacity or self._error is not None:
+            self._transport.pause_reading()
+            self._wake()
+
+    def end(self, exc: Exception | None) -> None:
+        """Note that the connection has ended, with an error or in order."""
+        if self.is_over or self._is_ended:
+            return
+        self._is_ended = True
+        host = self._connection.host
+        if exc is not None:
+            self._error = self._error or connection_problem(exc, host)
+        elif self._chunks is not None:
+            lost = ConnectionFailedError(host, "connection lost before all bytes came")
+            self._error = self._error or lost
+        else:
+            self.is_over = self._missing is None
+        self._wake()
+
+    def _append(self, data: bytes | memoryview) -> None:
+        if self.is_over:
+            self.has_surplus = self.has_surplus or bool(data)
+            return
+        if self._chunks is not None:
+            try:
+                data = self._chunks.decode(data)
+            except ProtocolError as error:
+                self._error = error
+                self._connection.close()
+                return
+        self._grow(self._filled + len(data))
+        self._front[self._filled : self._filled + len(data)] = data
+        self._add(len(data))
+
+    def _add(self, nbytes: int) -> None:
+        """Note that `nbytes` more are in the buffer."""
+        if self._chunks is not None:
+            self.is_over, self.has_surplus = self._chunks.is_over, self._chunks.has_surplus
+        elif self._missing is not None:
+            self.has_surplus = nbytes > self._missing
+            nbytes = min(nbytes, self._missing)
+            self._missing -= nbytes
+            self.is_over = not self._missing
+        if nbytes:
+            self._active_at = self._loop.time()
+        self._filled += nbytes
+        if self._count is None:
+            self._uncounted += nbytes
+        elif self._count(nbytes):
+            self._capacity = self._filled
+
+    def _grow(self, size: int) -> None:
+        if len(self._front) < size:
+            grown = bytearray(size)
+            grown[: self._filled] = memoryview(self._front)[: self._filled]
+            self._front = grown
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What the reader calls
+
+    async def peek(self) -> bytes:
+        """Return the first bytes, which `fill` returns again; only before the first `fill`."""
+        self._capacity = _PEEK_BYTES
+        await self._wait_until_filled()
+        return bytes(self._front[: min(self._filled, _PEEK_BYTES)])
+
+    async def fill(self, capacity: int, count: Count) -> memoryview:
+        """Return up to `capacity` bytes, fewer after a second or if `count` says so.
+
+        Empty means that no more will come. The bytes stay untouched until the next but one call.
+
+        Raises:
+            DownloadTimeoutError: nothing came for too long.
+            DownloadError: the connection is lost, or its chunks are malformed.
+        """
+        self._capacity, self._count = capacity, count
+        early, self._uncounted = self._uncounted, 0
+        if early and count(early):
+            self._capacity = self._filled
+        if self._missing is not None:  # a buffer for all of it, at once
+            self._grow(min(self._capacity, self._filled + self._missing + 1))
+        await self._wait_until_filled()
+        return self.rest()
+
+    def all_here(self) -> memoryview | None:
+        """Return the whole body if it is here, else None; only before the first `fill`."""
+        return self.rest() if self.is_over else None
+
+    def rest(self) -> memoryview:
+        """Return the bytes that came and were not returned yet."""
+        filled = memoryview(self._front)[: self._filled]
+        self._front, self._back = self._back, self._front
+        self._filled = 0
+        return filled
+
+    def close(self) -> None:
+        """Do nothing: the client gives its connection back."""
+
+    def _lacks_bytes(self) -> bool:
+        is_open = not self.is_over and not self._is_ended and self._error is None
+        return is_open and self._filled < self._capacity
+
+    async def _wait_until_filled(self) -> None:
+        began = self._active_at = self._loop.time()
+        if self._lacks_bytes():
+            self._transport.resume_reading()
+        while self._lacks_bytes():
+            now = self._loop.time()
+            if self._filled and now - began >= _MAX_BATCH_SECONDS:
+                break
+            seconds = _MAX_BATCH_SECONDS
+            if self.stall_timeout is not None:
+                left = self._active_at + self.stall_timeout - now
+                if left <= 0:
+                    host = self._connection.host
+                    raise DownloadTimeoutError(f"no data from {host}", self.stall_timeout)
+                seconds = min(seconds, left)
+            self._waiter = self._loop.create_future()
+            await asyncio.wait({self._waiter}, timeout=seconds)
+        if not self.is_over:
+            self._transport.pause_reading()
+        if self._error is not None and not self._filled:
+            raise self._error

@@ -1,0 +1,210 @@
+"""New connections: addresses, proxies, TLS."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from base64 import b64encode
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiohappyeyeballs
+from aiohappyeyeballs import AddrInfoType
+
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    DownloadError,
+    RequestOptionsError,
+    ShortageError,
+)
+
+from ..connectors import Route
+from ..problems import connection_problem, quoted, reason_of
+from ..resolver import GuardedResolver
+from .connection import Scratch, WireConnection
+
+_EYEBALLS_SECONDS = 0.25
+"""Head start of one address before the next is tried beside it (RFC 8305 5)."""
+
+_PROXY_AUTHENTICATION_REQUIRED = 407
+
+
+class Way(NamedTuple):
+    """A way to a server. Requests on equal ways may share a connection.
+
+    Attributes:
+        scheme: http or https.
+        host: name or address, without brackets.
+        port: of the server.
+        tls: context for an https server or proxy; None: neither is https.
+        proxy: URL of an HTTP proxy.
+        route: SOCKS proxy, version of IP and interface.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    proxy: str | None
+    route: Route
+
+    @property
+    def has_tunnel(self) -> bool:
+        """Return whether the proxy only forwards bytes (RFC 9110 9.3.6)."""
+        return self.proxy is not None and self.scheme == "https"
+
+
+class Dialer:
+    """Opens connections."""
+
+    def __init__(self) -> None:
+        self._scratch = Scratch()
+        self._resolver = GuardedResolver()
+
+    async def connect(self, way: Way) -> WireConnection:
+        """Return a connection that is ready for the first request.
+
+        Raises:
+            DownloadError: there is none.
+        """
+        if way.proxy is None:
+            return await self._connect_directly(way)
+        proxy = urlsplit(way.proxy)
+        try:
+            connection = await self._connect_to(
+                proxy.hostname or "", port_of(proxy), way, is_tls=proxy.scheme == "https"
+            )
+        except ConnectionFailedError as error:
+            raise ConnectionFailedError(error.host, f"the proxy: {error.reason}") from error
+        if way.has_tunnel:
+            return await self._tunnel(connection, way, proxy)
+        return connection
+
+    async def _connect_directly(self, way: Way) -> WireConnection:
+        is_tls = way.scheme == "https"
+        if way.route.socks is not None:
+            from ..socks import connect_by_socks  # needs a package that is rarely needed
+
+            opened = await connect_by_socks(
+                way.route.socks, way.host, way.port, self._resolver
+            )
+            return await self._take(opened, way.host, way.tls if is_tls else None)
+        return await self._connect_to(way.host, way.port, way, is_tls=is_tls)
+
+    async def _connect_to(
+        self, host: str, port: int, way: Way, *, is_tls: bool
+    ) -> WireConnection:
+        family, local, factory = way.route.socket_options()
+        try:
+            opened = await aiohappyeyeballs.start_connection(
+                await self._addresses(host, port, family),
+                local_addr_infos=local,
+                socket_factory=factory,
+                happy_eyeballs_delay=_EYEBALLS_SECONDS,
+                interleave=1,
+            )
+        except OSError as error:
+            raise connection_problem(error, host) from error
+        return await self._take(opened, host, way.tls if is_tls else None)
+
+    async def _addresses(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> list[AddrInfoType]:
+        found = [
+            (address["family"], address["host"])
+            for address in await self._resolver.resolve(host, port, family)
+        ] if _family_of(host) is None else [(_family_of(host), host)]
+        return [
+            (
+                kind,
+                socket.SOCK_STREAM,
+                socket.IPPROTO_TCP,
+                "",
+                (address, port, 0, 0) if kind == socket.AF_INET6 else (address, port),
+            )
+            for kind, address in found
+        ]
+
+    async def _take(
+        self, opened: socket.socket, host: str, tls: ssl.SSLContext | None
+    ) -> WireConnection:
+        """Make a connection of a socket; over TLS if a context is given."""
+        loop = asyncio.get_running_loop()
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        try:
+            _, connection = await loop.create_connection(
+                lambda: WireConnection(self._scratch, host),
+                sock=opened,
+                ssl=tls,
+                server_hostname=_name_for_tls(host) if tls else None,
+            )
+        except (OSError, ssl.SSLError) as error:
+            raise connection_problem(error, host) from error
+        return connection
+
+    async def _tunnel(
+        self, connection: WireConnection, way: Way, proxy: SplitResult
+    ) -> WireConnection:
+        """Ask a proxy to forward bytes, and begin TLS with the server."""
+        place = f"{bracketed(way.host)}:{way.port}"
+        request = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{proxy_login(proxy)}\r\n"
+        try:
+            head = await connection.ask(request.encode(), is_tunnel=True)
+            if head.status == _PROXY_AUTHENTICATION_REQUIRED:
+                raise RequestOptionsError("the proxy wants a login, or another one")
+            if not 200 <= head.status < 300:
+                said = f"{head.status} {quoted(head.reason)}".rstrip()
+                raise ConnectionFailedError(way.host, f"the proxy refuses: {said}")
+            if connection.body is None or connection.body.has_surplus:
+                raise ConnectionFailedError(way.host, "the proxy sends bytes of its own")
+            assert way.tls is not None
+            inner = WireConnection(self._scratch, way.host)
+            transport = await asyncio.get_running_loop().start_tls(
+                connection.transport,
+                inner,
+                way.tls,
+                server_hostname=_name_for_tls(way.host),
+            )
+            assert transport is not None
+            inner.connection_made(transport)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, OSError) and not isinstance(error, DownloadError):
+                raise connection_problem(error, way.host) from error
+            raise
+        return inner
+
+    async def close(self) -> None:
+        """Stop looking up names."""
+        await self._resolver.close()
+
+
+def port_of(url: SplitResult) -> int:
+    """Return the port of an http or https URL."""
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def bracketed(host: str) -> str:
+    """Return a host as a URL has it, without the zone of an IPv6 address (RFC 6874 1)."""
+    return f"[{host.partition('%')[0]}]" if ":" in host else host
+
+
+def proxy_login(proxy: SplitResult) -> str:
+    """Return the header line with the login of a proxy's URL; empty if it has none."""
+    if proxy.username is None:
+        return ""
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}\r\n"
+
+
+def _family_of(host: str) -> socket.AddressFamily | None:
+    """Return the family of an address; None for a name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return socket.AF_INET6 if version == 6 else socket.AF_INET
+
+
+def _name_for_tls(host: str) -> str:
+    return host.partition("%")[0].rstrip(".")

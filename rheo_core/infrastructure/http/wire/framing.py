@@ -1,0 +1,205 @@
+"""Response heads and chunks: parsed by llhttp, refused when their framing is in doubt.
+
+llhttp forgives some heads whose framing other programs read differently. The checks around it
+follow RFC 9112 6.3, and browsers where a reply is odd but clear.
+"""
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+import httptools
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from rheo_core.domain.exceptions import ProtocolError
+from rheo_core.domain.text import printable
+
+MAX_HEAD_BYTES = 256 << 10
+_MAX_LENGTH_DIGITS = 19  # 2^63 - 1
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+_FRAMING_FIELD = re.compile(rb"[\x00-\x20]*(content-length|transfer-encoding)\b", re.IGNORECASE)
+_BODILESS = frozenset({204, 304})
+
+
+class Framing(Enum):
+    """The end of a body (RFC 9112 6.3)."""
+
+    LENGTH = "after so many bytes"
+    CHUNKED = "with the last chunk"
+    CLOSE = "with the connection"
+
+
+class Head(NamedTuple):
+    """The head of a response."""
+
+    status: int
+    reason: str
+    headers: CIMultiDictProxy[str]
+    framing: Framing
+    length: int  # bytes of the body; 0 unless `framing` is LENGTH
+    keeps_alive: bool
+
+
+def end_of_head(data: bytes | bytearray) -> int:
+    """Return the offset behind the empty line that ends a head, or -1."""
+    found = _HEAD_END.search(data)
+    return found.end() if found else -1
+
+
+def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
+    """Parse a head.
+
+    Args:
+        raw: the head with the empty line at its end, and nothing else.
+        is_tunnel: it answers CONNECT, so a success has no body (RFC 9110 9.3.6).
+
+    Raises:
+        ProtocolError: it is malformed, or the end of its body is in doubt.
+    """
+    fields = _parse(raw)
+    headers = CIMultiDict(
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        for name, value in fields.fields
+    )
+    if is_tunnel and 200 <= fields.status < 300:
+        framing, length = Framing.LENGTH, 0
+    else:
+        framing, length = _framing(fields.status, headers)
+    return Head(
+        fields.status,
+        fields.reason.decode("utf-8", "surrogateescape"),
+        CIMultiDictProxy(headers),
+        framing,
+        length,
+        fields.keeps_alive and framing is not Framing.CLOSE,
+    )
+
+
+class _Fields:
+    """Collects what llhttp reports of one head."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.reason = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self._is_complete = self._has_body = False
+        parser = httptools.HttpResponseParser(self)
+        parser.feed_data(raw)
+        if self._has_body or not self._is_complete:  # it ends the head elsewhere than we do
+            raise httptools.HttpParserError("the head ends in two places")
+        self.status = parser.get_status_code()
+        self.keeps_alive = parser.should_keep_alive()
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._is_complete = True
+
+    def on_body(self, data: bytes) -> None:
+        self._has_body = True
+
+
+def _parse(raw: bytes) -> _Fields:
+    try:
+        return _Fields(raw)
+    except httptools.HttpParserError:
+        pass
+    try:
+        return _Fields(_without_oddities(raw))
+    except httptools.HttpParserUpgrade:
+        raise ProtocolError("the server switches to another protocol") from None
+    except httptools.HttpParserError as error:
+        raise ProtocolError(f"malformed reply: {printable(str(error))}") from None
+
+
+def _without_oddities(raw: bytes) -> bytes:
+    """Drop what browsers pass over: lines that are no fields, one length given twice.
+
+    Raises:
+        ProtocolError: such a line may be about the framing.
+    """
+    status, *lines = [line.removesuffix(b"\r") for line in raw.rstrip(b"\r\n").split(b"\n")]
+    kept, lengths, has_coding = [], set(), False
+    for line in lines:
+        if not _FIELD.fullmatch(line):
+            if _FRAMING_FIELD.match(line) or line[:1] in (b" ", b"\t"):
+                raise ProtocolError(f"malformed reply: {_shown(line)} is not a header field")
+            continue
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            lengths.add(value.strip(b" \t"))
+        else:
+            has_coding = has_coding or name.lower() == b"transfer-encoding"
+            kept.append(line)
+    if len(lengths) > 1:
+        raise ProtocolError("malformed reply: two different values of Content-Length")
+    if lengths and not has_coding:  # the coding counts (RFC 9112 6.3)
+        kept.append(b"Content-Length: " + lengths.pop())
+    elif lengths:
+        kept.append(b"Connection: close")
+    return b"\r\n".join([status, *kept, b"", b""])
+
+
+def _shown(line: bytes) -> str:
+    return repr(printable(line[:80].decode("latin-1")))
+
+
+def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
+    if status in _BODILESS:
+        return Framing.LENGTH, 0
+    codings = headers.getall("Transfer-Encoding", None)
+    if codings is not None:
+        if len(codings) > 1 or codings[0].strip(" \t").lower() != "chunked":
+            shown = printable(", ".join(codings))
+            raise ProtocolError(f"transfer coding {shown!r} is not understood")
+        return Framing.CHUNKED, 0
+    if (length := headers.get("Content-Length")) is not None:
+        digits = length.strip(" \t")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_LENGTH_DIGITS):
+            raise ProtocolError(f"malformed reply: Content-Length is {printable(length)!r}")
+        return Framing.LENGTH, int(digits)
+    if not headers:
+        raise ProtocolError("malformed reply: it has no header field")
+    return Framing.CLOSE, 0
+
+
+class ChunkDecoder:
+    """Decodes the chunked coding (RFC 9112 7.1)."""
+
+    def __init__(self) -> None:
+        self.is_over = False  # with all its trailers
+        self.has_surplus = False  # bytes came behind it
+        self._parts: list[bytes] = []
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.feed_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    def decode(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Return the bytes of the body in `data`, which may begin and end anywhere.
+
+        Raises:
+            ProtocolError: the coding is malformed.
+        """
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not self.is_over:
+                raise ProtocolError(f"malformed chunk: {printable(str(error))}") from None
+            self.has_surplus = True
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    # What llhttp calls
+
+    def on_body(self, data: bytes) -> None:
+        self._parts.append(data)
+
+    def on_message_complete(self) -> None:
+        self.is_over = True
+
+    def on_message_begin(self) -> None:
+        if self.is_over:
+            self.has_surplus = True
