@@ -31,7 +31,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.rules import Rule, read_rules
-from rheo_core.domain.sizes import LARGEST_FILE
+from rheo_core.domain.sizes import MAX_FILE_BYTES
 from rheo_core.user_files import user_folder
 
 from .hosts import HostPattern, HostSettings, name_each_once
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     max_size: Annotated[int | None, BeforeValidator(size_limit)] = Field(
         default=DEFAULTS.max_size,
         ge=1,
-        le=LARGEST_FILE,
+        le=MAX_FILE_BYTES,
         description="Largest file to download, in bytes, such as 20G; off: no limit",
     )
     durable: bool = Field(

@@ -135,7 +135,7 @@ class DownloadSnapshot(NamedTuple):
     @property
     def got_page(self) -> bool:
         """True if it failed because the server sent a web page instead of the file."""
-        return self.status is DownloadStatus.FAILED and WebPageError.is_told_in(self.error)
+        return self.status is DownloadStatus.FAILED and WebPageError.matches_message(self.error)
 
 
 @dataclass(frozen=True, slots=True)

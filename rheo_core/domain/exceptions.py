@@ -103,13 +103,13 @@ class WebPageError(DownloadError):
         self.name = name  # of the file that was expected
         self.size = size  # of the page, bytes; None: unknown
         self.is_kept = is_kept  # True if a partial file stays for the next attempt
-        told = media_type or "no media type"
-        facts = told if size is None else f"{told}, {size:,} bytes"
-        kept = "; the partial file is kept" if is_kept else ""
-        super().__init__(f"the server sent {what} ({facts}){self._SIGN}; {_SIGN_IN}{kept}")
+        type_text = media_type or "no media type"
+        facts = type_text if size is None else f"{type_text}, {size:,} bytes"
+        note = "; the partial file is kept" if is_kept else ""
+        super().__init__(f"the server sent {what} ({facts}){self._SIGN}; {_SIGN_IN}{note}")
 
     @classmethod
-    def is_told_in(cls, message: str | None) -> bool:
+    def matches_message(cls, message: str | None) -> bool:
         """Recognise the message of this error; a session keeps nothing else of it."""
         return message is not None and cls._SIGN in message
 

@@ -37,10 +37,10 @@ MAX_MIRRORS = 16
 STORED = {"stored": True}
 """Context for rows of a session: what only this version refuses of their mirrors is left out."""
 
-_LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
-_LARGEST = (1 << 63) - 1  # what a session can hold
-_LONGEST_SHOWN = 200
-_LAST_START = 253_402_214_400  # the last day of 9999: no calendar here goes on
+_MAX_URL_LENGTH = 64 << 10  # characters; servers answer far shorter ones with 414
+_MAX_INTEGER = (1 << 63) - 1  # what a session can hold
+_MAX_SHOWN_LENGTH = 200
+_MAX_START_AT = 253_402_214_400  # the last day of 9999: no calendar here goes on
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NORMAL = re.compile(
     r"https?://(?![^/:]{254})[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+"
@@ -59,12 +59,12 @@ def normalise_url(value: object) -> str:
         ValueError: in one sentence, naming what is not valid.
     """
     url = str(value).strip()
-    if len(url) <= _LONGEST_URL and _NORMAL.fullmatch(url):
+    if len(url) <= _MAX_URL_LENGTH and _NORMAL.fullmatch(url):
         return url  # as most are: the rest of this costs five times as much
     if not url:
         raise ValueError("URL is empty")
-    if len(url) > _LONGEST_URL:
-        raise ValueError(f"URL is longer than {_LONGEST_URL:,} characters")
+    if len(url) > _MAX_URL_LENGTH:
+        raise ValueError(f"URL is longer than {_MAX_URL_LENGTH:,} characters")
     if _SPACE.search(url):
         # What stands behind it may be the password to the URL, or a command with one.
         shown, *more = _shown(url).split(maxsplit=1)
@@ -92,7 +92,7 @@ def normalise_url(value: object) -> str:
 
 def _shown(url: str) -> str:
     shown = redact_unreadable(url)
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+    return shown if len(shown) <= _MAX_SHOWN_LENGTH else f"{shown[:_MAX_SHOWN_LENGTH]}…"
 
 
 def _normalise_netloc(parts: SplitResult) -> str:
@@ -112,15 +112,15 @@ def _normalise_netloc(parts: SplitResult) -> str:
     return f"{userinfo}{at}{host}"
 
 
-def usable_urls(urls: Iterable[object], most: int) -> list[str]:
-    """Return the first `most` of the URLs that can be used, normalised, each once."""
-    found: dict[str, None] = {}
+def usable_urls(urls: Iterable[object], count: int) -> list[str]:
+    """Return the first `count` of the URLs that can be used, normalised, each once."""
+    usable: dict[str, None] = {}
     for url in urls:
         with suppress(ValueError):
-            found[normalise_url(url)] = None
-        if len(found) == most:
+            usable[normalise_url(url)] = None
+        if len(usable) == count:
             break
-    return list(found)
+    return list(usable)
 
 
 def host_of(url: str) -> str:
@@ -173,9 +173,11 @@ class FileConfig(BaseModel):
     )
     type: str | None = Field(default=None, description="MIME type of the file")
     description: str | None = Field(default=None, description="What the file is, for people")
-    priority: int = Field(default=1, ge=1, le=_LARGEST, description="Higher goes first")
+    priority: int = Field(default=1, ge=1, le=_MAX_INTEGER, description="Higher goes first")
     size_human: str | None = Field(default=None, description="Size estimate, for people")
-    size_bytes: int | None = Field(default=None, ge=0, le=_LARGEST, description="Exact size, bytes")
+    size_bytes: int | None = Field(
+        default=None, ge=0, le=_MAX_INTEGER, description="Exact size, bytes"
+    )
     filename: str | None = Field(default=None, description="Name to save under")
     destination_subdir: str | None = Field(
         default=None, description="Folder below the download folder; relative, without '..'"
@@ -204,13 +206,13 @@ class FileConfig(BaseModel):
     speed_limit: int | None = Field(
         default=None,
         ge=1,
-        le=_LARGEST,
+        le=_MAX_INTEGER,
         description="Limit for this download alone, bytes/s; None: no limit",
     )
     start_at: float | None = Field(
         default=None,
         ge=0,
-        le=_LAST_START,
+        le=_MAX_START_AT,
         allow_inf_nan=False,
         description="It does not begin before this time, seconds since the epoch; None: at once",
     )
@@ -294,11 +296,11 @@ class FileConfig(BaseModel):
         The dictionary shares its keys with those of the other instances (PEP 412); and as they are
         frozen, they share their field sets.
         """
-        values, given = _FIELDS.copy(), self.__pydantic_fields_set__
+        values, field_set = _FIELDS.copy(), self.__pydantic_fields_set__
         values.update(self.__dict__)
         object.__setattr__(self, "__dict__", values)
-        given = _field_sets.setdefault(frozenset(given), given)
-        object.__setattr__(self, "__pydantic_fields_set__", given)
+        field_set = _field_sets.setdefault(frozenset(field_set), field_set)
+        object.__setattr__(self, "__pydantic_fields_set__", field_set)
 
     @property
     def source(self) -> str:
@@ -337,10 +339,10 @@ class FileConfig(BaseModel):
 
         As those of the settings, they tell no secret on a route that its list chose.
         """
-        given = {name for name, value in options if value not in (None, ())}
-        by_list = tuple(name for name in self.list_options if name not in given)
+        chosen = {name for name, value in options if value not in (None, ())}
+        by_list = tuple(name for name in self.list_options if name not in chosen)
         if by_list and ListedOptions.of(self.request, by_list).has_listed_route:
-            options = options.without_kept_secrets()
+            options = options.without_stored_secrets()
         own = self.request
         if options.has_login:  # how the replaced one was to be told is not said of this one
             own = own.model_copy(update={"auth": None})
@@ -352,7 +354,7 @@ class FileConfig(BaseModel):
         How they travel stays: fetched again, the file must not come past its proxy, say.
         """
         by_list = tuple(name for name in self.list_options if name in PROTECTING)
-        route = self.request.route_alone()
+        route = self.request.route_only()
         return self.model_copy(update={"headers": (), "request": route, "list_options": by_list})
 
     def without_secrets(self) -> Self:

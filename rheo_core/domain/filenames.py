@@ -17,7 +17,7 @@ MAX_NAME_BYTES = 255
 RESERVED_SUFFIX_BYTES = len(".part.state.new")
 """Bytes kept free for the names of our own files beside the finished one."""
 
-_LONGEST = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES
+_MAX_SAFE_BYTES = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00]')
 _WINDOWS_DEVICE = re.compile(
@@ -43,8 +43,8 @@ _PLAIN_URL = re.compile(
 )
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 """Letters and marks of no width or shape: a row of them moves an extension out of sight."""
-_SHORT = 200
-_LONGEST_EXTENSION = 32  # bytes; a longer "extension" is a part of the name
+_MAX_QUICK_LENGTH = 200
+_MAX_EXTENSION_BYTES = 32  # bytes; a longer "extension" is a part of the name
 
 
 def sanitise_filename(
@@ -58,7 +58,7 @@ def sanitise_filename(
     option (`rm *`), unless the user gave the name. At most 255 bytes of UTF-8 with the suffixes
     of our own files; cut on a character boundary with the extension kept.
     """
-    if len(text) <= _SHORT and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
+    if len(text) <= _MAX_QUICK_LENGTH and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
         return text  # as most names are: the rest of this costs ten times as much
     name = _FORBIDDEN.sub("_", printable(_BLANK.sub(" ", text)).replace("\ufffd", "_"))
     name = " ".join(name.split()).lstrip(". ").rstrip(". ")
@@ -70,7 +70,7 @@ def sanitise_filename(
         name += "_"
     name = shorten_filename(name) or fallback
     if re.search(_LAUNCHER, name):
-        name = shorten_filename(name, _LONGEST - len(_HARMLESS_SUFFIX)) + _HARMLESS_SUFFIX
+        name = shorten_filename(name, _MAX_SAFE_BYTES - len(_HARMLESS_SUFFIX)) + _HARMLESS_SUFFIX
     return _not_ours(name)
 
 
@@ -82,7 +82,7 @@ def _not_ours(name: str) -> str:
     folded = unicodedata.normalize("NFKC", name).upper().casefold()
     if re.search(_OURS, _IGNORED.sub("", folded).rstrip(". ")) is None:
         return name
-    return shorten_filename(name, _LONGEST - 1) + "_"
+    return shorten_filename(name, _MAX_SAFE_BYTES - 1) + "_"
 
 
 def folder_path(path: str) -> str:
@@ -91,7 +91,7 @@ def folder_path(path: str) -> str:
     return "/".join(sanitise_filename(part) for part in parts if part not in {"", "."})
 
 
-def shorten_filename(name: str, limit: int = _LONGEST) -> str:
+def shorten_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
     """`name` cut to `limit` bytes of UTF-8 on a character boundary, its extension kept."""
     if len(name.encode()) <= limit:
         return name
@@ -104,7 +104,7 @@ def number_filename(name: str, number: int) -> str:
     """`name (2).ext` for `name.ext`; what the RENAME strategy tries in turn."""
     stem, extension = _split(name)
     tail = f" ({number}){extension}"
-    room = _LONGEST - len(tail.encode())
+    room = _MAX_SAFE_BYTES - len(tail.encode())
     return _not_ours(stem.encode()[:room].decode(errors="ignore") + tail)
 
 
@@ -113,7 +113,7 @@ def _split(name: str) -> tuple[str, str]:
     stem, _, extension = name.rpartition(".")
     if stem.endswith(".tar"):
         stem, extension = stem.removesuffix(".tar"), f"tar.{extension}"
-    if not stem or len(extension.encode()) > _LONGEST_EXTENSION:
+    if not stem or len(extension.encode()) > _MAX_EXTENSION_BYTES:
         return name, ""
     return stem, f".{extension}"
 
@@ -124,7 +124,7 @@ def filename_from_url(url: str) -> str:
     Decoded before it is split: an encoded slash is a slash to whoever reads the name.
     """
     plain = _PLAIN_URL.fullmatch(url)
-    if plain and len(name := plain[1]) <= _SHORT and not _SPECIAL.match(name):
+    if plain and len(name := plain[1]) <= _MAX_QUICK_LENGTH and not _SPECIAL.match(name):
         return name  # as for most: the rest of this costs five times as much
     parts = urlsplit(url)
     path = unquote(parts.path, errors="replace").replace("\\", "/")

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 _HEX_DIGITS = frozenset(string.hexdigits.lower())
-_LONGEST_SHOWN = 128
+_MAX_SHOWN_LENGTH = 128
 
 
 class HashAlgorithm(StrEnum):
@@ -47,7 +47,7 @@ _HEX_LENGTHS = {
 
 def _check_digest(algorithm: HashAlgorithm, digest: str) -> None:
     if not _HEX_DIGITS.issuperset(digest):
-        shown = digest if len(digest) <= _LONGEST_SHOWN else f"{digest[:_LONGEST_SHOWN]}…"
+        shown = digest if len(digest) <= _MAX_SHOWN_LENGTH else f"{digest[:_MAX_SHOWN_LENGTH]}…"
         raise ValueError(f"{algorithm} hash {shown!r} is not hexadecimal (0-9, a-f)")
     if len(digest) != algorithm.hex_length:
         raise ValueError(

@@ -11,9 +11,9 @@ from typing import TypeVar
 from .text import printable
 
 T = TypeVar("T")
-_LONGEST_LABEL = 63
-_LONGEST_NAME = 253  # characters, without the dot at the end
-_LONGEST_SHOWN = 80
+_MAX_LABEL_LENGTH = 63
+_MAX_NAME_LENGTH = 253  # characters, without the dot at the end
+_MAX_SHOWN_LENGTH = 80
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -28,8 +28,8 @@ class HostLimits:
     def over(self, base: "HostLimits") -> "HostLimits":
         """These, and what they leave open as `base` has it."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        given = {name: value for name, value in values.items() if value is not None}
-        return replace(base, **given)
+        own = {name: value for name, value in values.items() if value is not None}
+        return replace(base, **own)
 
 
 def ascii_host(name: str) -> str:
@@ -48,9 +48,10 @@ def ascii_host(name: str) -> str:
         try:
             return name.encode("idna").decode("ascii")
         except UnicodeError:
-            shown = printable(name[:_LONGEST_SHOWN])
+            shown = printable(name[:_MAX_SHOWN_LENGTH])
             raise ValueError(
-                f"host {shown!r} has a part that is empty or has over {_LONGEST_LABEL} characters"
+                f"host {shown!r} has a part that is empty or has over {_MAX_LABEL_LENGTH} "
+                "characters"
             ) from None
 
 
@@ -61,13 +62,13 @@ def check_labels(host: str) -> None:
         ValueError: a label is empty or too long, or the whole is.
     """
     labels = host.removesuffix(".").split(".")
-    shown = host if len(host) <= _LONGEST_SHOWN else f"{host[:_LONGEST_SHOWN]}…"
+    shown = host if len(host) <= _MAX_SHOWN_LENGTH else f"{host[:_MAX_SHOWN_LENGTH]}…"
     if "" in labels:
         raise ValueError(f"host {shown!r} has a dot too many; an empty part is not allowed")
-    if max(map(len, labels)) > _LONGEST_LABEL:
-        raise ValueError(f"a part of host {shown!r} is longer than {_LONGEST_LABEL} characters")
-    if len(host.removesuffix(".")) > _LONGEST_NAME:
-        raise ValueError(f"host {shown!r} is longer than {_LONGEST_NAME} characters")
+    if max(map(len, labels)) > _MAX_LABEL_LENGTH:
+        raise ValueError(f"a part of host {shown!r} is longer than {_MAX_LABEL_LENGTH} characters")
+    if len(host.removesuffix(".")) > _MAX_NAME_LENGTH:
+        raise ValueError(f"host {shown!r} is longer than {_MAX_NAME_LENGTH} characters")
 
 
 def normalise_host_pattern(text: str) -> str:

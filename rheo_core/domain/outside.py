@@ -12,25 +12,25 @@ from typing import Any, NamedTuple
 from .file_config import MAX_MIRRORS, FileConfig, usable_urls
 from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
-from .request_headers import is_of_engine
+from .request_headers import is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
-from .sizes import LARGEST_FILE, size_text
+from .sizes import MAX_FILE_BYTES, size_text
 from .text import printable, redact_unreadable
 
-MAX_TRIED = 1000
+MAX_CHECKED_URLS = 1000
 """URLs of one download that are looked at."""
 MAX_PRIORITY = 1000
 """There is room above it for what the user prefers."""
 MAX_HEADERS = 100
 """Common servers take no more."""
 _MAX_FOLDERS = 32
-_LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
+_MAX_FOLDER_BYTES = 1024  # bytes; file systems take 4,096 with the download folder and the name
 _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNORECASE)
 _OTHER_METHODS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
 """Headers by which some servers take a GET for a DELETE. A list must not do that with the login
 that the user keeps for a host."""
-_LONGEST_SHOWN = 80
-_LONGEST_TEXT = 500
+_MAX_SHOWN_LENGTH = 80
+_MAX_TEXT_LENGTH = 500
 _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # of the others: 0
     FileExistsStrategy.SKIP: 1,
     FileExistsStrategy.ERROR: 2,
@@ -117,9 +117,9 @@ def admit(
     _choose_strategy(fields, usual, ignored)
     if isinstance(mirrors := fields.get("mirrors"), list | tuple):
         fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
-    for given in (fields, wishes):
-        if "headers" in given:
-            given["headers"] = headers = _usable_headers(given["headers"], ignored)
+    for values in (fields, wishes):
+        if "headers" in values:
+            values["headers"] = headers = _usable_headers(values["headers"], ignored)
             _check_count(headers)
     refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
@@ -142,17 +142,17 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
         FileConfig(url="http://x/", destination_subdir=folder)  # a `..` is refused, not mended
         if _HOME.match(folder):  # a shell would take the home for it; no folder of that name here
             raise ValueError(
-                f"folder {printable(folder[:_LONGEST_SHOWN])!r} must be relative to the download "
-                "folder"
+                f"folder {printable(folder[:_MAX_SHOWN_LENGTH])!r} must be relative to the "
+                "download folder"
             )
         fields["destination_subdir"] = safe = folder_path(folder)
-        if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _LONGEST_FOLDER:
+        if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _MAX_FOLDER_BYTES:
             raise ValueError(
-                f"destination_subdir has over {_MAX_FOLDERS} folders or {_LONGEST_FOLDER:,} bytes"
+                f"destination_subdir has over {_MAX_FOLDERS} folders or {_MAX_FOLDER_BYTES:,} bytes"
             )
     for name in ("type", "description", "size_human"):
         if isinstance(text := fields.get(name), str):
-            fields[name] = printable(text[:_LONGEST_TEXT])
+            fields[name] = printable(text[:_MAX_TEXT_LENGTH])
 
 
 def _check_numbers(config: FileConfig) -> None:
@@ -164,31 +164,31 @@ def _check_numbers(config: FileConfig) -> None:
         raise ValueError(
             f"priority {config.priority:,} is too high; a list may give {MAX_PRIORITY:,}"
         )
-    if config.size_bytes is not None and config.size_bytes > LARGEST_FILE:
-        raise ValueError(f"size_bytes is impossible (more than {size_text(LARGEST_FILE)})")
+    if config.size_bytes is not None and config.size_bytes > MAX_FILE_BYTES:
+        raise ValueError(f"size_bytes is impossible (more than {size_text(MAX_FILE_BYTES)})")
 
 
 def _choose_strategy(
     fields: dict[str, Any], usual: FileExistsStrategy | None, ignored: list[str]
 ) -> None:
     """Leave out the strategy unless it is stricter than the usual one."""
-    if (asked := fields.pop("file_exists_strategy", None)) is None:
+    if (requested := fields.pop("file_exists_strategy", None)) is None:
         return
-    asked = FileConfig(url="http://x/", file_exists_strategy=asked).file_exists_strategy
-    if _STRICTNESS.get(asked, 0) > _STRICTNESS.get(usual, 0):
-        fields["file_exists_strategy"] = asked
-    elif asked is not usual:
-        ignored.append(f"file_exists_strategy {asked} (a list can only be stricter)")
+    strategy = FileConfig(url="http://x/", file_exists_strategy=requested).file_exists_strategy
+    if _STRICTNESS.get(strategy, 0) > _STRICTNESS.get(usual, 0):
+        fields["file_exists_strategy"] = strategy
+    elif strategy is not usual:
+        ignored.append(f"file_exists_strategy {strategy} (a list can only be stricter)")
 
 
 def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tuple[str, ...]:
     """The first that can be used; one that cannot be spoils no download."""
-    tried = mirrors[:MAX_TRIED]
-    usable = usable_urls([url, *tried], MAX_MIRRORS + 1)[1:]
+    checked = mirrors[:MAX_CHECKED_URLS]
+    usable = usable_urls([url, *checked], MAX_MIRRORS + 1)[1:]
     if (left_out := len(mirrors) - len(usable)) and len(usable) == MAX_MIRRORS:
         ignored.append(f"{left_out:,} of {len(mirrors):,} mirrors ({MAX_MIRRORS} are used)")
     elif left_out:
-        wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in tried)
+        wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in checked)
         if wrong:
             ignored.append(f"mirrors whose URLs are not valid ({wrong:,})")
         if wrong < left_out:
@@ -208,18 +208,18 @@ def _usable_headers(headers: Any, ignored: list[str]) -> Any:
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     if not isinstance(pairs, list | tuple | ItemsView):
         return headers
-    kept = tuple(pair for pair in pairs if not _is_left_out(pair))
-    if len(kept) == len(pairs):
+    allowed = tuple(pair for pair in pairs if not _is_left_out(pair))
+    if len(allowed) == len(pairs):
         return headers
     ignored += [f"header {printable(str(pair[0])[:50])}" for pair in pairs if _is_left_out(pair)]
-    return kept
+    return allowed
 
 
 def _is_left_out(pair: object) -> bool:
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         return False
     name = str(pair[0]).strip()
-    return is_of_engine(name) or name.lower() in _OTHER_METHODS
+    return is_set_by_engine(name) or name.lower() in _OTHER_METHODS
 
 
 def _check_count(headers: Any) -> None:
@@ -234,15 +234,15 @@ def _judge_wishes(
     """Take out of `wishes` what is not allowed; return that in words, and by name what is used."""
     refused, used = [], {}
     files = SECRET_FILES | CERTIFICATE
-    asked = [name for name in _WORDS if name in wishes]
-    if "auth" in asked and _has_password(wishes) and "@" not in url:
-        asked.remove("auth")  # how its own password is told is its own affair
-    for name in asked:
+    requested = [name for name in _WORDS if name in wishes]
+    if "auth" in requested and _has_password(wishes) and "@" not in url:
+        requested.remove("auth")  # how its own password is told is its own affair
+    for name in requested:
         shown = _shown(name, wishes[name])
         if not is_allowed:
             refused.append(shown)
             del wishes[name]
-        elif name in files and not ROUTE.isdisjoint(asked):
+        elif name in files and not ROUTE.isdisjoint(requested):
             ignored.append(f"{shown} (no secret of yours takes a route that a list chose)")
             del wishes[name]
         else:
@@ -261,8 +261,8 @@ def _shown(name: str, value: Any) -> str:
         return _WORDS[name]
     if value is False:
         return f"no {_WORDS[name]}"
-    if not isinstance(value, str | int) or len(text := str(value)) > _LONGEST_TEXT:
+    if not isinstance(value, str | int) or len(text := str(value)) > _MAX_TEXT_LENGTH:
         return _WORDS[name]
     left_out = "" if name != "proxy" or "@" in text or "://" in text else "http://"
     shown = redact_unreadable(left_out + text).removeprefix(left_out)
-    return f"{_WORDS[name]} {shown[:_LONGEST_SHOWN]}"
+    return f"{_WORDS[name]} {shown[:_MAX_SHOWN_LENGTH]}"

@@ -83,7 +83,7 @@ def is_redacted(url: str) -> bool:
 
 def _redact_address(address: str, depth: int) -> str:
     address = without_login(address)
-    end = min((at for mark in "?#" if (at := address.find(mark)) >= 0), default=len(address))
+    end = min((at for sign in "?#" if (at := address.find(sign)) >= 0), default=len(address))
     path, rest = address[:end], address[end:]
     if not (_CONDA_HASH.fullmatch(rest) and path.endswith(_CONDA_TYPES)):
         rest = "".join(_redact_parameters(_DELIMITER.split(rest)[1:], depth, nameless=True))
@@ -126,11 +126,11 @@ def _redact_parameters(pieces: list[str], depth: int, nameless: bool) -> list[st
     """Hide the secrets in what follows a path: marks and parameters by turns."""
     is_anchor = was_hidden = False
     for number in range(1, len(pieces), 2):
-        mark, piece = pieces[number - 1], pieces[number]
-        is_anchor = is_anchor or mark == "#"
+        delimiter, piece = pieces[number - 1], pieces[number]
+        is_anchor = is_anchor or delimiter == "#"
         if not piece or not (nameless or "=" in piece):
             continue
-        if was_hidden and mark == ";" and "=" not in piece:
+        if was_hidden and delimiter == ";" and "=" not in piece:
             pieces[number - 1] = pieces[number] = ""  # the rest of a secret with a semicolon
             continue
         pieces[number] = _redact_parameter(piece, depth, is_anchor)

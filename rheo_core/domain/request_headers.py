@@ -20,7 +20,7 @@ _ENGINE = frozenset(
 _ANYWHERE = frozenset({"accept", "accept-language", "user-agent"})
 
 
-def is_of_engine(name: str) -> bool:
+def is_set_by_engine(name: str) -> bool:
     """Whether the engine sets this header itself: ranges, conditions, framing, codings, Host."""
     return name.lower() in _ENGINE
 
@@ -53,7 +53,7 @@ def _read_header(pair: object) -> tuple[str, str]:
             raise ValueError("headers are neither a mapping nor pairs of names and values")
     if not _NAME.fullmatch(name):
         raise ValueError(f"header name {shown!r} is not one (letters, digits and - are)")
-    if is_of_engine(name):
+    if is_set_by_engine(name):
         raise ValueError(f"header {shown!r} is set by the engine")
     if not isinstance(value, str):
         raise ValueError(f"the value of header {shown!r} should be text")

@@ -35,7 +35,7 @@ def _reveal(value: Any, handler: SerializerFunctionWrapHandler, info: Serializat
     return handler(value)
 
 
-def _line(value: object) -> object:
+def _header_text(value: object) -> object:
     """Text that fits into a header."""
     if isinstance(value, SecretStr):
         return value
@@ -48,11 +48,11 @@ def _line(value: object) -> object:
 
 def _referer(value: object) -> object:
     """Such text, without what no server may learn from it (RFC 9110 10.1.3)."""
-    text = _line(value)
+    text = _header_text(value)
     return without_login(text).partition("#")[0] if isinstance(text, str) else text
 
 
-def _file(value: object) -> str:
+def _absolute_path(value: object) -> str:
     """An absolute path, with `~` expanded; as text, because of JSON pydantic takes no `Path`."""
     text = str(value) if isinstance(value, str | Path) else ""
     if not text.strip() or "\x00" in text:
@@ -109,10 +109,10 @@ def _interface(value: object) -> str:
         return name
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_line), WrapSerializer(_reveal)]
-Line = Annotated[str, BeforeValidator(_line)]
+Secret = Annotated[SecretStr, BeforeValidator(_header_text), WrapSerializer(_reveal)]
+HeaderText = Annotated[str, BeforeValidator(_header_text)]
 Proxy = Annotated[SecretStr, BeforeValidator(read_proxy), WrapSerializer(_reveal)]
-File = Annotated[Path, BeforeValidator(_file)]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute_path)]
 
 
 class RequestOptions(BaseModel):
@@ -128,11 +128,11 @@ class RequestOptions(BaseModel):
         Headers,
         BeforeValidator(read_headers, json_schema_input_type=dict[str, str] | list[list[str]]),
     ] = Field(default=(), repr=False, description="Header fields: a table of names and values")
-    user_agent: Line | None = Field(default=None, description="The User-Agent header")
+    user_agent: HeaderText | None = Field(default=None, description="The User-Agent header")
     referer: Annotated[str, BeforeValidator(_referer)] | None = Field(
         default=None, repr=False, description="The Referer header"
     )
-    cookies: File | None = Field(
+    cookies: AbsolutePath | None = Field(
         default=None,
         description="File with cookies to send, of Netscape's format (cookies.txt); only read",
     )
@@ -152,14 +152,14 @@ class RequestOptions(BaseModel):
         description="Proxy, such as http://name:password@host:3128 or socks5://host:1080; "
         "off: none, whatever the *_PROXY variables say",
     )
-    ca_file: File | None = Field(
+    ca_file: AbsolutePath | None = Field(
         default=None,
         description="Certificates (PEM) of the authorities to believe, instead of the system's",
     )
-    client_cert: File | None = Field(
+    client_cert: AbsolutePath | None = Field(
         default=None, description="Certificate (PEM) to show to servers that ask for one"
     )
-    client_key: File | None = Field(
+    client_key: AbsolutePath | None = Field(
         default=None, description="Its key (PEM), where client_cert does not hold it too"
     )
     ip_version: Literal[4, 6] | None = Field(
@@ -216,11 +216,11 @@ class RequestOptions(BaseModel):
         own = {name.lower() for name, _ in self.headers}
         if self.has_login:
             own.add("authorization")
-        kept = tuple(pair for pair in base.headers if pair[0].lower() not in own)
-        made = self.model_construct(**values | {"headers": kept + self.headers})
+        inherited = tuple(pair for pair in base.headers if pair[0].lower() not in own)
+        made = self.model_construct(**values | {"headers": inherited + self.headers})
         return cast(Self, made)  # the plugin of mypy takes it for the base class
 
-    def without_kept_secrets(self) -> "RequestOptions":
+    def without_stored_secrets(self) -> "RequestOptions":
         """These without anything that says who the user is, on whatever way: no file either."""
         if self is NO_OPTIONS:
             return self
@@ -229,11 +229,11 @@ class RequestOptions(BaseModel):
             without["proxy"] = SecretStr(without_login(self.proxy.get_secret_value()))
         return self.without_secrets().model_copy(update=without)
 
-    def route_alone(self) -> "RequestOptions":
+    def route_only(self) -> "RequestOptions":
         """How these requests travel and whom they trust, without the login of the proxy."""
-        options = self.without_kept_secrets()
-        kept = {name: value for name, value in options if name in PROTECTING and value is not None}
-        return RequestOptions.model_construct(**kept) if kept else NO_OPTIONS
+        options = self.without_stored_secrets()
+        route = {name: value for name, value in options if name in PROTECTING and value is not None}
+        return RequestOptions.model_construct(**route) if route else NO_OPTIONS
 
     def without_secrets(self) -> "RequestOptions":
         """What may be told to a place that the user did not name, and how to get there.
@@ -270,7 +270,7 @@ class ListedOptions(RequestOptions):
         """The same as for other options; a list cannot stand in for a setting of the user's."""
         return option not in self.by_list and super().decide(option)
 
-    def without_kept_files(self) -> RequestOptions:
+    def without_stored_files(self) -> RequestOptions:
         """These without the user's files of secrets that the list names."""
         files = (SECRET_FILES | CERTIFICATE) & self.by_list
         return self.model_copy(update=dict.fromkeys(files))

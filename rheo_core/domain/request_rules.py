@@ -41,7 +41,7 @@ class RequestRules:
     unclear: tuple[Unclear, ...] = ()
 
     @property
-    def are_empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether they say nothing."""
         return self == _NO_RULES
 
@@ -75,21 +75,21 @@ class RequestRules:
             if not each.host and not any(options.decide(each.option) for options in places)
         ]
 
-    def at_home(self, host: str, own: RequestOptions) -> RequestOptions:
+    def for_origin(self, host: str, own: RequestOptions) -> RequestOptions:
         """The options of a request to where the user sends it."""
         return _joined(own, self.of_host(host).over(self.defaults))
 
-    def elsewhere(
-        self, host: str, own: RequestOptions, home: str, *, is_safe: bool
+    def for_redirect(
+        self, host: str, own: RequestOptions, origin_host: str, *, is_safe: bool
     ) -> RequestOptions:
         """The options of a request to where a server sends it: another origin than the user named.
 
         The secrets of the download and those for all are not for it. What the user says of the
-        host is, unless only scheme or port are others than at `home`, the host of the user's URL,
-        or it does not go there by https (`is_safe`): somebody else may listen.
+        host is, unless only scheme or port are others than at `origin_host`, the host of the user's
+        URL, or it does not go there by https (`is_safe`): somebody else may listen.
         """
         at_host = self.of_host(host)
-        if is_same_host(host, home) or not is_safe:
+        if is_same_host(host, origin_host) or not is_safe:
             at_host = at_host.without_secrets()
         return _joined(own.without_secrets(), at_host.over(self.defaults.without_secrets()))
 
@@ -108,9 +108,9 @@ def _joined(own: RequestOptions, stored: RequestOptions) -> RequestOptions:
     that a list chose.
     """
     if isinstance(own, ListedOptions) and own.has_listed_route:
-        stored = stored.without_kept_secrets()
+        stored = stored.without_stored_secrets()
         if not own.by_list.isdisjoint(ROUTE):
-            own = own.without_kept_files()
+            own = own.without_stored_files()
     return own.over(stored)
 
 

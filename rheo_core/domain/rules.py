@@ -34,9 +34,9 @@ def _texts(value: object) -> object:
     return tuple(text.strip().lower() for text in values)
 
 
-_Texts = BeforeValidator(_texts, json_schema_input_type=str | list[str])
-Texts = Annotated[tuple[str, ...], _Texts]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(normalise_host_pattern)], ...], _Texts]
+_TEXTS = BeforeValidator(_texts, json_schema_input_type=str | list[str])
+Texts = Annotated[tuple[str, ...], _TEXTS]
+HostPatterns = Annotated[tuple[Annotated[str, AfterValidator(normalise_host_pattern)], ...], _TEXTS]
 
 
 class Rule(BaseModel):
@@ -47,7 +47,7 @@ class Rule(BaseModel):
     folder: str = Field(
         description="Where to, from the download folder on; absolute or with ~ elsewhere"
     )
-    host: Hosts = Field(
+    host: HostPatterns = Field(
         default=(), description="Hosts: example.org, or *.example.org for those below it"
     )
     type: Texts = Field(
@@ -92,7 +92,7 @@ class Rule(BaseModel):
         return (
             (not self.host or bool(find_host(dict.fromkeys(self.host, True), host)))
             and (not self.type or any(fnmatchcase((type or "").lower(), t) for t in self.type))
-            and (not self.extension or name.lower().endswith(self._endings))
+            and (not self.extension or name.lower().endswith(self._suffixes))
             and (not self.pattern or self._is_found(url) or self._is_found(name))
         )
 
@@ -107,7 +107,7 @@ class Rule(BaseModel):
             return False
 
     @property
-    def _endings(self) -> tuple[str, ...]:
+    def _suffixes(self) -> tuple[str, ...]:
         return tuple(f".{extension.lstrip('*.')}" for extension in self.extension)
 
 
@@ -133,7 +133,7 @@ def _read_rule(number: int, value: object) -> Rule:
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
         name = printable(".".join(str(part) for part in details["loc"][:1]))
-        given = printable(repr(details["input"]))[:60]
+        shown = printable(repr(details["input"]))[:60]
         match details["type"]:
             case "missing":
                 problem = f"has no {name} in rule {number}"
@@ -141,6 +141,6 @@ def _read_rule(number: int, value: object) -> Rule:
                 known = ", ".join(Rule.model_fields)
                 problem = f"has {name!r} in rule {number}, where {known} are known"
             case _:
-                told = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
-                problem = f"has {name} = {given} in rule {number}, which {told}"
+                message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+                problem = f"has {name} = {shown} in rule {number}, which {message}"
         raise ValueError(problem) from None

@@ -122,12 +122,12 @@ def _minutes(text: str) -> int:
 
 
 def _days(text: str) -> frozenset[int]:
-    found: set[int] = set()
+    days: set[int] = set()
     for part in text.lower().split(","):
         first, dash, last = part.partition("-")
         if first not in _DAYS or (dash and last not in _DAYS):
             raise ValueError(f"names {text!r}, and the days are Mon to Sun, as Mon-Fri or Sat,Sun")
         begin = _DAYS.index(first)
         count = (_DAYS.index(last) - begin) % 7 if dash else 0
-        found.update((begin + number) % 7 for number in range(count + 1))
-    return frozenset(found)
+        days.update((begin + number) % 7 for number in range(count + 1))
+    return frozenset(days)

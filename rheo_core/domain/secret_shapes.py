@@ -69,7 +69,7 @@ _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 _LETTERS_AND_DIGITS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _LINKED_RUN = re.compile(r"[A-Za-z0-9_+-]+")
-_BASE64_MARK = re.compile(r"[_+-]")
+_BASE64_SYMBOL = re.compile(r"[_+-]")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CONTENT_ID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}|baf[a-z2-7]{56}")
@@ -152,10 +152,10 @@ def sounds_secret(name: str) -> bool:
     return any(word.lower() in _SECRET_WORDS for word in _NAME_WORD.findall(name))
 
 
-def is_labelled_secret(text: str, mark: str) -> bool:
-    """Return whether `text` is a secret behind its name and `mark`, as in `token:c4nary7x`."""
-    name, found, value = text.partition(mark)
-    if not found or value.startswith(("/", "~")) or not sounds_secret(name):
+def is_labelled_secret(text: str, separator: str) -> bool:
+    """Return whether `text` is a secret behind its name and `separator`, as in `token:c4nary7x`."""
+    name, has_name, value = text.partition(separator)
+    if not has_name or value.startswith(("/", "~")) or not sounds_secret(name):
         return False
     if _are_harmless([word.lower() for word in _NAME_WORD.findall(name)]):
         return False
@@ -222,9 +222,9 @@ def _runs(text: str) -> list[str]:
     """Return what may be one token each: letters and digits, with the few marks of base64."""
     runs = _RUN.findall(text)
     for linked in _LINKED_RUN.findall(text):
-        marks = len(_BASE64_MARK.findall(linked))
-        if 0 < marks < len(linked) / 8:
-            runs.append(_BASE64_MARK.sub("", linked))
+        symbols = len(_BASE64_SYMBOL.findall(linked))
+        if 0 < symbols < len(linked) / 8:
+            runs.append(_BASE64_SYMBOL.sub("", linked))
     return runs
 
 

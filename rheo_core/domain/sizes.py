@@ -8,7 +8,7 @@ _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _OFF = {"off", "none", "0"}
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
-LARGEST_FILE = 10**17
+MAX_FILE_BYTES = 10**17
 """Bytes, 100 PB. A larger size cannot be true: no disk holds such a file."""
 
 

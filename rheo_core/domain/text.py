@@ -62,8 +62,8 @@ def _visible_line(line: str) -> str:
     return shown if not end else shown + (end[0] if end[0] in {"\n", "\r\n"} else "\n")
 
 
-def _visible_word(found: re.Match[str]) -> str:
-    word = found[0]
+def _visible_word(match: re.Match[str]) -> str:
+    word = match[0]
     if word.isprintable() or "://" not in word:
         return printable(word)
     seen = [number for number, character in enumerate(word) if character.isprintable()]
@@ -92,7 +92,7 @@ def redact(text: str) -> str:
     if is_plain_address(text):
         return text  # as most are: the rest of this costs ten times as much
     if "//" in text or "=" in text:
-        text = _WORD.sub(lambda found: redact_word(found[0]), text)
+        text = _WORD.sub(lambda match: redact_word(match[0]), text)
     text = redact_tokens(text)
     return _SECRET_FIELD.sub(rf"\1: {HIDDEN}", text) if ":" in text else text
 
@@ -108,8 +108,8 @@ def redact_unreadable(url: str) -> str:
     login, at, place = url.rpartition("@")
     if not at or _is_prose(login):
         return redact_url(url)
-    scheme, mark, _ = login.partition("://")
-    return f"{printable(scheme) if mark else ''}{mark}{HIDDEN}@{redact_url(place)}"
+    scheme, separator, _ = login.partition("://")
+    return f"{printable(scheme) if separator else ''}{separator}{HIDDEN}@{redact_url(place)}"
 
 
 def _is_prose(text: str) -> bool:

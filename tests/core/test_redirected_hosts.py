@@ -259,12 +259,12 @@ async def test_a_link_that_does_not_lead_to_the_full_host_is_found(
     cdn = Cdn()
     links = [world.link("links.example", f"/{n}", cdn) for n in range(10)]
     elsewhere = world.link("links.example", "/there", serving(BODY), to="other.example")
-    at_home = world.at(world.front, "links.example", "/here")
+    for_origin = world.at(world.front, "links.example", "/here")
     world.front.on("/here", serving(BODY))
     async with world.manager(connections_per_host=1, max_concurrent=3) as manager:
         await manager.add([FileConfig(url=link) for link in links])
         await until(lambda: cdn.busy == 1)
-        free = [FileConfig(url=url) for url in (elsewhere, at_home)]
+        free = [FileConfig(url=url) for url in (elsewhere, for_origin)]
         await manager.add(free)
         for each in free:
             await until(lambda each=each: status_of(manager, each) is DownloadStatus.COMPLETED)

@@ -88,9 +88,9 @@ def test_the_nearest_pattern_counts_most() -> None:
     for host, name in [
         ("b.a.org", "b"), ("c.a.org", "a"), ("d.c.a.org", "a"), ("a.org", "org"), ("org", "all"),
     ]:  # fmt: skip
-        options = rules.at_home(host, NO_OPTIONS)
+        options = rules.for_origin(host, NO_OPTIONS)
         assert (options.user_agent, options.ip_version) == (name, 4), host
-    assert rules.at_home("b.a.org", called("own")).user_agent == "own"
+    assert rules.for_origin("b.a.org", called("own")).user_agent == "own"
 
 
 @pytest.mark.parametrize(

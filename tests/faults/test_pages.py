@@ -609,7 +609,7 @@ async def test_the_user_may_take_a_page_all_the_same(
 
     async def taken(manager: DownloadManager) -> None:
         (row,) = manager.snapshot().downloads
-        assert row.got_page and WebPageError.is_told_in(row.error)
+        assert row.got_page and WebPageError.matches_message(row.error)
         assert await manager.accept_html(config.id)
         await manager.wait_until_complete(timeout=LIMIT)
         (row,) = manager.snapshot().downloads

@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
-from rheo_core.domain.sizes import LARGEST_FILE
+from rheo_core.domain.sizes import MAX_FILE_BYTES
 from rheo_core.downloads import RetryHandler, disk_space
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.faults.disk import fill, free_bytes, small_disk, state_of
@@ -23,7 +23,7 @@ Until = Callable[..., Awaitable[None]]
 MB = 1_000_000
 BODY = body_of(600_000)
 AT = 200_000
-ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, LARGEST_FILE + 1]
+ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, MAX_FILE_BYTES + 1]
 LIE = "an impossible file size (more than 100.0 PB)"
 
 
@@ -73,7 +73,7 @@ async def test_a_lie_about_the_rest_costs_no_byte(broken: Scene, size: int, stat
     assert broken.server.requests[-1].range_start == AT
 
 
-@pytest.mark.parametrize("size", [LARGEST_FILE + 1, 1 << 62])
+@pytest.mark.parametrize("size", [MAX_FILE_BYTES + 1, 1 << 62])
 async def test_a_list_cannot_name_such_a_size(
     server: MisbehavingServer, home: Home, tmp_path: Path, size: int
 ) -> None:
@@ -99,7 +99,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-@pytest.mark.parametrize("size", [25 * MB, 300 * 10**9, LARGEST_FILE])
+@pytest.mark.parametrize("size", [25 * MB, 300 * 10**9, MAX_FILE_BYTES])
 async def test_nobody_waits_for_room_on_a_disk_that_is_too_small(
     server: MisbehavingServer, home: Home, disk: Path, size: int
 ) -> None:

@@ -114,8 +114,8 @@ class RedirectPolicy:
         host = parts.hostname or ""
         if self._has_left:
             is_safe = parts.scheme == "https"
-            return rules.elsewhere(host, self._own, self.origin_host, is_safe=is_safe)
-        return rules.at_home(host, self._own)
+            return rules.for_redirect(host, self._own, self.origin_host, is_safe=is_safe)
+        return rules.for_origin(host, self._own)
 
     def check_open(self, url: str, rules: RequestRules) -> None:
         """Raise RequestOptionsError if a setting that is not valid closes the host of `url`."""

@@ -59,7 +59,7 @@ class Requester:
     def go_by(self, rules: RequestRules) -> None:
         """Make requests by these rules from now on; netrc is read again."""
         self.rules = rules
-        self.has_rules = not rules.are_empty
+        self.has_rules = not rules.is_empty
         self.netrc = NetrcFile()
 
     def get(
