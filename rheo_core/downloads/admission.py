@@ -117,7 +117,7 @@ class Admission:
             self._queue.put(config)
         else:
             # The config may have changed meanwhile.
-            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
+            self._queue.put(record.config, record.priority, record.rank, record.redirect_host)
             self._lifecycle.waits_again(record)
 
     def _ranked(self, record: DownloadRecord) -> DownloadRecord:

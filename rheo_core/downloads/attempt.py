@@ -120,7 +120,7 @@ class Attempt:
             )
         except DownloadError:
             if place is not None and place.host != host_of(record.config.source):
-                record.stats.leads_to = place.host
+                record.stats.redirect_host = place.host
             raise
 
     async def _fetch(self, part: PartFile) -> PartFile:
@@ -194,7 +194,7 @@ class Attempt:
             await self._context.reading.run_stoppable(part.open)
         record.destination = path
         record.final_name = path.name
-        record.go_on_from(part.state.offset)
+        record.resume_from(part.state.offset)
         self._context.lifecycle.explain(record, "")
         return part
 

@@ -78,7 +78,7 @@ class DownloadController:
                 return self._pool.skip_wait(record.config)
             if record.status is not DownloadStatus.PAUSED:
                 return False
-            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
+            self._queue.put(record.config, record.priority, record.rank, record.redirect_host)
             self._lifecycle.resumed(record)
             return True
 
@@ -132,7 +132,7 @@ class DownloadController:
             else:
                 record.config = config
                 record.stats.failures = 0  # those of the old link
-                record.stats.leads_to = None
+                record.stats.redirect_host = None
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:

@@ -164,7 +164,7 @@ class Verification:
         """Some pieces stay bad: the good ones are kept for another attempt."""
         if not part.state.written:
             await self._drop(part)
-        self._record.go_on_from(part.state.offset)
+        self._record.resume_from(part.state.offset)
         number, digest = next(iter(bad.items()))
         return HashMismatchError(
             expected_hash=pieces.hashes[number],

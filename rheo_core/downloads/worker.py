@@ -232,7 +232,7 @@ class DownloadWorker:
             self.disk_space.keep(record, needed)
             return None
         if isinstance(error, HostFullError):
-            record.stats.leads_to = error.host
+            record.stats.redirect_host = error.host
             self._context.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
             return 0.0
         self._note_progress(record)
@@ -245,7 +245,7 @@ class DownloadWorker:
             self._context.lifecycle.failed(record, error)
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
-                host = record.leads_to or host_of(record.config.source)
+                host = record.redirect_host or host_of(record.config.source)
                 self._context.hosts.rest(host, min(delay, error.retry_after or 0.0))
             retries = self.retry_handler.max_retries
             self._context.lifecycle.retrying(record, error, delay, retries)

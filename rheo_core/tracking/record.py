@@ -43,7 +43,7 @@ class AttemptStats:
     media_type: str | None = None  # of the file, from the last reply that was accepted
     validation: ValidationResult | None = None
     meter: _Meter | None = None  # while an attempt runs
-    leads_to: str | None = None  # host (with its port) that its link redirected to last
+    redirect_host: str | None = None  # host (with its port) that its link redirected to last
 
 
 @dataclass(slots=True, eq=False)
@@ -100,9 +100,9 @@ class DownloadRecord:
         return self.stats_or_none
 
     @property
-    def leads_to(self) -> str | None:
+    def redirect_host(self) -> str | None:
         """Host (with its port) that its link redirects to, as far as is known."""
-        return self.stats_or_none.leads_to if self.stats_or_none is not None else None
+        return self.stats_or_none.redirect_host if self.stats_or_none is not None else None
 
     def begin_attempt(self) -> None:
         """Start the clock of one attempt."""
@@ -118,7 +118,7 @@ class DownloadRecord:
             stats.elapsed += time.monotonic() - stats.meter.began
             stats.meter = None
 
-    def go_on_from(self, offset: int) -> None:
+    def resume_from(self, offset: int) -> None:
         """The first `offset` bytes are there already; they do not count as speed."""
         self.bytes_downloaded = offset
         if (meter := self._meter) is not None:

@@ -10,7 +10,7 @@ from rheo_core.domain.speed import SpeedMetrics
 from .base import BaseTracker
 from .record import DownloadRecord
 
-_MOST_REMOVED = 10_000
+_MAX_REMOVED = 10_000
 """Removed downloads that are remembered, for undo and for slow readers."""
 
 
@@ -31,7 +31,7 @@ class DownloadTracker(BaseTracker):
         self._forget(record.id)
         self._removed.pop(record.id, None)
         self._count(record, +1)
-        self._mark(record)
+        self._set_revision(record)
 
     def get(self, download_id: str) -> DownloadRecord | None:
         return self._records.get(download_id)
@@ -43,7 +43,7 @@ class DownloadTracker(BaseTracker):
             self._count(record, -1)
             record.status = status
             self._count(record, +1)
-        self._mark(record)
+        self._set_revision(record)
 
     def remove(self, download_id: str) -> DownloadRecord | None:
         record = self._forget(download_id)
@@ -51,7 +51,7 @@ class DownloadTracker(BaseTracker):
             return None
         self._revision += 1
         self._removed[download_id] = (self._revision, record)
-        if len(self._removed) > _MOST_REMOVED:
+        if len(self._removed) > _MAX_REMOVED:
             _, (self._complete_since, _) = self._removed.popitem(last=False)
         return record
 
@@ -127,7 +127,7 @@ class DownloadTracker(BaseTracker):
                 return
             yield download_id
 
-    def _mark(self, record: DownloadRecord) -> None:
+    def _set_revision(self, record: DownloadRecord) -> None:
         self._revision += 1
         record.revision = self._revision
         self._records.pop(record.id, None)

@@ -88,7 +88,7 @@ class Transfer:
             raise DownloadTimeoutError("download not complete", self._limit) from error
         finally:
             own = self.sources.own
-            self._record.stats.leads_to = None if own.asked == own.host else own.asked
+            self._record.stats.redirect_host = None if own.asked == own.host else own.asked
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
         """As `run`, from one source alone. Where it has another version by now, it fails."""
@@ -220,7 +220,7 @@ class Transfer:
     async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
         """Bring all that is missing; return what there is then."""
         state, record = part.state, self._record
-        record.go_on_from(state.offset)
+        record.resume_from(state.offset)
         self._announce()
         if part.fits_in_memory(state.total) and not self._context.may_be_limited:
             data = reply.body.all_here()
