@@ -104,7 +104,7 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-Command = Annotated[
+HookCommand = Annotated[
     tuple[str, ...],
     NoDecode,
     BeforeValidator(_command, json_schema_input_type=str | list[str]),
@@ -217,12 +217,12 @@ class Settings(BaseSettings):
         description="Store the URL of each file, without secrets, in its extended attribute "
         "user.xdg.origin.url",
     )
-    on_complete: Command = Field(
+    on_complete: HookCommand = Field(
         default=DEFAULTS.following.on_complete,
         description="Command to run for each complete file, without a shell; its variables are "
         "RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
     )
-    on_error: Command = Field(
+    on_error: HookCommand = Field(
         default=DEFAULTS.following.on_error,
         description="Command to run for each failed download; RHEO_ERROR holds the reason",
     )

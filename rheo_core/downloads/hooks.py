@@ -15,7 +15,7 @@ from rheo_core.events import (
     DownloadEventType,
     DownloadFailedEvent,
 )
-from rheo_core.events.endings import Endings
+from rheo_core.events.notifications import EndedDownloads
 from rheo_core.infrastructure.processes import Commands
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class HookRunner:
         self._hooks = hooks
         self._explain = explain
         self._commands = Commands()
-        self._endings = Endings()
+        self._endings = EndedDownloads()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._is_open = False

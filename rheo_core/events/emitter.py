@@ -12,7 +12,7 @@ from .models import DownloadEvent, DownloadEventType, EventHandler, EventType
 
 _log = logging.getLogger(__name__)
 _ANY = "*"
-_MOST_WAITING_PROGRESS = 64
+_MAX_WAITING_PROGRESS = 64
 """Behind a handler with more events waiting than this, progress events are dropped."""
 
 
@@ -30,7 +30,7 @@ class _Listener:
 
     def send(self, event: Any) -> None:
         if self._task is not None:
-            crowded = len(self._waiting) >= _MOST_WAITING_PROGRESS
+            crowded = len(self._waiting) >= _MAX_WAITING_PROGRESS
             if not (crowded and _is_progress(event)):
                 self._waiting.append(event)
             return
