@@ -55,7 +55,7 @@ async def _check(
     if wanted not in (None, size):
         raise FileValidationError(
             f"the existing {printable(path.name)} has {size:,} bytes, {wanted:,} were expected; "
-            "it is left as it is"
+            "the file was not changed"
         )
     if expected is None:
         return

@@ -397,7 +397,7 @@ class PartFile:
             return
         if size > (whole := disk.f_blocks * disk.f_frsize):
             facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
-            raise DestinationError(self.path, f"disk full by {missing:,} bytes: {facts}")
+            raise DestinationError(self.path, f"disk full, {missing:,} bytes short: {facts}")
         raise DiskFullError(self.path, missing)
 
     def _keep_reserve(self, count: int) -> None:

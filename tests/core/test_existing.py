@@ -55,7 +55,7 @@ async def test_a_wrong_file_fails_and_stays(
     config = FileConfig(url=server.on("/a", serving(BODY)), **wishes)
     manager, _ = await fetch(tmp_path, [config])
     assert error_of(manager, config).startswith(problem)
-    assert error_of(manager, config).endswith("; it is left as it is")
+    assert error_of(manager, config).endswith("; the file was not changed")
     assert names_in(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == there
     assert server.requests == []

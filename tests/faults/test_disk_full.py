@@ -131,7 +131,7 @@ async def test_l01_no_room_is_told_before_the_first_byte(
     filler = fill(disk, leave=5 * MB)
     result = await home.rheo("download", url, "-o", disk, "-x", connections)
     assert result.code == 4
-    assert result.told_once("disk full by ") and "retry" not in result.err
+    assert result.told_once("disk full, ") and "retry" not in result.err
     assert len(server.requests) == 1
     assert not (disk / "file.bin").exists()
     filler.unlink()
