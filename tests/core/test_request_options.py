@@ -96,7 +96,7 @@ def test_the_nearest_pattern_counts_most() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
-        ("proxy", f"ftp://me:{SECRET}@h", "(http, https, socks5 or socks5h), which 'ftp://h'"),
+        ("proxy", f"ftp://me:{SECRET}@h", "(http, https, socks5 or socks5h); 'ftp://h'"),
         ("proxy", f"http://me:{SECRET}@h:99999", "'http://h:99999' is not"),
         ("proxy", f"http://me:{SECRET}/w@h", "'http://***@h' is not"),
         ("proxy", f"me:{SECRET}#w@h:0", "'http://***@h:0' is not"),

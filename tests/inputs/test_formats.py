@@ -461,7 +461,7 @@ class TestJson:
             ('{"url": "http://x/", "filename": "a/b"}', "destination_subdir is for them"),
             ('{"url": "http://x/", "destination_subdir": "/etc"}', "must be relative"),
             ('{"url": "http://x/", "priority": 0}', "greater than or equal to 1"),
-            ('{"url": "http://x/", "headers": {"Ran ge": "s3cret"}}', "is not one"),
+            ('{"url": "http://x/", "headers": {"Ran ge": "s3cret"}}', "is not valid"),
             ('{"url": "http://x/", "size_bytes": ' + "9" * 5000 + "}", ""),
         ],
     )
