@@ -28,6 +28,7 @@ from rheo_core.domain.engine_options import (
     DEFAULTS,
 )
 from rheo_core.domain.file_exists import FileExistsStrategy
+from rheo_core.domain.paths import absolute_path
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.rules import Rule, read_rules
@@ -62,15 +63,7 @@ class Notify(StrEnum):
 
 def _folder(value: object) -> Path:
     """Return an absolute path with `~` expanded."""
-    text = str(value) if isinstance(value, str | Path) else ""
-    if not text.strip() or "\x00" in text:
-        raise ValueError("should be the path of a folder")
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("should be the path of a folder; there is no such user") from None
-    except FileNotFoundError:
-        raise ValueError("should be an absolute path: the current folder is gone") from None
+    return absolute_path(value, "folder")
 
 
 def _command(value: object) -> tuple[str, ...]:

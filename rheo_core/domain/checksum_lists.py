@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from .hash_validation import HashAlgorithm
+from .hash_algorithms import HashAlgorithm
 
 NAMELESS = "-"
 """Name for standard input, as coreutils write it; here also for a hash without a name."""

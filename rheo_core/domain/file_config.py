@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -26,9 +26,10 @@ from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, host_key
 from .media_types import names_in_url
+from .paths import check_relative
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
-from .text import is_unicode, printable, redact, redact_unreadable
+from .text import is_unicode, printable, redact, redact_unreadable, shorten
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
@@ -91,8 +92,7 @@ def normalise_url(value: object) -> str:
 
 
 def _shown(url: str) -> str:
-    shown = redact_unreadable(url)
-    return shown if len(shown) <= _MAX_SHOWN_LENGTH else f"{shown[:_MAX_SHOWN_LENGTH]}…"
+    return shorten(redact_unreadable(url), _MAX_SHOWN_LENGTH)
 
 
 def _normalise_netloc(parts: SplitResult) -> str:
@@ -286,12 +286,7 @@ class FileConfig(BaseModel):
         shown = printable(value)
         if value.strip() in {"", "."}:
             raise ValueError(f"destination_subdir {shown!r} must name a folder")
-        # Both flavours on every system, because lists move between systems.
-        for path in (PurePosixPath(value), PureWindowsPath(value)):
-            if path.is_absolute() or path.drive or path.root:
-                raise ValueError(f"destination_subdir {shown!r} must be relative")
-            if ".." in path.parts:
-                raise ValueError(f"destination_subdir {shown!r} must not contain '..'")
+        check_relative(value, "destination_subdir")
         if not is_unicode(value):
             raise ValueError(f"destination_subdir {shown!r} is not valid Unicode")
         if "\x00" in value:

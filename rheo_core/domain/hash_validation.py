@@ -2,7 +2,6 @@
 
 import hmac
 import string
-from enum import StrEnum
 from typing import Self
 
 from pydantic import (
@@ -15,39 +14,16 @@ from pydantic import (
     model_validator,
 )
 
+from .hash_algorithms import HashAlgorithm as HashAlgorithm  # public in this module too
+from .text import shorten
+
 _HEX_DIGITS = frozenset(string.hexdigits.lower())
 _MAX_SHOWN_LENGTH = 128
 
 
-class HashAlgorithm(StrEnum):
-    """Hash algorithms for validation. Every value is a name for `hashlib.new`."""
-
-    MD5 = "md5"
-    SHA1 = "sha1"
-    SHA256 = "sha256"
-    SHA384 = "sha384"
-    SHA512 = "sha512"
-    BLAKE2B = "blake2b"
-
-    @property
-    def hex_length(self) -> int:
-        """Number of hexadecimal characters in a digest."""
-        return _HEX_LENGTHS[self]
-
-
-_HEX_LENGTHS = {
-    HashAlgorithm.MD5: 32,
-    HashAlgorithm.SHA1: 40,
-    HashAlgorithm.SHA256: 64,
-    HashAlgorithm.SHA384: 96,
-    HashAlgorithm.SHA512: 128,
-    HashAlgorithm.BLAKE2B: 128,
-}
-
-
 def _check_digest(algorithm: HashAlgorithm, digest: str) -> None:
     if not _HEX_DIGITS.issuperset(digest):
-        shown = digest if len(digest) <= _MAX_SHOWN_LENGTH else f"{digest[:_MAX_SHOWN_LENGTH]}…"
+        shown = shorten(digest, _MAX_SHOWN_LENGTH)
         raise ValueError(f"{algorithm} hash {shown!r} is not hexadecimal (0-9, a-f)")
     if len(digest) != algorithm.hex_length:
         raise ValueError(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
-from .text import printable
+from .text import printable, shorten
 
 T = TypeVar("T")
 _MAX_LABEL_LENGTH = 63
@@ -62,7 +62,7 @@ def check_labels(host: str) -> None:
         ValueError: a label is empty or too long, or the whole name is too long.
     """
     labels = host.removesuffix(".").split(".")
-    shown = host if len(host) <= _MAX_SHOWN_LENGTH else f"{host[:_MAX_SHOWN_LENGTH]}…"
+    shown = shorten(host, _MAX_SHOWN_LENGTH)
     if "" in labels:
         raise ValueError(f"host {shown!r} has a dot too many; an empty part is not allowed")
     if max(map(len, labels)) > _MAX_LABEL_LENGTH:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from .hosts import ascii_host, check_labels
+from .paths import absolute_path
 from .redaction import without_login
 from .request_headers import Headers, check_value, for_any_origin, read_headers
 from .text import redact_unreadable
@@ -54,15 +55,7 @@ def _referer(value: object) -> object:
 
 def _absolute_path(value: object) -> str:
     """Return an absolute path with `~` expanded; as text, because JSON has no `Path`."""
-    text = str(value) if isinstance(value, str | Path) else ""
-    if not text.strip() or "\x00" in text:
-        raise ValueError("should be the path of a file")
-    try:
-        return str(Path(text).expanduser().absolute())
-    except RuntimeError:
-        raise ValueError("should be the path of a file; there is no such user") from None
-    except FileNotFoundError:
-        raise ValueError("should be an absolute path: the current folder is gone") from None
+    return str(absolute_path(value, "file"))
 
 
 def read_proxy(value: object) -> str:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from pydantic import (
 )
 
 from .hosts import find_host, normalise_host_pattern
+from .paths import expand_path
 from .text import printable
 
 _log = logging.getLogger(__name__)
@@ -61,13 +61,7 @@ class Rule(BaseModel):
     @field_validator("folder")
     @classmethod
     def _check_folder(cls, value: str) -> str:
-        try:
-            expanded = Path(value).expanduser()
-        except RuntimeError:
-            raise ValueError("should be the path of a folder; there is no such user") from None
-        if not value.strip() or "\x00" in value:
-            raise ValueError("should be the path of a folder")
-        return str(expanded)
+        return str(expand_path(value, "folder"))
 
     @field_validator("pattern")
     @classmethod

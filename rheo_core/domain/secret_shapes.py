@@ -8,6 +8,8 @@ the value of a parameter whose name is listed here.
 import re
 from urllib.parse import unquote
 
+from .hash_algorithms import HashAlgorithm
+
 _MAX_DECODINGS = 3
 _MAX_SHOWN_VALUE = 200
 _MIN_RANDOM = 16
@@ -44,7 +46,7 @@ _HARMLESS_NAMES = _words("""
 """)
 """Words in names of parameters whose values are shown even if they are not plain words."""
 _COMMIT_NAMES = _words("commit rev revision")
-_DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128}
+_DIGEST_LENGTHS = {algorithm.value: algorithm.hex_length for algorithm in HashAlgorithm}
 _SECRET_NAME = re.compile(
     r"access|activat|assertion|auth|bearer|captcha|challenge|code|confirm|cookie|credential|csrf"
     r"|digest|gda|grant|hash|hdn|hmac|invit|jwt|key|licen[cs]e|login|magic|nonce|openid|otp"
@@ -141,7 +143,7 @@ def _are_harmless(words: list[str]) -> bool:
 
 def is_harmless_anchor(name: str, value: str) -> bool:
     """Return whether `name=value` may be shown in a fragment, which may contain a checksum."""
-    return _is_digest(value, _DIGESTS.get(name.lower(), 0)) or is_harmless(name, value)
+    return _is_digest(value, _DIGEST_LENGTHS.get(name.lower(), 0)) or is_harmless(name, value)
 
 
 def sounds_secret(name: str) -> bool:
@@ -159,7 +161,7 @@ def is_labelled_secret(text: str, separator: str) -> bool:
         return False
     if _are_harmless([word.lower() for word in _NAME_WORD.findall(name)]):
         return False
-    return not (is_plain(value) or _is_digest(value, *_DIGESTS.values()))
+    return not (is_plain(value) or _is_digest(value, *_DIGEST_LENGTHS.values()))
 
 
 def is_plain(text: str) -> bool:

@@ -117,6 +117,11 @@ def _is_prose(text: str) -> bool:
     return not _COLON_WITHIN.search(text) and is_plain_phrase(last)
 
 
+def shorten(text: str, length: int) -> str:
+    """Return at most `length` characters of `text`, with an ellipsis if it was longer."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def at_most(lines: Sequence[str], separator: str = "\n", count: int = 10) -> str:
     """Return the first `count` lines, and the number of further ones."""
     shown = list(lines[:count])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from rheo_core.domain.filenames import filename_from_url
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, shorten
 
 from .models import DownloadCompletedEvent, DownloadEvent, DownloadFailedEvent
 
@@ -32,9 +32,7 @@ class EndedDownloads:
 
     def take(self) -> str:
         """Return one printable line on the counted downloads and forget them; "" for none."""
-        name = printable(self._name)
-        if len(name) > _MAX_NAME_LENGTH:
-            name = f"{name[:_MAX_NAME_LENGTH]}…"
+        name = shorten(printable(self._name), _MAX_NAME_LENGTH)
         counts = (("Downloaded", self._completed), ("Failed", self._failed))
         line = "; ".join(
             f"{what} {name}" if self._completed + self._failed == 1 else f"{what}: {count:,}"

@@ -19,7 +19,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.outside import Admitted, admit
 from rheo_core.domain.schedule import start_text
-from rheo_core.domain.text import at_most, printable, redact
+from rheo_core.domain.text import at_most, printable, redact, shorten
 from rheo_core.user_files import open_regular
 
 from .entries import Entry, Verdict
@@ -221,8 +221,7 @@ class _Reader:
 
 def _shown(text: str) -> str:
     text = redact(text[:_MAX_REDACTED_LENGTH])  # before the cut: half a login looks like a host
-    ellipsis = "…" if len(text) > _MAX_SHOWN_LENGTH else ""
-    return printable(text[:_MAX_SHOWN_LENGTH]) + ellipsis
+    return printable(shorten(text, _MAX_SHOWN_LENGTH))
 
 
 def _note(candidate: Candidate, admitted: Admitted | None) -> str:
