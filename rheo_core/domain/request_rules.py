@@ -1,4 +1,4 @@
-"""RequestRules: options of a request from the settings, for its host and of its download."""
+"""RequestRules: combine the options of the settings, of a host and of a download."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
