@@ -26,7 +26,7 @@ class Span:
     end: int
     rate_bps: int | None  # None: no limit
 
-    def holds(self, now: datetime) -> bool:
+    def contains(self, now: datetime) -> bool:
         """Return True if the local time `now` is within the span."""
         minute, day = now.hour * 60 + now.minute, now.weekday()
         if self.begin < self.end:
@@ -82,7 +82,7 @@ def parse_schedule(lines: Iterable[str]) -> tuple[Span, ...]:
 
 def span_at(spans: Iterable[Span], now: datetime) -> Span | None:
     """Return the first span that contains the local time `now`; None if none does."""
-    return next((span for span in spans if span.holds(now)), None)
+    return next((span for span in spans if span.contains(now)), None)
 
 
 def parse_start(text: str, now: datetime) -> float:

@@ -120,7 +120,7 @@ class _File:
         self.size = ""
         self.hashes: dict[str, str] = {}  # by algorithm
         self.pieces: dict[str, _Pieces] = {}  # by algorithm
-        self.urls: list[tuple[int, str]] = []  # rank, where the smallest goes first; URL
+        self.urls: list[tuple[int, str]] = []  # rank (the smallest goes first) and URL
 
 
 class _Files:
