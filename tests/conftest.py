@@ -55,8 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was learned of names holds for a process; tests give them other addresses each."""
-    monkeypatch.setattr(private_networks, "_found", {})
-    monkeypatch.setattr(private_networks, "_public", {})
+    monkeypatch.setattr(private_networks, "_private_names", {})
+    monkeypatch.setattr(private_networks, "_public_names", {})
 
 
 @pytest.fixture(autouse=True)

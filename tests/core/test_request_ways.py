@@ -368,7 +368,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
 ) -> None:
     """It gains nothing from it: neither for itself nor for others."""
     monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
-    monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(resolver, "_CACHE_SECONDS", 0.0)
     connector = create_secure_connector(resolver=GuardedResolver(Flipping(*later)))
     async with (
         MisbehavingServer() as outer,
@@ -401,7 +401,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
 async def test_a_home_in_the_local_network_may_lead_to_itself(
     town: Town, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
-    monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(resolver, "_CACHE_SECONDS", 0.0)
     assert await town.problem(home, home) == ""
 
 

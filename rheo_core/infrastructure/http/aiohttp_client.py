@@ -11,10 +11,10 @@ from rheo_core.domain.exceptions import ClientNotInitialisedError
 from .base import BaseHttpClient
 from .connectors import USUAL_ROUTE, Route, create_connector, create_secure_connector
 
-_READ_BUFFER = 1 << 20
+_READ_BUFFER_BYTES = 1 << 20
 """Bytes aiohttp reads ahead before it stops the sender."""
 
-_LONGEST_HEADER = 64 << 10
+_MAX_HEADER_BYTES = 64 << 10
 """Redirects to signed URLs exceed aiohttp's 8 KiB a line."""
 
 
@@ -54,9 +54,9 @@ class AiohttpClient(BaseHttpClient):
     def drop_idle(self) -> None:
         for session in (self._session, *self._routes.values()):
             if session is not None and session.connector is not None:
-                for kept in session.connector._conns.values():  # there is no public way
-                    while kept:
-                        kept.pop()[0].close()
+                for idle in session.connector._conns.values():  # there is no public way
+                    while idle:
+                        idle.pop()[0].close()
 
     def get(
         self, url: str, *, route: Route = USUAL_ROUTE, **kwargs: Any
@@ -82,8 +82,8 @@ def _session(connector: aiohttp.BaseConnector, *, owned: bool) -> aiohttp.Client
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
         requote_redirect_url=False,
-        read_bufsize=_READ_BUFFER,
-        max_line_size=_LONGEST_HEADER,
-        max_field_size=_LONGEST_HEADER,
+        read_bufsize=_READ_BUFFER_BYTES,
+        max_line_size=_MAX_HEADER_BYTES,
+        max_field_size=_MAX_HEADER_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
     )

@@ -71,19 +71,19 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
             for challenge in _DIGEST.split(field)[1:]:
                 if _can_answer(challenge):
                     headers = {"www-authenticate": challenge}
-                    alone: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
-                    return super()._authenticate(alone)
+                    single: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
+                    return super()._authenticate(single)
         return False
 
 
 def _can_answer(challenge: str) -> bool:
-    told = parse_header_pairs(challenge.partition(" ")[2])
-    ways = {way.strip() for way in told.get("qop", "auth").split(",")}
+    parameters = parse_header_pairs(challenge.partition(" ")[2])
+    qop_values = {value.strip() for value in parameters.get("qop", "auth").split(",")}
     return (
-        "realm" in told
-        and bool(told.get("nonce"))
-        and told.get("algorithm", "MD5").upper() in SUPPORTED_ALGORITHMS
-        and not ways.isdisjoint({"auth", "auth-int"})
+        "realm" in parameters
+        and bool(parameters.get("nonce"))
+        and parameters.get("algorithm", "MD5").upper() in SUPPORTED_ALGORITHMS
+        and not qop_values.isdisjoint({"auth", "auth-int"})
     )
 
 
@@ -129,13 +129,13 @@ class NetrcFile:
             self._entries = await _load()
         if host == "default":  # what the standard library calls the entry for any host
             return None
-        found = [
+        logins = [
             Login(login or name or "", password)
             for login, _, password in self._entries.get(host, ())
             if name in (None, login) or not login
         ]
         # An entry without a password must not hide a later one that has it, as in curl.
-        return next((login for login in found if login.password), found[0] if found else None)
+        return next((login for login in logins if login.password), logins[0] if logins else None)
 
 
 def check_netrc() -> None:

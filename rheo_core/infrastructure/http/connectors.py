@@ -35,9 +35,9 @@ class Route(NamedTuple):
         Raises:
             RequestOptionsError: it is an address of another version of IP.
         """
-        wanted = self.ip_version or _version(self.interface or "")
-        if wanted and _version(host) not in (None, wanted):
-            raise RequestOptionsError(f"{host} is not an address of IP version {wanted}")
+        version = self.ip_version or _version(self.interface or "")
+        if version and _version(host) not in (None, version):
+            raise RequestOptionsError(f"{host} is not an address of IP version {version}")
 
 
 USUAL_ROUTE = Route()
@@ -72,7 +72,8 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
     version = _version(route.interface)
     if route.is_named:
         return create_secure_connector(
-            family=_FAMILIES[route.ip_version], socket_factory=_bound_to(route.interface)
+            family=_FAMILIES[route.ip_version],
+            socket_factory=_interface_socket_factory(route.interface),
         )
     if route.ip_version not in (None, version):
         raise RequestOptionsError(
@@ -101,26 +102,26 @@ def check_interface(name: str) -> int:
         raise RequestOptionsError(f"interface {name!r} is not one of this machine") from None
 
 
-def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+def _interface_socket_factory(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
     """Makes sockets that send through the interface `name`."""
     number = check_interface(name)
 
     def make(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, *_ = info
-        made = socket.socket(family=family, type=kind, proto=protocol)
+        sock = socket.socket(family=family, type=kind, proto=protocol)
         try:
             if sys.platform == "darwin":
                 is_v6 = family == socket.AF_INET6
                 level = socket.IPPROTO_IPV6 if is_v6 else socket.IPPROTO_IP
-                made.setsockopt(level, _IPV6_BOUND_IF if is_v6 else _IP_BOUND_IF, number)
+                sock.setsockopt(level, _IPV6_BOUND_IF if is_v6 else _IP_BOUND_IF, number)
             else:
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, f"{name}\0".encode())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, f"{name}\0".encode())
         except OSError as error:
-            made.close()
+            sock.close()
             if isinstance(error, PermissionError):
                 raise
             # An interface, such as that of a VPN, may be gone; nothing is sent another way.
             raise OSError(error.errno, f"interface {name}: {error.strerror}") from error
-        return made
+        return sock
 
     return make

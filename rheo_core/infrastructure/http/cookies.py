@@ -92,16 +92,16 @@ def _parse(data: bytes, file: Path) -> list[tuple[URL, Morsel[str]]]:
         text = ""
     if not text.strip():
         raise RequestOptionsError(f"{shown}: it is {_NOT_NETSCAPE}")
-    found = []
+    cookies = []
     for number, line in enumerate(text.split("\n"), 1):
         line = line.removeprefix("#HttpOnly_")  # in front of a host; it is for scripts in pages
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            found.append(_read_line(line.split("\t")))
+            cookies.append(_read_line(line.split("\t")))
         except (ValueError, OverflowError):  # its text would hold the line, and with it a cookie
             raise RequestOptionsError(f"{shown}: line {number} is {_NOT_NETSCAPE}") from None
-    return found
+    return cookies
 
 
 def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
@@ -126,12 +126,12 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
         morsel["secure"] = True
     if end := int(float(expires or 0)):
         morsel["max-age"] = str(end - int(time.time()))
-    if below.upper() == "TRUE" and not _is_public(host):
+    if below.upper() == "TRUE" and not _is_public_suffix(host):
         morsel["domain"] = host
     return URL.build(scheme="https", host=host), morsel
 
 
-def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:
+def store_cookies(jar: CookieJar, reply: ClientResponse) -> None:
     """Put what the reply sets into the jar, but for what is meant for a public suffix.
 
     Such as `co.uk`, which would be told to strangers (RFC 6265 5.3, step 5); a host that is one
@@ -142,7 +142,7 @@ def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:
     for field in reply.headers.getall("Set-Cookie", ()):
         domains = _DOMAIN.findall(field)
         domain = domains[-1].strip().lower() if domains else ""
-        if domain and _is_public(domain):
+        if domain and _is_public_suffix(domain):
             if domain != host:
                 continue
             field = _DOMAIN.sub("", field)
@@ -152,17 +152,17 @@ def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:
 
 def cookie_header(jar: CookieJar, url: str) -> str:
     """What a request to `url` says of cookies; "" where it has none."""
-    found = jar.filter_cookies(URL(url, encoded=url.isascii()))
-    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in found.items())
+    cookies = jar.filter_cookies(URL(url, encoded=url.isascii()))
+    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in cookies.items())
 
 
 @cache
-def _is_public(domain: str) -> bool:
-    return bool(_suffixes().is_public(domain))
+def _is_public_suffix(domain: str) -> bool:
+    return bool(_public_suffixes().is_public(domain))
 
 
 @cache
-def _suffixes():  # type: ignore[no-untyped-def]
+def _public_suffixes():  # type: ignore[no-untyped-def]
     from publicsuffixlist import PublicSuffixList  # its list takes a while to read
 
     return PublicSuffixList()

@@ -30,7 +30,7 @@ def _checks(options: RequestOptions) -> Iterator[tuple[str, Callable[[], object]
         authority = RequestOptions(ca_file=options.ca_file)
         yield "ca_file", partial(tls_of, authority, insecure=False)
     if options.client_cert is not None:
-        shown = RequestOptions(client_cert=options.client_cert, client_key=options.client_key)
-        yield "client_cert", partial(tls_of, shown, insecure=False)
+        certificate = RequestOptions(client_cert=options.client_cert, client_key=options.client_key)
+        yield "client_cert", partial(tls_of, certificate, insecure=False)
     if options.interface is not None and Route(interface=options.interface).is_named:
         yield "interface", partial(check_interface, options.interface)

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rheo_core.infrastructure.shortage import no_threads
+from rheo_core.infrastructure.shortage import thread_shortage
 
 _MAX_THREADS = 32
 _MAX_THREADS_PER_HOST = 2
-_MAX_THREADS_IN_ALL = 256
-_IN_LINE_SECONDS = 1.0
-"""After this time in line a look-up gets a further thread, up to `_MAX_THREADS_IN_ALL`: the usual
+_MAX_THREADS_TOTAL = 256
+_MAX_QUEUED_SECONDS = 1.0
+"""After this time in line a look-up gets a further thread, up to `_MAX_THREADS_TOTAL`: the usual
 ones may all be held by names that nobody answers for."""
 _IDLE_SECONDS = 60.0
 """A thread that has had nothing to do for this time ends."""
@@ -38,8 +38,8 @@ class LookUpThreads:
     def __init__(
         self, threads: int = _MAX_THREADS, threads_per_host: int = _MAX_THREADS_PER_HOST
     ) -> None:
-        self._most = threads
-        self._most_per_host = threads_per_host
+        self._max_threads = threads
+        self._max_threads_per_host = threads_per_host
         self._changed = threading.Condition()  # guards what follows
         self._waiting: list[_Job] = []
         self._busy = Counter[str]()  # threads, by host
@@ -58,22 +58,22 @@ class LookUpThreads:
         job = _Job(host, work, loop.create_future(), loop)
         with self._changed:
             self._waiting.append(job)
-            if len(self._waiting) > self._idle and self._count < self._most:
+            if len(self._waiting) > self._idle and self._count < self._max_threads:
                 self._start_thread(job)
             self._changed.notify()
-        helping = loop.call_later(_IN_LINE_SECONDS, self._help, job)
+        extra = loop.call_later(_MAX_QUEUED_SECONDS, self._start_extra_thread, job)
         try:
             return await job.answer
         finally:
-            helping.cancel()
+            extra.cancel()
             with self._changed, suppress(ValueError):
                 self._waiting.remove(job)
 
-    def _help(self, job: _Job) -> None:
+    def _start_extra_thread(self, job: _Job) -> None:
         """Start a further thread if a look-up still waits for one."""
         with self._changed:
-            is_in_line = job in self._waiting and self._busy[job.host] < self._most_per_host
-            if is_in_line and self._count < _MAX_THREADS_IN_ALL:
+            is_queued = job in self._waiting and self._busy[job.host] < self._max_threads_per_host
+            if is_queued and self._count < _MAX_THREADS_TOTAL:
                 self._start_thread(job)
 
     def _start_thread(self, job: _Job) -> None:
@@ -82,7 +82,7 @@ class LookUpThreads:
         except RuntimeError:  # the system has no more; those that are there will do
             if not self._count:
                 self._waiting.remove(job)
-                raise no_threads() from None
+                raise thread_shortage() from None
         else:
             self._count += 1
 
@@ -106,7 +106,7 @@ class LookUpThreads:
         with self._changed:
             self._idle += 1
             try:
-                while (job := self._take()) is None:
+                while (job := self._pop_runnable()) is None:
                     if not self._changed.wait(_IDLE_SECONDS) and not self._waiting:
                         self._count -= 1
                         return None
@@ -114,9 +114,9 @@ class LookUpThreads:
             finally:
                 self._idle -= 1
 
-    def _take(self) -> _Job | None:
+    def _pop_runnable(self) -> _Job | None:
         for job in self._waiting:
-            if self._busy[job.host] < self._most_per_host:
+            if self._busy[job.host] < self._max_threads_per_host:
                 self._waiting.remove(job)
                 self._busy[job.host] += 1
                 return job

@@ -19,7 +19,7 @@ from .auth import split_login
 from .private_networks import OriginHost
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_KEPT = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
+_SAFE_CHARACTERS = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
 
 
 def next_url(url: str, reply: ClientResponse) -> str | None:
@@ -37,7 +37,7 @@ def next_url(url: str, reply: ClientResponse) -> str | None:
     if not location:
         return None
     # Servers send what no URL may hold; browsers encode it too.
-    location = quote(location.encode(errors="surrogateescape"), safe=_KEPT)
+    location = quote(location.encode(errors="surrogateescape"), safe=_SAFE_CHARACTERS)
     try:
         return normalise_url(resolve(url, location)).partition("#")[0]
     except ValueError as error:

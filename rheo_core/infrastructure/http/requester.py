@@ -25,14 +25,14 @@ from rheo_core.domain.text import printable
 from .auth import DigestLogin, Login, NetrcFile, login_of
 from .base import BaseHttpClient
 from .connectors import Route
-from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
+from .cookies import CookieFiles, cookie_header, new_jar, store_cookies
 from .proxies import usual_proxy
 from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
-_MOST_REDIRECTS = 10
-_HEAD_TIMES = 4
+_MAX_REDIRECTS = 10
+_HEAD_TIMEOUT_FACTOR = 4
 """The head of a reply may take this many times the patience for a connection and a byte. Each byte
 renews that patience, and so does each interim reply (RFC 9110 15.2): it alone may never end."""
 _log = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ class Requester:
     def __init__(self, client: BaseHttpClient, rules: RequestRules | None = None) -> None:
         self.client = client
         self.cookies = CookieFiles()
-        self.go_by(rules or RequestRules())
+        self.use_rules(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
 
-    def go_by(self, rules: RequestRules) -> None:
+    def use_rules(self, rules: RequestRules) -> None:
         """Make requests by these rules from now on; netrc is read again."""
         self.rules = rules
         self.has_rules = not rules.are_empty
@@ -102,7 +102,7 @@ class Exchange:
     ) -> None:
         self._requester = requester
         self._policy = RedirectPolicy(url, own)
-        self._asked = self._policy.url  # the last one
+        self._current_url = self._policy.url  # the last one
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
@@ -118,7 +118,7 @@ class Exchange:
     @property
     def host(self) -> str:
         """The host that was asked last; where that failed, the one to blame."""
-        return urlsplit(self._asked).hostname or ""
+        return urlsplit(self._current_url).hostname or ""
 
     async def open(self, admit: Admission | None = None) -> ClientResponse:
         """Ask, and follow redirects; returns the head of the last reply.
@@ -134,10 +134,10 @@ class Exchange:
         """
         url, policy = self._policy.url, self._policy
         try:
-            for _ in range(_MOST_REDIRECTS + 1):
-                reply = await self._ask(url)
+            for _ in range(_MAX_REDIRECTS + 1):
+                reply = await self._send(url)
                 if "Set-Cookie" in reply.headers:
-                    self._take_cookies(reply)
+                    self._store_cookies(reply)
                 target = next_url(url, reply)
                 if target is None:
                     return reply
@@ -150,7 +150,7 @@ class Exchange:
         except BaseException as error:
             await self.close(error)
             raise
-        raise TooManyRedirectsError(_MOST_REDIRECTS)
+        raise TooManyRedirectsError(_MAX_REDIRECTS)
 
     async def __aenter__(self) -> ClientResponse:
         return await self.open()
@@ -169,12 +169,12 @@ class Exchange:
         if sent is not None:
             await sent.__aexit__(type(error) if error else None, error, None)
 
-    async def _ask(self, url: str) -> ClientResponse:
+    async def _send(self, url: str) -> ClientResponse:
         headers: Mapping[str, str] = self._headers
         request_kwargs: dict[str, Any] = {}
         if not self._is_plain or self._policy.login is not None or self._jar is not None:
-            headers, request_kwargs = await self._prepared(url)
-        self._asked = url
+            headers, request_kwargs = await self._prepare(url)
+        self._current_url = url
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
@@ -182,7 +182,7 @@ class Exchange:
         try:
             async with asyncio.timeout(seconds) as limit:
                 if self._policy.origin is not None or request_kwargs:
-                    reply = await self._carefully(sent, request_kwargs)
+                    reply = await self._send_guarded(sent, request_kwargs)
                 else:
                     reply = await sent.__aenter__()
         except TimeoutError as error:
@@ -194,13 +194,13 @@ class Exchange:
         self._sent = sent
         return reply
 
-    async def _carefully(
+    async def _send_guarded(
         self, sent: AbstractAsyncContextManager[ClientResponse], request_kwargs: dict[str, Any]
     ) -> ClientResponse:
         """The reply, where a server chose who is asked, or it does not go the usual way."""
         socks = request_kwargs["route"].socks if "route" in request_kwargs else None
         is_direct = socks is None and "proxy" not in request_kwargs
-        sent_by = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
+        token = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
         try:
             return await sent.__aenter__()
         except Exception as error:
@@ -210,9 +210,9 @@ class Exchange:
                 explain_socks(error, socks)
             raise
         finally:
-            REDIRECT_ORIGIN.reset(sent_by)
+            REDIRECT_ORIGIN.reset(token)
 
-    async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
+    async def _prepare(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
         """The headers for `url`, and the arguments that tell how to get there.
 
         Raises:
@@ -223,18 +223,18 @@ class Exchange:
             self._policy.check_open(url, rules)
         options = self._policy.options_for(url, rules)
         headers = CIMultiDict(self._headers)
-        given = [("User-Agent", options.user_agent), ("Referer", options.referer)]
-        headers.update({name: value for name, value in given if value is not None})
+        fields = [("User-Agent", options.user_agent), ("Referer", options.referer)]
+        headers.update({name: value for name, value in fields if value is not None})
         for name, _ in options.headers:
             headers.popall(name, None)
         headers.extend(options.headers)
         request_kwargs: dict[str, Any] = {}
-        await self._sign(url, options, headers, request_kwargs)
+        await self._add_login(url, options, headers, request_kwargs)
         await self._add_cookies(url, options, headers)
-        self._choose_way(url, options, request_kwargs)
+        self._choose_route(url, options, request_kwargs)
         return headers, request_kwargs
 
-    async def _sign(
+    async def _add_login(
         self,
         url: str,
         options: RequestOptions,
@@ -266,17 +266,17 @@ class Exchange:
             self._jar = await self._requester.cookies.jar(options.cookies)
         if self._jar is None or not self._policy.may_use_cookies(url):
             return
-        found = [headers.get("Cookie", ""), cookie_header(self._jar, url)]
-        if any(found):
-            headers["Cookie"] = "; ".join(filter(None, found))
+        pairs = [headers.get("Cookie", ""), cookie_header(self._jar, url)]
+        if any(pairs):
+            headers["Cookie"] = "; ".join(filter(None, pairs))
 
-    def _take_cookies(self, reply: ClientResponse) -> None:
+    def _store_cookies(self, reply: ClientResponse) -> None:
         """What a redirect sets goes along from there; with a file, to all that have the file."""
         if self._jar is None:
             self._jar = new_jar()
-        take_cookies(self._jar, reply)
+        store_cookies(self._jar, reply)
 
-    def _choose_way(
+    def _choose_route(
         self, url: str, options: RequestOptions, request_kwargs: dict[str, Any]
     ) -> None:
         """Proxy, TLS, interface."""
@@ -308,4 +308,4 @@ def _head_seconds(timeouts: aiohttp.ClientTimeout) -> float | None:
     """Seconds for the head of one hop; None if the user's patience for a byte is endless."""
     if timeouts.sock_read is None:
         return None
-    return _HEAD_TIMES * ((timeouts.connect or 0.0) + timeouts.sock_read)
+    return _HEAD_TIMEOUT_FACTOR * ((timeouts.connect or 0.0) + timeouts.sock_read)

@@ -22,8 +22,8 @@ REDIRECT_ORIGIN: ContextVar[OriginHost | None] = ContextVar("REDIRECT_ORIGIN", d
 _MAX_ADDRESSES = 8
 """Addresses of one name that are tried. aiohttp tries all, then all but the first, and so on: 250
 that refuse would be 31,000 connections for one request, to hosts that the name's owner chooses."""
-_KEPT_SECONDS = 10.0
-_MOST_KEPT = 1000
+_CACHE_SECONDS = 10.0
+_MAX_CACHED = 1000
 _threads = LookUpThreads()  # of the whole process: connectors come and go
 
 _NUMERIC_NAME = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
@@ -44,10 +44,10 @@ class SystemResolver(AbstractResolver):
             ProtocolError: no host can have this name.
             OSError: it has none.
         """
-        found: list[ResolveResult] = await _threads.run(
+        addresses: list[ResolveResult] = await _threads.run(
             host, lambda: _system_addresses(host, port, family)
         )
-        return found
+        return addresses
 
     async def close(self) -> None:
         """Do nothing: the threads are of the whole process."""
@@ -55,7 +55,7 @@ class SystemResolver(AbstractResolver):
 
 def _system_addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
     try:
-        found = socket.getaddrinfo(
+        infos = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
         )
     except socket.gaierror:
@@ -69,29 +69,29 @@ def _system_addresses(host: str, port: int, family: socket.AddressFamily) -> lis
     return [
         ResolveResult(
             hostname=host,
-            host=_shown(address),
+            host=_format_address(address),
             port=port,
             family=family,
             proto=protocol,
             flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
         )
-        for family, _, protocol, _, address in found
+        for family, _, protocol, _, address in infos
         if len(address) in (2, 4)  # a Python without IPv6 gives two numbers for an address of it
         and isinstance(address[0], str)
     ]
 
 
-def _shown(address: tuple[str | int, ...]) -> str:
+def _format_address(address: tuple[str | int, ...]) -> str:
     """Return an address as text; a link-local one of IPv6 with its zone."""
     if len(address) == 4 and address[3]:
         return socket.getnameinfo(address, _NUMERIC_NAME)[0]  # type: ignore[arg-type]
     return str(address[0])
 
 
-def _few_of(found: list[ResolveResult]) -> list[ResolveResult]:
+def _limit_addresses(addresses: list[ResolveResult]) -> list[ResolveResult]:
     """Return the first addresses, those of both families if there are both, in their order."""
-    first = [address for address in found if address["family"] == found[0]["family"]]
-    other = [address for address in found if address["family"] != found[0]["family"]]
+    first = [address for address in addresses if address["family"] == addresses[0]["family"]]
+    other = [address for address in addresses if address["family"] != addresses[0]["family"]]
     of_first = first[: max(_MAX_ADDRESSES - len(other), _MAX_ADDRESSES // 2)]
     return of_first + other[: _MAX_ADDRESSES - len(of_first)]
 
@@ -117,7 +117,7 @@ class GuardedResolver(AbstractResolver):
 
     def __init__(self, inner: AbstractResolver | None = None) -> None:
         self._inner = inner or SystemResolver()
-        self._kept: dict[tuple[str, int], _LookUp] = {}
+        self._cache: dict[tuple[str, int], _LookUp] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -128,22 +128,22 @@ class GuardedResolver(AbstractResolver):
             ProtocolError: it is not for a redirect to lead there, or no host can have this name.
             OSError: it has none.
         """
-        found = await self._look_up(host, family)
+        addresses = await self._look_up(host, family)
         origin_host = REDIRECT_ORIGIN.get()
         if origin_host is not None and origin_host.must_not_lead_to(host):
             raise ProtocolError(
                 f"refused a redirect to {printable(host)}, which has a private address"
             )
-        return [ResolveResult(**{**address, "port": port}) for address in found]
+        return [ResolveResult(**{**address, "port": port}) for address in addresses]
 
     async def _look_up(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
         key, now = (host, family), time.monotonic()
-        look_up = self._kept.get(key)
-        if look_up is None or now - look_up.began >= _KEPT_SECONDS:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            look_up = _LookUp(now, asyncio.create_task(self._ask(host, family)))
-            self._kept[key] = look_up
+        look_up = self._cache.get(key)
+        if look_up is None or now - look_up.began >= _CACHE_SECONDS:
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            look_up = _LookUp(now, asyncio.create_task(self._query(host, family)))
+            self._cache[key] = look_up
         look_up.waiting += 1
         try:
             return await asyncio.shield(look_up.answer)
@@ -157,13 +157,13 @@ class GuardedResolver(AbstractResolver):
                 self._forget(key, look_up)
 
     def _forget(self, key: tuple[str, int], look_up: _LookUp) -> None:
-        if self._kept.get(key) is look_up:
-            del self._kept[key]
+        if self._cache.get(key) is look_up:
+            del self._cache[key]
 
-    async def _ask(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, 0, family)
-        note_addresses(host, (address["host"] for address in found))
-        return _few_of(found)
+    async def _query(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
+        addresses = await self._inner.resolve(host, 0, family)
+        note_addresses(host, (address["host"] for address in addresses))
+        return _limit_addresses(addresses)
 
     async def close(self) -> None:
         """Release what looks up."""

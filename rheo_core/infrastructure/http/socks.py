@@ -33,11 +33,11 @@ class SocksConnector(ProxyConnector):
 
     def __init__(self, proxy: str) -> None:
         parts = urlsplit(proxy)
-        self._name = parts.hostname or ""
-        self._names = GuardedResolver()
+        self._proxy_name = parts.hostname or ""
+        self._proxy_resolver = GuardedResolver()
         super().__init__(
             proxy_type=ProxyType.SOCKS5,
-            host=self._name,
+            host=self._proxy_name,
             port=parts.port or 1080,
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password or "") if parts.username else None,
@@ -54,12 +54,14 @@ class SocksConnector(ProxyConnector):
     ) -> tuple[asyncio.Transport, Any]:
         try:
             async with asyncio.timeout(timeout):
-                found = await self._names.resolve(self._name, family=socket.AF_UNSPEC)
+                addresses = await self._proxy_resolver.resolve(
+                    self._proxy_name, family=socket.AF_UNSPEC
+                )
                 # Nothing is awaited before this is read.
-                self._proxy_host = min(found, key=_is_of_ipv6)["host"]
+                self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
-            raise ConnectionFailedError(self._name, "host name not found") from error
+            raise ConnectionFailedError(self._proxy_name, "host name not found") from error
 
 
 def _is_of_ipv6(address: Any) -> bool:
@@ -74,5 +76,5 @@ def explain_socks(error: Exception, proxy: str) -> None:
     if isinstance(error, EOFError):
         raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
     if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
-        said = printable(str(error))[:200] or "timed out"
-        raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error
+        message = printable(str(error))[:200] or "timed out"
+        raise ConnectionFailedError(host, f"the SOCKS proxy: {message}") from error

@@ -59,27 +59,27 @@ def _context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
-        _show(context, certificate, key)
+        _load_client_cert(context, certificate, key)
     return context
 
 
 def _authorities(file: Path) -> str:
-    nothing = _problem("ca_file", file, "it holds no certificate in PEM form")
+    no_certificate = _problem("ca_file", file, "it holds no certificate in PEM form")
     try:
         # Notes beside certificates may be in any encoding; as text OpenSSL is given ASCII only.
-        noted = read_regular(file).decode("utf-8-sig", errors="replace")
-        text = noted.encode("ascii", errors="replace").decode("ascii")
+        decoded = read_regular(file).decode("utf-8-sig", errors="replace")
+        text = decoded.encode("ascii", errors="replace").decode("ascii")
         if "-----BEGIN" not in text:
-            raise nothing
+            raise no_certificate
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError):
-        raise nothing from None
+        raise no_certificate from None
     except OSError as error:
         raise _problem("ca_file", file, error.strerror or type(error).__name__) from None
     return text
 
 
-def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+def _load_client_cert(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     def refuse() -> str:
         raise _problem("client_key", key or certificate, "it is encrypted, which is not supported")
 
@@ -99,9 +99,9 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
 def _check(name: str, file: Path) -> None:
     """Check that a certificate or key can be read, and a key by nobody else."""
     try:
-        with open_regular(file) as opened:
-            if _PRIVATE_KEY in opened.read():
-                check_private(opened)
+        with open_regular(file) as stream:
+            if _PRIVATE_KEY in stream.read():
+                check_private(stream)
     except FileNotFoundError:
         raise _problem(name, file, "no such file") from None
     except OSError as error:
