@@ -6,21 +6,21 @@ from importlib import import_module
 from typing import Any
 
 
-def names_from(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
+def names_from(package: str, modules: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
     """The `__getattr__` of a package (PEP 562).
 
     Args:
         package: its name.
-        homes: its modules, each with the names that the package takes from there.
+        modules: its modules, each with the names that the package takes from there.
     """
-    home_of = {name: module for module, names in homes.items() for name in names}
+    module_of = {name: module for module, names in modules.items() for name in names}
 
     def get(name: str) -> Any:
-        if name in homes:
+        if name in modules:
             return import_module(f".{name}", package)
-        if name not in home_of:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{home_of[name]}", package), name)
+        value = getattr(import_module(f".{module_of[name]}", package), name)
         setattr(sys.modules[package], name, value)
         return value
 

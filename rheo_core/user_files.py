@@ -30,16 +30,16 @@ class _OpenFile(Protocol):
     def fileno(self) -> int: ...
 
 
-def user_folder(find: Callable[[], Path], otherwise: Path = _NOWHERE) -> Path:
+def user_folder(find: Callable[[], Path], fallback: Path = _NOWHERE) -> Path:
     """Return the folder of the user that `find`, a function of platformdirs, returns.
 
-    In a container there may be neither HOME nor an entry for the user. Then return `otherwise`,
+    In a container there may be neither HOME nor an entry for the user. Then return `fallback`,
     relative to the current folder.
     """
     try:
         return find()
     except RuntimeError:
-        return otherwise.absolute()
+        return fallback.absolute()
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -62,14 +62,14 @@ def _open_descriptor(path: str, _: int) -> int:
     return descriptor
 
 
-def read_regular(path: Path, most: int = _MAX_BYTES) -> bytes:
+def read_regular(path: Path, max_bytes: int = _MAX_BYTES) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        OSError: it is another kind of file, has more than `most` bytes, or cannot be read.
+        OSError: it is another kind of file, has more than `max_bytes` bytes, or cannot be read.
     """
     with open_regular(path) as file:
-        return _checked(file.read(most + 1), most)
+        return _checked(file.read(max_bytes + 1), max_bytes)
 
 
 def read_secret(path: Path) -> bytes:
@@ -104,11 +104,11 @@ def check_private(file: _OpenFile) -> None:
     Raises:
         PermissionError: one of the two does not hold.
     """
-    found = os.fstat(file.fileno())
-    if found.st_mode & _OF_OTHERS:
-        what = "read" if found.st_mode & _READABLE_BY_OTHERS else "change"
-        raise PermissionError(errno.EPERM, f"other users can {what} it; run chmod 600 on it")
-    if found.st_uid not in (os.geteuid(), 0):  # root may do as it likes anyway
+    status = os.fstat(file.fileno())
+    if status.st_mode & _OF_OTHERS:
+        verb = "read" if status.st_mode & _READABLE_BY_OTHERS else "change"
+        raise PermissionError(errno.EPERM, f"other users can {verb} it; run chmod 600 on it")
+    if status.st_uid not in (os.geteuid(), 0):  # root may do as it likes anyway
         raise PermissionError(errno.EPERM, "it belongs to another user")
 
 
@@ -121,9 +121,9 @@ def open_list(path: Path) -> BufferedReader:
     Raises:
         OSError: it cannot be read, or is a FIFO that nobody writes to.
     """
-    found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
-        _check_kind(found)
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        _check_kind(status)
     descriptor = os.open(path, _READ)
     try:
         head = _first_of_pipe(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else b""
@@ -131,7 +131,7 @@ def open_list(path: Path) -> BufferedReader:
     except BaseException:
         os.close(descriptor)
         raise
-    return BufferedReader(_Resumed(descriptor, head)) if head else os.fdopen(descriptor, "rb")
+    return BufferedReader(_PrefixedFile(descriptor, head)) if head else os.fdopen(descriptor, "rb")
 
 
 def _first_of_pipe(descriptor: int) -> bytes:
@@ -145,7 +145,7 @@ def _first_of_pipe(descriptor: int) -> bytes:
     return head
 
 
-class _Resumed(io.RawIOBase):
+class _PrefixedFile(io.RawIOBase):
     """A descriptor of which some bytes have been read already."""
 
     def __init__(self, descriptor: int, head: bytes) -> None:
@@ -167,14 +167,14 @@ class _Resumed(io.RawIOBase):
         super().close()
 
 
-def _check_kind(found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode):
+def _check_kind(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
 
 
-def _checked(data: bytes, most: int) -> bytes:
-    if len(data) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+def _checked(data: bytes, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes")
     return data

@@ -11,21 +11,21 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from .shortage import no_threads
+from .shortage import thread_shortage
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _BRIEF_SECONDS = 0.001
 """About what a hand-over costs where two cores are free to fight over Python's lock."""
-_WEIGHT = 1 / 8
+_MEAN_WEIGHT = 1 / 8
 """Of the last one in the mean: it takes 7 ms, or a few slow ones, to have the loop stand back."""
 _SLOW_SECONDS = 1.0
 """The loop does no brief work for so long after it proved slow: there may be two disks, and one of
 them slow."""
 
 
-class Work(asyncio.Future[T]):
+class DiskFuture(asyncio.Future[T]):
     """What a thread does, for the one who awaits it.
 
     Nothing of ours is ever left busy on a file: a thread cannot be stopped, so where the task
@@ -45,42 +45,42 @@ class DiskThreads:
     """
 
     def __init__(self, threads: int = 4) -> None:
-        self._most = threads
+        self._max_threads = threads
         self._pool: _Threads | None = None
-        self._paces: defaultdict[Callable[..., Any], _LatencyGate] = defaultdict(_LatencyGate)
+        self._gates: defaultdict[Callable[..., Any], _LatencyGate] = defaultdict(_LatencyGate)
 
-    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> DiskFuture[T]:
         """Start `function` in a thread."""
         loop = asyncio.get_running_loop()
         if self._pool is None or self._pool.loop is not loop:
             self.close()
-            self._pool = _Threads(loop, self._most)
-        work: Work[T] = Work(loop=loop)
+            self._pool = _Threads(loop, self._max_threads)
+        work: DiskFuture[T] = DiskFuture(loop=loop)
         self._pool.take(work, partial(function, *args, **kwargs))
         return work
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function` in a thread; see `Work` for what a cancellation does."""
+        """Run `function` in a thread; see `DiskFuture` for what a cancellation does."""
         return await self.submit(function, *args, **kwargs)
 
     def submit_maybe_inline(
         self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> Work[T]:
+    ) -> DiskFuture[T]:
         """As `submit`, for a few system calls; done at once where a thread found them quick.
 
         The thread and the loop fight for Python's lock at each of these calls, which costs more
         than they do. Once the loop had to wait for a disk, they are the threads' for a while.
         """
         began = time.monotonic()
-        pace = self._paces[function]
-        if began < pace.inline_since:
-            return self.submit(partial(pace.probe, function, *args, **kwargs))
-        work: Work[T] = Work(loop=asyncio.get_running_loop())
+        gate = self._gates[function]
+        if began < gate.inline_since:
+            return self.submit(partial(gate.probe, function, *args, **kwargs))
+        work: DiskFuture[T] = DiskFuture(loop=asyncio.get_running_loop())
         try:
             work.set_result(function(*args, **kwargs))
         except BaseException as error:
             work.set_exception(error)
-        pace.note(began, time.monotonic())
+        gate.note(began, time.monotonic())
         return work
 
     async def run_stoppable(self, function: Callable[[threading.Event], T]) -> T:
@@ -119,7 +119,7 @@ class _LatencyGate:
 
     def note(self, began: float, ended: float) -> None:
         """The loop has done it."""
-        self._mean += (ended - began - self._mean) * _WEIGHT
+        self._mean += (ended - began - self._mean) * _MEAN_WEIGHT
         if self._mean >= _BRIEF_SECONDS:
             self._mean = _BRIEF_SECONDS / 2  # the next slow one will do
             self.inline_since = ended + _SLOW_SECONDS
@@ -128,24 +128,24 @@ class _LatencyGate:
 class _Threads:
     """The threads that work for one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_threads: int) -> None:
         self.loop = loop
-        self._most = most
+        self._max_threads = max_threads
         self._count = 0
         self._busy = 0  # jobs that are not delivered yet
-        self._jobs: SimpleQueue[tuple[Work[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._done: deque[tuple[Work[Any], Any, BaseException | None]] = deque()
-        self._is_told = False  # the loop is going to look at what is done
+        self._jobs: SimpleQueue[tuple[DiskFuture[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._done: deque[tuple[DiskFuture[Any], Any, BaseException | None]] = deque()
+        self._is_notified = False  # the loop is going to look at what is done
 
-    def take(self, work: Work[Any], function: Callable[[], Any]) -> None:
-        if self._count < min(self._busy + 1, self._most):
+    def take(self, work: DiskFuture[Any], function: Callable[[], Any]) -> None:
+        if self._count < min(self._busy + 1, self._max_threads):
             # A daemon: like a kill, an exit in the middle of a write does no harm.
             try:
                 threading.Thread(target=self._run, name="rheo-disk", daemon=True).start()
                 self._count += 1
             except RuntimeError:  # the system has no more; those that are there will do
                 if not self._count:
-                    raise no_threads() from None
+                    raise thread_shortage() from None
         self._busy += 1
         self._jobs.put((work, function))
 
@@ -161,13 +161,13 @@ class _Threads:
             except BaseException as error:
                 self._done.append((work, None, error))
             del job, work, function  # while it waits it keeps nothing alive
-            if not self._is_told:
-                self._is_told = True
+            if not self._is_notified:
+                self._is_notified = True
                 with suppress(RuntimeError):  # the loop was closed: nobody waits any more
                     self.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
-        self._is_told = False  # first, so that what is done from now on is told again
+        self._is_notified = False  # first, so that what is done from now on is told again
         while self._done:
             work, result, error = self._done.popleft()
             self._busy -= 1

@@ -22,7 +22,7 @@ from .identity import (
 )
 
 _RANDOM_NAME = re.compile(r"\.rheo-[0-9a-f]{16}\.new")
-_MOST_SWEPT = 10_000
+_MAX_SWEPT_NAMES = 10_000
 """Names of a folder that are looked at for leftovers."""
 _LEFTOVER_SECONDS = 3600
 """A temporary file is in use for milliseconds; one of that age is of a program that was killed."""
@@ -113,9 +113,9 @@ def remove_leftover(path: Path, mark: bytes) -> bool:
     try:
         if not is_private(os.fstat(descriptor)):
             return False
-        begins = os.pread(descriptor, len(mark), 0)
+        start = os.pread(descriptor, len(mark), 0)
         # Killed before the first byte it is empty, and a loss of power leaves zeros.
-        is_ours = mark.startswith(begins) or not begins.strip(b"\0")
+        is_ours = mark.startswith(start) or not start.strip(b"\0")
         return is_ours and unlink_open(path, descriptor)
     except OSError:
         return False
@@ -126,22 +126,22 @@ def remove_leftover(path: Path, mark: bytes) -> bool:
 def _sweep(folder: Path) -> None:
     """Remove what crashes left under random names in `folder`, some of it in a large one."""
     with suppress(OSError), os.scandir(folder) as entries:
-        for entry in islice(entries, _MOST_SWEPT):
+        for entry in islice(entries, _MAX_SWEPT_NAMES):
             if _RANDOM_NAME.fullmatch(entry.name) is None:
                 continue
-            found = entry.stat(follow_symlinks=False)
-            if is_private(found) and time.time() - found.st_mtime > _LEFTOVER_SECONDS:
+            status = entry.stat(follow_symlinks=False)
+            if is_private(status) and time.time() - status.st_mtime > _LEFTOVER_SECONDS:
                 with suppress(OSError):
-                    unlink_same(Path(entry.path), identity_of(found))
+                    unlink_same(Path(entry.path), identity_of(status))
 
 
-def is_private(found: os.stat_result) -> bool:
+def is_private(status: os.stat_result) -> bool:
     """Tell whether a file is as this program makes its own: regular, private, one name."""
     return (
-        stat.S_ISREG(found.st_mode)
-        and found.st_nlink == 1
-        and found.st_uid == os.geteuid()
-        and not found.st_mode & 0o077
+        stat.S_ISREG(status.st_mode)
+        and status.st_nlink == 1
+        and status.st_uid == os.geteuid()
+        and not status.st_mode & 0o077
     )
 
 

@@ -16,7 +16,7 @@ from rheo_core.domain.text import printable
 _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
-_counting: dict[int, bool] = {}
+_link_count_support: dict[int, bool] = {}
 """Whether a file system, by device, counts the names of an open file."""
 
 Identity = tuple[int, int]
@@ -27,10 +27,10 @@ class ReplacedError(OSError):
     """The name of our file leads to another file or to none; `filename` is the name."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(errno.ESTALE, _fate(path), str(path))
+        super().__init__(errno.ESTALE, _replacement_problem(path), str(path))
 
 
-def _fate(path: Path) -> str:
+def _replacement_problem(path: Path) -> str:
     """Say what happened to a name that does not lead to our file any more."""
     if os.path.lexists(path):
         return "was replaced by another program"
@@ -39,9 +39,9 @@ def _fate(path: Path) -> str:
     return "its folder was moved or removed by another program"
 
 
-def identity_of(found: os.stat_result) -> Identity:
+def identity_of(status: os.stat_result) -> Identity:
     """The identity of a file that stat(2) describes."""
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def identity_at(path: Path) -> Identity | None:
@@ -78,25 +78,25 @@ def unlink_open(path: Path, descriptor: int) -> bool:
         return False
     before = os.fstat(descriptor).st_nlink
     path.unlink()
-    if os.fstat(descriptor).st_nlink >= before and _counts_names(path.parent, descriptor):
+    if os.fstat(descriptor).st_nlink >= before and _tracks_link_count(path.parent, descriptor):
         _log.warning("%s was replaced by another program while it was removed", _shown(path))
     return True
 
 
-def _counts_names(folder: Path, descriptor: int) -> bool:
+def _tracks_link_count(folder: Path, descriptor: int) -> bool:
     """Tell whether the file system of an open file says how many names are left of it.
 
     NFS and many of FUSE do not: what is removed while it is open gets a hidden name, or each name
     counts for itself. Tried once a file system, with a file in `folder`.
     """
     device = os.fstat(descriptor).st_dev
-    if device not in _counting:
+    if device not in _link_count_support:
         with suppress(OSError):
-            _counting[device] = _try_to_count_names(folder)
-    return _counting.get(device, True)
+            _link_count_support[device] = _probe_link_count(folder)
+    return _link_count_support.get(device, True)
 
 
-def _try_to_count_names(folder: Path) -> bool:
+def _probe_link_count(folder: Path) -> bool:
     first, second = (folder / f".rheo-{secrets.token_hex(8)}.new" for _ in range(2))
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(first, flags, 0o600)
@@ -173,10 +173,10 @@ def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
         ReplacedError: `source`, or `target` since then, is another file.
         OSError: the name cannot be given.
     """
-    given = _identity_given(descriptor, spare)
-    if given is not None:
+    identity = _link_spare(descriptor, spare)
+    if identity is not None:
         spare.replace(target)
-        if identity_at(target) != given:
+        if identity_at(target) != identity:
             raise ReplacedError(target)
     else:
         check_at(descriptor, source)
@@ -186,7 +186,7 @@ def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
         unlink_open(source, descriptor)
 
 
-def _identity_given(descriptor: int, name: Path) -> Identity | None:
+def _link_spare(descriptor: int, name: Path) -> Identity | None:
     """Give an open file a name, unless a crash left it; return whose it is, None if not its.
 
     Some file systems of FUSE number each name of a file on its own.

@@ -17,14 +17,14 @@ _MAX_OUTPUT_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
 _DROP_SECONDS = 0.01
 """Between two reads of what is dropped, so that a flood does not keep the event loop busy."""
-_LINES_AT_ONCE = 200
+_LOG_BATCH_LINES = 200
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _GRACE_SECONDS = 2.0
 """Between asking a command to end and killing it."""
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
-class Commands:
+class CommandRunner:
     """Runs commands; `close` ends those that still run and what they left in the background."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Commands:
         self._is_closed = False
 
     async def run(
-        self, command: Sequence[str], facts: Mapping[str, str], timeout: float
+        self, command: Sequence[str], variables: Mapping[str, str], timeout: float
     ) -> str | None:
         """Run a command to its end; its output goes to the log.
 
@@ -40,14 +40,16 @@ class Commands:
 
         Args:
             command: the program and its arguments, as they are.
-            facts: added to the environment that this process has.
+            variables: added to the environment that this process has.
             timeout: seconds after which it is ended, with all it started.
 
         Returns:
             What went wrong, in a few words; None if it ended with 0.
         """
         # A NUL would be an error in the environment; a name of a file has none.
-        environment = os.environ | {name: text.replace("\0", "") for name, text in facts.items()}
+        environment = os.environ | {
+            name: text.replace("\0", "") for name, text in variables.items()
+        }
         program = printable(command[0])
         output = _Output()
         try:
@@ -68,7 +70,7 @@ class Commands:
         problem: str | None = None
         try:
             if self._is_closed:  # while it was being started
-                await _end(process)
+                await _terminate(process)
             async with asyncio.timeout(timeout):
                 await process.wait()
             problem = _problem(program, process.returncode or 0)
@@ -76,19 +78,19 @@ class Commands:
             problem = f"{program}: not done after {timeout:g} s"
         finally:
             if process.returncode is None:
-                await _end(process)
-            kept = output.take()
+                await _terminate(process)
+            data = output.take()
             if self._is_closed:
                 output.close()
             self._forget_ended()
-        await _log_output(program, kept, output.dropped)
+        await _log_output(program, data, output.dropped)
         return problem
 
     async def close(self) -> None:
         """End what runs, and what was left. Nothing runs any more."""
         self._is_closed = True
         groups = tuple(self._groups)
-        await asyncio.gather(*map(_end, groups))
+        await asyncio.gather(*map(_terminate, groups))
         for process in groups:
             if (output := self._groups.pop(process, None)) is not None:
                 output.close()
@@ -111,8 +113,8 @@ class _Output:
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with suppress(OSError):  # the user's limit of pipe memory is reached
                 fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _READ_BYTES)
-        self._kept = bytearray()
-        self._room = _MAX_OUTPUT_BYTES
+        self._buffer = bytearray()
+        self._buffer_left = _MAX_OUTPUT_BYTES
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._reader, self._read)
@@ -124,8 +126,8 @@ class _Output:
         for _ in range(2):  # a read takes all that a pipe can hold; the next one sees its end
             if not self.is_closed:
                 self._read()
-        kept, self._kept, self._room = self._kept, bytearray(), 0
-        return kept
+        data, self._buffer, self._buffer_left = self._buffer, bytearray(), 0
+        return data
 
     def close(self) -> None:
         """Stop reading."""
@@ -144,15 +146,15 @@ class _Output:
         if not data:
             self.close()
             return
-        self._kept += data[: self._room]
-        dropped = max(len(data) - self._room, 0)
-        self._room -= len(data) - dropped
+        self._buffer += data[: self._buffer_left]
+        dropped = max(len(data) - self._buffer_left, 0)
+        self._buffer_left -= len(data) - dropped
         self.dropped += dropped
         if dropped and self._timer is None:
             self._loop.remove_reader(self._reader)
-            self._timer = self._loop.call_later(_DROP_SECONDS, self._go_on)
+            self._timer = self._loop.call_later(_DROP_SECONDS, self._resume_reading)
 
-    def _go_on(self) -> None:
+    def _resume_reading(self) -> None:
         self._timer = None
         self._loop.add_reader(self._reader, self._read)
 
@@ -163,13 +165,13 @@ def _problem(program: str, code: int) -> str | None:
     return f"{program}: exit code {code}" if code else None
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _terminate(process: asyncio.subprocess.Process) -> None:
     """End a command, and what it started and did not put into a session of its own."""
     deadline = time.monotonic() + _GRACE_SECONDS
     _send(process, signal.SIGTERM)
     # Nothing tells of the end of a group.
     while _has_members(process) and time.monotonic() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
     _send(process, signal.SIGKILL)
     await process.wait()
 
@@ -207,7 +209,7 @@ async def _log_output(program: str, output: bytearray, dropped: int) -> None:
     lines = output.decode(errors="replace").splitlines()
     for number, line in enumerate(lines):
         _log.info("%s: %s", program, redact_url(line))
-        if number % _LINES_AT_ONCE == _LINES_AT_ONCE - 1:
+        if number % _LOG_BATCH_LINES == _LOG_BATCH_LINES - 1:
             await asyncio.sleep(0)  # a flood must not hold up downloads
     if dropped:
         _log.info("%s: %d more bytes of output were dropped", program, dropped)

@@ -20,7 +20,7 @@ from rheo_core.domain.text import printable
 from . import session_schema as schema
 from .files import rename_without_clobbering
 from .folder_sync import sync_folder
-from .locks import find_foreign_lock, foreign, is_plain
+from .locks import find_foreign_lock, foreign_problem, is_plain
 from .session_errors import SessionStoreError
 from .session_head import HEAD_BYTES, MAGIC, is_session, layout_in, newer_problem
 from .session_salvage import (
@@ -92,58 +92,58 @@ def prepare(path: Path, seals: Seals, known: Tally | None) -> tuple[str, ...]:
         OSError, sqlite3.Error: the file can be neither read nor made.
         ForeignFileError: the file is of no use, and not ours to move.
     """
-    _adopt(path)
+    _finish_rebuild(path)
     fault = None
     if os.path.lexists(path):
         fault = find_fault(path, seals, known)
-    elif _left_behind(path):
+    elif _has_orphan_journal(path):
         fault = "is missing, but its journal exists"
     if fault is None:
         if not path.exists():
             _make(path, seals)
         _make_private(path)
         return ()
-    return (mend(path, seals, known, fault),)
+    return (rebuild(path, seals, known, fault),)
 
 
-def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
+def rebuild(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
     """Replace a damaged session by one with all its rows that can be read; say so.
 
     Raises:
         ForeignFileError: it cannot be shown to be ours.
     """
-    found = salvage(path, seals, known)
-    if not (found.has_ours or is_ours(path) or path == own_path()):
+    salvaged = salvage(path, seals, known)
+    if not (salvaged.has_ours or is_ours(path) or path == own_path()):
         raise ForeignFileError(path, f"it {fault}; choose another file")
-    if found.has_ours and fault in (_NO_SESSION, _OTHER_PROGRAM):
+    if salvaged.has_ours and fault in (_NO_SESSION, _OTHER_PROGRAM):
         fault = "has a damaged header"
-    aside = _name_aside(path)
-    new = _build(path, seals, found.rows.values())
+    backup = _backup_path(path)
+    new = _build(path, seals, salvaged.rows.values())
     for suffix in ("", *_SIDES):
         with suppress(FileNotFoundError):
-            old = path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+            old = path.with_name(path.name + suffix).rename(backup.with_name(backup.name + suffix))
             old.chmod(0o600)
     rename_without_clobbering(new, path)
     sync_folder(path.parent)
     return (
-        f"The session {printable(path.name)} {fault}: {_what_was_saved(found, fault, known)}. "
-        f"Downloaded files are untouched. The old session is kept as {_shown(aside)}."
+        f"The session {printable(path.name)} {fault}: {_describe_saved(salvaged, fault, known)}. "
+        f"Downloaded files are untouched. The old session is kept as {_shown(backup)}."
     )
 
 
-def _what_was_saved(found: Salvaged, fault: str, known: Tally | None) -> str:
-    saved = len(found.rows)
-    total = found.tally.downloads if found.tally else saved + found.damaged
+def _describe_saved(salvaged: Salvaged, fault: str, known: Tally | None) -> str:
+    saved = len(salvaged.rows)
+    total = salvaged.tally.downloads if salvaged.tally else saved + salvaged.damaged
     if not total:
         return "an empty one replaces it"
-    told = f"{saved:,} of its {max(saved, total):,} downloads were saved"
+    message = f"{saved:,} of its {max(saved, total):,} downloads were saved"
     if saved >= total:
-        told = f"all of its {saved:,} downloads were saved"
+        message = f"all of its {saved:,} downloads were saved"
     if fault == _TORN and known is None:  # nobody knows how much the journal held
-        told += ", except changes that only the journal had"
+        message += ", except changes that only the journal had"
     elif fault == _LOST:
-        told += "; the latest changes to some of them may be lost"
-    return told
+        message += "; the latest changes to some of them may be lost"
+    return message
 
 
 def check_files(path: Path) -> None:
@@ -153,19 +153,19 @@ def check_files(path: Path) -> None:
         ForeignFileError: something there is not a plain file.
     """
     with suppress(FileNotFoundError):
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise ForeignFileError(path, "it is not a regular file; choose another one")
-        if os.geteuid() not in (0, found.st_uid):
+        if os.geteuid() not in (0, status.st_uid):
             # It cannot be made private; a lock of ours beside it would keep its owner out.
             raise ForeignFileError(path, "it belongs to another user; choose another one")
     for suffix in _SIDES:
         side = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):
             if not is_plain(side.lstat()):
-                raise ForeignFileError(path, foreign(side))
+                raise ForeignFileError(path, foreign_problem(side))
             if suffix == "-journal" and _head_of(side, 8) not in _JOURNAL_HEADS:
-                raise ForeignFileError(path, foreign(side))  # SQLite would remove it
+                raise ForeignFileError(path, foreign_problem(side))  # SQLite would remove it
 
 
 def check_ours(path: Path, seals: Seals) -> None:
@@ -181,7 +181,7 @@ def check_ours(path: Path, seals: Seals) -> None:
     if path.exists():
         fault = find_fault(path)
     else:
-        fault = "is missing, but its journal exists" if _left_behind(path) else None
+        fault = "is missing, but its journal exists" if _has_orphan_journal(path) else None
     if fault and not (is_ours(path) or path == own_path() or salvage(path, seals, None).has_ours):
         raise ForeignFileError(path, f"it {fault}; choose another file")
 
@@ -321,7 +321,7 @@ def _build(path: Path, seals: Seals, rows: Iterable[Row]) -> Path:
     return new
 
 
-def _adopt(path: Path) -> None:
+def _finish_rebuild(path: Path) -> None:
     """Finish what a crash interrupted between setting a session aside and replacing it."""
     new = _unfinished(path)
     if os.path.lexists(path) or not os.path.lexists(new) or not _is_leftover(new):
@@ -339,8 +339,8 @@ def _unfinished(path: Path) -> Path:
 
 def _is_leftover(new: Path) -> bool:
     """Check that it is an unfinished session of ours."""
-    found = new.lstat()
-    return is_plain(found) and (found.st_size == 0 or is_ours(new))
+    status = new.lstat()
+    return is_plain(status) and (status.st_size == 0 or is_ours(new))
 
 
 def _make_private(path: Path) -> None:
@@ -349,7 +349,7 @@ def _make_private(path: Path) -> None:
             path.with_name(path.name + suffix).chmod(0o600)
 
 
-def _name_aside(path: Path) -> Path:
+def _backup_path(path: Path) -> Path:
     """Return a name that is free, as are those of what belongs to it."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     names = (
@@ -359,7 +359,7 @@ def _name_aside(path: Path) -> Path:
     return next(name for name in names if not any(map(os.path.lexists, _with_sides(name))))
 
 
-def _left_behind(path: Path) -> bool:
+def _has_orphan_journal(path: Path) -> bool:
     """Check for a journal with something in it."""
     journals = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
     return any(journal.exists() and journal.stat().st_size for journal in journals)

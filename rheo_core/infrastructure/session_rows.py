@@ -29,7 +29,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     validation = stats.validation
     return StoredDownload(
         id=record.id,
-        config=_to_keep(record).model_dump_json(
+        config=_storable_config(record).model_dump_json(
             exclude_defaults=True, exclude_computed_fields=True, context=REVEAL
         ),
         status=status.value if is_settled else DownloadStatus.QUEUED.value,
@@ -56,7 +56,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     )
 
 
-def _to_keep(record: DownloadRecord) -> FileConfig:
+def _storable_config(record: DownloadRecord) -> FileConfig:
     """What is needed of what was asked for: no secret outlives its use.
 
     What may go on needs them after a restart. What is done keeps its URL alone while it is in the
@@ -76,9 +76,9 @@ def _without_other_secrets(config: FileConfig) -> FileConfig:
     link = config.fetch_url
     if link is None and not config.mirrors:
         return config
-    kept = tuple(mirror for mirror in config.mirrors if redact(mirror) == mirror)
+    mirrors = tuple(mirror for mirror in config.mirrors if redact(mirror) == mirror)
     has_secret = link is not None and redact(link) != link
-    return config.model_copy(update={"mirrors": kept, "fetch_url": None if has_secret else link})
+    return config.model_copy(update={"mirrors": mirrors, "fetch_url": None if has_secret else link})
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:
@@ -126,11 +126,11 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     )
 
 
-_LAST_TIME = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
-_OPEN_TO_STRANGERS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy", "priority"}
+_MAX_TIME_SECONDS = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
+_FOREIGN_FIELDS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy", "priority"}
 """The row has a priority of its own, and the user's usual strategy is not known here."""
 
-_PROTECTS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
+_PROTECTIVE_OPTIONS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
 
 
 def _from_outside(row: StoredDownload) -> DownloadRecord:
@@ -139,12 +139,12 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     It says what is downloaded. It does not say where to, what may be replaced, how the requests
     travel, or how far it is. If it asks for a proxy or the like, it is paused.
     """
-    asked = from_json(row.config)
-    if not isinstance(asked, dict):
+    requested = from_json(row.config)
+    if not isinstance(requested, dict):
         raise ValueError("the download is no object")
-    fields = {name: asked[name] for name in _OPEN_TO_STRANGERS if name in asked}
+    fields = {name: requested[name] for name in _FOREIGN_FIELDS if name in requested}
     config = admit(Outside(**fields)).config
-    if not all(0 <= time <= _LAST_TIME for time in (row.added_at, row.finished_at or 0.0)):
+    if not all(0 <= time <= _MAX_TIME_SECONDS for time in (row.added_at, row.finished_at or 0.0)):
         raise ValueError("a time that no clock shows")
     record = DownloadRecord.of(config, row.added_at)
     record.priority = min(max(row.priority, 1), MAX_PRIORITY)
@@ -154,7 +154,7 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     is_settled = status.is_terminal or status is DownloadStatus.PAUSED
     record.status = status if is_settled else DownloadStatus.QUEUED
     may_go_on = row.listed and status is not DownloadStatus.COMPLETED  # a retry is one key
-    if may_go_on and (lost := _protection_in(asked)):
+    if may_go_on and (lost := _protection_in(requested)):
         # It may be the user's own row, and a direct connection what he wanted to avoid.
         record.status = DownloadStatus.PAUSED
         record.reason = f"its {', '.join(lost)} would not be used; resume it to go without"
@@ -163,15 +163,17 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     return record
 
 
-def _protection_in(asked: dict[str, Any]) -> list[str]:
+def _protection_in(requested: dict[str, Any]) -> list[str]:
     """Return the names of the options of a row without which it must not begin unasked."""
-    request = asked.get("request")
+    request = requested.get("request")
     named = request if isinstance(request, dict) else {}
-    return sorted(name.replace("_", " ") for name in _PROTECTS if named.get(name) is not None)
+    return sorted(
+        name.replace("_", " ") for name in _PROTECTIVE_OPTIONS if named.get(name) is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRecords:
+class LoadedRecords:
     """What became of the rows of a session."""
 
     records: list[DownloadRecord]
@@ -180,21 +182,21 @@ class FoundRecords:
     foreign: list[DownloadRecord]  # those of `records` that somebody else wrote
 
 
-def records_of(rows: Iterable[StoredDownload]) -> FoundRecords:
+def records_of(rows: Iterable[StoredDownload]) -> LoadedRecords:
     """The downloads of `rows`, in their order, without those that make no sense."""
-    found = FoundRecords([], [], [], [])
+    loaded = LoadedRecords([], [], [], [])
     for row in rows:
         if row.proof is Proof.DAMAGED:
-            found.unreadable.append(row.id)
+            loaded.unreadable.append(row.id)
             continue
         try:
             record = to_record(row)
         except (ValueError, TypeError, ArithmeticError, AttributeError):
-            found.unreadable.append(row.id)
+            loaded.unreadable.append(row.id)
             continue
-        found.records.append(record)
+        loaded.records.append(record)
         if row.proof is Proof.INTACT:
-            found.foreign.append(record)
+            loaded.foreign.append(record)
         if record.id != row.id:
-            found.renamed.append((row.id, record))
-    return found
+            loaded.renamed.append((row.id, record))
+    return loaded

@@ -78,31 +78,31 @@ def salvage(path: Path, seals: Seals, known: Tally | None) -> Salvaged:
     with ExitStack() as files:
         main = _open(path, files)
         log = _open(path.with_name(f"{path.name}-wal"), files)
-        named = page_size(_read(main, 0, 18)) if main is not None else PAGE_BYTES
-        tried = [_salvage(main, log, size, seals, known) for size in {named, PAGE_BYTES}]
-        return max(tried, key=lambda found: len(found.rows))
+        named_size = page_size(_read(main, 0, 18)) if main is not None else PAGE_BYTES
+        candidates = [_salvage(main, log, size, seals, known) for size in {named_size, PAGE_BYTES}]
+        return max(candidates, key=lambda salvaged: len(salvaged.rows))
 
 
 def _salvage(
     main: int | None, log: int | None, size: int, seals: Seals, known: Tally | None
 ) -> Salvaged:
     newest, older = _pages(main, log, size)
-    found = Salvaged()
+    salvaged = Salvaged()
     pages = _Reader(newest, size)
     for number in newest:
-        _take(found, pages.cells(number, newest[number]), seals)
-    found.tally = latest(found.tally, known)
-    wanted = found.tally.downloads if found.tally else 0
-    if len(found.rows) < wanted or found.tally is None:
+        _add_cells(salvaged, pages.cells(number, newest[number]), seals)
+    salvaged.tally = latest(salvaged.tally, known)
+    expected = salvaged.tally.downloads if salvaged.tally else 0
+    if len(salvaged.rows) < expected or salvaged.tally is None:
         for image in newest.values():
-            _take_scattered(found, pages.scattered(image), seals)
+            _add_scattered(salvaged, pages.scattered(image), seals)
     for number, image in older:
-        if len(found.rows) >= wanted:
+        if len(salvaged.rows) >= expected:
             break
-        _take(found, pages.cells(number, image), seals, only_new=True)
-    if not found.rows and found.tally is None:  # else these are damaged rows of this layout
-        found.rows = found.unsealed
-    return found
+        _add_cells(salvaged, pages.cells(number, image), seals, only_new=True)
+    if not salvaged.rows and salvaged.tally is None:  # else these are damaged rows of this layout
+        salvaged.rows = salvaged.unsealed
+    return salvaged
 
 
 def frames(log: int, page_bytes: int) -> list[Frame]:
@@ -121,14 +121,14 @@ def frames(log: int, page_bytes: int) -> list[Frame]:
     if len(header) < WAL_HEADER_BYTES or not heads:
         return []
     salts = mode([header[16:24], *(head[8:16] for head in heads[:2])])
-    found = [
+    committed = [
         Frame(*_page_and_commit(head), WAL_HEADER_BYTES + index * step + FRAME_HEADER_BYTES)
         for index, head in enumerate(heads)
         if head[8:16] == salts
     ]
-    while found and not found[-1].is_commit:
-        found.pop()
-    return found
+    while committed and not committed[-1].is_commit:
+        committed.pop()
+    return committed
 
 
 def _page_and_commit(head: bytes) -> tuple[int, bool]:
@@ -222,10 +222,10 @@ class _Reader:
     def _payload(self, page: bytes, total: int, at: int) -> bytes:
         if total > _MAX_CELL_BYTES:
             raise ValueError("too long")
-        here = self._local(total)
-        payload = [page[at : at + here]]
-        following = unpack_from(">I", page.ljust(at + here + 4), at + here)[0]
-        rest = total - here
+        local = self._local(total)
+        payload = [page[at : at + local]]
+        following = unpack_from(">I", page.ljust(at + local + 4), at + local)[0]
+        rest = total - local
         while rest > 0:
             more = _read(*self._newest[following], self._size) if following in self._newest else b""
             if len(more) < self._size:
@@ -237,12 +237,12 @@ class _Reader:
 
     def _local(self, total: int) -> int:
         """Return how many bytes of a cell are in its page (section 1.6)."""
-        most = self._size - 35
-        if total <= most:
+        max_local = self._size - 35
+        if total <= max_local:
             return total
-        least = (self._size - 12) * 32 // 255 - 23
-        here = least + (total - least) % (self._size - 4)
-        return here if here <= most else least
+        min_local = (self._size - 12) * 32 // 255 - 23
+        local = min_local + (total - min_local) % (self._size - 4)
+        return local if local <= max_local else min_local
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -295,38 +295,38 @@ def _value(kind: int, data: bytes) -> Any:
     return data.decode() if kind % 2 else data
 
 
-def _take(
-    found: Salvaged, cells: Iterable[Row | None], seals: Seals, *, only_new: bool = False
+def _add_cells(
+    salvaged: Salvaged, cells: Iterable[Row | None], seals: Seals, *, only_new: bool = False
 ) -> None:
     for values in cells:
         if values is None:
-            found.damaged += 1
+            salvaged.damaged += 1
         elif len(values) == 4:
-            _take_tally(found, values, seals)
+            _add_tally(salvaged, values, seals)
         elif len(values) in range(_V1_COLUMNS, _SEALED_COLUMNS + 1):
             is_sealed = len(values) == _SEALED_COLUMNS
             row = _sound_row(values, seals) if is_sealed else _sound_unsealed(values, seals)
-            rows = found.rows if is_sealed else found.unsealed
+            rows = salvaged.rows if is_sealed else salvaged.unsealed
             if row is None:
-                found.damaged += 1
+                salvaged.damaged += 1
             elif row[0] not in rows or not only_new:
                 rows[row[0]] = row
-                found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
+                salvaged.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
-def _take_scattered(found: Salvaged, cells: Iterable[Row], seals: Seals) -> None:
+def _add_scattered(salvaged: Salvaged, cells: Iterable[Row], seals: Seals) -> None:
     """Take the rows that no other page has."""
     for values in cells:
-        if values[0] in found.rows or (row := _sound_row(values, seals)) is None:
+        if values[0] in salvaged.rows or (row := _sound_row(values, seals)) is None:
             continue
-        found.rows[row[0]] = row
-        found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
+        salvaged.rows[row[0]] = row
+        salvaged.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
-def _take_tally(found: Salvaged, values: Row, seals: Seals) -> None:
+def _add_tally(salvaged: Salvaged, values: Row, seals: Seals) -> None:
     if tally := tally_of(values, seals):
-        found.tally = latest(found.tally, tally)
-        found.has_ours |= seals.judge(values[:-1], values[-1]) is Proof.OURS
+        salvaged.tally = latest(salvaged.tally, tally)
+        salvaged.has_ours |= seals.judge(values[:-1], values[-1]) is Proof.OURS
 
 
 def _sound_row(values: Row, seals: Seals) -> Row | None:

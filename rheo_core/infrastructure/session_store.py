@@ -51,7 +51,7 @@ _SETTINGS = (
     "journal_size_limit = 4000000",  # bytes kept of the log once it has been copied into the file
     "temp_store = MEMORY",
 )
-_MATCHES = "(:text = '' OR tells(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
+_MATCHES = "(:text = '' OR matches_text(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
 _ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
 _SEARCH = (
     f"{schema.SELECT} WHERE {_ENDED} AND {_MATCHES} "
@@ -103,7 +103,7 @@ class SessionStore:
                 newer version; with `read_only`, it is missing or damaged.
         """
         path = _resolved(path)
-        with _named_errors(path):
+        with _store_errors(path):
             return cls._open_reading(path) if read_only else cls._open_writing(path)
 
     @classmethod
@@ -141,7 +141,7 @@ class SessionStore:
         """Open the file, bring it to this version, and take its tally, unless it is only read."""
         connection = files.connect(self._path, "ro" if self._lock is None else "rw")
         try:
-            connection.create_function("tells", 3, _tells, deterministic=True)
+            connection.create_function("matches_text", 3, _matches_text, deterministic=True)
             if self._lock is not None:
                 seal_with(connection, self._seals)
                 _choose_journal(connection)
@@ -153,7 +153,7 @@ class SessionStore:
                     raise sqlite3.DatabaseError("its tally is damaged")
                 self._tally = tally
                 # If locks belong to the process, closing the files that were judged dropped it.
-                self._lock.hold_session()
+                self._lock.lock_session()
         except BaseException:
             connection.close()
             raise
@@ -170,7 +170,7 @@ class SessionStore:
         if damaged:
             self._connection.close()
             known = self._note.read() if self._note else None
-            problems = (files.mend(self._path, self._seals, known, "has damaged rows"),)
+            problems = (files.rebuild(self._path, self._seals, known, "has damaged rows"),)
             self._connection = self._connect()
             rows, _ = self._read()
         self._loaded = rows
@@ -228,7 +228,7 @@ class SessionStore:
         """The download with this id, listed or not; None where unknown."""
         with self._reading() as connection:
             rows = connection.execute(f"{schema.SELECT} WHERE id = ?", (download_id,))
-            return next(self._sound(rows), None)
+            return next(self._undamaged(rows), None)
 
     def search(self, text: str, limit: int, offset: int = 0) -> list[StoredDownload]:
         """Ended downloads, listed or not, that match `text`; those that ended last come first.
@@ -242,7 +242,7 @@ class SessionStore:
             rows = connection.execute(
                 _SEARCH, {"text": text.casefold(), "limit": limit, "offset": offset}
             )
-            return list(self._sound(rows))
+            return list(self._undamaged(rows))
 
     def forget(
         self, ids: Iterable[str] | None = None, *, text: str = "", ended_before: float | None = None
@@ -287,7 +287,7 @@ class SessionStore:
 
     def close(self) -> None:
         """Let go of the file and the lock; nothing happens the second time."""
-        with self._guard, _named_errors(self._path):
+        with self._guard, _store_errors(self._path):
             self._loaded = None
             try:
                 self._connection.close()
@@ -299,13 +299,13 @@ class SessionStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._guard, _named_errors(self._path):
+        with self._guard, _store_errors(self._path):
             yield self._connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
-        with self._guard, _named_errors(self._path):
+        with self._guard, _store_errors(self._path):
             self._loaded = None
             self._check_place()
             connection.execute("BEGIN IMMEDIATE")
@@ -336,9 +336,9 @@ class SessionStore:
             (*self._counted[1:], self._seals.make(self._counted)),
         )
 
-    def _sound(self, rows: Iterable[Sequence[Any]]) -> Iterator[StoredDownload]:
-        found = (self._seals.to_download(values) for values in rows)
-        return (row for row in found if row.proof is not Proof.DAMAGED)
+    def _undamaged(self, rows: Iterable[Sequence[Any]]) -> Iterator[StoredDownload]:
+        downloads = (self._seals.to_download(values) for values in rows)
+        return (row for row in downloads if row.proof is not Proof.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +356,7 @@ def check_place(path: Path) -> None:
         SessionStoreError: `SessionStore.open` would refuse the file there, or make folders.
     """
     path = _resolved(path)
-    with _named_errors(path):
+    with _store_errors(path):
         if not path.parent.is_dir():
             raise SessionStoreError(path, "its folder does not exist")
         files.check_ours(path, _seals_for(path)[0])
@@ -412,19 +412,19 @@ def _last_row(connection: sqlite3.Connection) -> int:
     return connection.execute("SELECT max(rowid) FROM downloads").fetchone()[0] or 0
 
 
-def _tells(name: bytes, config: bytes, wanted: str) -> bool:
-    """Whether `wanted` is in the name or a URL; SQLite's LIKE folds the case of ASCII only.
+def _matches_text(name: bytes, config: bytes, text: str) -> bool:
+    """Whether `text` is in the name or a URL; SQLite's LIKE folds the case of ASCII only.
 
     Both come as bytes: what is damaged need not be text.
     """
-    if wanted in name.decode(errors="replace").casefold():
+    if text in name.decode(errors="replace").casefold():
         return True
-    if b"\\" not in config and wanted not in config.decode(errors="replace").casefold():
+    if b"\\" not in config and text not in config.decode(errors="replace").casefold():
         return False  # reading the JSON would take most of the time of a search
     try:
         values = json.loads(config)
         urls = (values["url"], values.get("fetch_url") or "")
-        return any(wanted in url.casefold() for url in urls)
+        return any(text in url.casefold() for url in urls)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # Damaged, or made up; no reason to find nothing.
         return False
@@ -438,7 +438,7 @@ def _queue_order(download: StoredDownload) -> tuple[int, int | Fraction, str]:
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def _store_errors(path: Path) -> Iterator[None]:
     """Turn what the system and SQLite raise into SessionStoreError, with the path."""
     try:
         yield

@@ -76,10 +76,10 @@ class TallyNote:
 
     def read(self) -> Tally | None:
         """Return what was noted; None if nothing was, or it is damaged."""
-        found = _NOTE.fullmatch(self._content())
-        if found is None or int(found[4], 16) != zlib.crc32(found[0][: found.start(4)]):
+        match = _NOTE.fullmatch(self._content())
+        if match is None or int(match[4], 16) != zlib.crc32(match[0][: match.start(4)]):
             return None
-        return Tally(bytes.fromhex(found[1].decode()), int(found[2]), int(found[3]))
+        return Tally(bytes.fromhex(match[1].decode()), int(match[2]), int(match[3]))
 
     def write(self, tally: Tally) -> None:
         """Note a tally. A full disk is no reason to fail: the session itself is on it."""

@@ -43,12 +43,12 @@ def shortage_of_sockets(error: OSError) -> ShortageError | None:
     return _named(error.errno)
 
 
-def no_threads() -> ShortageError:
+def thread_shortage() -> ShortageError:
     """Return the error for a thread that cannot be started."""
     return ShortageError("no further thread can be started")
 
 
-def no_memory() -> ShortageError:
+def memory_shortage() -> ShortageError:
     """Return the error for memory that the system does not give."""
     return ShortageError(_PROBLEMS[errno.ENOMEM])
 
@@ -68,9 +68,9 @@ def raise_descriptor_limit() -> None:
         return
     with suppress(ValueError, OSError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        target = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
+        if soft != resource.RLIM_INFINITY and soft < target:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 def _named(number: int) -> ShortageError:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-_LONGEST_NAP = 10.0
+_MAX_NAP_SECONDS = 10.0
 
 
 def nap_before(at: float) -> float:
@@ -12,7 +12,7 @@ def nap_before(at: float) -> float:
     The clock may be set meanwhile, and no timer runs while the machine is suspended: so it is
     looked at every ten seconds.
     """
-    return min(max(at - time.time(), 0.0) + 0.01, _LONGEST_NAP)
+    return min(max(at - time.time(), 0.0) + 0.01, _MAX_NAP_SECONDS)
 
 
 async def sleep_until(at: float) -> None:
