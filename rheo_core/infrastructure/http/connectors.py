@@ -1,4 +1,4 @@
-"""Connectors with safe defaults, and those that a user asks for."""
+"""Connectors: the secure default, and those for proxies, IP versions and interfaces."""
 
 import ipaddress
 import socket
@@ -18,7 +18,7 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}
 
 
 class Route(NamedTuple):
-    """A way to servers that takes a connector of its own; without any value, the usual one."""
+    """Path to servers that needs a connector of its own. Without values it is the usual one."""
 
     socks: str | None = None  # URL of the proxy
     ip_version: int | None = None
@@ -26,14 +26,14 @@ class Route(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Return whether an interface is given by its name."""
+        """True if the interface is given by its name."""
         return self.interface is not None and _version(self.interface) is None
 
     def check(self, host: str) -> None:
-        """Look whether the way leads to `host`.
+        """Check that this route can reach `host`, a name or an address.
 
         Raises:
-            RequestOptionsError: it is an address of another version of IP.
+            RequestOptionsError: `host` is an address of the other IP version.
         """
         version = self.ip_version or _version(self.interface or "")
         if version and _version(host) not in (None, version):
@@ -44,10 +44,13 @@ USUAL_ROUTE = Route()
 
 
 def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
-    """A connector that checks certificates and host names, unless `ssl` says otherwise.
+    """Return a connector that checks certificates and host names, unless `ssl` says otherwise.
 
-    aiohttp's own context is as strict as `create_ssl_context()` and exists already. The number of
-    connections is not limited here: slots and segments limit it.
+    aiohttp's own context is as strict as `create_ssl_context()` and exists already. Slots and
+    segments limit the number of connections, so the connector does not.
+
+    Args:
+        connector_kwargs: those of `aiohttp.TCPConnector`.
     """
     connector_kwargs.setdefault("limit", 0)
     connector_kwargs.setdefault("resolver", GuardedResolver())
@@ -56,10 +59,10 @@ def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
 
 
 def create_connector(route: Route) -> aiohttp.BaseConnector:
-    """A connector that goes this way.
+    """Return a connector for a route.
 
     Raises:
-        RequestOptionsError: there is no such way.
+        RequestOptionsError: its values do not go together, or the interface does not exist.
     """
     if route.socks is not None:
         if route != Route(route.socks):
@@ -83,7 +86,7 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
 
 
 def _version(text: str) -> int | None:
-    """The version of IP of an address; None for a name."""
+    """Return the IP version of an address; None for a name."""
     try:
         return ipaddress.ip_address(text).version
     except ValueError:
@@ -94,7 +97,7 @@ def check_interface(name: str) -> int:
     """Return the index of an interface.
 
     Raises:
-        RequestOptionsError: this machine has none of this name.
+        RequestOptionsError: this machine has no interface of this name.
     """
     try:
         return socket.if_nametoindex(name)
@@ -103,7 +106,7 @@ def check_interface(name: str) -> int:
 
 
 def _interface_socket_factory(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
-    """Makes sockets that send through the interface `name`."""
+    """Return a factory of sockets that send through the interface `name`."""
     number = check_interface(name)
 
     def make(info: aiohttp.AddrInfoType) -> socket.socket:
@@ -120,7 +123,7 @@ def _interface_socket_factory(name: str) -> Callable[[aiohttp.AddrInfoType], soc
             sock.close()
             if isinstance(error, PermissionError):
                 raise
-            # An interface, such as that of a VPN, may be gone; nothing is sent another way.
+            # The interface, such as that of a VPN, may be gone. Nothing may take another route.
             raise OSError(error.errno, f"interface {name}: {error.strerror}") from error
         return sock
 

@@ -1,4 +1,4 @@
-"""Files and interfaces that options name and that are of no use now."""
+"""Problems of files and interfaces that the options of requests name."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +13,7 @@ from .tls import tls_of
 
 
 def faults_of(options: RequestOptions) -> Iterator[tuple[str, str]]:
-    """Yield each option that is of no use, with a sentence. Reads the files."""
+    """Yield the name of each option that cannot be used now, with a sentence. Reads files."""
     for option, check in _checks(options):
         try:
             check()

@@ -1,4 +1,4 @@
-"""Name look-ups that keep redirects from leading into local networks."""
+"""Name look-ups that refuse redirects into local networks."""
 
 import asyncio
 import socket
@@ -16,23 +16,23 @@ from .look_ups import LookUpThreads
 from .private_networks import OriginHost, note_addresses
 
 REDIRECT_ORIGIN: ContextVar[OriginHost | None] = ContextVar("REDIRECT_ORIGIN", default=None)
-"""The host of the user's URL, while a name is looked up that a redirect leads to."""
+"""Host of the user's URL while the target of a redirect is looked up; None otherwise."""
 
 
 _MAX_ADDRESSES = 8
-"""Addresses of one name that are tried. aiohttp tries all, then all but the first, and so on: 250
-that refuse would be 31,000 connections for one request, to hosts that the name's owner chooses."""
+"""Addresses of one name that are tried. aiohttp tries all, then all but the first, and so on. So a
+name with 250 addresses that refuse would cost 31,000 connections, to hosts that its owner chose."""
 _CACHE_SECONDS = 10.0
 _MAX_CACHED = 1000
-_threads = LookUpThreads()  # of the whole process: connectors come and go
+_threads = LookUpThreads()  # shared by the process, because connectors come and go
 
 _NUMERIC_NAME = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
 class SystemResolver(AbstractResolver):
-    """Asks the system (hosts file, DNS, mDNS, whatever it is set up for) in threads of our own.
+    """Resolver of the system (hosts file, DNS, mDNS and so on), in threads of its own.
 
-    asyncio would use its default ones: a few names that nobody answers for would hold them all.
+    A few names that no server answers for would occupy all of asyncio's default threads.
     """
 
     async def resolve(
@@ -41,8 +41,9 @@ class SystemResolver(AbstractResolver):
         """Return the addresses of `host`.
 
         Raises:
-            ProtocolError: no host can have this name.
-            OSError: it has none.
+            ProtocolError: the name is not valid for a host.
+            OSError: it has no address.
+            ShortageError: no thread can be started.
         """
         addresses: list[ResolveResult] = await _threads.run(
             host, lambda: _system_addresses(host, port, family)
@@ -50,7 +51,7 @@ class SystemResolver(AbstractResolver):
         return addresses
 
     async def close(self) -> None:
-        """Do nothing: the threads are of the whole process."""
+        """Do nothing, because the process shares the threads."""
 
 
 def _system_addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
@@ -61,7 +62,7 @@ def _system_addresses(host: str, port: int, family: socket.AddressFamily) -> lis
     except socket.gaierror:
         check_descriptors()
         raise
-    except UnicodeError as error:  # Python encodes every name with its codec for IDNA
+    except UnicodeError as error:  # from Python's IDNA codec
         raise ProtocolError(
             f"host name {printable(host)!r} is not possible: each part between dots has 1 to 63 "
             "characters"
@@ -76,20 +77,20 @@ def _system_addresses(host: str, port: int, family: socket.AddressFamily) -> lis
             flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
         )
         for family, _, protocol, _, address in infos
-        if len(address) in (2, 4)  # a Python without IPv6 gives two numbers for an address of it
+        if len(address) in (2, 4)  # Python built without IPv6 returns two numbers for its addresses
         and isinstance(address[0], str)
     ]
 
 
 def _format_address(address: tuple[str | int, ...]) -> str:
-    """Return an address as text; a link-local one of IPv6 with its zone."""
+    """Return an address as text, with the zone of a link-local IPv6 address."""
     if len(address) == 4 and address[3]:
         return socket.getnameinfo(address, _NUMERIC_NAME)[0]  # type: ignore[arg-type]
     return str(address[0])
 
 
 def _limit_addresses(addresses: list[ResolveResult]) -> list[ResolveResult]:
-    """Return the first addresses, those of both families if there are both, in their order."""
+    """Return the first `_MAX_ADDRESSES`, with some of each family, in their order."""
     first = [address for address in addresses if address["family"] == addresses[0]["family"]]
     other = [address for address in addresses if address["family"] != addresses[0]["family"]]
     of_first = first[: max(_MAX_ADDRESSES - len(other), _MAX_ADDRESSES // 2)]
@@ -98,21 +99,21 @@ def _limit_addresses(addresses: list[ResolveResult]) -> list[ResolveResult]:
 
 @dataclass(slots=True)
 class _LookUp:
-    """One that was begun, for all who ask for the same meanwhile."""
+    """Look-up that callers with the same name share."""
 
     began: float  # seconds, monotonic
     answer: asyncio.Task[list[ResolveResult]]
-    waiting: int = 0  # who wait for it
+    waiting: int = 0  # number of callers
 
 
 class GuardedResolver(AbstractResolver):
-    """Refuses names of private addresses that a redirect from a public one leads to.
+    """Resolver that refuses redirects from a public host to a private address.
 
-    It keeps what it found for some seconds, and who asks meanwhile waits for the same answer; the
-    cache of a connector would not ask on whose behalf.
+    It caches answers for `_CACHE_SECONDS`, and concurrent callers share one look-up. The cache of
+    a connector cannot be used, because it ignores `REDIRECT_ORIGIN`.
 
     Args:
-        inner: looks them up; the system, where None.
+        inner: looks up names; None: the system.
     """
 
     def __init__(self, inner: AbstractResolver | None = None) -> None:
@@ -125,8 +126,9 @@ class GuardedResolver(AbstractResolver):
         """Return the addresses of `host`.
 
         Raises:
-            ProtocolError: it is not for a redirect to lead there, or no host can have this name.
-            OSError: it has none.
+            ProtocolError: a redirect must not lead there, or the name is not valid for a host.
+            OSError: it has no address.
+            ShortageError: no thread can be started.
         """
         addresses = await self._look_up(host, family)
         origin_host = REDIRECT_ORIGIN.get()
@@ -148,11 +150,11 @@ class GuardedResolver(AbstractResolver):
         try:
             return await asyncio.shield(look_up.answer)
         except Exception:
-            self._forget(key, look_up)  # the next one asks again
+            self._forget(key, look_up)  # the next caller tries again
             raise
         finally:
             look_up.waiting -= 1
-            if not look_up.waiting and not look_up.answer.done():  # all have lost patience
+            if not look_up.waiting and not look_up.answer.done():  # all callers were cancelled
                 look_up.answer.cancel()
                 self._forget(key, look_up)
 
@@ -166,5 +168,5 @@ class GuardedResolver(AbstractResolver):
         return _limit_addresses(addresses)
 
     async def close(self) -> None:
-        """Release what looks up."""
+        """Close the inner resolver."""
         await self._inner.close()

@@ -1,4 +1,4 @@
-"""SOCKS proxies. They need a package of their own, so this is imported when one is used."""
+"""SOCKS proxies. Imported on first use, because they need a package of their own."""
 
 import asyncio
 import socket
@@ -21,14 +21,14 @@ from .resolver import GuardedResolver
 
 
 class SocksConnector(ProxyConnector):
-    """Connects through a SOCKS5 proxy.
+    """Connector through a SOCKS5 proxy (RFC 1928).
 
-    The proxy looks up the names of servers: nobody else learns them. The name of the proxy is
-    looked up in threads of our own; the package would use those of asyncio, which a few names
-    without an answer would hold.
+    The proxy looks up the names of servers, so nobody else learns them. Our own threads look up
+    the name of the proxy. The package would use those of asyncio, which a few names without an
+    answer could occupy.
 
     Args:
-        proxy: its URL.
+        proxy: URL of the proxy; may contain a login.
     """
 
     def __init__(self, proxy: str) -> None:
@@ -57,7 +57,7 @@ class SocksConnector(ProxyConnector):
                 addresses = await self._proxy_resolver.resolve(
                     self._proxy_name, family=socket.AF_UNSPEC
                 )
-                # Nothing is awaited before this is read.
+                # The parent reads this before it awaits anything.
                 self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
@@ -69,7 +69,12 @@ def _is_of_ipv6(address: Any) -> bool:
 
 
 def explain_socks(error: Exception, proxy: str) -> None:
-    """Raise what a `SocksConnector` raises by the names that are known here."""
+    """Raise an error of a `SocksConnector` as one of ours; return if it is of another kind.
+
+    Raises:
+        ConnectionFailedError: the proxy could not be reached, or refused.
+        ssl.SSLCertVerificationError: the certificate of the server is not valid.
+    """
     host = urlsplit(proxy).hostname or ""
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         raise error.__cause__
