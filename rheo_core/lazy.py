@@ -1,4 +1,4 @@
-"""Names and modules of a package that are imported when they are first used."""
+"""Lazy imports: names and modules of a package that are imported on first use."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def names_from(package: str, modules: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package (PEP 562).
+    """Return the `__getattr__` of a package (PEP 562).
 
     Args:
-        package: its name.
-        modules: its modules, each with the names that the package takes from there.
+        package: name of the package.
+        modules: modules of the package, each with the names that the package exports from it.
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 

@@ -1,7 +1,7 @@
-"""Names and the files behind them: a path is only a name, and may lead to another file later.
+"""Identity of open files. A path is only a name, and may lead to another file later.
 
-No system call unlinks or replaces by descriptor. So every function here looks, acts, and looks
-again; when a name leads elsewhere it says so and removes nothing.
+No system call unlinks or replaces by descriptor. So every function here checks, acts, and checks
+again. If a name leads to another file, the function reports it and removes nothing.
 """
 
 import errno
@@ -17,21 +17,21 @@ _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 _link_count_support: dict[int, bool] = {}
-"""Whether a file system, by device, counts the names of an open file."""
+"""By device: True if the file system counts the names of an open file."""
 
 Identity = tuple[int, int]
-"""Device and inode: what tells one file from another, whatever they are called."""
+"""Device and inode, which identify a file regardless of its names."""
 
 
 class ReplacedError(OSError):
-    """The name of our file leads to another file or to none; `filename` is the name."""
+    """The name of our file leads to another file, or to none. `filename` is the name."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.ESTALE, _replacement_problem(path), str(path))
 
 
 def _replacement_problem(path: Path) -> str:
-    """Say what happened to a name that does not lead to our file any more."""
+    """Return a phrase on a name that does not lead to our file any more."""
     if os.path.lexists(path):
         return "was replaced by another program"
     if os.path.lexists(path.parent):
@@ -40,24 +40,24 @@ def _replacement_problem(path: Path) -> str:
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    """The identity of a file that stat(2) describes."""
+    """Return the identity of a file from its status."""
     return status.st_dev, status.st_ino
 
 
 def identity_at(path: Path) -> Identity | None:
-    """The identity of what has this name, a symbolic link itself; None if nothing has."""
+    """Return the identity of the file or symbolic link at `path`; None if there is none."""
     with suppress(FileNotFoundError):
         return identity_of(path.lstat())
     return None
 
 
 def is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether `path` is a name of the open file."""
+    """Return True if `path` is a name of the open file."""
     return identity_at(path) == identity_of(os.fstat(descriptor))
 
 
 def check_at(descriptor: int, path: Path) -> None:
-    """See that `path` is a name of the open file.
+    """Check that `path` is a name of the open file.
 
     Raises:
         ReplacedError: it is not.
@@ -67,7 +67,7 @@ def check_at(descriptor: int, path: Path) -> None:
 
 
 def unlink_open(path: Path, descriptor: int) -> bool:
-    """Remove a name of the open file; return whether it was one.
+    """Remove a name of the open file; return False if it is not a name of this file.
 
     Raises:
         OSError: the name cannot be removed.
@@ -84,10 +84,10 @@ def unlink_open(path: Path, descriptor: int) -> bool:
 
 
 def _tracks_link_count(folder: Path, descriptor: int) -> bool:
-    """Tell whether the file system of an open file says how many names are left of it.
+    """Return True if the file system of an open file counts its remaining names.
 
-    NFS and many of FUSE do not: what is removed while it is open gets a hidden name, or each name
-    counts for itself. Tried once a file system, with a file in `folder`.
+    NFS and many FUSE file systems do not. They hide a file that is removed while it is open, or
+    count each name on its own. Each file system is tried once, with a file in `folder`.
     """
     device = os.fstat(descriptor).st_dev
     if device not in _link_count_support:
@@ -113,7 +113,7 @@ def _probe_link_count(folder: Path) -> bool:
 
 
 def unlink_same(path: Path, identity: Identity) -> bool:
-    """Remove `path` if it is a name of this very file; return whether it was.
+    """Remove `path` if it is a name of the file with this identity; return True if it was.
 
     Raises:
         OSError: the name cannot be removed.
@@ -125,18 +125,18 @@ def unlink_same(path: Path, identity: Identity) -> bool:
 
 
 def link_open(descriptor: int, path: Path) -> bool:
-    """Give an open file one more name, as open(2) describes; False if that is not possible.
+    """Give an open file another name, as open(2) describes; return False if that fails.
 
-    It needs /proc, a file system with hard links, and for a file without `O_TMPFILE` a name that
-    it has already.
+    It needs /proc and a file system with hard links. A file opened without `O_TMPFILE` also needs
+    to have a name.
 
     Raises:
         builtins.FileExistsError: the name is taken.
     """
     opened = f"/proc/self/fd/{descriptor}"
     try:
-        # The folder of an absolute path is never looked at. Without one Python calls link(2), which
-        # does not follow the symbolic link; with one it calls linkat(2), which does.
+        # `src_dir_fd` makes Python call linkat(2), which follows the symbolic link, instead of
+        # link(2), which does not. The kernel ignores the folder of an absolute path.
         os.link(opened, path, src_dir_fd=descriptor, follow_symlinks=True)
     except FileExistsError:
         raise
@@ -146,12 +146,12 @@ def link_open(descriptor: int, path: Path) -> bool:
 
 
 def give_name(descriptor: int, source: Path, target: Path) -> None:
-    """Give the open file, which is called `source`, the name `target` instead.
+    """Rename the open file from `source` to `target`, which must not exist.
 
     Raises:
         builtins.FileExistsError: `target` is taken; nothing has changed.
-        ReplacedError: `source`, or `target` since then, is another file.
-        OSError: the name cannot be given.
+        ReplacedError: `source` is another file, or `target` has become one since.
+        OSError: the file cannot be renamed.
     """
     if not link_open(descriptor, target):
         check_at(descriptor, source)
@@ -159,19 +159,19 @@ def give_name(descriptor: int, source: Path, target: Path) -> None:
             check_at(descriptor, target)
             return
         check_at(descriptor, target)
-    with suppress(OSError):  # the name is given: nothing that follows can take it back
+    with suppress(OSError):  # `target` exists, so the operation has succeeded
         unlink_open(source, descriptor)
 
 
 def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
-    """Give a name as `give_name` does, and replace the file called `target`.
+    """Rename the open file from `source` to `target`, replacing the file there.
 
-    The open file gets the name `spare` on the way, if that is possible: unlike `source`, nobody
-    else can have put another file there.
+    If possible, the open file first gets the name `spare`. Unlike at `source`, no other program
+    can have put another file there.
 
     Raises:
-        ReplacedError: `source`, or `target` since then, is another file.
-        OSError: the name cannot be given.
+        ReplacedError: `source` is another file, or `target` has become one since.
+        OSError: the file cannot be renamed.
     """
     identity = _link_spare(descriptor, spare)
     if identity is not None:
@@ -187,9 +187,10 @@ def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
 
 
 def _link_spare(descriptor: int, name: Path) -> Identity | None:
-    """Give an open file a name, unless a crash left it; return whose it is, None if not its.
+    """Give an open file a name, which a crash may have left; return the identity at that name.
 
-    Some file systems of FUSE number each name of a file on its own.
+    Return None if the file cannot get the name. The identity may differ from that of the open
+    file, because some FUSE file systems give each name its own inode number.
     """
     try:
         return identity_at(name) if link_open(descriptor, name) else None
@@ -198,13 +199,14 @@ def _link_spare(descriptor: int, name: Path) -> Identity | None:
 
 
 def link_or_rename(source: Path, target: Path) -> bool:
-    """Give `source` the name `target`, which must not exist; return whether it has both now.
+    """Give `source` the name `target`, which must not exist; return True if it has both now.
 
-    link(2) always fails if the name is taken; rename(2) would not. FAT and some
-    network file systems have no links: there a check and a rename follow one another.
+    link(2) always fails if the name is taken, unlike rename(2). FAT and some network file systems
+    do not support links, so there a check precedes a rename.
 
     Raises:
         builtins.FileExistsError: the name is taken.
+        OSError: the file cannot be renamed.
     """
     try:
         os.link(source, target, follow_symlinks=False)

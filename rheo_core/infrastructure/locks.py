@@ -252,12 +252,12 @@ def is_plain(file: os.stat_result) -> bool:
 
 
 def foreign_problem(path: Path) -> str:
-    """Return a sentence that a foreign file has a name of ours."""
+    """Return a sentence on a foreign file at a path that the session needs."""
     return f"{printable(str(path))} is in the way: it is not a file of the session; move it away"
 
 
 def find_foreign_lock(session: Path) -> str | None:
-    """Return the problem of the file at the path of the lock; None if there is none."""
+    """Return a sentence on a foreign file at the path of the lock; None if there is none."""
     path = lock_path(session)
     with _guard, suppress(FileNotFoundError):
         status = path.lstat()

@@ -1,4 +1,4 @@
-"""Commands of the user, run without a shell and never left behind."""
+"""Commands of the user, run without a shell and ended with the program."""
 
 import asyncio
 import fcntl
@@ -13,19 +13,19 @@ from rheo_core.domain.text import printable, redact_url
 
 _log = logging.getLogger(__name__)
 _MAX_OUTPUT_BYTES = 1 << 20
-"""Output of a command that is kept for the log; the rest is read and dropped."""
+"""Limit for the output of a command that goes to the log; the rest is read and dropped."""
 _READ_BYTES = 1 << 20
 _DROP_SECONDS = 0.01
-"""Between two reads of what is dropped, so that a flood does not keep the event loop busy."""
+"""Pause between two reads of output that is dropped, so that a flood does not block the loop."""
 _LOG_BATCH_LINES = 200
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _GRACE_SECONDS = 2.0
-"""Between asking a command to end and killing it."""
+"""Time between SIGTERM and SIGKILL for a command."""
 _POLL_SECONDS = 0.02
 
 
 class CommandRunner:
-    """Runs commands; `close` ends those that still run and what they left in the background."""
+    """Runner of commands. `close` ends those that run, and their background processes."""
 
     def __init__(self) -> None:
         self._groups: dict[asyncio.subprocess.Process, _Output] = {}
@@ -34,19 +34,19 @@ class CommandRunner:
     async def run(
         self, command: Sequence[str], variables: Mapping[str, str], timeout: float
     ) -> str | None:
-        """Run a command to its end; its output goes to the log.
+        """Run a command to its end, and log its output.
 
-        What it leaves in the background may go on until `close`.
+        Its background processes may run until `close`.
 
         Args:
-            command: the program and its arguments, as they are.
-            variables: added to the environment that this process has.
-            timeout: seconds after which it is ended, with all it started.
+            command: the program and its arguments; no shell interprets them.
+            variables: added to the environment of this process.
+            timeout: seconds after which the command and its processes are ended.
 
         Returns:
-            What went wrong, in a few words; None if it ended with 0.
+            A phrase on the failure; None if the exit code was 0.
         """
-        # A NUL would be an error in the environment; a name of a file has none.
+        # A NUL is an error in the environment. Names of files do not contain any.
         environment = os.environ | {
             name: text.replace("\0", "") for name, text in variables.items()
         }
@@ -87,7 +87,7 @@ class CommandRunner:
         return problem
 
     async def close(self) -> None:
-        """End what runs, and what was left. Nothing runs any more."""
+        """End all commands and their background processes. No command runs after this."""
         self._is_closed = True
         groups = tuple(self._groups)
         await asyncio.gather(*map(_terminate, groups))
@@ -102,16 +102,16 @@ class CommandRunner:
 
 
 class _Output:
-    """A pipe that is always read, so that no writer waits; the first MiB is kept.
+    """Pipe that is read all the time, so that no writer waits; the first MiB is kept.
 
-    A program in the background may hold it for as long as it likes: nothing waits for its end.
+    A background process may hold it open for any time, because nothing waits for its end.
     """
 
     def __init__(self) -> None:
         self._reader, self.writer = os.pipe()
         os.set_blocking(self._reader, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
-            with suppress(OSError):  # the user's limit of pipe memory is reached
+            with suppress(OSError):  # the user's limit for pipe memory is reached
                 fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _READ_BYTES)
         self._buffer = bytearray()
         self._buffer_left = _MAX_OUTPUT_BYTES
@@ -122,8 +122,8 @@ class _Output:
         self.is_closed = False
 
     def take(self) -> bytearray:
-        """Return what was kept; what comes from now on is dropped."""
-        for _ in range(2):  # a read takes all that a pipe can hold; the next one sees its end
+        """Return the output so far, and drop later output."""
+        for _ in range(2):  # one read empties the pipe, the next one finds its end
             if not self.is_closed:
                 self._read()
         data, self._buffer, self._buffer_left = self._buffer, bytearray(), 0
@@ -166,10 +166,10 @@ def _problem(program: str, code: int) -> str | None:
 
 
 async def _terminate(process: asyncio.subprocess.Process) -> None:
-    """End a command, and what it started and did not put into a session of its own."""
+    """End a command and its processes, except those in a session of their own."""
     deadline = time.monotonic() + _GRACE_SECONDS
     _send(process, signal.SIGTERM)
-    # Nothing tells of the end of a group.
+    # The system does not report the end of a process group.
     while _has_members(process) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_POLL_SECONDS)
     _send(process, signal.SIGKILL)
@@ -183,10 +183,10 @@ def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
 
 
 def _has_members(process: asyncio.subprocess.Process) -> bool:
-    """Return whether a process of the command's group is left.
+    """Return True if a process of the command's group still runs.
 
-    The system gives its number to nobody else while there is one. So if the command has ended
-    and a process of that number is there again, it is a stranger, and so is its group.
+    The system does not reuse the number of a group that has processes. So if the command has
+    ended and a process of that number exists, the number was reused and the group is foreign.
     """
     if process.returncode is None:
         return True
