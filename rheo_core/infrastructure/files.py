@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +12,13 @@ from pathlib import Path
 
 from .folder_sync import sync_folder
 from .identity import (
+    NEW_FILE,
+    UNTRUSTED_FILE,
     give_name,
     identity_of,
     link_open,
     link_or_rename,
+    random_path,
     unlink_open,
     unlink_same,
 )
@@ -88,7 +90,7 @@ def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:
     No existing file is opened for writing. Without a mark, or if a foreign file has the fixed
     name, the name is random. A later call sweeps leftovers with random names.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | NEW_FILE
     fixed = unfinished(path)
     for _ in range(2 if mark else 0):
         try:
@@ -97,7 +99,7 @@ def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:
             if not remove_leftover(fixed, mark):
                 break
     _sweep(path.parent)
-    temporary = path.with_name(f".rheo-{secrets.token_hex(8)}.new")
+    temporary = random_path(path.parent)
     return os.open(temporary, flags, mode), temporary
 
 
@@ -108,9 +110,8 @@ def remove_leftover(path: Path, mark: bytes) -> bool:
         path: name of the temporary file.
         mark: first bytes that prove it to be ours; see `write_atomically`.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
     except FileNotFoundError:
         return True
     except OSError:

@@ -13,6 +13,11 @@ from pathlib import Path
 
 from rheo_core.domain.text import printable
 
+UNTRUSTED_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Flags of open(2) for a file that may be foreign: follow no link, and wait for no FIFO."""
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Flags of open(2) for a file that must not exist."""
+
 _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
@@ -37,6 +42,11 @@ def _replacement_problem(path: Path) -> str:
     if os.path.lexists(path.parent):
         return "was moved or removed by another program"
     return "its folder was moved or removed by another program"
+
+
+def random_path(folder: Path) -> Path:
+    """Return a random path for a temporary file, which `write_atomically` sweeps after a crash."""
+    return folder / f".rheo-{secrets.token_hex(8)}.new"
 
 
 def identity_of(status: os.stat_result) -> Identity:
@@ -97,9 +107,8 @@ def _tracks_link_count(folder: Path, descriptor: int) -> bool:
 
 
 def _probe_link_count(folder: Path) -> bool:
-    first, second = (folder / f".rheo-{secrets.token_hex(8)}.new" for _ in range(2))
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(first, flags, 0o600)
+    first, second = random_path(folder), random_path(folder)
+    descriptor = os.open(first, os.O_RDWR | NEW_FILE, 0o600)
     try:
         is_linked = link_open(descriptor, second)
         before = os.fstat(descriptor).st_nlink

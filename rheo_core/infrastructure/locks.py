@@ -17,7 +17,7 @@ from pathlib import Path
 from rheo_core.domain.exceptions import FileInUseError
 from rheo_core.domain.text import printable
 
-from .identity import is_at
+from .identity import UNTRUSTED_FILE, is_at
 from .session_errors import SessionLockedError, SessionStoreError
 
 _MAX_BYTES = 4096  # size of the content of a lock file
@@ -40,9 +40,8 @@ def open_locked(path: Path, creating: int = 0) -> int:
         FileInUseError: another process has locked it.
         OSError: it cannot be opened, or the file system does not support locks.
     """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | creating
     while True:
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, os.O_RDWR | UNTRUSTED_FILE | creating, 0o666)
         try:
             lock(descriptor)
         except (BlockingIOError, PermissionError):
@@ -152,9 +151,8 @@ class SessionLock:
             os.close(self._database)
             self._database = None
         if self._database is None:
-            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             try:
-                self._database = os.open(self._session, flags)
+                self._database = os.open(self._session, os.O_RDWR | UNTRUSTED_FILE)
             except FileNotFoundError:
                 return
         try:
@@ -233,9 +231,8 @@ def open_own(session: Path, path: Path) -> int:
         SessionStoreError: the file there cannot be ours.
         OSError: it cannot be opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | UNTRUSTED_FILE, 0o600)
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
             raise
@@ -265,7 +262,7 @@ def find_foreign_lock(session: Path) -> str | None:
             return None
         if not is_plain(status):
             return foreign_problem(path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
         try:
             return None if _is_ours(descriptor) else foreign_problem(path)
         finally:

@@ -46,21 +46,10 @@ class CommandRunner:
         Returns:
             A phrase on the failure; None if the exit code was 0.
         """
-        # A NUL is an error in the environment. Names of files do not contain any.
-        environment = os.environ | {
-            name: text.replace("\0", "") for name, text in variables.items()
-        }
         program = printable(command[0])
         output = _Output()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output.writer,
-                stderr=output.writer,
-                start_new_session=True,
-            )
+            process = await _start(command, variables, output.writer)
         except (OSError, ValueError) as error:  # ValueError: NUL in an argument
             output.close()
             return f"{program}: {getattr(error, 'strerror', None) or error}"
@@ -99,6 +88,22 @@ class CommandRunner:
         for process, output in tuple(self._groups.items()):
             if not _has_members(process) and output.is_closed:
                 del self._groups[process]
+
+
+async def _start(
+    command: Sequence[str], variables: Mapping[str, str], output: int
+) -> asyncio.subprocess.Process:
+    """Start a command in a session of its own, with its output to the descriptor `output`."""
+    # A NUL is an error in the environment. Names of files do not contain any.
+    added = {name: text.replace("\0", "") for name, text in variables.items()}
+    return await asyncio.create_subprocess_exec(
+        *command,
+        env=os.environ | added,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
 
 
 class _Output:

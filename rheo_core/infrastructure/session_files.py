@@ -20,6 +20,7 @@ from rheo_core.domain.text import printable
 from . import session_schema as schema
 from .files import rename_without_clobbering
 from .folder_sync import sync_folder
+from .identity import NEW_FILE
 from .locks import find_foreign_lock, foreign_problem, is_plain
 from .session_errors import SessionStoreError
 from .session_head import HEAD_BYTES, MAGIC, is_session, layout_in, newer_problem
@@ -321,8 +322,9 @@ def _build(path: Path, seals: Seals, rows: Iterable[Row]) -> Path:
             new.unlink()
         else:  # a foreign file
             new = new.with_name(f"{new.name}-{secrets.token_hex(8)}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(new, flags, 0o600))  # SQLite copies these permissions to its other files
+    os.close(
+        os.open(new, os.O_RDWR | NEW_FILE, 0o600)
+    )  # SQLite copies these permissions to its other files
     new.chmod(0o600)
     try:
         with closing(connect(new, "rw")) as connection:

@@ -96,18 +96,7 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     config = FileConfig.model_validate_json(row.config, extra="ignore", context=STORED)
     if row.id != config.id and row.id_rule == ID_RULE and row.listed:
         raise ValueError("the id is not that of its URL")
-    stats = AttemptStats(
-        attempt=row.attempt,
-        max_attempts=row.max_attempts,
-        failures=row.failures,
-        started_at=row.started_at,
-        elapsed=row.elapsed,
-        transferred=row.transferred,
-        error=row.error,
-        validation=(
-            None if row.validation is None else ValidationResult.model_validate_json(row.validation)
-        ),
-    )
+    stats = _stats_of(row)
     return DownloadRecord(
         config=config,
         id=config.id,
@@ -123,6 +112,20 @@ def to_record(row: StoredDownload) -> DownloadRecord:
         destination=None if row.destination is None else Path(row.destination),
         listed=bool(row.listed),
         stats_or_none=None if stats == _NO_STATS else stats,
+    )
+
+
+def _stats_of(row: StoredDownload) -> AttemptStats:
+    validation = row.validation
+    return AttemptStats(
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+        failures=row.failures,
+        started_at=row.started_at,
+        elapsed=row.elapsed,
+        transferred=row.transferred,
+        error=row.error,
+        validation=None if validation is None else ValidationResult.model_validate_json(validation),
     )
 
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from rheo_core.domain.file_config import FileConfig
 
 from . import session_schema as schema
+from .identity import UNTRUSTED_FILE
 from .session_schema import Proof
 from .session_seal import Seals
 from .session_tally import Tally, latest, tally_of
@@ -145,7 +146,7 @@ def _page_and_commit(head: bytes) -> tuple[int, bool]:
 
 def _open(path: Path, files: ExitStack) -> int | None:
     with suppress(FileNotFoundError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
         files.callback(os.close, descriptor)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor

@@ -16,7 +16,7 @@ class Proof(Enum):
     """Result of the check of a row by its seal."""
 
     OURS = "ours"  # written with our key, and unchanged since
-    INTACT = "intact"  # unchanged, but written without our key: by another user or a stranger
+    INTACT = "intact"  # unchanged, but written without our key, by another user
     DAMAGED = "damaged"
 
 

@@ -377,15 +377,15 @@ def _resolved(path: Path) -> Path:
 
 
 def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
-    """Return what makes and judges seals, and sentences for the user.
+    """Return the seals of a session, and sentences for the user on problems of its key.
 
     Raises:
-        ShortageError: the key cannot be read now. Without it every row is somebody else's.
+        SessionStoreError: the key cannot be read now. Without it every row counts as another user's.
     """
     key, problems = b"", tuple[str, ...]()
     try:
         key = kept_user_key()
-    except OSError as error:  # such as a home that is read-only: the session may be elsewhere
+    except OSError as error:  # the home may be read-only and the session elsewhere
         if (shortage := shortage_of_files(error)) is not None:
             raise SessionStoreError(path, str(shortage)) from error
         reason = printable(error.strerror or str(error)).lower()

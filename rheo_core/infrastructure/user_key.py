@@ -15,6 +15,7 @@ from rheo_core.user_files import user_folder
 
 from .files import create_whole, rename_without_clobbering
 from .folder_sync import sync_folder
+from .identity import NEW_FILE, UNTRUSTED_FILE, random_path
 from .shortage import shortage_of_files
 
 _log = logging.getLogger(__name__)
@@ -86,9 +87,8 @@ def _create(path: Path, key: bytes) -> None:
     """Create the key atomically."""
     if create_whole(path, key, finish=lambda descriptor: os.fchmod(descriptor, 0o600)):
         return
-    temporary = path.with_name(f".rheo-{secrets.token_hex(8)}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+    temporary = random_path(path.parent)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | NEW_FILE, 0o600), "wb") as file:
         file.write(key)
     try:
         rename_without_clobbering(temporary, path)
@@ -103,8 +103,7 @@ def _read(path: Path) -> bytes:
         FileNotFoundError: it does not exist.
         OSError: the file is not a key, or another user may have written it.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
+    descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
