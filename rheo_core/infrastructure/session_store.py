@@ -380,7 +380,7 @@ def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
     """Return the seals of a session, and sentences for the user on problems of its key.
 
     Raises:
-        SessionStoreError: the key cannot be read now. Without it every row counts as another user's.
+        SessionStoreError: the key cannot be read now. Without it no row counts as the user's own.
     """
     key, problems = b"", tuple[str, ...]()
     try:
@@ -389,7 +389,7 @@ def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
         if (shortage := shortage_of_files(error)) is not None:
             raise SessionStoreError(path, str(shortage)) from error
         reason = printable(error.strerror or str(error)).lower()
-        _log.warning("no key can be kept: %s", reason)
+        _log.warning("the key cannot be stored: %s", reason)
         if os.path.lexists(where := user_key_path()):
             problems = (f"The key {printable(str(where))} cannot be used: {reason}.",)
     return Seals(key, owns_unsealed=path == files.own_path()), problems
