@@ -1,4 +1,4 @@
-"""What commands write is bounded, and nothing that they start outlives the end."""
+"""The output of commands is bounded, and no process that they start outlives the end."""
 
 import asyncio
 import logging
