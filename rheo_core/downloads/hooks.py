@@ -16,7 +16,7 @@ from rheo_core.events import (
     DownloadFailedEvent,
 )
 from rheo_core.events.notifications import EndedDownloads
-from rheo_core.infrastructure.processes import Commands
+from rheo_core.infrastructure.processes import CommandRunner
 
 _log = logging.getLogger(__name__)
 _GATHER_SECONDS = 1.0
@@ -31,14 +31,14 @@ Explain = Callable[[str, str], None]
 class HookRunner:
     """Listens to the ends of downloads. Nothing that goes wrong here changes one.
 
-    Commands run one at a time, in the order in which the downloads ended; whoever drains the
+    CommandRunner run one at a time, in the order in which the downloads ended; whoever drains the
     emitter waits for them.
     """
 
     def __init__(self, hooks: CompletionHooks, emitter: BaseEmitter, explain: Explain) -> None:
         self._hooks = hooks
         self._explain = explain
-        self._commands = Commands()
+        self._commands = CommandRunner()
         self._endings = EndedDownloads()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
@@ -53,7 +53,7 @@ class HookRunner:
 
     def open(self) -> None:
         """Begin to follow."""
-        self._commands = Commands()
+        self._commands = CommandRunner()
         self._is_open = True
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.session_rows import FoundRecords, records_of, to_stored
+from rheo_core.infrastructure.session_rows import LoadedRecords, records_of, to_stored
 from rheo_core.infrastructure.session_store import (
     SessionStore,
     SessionStoreError,
@@ -331,11 +331,11 @@ async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:
     return rows
 
 
-def _by_row(found: FoundRecords) -> list[DownloadRecord]:
+def _by_row(loaded: LoadedRecords) -> list[DownloadRecord]:
     """Records with the ids of their rows, which `find` and `forget` go by."""
-    for row_id, record in found.renamed:
+    for row_id, record in loaded.renamed:
         record.id = row_id
-    return found.records
+    return loaded.records
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

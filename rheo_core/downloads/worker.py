@@ -21,7 +21,7 @@ from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
-from rheo_core.infrastructure.shortage import no_memory
+from rheo_core.infrastructure.shortage import memory_shortage
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,
@@ -111,7 +111,7 @@ class DownloadWorker:
 
     @request_rules.setter
     def request_rules(self, rules: RequestRules) -> None:
-        self._context.requester.go_by(rules)
+        self._context.requester.use_rules(rules)
 
     def is_held(self, host: str) -> bool:
         """True if no request may be made to this host (with its port) by the rules."""
@@ -157,7 +157,7 @@ class DownloadWorker:
             finally:
                 await attempt.close()
         except MemoryError:  # of Python itself; its traceback would hold on to some
-            return await self._after_failure(record, no_memory())
+            return await self._after_failure(record, memory_shortage())
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)

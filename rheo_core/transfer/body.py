@@ -8,7 +8,7 @@ from collections.abc import Callable
 import aiohttp
 
 from rheo_core.domain.exceptions import DownloadTimeoutError
-from rheo_core.infrastructure.disk import DiskThreads, Work
+from rheo_core.infrastructure.disk import DiskFuture, DiskThreads
 from rheo_core.tracking.record import DownloadRecord
 
 from .part_file import PartFile
@@ -337,7 +337,7 @@ class _Writer:
         self._disk = disk
         self._segment = segment
         self._ends_at = ends_at
-        self._writing: Work[int] | None = None
+        self._writing: DiskFuture[int] | None = None
         self._is_broken = False  # bytes are missing: behind them there can be no others
         self.offset = segment.written  # of the next batch
 

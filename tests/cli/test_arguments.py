@@ -1,4 +1,4 @@
-"""What is asked for wrongly is told in one sentence, with the right exit code."""
+"""Wrong arguments end the command with one sentence and the right exit code."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

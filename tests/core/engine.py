@@ -1,4 +1,4 @@
-"""What the engine's tests share."""
+"""Helpers of the engine's tests."""
 
 import asyncio
 import hashlib
@@ -39,7 +39,7 @@ class Journal:
         return [e for e in self.events if e.event_type == f"download.{name}"][-1]
 
     def endings(self) -> dict[str, int]:
-        """How many terminal events each download had."""
+        """Return the number of terminal events by download."""
         counts: dict[str, int] = {}
         for event in self.events:
             if event.event_type in ENDINGS:

@@ -312,7 +312,7 @@ def read_again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_a_hash_of_the_user_is_of_what_is_on_the_disk(
     server: MisbehavingServer, tmp_path: Path, read_again: list[int]
 ) -> None:
-    """What came is one thing, what the file holds another: it is read as it will be committed."""
+    """The file may differ from the bytes received, so it is read as it will be committed."""
     behaviour = in_turn(cut(BODY, 2_000_000, ETag='"v1"'), serving(BODY, ETag='"v1"'))
     config = FileConfig(url=server.on("/f", behaviour), hash_config=wanted(BODY))
     async with DownloadManager(download_dir=tmp_path) as manager:

@@ -422,7 +422,7 @@ async def test_mirrors_of_other_versions_share_the_segments(
 async def test_a_checksum_of_the_whole_is_enough(
     server: MisbehavingServer, tmp_path: Path, is_good: bool
 ) -> None:
-    """Where it is not right, nobody knows whose bytes are bad: again, with those that agree."""
+    """If it is wrong, either server may be bad. The download restarts with those that agree."""
     theirs = BODY if is_good else OTHER
     config = FileConfig(
         url=server.on("/f", Two(server, BODY)),

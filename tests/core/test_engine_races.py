@@ -205,7 +205,7 @@ async def test_two_cancellations_leave_nobody_at_work_on_the_file(
 async def test_asked_for_again_the_moment_it_ended(
     server: MisbehavingServer, tmp_path: Path, until: Until, ending: str
 ) -> None:
-    """The end is told before the slot is free; the second wish is as good as the first."""
+    """The end is reported before the slot is free. A second request works like the first."""
     config = FileConfig(url=server.url("/f"))
     if ending == "skipped":
         (tmp_path / "f").write_bytes(BODY)

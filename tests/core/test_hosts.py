@@ -160,7 +160,7 @@ async def test_t05_refusals_lower_the_parallelism_of_their_host(
     ) as manager:
         await manager.add(configs)
         await until(lambda: limited.refused > 0 and limited.busy == 2)
-        await asyncio.sleep(0.5)  # who goes on hammering has used up all its retries by now
+        await asyncio.sleep(0.5)  # a download that does not wait has used up its retries
         limited.go_on.set()
         await manager.wait_until_complete(timeout=20)
         assert manager.stats.completed == 40

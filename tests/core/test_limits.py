@@ -89,7 +89,7 @@ def connection(
 
 
 async def run_for(clock: Clock, seconds: float, *connections: Connection) -> int:
-    """Bytes that they receive in so many seconds."""
+    """Return the bytes that connections receive in a time."""
     before = sum(one.received for one in connections)
     tasks = [asyncio.ensure_future(one.run()) for one in connections]
     await clock.run(*tasks, until=clock.now + seconds)

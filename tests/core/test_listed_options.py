@@ -66,7 +66,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def listed(url: str, *, allowed: bool = True, **fields: Any) -> FileConfig:
-    """What a line of JSON comes to."""
+    """Return the config that a line of JSON makes."""
     text = json.dumps({"url": url, **fields})
     (entry,) = read_entries([text], (), ReadOptions(list_options=allowed))
     assert entry.config is not None, entry.problem

@@ -84,7 +84,7 @@ class World:
     def link(
         self, host: str, path: str, behaviour: Behaviour, *, to: str = "cdn.example", hops: int = 1
     ) -> str:
-        """Return a link at `host` that leads to a file at `to` after so many redirects."""
+        """Return a link at `host` that leads to a file at `to` after `hops` redirects."""
         self.back.on(path, behaviour)
         target = self.at(self.back, to, path)
         for hop in range(hops - 1):
@@ -480,7 +480,7 @@ async def test_a_host_that_refuses_checksum_files_is_spared(world: World, refusa
 async def test_a_host_that_wants_a_rest_gets_it_from_all_downloads(
     world: World, until: Until, leads: str, sidecar: bool
 ) -> None:
-    """Those that have not asked yet do not ask only to be told the same."""
+    """Downloads that have not sent a request do not send one only to get the same answer."""
     told: list[str] = []
     rested = False
 

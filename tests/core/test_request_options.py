@@ -1,4 +1,4 @@
-"""What a user may say of requests: how it is read, put together, shown and kept."""
+"""Options of requests: they are parsed, merged, shown and stored."""
 
 from pathlib import Path
 

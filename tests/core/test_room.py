@@ -23,7 +23,7 @@ REASON = "disk full; goes on when there is room"
 
 
 class Disk:
-    """What `os` says of the room; the rest of it is real."""
+    """Free space as `os` reports it; the other functions are real."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free = 0
@@ -104,7 +104,7 @@ async def test_what_fits_goes_first(
 async def test_the_user_comes_first(
     server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
 ) -> None:
-    """What was paused or cancelled while it waited for room stays so."""
+    """Downloads paused or cancelled while they waited for space stay so."""
     names = ["paused", "cancelled", "removed", "all"]
     configs = [FileConfig(url=server.on(f"/{name}", serving(BODY))) for name in names]
     paused, cancelled, removed, _ = configs

@@ -157,7 +157,7 @@ class Wall:
         )
 
     def at(self, hour: int, minute: int = 0) -> tuple[int | None, str]:
-        """What holds at this time of the day, and why."""
+        """Return the limit at a time of the day, and its reason."""
         self.now = self.now.replace(hour=hour, minute=minute)
         self.plan.look()
         assert self.plan.rate_bps == self.limits.total.rate_bps

@@ -1,4 +1,4 @@
-"""Who fetches which bytes: against a plain set of the bytes that are in the file."""
+"""Segments, compared with a plain set of the bytes that are in the file."""
 
 from itertools import pairwise
 from unittest import mock
@@ -131,7 +131,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
         return [one for one in self.pieces() if not one.is_busy]
 
     def begin_writing(self, segment: Segment) -> None:
-        """What came goes to the file; nothing behind the end of the segment does."""
+        """Write the received bytes to the file, but none behind the end of the segment."""
         end = max(min(segment.received, segment.end or 0), segment.written)
         fresh = set(range(segment.written, end))
         assert not fresh & self.file, "fetched twice"

@@ -92,7 +92,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many downloads each transaction wrote."""
+    """Numbers of downloads that each transaction wrote."""
     counts: list[int] = []
     write = SessionStore.write
 
@@ -516,7 +516,7 @@ class TestProblems:
         (aside,) = path.parent.glob("*.damaged-*[0-9Z]")
         assert str(aside) in sentence
         assert aside.read_bytes() == damaged
-        async with opened(path, on_problem=told.append) as session:  # it is told once
+        async with opened(path, on_problem=told.append) as session:  # reported once
             assert len(await session.restore()) == 4
         assert len(told) == 1
 

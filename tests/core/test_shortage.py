@@ -1,4 +1,4 @@
-"""How many downloads run at once while the machine is short of something."""
+"""Number of concurrent downloads during a shortage on the machine."""
 
 import asyncio
 import errno

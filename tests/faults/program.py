@@ -79,14 +79,14 @@ except RheoError as error:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a run left."""
+    """Result of a run."""
 
     code: int
     out: str
     err: str
 
     def told_once(self, words: str) -> bool:
-        """Whether exactly one line of standard error has these words."""
+        """Return True if exactly one line of standard error has these words."""
         return sum(words in line for line in self.err.splitlines()) == 1
 
 
@@ -98,7 +98,7 @@ def strace(*options: str, log: Path = Path(os.devnull)) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Home:
-    """A user: nothing of the settings or the session of whoever runs the tests is seen."""
+    """Home of a user, apart from the settings and session of the one who runs the tests."""
 
     path: Path
     settings: Mapping[str, object] = field(default_factory=dict)  # as RHEO_* would have them

@@ -74,7 +74,7 @@ class Line:
 
 
 def kept_in(folder: Path) -> tuple[WrittenRange, ...]:
-    """What the last checkpoint holds."""
+    """Return the ranges of the last checkpoint."""
     try:
         return state_of(folder / "file.bin.part").written
     except (FileNotFoundError, ValueError):  # no state yet, or its first one is half written
@@ -86,7 +86,7 @@ def size_of(pieces: tuple[WrittenRange, ...]) -> int:
 
 
 def row(terminal: Terminal) -> set[str]:
-    """What the list says of the file, of a few signs that are looked for."""
+    """Return the known signs that the list shows for the file."""
     return {sign for sign in ("✓", "file exists") if sign in terminal.line_with("file.bin")}
 
 
@@ -153,7 +153,7 @@ async def test_l07_the_command_killed_at_random(
 async def test_l07_the_app_killed_at_random(
     server: MisbehavingServer, tmp_path: Path, until: Until, line: Line, number: int
 ) -> None:
-    """Only its first start is told the URL; the others know it from the session."""
+    """Only the first start gets the URL; the others read it from the session."""
     seed = random.Random(number)
     folder, url = tmp_path / "files", server.on("/file.bin", line)
     kept: tuple[WrittenRange, ...] = ()

@@ -261,7 +261,7 @@ async def test_a_changed_file_is_whole_after_its_beginning_was_looked_at(
 async def test_a_changed_page_without_a_type_begins_again(
     broken: Scene, then: Callable[..., Behaviour]
 ) -> None:
-    """What is there begins like a page too."""
+    """The existing file also begins like a page."""
     old, new = SIGN_IN + BODY, SIGN_IN + body_of(500_000, "new")
     broken.path, broken.name = "/wiki", "wiki"
     outcome = await broken.resume(old, AT, then(new, ETag='"v2"'), new, headers=V1)
@@ -530,7 +530,7 @@ async def test_a_bad_mirror_does_not_keep_a_broken_connection_from_a_retry(
 
 
 class Expiring:
-    """The first reply brings all, in two portions; whoever asks meanwhile gets a page."""
+    """The first reply sends all in two portions; requests in between get a page."""
 
     def __init__(self, *, breaks: bool) -> None:
         self.asked = asyncio.Event()

@@ -19,7 +19,7 @@ SMALL, LARGE = body_of(20_000), body_of(1_000_000, "large")
 
 
 def only(count: int) -> Callable[[], None]:
-    """Let the program have so many open files, and no more if it asks (`ulimit -n`)."""
+    """Limit the open files of the program, soft and hard (`ulimit -n`)."""
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
 

@@ -528,7 +528,7 @@ def test_duplicates_on_one_line(text: str) -> None:
 
 
 class _Links(HTMLParser):
-    """What the standard library finds."""
+    """Links that the standard library finds."""
 
     def __init__(self) -> None:
         super().__init__()
