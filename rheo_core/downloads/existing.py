@@ -22,7 +22,8 @@ async def find_existing(
 ) -> Path:
     """Return the first of `paths` that is the file asked for, by its known size and checksum.
 
-    If neither is known, it is the first one. No server is asked.
+    If neither is known, it is the first one. No server is asked. For the rest of this run the file
+    is that of this download: the next link of its name means the next number.
 
     Args:
         context: parts shared by all attempts.
@@ -33,6 +34,17 @@ async def find_existing(
     Raises:
         FileValidationError: none is; what is wrong with the first.
     """
+    path = await _find(context, record, paths, expected)
+    context.written[str(path)] = record.id
+    return path
+
+
+async def _find(
+    context: AttemptContext,
+    record: DownloadRecord,
+    paths: Sequence[Path],
+    expected: HashConfig | None,
+) -> Path:
     if expected is None and record.config.size_bytes is None:
         return paths[0]
     first: FileValidationError | None = None
@@ -42,7 +54,6 @@ async def find_existing(
         except FileValidationError as error:
             first = first or error
         else:
-            context.written[str(path)] = record.id  # no other link of this name is compared with it
             return path
     assert first is not None
     raise first

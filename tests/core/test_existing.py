@@ -113,3 +113,37 @@ async def test_links_of_one_name_find_their_files_again(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     ended = {status_of(manager, config) for config in configs}
     assert ended <= {DownloadStatus.SKIPPED, DownloadStatus.COMPLETED}
+
+
+@pytest.mark.parametrize(
+    ("workers", "told"), [(1, False), (3, False), (1, True)], ids=["one", "three", "told"]
+)
+async def test_one_of_several_links_that_came_before_stands_for_no_other(
+    server: MisbehavingServer, tmp_path: Path, workers: int, told: bool
+) -> None:
+    bodies = [f"file {number}".encode() for number in range(3)]
+    name: dict[str, Any] = {"Content_Disposition": 'attachment; filename="same"'} if told else {}
+    configs = [
+        FileConfig(url=server.on(f"/{body[-1]}/{'' if told else 'same'}", serving(body, **name)))
+        for body in bodies
+    ]
+    await fetch(tmp_path, configs[:1])
+    for _ in range(2):
+        await fetch(tmp_path, configs, max_concurrent=workers)
+        contents = sorted(path.read_bytes() for path in tmp_path.iterdir())
+        assert contents == bodies
+
+
+async def test_the_order_of_a_list_does_not_matter_if_hashes_are_known(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    bodies = [b"file 0", b"file 1" * 100_000]
+    configs = [
+        FileConfig(url=server.on(f"/{number}/same", serving(body)), hash_config=known(body))
+        for number, body in enumerate(bodies)
+    ]
+    await fetch(tmp_path, configs)
+    before = names_in(tmp_path)
+    manager, _ = await fetch(tmp_path, configs[::-1])
+    assert {status_of(manager, config) for config in configs} == {DownloadStatus.SKIPPED}
+    assert names_in(tmp_path) == before
