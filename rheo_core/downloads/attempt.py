@@ -44,6 +44,7 @@ class Attempt:
         self._locked: set[Path] = set()
         self._found: _Found | None = None  # where the file goes
         self._there: list[Path] = []  # files that are left alone
+        self._taken: list[Path] = []  # names that other downloads of this run hold
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, asked: Path) -> None:
@@ -57,7 +58,8 @@ class Attempt:
         try:
             part = await self._fetch(await self._open(asked))
         except _FileIsThereError as there:
-            path = await find_existing(context, record, there.paths, self._expected)
+            paths = (*there.paths, *self._taken)
+            path = await find_existing(context, record, paths, self._expected)
             return context.lifecycle.skipped(record, path)
         await self._commit(part)
         context.written[str(part.destination)] = record.id
@@ -223,10 +225,11 @@ class Attempt:
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        self._there = []
+        self._there, self._taken = [], []
         candidates = chain((path,), numbered(path))
         for candidate in candidates:
             if not self._try_lock(candidate):
+                self._taken.append(candidate)
                 continue
             is_asked = part is not None and candidate == path
             looking = part if part is not None and is_asked else self._new_part(candidate)
@@ -237,6 +240,7 @@ class Attempt:
             if found is _Found.OURS or (found is _Found.NOTHING and not self._there):
                 return candidate
             if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
+                self._unlock(candidate)  # the next link of this name goes there
                 return None
             if found is _Found.FILE and not self._wrote_another(candidate):
                 if self._strategy is FileExistsStrategy.OVERWRITE:
@@ -272,8 +276,12 @@ class Attempt:
         self._locked.add(path)
         return True
 
+    def _unlock(self, path: Path) -> None:
+        self._locked.discard(path)
+        self._context.locks.release(path)
+
     def _wrote_another(self, path: Path) -> bool:
-        """Whether another download of this run brought the file of this name."""
+        """Whether another download of this run brought or skipped the file of this name."""
         return self._context.written.get(str(path), self._record.id) != self._record.id
 
     async def _commit(self, part: PartFile) -> None:

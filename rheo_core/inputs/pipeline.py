@@ -209,7 +209,7 @@ class _Reader:
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
         # With a size or a checksum the download compares: a wrong file must not pass for it.
         is_compared = strategy is FileExistsStrategy.SKIP and (
-            config.hash_config or config.sidecar or config.size_bytes is not None
+            config.hash_config or config.pieces or config.sidecar or config.size_bytes is not None
         )
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()

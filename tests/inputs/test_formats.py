@@ -502,6 +502,7 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
     "known",
     [
         {"size_bytes": 5},
+        {"pieces": {"algorithm": "md5", "length": 5, "hashes": ["0" * 32]}},
         {"sidecar": True},
         {"hash_config": {"algorithm": "md5", "expected_hash": "0" * 32}},
     ],
