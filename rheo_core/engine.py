@@ -112,11 +112,11 @@ def with_faults(rules: RequestRules) -> RequestRules:
 
 def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
     """The limits of single hosts; what a table leaves open is as the next one above has it."""
-    own = {
+    limits = {
         pattern: HostLimits(host.speed_limit, host.connections, host.max_concurrent)
         for pattern, host in settings.hosts.items()
     }
-    return {pattern: reduce(HostLimits.over, entries_for(own, pattern)) for pattern in own}
+    return {pattern: reduce(HostLimits.over, entries_for(limits, pattern)) for pattern in limits}
 
 
 def make_retry_handler(settings: Settings) -> RetryHandler:

@@ -17,7 +17,7 @@ from .session import Session
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_SLICE = 500
+_SLICE_ITEMS = 500
 """Downloads that are added before the event loop gets its turn: 10 ms, or a little more."""
 
 
@@ -135,7 +135,7 @@ class Admission:
 
 async def in_slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
     """The items, some at a time; between them the event loop gets its turn."""
-    for start in range(0, len(items), _SLICE):
+    for start in range(0, len(items), _SLICE_ITEMS):
         if start:
             await asyncio.sleep(0)
-        yield items[start : start + _SLICE]
+        yield items[start : start + _SLICE_ITEMS]

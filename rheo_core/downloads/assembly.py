@@ -72,7 +72,7 @@ def assemble(
     pool = WorkerPool(queue, worker.attempt, admission.requeue, options.max_concurrent, hosts)
     worker.shortage = pool.shortage
     if options.wait_for_settings:
-        pool.is_held = worker.is_held
+        pool.is_blocked = worker.is_blocked
     control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
     speed = SpeedPolicy(
         limits,

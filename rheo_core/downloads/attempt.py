@@ -42,12 +42,12 @@ class Attempt:
         self._source = source_of(record.config.url)
         self._expected: HashConfig | None = None  # what the user or a sidecar says
         self._locked: set[Path] = set()
-        self._found: _Found | None = None  # where the file goes
-        self._there: list[Path] = []  # files that are left alone
+        self._occupant: _Occupant | None = None  # where the file goes
+        self._existing: list[Path] = []  # files that are left alone
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
-    async def run(self, asked: Path) -> None:
-        """Bring the file to `asked`, or to the name that the server gives it.
+    async def run(self, requested: Path) -> None:
+        """Bring the file to `requested`, or to the name that the server gives it.
 
         Raises:
             DownloadError: the attempt failed; what came is kept where it can be of use.
@@ -55,9 +55,9 @@ class Attempt:
         record, context = self._record, self._context
         self._expected = await self._look_up_checksum()
         try:
-            part = await self._fetch(await self._open(asked))
-        except _FileIsThereError as there:
-            path = await find_existing(context, record, there.paths, self._expected)
+            part = await self._fetch(await self._open(requested))
+        except _FileIsThereError as error:
+            path = await find_existing(context, record, error.paths, self._expected)
             return context.lifecycle.skipped(record, path)
         await self._commit(part)
         context.written[str(part.destination)] = record.id
@@ -89,9 +89,9 @@ class Attempt:
         if config.hash_config is not None or not config.sidecar:
             return config.hash_config
         for url in dict.fromkeys((config.source, config.url)):
-            found = await self._fetch_checksum(url)
-            if found is not None:
-                return found
+            checksum = await self._fetch_checksum(url)
+            if checksum is not None:
+                return checksum
         raise FileValidationError(
             "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
             "SHA512SUMS beside it names the file"
@@ -167,29 +167,29 @@ class Attempt:
                 return folder / name
         return path if named is None else path.with_name(named)
 
-    async def _open(self, asked: Path) -> PartFile:
+    async def _open(self, requested: Path) -> PartFile:
         """Claim a path and open its part file.
 
         Raises:
             _FileIsThereError: there is nothing to do.
         """
-        check_name(asked)
+        check_name(requested)
         disk = self._context.disk
         subdir = self._record.config.destination_subdir
         if subdir is not None:
-            await disk.run(check_inside, asked, subdir)
-        part = self._part(asked)
-        path = await self._claim(asked, part)
+            await disk.run(check_inside, requested, subdir)
+        part = self._part(requested)
+        path = await self._claim(requested, part)
         if path is None:
             await disk.run(part.discard)  # of no use any more
-            raise _FileIsThereError(self._there)
-        if path != asked:
+            raise _FileIsThereError(self._existing)
+        if path != requested:
             part = self._part(path)
-            if asked in self._locked:
+            if requested in self._locked:
                 # The name that an earlier attempt began under is taken since: its bytes go on.
-                await disk.run(part.adopt, asked)
+                await disk.run(part.adopt, requested)
         record = self._record
-        if not part.is_open and (path != asked or self._found is not _Found.NOTHING):
+        if not part.is_open and (path != requested or self._occupant is not _Occupant.NOTHING):
             self._context.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._context.reading.run_stoppable(part.open)
         record.destination = path
@@ -223,36 +223,42 @@ class Attempt:
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        self._there = []
+        self._existing = []
         candidates = chain((path,), numbered(path))
         for candidate in candidates:
             if not self._try_lock(candidate):
                 continue
-            is_asked = part is not None and candidate == path
-            looking = part if part is not None and is_asked else self._new_part(candidate)
-            found = await self._context.disk.submit_maybe_inline(_look, looking, prepare=is_asked)
-            self._found = found
-            if found is _Found.NOTHING and is_asked and self._strategy is FileExistsStrategy.RENAME:
+            is_requested = part is not None and candidate == path
+            looking = part if part is not None and is_requested else self._new_part(candidate)
+            occupant = await self._context.disk.submit_maybe_inline(
+                _look_at, looking, prepare=is_requested
+            )
+            self._occupant = occupant
+            if (
+                occupant is _Occupant.NOTHING
+                and is_requested
+                and self._strategy is FileExistsStrategy.RENAME
+            ):
                 return await self._begun_at(next(candidates)) or candidate
-            if found is _Found.OURS or (found is _Found.NOTHING and not self._there):
+            if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not self._existing):
                 return candidate
-            if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
+            if occupant is _Occupant.NOTHING:  # beyond all that is there, nothing of it ours
                 return None
-            if found is _Found.FILE and not self._wrote_another(candidate):
+            if occupant is _Occupant.FILE and not self._wrote_another(candidate):
                 if self._strategy is FileExistsStrategy.OVERWRITE:
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
-                    self._there.append(candidate)
+                    self._existing.append(candidate)
         raise AssertionError("there is always another number")
 
     async def _begun_at(self, path: Path) -> Path | None:
         """Lock the next number if an earlier run began there, while the name was taken."""
-        found = await self._context.disk.submit_maybe_inline(
-            _look, self._new_part(path), prepare=False
+        occupant = await self._context.disk.submit_maybe_inline(
+            _look_at, self._new_part(path), prepare=False
         )
-        if found is not _Found.OURS or not self._try_lock(path):
+        if occupant is not _Occupant.OURS or not self._try_lock(path):
             return None
-        self._found = found
+        self._occupant = occupant
         return path
 
     async def _claim_strictly(self, path: Path) -> Path | None:
@@ -302,7 +308,7 @@ class Attempt:
         )
 
 
-class _Found(Enum):
+class _Occupant(Enum):
     """What stands where a file is to go."""
 
     NOTHING = auto()
@@ -311,15 +317,15 @@ class _Found(Enum):
     FILE = auto()
 
 
-def _look(part: PartFile, *, prepare: bool) -> _Found:
+def _look_at(part: PartFile, *, prepare: bool) -> _Occupant:
     owner = part.owner()
     if os.path.lexists(part.destination):
-        return _Found.FILE
+        return _Occupant.FILE
     if owner is None:
         if prepare:
             part.prepare()
-        return _Found.NOTHING
-    return _Found.OURS if owner == part.source else _Found.ANOTHERS
+        return _Occupant.NOTHING
+    return _Occupant.OURS if owner == part.source else _Occupant.ANOTHERS
 
 
 class _FileIsThereError(Exception):

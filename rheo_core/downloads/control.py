@@ -145,10 +145,10 @@ class DownloadController:
             record = self._tracker.get(download_id)
             if record is None or record.status is not DownloadStatus.FAILED:
                 return None
-            kept = await self._worker.keep_unverified(record)
-            if kept is not None:
-                self._lifecycle.kept(record, kept)
-            return kept
+            path = await self._worker.keep_unverified(record)
+            if path is not None:
+                self._lifecycle.kept(record, path)
+            return path
 
     async def remove(self, download_id: str) -> bool:
         """Take a download off the list, cancelling it if need be; a finished file stays."""
@@ -279,8 +279,8 @@ class DownloadController:
             lock = self._verbs[download_id] = asyncio.Lock()
         return lock
 
-    def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
-        return [record.id for record in self._tracker.records() if wanted(record)]
+    def _ids(self, matches: Callable[[DownloadRecord], bool]) -> list[str]:
+        return [record.id for record in self._tracker.records() if matches(record)]
 
 
 def _is_completed(record: DownloadRecord) -> bool:

@@ -18,7 +18,7 @@ _LONGEST = 60.0
 """Seconds between two tries of a download that finds its disk full again and again: a quota may
 stop it where the disk has room."""
 
-_SPARE = 1 << 20
+_SPARE_BYTES = 1 << 20
 """Bytes there must be beyond what is missing."""
 
 
@@ -95,13 +95,13 @@ def _fitting(entries: Iterable[_Waiting]) -> list[DownloadRecord]:
     for entry in entries:
         record = entry.record
         assert record.destination is not None
-        found = _look_at(record.destination.parent)
-        if found is None:
+        space = _look_at(record.destination.parent)
+        if space is None:
             continue
-        device, room = found
+        device, room = space
         needed = entry.needed
         if needed is None:
-            needed = max((record.total_bytes or 0) - record.bytes_downloaded, 0) + _SPARE
+            needed = max((record.total_bytes or 0) - record.bytes_downloaded, 0) + _SPARE_BYTES
         if free.setdefault(device, room) >= needed:
             free[device] -= needed
             fitting.append(record)
@@ -114,7 +114,7 @@ def _clearly_more(folder: Path) -> int | None:
         seen = os.statvfs(folder)
     except OSError:
         return None
-    return seen.f_bavail * seen.f_frsize + max(reserve_of(seen), _SPARE)
+    return seen.f_bavail * seen.f_frsize + max(reserve_of(seen), _SPARE_BYTES)
 
 
 def _look_at(folder: Path) -> tuple[int, int] | None:

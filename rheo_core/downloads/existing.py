@@ -51,10 +51,10 @@ async def find_existing(
 async def _check(
     context: AttemptContext, record: DownloadRecord, path: Path, expected: HashConfig | None
 ) -> None:
-    wanted, size = record.config.size_bytes, await context.disk.run(_size_of, path)
-    if wanted not in (None, size):
+    known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
+    if known not in (None, size):
         raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes, {wanted:,} were expected; "
+            f"the existing {printable(path.name)} has {size:,} bytes, {known:,} were expected; "
             "it is left as it is"
         )
     if expected is None:

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _GATHER_SECONDS = 1.0
 """Downloads that end within it are told together."""
 _NOTICE_SECONDS = 5.0
-_ENDS = (DownloadEventType.COMPLETED, DownloadEventType.FAILED)
+_TERMINAL_EVENTS = (DownloadEventType.COMPLETED, DownloadEventType.FAILED)
 
 Explain = Callable[[str, str], None]
 """Says of a download, by id, what went wrong after its end."""
@@ -48,7 +48,7 @@ class HookRunner:
         if hooks.on_error:
             emitter.on(DownloadEventType.FAILED, self._run_command)
         if hooks.on_desktop:
-            for kind in _ENDS:
+            for kind in _TERMINAL_EVENTS:
                 emitter.on(kind, self._gather)
 
     def open(self) -> None:

@@ -90,7 +90,7 @@ class LimitController:
         self._speed.set_slow(on=slow, rate_bps=slow_limit_bps)
         if hosts is not None:
             self._limits.set_hosts(hosts)
-            self._hosts.set_own(hosts)
+            self._hosts.set_host_limits(hosts)
         if stop_after_bytes is not None:
             self._stopped.clear()
             self._limits.set_budget(stop_after_bytes or None)

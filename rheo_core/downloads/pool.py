@@ -34,7 +34,7 @@ class WorkerPool:
     ) -> None:
         self._queue = queue
         self._hosts = hosts
-        self.is_held: Callable[[str], bool] = lambda _: False  # by host, with its port
+        self.is_blocked: Callable[[str], bool] = lambda _: False  # by host, with its port
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
@@ -132,7 +132,7 @@ class WorkerPool:
                 self._run(config)
 
     def _must_wait(self, host: str) -> bool:
-        return self._hosts.is_busy(host) or self.is_held(host)
+        return self._hosts.is_busy(host) or self.is_blocked(host)
 
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))

@@ -6,7 +6,7 @@ from rheo_core.domain.text import redact
 from rheo_core.events import BaseEmitter, DownloadEventType, DownloadProgressEvent
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
-_INTERVAL = 0.1
+_INTERVAL_SECONDS = 0.1
 """Seconds between samples: the ten progress events a second that there may be."""
 
 
@@ -20,7 +20,7 @@ class ProgressReporter:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(_INTERVAL_SECONDS)
             for record in self._tracker.active():
                 self.report(record)
 

@@ -27,11 +27,11 @@ _PROGRESS_INTERVAL = 5.0
 byte; this is for the list that the next start shows."""
 _RETRY_INTERVAL = 5.0
 """Seconds until a write that failed is tried again, when nothing else is to be written."""
-_LOG_INTERVAL = 2.0
+_LOG_SECONDS = 2.0
 """Seconds until what was written leaves the write-ahead log. Until then the log holds rows as they
 were before: passwords of downloads that have ended, say."""
-_DAY = 24 * 60 * 60.0  # seconds
-_SLICE = 500  # records made into rows before the event loop gets its turn
+_DAY_SECONDS = 24 * 60 * 60.0  # seconds
+_SLICE_RECORDS = 500  # records made into rows before the event loop gets its turn
 
 
 class Session:
@@ -43,7 +43,7 @@ class Session:
     Args:
         path: the session file.
         on_problem: told in one sentence that changes cannot be written, once until they can be,
-            and of what could not be restored. Without it the log is.
+            and of what could not be loaded. Without it the log is.
         history_days: what is off the list and ended longer ago is forgotten when the file is
             opened; None: nothing is.
     """
@@ -109,28 +109,28 @@ class Session:
         """
         load = self._opened.load
         rows = await self._thread.run(load)
-        found = await self._thread.run(records_of, rows)
-        for old_id, record in found.renamed:
+        loaded = await self._thread.run(records_of, rows)
+        for old_id, record in loaded.renamed:
             self._outdated.add(old_id)
             self.note(record)
         if self._opened.has_key:  # else the rows may be ours: they stay until the key is there
-            for record in found.foreign:  # from now on they are ours
+            for record in loaded.foreign:  # from now on they are ours
                 self.note(record)
         where = printable(str(self._path))
-        if found.unreadable:
-            _log.warning("rows that cannot be read: %s", ", ".join(map(repr, found.unreadable)))
+        if loaded.unreadable:
+            _log.warning("rows that cannot be read: %s", ", ".join(map(repr, loaded.unreadable)))
             self._on_problem(
-                f"{len(found.unreadable)} of {len(rows)} downloads in the session {where} cannot "
+                f"{len(loaded.unreadable)} of {len(rows)} downloads in the session {where} cannot "
                 "be read and are left out."
             )
-        if found.foreign:
+        if loaded.foreign:
             self._on_problem(
-                f"{len(found.foreign)} of {len(rows)} downloads in the session {where} were "
+                f"{len(loaded.foreign)} of {len(rows)} downloads in the session {where} were "
                 "written by another user, on another computer or by an earlier version. They are "
                 "saved to the download folder, and what they say about connections is not used; "
                 "those with a proxy or the like are paused."
             )
-        return found.records
+        return loaded.records
 
     async def save_now(self, records: Sequence[DownloadRecord]) -> None:
         """Write downloads; they are on the disk when this returns. All of them or none.
@@ -192,7 +192,7 @@ class Session:
     ) -> int:
         """Take downloads out of the history; returns how many. See `SessionStore.forget`."""
         forget = self._opened.forget
-        before = None if older_than_days is None else time.time() - older_than_days * _DAY
+        before = None if older_than_days is None else time.time() - older_than_days * _DAY_SECONDS
         await self._flush()
         count = await self._thread.run(forget, ids, text=text, ended_before=before)
         self._has_written()
@@ -256,7 +256,7 @@ class Session:
 
     def _has_written(self) -> None:
         if self._log_due is None:
-            self._log_due = asyncio.get_running_loop().time() + _LOG_INTERVAL
+            self._log_due = asyncio.get_running_loop().time() + _LOG_SECONDS
 
     async def _empty_log(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -326,16 +326,16 @@ async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:
     rows = []
     for number, record in enumerate(_in_order(records), start=1):
         rows.append(to_stored(record))
-        if number % _SLICE == 0:
+        if number % _SLICE_RECORDS == 0:
             await asyncio.sleep(0)
     return rows
 
 
-def _by_row(found: FoundRecords) -> list[DownloadRecord]:
+def _by_row(records: FoundRecords) -> list[DownloadRecord]:
     """Records with the ids of their rows, which `find` and `forget` go by."""
-    for row_id, record in found.renamed:
+    for row_id, record in records.renamed:
         record.id = row_id
-    return found.records
+    return records.records
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

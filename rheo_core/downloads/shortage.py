@@ -30,7 +30,7 @@ class Shortage:
         self._running = running
         self._on_room = on_room
         self._bears: int | None = None  # downloads at once; None: no shortage is known
-        self._most = 0  # that ran at once when there was a shortage
+        self._peak = 0  # that ran at once when there was a shortage
         self._alone_since: float | None = None  # the loop's clock
         self._growing: asyncio.TimerHandle | None = None
         self._resting: asyncio.TimerHandle | None = None
@@ -55,7 +55,7 @@ class Shortage:
         loop, running = asyncio.get_running_loop(), self._running()
         if self._bears is None:
             _log.warning("%s; fewer downloads run at once for a while", error)
-        self._most = max(self._most, running)
+        self._peak = max(self._peak, running)
         self._bears = max(min(running, self._bears or running) - 1, 1)
         if self._growing is not None:
             self._growing.cancel()
@@ -78,10 +78,10 @@ class Shortage:
         self._growing = None
         assert self._bears is not None
         self._bears += 1
-        if self._bears < self._most:
+        if self._bears < self._peak:
             self._growing = asyncio.get_running_loop().call_later(_GROW_SECONDS, self._grow)
         else:
-            self._bears, self._most = None, 0
+            self._bears, self._peak = None, 0
         self._on_room()
 
     def _end_rest(self) -> None:

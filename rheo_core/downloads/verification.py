@@ -29,7 +29,7 @@ from .attempt_context import AttemptContext
 from .validation import compare
 
 _log = logging.getLogger(__name__)
-_ROUNDS = 2
+_MAX_ROUNDS = 2
 """Turns that each source gets to bring good pieces in the place of bad ones."""
 
 
@@ -127,8 +127,8 @@ class Verification:
         failure: DownloadError | None = None
         was_brought = False
         holes = gaps(part.state.written, part.state.total)
-        for source in self._transfer.sources.least_in(holes) * _ROUNDS:
-            if not source.most:  # it failed in its last turn
+        for source in self._transfer.sources.least_in(holes) * _MAX_ROUNDS:
+            if not source.max_connections:  # it failed in its last turn
                 continue
             host = printable(source.name)
             self._context.lifecycle.repairing(self._record, len(bad), len(pieces.hashes), host)

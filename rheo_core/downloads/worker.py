@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from rheo_core.domain.engine_options import DEFAULTS
 from rheo_core.domain.exceptions import (
     DiskFullError,
     DownloadError,
@@ -44,11 +45,9 @@ from .validation import BaseFileValidator
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_MOST_CONNECTIONS = 16
-"""To one host, where nobody says otherwise."""
 _TOO_MANY_REQUESTS = 429
 """RFC 6585 4: meant for the client, and so for all its downloads; a 503 may be about one."""
-_LEAST_PROGRESS = 16 << 10
+_MIN_PROGRESS_BYTES = 16 << 10
 """Bytes that give a download its attempts back. With less, a server that answers each request with
 a single byte would be asked as often as the file has bytes."""
 
@@ -91,7 +90,7 @@ class DownloadWorker:
             requester=Requester(client, request_rules),
             disk=disk,
             reading=reading,
-            hosts=hosts or HostLimiter(_MOST_CONNECTIONS),
+            hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
@@ -113,7 +112,7 @@ class DownloadWorker:
     def request_rules(self, rules: RequestRules) -> None:
         self._context.requester.go_by(rules)
 
-    def is_held(self, host: str) -> bool:
+    def is_blocked(self, host: str) -> bool:
         """True if no request may be made to this host (with its port) by the rules."""
         return self.request_rules.refusal(host.rpartition(":")[0]) is not None
 
@@ -210,7 +209,7 @@ class DownloadWorker:
 
     def _note_progress(self, record: DownloadRecord) -> None:
         """Give a download that got clearly further than before its attempts and patience back."""
-        if record.bytes_downloaded < record.stats.best_offset + _LEAST_PROGRESS:
+        if record.bytes_downloaded < record.stats.best_offset + _MIN_PROGRESS_BYTES:
             return
         record.stats.best_offset = record.bytes_downloaded
         record.stats.failures = 0

@@ -18,13 +18,13 @@ from .segments import Segment
 _LONGEST_BATCH = 1.0
 """Seconds after which what came is written, be it ever so little."""
 
-_WORTH_TAKING = 16 << 10
+_MIN_SOCKET_BODY_BYTES = 16 << 10
 """Bodies of fewer bytes come with the head, or nearly so: they go the ordinary way."""
 
 _PEEK_BYTES = 512
 """What `peek` waits for, though no longer than for a batch."""
 
-_OVERFLOW = 64 << 10
+_OVERFLOW_BYTES = 64 << 10
 
 Count = Callable[[int], bool]
 """Told how many bytes came, as soon as they came; says whether that is enough."""
@@ -180,7 +180,7 @@ class SocketBody(asyncio.BufferedProtocol):
         room = self._capacity - self._filled
         if room <= 0:
             # Asked although reading is paused: whoever resumed it, no byte may be lost.
-            room = _OVERFLOW
+            room = _OVERFLOW_BYTES
         room = min(room, self._missing + 1)  # one more than is missing, to see a surplus
         end = self._filled + room
         if len(self._front) < end:
@@ -244,7 +244,7 @@ def body_of(reply: aiohttp.ClientResponse, stall_timeout: float | None) -> Body:
     length = reply.content_length
     if (
         length is None
-        or length < _WORTH_TAKING
+        or length < _MIN_SOCKET_BODY_BYTES
         or "Transfer-Encoding" in reply.headers
         or reply.connection is None
         or reply.connection.transport is None

@@ -63,7 +63,7 @@ class ConnectionGroup:
         self._had = segments.received
         self._stall = StallWatch(
             context.record,
-            context.is_held,
+            context.is_throttled,
             context.options.stall_timeout,
             context.options.stall_speed,
             self._began,
@@ -81,8 +81,8 @@ class ConnectionGroup:
         """
         if reply.head.partial:
             self._ranges_work = True
-        main = self._context.sources.main
-        self._start(segment, main, self._receive_first(segment, reply))
+        primary = self._context.sources.primary
+        self._start(segment, primary, self._receive_first(segment, reply))
         next_checkpoint = self._began + _CHECKPOINT_SECONDS
         try:
             while self._tasks:
@@ -92,7 +92,7 @@ class ConnectionGroup:
                 self._reap()
                 self._start_more()
                 if self._tasks:
-                    self._stall.check(self._loop.time(), self._context.sources.main.name)
+                    self._stall.check(self._loop.time(), self._context.sources.primary.name)
                 if self._loop.time() >= next_checkpoint:
                     await self._checkpoint()
                     await self._check_room()
@@ -173,10 +173,10 @@ class ConnectionGroup:
         """Fetch a segment over a connection of its own, or over one that is `counted` already."""
         context, state = self._context, self._part.state
         request = context.request(source, segment, state, counted)
-        asked = self._loop.time()
+        requested_at = self._loop.time()
         try:
             async with await request.open() as reply:
-                self._segments.note_join(self._loop.time() - asked)
+                self._segments.note_join(self._loop.time() - requested_at)
                 if not reply.head.partial:
                     context.check_page(reply.head, state)
                     reply.check_version()
@@ -210,17 +210,17 @@ class ConnectionGroup:
 
     def _on_failure(self, error: DownloadError, source: Source, segment: Segment) -> None:
         """A connection failed: learn what its source bears."""
-        is_main = source is self._context.sources.main
-        if not is_main and isinstance(error, RangeRefusedError):
+        is_primary = source is self._context.sources.primary
+        if not is_primary and isinstance(error, RangeRefusedError):
             self._context.explain(f"mirror {printable(source.name)} left out: {error}")
-            source.most = 0
+            source.max_connections = 0
             return  # no reason for the others to end or to begin again
-        if is_main and isinstance(error, ChangedError):
+        if is_primary and isinstance(error, ChangedError):
             raise error
-        if is_main and isinstance(error, RangeRefusedError):
+        if is_primary and isinstance(error, RangeRefusedError):
             self._ranges_work = False
             self._context.explain("server refuses ranges: 1 connection")
-        source.most = source.connections
+        source.max_connections = source.connections
         # A source that brought bytes works in principle: its error says whether to try again.
         if self._last_error is None or segment.written > segment.began_with:
             self._last_error = error
@@ -241,7 +241,7 @@ class ConnectionGroup:
             if segment is None:
                 return
             counted = None
-            if source.asked == self._idle_host:
+            if source.final_host == self._idle_host:
                 counted, self._idle = self._idle, None
             self._start(segment, source, self._fetch_segment(segment, source, counted))
             self._release_overtaken()

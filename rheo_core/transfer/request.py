@@ -93,11 +93,11 @@ class Request:
             if self._host != self.connection.host:  # one that was counted at another host
                 await self.connection.move(self._host)
         except BaseException as error:
-            self._source.asked = self._host
+            self._source.final_host = self._host
             self._note_refusal(self._translated(error))
             await self._leave(error)
             raise
-        self._source.asked = self._host
+        self._source.final_host = self._host
         self._sources.answered(self._host)
         self.connection.answered()
         return self
@@ -115,15 +115,15 @@ class Request:
         await self._leave(error)
 
     async def _ask(self) -> None:
-        asked = _range_headers(self._segment, self._state.total, self._version)
+        range_headers = _range_headers(self._segment, self._state.total, self._version)
         self._exchange = self._requester.get(
-            self._source.url, _HEADERS | asked, self._timeouts, self._options
+            self._source.url, _HEADERS | range_headers, self._timeouts, self._options
         )
         reply = await self._exchange.open(self._go_on_to)
         self.body = body_of(reply, self._timeouts.sock_read)
         self._is_answered = True
         _check_coding(reply)
-        offset = self._segment.received if asked else None
+        offset = self._segment.received if range_headers else None
         self.head = parse_response_head(
             reply.status, reply.reason or "", reply.headers, _length(reply), offset
         )
@@ -183,10 +183,10 @@ def _range_headers(
     if segment.received == 0 and segment.end == total:
         return {}
     last = "" if segment.end in (None, total) else str(segment.end - 1)
-    asked = {"Range": f"bytes={segment.received}-{last}"}
+    headers = {"Range": f"bytes={segment.received}-{last}"}
     if version is None:
-        return asked
-    return {} if version.if_range is None else {**asked, "If-Range": version.if_range}
+        return headers
+    return {} if version.if_range is None else {**headers, "If-Range": version.if_range}
 
 
 def _check_coding(reply: aiohttp.ClientResponse) -> None:

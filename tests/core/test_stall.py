@@ -24,8 +24,8 @@ class Watched:
     def __init__(self, seconds: float | None = 10.0) -> None:
         self.record = DownloadRecord.of(FileConfig(url="http://a/f"))
         self.now = 0.0
-        self.is_held = False
-        self.watch = StallWatch(self.record, lambda: self.is_held, seconds, 100, self.now)
+        self.is_throttled = False
+        self.watch = StallWatch(self.record, lambda: self.is_throttled, seconds, 100, self.now)
 
     def goes_on(self, seconds: int, bytes_each: int) -> None:
         for _ in range(seconds):
@@ -60,15 +60,15 @@ def test_it_is_the_average_that_counts() -> None:
 
 def test_what_a_limit_holds_back_is_not_slow() -> None:
     watched = Watched()
-    watched.is_held = True
+    watched.is_throttled = True
     watched.goes_on(1000, 10)
 
 
 def test_patience_begins_when_a_limit_lets_go() -> None:
     watched = Watched()
-    watched.is_held = True
+    watched.is_throttled = True
     watched.goes_on(30, 0)
-    watched.is_held = False
+    watched.is_throttled = False
     watched.goes_on(9, 0)
     with pytest.raises(DownloadTimeoutError):
         watched.goes_on(2, 0)
