@@ -1,7 +1,7 @@
 """An engine as the settings want it; what the command and the app start from."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import reduce
 from pathlib import Path
 from urllib.request import getproxies_environment
@@ -16,6 +16,11 @@ from rheo_core.infrastructure.http.faults import faults_of
 from rheo_core.infrastructure.http.proxies import proxy_problems
 from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker
+
+_SHARED_NAMES = {each.name for each in fields(EngineOptions)} & Settings.model_fields.keys() - {
+    "hosts"
+}
+"""Settings that are options of the engine as they are."""
 
 
 def make_manager(
@@ -52,26 +57,10 @@ def make_manager(
 def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOptions:
     """Return the options of an engine that these settings ask for, without a session."""
     return EngineOptions(
-        timeout=settings.timeout,
-        max_concurrent=settings.max_concurrent,
-        download_dir=settings.download_dir,
-        file_exists_strategy=settings.file_exists_strategy,
-        connect_timeout=settings.connect_timeout,
-        stall_timeout=settings.stall_timeout,
+        **{name: getattr(settings, name) for name in _SHARED_NAMES},
         speed_limit_bps=settings.speed_limit,
-        chunk_size=settings.chunk_size,
-        connections=settings.connections,
-        connections_per_host=settings.connections_per_host,
-        stall_speed=settings.stall_speed,
-        durable=settings.durable,
-        history_days=settings.history_days,
-        schedule=settings.schedule,
         slow_limit_bps=settings.slow_limit,
         hosts=make_host_limits(settings),
-        server_time=settings.server_time,
-        origin=settings.origin,
-        max_size=settings.max_size,
-        rules=settings.rules,
         following=CompletionHooks(
             on_complete=settings.on_complete,
             on_error=settings.on_error,

@@ -95,7 +95,7 @@ def assemble(
         pool,
         control,
         speed,
-        LimitController(tracker, lifecycle, worker, pool, control, hosts, limits, speed),
+        LimitController(tracker, lifecycle, control, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
     )

@@ -7,17 +7,22 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
-from rheo_core.domain.engine_options import DEFAULTS, CompletionHooks, EngineOptions
+from rheo_core.domain.engine_options import (
+    DEFAULTS,
+    CompletionHooks,
+    EngineOptions,
+    OtherOptions,
+)
 from rheo_core.domain.exceptions import ManagerNotInitialisedError, PendingDownloadsError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.domain.rules import Rule
+from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (
     BaseEmitter,
     DownloadEvent,
@@ -68,55 +73,21 @@ class DownloadManager:
         emitter: BaseEmitter | None = None,
         retry_handler: BaseRetryHandler | None = None,
         *,
-        connect_timeout: float | None = DEFAULTS.connect_timeout,
-        stall_timeout: float | None = DEFAULTS.stall_timeout,
-        speed_limit_bps: int | None = DEFAULTS.speed_limit_bps,
-        chunk_size: int = DEFAULTS.chunk_size,
-        session_path: Path | None = DEFAULTS.session_path,
         on_problem: Callable[[str], None] | None = None,
-        connections: int = DEFAULTS.connections,
-        connections_per_host: int = DEFAULTS.connections_per_host,
-        stall_speed: int = DEFAULTS.stall_speed,
-        durable: bool = DEFAULTS.durable,
-        wait_for_room: bool | None = DEFAULTS.wait_for_room,
-        wait_for_settings: bool = DEFAULTS.wait_for_settings,
-        history_days: int | None = DEFAULTS.history_days,
-        schedule: Sequence[str] = DEFAULTS.schedule,
-        slow_limit_bps: int = DEFAULTS.slow_limit_bps,
         hosts: Mapping[str, HostLimits] | None = None,
-        server_time: bool = DEFAULTS.server_time,
-        origin: bool = DEFAULTS.origin,
-        max_size: int | None = DEFAULTS.max_size,
-        rules: Sequence[Rule] = DEFAULTS.rules,
         following: CompletionHooks | None = None,
         request_rules: RequestRules | None = None,
+        **options: Unpack[OtherOptions],
     ) -> None:
         self._options = EngineOptions(
             timeout=timeout,
             max_concurrent=max_concurrent,
             download_dir=download_dir,
             file_exists_strategy=file_exists_strategy,
-            connect_timeout=connect_timeout,
-            stall_timeout=stall_timeout,
-            speed_limit_bps=speed_limit_bps,
-            chunk_size=chunk_size,
-            session_path=session_path,
-            connections=connections,
-            connections_per_host=connections_per_host,
-            stall_speed=stall_speed,
-            durable=durable,
-            wait_for_room=wait_for_room,
-            wait_for_settings=wait_for_settings,
-            history_days=history_days,
-            schedule=schedule,
-            slow_limit_bps=slow_limit_bps,
             hosts=hosts or DEFAULTS.hosts,
-            server_time=server_time,
-            origin=origin,
-            max_size=max_size,
-            rules=rules,
             following=following or DEFAULTS.following,
             request_rules=request_rules or DEFAULTS.request_rules,
+            **options,
         )
         self._client = client or AiohttpClient()
         self._owns_client = client is None
@@ -130,11 +101,11 @@ class DownloadManager:
             retry_handler,
             self._on_problem,
         )
-        self._parts.limits.set_limits(  # raises ValueError for a number that is too small
-            max_concurrent=max_concurrent,
-            connections=connections,
-            connections_per_host=connections_per_host,
-            hosts=hosts,
+        self.set_limits(  # raises ValueError if a number is too small
+            max_concurrent=self._options.max_concurrent,
+            connections=self._options.connections,
+            connections_per_host=self._options.connections_per_host,
+            hosts=self._options.hosts,
         )
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
@@ -404,17 +375,31 @@ class DownloadManager:
             stop_after_bytes: once so many have come from now on, everything is paused
                 (`wait_until_stopped`); 0: never.
         """
-        self._parts.limits.set_limits(
+        _check_minimum(0, speed_limit_bps=speed_limit_bps, stop_after_bytes=stop_after_bytes)
+        _check_minimum(
+            1,
             max_concurrent=max_concurrent,
-            speed_limit_bps=speed_limit_bps,
             connections=connections,
             connections_per_host=connections_per_host,
-            schedule=schedule,
-            slow=slow,
             slow_limit_bps=slow_limit_bps,
-            hosts=hosts,
-            stop_after_bytes=stop_after_bytes,
         )
+        spans = None if schedule is None else parse_schedule(schedule)
+        parts = self._parts
+        if max_concurrent is not None:
+            parts.pool.slots = max_concurrent
+        if speed_limit_bps is not None:
+            parts.speed.set_rate(speed_limit_bps or None)
+        if connections is not None:
+            parts.worker.connections = connections
+        if connections_per_host is not None:
+            parts.hosts.limit = connections_per_host
+        if spans is not None:
+            parts.speed.set_schedule(spans)
+        parts.speed.set_slow(on=slow, rate_bps=slow_limit_bps)
+        if hosts is not None:
+            parts.limits.set_hosts(hosts)
+        if stop_after_bytes is not None:
+            parts.limits.stop_after(stop_after_bytes or None)
 
     async def wait_until_stopped(self) -> None:
         """Wait until `stop_after_bytes` have come; everything is paused from then on."""
@@ -550,3 +535,9 @@ class DownloadManager:
         if request_rules is not None:
             self._parts.worker.request_rules = request_rules
             self._parts.queue.look_again()
+
+
+def _check_minimum(minimum: int, **limits: int | None) -> None:
+    for name, count in limits.items():
+        if count is not None and count < minimum:
+            raise ValueError(f"{name} is {count}; it must be {minimum} or more")
