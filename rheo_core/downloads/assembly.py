@@ -60,16 +60,23 @@ def assemble(
     """Make the parts of a manager from its options and from what the caller brings."""
     session = None
     if options.session_path is not None:
-        session = Session(options.session_path, on_problem, history_days=options.history_days)
+        session = Session(
+            options.session_path,
+            on_problem,
+            history_days=options.history_days,
+            tuning=options.tuning,
+        )
     disk, limits = DiskThreads(), RateLimits()
-    hosts = HostLimiter(options.connections_per_host, queue.look_again)
+    hosts = HostLimiter(options.connections_per_host, queue.look_again, options.tuning)
     lifecycle = Lifecycle(tracker, emitter, session)
     worker = _make_worker(
         options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle,
         keep_unverified=session is not None,
     )  # fmt: skip
     admission = Admission(queue, tracker, lifecycle, session)
-    pool = WorkerPool(queue, worker.attempt, admission.requeue, options.max_concurrent, hosts)
+    pool = WorkerPool(
+        queue, worker.attempt, admission.requeue, options.max_concurrent, hosts, options.tuning
+    )
     worker.shortage = pool.shortage
     if options.wait_for_settings:
         pool.is_blocked = worker.is_blocked
@@ -81,7 +88,7 @@ def assemble(
         schedule=parse_schedule(options.schedule),
     )
     if _waits_for_room(options):
-        worker.disk_space = DiskSpaceWatcher(disk, control.resume)
+        worker.disk_space = DiskSpaceWatcher(disk, control.resume, options.tuning)
     return Parts(
         queue,
         tracker,

@@ -116,6 +116,7 @@ class Attempt:
                 url,
                 context.options.timeouts,
                 connect,
+                context.options.tuning.sidecar_seconds,
                 record.config.options_for(url),
             )
         except DownloadError:

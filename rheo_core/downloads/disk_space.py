@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import reserve_of
-
-_INTERVAL = 5.0
-"""Seconds between two looks at the disks."""
-
-_LONGEST = 60.0
-"""Seconds between two tries of a download that finds its disk full again and again: a quota may
-stop it where the disk has room."""
 
 _SPARE_BYTES = 1 << 20
 """Bytes there must be beyond what is missing."""
@@ -36,10 +30,14 @@ class DiskSpaceWatcher:
     Args:
         disk: threads for the looks.
         resume: puts a download, by its id, back into the queue.
+        tuning: intervals of the looks.
     """
 
-    def __init__(self, disk: DiskThreads, resume: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(
+        self, disk: DiskThreads, resume: Callable[[str], Awaitable[bool]], tuning: Tuning
+    ) -> None:
         self._disk = disk
+        self._tuning = tuning
         self._resume = resume
         self._waiting: dict[str, _Waiting] = {}
         self._filled = asyncio.Event()
@@ -58,7 +56,9 @@ class DiskSpaceWatcher:
     def keep(self, record: DownloadRecord, needed: int | None) -> None:
         """Watch the disk of a paused download until there is room; see `needed_by`."""
         before = self._waiting.get(record.id)
-        patience = min(before.patience * 2, _LONGEST) if before else _INTERVAL
+        patience = self._tuning.disk_look_seconds
+        if before is not None:
+            patience = min(before.patience * 2, self._tuning.max_disk_wait_seconds)
         until = asyncio.get_running_loop().time() + patience
         self._waiting[record.id] = _Waiting(record, needed, patience, until)
         self._filled.set()
@@ -67,7 +67,7 @@ class DiskSpaceWatcher:
         """Look until cancelled; not at all while nothing waits."""
         while True:
             await self._filled.wait()
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(self._tuning.disk_look_seconds)
             await self.look()
 
     async def look(self) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.transfer import HostLimiter
 
 from .queue import PriorityDownloadQueue
@@ -31,6 +32,7 @@ class WorkerPool:
         requeue: Requeue,
         slots: int,
         hosts: HostLimiter,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self._queue = queue
         self._hosts = hosts
@@ -38,7 +40,7 @@ class WorkerPool:
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
-        self.shortage = Shortage(lambda: len(self._running), self._note_slots)
+        self.shortage = Shortage(lambda: len(self._running), self._note_slots, tuning)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._is_paused = False

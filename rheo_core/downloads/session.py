@@ -9,6 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.session_rows import FoundRecords, records_of, to_stored
 from rheo_core.infrastructure.session_store import (
@@ -20,13 +21,6 @@ from rheo_core.tracking import DownloadRecord
 
 _log = logging.getLogger(__name__)
 
-_INTERVAL = 0.5
-"""Seconds between two transactions at the least."""
-_PROGRESS_INTERVAL = 5.0
-"""Seconds between two notes of how far running downloads are. The part files know it to the
-byte; this is for the list that the next start shows."""
-_RETRY_INTERVAL = 5.0
-"""Seconds until a write that failed is tried again, when nothing else is to be written."""
 _LOG_SECONDS = 2.0
 """Seconds until what was written leaves the write-ahead log. Until then the log holds rows as they
 were before: passwords of downloads that have ended, say."""
@@ -54,8 +48,10 @@ class Session:
         on_problem: Callable[[str], None] | None = None,
         *,
         history_days: int | None = None,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self._path = path
+        self._tuning = tuning
         self._history_days = history_days
         self._on_problem = on_problem or _log.warning
         self._changed: dict[str, DownloadRecord] = {}
@@ -244,15 +240,15 @@ class Session:
             self._wake.clear()
             await self._flush()
             await self._empty_log()
-            await _wait(self._closing, _INTERVAL)
+            await _wait(self._closing, self._tuning.session_write_seconds)
 
     def _patience(self) -> float | None:
         """Seconds until there is something to do that nobody will tell of."""
         if self._is_failing:
-            return _RETRY_INTERVAL
+            return self._tuning.session_retry_seconds
         if self._log_due is not None:
             return max(self._log_due - asyncio.get_running_loop().time(), 0.0)
-        return _PROGRESS_INTERVAL if self._running else None
+        return self._tuning.session_progress_seconds if self._running else None
 
     def _has_written(self) -> None:
         if self._log_due is None:
@@ -269,7 +265,7 @@ class Session:
             _log.warning("cannot empty the log of the session: %s", error)
             is_empty = False
         if not is_empty:
-            self._log_due = now + _RETRY_INTERVAL
+            self._log_due = now + self._tuning.session_retry_seconds
 
     async def _flush(self) -> None:
         """Write what was noted; what cannot be written is kept for the next time."""
@@ -295,7 +291,7 @@ class Session:
         now = asyncio.get_running_loop().time()
         if now < self._progress_due:
             return
-        self._progress_due = now + _PROGRESS_INTERVAL
+        self._progress_due = now + self._tuning.session_progress_seconds
         for record in self._running.values():
             if record.bytes_downloaded != self._bytes_written.get(record.id):
                 self._bytes_written[record.id] = record.bytes_downloaded

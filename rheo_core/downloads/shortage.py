@@ -5,17 +5,9 @@ import logging
 from collections.abc import Callable
 
 from rheo_core.domain.exceptions import ShortageError
+from rheo_core.domain.tuning import Tuning
 
 _log = logging.getLogger(__name__)
-
-_GROW_SECONDS = 10.0
-"""After this time one more download may run."""
-
-_REST_SECONDS = 1.0
-"""Time before another try if nothing of ours runs that would give anything back."""
-
-_PATIENCE_SECONDS = 30.0
-"""Time for which that is tried: other programs may end, or give something back."""
 
 
 class Shortage:
@@ -24,9 +16,13 @@ class Shortage:
     Args:
         running: returns how many downloads run.
         on_room: called whenever more of them may run.
+        tuning: times to wait before the number grows, and before giving up.
     """
 
-    def __init__(self, running: Callable[[], int], on_room: Callable[[], None]) -> None:
+    def __init__(
+        self, running: Callable[[], int], on_room: Callable[[], None], tuning: Tuning
+    ) -> None:
+        self._tuning = tuning
         self._running = running
         self._on_room = on_room
         self._bears: int | None = None  # downloads at once; None: no shortage is known
@@ -59,15 +55,17 @@ class Shortage:
         self._bears = max(min(running, self._bears or running) - 1, 1)
         if self._growing is not None:
             self._growing.cancel()
-        self._growing = loop.call_later(_GROW_SECONDS, self._grow)
+        self._growing = loop.call_later(self._tuning.shortage_growth_seconds, self._grow)
         if running > 1:
             self._alone_since = None
             return True
         if self._alone_since is None:
             self._alone_since = loop.time()
-        if loop.time() - self._alone_since >= _PATIENCE_SECONDS:
+        if loop.time() - self._alone_since >= self._tuning.shortage_patience_seconds:
             return False
-        self._resting = self._resting or loop.call_later(_REST_SECONDS, self._end_rest)
+        self._resting = self._resting or loop.call_later(
+            self._tuning.shortage_rest_seconds, self._end_rest
+        )
         return True
 
     def over(self) -> None:
@@ -79,7 +77,9 @@ class Shortage:
         assert self._bears is not None
         self._bears += 1
         if self._bears < self._peak:
-            self._growing = asyncio.get_running_loop().call_later(_GROW_SECONDS, self._grow)
+            self._growing = asyncio.get_running_loop().call_later(
+                self._tuning.shortage_growth_seconds, self._grow
+            )
         else:
             self._bears, self._peak = None, 0
         self._on_room()

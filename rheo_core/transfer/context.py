@@ -16,6 +16,7 @@ from rheo_core.domain.media_types import (
     is_page_name,
     media_type,
 )
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
@@ -28,8 +29,6 @@ from .segments import Segment
 from .sources import Source, Sources
 from .state import Key, PartState
 
-_BUFFERS = 32 << 20
-"""Bytes that all connections together collect before they write, two buffers each."""
 _MIN_BATCH_BYTES = 64 << 10
 
 
@@ -54,6 +53,7 @@ class TransferOptions:
     server_time: bool = DEFAULTS.server_time
     origin: bool = DEFAULTS.origin
     max_size: int | None = DEFAULTS.max_size
+    tuning: Tuning = DEFAULTS.tuning
     key: Key = user_key
 
     @classmethod
@@ -107,6 +107,7 @@ class TransferContext:
         self._limits = limits
         self._throttles: dict[str, Throttle] = {}  # by host
         self._timeouts = options.timeouts
+        self._buffer_bytes = options.tuning.buffer_bytes
 
     def request(
         self,
@@ -128,6 +129,7 @@ class TransferContext:
             self._timeouts,
             self.record.config.options_for(source.url),
             self.check_page,
+            self.options.tuning,
             is_counted=counted is not None,
         )
 
@@ -252,5 +254,5 @@ class TransferContext:
 
     def batch_bytes(self) -> int:
         """What one connection collects before it writes: less, the more there are."""
-        share = _BUFFERS // (2 * max(self._hosts.in_use, 1))
+        share = self._buffer_bytes // (2 * max(self._hosts.in_use, 1))
         return min(self.options.chunk_size, max(share, _MIN_BATCH_BYTES))

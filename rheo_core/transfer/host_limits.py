@@ -10,19 +10,13 @@ from dataclasses import dataclass
 
 from rheo_core.domain.exceptions import ConnectionFailedError, HostFullError, HttpStatusError
 from rheo_core.domain.hosts import HostLimits, find_host
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
 _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _LOWERED_SECONDS = 60.0
 """A host that refused a connection is spared it for so long; then it is tried with one more."""
 
-_LEAD_SECONDS = 5.0
-"""Time for which all links at a host are taken to lead to the full host that one of them led to.
-Afterwards some are asked again: others of them may lead elsewhere."""
-
 _MAX_LEADS = 1000
-
-_PASSING_SECONDS = 5.0
-"""Time for which a connection waits for room at a host that is to lead on."""
 
 
 @dataclass(slots=True)
@@ -49,10 +43,17 @@ class HostLimiter:
     Args:
         limit: connections to one host, unless its own limits say otherwise.
         on_room: called whenever a host that was full has room again.
+        tuning: times for which redirects are remembered, and wait for room.
     """
 
-    def __init__(self, limit: int, on_room: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        on_room: Callable[[], None] = lambda: None,
+        tuning: Tuning = DEFAULT_TUNING,
+    ) -> None:
         self._limit = limit
+        self.tuning = tuning
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
@@ -227,7 +228,7 @@ class HostLimiter:
         elif len(self._leads) >= _MAX_LEADS:
             self._leads.pop(next(iter(self._leads))).expiry.cancel()
         loop = asyncio.get_running_loop()
-        expiry = loop.call_later(_LEAD_SECONDS, self._forget_lead, link_host)
+        expiry = loop.call_later(self.tuning.lead_seconds, self._forget_lead, link_host)
         self._leads[link_host] = _Lead(host, expiry)
 
     def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
@@ -357,7 +358,7 @@ class Connection:
         """
         is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
         try:
-            async with asyncio.timeout(_PASSING_SECONDS if is_passing else None):
+            async with asyncio.timeout(self._hosts.tuning.passing_seconds if is_passing else None):
                 self._known = await self._hosts.acquire(
                     self.host,
                     self._explain,

@@ -10,6 +10,7 @@ from rheo_core.domain.exceptions import DownloadError, ProtocolError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import Exchange, Requester
 
 from .body import Body, body_of
@@ -40,6 +41,7 @@ class Request:
         timeouts: limits of patience.
         options: what its download says of requests.
         check_page: refuses a web page sent instead of a part of the file.
+        tuning: limit of the time between two writes.
     """
 
     head: ResponseHead
@@ -57,6 +59,7 @@ class Request:
         timeouts: aiohttp.ClientTimeout,
         options: RequestOptions,
         check_page: Callable[[ResponseHead, PartState], None],
+        tuning: Tuning,
         *,
         is_counted: bool,
     ) -> None:
@@ -73,6 +76,7 @@ class Request:
         self._timeouts = timeouts
         self._options = options
         self._check_page = check_page
+        self._tuning = tuning
         self._exchange: Exchange | None = None
         self._is_answered = False
 
@@ -120,7 +124,7 @@ class Request:
             self._source.url, _HEADERS | range_headers, self._timeouts, self._options
         )
         reply = await self._exchange.open(self._go_on_to)
-        self.body = body_of(reply, self._timeouts.sock_read)
+        self.body = body_of(reply, self._timeouts.sock_read, self._tuning.max_batch_seconds)
         self._is_answered = True
         _check_coding(reply)
         offset = self._segment.received if range_headers else None

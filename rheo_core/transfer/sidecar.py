@@ -21,8 +21,6 @@ from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
 """Bytes of a checksum file; those of whole distributions have some 100 KiB."""
-_PATIENCE = 60.0
-"""Seconds for one of them: bytes that trickle in are no stall, and a slot waits for the end."""
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _TRANSIENT = RetryPolicy().transient_status_codes
 
@@ -73,6 +71,7 @@ async def fetch_checksum(
     url: str,
     timeouts: aiohttp.ClientTimeout,
     connect: Callable[[str], Connection],
+    limit: float,
     options: RequestOptions = NO_OPTIONS,
 ) -> HashConfig | None:
     """Return the checksum of the file at `url` that the first checksum file beside it gives.
@@ -82,6 +81,7 @@ async def fetch_checksum(
         url: of the file.
         timeouts: limits of patience.
         connect: gives a place for a connection to a host, as `host_of` names it.
+        limit: seconds for one checksum file.
         options: those of its download.
 
     Raises:
@@ -90,7 +90,7 @@ async def fetch_checksum(
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     timeouts = aiohttp.ClientTimeout(
-        total=_PATIENCE, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
+        total=limit, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
     )
     for place in sidecars(url):
         exchange = requester.get(place.url, _HEADERS, timeouts, options)

@@ -230,7 +230,7 @@ class Transfer:
                 self.sources.note(self.sources.primary, 0, len(data))
                 record.stats.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
-        segments = SegmentMap(state.total, state.written)
+        segments = SegmentMap(state.total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(
             segments.first(), reply
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus, DownloadTimeoutError
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import connection_group, segments
+from rheo_core.transfer import segments
 from rheo_core.transfer.stall import StallWatch
-from tests.core.engine import error_of, fetch, serving, status_of
+from tests.core.engine import EAGER, error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 BODY = body_of(8_000_000)
@@ -159,12 +160,8 @@ def test_a_little_slower_is_good_enough() -> None:
 async def test_a_slow_connection_is_overtaken_at_the_end(
     server: MisbehavingServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last megabyte on a line of 10 kB/s would take minutes; another one brings it."""
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
-    monkeypatch.setattr(segments, "_YOUNG_SECONDS", 0.2)
     is_slow = True
 
     async def one_slow_line(exchange: Exchange) -> None:
@@ -190,6 +187,9 @@ async def test_a_slow_connection_is_overtaken_at_the_end(
             await serving(BODY, ETag='"v1"')(exchange)
 
     config = FileConfig(url=server.on("/f", one_slow_line))
-    manager, _ = await fetch(tmp_path, [config], connections=2)  # within its 30 seconds
+    tuning = replace(EAGER, speed_after_seconds=0.2)
+    manager, _ = await fetch(
+        tmp_path, [config], connections=2, tuning=tuning
+    )  # within its 30 seconds
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
