@@ -1,4 +1,4 @@
-"""An engine as the settings want it; what the command and the app start from."""
+"""An engine made from the settings; the command and the app start here."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
@@ -32,11 +32,17 @@ def make_manager(
     insecure: Iterable[str] = (),
     wait_for_settings: bool = False,
 ) -> DownloadManager:
-    """A manager, not yet open; the other arguments are those of `DownloadManager`.
+    """Return a manager that is not open yet, and let the process open more files.
 
-    The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
-    certificates are not checked; the settings have no place for them. The process may open more
-    files afterwards.
+    The *_PROXY variables apply if the settings name no proxy.
+
+    Args:
+        settings: the user's settings.
+        tracker: see `DownloadManager`.
+        session_path: file for queue and history; None: no session.
+        on_problem: see `DownloadManager`.
+        insecure: hosts whose certificates are not checked. The settings cannot name them.
+        wait_for_settings: see `EngineOptions`.
     """
     raise_descriptor_limit()
     options = options_of(settings, insecure)
@@ -55,7 +61,7 @@ def make_manager(
 
 
 def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOptions:
-    """Return the options of an engine that these settings ask for, without a session."""
+    """Return the engine options for these settings, without a session."""
     return EngineOptions(
         **{name: getattr(settings, name) for name in _SHARED_NAMES},
         speed_limit_bps=settings.speed_limit,
@@ -72,7 +78,7 @@ def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOption
 
 
 def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> RequestRules:
-    """The rules of requests; what is unclear in the settings closes the hosts it is for."""
+    """Return the rules for requests. An unclear setting closes the hosts that it applies to."""
     proxies = getproxies_environment()
     return RequestRules(
         settings.request,
@@ -84,10 +90,10 @@ def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> Requ
 
 
 def with_faults(rules: RequestRules) -> RequestRules:
-    """The same rules, closed also by what is understood and of no use now. Reads files.
+    """Return the same rules, closed also by settings that cannot be used now. Reads files.
 
-    Without this each request to which such a file, interface or variable applies fails; who waits
-    for a correction wants to know before.
+    Without this, each request that needs such a file, interface or variable fails. An engine that
+    waits for a correction must know before.
     """
     faults = [
         Unclear(sentence, option, host)
@@ -100,7 +106,7 @@ def with_faults(rules: RequestRules) -> RequestRules:
 
 
 def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
-    """The limits of single hosts; what a table leaves open is as the next one above has it."""
+    """Return the limits of single hosts. A missing value comes from the next table above."""
     limits = {
         pattern: HostLimits(host.speed_limit, host.connections, host.max_concurrent)
         for pattern, host in settings.hosts.items()
@@ -109,7 +115,7 @@ def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
 
 
 def make_retry_handler(settings: Settings) -> RetryHandler:
-    """Retries as often and as late as the settings say."""
+    """Return a retry handler with the number and delays of the settings."""
     return RetryHandler(
         RetryConfig(
             max_retries=settings.max_retries,

@@ -1,4 +1,4 @@
-"""Parts: everything that a `DownloadManager` is made of, made in one place."""
+"""Parts of a `DownloadManager`, all made in one place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def assemble(
     retry_handler: BaseRetryHandler | None,
     on_problem: Callable[[str], None],
 ) -> Parts:
-    """Make the parts of a manager from its options and from what the caller brings."""
+    """Make the parts of a manager from its options and the objects of the caller."""
     session = None
     if options.session_path is not None:
         session = Session(
@@ -128,7 +128,7 @@ def _make_worker(
     keep_unverified: bool,
 ) -> DownloadWorker:
     folder = Path(options.download_dir)
-    if options.session_path is not None:  # the next start may be made from another folder
+    if options.session_path is not None:  # the next start may happen in another folder
         folder = folder.absolute()
     return DownloadWorker(
         client,

@@ -33,24 +33,24 @@ from .verification import Verification, is_hashed
 
 
 class Attempt:
-    """Holds its paths and part files until `close`."""
+    """One try of a download. It holds its paths and part files until `close`."""
 
     def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
         self._context = context
         self._record = record
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
-        self._expected: HashConfig | None = None  # what the user or a sidecar says
+        self._expected: HashConfig | None = None  # from the user or a sidecar
         self._locked: set[Path] = set()
-        self._occupant: _Occupant | None = None  # where the file goes
+        self._occupant: _Occupant | None = None  # of the path that was claimed last
         self._existing: list[Path] = []  # files that are left alone
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, requested: Path) -> None:
-        """Bring the file to `requested`, or to the name that the server gives it.
+        """Download the file to `requested`, or to the name that the server gives it.
 
         Raises:
-            DownloadError: the attempt failed; what came is kept where it can be of use.
+            DownloadError: the attempt failed. Its bytes are kept if they can be used again.
         """
         record, context = self._record, self._context
         self._expected = await self._look_up_checksum()
@@ -64,7 +64,7 @@ class Attempt:
         return context.lifecycle.completed(record)
 
     async def close(self) -> None:
-        """Let go of whatever it holds; what another attempt can use stays."""
+        """Release paths and part files. Bytes that another attempt can use stay."""
         cancellation: asyncio.CancelledError | None = None
         try:
             for part in self._parts:
@@ -80,10 +80,10 @@ class Attempt:
             raise cancellation
 
     async def _look_up_checksum(self) -> HashConfig | None:
-        """Return the user's checksum, or that of the checksum file beside it if it is wanted.
+        """Return the user's checksum, or that of a checksum file if the user asks for it.
 
         Raises:
-            FileValidationError: there is none.
+            FileValidationError: no checksum file names the download.
         """
         config = self._record.config
         if config.hash_config is not None or not config.sidecar:
@@ -125,7 +125,7 @@ class Attempt:
             raise
 
     async def _fetch(self, part: PartFile) -> PartFile:
-        """Bring all bytes and verify them; returns the part file to commit."""
+        """Fetch all bytes and verify them; return the part file to commit."""
         record, context = self._record, self._context
 
         async def place(head: ResponseHead) -> PartFile:
@@ -154,10 +154,10 @@ class Attempt:
         return await Verification(context, record, transfer, self._expected).run(part)
 
     def _better_place(self, path: Path, head: ResponseHead) -> Path:
-        """Where the file goes now that a reply tells its name and type.
+        """Return the path of the file, now that a reply tells its name and type.
 
-        The user's name wins over the server's. The folder is left alone where it is not the one
-        that was chosen before the reply: the download began there under other settings.
+        The user's name wins over the server's. The folder stays if it is not the one that was
+        chosen before the reply, because the download began there under other settings.
         """
         config, folders = self._record.config, self._context.folders
         named = head.name if config.filename is None else None
@@ -172,7 +172,7 @@ class Attempt:
         """Claim a path and open its part file.
 
         Raises:
-            _FileIsThereError: there is nothing to do.
+            _FileIsThereError: nothing is to be downloaded.
         """
         check_name(requested)
         disk = self._context.disk
@@ -182,12 +182,12 @@ class Attempt:
         part = self._part(requested)
         path = await self._claim(requested, part)
         if path is None:
-            await disk.run(part.discard)  # of no use any more
+            await disk.run(part.discard)  # not needed any more
             raise _FileIsThereError(self._existing)
         if path != requested:
             part = self._part(path)
             if requested in self._locked:
-                # The name that an earlier attempt began under is taken since: its bytes go on.
+                # An earlier attempt began under a name that is taken now: continue with its bytes.
                 await disk.run(part.adopt, requested)
         record = self._record
         if not part.is_open and (path != requested or self._occupant is not _Occupant.NOTHING):
@@ -216,11 +216,11 @@ class Attempt:
         )
 
     async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
-        """Lock where the file goes; None where it is there and is to be left alone.
+        """Lock the path of the file; None if a file is there that stays untouched.
 
-        Two links of one name are two files: what another download of this run wrote, writes or
-        has begun is never skipped nor overwritten; the next number is taken. Where nothing is at
-        `path` yet, `part` is prepared for it.
+        Two links of one name are two files. A file that another download of this run wrote or
+        began is neither skipped nor overwritten: the next number is used. If nothing is at `path`
+        yet, `part` is prepared for it.
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
@@ -243,17 +243,17 @@ class Attempt:
                 return await self._begun_at(next(candidates)) or candidate
             if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not self._existing):
                 return candidate
-            if occupant is _Occupant.NOTHING:  # beyond all that is there, nothing of it ours
+            if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
                 return None
             if occupant is _Occupant.FILE and not self._wrote_another(candidate):
                 if self._strategy is FileExistsStrategy.OVERWRITE:
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
                     self._existing.append(candidate)
-        raise AssertionError("there is always another number")
+        raise AssertionError("the numbers never end")
 
     async def _begun_at(self, path: Path) -> Path | None:
-        """Lock the next number if an earlier run began there, while the name was taken."""
+        """Lock the next number if an earlier run began there because the name was taken."""
         occupant = await self._context.disk.submit_maybe_inline(
             _look_at, self._new_part(path), prepare=False
         )
@@ -280,7 +280,7 @@ class Attempt:
         return True
 
     def _wrote_another(self, path: Path) -> bool:
-        """Whether another download of this run brought the file of this name."""
+        """Tell whether another download of this run wrote this file."""
         return self._context.written.get(str(path), self._record.id) != self._record.id
 
     async def _commit(self, part: PartFile) -> None:
@@ -293,7 +293,7 @@ class Attempt:
             work = submit(commit, part, size, overwrite=overwrite, metadata=self._metadata(part))
             try:
                 return await _uninterrupted(work)
-            except FileExistsError:  # another program was quicker
+            except FileExistsError:  # another program took the name first
                 if self._strategy is not FileExistsStrategy.RENAME:
                     await self._context.disk.run(part.checkpoint, part.state.written)
                     raise
@@ -310,7 +310,7 @@ class Attempt:
 
 
 class _Occupant(Enum):
-    """What stands where a file is to go."""
+    """Contents of the path for a file."""
 
     NOTHING = auto()
     OURS = auto()  # the beginning of this very download
@@ -330,14 +330,14 @@ def _look_at(part: PartFile, *, prepare: bool) -> _Occupant:
 
 
 class _FileIsThereError(Exception):
-    """The name, or each with a number, is taken and the strategy is SKIP."""
+    """The name and each numbered one are taken, and the strategy is SKIP."""
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
 
 
 async def _uninterrupted(work: "asyncio.Future[None]") -> None:
-    """Await work that cannot be undone; a cancellation meanwhile comes too late and is dropped."""
+    """Await work that cannot be undone; ignore cancellations meanwhile."""
     while not work.done():
         try:
             await asyncio.shield(work)

@@ -1,4 +1,4 @@
-"""DiskSpaceWatcher: downloads whose disk is full, until there is room again."""
+"""DiskSpaceWatcher: downloads that wait until their full disk has room again."""
 
 import asyncio
 import os
@@ -13,23 +13,23 @@ from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import reserve_of
 
 _SPARE_BYTES = 1 << 20
-"""Bytes there must be beyond what is missing."""
+"""Free bytes required in addition to the missing ones."""
 
 
 @dataclass(slots=True)
 class _Waiting:
     record: DownloadRecord
-    needed: int | None  # free bytes at which it continues; None: its size tells
+    needed: int | None  # free bytes at which it continues; None: its missing bytes
     patience: float  # seconds
     not_before: float  # the loop's clock
 
 
 class DiskSpaceWatcher:
-    """Looks at the disks from time to time, and lets go on what fits.
+    """Looks at the disks from time to time, and resumes downloads that fit.
 
     Args:
         disk: threads for the looks.
-        resume: puts a download, by its id, back into the queue.
+        resume: puts the download with an id back into the queue.
         tuning: intervals of the looks.
     """
 
@@ -64,21 +64,21 @@ class DiskSpaceWatcher:
         self._filled.set()
 
     async def run(self) -> None:
-        """Look until cancelled; not at all while nothing waits."""
+        """Look at the disks until cancelled, but only while downloads wait."""
         while True:
             await self._filled.wait()
             await asyncio.sleep(self._tuning.disk_look_seconds)
             await self.look()
 
     async def look(self) -> None:
-        """Let go on what fits now, in the order of the queue."""
+        """Resume downloads that fit now, in the order of the queue."""
         now = asyncio.get_running_loop().time()
         entries = self._waiting.values()
         self._waiting = {e.record.id: e for e in entries if not e.record.status.is_terminal}
         due = [e for e in self._waiting.values() if e.not_before <= now]
         waiting = [e for e in due if e.record.waits_for_room and e.record.destination]
         for record in await self._disk.run(_fitting, sorted(waiting, key=_order)):
-            if record.waits_for_room:  # the user may have paused it while the disk was looked at
+            if record.waits_for_room:  # the user may have paused it meanwhile
                 await self._resume(record.id)
         if not any(entry.record.waits_for_room for entry in self._waiting.values()):
             self._filled.clear()
@@ -89,7 +89,7 @@ def _order(entry: _Waiting) -> tuple[int, float]:
 
 
 def _fitting(entries: Iterable[_Waiting]) -> list[DownloadRecord]:
-    """Those for which their disks have room, one after the other."""
+    """Return the downloads that fit on their disks together."""
     free: dict[int, int] = {}  # bytes by device
     fitting = []
     for entry in entries:
@@ -118,7 +118,7 @@ def _clearly_more(folder: Path) -> int | None:
 
 
 def _look_at(folder: Path) -> tuple[int, int] | None:
-    """The device of a folder and the free bytes on it; None where it is gone."""
+    """Return the device of a folder and its free bytes; None if the folder is gone."""
     try:
         seen = os.statvfs(folder)
         return folder.stat().st_dev, seen.f_bavail * seen.f_frsize

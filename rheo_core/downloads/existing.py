@@ -1,4 +1,4 @@
-"""Files that stand at the name of a download and are left alone (SKIP)."""
+"""Existing files that a download leaves alone (SKIP)."""
 
 import os
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ async def find_existing(
     paths: Sequence[Path],
     expected: HashConfig | None,
 ) -> Path:
-    """Return the first of `paths` that is the file asked for, by its known size and checksum.
+    """Return the first of `paths` with the expected size and checksum, without any request.
 
-    If neither is known, it is the first one. No server is asked.
+    If neither is known, return the first path.
 
     Args:
         context: parts shared by all attempts.
         record: of the download.
-        paths: at least one; something is there.
-        expected: the checksum that the user, a list or a checksum file gives.
+        paths: existing files, one or more.
+        expected: checksum from the user, a list or a checksum file.
 
     Raises:
-        FileValidationError: none is; what is wrong with the first.
+        FileValidationError: no file matches. The error describes the first one.
     """
     if expected is None and record.config.size_bytes is None:
         return paths[0]
@@ -42,7 +42,7 @@ async def find_existing(
         except FileValidationError as error:
             first = first or error
         else:
-            context.written[str(path)] = record.id  # no other link of this name is compared with it
+            context.written[str(path)] = record.id  # links of the same name are other files
             return path
     assert first is not None
     raise first

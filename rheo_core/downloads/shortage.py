@@ -1,4 +1,4 @@
-"""Shortage: how many downloads this machine bears at once, learned when it runs short."""
+"""Shortage: number of downloads that this machine can run at once, learned by failures."""
 
 import asyncio
 import logging
@@ -25,34 +25,34 @@ class Shortage:
         self._tuning = tuning
         self._running = running
         self._on_room = on_room
-        self._bears: int | None = None  # downloads at once; None: no shortage is known
-        self._peak = 0  # that ran at once when there was a shortage
+        self._allowed: int | None = None  # downloads at once; None: there is no shortage
+        self._peak = 0  # downloads that ran at once at the beginning of the shortage
         self._alone_since: float | None = None  # the loop's clock
         self._growing: asyncio.TimerHandle | None = None
         self._resting: asyncio.TimerHandle | None = None
 
     @property
     def is_on(self) -> bool:
-        """True if the machine has been short of something lately."""
-        return self._bears is not None
+        """True if the machine was short of something lately."""
+        return self._allowed is not None
 
     def allowed(self, slots: int) -> int:
-        """Return how many of `slots` may be used now."""
-        if self._bears is None:
+        """Return the number of `slots` that may be used now."""
+        if self._allowed is None:
             return slots
-        return 0 if self._resting is not None else min(self._bears, slots)
+        return 0 if self._resting is not None else min(self._allowed, slots)
 
     def note(self, error: ShortageError) -> bool:
         """Lower the number after a failed attempt, which still runs.
 
         Returns:
-            Whether waiting may help.
+            True if waiting may help.
         """
         loop, running = asyncio.get_running_loop(), self._running()
-        if self._bears is None:
+        if self._allowed is None:
             _log.warning("%s; fewer downloads run at once for a while", error)
         self._peak = max(self._peak, running)
-        self._bears = max(min(running, self._bears or running) - 1, 1)
+        self._allowed = max(min(running, self._allowed or running) - 1, 1)
         if self._growing is not None:
             self._growing.cancel()
         self._growing = loop.call_later(self._tuning.shortage_growth_seconds, self._grow)
@@ -69,19 +69,19 @@ class Shortage:
         return True
 
     def over(self) -> None:
-        """Take note that a download has got on."""
+        """Take note that a download made progress."""
         self._alone_since = None
 
     def _grow(self) -> None:
         self._growing = None
-        assert self._bears is not None
-        self._bears += 1
-        if self._bears < self._peak:
+        assert self._allowed is not None
+        self._allowed += 1
+        if self._allowed < self._peak:
             self._growing = asyncio.get_running_loop().call_later(
                 self._tuning.shortage_growth_seconds, self._grow
             )
         else:
-            self._bears, self._peak = None, 0
+            self._allowed, self._peak = None, 0
         self._on_room()
 
     def _end_rest(self) -> None:
