@@ -1,4 +1,4 @@
-"""Files that stand at the name of a download and are left alone (SKIP)."""
+"""Existing files that a download leaves alone (SKIP)."""
 
 import os
 import threading
@@ -25,19 +25,19 @@ async def find_existing(
     paths: Sequence[Path],
     expected: HashConfig | None,
 ) -> Path:
-    """Return the first of `paths` that is the file asked for, by its known size and checksums.
+    """Return the first of `paths` with the expected size and checksums, without any request.
 
-    If none is known, it is the first one. No server is asked. For the rest of this run the file
-    is that of this download: the next link of its name means the next number.
+    If none is known, return the first path. For the rest of this run the file belongs to this
+    download: the next link of its name means the next number.
 
     Args:
         context: parts shared by all attempts.
         record: of the download.
-        paths: at least one; something is there.
-        expected: the checksum that the user, a list or a checksum file gives.
+        paths: existing files, one or more.
+        expected: checksum from the user, a list or a checksum file.
 
     Raises:
-        FileValidationError: none is; what is wrong with the first.
+        FileValidationError: no file matches. The error describes the first one.
     """
     path = await _find(context, record, paths, expected)
     context.written[str(path)] = record.id
@@ -68,10 +68,10 @@ async def _find(
 async def _check(
     context: AttemptContext, record: DownloadRecord, path: Path, expected: HashConfig | None
 ) -> None:
-    wanted, size = record.config.size_bytes, await context.disk.run(_size_of, path)
-    if wanted not in (None, size):
+    known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
+    if known not in (None, size):
         raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes, {wanted:,} were expected; "
+            f"the existing {printable(path.name)} has {size:,} bytes, {known:,} were expected; "
             "the file was not changed"
         )
     if expected is None:
@@ -113,7 +113,7 @@ def _bad_pieces(path: Path, pieces: PieceHashes, stop: threading.Event) -> dict[
         try:
             pieces.check_size(size)
         except ValueError as error:
-            problem = f"the existing {printable(path.name)}: {error}; it is left as it is"
+            problem = f"the existing {printable(path.name)}: {error}; the file was not changed"
             raise FileValidationError(problem) from None
         written = (WrittenRange(0, size, crc=0),)
         return check_pieces(file.fileno(), pieces, size, written, stop).bad

@@ -8,9 +8,13 @@ from typing import Any
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
 from rheo_core.events import DownloadEvent
 from tests.servers.misbehaving import Behaviour, Exchange
+
+EAGER = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.0)
+"""More connections join almost at once, whatever they may gain."""
 
 ENDINGS = {"download.completed", "download.failed", "download.skipped", "download.cancelled"}
 

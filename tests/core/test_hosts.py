@@ -234,9 +234,9 @@ async def test_the_limit_holds_for_all_downloads_of_a_host(
 async def test_a_host_may_have_limits_of_its_own() -> None:
     rooms: list[bool] = []
     some = HostLimiter(1, lambda: rooms.append(True))
-    some.set_own({"a": HostLimits(connections=2), "*.b": HostLimits(max_concurrent=1)})
+    some.set_host_limits({"a": HostLimits(connections=2), "*.b": HostLimits(max_concurrent=1)})
     assert (some.allowed("a:1"), some.allowed("x.b:1"), some.allowed("c:1")) == (2, 1, 1)
-    some.set_own({"*.b": HostLimits(connections=8, max_concurrent=2)})
+    some.set_host_limits({"*.b": HostLimits(connections=8, max_concurrent=2)})
     for number in range(2):
         assert not some.is_busy("x.b:1")
         some.reserve(str(number), "x.b:1")
@@ -253,7 +253,7 @@ async def test_a_host_may_have_limits_of_its_own() -> None:
 async def test_a_download_that_begins_twice_is_one() -> None:
     """Its next attempt may begin before the pool has seen the end of the last one."""
     some = HostLimiter(1)
-    some.set_own({"a": HostLimits(max_concurrent=1)})
+    some.set_host_limits({"a": HostLimits(max_concurrent=1)})
     some.reserve("x", "a:1")
     some.reserve("x", "a:1")
     assert some.is_full("a:1") and some.is_busy("a:1")

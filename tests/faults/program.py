@@ -23,13 +23,23 @@ CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,rena
 LIMIT = 60.0
 """Seconds after which a program that has not ended counts as hanging."""
 
-HASTE = """
-from rheo_core.transfer import connection_group, segments, context
-connection_group._CHECKPOINT_SECONDS = connection_group._WORTH_SECONDS = 0.0
-connection_group._JOIN_AFTER = 0.01
-segments.SMALLEST_SEGMENT = 100_000
-context._BUFFERS = 0
+
+def tuned(**values: float) -> str:
+    """Return the lines that give every engine of a program this `Tuning`."""
+    return f"""
+from rheo_core.domain.engine_options import EngineOptions
+from rheo_core.domain.tuning import Tuning
+EngineOptions.__init__.__kwdefaults__["tuning"] = Tuning(**{values})
 """
+
+
+HASTE = tuned(
+    checkpoint_seconds=0.0,
+    join_threshold_seconds=0.0,
+    join_after_seconds=0.01,
+    min_segment_bytes=100_000,
+    buffer_bytes=0,
+)
 """A checkpoint every few milliseconds, the smallest writes, and more connections at once: small
 files do for tests."""
 

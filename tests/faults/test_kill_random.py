@@ -21,6 +21,7 @@ from tests.e2e.terminal import Terminal
 from tests.effort import effort
 from tests.faults import kill_sweep
 from tests.faults.disk import state_of
+from tests.faults.program import tuned
 from tests.programs import Running, start_program
 from tests.servers import nginx
 from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
@@ -32,14 +33,9 @@ ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
 
 # Several connections at once, and checkpoints as often as bytes come: a kill meets each of them.
-_BRISK = """
-import sys
-from rheo_core.transfer import connection_group
-group = connection_group
-group._CHECKPOINT_SECONDS, group._JOIN_AFTER, group._WORTH_SECONDS = 0.05, 0.01, 0.0
-"""
+_BRISK = tuned(checkpoint_seconds=0.05, join_after_seconds=0.01, join_threshold_seconds=0.0)
 COMMAND = _BRISK + programs.COMMAND
-APP = f"{_BRISK}from rheo_tui.__main__ import main; sys.exit(main())"
+APP = f"{_BRISK}import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 
 
 class Line:

@@ -8,6 +8,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig, PieceHashes, RetryConfig, RetryPolicy, WebPageError
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
 from tests.core.engine import (
     Journal,
@@ -555,12 +556,15 @@ LARGE = body_of(4 << 20)
 
 @pytest.mark.parametrize("breaks", [False, True])
 async def test_a_second_connection_that_gets_a_page_costs_no_byte(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, breaks: bool
+    scene: Scene, breaks: bool
 ) -> None:
-    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_AT_LEAST", 0.0)
     outcome = await scene.fetch(
-        Expiring(breaks=breaks), LARGE, connections=2, chunk_size=65536, durable=False
+        Expiring(breaks=breaks),
+        LARGE,
+        connections=2,
+        chunk_size=65536,
+        durable=False,
+        tuning=Tuning(join_threshold_seconds=0.0),
     )
     if not breaks:
         outcome.completed(LARGE)
