@@ -20,7 +20,7 @@ from .programs.terminal import run_in_terminal
 from .results import show_table
 
 _STARTS = 9
-_MOST_PACKAGES = 10
+_MAX_PACKAGES = 10
 _BIN = Path(sys.executable).parent
 _FIRST_SCREEN = b"Nothing to download yet"
 _LIMITS = {"rheo --help": 0.25, "rheo-tui": 0.6}  # seconds
@@ -71,7 +71,7 @@ def main() -> None:
         total = costs.total()
         rows = [
             [package, f"{cost / 1000:.1f}", f"{cost / total:.0%}"]
-            for package, cost in costs.most_common(_MOST_PACKAGES)
+            for package, cost in costs.most_common(_MAX_PACKAGES)
         ]
         title = f"{name}: {total / 1000:.0f} ms of imports (measuring slows them)"
         show_table(title, ["package", "ms, its own modules", "share"], iter(rows), console)

@@ -38,7 +38,7 @@ _RATIOS = [
     _Ratio("limited", "wall", "aria2", 1.05),
     _Ratio("list-100k", "peak", "aria2", 0.15),
 ]
-_MOST_MEMORY = {_COMMAND: 120, _APP: 160}  # MB
+_MAX_MEMORY = {_COMMAND: 120, _APP: 160}  # MB
 
 
 def verdicts(outcomes: Iterable[Outcome]) -> Iterator[list[str]]:
@@ -47,7 +47,7 @@ def verdicts(outcomes: Iterable[Outcome]) -> Iterator[list[str]]:
     for ratio in _RATIOS:
         if ratio.work in by_name:
             yield ratio.row(by_name[ratio.work])
-    for peer, limit in _MOST_MEMORY.items():
+    for peer, limit in _MAX_MEMORY.items():
         # A list of a million has a target of its own kind: its entries are the memory.
         peaks = [
             outcome.middle(peer, "peak") or 0

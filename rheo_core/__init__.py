@@ -1,7 +1,7 @@
 """rheo_core: an async download engine.
 
-The names are imported when they are first used: `rheo --help` and programs that only need the
-values do not pay for the HTTP library.
+Names are imported on first use, so `rheo --help` and programs that need only the values do not
+load the HTTP library.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
-"""An engine as the settings want it; what the command and the app start from."""
+"""An engine made from the settings; the command and the app start here."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import reduce
 from pathlib import Path
 from urllib.request import getproxies_environment
@@ -17,6 +17,11 @@ from rheo_core.infrastructure.http.proxies import proxy_problems
 from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker
 
+_SHARED_NAMES = {each.name for each in fields(EngineOptions)} & Settings.model_fields.keys() - {
+    "hosts"
+}
+"""Settings that are options of the engine as they are."""
+
 
 def make_manager(
     settings: Settings,
@@ -27,11 +32,17 @@ def make_manager(
     insecure: Iterable[str] = (),
     wait_for_settings: bool = False,
 ) -> DownloadManager:
-    """A manager, not yet open; the other arguments are those of `DownloadManager`.
+    """Return a manager that is not open yet, and let the process open more files.
 
-    The *_PROXY variables hold where the settings name no proxy. `insecure` are hosts whose
-    certificates are not checked; the settings have no place for them. The process may open more
-    files afterwards.
+    The *_PROXY variables apply if the settings name no proxy.
+
+    Args:
+        settings: the user's settings.
+        tracker: see `DownloadManager`.
+        session_path: file for queue and history; None: no session.
+        on_problem: see `DownloadManager`.
+        insecure: hosts whose certificates are not checked. The settings cannot name them.
+        wait_for_settings: see `EngineOptions`.
     """
     raise_descriptor_limit()
     options = options_of(settings, insecure)
@@ -50,28 +61,12 @@ def make_manager(
 
 
 def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOptions:
-    """Return the options of an engine that these settings ask for, without a session."""
+    """Return the engine options for these settings, without a session."""
     return EngineOptions(
-        timeout=settings.timeout,
-        max_concurrent=settings.max_concurrent,
-        download_dir=settings.download_dir,
-        file_exists_strategy=settings.file_exists_strategy,
-        connect_timeout=settings.connect_timeout,
-        stall_timeout=settings.stall_timeout,
+        **{name: getattr(settings, name) for name in _SHARED_NAMES},
         speed_limit_bps=settings.speed_limit,
-        chunk_size=settings.chunk_size,
-        connections=settings.connections,
-        connections_per_host=settings.connections_per_host,
-        stall_speed=settings.stall_speed,
-        durable=settings.durable,
-        history_days=settings.history_days,
-        schedule=settings.schedule,
         slow_limit_bps=settings.slow_limit,
         hosts=make_host_limits(settings),
-        server_time=settings.server_time,
-        origin=settings.origin,
-        max_size=settings.max_size,
-        rules=settings.rules,
         following=CompletionHooks(
             on_complete=settings.on_complete,
             on_error=settings.on_error,
@@ -83,7 +78,7 @@ def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOption
 
 
 def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> RequestRules:
-    """The rules of requests; what is unclear in the settings closes the hosts it is for."""
+    """Return the rules for requests. An unclear setting closes the hosts that it applies to."""
     proxies = getproxies_environment()
     return RequestRules(
         settings.request,
@@ -95,10 +90,10 @@ def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> Requ
 
 
 def with_faults(rules: RequestRules) -> RequestRules:
-    """The same rules, closed also by what is understood and of no use now. Reads files.
+    """Return the same rules, closed also by settings that cannot be used now. Reads files.
 
-    Without this each request to which such a file, interface or variable applies fails; who waits
-    for a correction wants to know before.
+    Without this, each request that needs such a file, interface or variable fails. An engine that
+    waits for a correction must know before.
     """
     faults = [
         Unclear(sentence, option, host)
@@ -111,16 +106,16 @@ def with_faults(rules: RequestRules) -> RequestRules:
 
 
 def make_host_limits(settings: Settings) -> dict[str, HostLimits]:
-    """The limits of single hosts; what a table leaves open is as the next one above has it."""
-    own = {
+    """Return the limits of single hosts. A missing value comes from the next table above."""
+    limits = {
         pattern: HostLimits(host.speed_limit, host.connections, host.max_concurrent)
         for pattern, host in settings.hosts.items()
     }
-    return {pattern: reduce(HostLimits.over, entries_for(own, pattern)) for pattern in own}
+    return {pattern: reduce(HostLimits.over, entries_for(limits, pattern)) for pattern in limits}
 
 
 def make_retry_handler(settings: Settings) -> RetryHandler:
-    """Retries as often and as late as the settings say."""
+    """Return a retry handler with the number and delays of the settings."""
     return RetryHandler(
         RetryConfig(
             max_retries=settings.max_retries,

@@ -1,4 +1,4 @@
-"""Names and modules of a package that are imported when they are first used."""
+"""Lazy imports: names and modules of a package that are imported on first use."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -6,21 +6,21 @@ from importlib import import_module
 from typing import Any
 
 
-def names_from(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package (PEP 562).
+def names_from(package: str, modules: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package (PEP 562).
 
     Args:
-        package: its name.
-        homes: its modules, each with the names that the package takes from there.
+        package: name of the package.
+        modules: modules of the package, each with the names that the package exports from it.
     """
-    home_of = {name: module for module, names in homes.items() for name in names}
+    module_of = {name: module for module, names in modules.items() for name in names}
 
     def get(name: str) -> Any:
-        if name in homes:
+        if name in modules:
             return import_module(f".{name}", package)
-        if name not in home_of:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{home_of[name]}", package), name)
+        value = getattr(import_module(f".{module_of[name]}", package), name)
         setattr(sys.modules[package], name, value)
         return value
 

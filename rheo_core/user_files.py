@@ -1,7 +1,7 @@
-"""Files that the user keeps or names: read only if they are what they should be.
+"""Reading of files that belong to the user, or that the user names, with checks of their kind.
 
-Nothing here waits for another program. A FIFO in place of a settings file would block a program
-forever and silently, and opening a device may do anything.
+No function waits for another program. A FIFO in place of a settings file would block the program
+silently for ever, and opening a device may have any effect.
 """
 
 import errno
@@ -19,34 +19,36 @@ from rheo_core.domain.exceptions import ShortageError
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _MAX_BYTES = 64 << 20
-"""Bytes of a file that is read whole; the largest of use, such as a CA bundle, has a tenth."""
+"""Limit for a file that is read whole. The largest useful one, a CA bundle, has a tenth of it."""
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 _NOWHERE = Path("/nonexistent/rheo")
-"""The home of users that have none (Debian policy 9.2.3)."""
+"""Home folder of users without one (Debian policy 9.2.3)."""
 
 
 class _OpenFile(Protocol):
     def fileno(self) -> int: ...
 
 
-def user_folder(find: Callable[[], Path], otherwise: Path = _NOWHERE) -> Path:
-    """Return the folder of the user that `find`, a function of platformdirs, returns.
+def user_folder(find: Callable[[], Path], fallback: Path = _NOWHERE) -> Path:
+    """Return a folder of the user.
 
-    In a container there may be neither HOME nor an entry for the user. Then return `otherwise`,
-    relative to the current folder.
+    Args:
+        find: a function of platformdirs. It fails if neither HOME nor an entry for the user
+            exists, as in some containers.
+        fallback: returned if `find` fails; relative to the current folder.
     """
     try:
         return find()
     except RuntimeError:
-        return otherwise.absolute()
+        return fallback.absolute()
 
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading.
 
     Raises:
-        OSError: it is another kind of file, or cannot be read; `strerror` is a phrase.
+        OSError: it is not a regular file, or cannot be read; `strerror` is a phrase.
     """
     return open(path, "rb", opener=_open_descriptor)
 
@@ -62,21 +64,21 @@ def _open_descriptor(path: str, _: int) -> int:
     return descriptor
 
 
-def read_regular(path: Path, most: int = _MAX_BYTES) -> bytes:
+def read_regular(path: Path, max_bytes: int = _MAX_BYTES) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        OSError: it is another kind of file, has more than `most` bytes, or cannot be read.
+        OSError: it is not a regular file, has more than `max_bytes` bytes, or cannot be read.
     """
     with open_regular(path) as file:
-        return _checked(file.read(most + 1), most)
+        return _checked(file.read(max_bytes + 1), max_bytes)
 
 
 def read_secret(path: Path) -> bytes:
     """Return the bytes of a regular file that holds secrets.
 
     Raises:
-        OSError: as for `read_regular`, or others than its owner may read or change it.
+        OSError: as for `read_regular`, or users other than its owner can read or change it.
     """
     with open_regular(path) as file:
         check_private(file)
@@ -99,31 +101,31 @@ async def read_secret_async(path: Path) -> bytes:
 
 
 def check_private(file: _OpenFile) -> None:
-    """Check that an open file is the user's, and that nobody else may read or change it.
+    """Check that the user owns an open file, and that no other user can read or change it.
 
     Raises:
-        PermissionError: one of the two does not hold.
+        PermissionError: another user owns it, or can read or change it.
     """
-    found = os.fstat(file.fileno())
-    if found.st_mode & _OF_OTHERS:
-        what = "read" if found.st_mode & _READABLE_BY_OTHERS else "change"
-        raise PermissionError(errno.EPERM, f"other users can {what} it; run chmod 600 on it")
-    if found.st_uid not in (os.geteuid(), 0):  # root may do as it likes anyway
+    status = os.fstat(file.fileno())
+    if status.st_mode & _OF_OTHERS:
+        verb = "read" if status.st_mode & _READABLE_BY_OTHERS else "change"
+        raise PermissionError(errno.EPERM, f"other users can {verb} it; run chmod 600 on it")
+    if status.st_uid not in (os.geteuid(), 0):  # root can read any file
         raise PermissionError(errno.EPERM, "it belongs to another user")
 
 
 def open_list(path: Path) -> BufferedReader:
     """Open a file, a pipe, or a terminal for reading.
 
-    Shells give a pipe for `<(command)`. A FIFO is read only if a program has it open for writing,
-    because without one the first read would wait for ever.
+    Shells pass a pipe for `<(command)`. A FIFO is read only if a program has it open for writing,
+    because otherwise the first read would wait for ever.
 
     Raises:
-        OSError: it cannot be read, or is a FIFO that nobody writes to.
+        OSError: it cannot be read, or is a FIFO that no program writes to.
     """
-    found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
-        _check_kind(found)
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        _check_kind(status)
     descriptor = os.open(path, _READ)
     try:
         head = _first_of_pipe(descriptor) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else b""
@@ -131,11 +133,11 @@ def open_list(path: Path) -> BufferedReader:
     except BaseException:
         os.close(descriptor)
         raise
-    return BufferedReader(_Resumed(descriptor, head)) if head else os.fdopen(descriptor, "rb")
+    return BufferedReader(_PrefixedFile(descriptor, head)) if head else os.fdopen(descriptor, "rb")
 
 
 def _first_of_pipe(descriptor: int) -> bytes:
-    """Return what waits in a pipe; b"" if its writer has not written yet."""
+    """Return the bytes that wait in a pipe; b"" if its writer has not written yet."""
     try:
         head = os.read(descriptor, io.DEFAULT_BUFFER_SIZE)
     except BlockingIOError:
@@ -145,8 +147,8 @@ def _first_of_pipe(descriptor: int) -> bytes:
     return head
 
 
-class _Resumed(io.RawIOBase):
-    """A descriptor of which some bytes have been read already."""
+class _PrefixedFile(io.RawIOBase):
+    """File whose first bytes have been read already."""
 
     def __init__(self, descriptor: int, head: bytes) -> None:
         self._file = io.FileIO(descriptor, "rb")
@@ -167,14 +169,14 @@ class _Resumed(io.RawIOBase):
         super().close()
 
 
-def _check_kind(found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode):
+def _check_kind(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
 
 
-def _checked(data: bytes, most: int) -> bytes:
-    if len(data) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+def _checked(data: bytes, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes")
     return data

@@ -73,7 +73,7 @@ SPEED_LIMITS = (
     50_000_000,
     None,
 )
-"""Steps of the speed limit in bytes/s, slowest first; None is no limit."""
+"""Steps of the speed limit in bytes/s, slowest first; None: no limit."""
 
 _RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
 
@@ -428,7 +428,7 @@ def unknown_actions(keymap: Mapping[str, str]) -> list[str]:
 
 
 def limit_step(current: int | None, up: bool) -> int | None:
-    """Return the next step from the speed limit `current`, in bytes/s; None is no limit."""
+    """Return the next step from the speed limit `current`, in bytes/s; None: no limit."""
     numbers = [step for step in SPEED_LIMITS if step is not None]
     if up:
         higher = [step for step in numbers if current is not None and step > current]

@@ -23,7 +23,7 @@ def open_folder(folder: Path) -> str:
         return f"Cannot open {folder}: {' or '.join(_OPENERS)} is not installed."
     command = [opener, "open"] if Path(opener).name == "gio" else [opener]
     try:
-        # No shell, and no output to this terminal. The path is absolute, so it is no option.
+        # No shell, and no output to this terminal. The path is absolute, so it cannot be an option.
         subprocess.Popen(
             [*command, str(folder)],
             stdin=subprocess.DEVNULL,

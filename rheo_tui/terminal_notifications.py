@@ -5,7 +5,7 @@ from textual.timer import Timer
 
 from rheo_core.config.settings import Notify
 from rheo_core.events import DownloadEvent
-from rheo_core.events.endings import Endings, terminal_notice
+from rheo_core.events.notifications import EndedDownloads, terminal_sequence
 
 from .services.protocol import DownloadService
 
@@ -24,12 +24,12 @@ class TerminalNotifier:
     def __init__(self, screen: DOMNode, service: DownloadService) -> None:
         self._screen = screen
         self._service = service
-        self._endings = Endings()
+        self._ended = EndedDownloads()
         self._timer: Timer | None = None
 
     def add(self, event: DownloadEvent) -> None:
         """Notify soon, if the event is the end of a download."""
-        if self._service.settings.notify is not Notify.TERMINAL or not self._endings.add(event):
+        if self._service.settings.notify is not Notify.TERMINAL or not self._ended.add(event):
             return
         if self._timer is None:
             self._timer = self._screen.set_timer(_GATHER_SECONDS, self._notify)
@@ -38,5 +38,5 @@ class TerminalNotifier:
         self._timer = None
         driver = self._screen.app._driver  # as App.bell and App.copy_to_clipboard do
         if driver is not None:
-            driver.write(terminal_notice(self._endings.take()))
+            driver.write(terminal_sequence(self._ended.take()))
             driver.flush()

@@ -9,7 +9,7 @@ import io
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,13 +38,18 @@ class Finding(NamedTuple):
 
 
 def findings() -> Iterator[Finding]:
-    """Yield what is found in documents, docstrings, comments and texts of the program."""
+    """Yield what is found in documents, docstrings, comments and texts of the program.
+
+    In tests, texts are the data of a test and are not checked.
+    """
     for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]):
         for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
             yield from _banned(page, number, line)
     for package in PACKAGES:
         for module in sorted((ROOT / package).rglob("*.py")):
-            yield from _in_module(module)
+            yield from _in_module(module, _TEXTS)
+    for module in sorted((ROOT / "tests").rglob("*.py")):
+        yield from _in_module(module, ())
 
 
 def exempt() -> set[str]:
@@ -52,19 +57,23 @@ def exempt() -> set[str]:
     return set(EXEMPT.read_text("utf-8").split())
 
 
-def _in_module(module: Path) -> Iterator[Finding]:
+_TEXTS = (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))
+"""Types of tokens; since Python 3.12 an f-string has its own."""
+
+
+def _in_module(module: Path, texts: Collection[int]) -> Iterator[Finding]:
+    """Yield what is found in docstrings, comments and tokens of the types `texts`."""
     source = module.read_text("utf-8")
+    docstrings = dict(pair for node in ast.walk(ast.parse(source)) for pair in _docstrings(node))
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.STRING, tokenize.COMMENT, _FSTRING_MIDDLE):
-            for number, line in enumerate(token.string.splitlines(), start=token.start[0]):
+        start = token.start[0]
+        is_docstring = token.type == tokenize.STRING and start in docstrings
+        if is_docstring or token.type == tokenize.COMMENT or token.type in texts:
+            for number, line in enumerate(token.string.splitlines(), start):
                 yield from _banned(module, number, line)
-    for node in ast.walk(ast.parse(source)):
-        for number, text in _docstrings(node):
-            if OPENING.match(text):
-                yield Finding(module.relative_to(ROOT), number, text.partition("\n")[0])
-
-
-_FSTRING_MIDDLE = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)  # since Python 3.12
+    for number, text in docstrings.items():
+        if OPENING.match(text):
+            yield Finding(module.relative_to(ROOT), number, text.partition("\n")[0])
 
 
 def _docstrings(node: ast.AST) -> Iterator[tuple[int, str]]:

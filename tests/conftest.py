@@ -54,16 +54,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was learned of names holds for a process; tests give them other addresses each."""
-    monkeypatch.setattr(private_networks, "_found", {})
-    monkeypatch.setattr(private_networks, "_public", {})
+    """Forget the addresses of names, which each test changes and a process remembers."""
+    monkeypatch.setattr(private_networks, "_private_names", {})
+    monkeypatch.setattr(private_networks, "_public_names", {})
 
 
 @pytest.fixture(autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A state folder of its own for each test, and for the programs that it starts.
 
-    The key of whoever runs the tests is neither used nor made.
+    The key of the user who runs the tests is neither used nor created.
     """
     home = tmp_path_factory.mktemp("state-home")
     with pytest.MonkeyPatch.context() as context:  # a test may undo those of its own

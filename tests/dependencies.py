@@ -1,4 +1,4 @@
-"""What pyproject.toml and the lock say about dependencies."""
+"""Dependencies in pyproject.toml and in the lock."""
 
 import re
 import tomllib

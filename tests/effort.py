@@ -1,4 +1,4 @@
-"""How hard the tests try: `make test-all` asks for more than a usual run has time for."""
+"""Effort of the tests: `make test-all` tries more than a usual run has time for."""
 
 import os
 

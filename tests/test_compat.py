@@ -450,7 +450,7 @@ async def test_custom_client(server: DemoServer, tmp_path: Path) -> None:
             assert manager.client is client
             await manager.add([FileConfig(url=server.url(SMALL.path))])
             await manager.wait_until_complete()
-        assert not client.closed  # whoever opened it closes it
+        assert not client.closed  # its opener closes it
     assert client.closed
     await connector.close()
     assert sha256(tmp_path / "small.bin") == server.sha256(SMALL.path)

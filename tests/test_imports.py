@@ -70,7 +70,7 @@ def module_names() -> list[str]:
 
 @pytest.fixture(scope="session")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What importing each module alone did."""
+    """Effects of importing each module alone."""
     home, here = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("here")
     result = subprocess.run(
         [sys.executable, "-B", "-c", _PROBE, json.dumps(module_names())],

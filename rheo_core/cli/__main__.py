@@ -27,7 +27,7 @@ def report_lost_output(program: str, error: OSError) -> int:
     """Say that standard output cannot be written; return the exit status.
 
     Raises:
-        OSError: it is `error`, which tells of something else.
+        OSError: it is `error`, which has another cause.
     """
     if error.errno not in {*_DISK_ERRORS, errno.EPIPE}:
         raise error

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from rheo_core.events import DownloadEvent, DownloadProgressEvent
-from rheo_core.infrastructure.shortage import no_threads
+from rheo_core.infrastructure.shortage import thread_shortage
 
 _MAX_WAITING = 64
 """Lines that may wait for a slow reader; beyond that, progress events are dropped."""
@@ -37,7 +37,7 @@ class JsonLines:
         try:
             Thread(target=self._write_all, name="json-lines", daemon=True).start()
         except RuntimeError:
-            raise no_threads() from None
+            raise thread_shortage() from None
 
     def add(self, event: DownloadEvent) -> None:
         """Queue `event` for writing."""

@@ -16,7 +16,7 @@ from rheo_core.config import LogLevel, Notify, Settings
 from rheo_core.domain import FileConfig, RheoError
 from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
-from rheo_core.events.endings import Endings, terminal_notice
+from rheo_core.events.notifications import EndedDownloads, terminal_sequence
 from rheo_core.infrastructure.wall_clock import sleep_until
 from rheo_core.inputs.background_reader import BackgroundReader
 from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
@@ -123,7 +123,7 @@ class _Run:
         self._limits = limits
         self._insecure = insecure
         self._tally = Tally()
-        self._endings = Endings()
+        self._ended = EndedDownloads()
         self._tracker = NullTracker()
         self._one_ended = asyncio.Event()
         self._is_read = False  # True once all items are read
@@ -156,8 +156,8 @@ class _Run:
             finished = finished and await _unless(interrupted, lines.finish())
             await lines.finish(timeout=_JSON_GRACE_SECONDS)
         reporter.close()  # bars would swallow the sequence below
-        if (notice := self._endings.take()) and sys.stderr.isatty():
-            print(terminal_notice(notice), end="", file=sys.stderr, flush=True)
+        if (line := self._ended.take()) and sys.stderr.isatty():
+            print(terminal_sequence(line), end="", file=sys.stderr, flush=True)
         if not output.quiet:
             reporter.say(f"{tally.summary()}, in {self._settings.download_dir}")
             if not finished:
@@ -205,7 +205,7 @@ class _Run:
             self._reporter.rename(record.id, record.name)
         self._reporter.report(event)
         if self._settings.notify is Notify.TERMINAL:
-            self._endings.add(event)
+            self._ended.add(event)
         if isinstance(event, TERMINAL_EVENTS):
             self._one_ended.set()
 

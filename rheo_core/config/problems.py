@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.domain.text import printable, redact_unreadable
+from rheo_core.domain.text import printable, redact_unreadable, shorten
 
 from .hosts import HostSettings
 from .settings import Settings
@@ -21,7 +21,7 @@ _MAX_VALUE_LENGTH = 60
 _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
 """Number of names that lead to a value in a table; elsewhere it is one."""
 _QUOTES = 'write hosts in quotes, as in [hosts."example.org"]'
-_VERBS = ("should", "names")
+_VERBS = ("contains", "ends", "names", "should")
 """First words of messages whose subject is the value."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
 """Names of values that a sentence must not show, and of tables that may contain them."""
@@ -74,7 +74,7 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
         return _unknown(shown, name, model)
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
-    value = "…" if _may_be_secret(path, details["input"]) else _shorten(details["input"])
+    value = "…" if _may_be_secret(path, details["input"]) else _value_text(details["input"])
     message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
     return f"{shown} = {value} is not valid: {message}"
 
@@ -106,11 +106,11 @@ def _may_be_secret(path: tuple[str, ...], value: object) -> bool:
     return path[-1] in _SECRET or (of_a_host and not isinstance(value, int))
 
 
-def _shorten(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     text = printable(repr(str(value) if isinstance(value, PurePath) else value))
-    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
+    return shorten(text, _MAX_VALUE_LENGTH)
 
 
 def _limits(field: FieldInfo | None, message: str) -> str:

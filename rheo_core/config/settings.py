@@ -28,10 +28,11 @@ from rheo_core.domain.engine_options import (
     DEFAULTS,
 )
 from rheo_core.domain.file_exists import FileExistsStrategy
+from rheo_core.domain.paths import absolute_path
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.rules import Rule, read_rules
-from rheo_core.domain.sizes import LARGEST_FILE
+from rheo_core.domain.sizes import MAX_FILE_BYTES
 from rheo_core.user_files import user_folder
 
 from .hosts import HostPattern, HostSettings, name_each_once
@@ -62,15 +63,7 @@ class Notify(StrEnum):
 
 def _folder(value: object) -> Path:
     """Return an absolute path with `~` expanded."""
-    text = str(value) if isinstance(value, str | Path) else ""
-    if not text.strip() or "\x00" in text:
-        raise ValueError("should be the path of a folder")
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("should be the path of a folder; there is no such user") from None
-    except FileNotFoundError:
-        raise ValueError("should be an absolute path: the current folder is gone") from None
+    return absolute_path(value, "folder")
 
 
 def _command(value: object) -> tuple[str, ...]:
@@ -104,7 +97,7 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-Command = Annotated[
+HookCommand = Annotated[
     tuple[str, ...],
     NoDecode,
     BeforeValidator(_command, json_schema_input_type=str | list[str]),
@@ -195,7 +188,7 @@ class Settings(BaseSettings):
     max_size: Annotated[int | None, BeforeValidator(size_limit)] = Field(
         default=DEFAULTS.max_size,
         ge=1,
-        le=LARGEST_FILE,
+        le=MAX_FILE_BYTES,
         description="Largest file to download, in bytes, such as 20G; off: no limit",
     )
     durable: bool = Field(
@@ -217,12 +210,12 @@ class Settings(BaseSettings):
         description="Store the URL of each file, without secrets, in its extended attribute "
         "user.xdg.origin.url",
     )
-    on_complete: Command = Field(
+    on_complete: HookCommand = Field(
         default=DEFAULTS.following.on_complete,
         description="Command to run for each complete file, without a shell; its variables are "
         "RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
     )
-    on_error: Command = Field(
+    on_error: HookCommand = Field(
         default=DEFAULTS.following.on_error,
         description="Command to run for each failed download; RHEO_ERROR holds the reason",
     )

@@ -1,7 +1,7 @@
-"""What a download is: plain values, no I/O.
+"""Values that describe downloads; no I/O.
 
-The names of modules that need pydantic are imported when they are first used: `rheo --help` does
-without.
+Modules that need pydantic are imported on first use of their names, because `rheo --help` does not
+need it.
 """
 
 from typing import TYPE_CHECKING

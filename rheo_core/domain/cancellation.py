@@ -1,10 +1,10 @@
-"""What came of a request to cancel, and where it struck."""
+"""Results of a request to cancel a download."""
 
 from enum import StrEnum
 
 
 class CancelResult(StrEnum):
-    """The answer of `DownloadManager.cancel`."""
+    """Result of `DownloadManager.cancel`."""
 
     CANCELLED = "cancelled"
     NOT_FOUND = "not_found"
@@ -12,7 +12,7 @@ class CancelResult(StrEnum):
 
 
 class CancelledFrom(StrEnum):
-    """Whether a cancelled download had begun."""
+    """State of a download when it was cancelled: waiting or running."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"

@@ -1,14 +1,14 @@
-"""Lines of checksum files: SHA256SUMS and its kin."""
+"""Lines of checksum files such as SHA256SUMS."""
 
 import re
 from typing import NamedTuple
 
-from .hash_validation import HashAlgorithm
+from .hash_algorithms import HashAlgorithm
 
 NAMELESS = "-"
-"""What coreutils write for the standard input; here also for a hash alone."""
+"""Name for standard input, as coreutils write it; here also for a hash without a name."""
 
-# `HEX  NAME` and `HEX *NAME` of GNU coreutils; one space or a tab, as others write it; `HEX` alone.
+# `HEX  NAME` and `HEX *NAME` of GNU coreutils; other tools write one space or a tab; `HEX` alone.
 _GNU = re.compile(r"(?P<hash>[0-9A-Fa-f]{32,128})(?:[ \t]+\*?(?P<name>.+))?")
 # `SHA256 (NAME) = HEX` of BSD and `sha256sum --tag`; `SHA2-256(NAME)= HEX` of openssl.
 _BSD = re.compile(
@@ -20,25 +20,25 @@ _ALGORITHMS = {algorithm.value: algorithm for algorithm in HashAlgorithm}
 _BY_LENGTH = {
     algorithm.hex_length: algorithm
     for algorithm in HashAlgorithm
-    if algorithm is not HashAlgorithm.BLAKE2B  # as long as SHA-512, and seldom without its tag
+    if algorithm is not HashAlgorithm.BLAKE2B  # as long as SHA-512, and rarely without its tag
 }
 
 
 class ChecksumLine(NamedTuple):
-    """What a line says of a file."""
+    """Checksum of one file."""
 
-    name: str  # without a leading `./`; NAMELESS where there is none
+    name: str  # without a leading `./`; NAMELESS if the line has none
     digest: str  # hexadecimal, lower case
-    tag: HashAlgorithm | None  # where the line names one
+    tag: HashAlgorithm | None  # if the line names one
 
     @property
     def algorithm(self) -> HashAlgorithm | None:
-        """The one that the line names, or that makes digests of this length."""
+        """Algorithm that the line names, or else the one with digests of this length."""
         return self.tag or _BY_LENGTH.get(len(self.digest))
 
 
 def read_checksum_line(line: str) -> ChecksumLine | None:
-    """What a line says; None for one that is no such line, or names an unknown algorithm."""
+    """Parse a line; return None if it has another form or names an unknown algorithm."""
     stripped = line.strip(" \t\r\n")
     escaped = stripped.startswith("\\")
     stripped = stripped.removeprefix("\\")
@@ -56,5 +56,5 @@ def _plain(tag: str) -> str:
 
 
 def _unescape(name: str) -> str:
-    """coreutils marks a line with a backslash where it wrote some characters of the name so."""
+    """Undo the escapes of coreutils, which marks such a line with a backslash in front."""
     return _ESCAPE.sub(lambda match: _ESCAPED[match[1]], name)

@@ -1,4 +1,4 @@
-"""The states of a download and what readers see of it."""
+"""States of downloads, and the snapshots that readers get."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,38 +11,38 @@ from .hash_validation import ValidationResult
 
 
 class DownloadStatus(StrEnum):
-    """Where a download stands.
+    """State of a download.
 
-    queued -> pending -> in_progress -> [verifying] -> completed, with paused and retrying on
-    the way and failed, skipped and cancelled as the other ends.
+    The usual way is queued, pending, in_progress, [verifying], completed. Downloads may be paused
+    or retrying in between, and may end as failed, skipped or cancelled.
     """
 
     QUEUED = "queued"
-    PENDING = "pending"  # has a slot, waits for the server's reply
+    PENDING = "pending"  # holds a slot and waits for the server's reply
     IN_PROGRESS = "in_progress"
     VERIFYING = "verifying"
-    RETRYING = "retrying"  # sleeps before the next attempt, holds no slot
+    RETRYING = "retrying"  # waits for the next attempt without a slot
     PAUSED = "paused"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
 
-    __hash__ = str.__hash__  # that of Enum is written in Python, and long lists ask for many
+    __hash__ = str.__hash__  # that of Enum is written in Python: too slow for long lists
 
     @classmethod
     def terminal_states(cls) -> set["DownloadStatus"]:
-        """The states that a download does not leave by itself."""
+        """Return the states that a download does not leave by itself."""
         return set(_TERMINAL)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the download has ended."""
+        """True if the download has ended."""
         return self in _TERMINAL
 
     @property
     def is_active(self) -> bool:
-        """Whether the download holds a slot."""
+        """True if the download holds a slot."""
         return self in _ACTIVE
 
 
@@ -58,22 +58,24 @@ _ACTIVE = frozenset({DownloadStatus.PENDING, DownloadStatus.IN_PROGRESS, Downloa
 
 
 class DownloadInfo(BaseModel):
-    """A copy of what is known of one download."""
+    """Copy of the state of one download."""
 
     id: str = Field(description="Id of the download")
     url: str = Field(description="URL being downloaded")
-    status: DownloadStatus = Field(default=DownloadStatus.PENDING, description="Where it stands")
-    bytes_downloaded: int = Field(default=0, ge=0, description="Bytes so far")
-    total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
-    error: str | None = Field(default=None, description="Why it failed")
-    average_speed_bps: float | None = Field(
-        default=None, ge=0.0, description="Average speed in bytes/s, once ended"
+    status: DownloadStatus = Field(
+        default=DownloadStatus.PENDING, description="State of the download"
     )
-    destination_path: str | None = Field(default=None, description="Where the file is, if known")
-    validation: ValidationResult | None = Field(default=None, description="Outcome of the hash")
+    bytes_downloaded: int = Field(default=0, ge=0, description="Bytes received so far")
+    total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
+    error: str | None = Field(default=None, description="Reason of the failure")
+    average_speed_bps: float | None = Field(
+        default=None, ge=0.0, description="Average speed in bytes/s, after the end"
+    )
+    destination_path: str | None = Field(default=None, description="Path of the file, if known")
+    validation: ValidationResult | None = Field(default=None, description="Result of the checksum")
 
     def get_progress(self) -> float:
-        """Fraction done, 0.0 to 1.0; 0.0 while the size is unknown."""
+        """Return the fraction done, 0.0 to 1.0; 0.0 while the size is unknown."""
         if self.status is DownloadStatus.COMPLETED:
             return 1.0
         if not self.total_bytes:
@@ -81,14 +83,14 @@ class DownloadInfo(BaseModel):
         return min(self.bytes_downloaded / self.total_bytes, 1.0)
 
     def is_terminal(self) -> bool:
-        """Whether the download has ended."""
+        """Return True if the download has ended."""
         return self.status.is_terminal
 
 
 class DownloadStats(BaseModel):
-    """How many downloads stand where."""
+    """Number of downloads in each state."""
 
-    total: int = Field(default=0, ge=0, description="Downloads known")
+    total: int = Field(default=0, ge=0, description="All downloads in the list")
     queued: int = Field(default=0, ge=0, description="Waiting for a slot or for a retry")
     in_progress: int = Field(default=0, ge=0, description="Holding a slot")
     completed: int = Field(default=0, ge=0)
@@ -100,28 +102,28 @@ class DownloadStats(BaseModel):
 
 
 class DownloadSnapshot(NamedTuple):
-    """One download at one revision: what a row and the details of it show.
+    """One download at one revision: the facts for its row and its details.
 
-    Times are seconds since the epoch, sizes bytes, speeds bytes/s. Texts are printable; the URL
-    is redacted. A tuple, because long lists make many and a frozen dataclass takes far longer.
+    Times are in seconds since the epoch, sizes in bytes, speeds in bytes/s. Texts are printable and
+    the URL is redacted. A tuple, because creating a frozen dataclass takes far longer.
     """
 
     id: str
     url: str
     name: str
     status: DownloadStatus
-    reason: str  # why it is in this state, in a few words; "" where the state says it all
+    reason: str  # of this state, in a few words; "" if the state says it all
     priority: int
-    order: tuple[int, float]  # sorts as the queue does
+    order: tuple[int, float]  # sort key of the queue
     bytes_downloaded: int = 0
     total_bytes: int | None = None
     speed_bps: float = 0.0
     eta_seconds: float | None = None
-    connections: int = 0  # that bring bytes now
-    speed_limit_bps: int | None = None  # its own
-    start_at: float | None = None  # it does not begin before
-    attempt: int = 0  # 1 for the first try; pauses and restarts count too
-    failures: int = 0  # failed attempts in a row; `max_attempts` of them end the download
+    connections: int = 0  # that receive data now
+    speed_limit_bps: int | None = None  # of this download alone
+    start_at: float | None = None  # earliest start
+    attempt: int = 0  # 1 for the first; pauses and restarts count too
+    failures: int = 0  # failed attempts in a row; the download ends at `max_attempts`
     max_attempts: int = 1
     retry_at: float | None = None
     added_at: float = 0.0
@@ -134,28 +136,28 @@ class DownloadSnapshot(NamedTuple):
 
     @property
     def got_page(self) -> bool:
-        """True if it failed because the server sent a web page instead of the file."""
-        return self.status is DownloadStatus.FAILED and WebPageError.is_told_in(self.error)
+        """True if the download failed because the server sent a web page instead of the file."""
+        return self.status is DownloadStatus.FAILED and WebPageError.matches_message(self.error)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What changed since an earlier revision, and the totals.
+    """Changes since an earlier revision, and the totals.
 
-    Ask again with `since=snapshot.revision`. `reset` tells that the reader must drop what it
-    knew: everything there is comes with this snapshot.
+    Pass `since=snapshot.revision` to get the next one. If `reset` is true, drop all earlier data:
+    this snapshot is complete.
     """
 
     revision: int
-    downloads: tuple[DownloadSnapshot, ...]  # the latest change last
+    downloads: tuple[DownloadSnapshot, ...]  # in the order of their latest change
     removed: tuple[str, ...]
     stats: DownloadStats
     speed_bps: float = 0.0
     slots: int = 0  # downloads that may run at once
-    full_hosts: frozenset[str] = frozenset()  # with their ports; downloads from them wait
-    speed_limit_bps: int | None = None  # for all together
-    speed_limit_reason: str = ""  # why it is not the one set by hand: `slow mode`, `until 18:00`
-    is_slow: bool = False  # whether slow mode is on
-    closed_by: tuple[str, ...] = ()  # sentences on settings for whose correction downloads wait
-    is_closed: bool = False  # whether all of them wait for that, whatever their host
+    full_hosts: frozenset[str] = frozenset()  # hosts with their ports whose downloads wait
+    speed_limit_bps: int | None = None  # for all downloads together
+    speed_limit_reason: str = ""  # such as `slow mode` or `until 18:00`; "" for the user's limit
+    is_slow: bool = False  # True in slow mode
+    closed_by: tuple[str, ...] = ()  # sentences on mistakes in settings; downloads wait for them
+    is_closed: bool = False  # True if all downloads wait, not only those of some hosts
     reset: bool = False

@@ -6,12 +6,13 @@ The settings file, `DownloadManager` and its parts take their defaults from here
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from .file_exists import FileExistsStrategy
 from .hosts import HostLimits
 from .request_rules import RequestRules
 from .rules import Rule
+from .tuning import DEFAULT_TUNING, Tuning
 
 DEFAULT_CONNECT_TIMEOUT_SECONDS = 30.0
 DEFAULT_STALL_TIMEOUT_SECONDS = 60.0
@@ -68,6 +69,7 @@ class EngineOptions:
         following: commands and notifications that follow the end of a download.
         request_rules: contents and routes of requests, for all hosts and for single ones. A
             download may have its own (`FileConfig.request`).
+        tuning: intervals and thresholds that have no setting.
     """
 
     timeout: float | None = None
@@ -95,6 +97,7 @@ class EngineOptions:
     rules: Sequence[Rule] = ()
     following: CompletionHooks = CompletionHooks()
     request_rules: RequestRules = field(default_factory=RequestRules)
+    tuning: Tuning = DEFAULT_TUNING
 
     def as_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `DownloadManager` that they stand for."""
@@ -102,3 +105,30 @@ class EngineOptions:
 
 
 DEFAULTS = EngineOptions()
+
+
+class OtherOptions(TypedDict, total=False):
+    """Fields of `EngineOptions` that `DownloadManager` takes as they are, for type checkers.
+
+    Those that its signature names are not among them.
+    """
+
+    connect_timeout: float | None
+    stall_timeout: float | None
+    speed_limit_bps: int | None
+    chunk_size: int
+    session_path: Path | None
+    connections: int
+    connections_per_host: int
+    stall_speed: int
+    durable: bool
+    wait_for_room: bool | None
+    wait_for_settings: bool
+    history_days: int | None
+    schedule: Sequence[str]
+    slow_limit_bps: int
+    server_time: bool
+    origin: bool
+    max_size: int | None
+    rules: Sequence[Rule]
+    tuning: Tuning

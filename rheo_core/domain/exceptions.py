@@ -25,19 +25,19 @@ _SIGN_IN = "sign in, or get a new link if this one has expired"
 
 
 class RheoError(Exception):
-    """Base of every error of this library."""
+    """Base class of all errors of this library."""
 
 
 class DownloadManagerError(RheoError):
-    """Base of the errors of running downloads."""
+    """Base class of errors while downloads are managed."""
 
 
 class InfrastructureError(RheoError):
-    """Base of the errors of what the engine stands on."""
+    """Base class of errors of the parts below the engine, such as the HTTP client."""
 
 
 class HttpClientError(InfrastructureError):
-    """Base of the HTTP client's errors."""
+    """Base class of errors of the HTTP client."""
 
 
 class ClientNotInitialisedError(HttpClientError):
@@ -60,11 +60,11 @@ class PendingDownloadsError(DownloadManagerError):
 
 
 class DownloadError(DownloadManagerError):
-    """Base of what can go wrong with one download."""
+    """Base class of reasons why one download fails."""
 
 
 class FileExistsError(DownloadError):
-    """The destination exists and the strategy is ERROR."""
+    """The destination exists, and the strategy is ERROR."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -77,7 +77,7 @@ class HttpStatusError(DownloadError):
     def __init__(self, status: int, reason: str = "", *, retry_after: float | None = None) -> None:
         self.status = status
         self.reason = reason
-        self.retry_after = retry_after  # seconds, as the server asked
+        self.retry_after = retry_after  # seconds, as the server requested
         super().__init__(f"HTTP {status} {reason}".rstrip())
 
 
@@ -86,7 +86,7 @@ class ProtocolError(DownloadError):
 
 
 class WebPageError(DownloadError):
-    """The server sent a web page, an error message of an API or an image instead of the file."""
+    """The server sent a web page, an API's error message or an image instead of the file."""
 
     _SIGN = " instead of the file"
 
@@ -103,14 +103,14 @@ class WebPageError(DownloadError):
         self.name = name  # of the file that was expected
         self.size = size  # of the page, bytes; None: unknown
         self.is_kept = is_kept  # True if a partial file stays for the next attempt
-        told = media_type or "no media type"
-        facts = told if size is None else f"{told}, {size:,} bytes"
-        kept = "; the partial file is kept" if is_kept else ""
-        super().__init__(f"the server sent {what} ({facts}){self._SIGN}; {_SIGN_IN}{kept}")
+        type_text = media_type or "no media type"
+        facts = type_text if size is None else f"{type_text}, {size:,} bytes"
+        note = "; the partial file is kept" if is_kept else ""
+        super().__init__(f"the server sent {what} ({facts}){self._SIGN}; {_SIGN_IN}{note}")
 
     @classmethod
-    def is_told_in(cls, message: str | None) -> bool:
-        """Recognise the message of this error; a session keeps nothing else of it."""
+    def matches_message(cls, message: str | None) -> bool:
+        """Return True if `message` is that of this error. Sessions store only the message."""
         return message is not None and cls._SIGN in message
 
 
@@ -125,16 +125,16 @@ class TooLargeError(DownloadError):
 
 
 class IncompleteError(DownloadError):
-    """The connection ended before all bytes had come."""
+    """The connection ended before all bytes were received."""
 
     def __init__(self, received: int, expected: int) -> None:
-        self.received = received
-        self.expected = expected
+        self.received = received  # bytes
+        self.expected = expected  # bytes
         super().__init__(f"connection ended at {received} of {expected} bytes")
 
 
 class ConnectionFailedError(DownloadError):
-    """There is no connection to the server, or it was lost."""
+    """The server could not be reached, or the connection was lost."""
 
     def __init__(self, host: str, problem: str) -> None:
         self.host = host
@@ -143,7 +143,7 @@ class ConnectionFailedError(DownloadError):
 
 
 class CertificateError(DownloadError):
-    """The server's certificate is not to be trusted."""
+    """The server's certificate is not trusted."""
 
     def __init__(self, host: str, problem: str) -> None:
         self.host = host
@@ -152,7 +152,7 @@ class CertificateError(DownloadError):
 
 
 class DownloadTimeoutError(DownloadError):
-    """Nothing came for too long, or the whole took too long."""
+    """No data arrived for too long, or the whole attempt took too long."""
 
     def __init__(self, what: str, seconds: float | None) -> None:
         self.seconds = seconds
@@ -160,21 +160,21 @@ class DownloadTimeoutError(DownloadError):
 
 
 class HostFullError(DownloadError):
-    """A redirect leads to a host that may have no further connection now.
+    """A redirect leads to a host that has reached its limit of connections.
 
-    The engine never reports it: the download goes back to the queue and waits for that host.
+    Users never see this error: the engine requeues the download, which then waits for that host.
     """
 
     def __init__(self, host: str) -> None:
         self.host = host  # with its port
-        super().__init__(f"{host} has no room for another connection")
+        super().__init__(f"{host} has reached its limit of connections")
 
 
 class ShortageError(DownloadError):
-    """This machine is short of something every download needs, such as file descriptors.
+    """The machine is out of a resource that every download needs, such as file descriptors.
 
-    The engine runs fewer downloads at once and tries again; only a download that has the machine
-    to itself fails of it.
+    The engine runs fewer downloads at once and tries again. A download fails with this error only
+    if no other download is running.
     """
 
     def __init__(self, problem: str, advice: str = "") -> None:
@@ -183,11 +183,11 @@ class ShortageError(DownloadError):
 
 
 class RequestOptionsError(DownloadError):
-    """What the user says of a request cannot be done: a file is missing, a proxy of no use."""
+    """Options of a request cannot be used: a file is missing, or a proxy does not work."""
 
 
 class TooManyRedirectsError(DownloadError):
-    """The server sends from one address to the next."""
+    """The redirects exceed the limit."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -204,7 +204,7 @@ class DestinationError(DownloadError):
 
 
 class DiskFullError(DestinationError):
-    """There is no room for the file."""
+    """The disk has no space for the file."""
 
     def __init__(
         self,
@@ -214,10 +214,10 @@ class DiskFullError(DestinationError):
         reserve: int | None = None,
         is_too_large: bool = False,
     ) -> None:
-        self.missing = missing  # bytes that do not fit, where known
-        self.reserve = reserve  # bytes kept free from a file of unknown length
-        self.is_too_large = is_too_large  # for the file system, whatever room there is
-        problem = "disk full" if missing is None else f"disk full by {missing:,} bytes"
+        self.missing = missing  # bytes that do not fit; None: unknown
+        self.reserve = reserve  # bytes kept free while the length of a file is unknown
+        self.is_too_large = is_too_large  # for the file system, even if the disk has space
+        problem = "disk full" if missing is None else f"disk full, {missing:,} bytes short"
         if reserve is not None:
             kept_free = size_text(reserve)
             problem += f": {kept_free} are kept free because the length of the file is unknown"
@@ -227,14 +227,14 @@ class DiskFullError(DestinationError):
 
 
 class FileInUseError(DestinationError):
-    """Another program is writing the file."""
+    """Another process is writing the file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "another process is working on it")
 
 
 class FileValidationError(DownloadError):
-    """Base of what can go wrong while checking a file."""
+    """Base class of errors while a file is checked."""
 
 
 class FileAccessError(FileValidationError):
@@ -242,10 +242,16 @@ class FileAccessError(FileValidationError):
 
 
 class HashMismatchError(FileValidationError):
-    """The file's digest is not the expected one.
+    """The digest of a file differs from the expected one.
 
-    Where some of its pieces are bad: `bad_pieces` of `pieces`, and the digests of the first.
-    `was_there`: it was not downloaded, because existing files are kept.
+    Args:
+        expected_hash: expected digest, hexadecimal; of the first bad piece if pieces are bad.
+        calculated_hash: actual digest, hexadecimal; None: unknown.
+        file_path: path of the file.
+        bad_pieces: number of bad pieces; 0 if the file is checked as a whole.
+        pieces: number of pieces of the file.
+        page: media type of the web page that the server sent; None: no page.
+        was_there: the file existed before and was not downloaded, because existing files are kept.
     """
 
     def __init__(
@@ -265,25 +271,25 @@ class HashMismatchError(FileValidationError):
         self.bad_pieces = bad_pieces
         self.pieces = pieces
         self.was_there = was_there
-        self.page = page  # media type of the web page that was sent; None: no page
+        self.page = page
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
         problem = f"expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
-            problem = f"{bad_pieces:,} of {pieces:,} pieces stay bad, whoever sends them"
+            problem = f"{bad_pieces:,} of {pieces:,} pieces are bad from every source"
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
         if was_there:
-            problem += "; it is left as it is"
+            problem += "; the file was not changed"
         which = f"the existing {file_path.name}" if was_there else file_path.name
         super().__init__(f"hash mismatch for {which}: {problem}")
 
 
 class WorkerError(DownloadManagerError):
-    """Base of worker errors."""
+    """Base class of worker errors."""
 
 
 class WorkerPoolError(DownloadManagerError):
-    """Base of worker pool errors."""
+    """Base class of worker pool errors."""
 
 
 class WorkerPoolAlreadyStartedError(WorkerPoolError):
@@ -291,11 +297,11 @@ class WorkerPoolAlreadyStartedError(WorkerPoolError):
 
 
 class QueueError(DownloadManagerError):
-    """Base of queue errors."""
+    """Base class of queue errors."""
 
 
 class ProcessQueueError(QueueError):
-    """The queue was asked for something it cannot do."""
+    """The queue cannot do this operation in its present state."""
 
 
 class ValidationError(DownloadManagerError):

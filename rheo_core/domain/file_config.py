@@ -1,4 +1,4 @@
-"""What the user asked for: a URL, a destination, options."""
+"""FileConfig: a requested download with its URL, destination and options."""
 
 import hashlib
 import ipaddress
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -21,26 +21,27 @@ from pydantic import (
     field_validator,
 )
 
-from .file_exists import FileExistsStrategy as FileExistsStrategy  # a name of this module too
+from .file_exists import FileExistsStrategy as FileExistsStrategy  # public in this module too
 from .filenames import filename_from_url, sanitise_filename
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, host_key
 from .media_types import names_in_url
+from .paths import check_relative
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
-from .text import is_unicode, printable, redact, redact_unreadable
+from .text import is_unicode, printable, redact, redact_unreadable, shorten
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 MAX_MIRRORS = 16
-"""Mirrors of one file: each may cost a request an attempt."""
+"""Mirrors of one file. Each may cost one request per attempt."""
 STORED = {"stored": True}
-"""Context for rows of a session: what only this version refuses of their mirrors is left out."""
+"""Context for rows of a session: mirrors that only this version refuses are dropped."""
 
-_LONGEST_URL = 64 << 10  # characters; servers answer far shorter ones with 414
-_LARGEST = (1 << 63) - 1  # what a session can hold
-_LONGEST_SHOWN = 200
-_LAST_START = 253_402_214_400  # the last day of 9999: no calendar here goes on
+_MAX_URL_LENGTH = 64 << 10  # characters; servers answer far shorter ones with 414
+_MAX_INTEGER = (1 << 63) - 1  # limit of SQLite
+_MAX_SHOWN_LENGTH = 200
+_MAX_START_AT = 253_402_214_400  # the last day of 9999, where `datetime` ends
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NORMAL = re.compile(
     r"https?://(?![^/:]{254})[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+"
@@ -51,22 +52,22 @@ _field_sets: dict[frozenset[str], set[str]] = {}
 
 
 def normalise_url(value: object) -> str:
-    """A http(s) URL with scheme and host in lower case and the default port left out.
+    """Return an http(s) URL with scheme and host in lower case and without the default port.
 
-    Path and query stay byte for byte as given: signed links break at the least change.
+    Path and query stay unchanged, because any change would break a signed URL.
 
     Raises:
-        ValueError: in one sentence, naming what is not valid.
+        ValueError: the URL is not valid. The message is one sentence and names the mistake.
     """
     url = str(value).strip()
-    if len(url) <= _LONGEST_URL and _NORMAL.fullmatch(url):
-        return url  # as most are: the rest of this costs five times as much
+    if len(url) <= _MAX_URL_LENGTH and _NORMAL.fullmatch(url):
+        return url  # the usual case; the rest takes five times as long
     if not url:
         raise ValueError("URL is empty")
-    if len(url) > _LONGEST_URL:
-        raise ValueError(f"URL is longer than {_LONGEST_URL:,} characters")
+    if len(url) > _MAX_URL_LENGTH:
+        raise ValueError(f"URL is longer than {_MAX_URL_LENGTH:,} characters")
     if _SPACE.search(url):
-        # What stands behind it may be the password to the URL, or a command with one.
+        # The text after the space may be the password for the URL, or a command with one.
         shown, *more = _shown(url).split(maxsplit=1)
         shown += "…" if more else ""
         raise ValueError(f"URL {shown!r} contains white space or control characters")
@@ -77,10 +78,10 @@ def normalise_url(value: object) -> str:
         netloc = _normalise_netloc(parts)
     except ValueError as error:
         reason = f": {error}"
-        if "@" in url:  # what is wrong may be a part of the password
+        if "@" in url:  # the invalid part may belong to the password
             reason = ""
-        elif str(error).startswith("Port could"):  # and goes on with what stands there
-            reason = ": its port is no number"
+        elif str(error).startswith("Port could"):  # the message quotes the text in its place
+            reason = ": its port is not a number"
         raise ValueError(f"URL {_shown(url)!r} is not valid{reason}") from None
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
@@ -91,8 +92,7 @@ def normalise_url(value: object) -> str:
 
 
 def _shown(url: str) -> str:
-    shown = redact_unreadable(url)
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+    return shorten(redact_unreadable(url), _MAX_SHOWN_LENGTH)
 
 
 def _normalise_netloc(parts: SplitResult) -> str:
@@ -104,7 +104,7 @@ def _normalise_netloc(parts: SplitResult) -> str:
     elif host:
         host = ascii_host(host)
         if not _HOST.fullmatch(host):
-            raise ValueError(f"host {printable(host)!r} is not possible")
+            raise ValueError(f"host {printable(host)!r} contains invalid characters")
         check_labels(host)
     port = parts.port  # raises ValueError unless 0-65535
     if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
@@ -112,27 +112,30 @@ def _normalise_netloc(parts: SplitResult) -> str:
     return f"{userinfo}{at}{host}"
 
 
-def usable_urls(urls: Iterable[object], most: int) -> list[str]:
-    """Return the first `most` of the URLs that can be used, normalised, each once."""
-    found: dict[str, None] = {}
+def usable_urls(urls: Iterable[object], count: int) -> list[str]:
+    """Return the first `count` valid http(s) URLs, normalised and without duplicates."""
+    usable: dict[str, None] = {}
     for url in urls:
         with suppress(ValueError):
-            found[normalise_url(url)] = None
-        if len(found) == most:
+            usable[normalise_url(url)] = None
+        if len(usable) == count:
             break
-    return list(found)
+    return list(usable)
 
 
 def host_of(url: str) -> str:
-    """Host and port of a http(s) URL, such as `example.org:443`: one text for one host."""
+    """Return host and port of an http(s) URL, such as `example.org:443`.
+
+    The result is the same for all spellings of a host.
+    """
     return _host_of(_beginning(url))
 
 
 def origin_of(url: str) -> tuple[str, str]:
-    """Scheme, and host with port: what secrets are bound to (RFC 9110 4.3.1).
+    """Return scheme and host with port of a URL: the scope of its secrets (RFC 9110 4.3.1).
 
-    A name with a dot at its end is another origin, as in browsers: without the dot, the search
-    domains of a network may lead elsewhere.
+    A host with a trailing dot is another origin, as in browsers. Without the dot, the search
+    domains of a network may lead to another host.
     """
     return _origin_of(_beginning(url))
 
@@ -142,7 +145,7 @@ def _beginning(url: str) -> str:
     return plain[0] if plain else url
 
 
-@lru_cache(maxsize=1024)  # a long list has few hosts; they share one text as well
+@lru_cache(maxsize=1024)  # a long list has few hosts, which also share one string
 def _host_of(beginning: str) -> str:
     host, _, port = _origin_of(beginning)[1].rpartition(":")
     return f"{host_key(host)}:{port}"
@@ -156,80 +159,84 @@ def _origin_of(beginning: str) -> tuple[str, str]:
 
 
 ID_RULE = 1
-"""Number of the rule that makes `FileConfig.id`. A change to the rule, or to the default names that
-go into it, gets the next number: a stored id of the same number that differs is damage."""
+"""Version of the rule for `FileConfig.id`. Increase it when the rule or the default names change: a
+stored id of the same version that differs counts as damage."""
 
 
 class FileConfig(BaseModel):
-    """One thing to download. Immutable; equal requests have equal ids."""
+    """A requested download. Immutable; equal requests have equal ids."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     DOWNLOAD_ID_LENGTH: ClassVar[int] = 16
-    """Hexadecimal characters of `id`; 64 bits."""
+    """Number of hexadecimal characters in `id` (64 bits)."""
 
     url: Annotated[str, BeforeValidator(normalise_url)] = Field(
         description="http or https URL to download from"
     )
     type: str | None = Field(default=None, description="MIME type of the file")
-    description: str | None = Field(default=None, description="What the file is, for people")
-    priority: int = Field(default=1, ge=1, le=_LARGEST, description="Higher goes first")
+    description: str | None = Field(default=None, description="Description of the file, for people")
+    priority: int = Field(default=1, ge=1, le=_MAX_INTEGER, description="Higher goes first")
     size_human: str | None = Field(default=None, description="Size estimate, for people")
-    size_bytes: int | None = Field(default=None, ge=0, le=_LARGEST, description="Exact size, bytes")
-    filename: str | None = Field(default=None, description="Name to save under")
+    size_bytes: int | None = Field(
+        default=None, ge=0, le=_MAX_INTEGER, description="Exact size, bytes"
+    )
+    filename: str | None = Field(default=None, description="Name of the saved file")
     destination_subdir: str | None = Field(
         default=None, description="Folder below the download folder; relative, without '..'"
     )
-    hash_config: HashConfig | None = Field(default=None, description="Checksum to check")
+    hash_config: HashConfig | None = Field(
+        default=None, description="Expected checksum of the file"
+    )
     pieces: PieceHashes | None = Field(
-        default=None, description="Checksums of its pieces; a bad one is fetched again"
+        default=None, description="Checksums of its pieces; bad pieces are fetched again"
     )
     timeout: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Limit for each attempt in all, seconds; None: no limit",
+        description="Limit for each whole attempt, seconds; None: no limit",
     )
     file_exists_strategy: FileExistsStrategy | None = Field(
-        default=None, description="What to do when the file exists; None: the manager's"
+        default=None, description="Action if the file exists; None: that of the manager"
     )
     mirrors: tuple[Annotated[str, BeforeValidator(normalise_url)], ...] = Field(
         default=(),
-        description=f"Other http(s) URLs of the same file, at most {MAX_MIRRORS}; they share its "
-        "segments",
+        description=f"Other http(s) URLs of the same file, at most {MAX_MIRRORS}; its segments are "
+        "shared among them",
     )
     fetch_url: Annotated[str, BeforeValidator(normalise_url)] | None = Field(
-        default=None, description="Where it is fetched from now, where `url` has expired"
+        default=None, description="URL to fetch it from after `url` has expired"
     )
     speed_limit: int | None = Field(
         default=None,
         ge=1,
-        le=_LARGEST,
+        le=_MAX_INTEGER,
         description="Limit for this download alone, bytes/s; None: no limit",
     )
     start_at: float | None = Field(
         default=None,
         ge=0,
-        le=_LAST_START,
+        le=_MAX_START_AT,
         allow_inf_nan=False,
-        description="It does not begin before this time, seconds since the epoch; None: at once",
+        description="Earliest start, seconds since the epoch; None: at once",
     )
     sidecar: bool = Field(
-        default=False, description="Check against URL.sha256 or SHA256SUMS beside it"
+        default=False, description="Verify the file with URL.sha256 or SHA256SUMS next to it"
     )
     accept_html: bool = Field(
         default=False, description="Save a web page even if a file was expected"
     )
-    # Not validated again: the downloads of one command share their headers; pydantic would copy.
+    # Not validated again: pydantic would copy the headers that the downloads of a command share.
     headers: Annotated[Headers, SkipValidation, BeforeValidator(read_headers)] = Field(
         default=(),
         repr=False,
-        description="Header fields sent with its requests; a mapping will do",
+        description="Header fields sent with its requests; a mapping is accepted too",
     )
     request: RequestOptions = Field(
         default=NO_OPTIONS,
         repr=False,
-        description="How its requests are made, where other than the settings say",
+        description="Options of its requests; they replace those of the settings",
     )
     list_options: tuple[str, ...] = Field(
         default=(),
@@ -240,14 +247,17 @@ class FileConfig(BaseModel):
     if not TYPE_CHECKING:  # type checkers know the fields
 
         def __init__(self, /, **data: Any) -> None:
-            """Take the fields by name; an unknown one is a mistake.
+            """Create a download from its fields.
 
-            JSON is read by `model_validate_json`, which passes over the fields of other versions.
+            `model_validate_json` ignores unknown fields, which other versions may have written.
+
+            Raises:
+                ValidationError: a value is not valid, or a field is unknown.
             """
-            data.pop("id", None)  # which `model_dump` gives
+            data.pop("id", None)  # included by `model_dump`
             self.__pydantic_validator__.validate_python(data, self_instance=self, extra="forbid")
 
-        __init__.__pydantic_base_init__ = True  # so that pydantic does not go through it itself
+        __init__.__pydantic_base_init__ = True  # so that pydantic does not call it
 
     @field_validator("pieces")
     @classmethod
@@ -275,13 +285,8 @@ class FileConfig(BaseModel):
             return None
         shown = printable(value)
         if value.strip() in {"", "."}:
-            raise ValueError(f"destination_subdir {shown!r} names no folder")
-        # Both flavours on every system: a list may be written on one and read on another.
-        for path in (PurePosixPath(value), PureWindowsPath(value)):
-            if path.is_absolute() or path.drive or path.root:
-                raise ValueError(f"destination_subdir {shown!r} must be relative")
-            if ".." in path.parts:
-                raise ValueError(f"destination_subdir {shown!r} must not contain '..'")
+            raise ValueError(f"destination_subdir {shown!r} must name a folder")
+        check_relative(value, "destination_subdir")
         if not is_unicode(value):
             raise ValueError(f"destination_subdir {shown!r} is not valid Unicode")
         if "\x00" in value:
@@ -289,39 +294,39 @@ class FileConfig(BaseModel):
         return value
 
     def model_post_init(self, context: Any, /) -> None:
-        """Have long lists take little memory: a third of what pydantic's own dictionaries take.
+        """Save memory for long lists: use a third of what pydantic's own dictionaries take.
 
-        The dictionary shares its keys with those of the other instances (PEP 412); and as they are
-        frozen, they share their field sets.
+        The dictionary shares its keys with those of the other instances (PEP 412). The instances
+        also share their field sets, because they are frozen.
         """
-        values, given = _FIELDS.copy(), self.__pydantic_fields_set__
+        values, field_set = _FIELDS.copy(), self.__pydantic_fields_set__
         values.update(self.__dict__)
         object.__setattr__(self, "__dict__", values)
-        given = _field_sets.setdefault(frozenset(given), given)
-        object.__setattr__(self, "__pydantic_fields_set__", given)
+        field_set = _field_sets.setdefault(frozenset(field_set), field_set)
+        object.__setattr__(self, "__pydantic_fields_set__", field_set)
 
     @property
     def source(self) -> str:
-        """The URL to fetch it from rather than from any mirror."""
+        """Preferred URL to fetch the file from."""
         return self.fetch_url or self.url
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Every URL that it may be fetched from, the preferred one first, each once."""
+        """All URLs of the file without duplicates, the preferred one first."""
         return tuple(dict.fromkeys((self.source, *self.mirrors)))
 
     @property
     def names(self) -> Iterator[str]:
-        """Names of the file as requested: first the given name, then those in its URLs."""
+        """Requested names of the file: first `filename`, then those in its URLs."""
         if self.filename:
             yield self.filename
         for url in dict.fromkeys((self.url, *self.sources)):
             yield from names_in_url(url)
 
     def options_for(self, url: str) -> RequestOptions:
-        """What a request to `url` carries, and how it travels, as far as the download says so.
+        """Return the options of the download for a request to `url`.
 
-        All of it at the origin of `self.url`; elsewhere, as at a mirror, no secret.
+        At other origins than that of `self.url`, such as mirrors, they contain no secrets.
         """
         options = self.request
         if self.headers:
@@ -333,32 +338,32 @@ class FileConfig(BaseModel):
         return options.without_secrets()
 
     def with_options(self, options: RequestOptions) -> Self:
-        """This download with options of the user's over its own.
+        """Return this download with options of the user added; they replace its own.
 
-        As those of the settings, they tell no secret on a route that its list chose.
+        If its list chose the route of the requests, the secrets among them are left out.
         """
-        given = {name for name, value in options if value not in (None, ())}
-        by_list = tuple(name for name in self.list_options if name not in given)
+        chosen = {name for name, value in options if value not in (None, ())}
+        by_list = tuple(name for name in self.list_options if name not in chosen)
         if by_list and ListedOptions.of(self.request, by_list).has_listed_route:
-            options = options.without_kept_secrets()
+            options = options.without_stored_secrets()
         own = self.request
-        if options.has_login:  # how the replaced one was to be told is not said of this one
+        if options.has_login:  # `auth` was meant for the replaced login
             own = own.model_copy(update={"auth": None})
         return self.model_copy(update={"request": options.over(own), "list_options": by_list})
 
     def without_options(self) -> Self:
-        """This download without what its requests carry.
+        """Return this download without headers, logins and cookies of its requests.
 
-        How they travel stays: fetched again, the file must not come past its proxy, say.
+        Options of the route stay, so that a later download cannot bypass its proxy.
         """
         by_list = tuple(name for name in self.list_options if name in PROTECTING)
-        route = self.request.route_alone()
+        route = self.request.route_only()
         return self.model_copy(update={"headers": (), "request": route, "list_options": by_list})
 
     def without_secrets(self) -> Self:
-        """What may be kept of it for ever: not what it was asked for with, nor tokens in URLs.
+        """Return this download as the history may keep it: without secrets, also in its URLs.
 
-        Nor the hashes of its pieces, which may be as long as a book.
+        The hashes of its pieces are left out too, because they may be very long.
         """
         return self.without_options().model_copy(
             update={
@@ -370,20 +375,20 @@ class FileConfig(BaseModel):
         )
 
     def get_destination_filename(self) -> str:
-        """The name asked for, else the one the URL suggests; safe as one path component.
+        """Return the requested name or the one that the URL suggests, safe as a path component.
 
-        The final reply may suggest a better one (Content-Disposition) where none was asked for.
+        If no name was requested, the reply may suggest a better one (Content-Disposition).
         """
         if self.filename:
             return sanitise_filename(self.filename, may_begin_with_dash=True)
         return filename_from_url(self.url)
 
     def get_destination_path(self, base_dir: Path) -> Path:
-        """Where the file goes below `base_dir`, going by what is known before the transfer."""
+        """Return the expected path of the file below `base_dir`, before any reply is known."""
         return base_dir / (self.destination_subdir or "") / self.get_destination_filename()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields changed, and the id that goes with them."""
+        """Return a copy with some fields changed and with the id of its new fields."""
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("id", None)
         return copy
@@ -391,7 +396,7 @@ class FileConfig(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def id(self) -> str:
-        """16 hexadecimal characters: the same URL to the same place has the same id, always."""
+        """Id of the download, 16 hexadecimal characters: a hash of URL and destination."""
         relative = self.get_destination_filename()
         if self.destination_subdir is not None:
             relative = str(PurePosixPath(self.destination_subdir) / relative)
@@ -400,10 +405,10 @@ class FileConfig(BaseModel):
 
 
 def _shared_fields() -> dict[str, Any]:
-    """A dictionary with all fields, whose copies share its keys.
+    """Return a dictionary of all fields whose copies share its keys.
 
-    Only attributes of an instance that are set one by one make such a dictionary, and only among
-    the first instances of a class.
+    Python makes such a dictionary only if the attributes of an instance are set one by one, and
+    only for the first instances of a class.
     """
     blank = FileConfig.__new__(FileConfig)
     for name in FileConfig.model_fields:

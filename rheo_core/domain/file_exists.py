@@ -1,10 +1,10 @@
-"""What becomes of a file that is in the way."""
+"""Strategies for destinations that exist."""
 
 from enum import StrEnum
 
 
 class FileExistsStrategy(StrEnum):
-    """What to do when the destination exists."""
+    """Action if the destination exists."""
 
     SKIP = "skip"
     ERROR = "error"
@@ -13,5 +13,5 @@ class FileExistsStrategy(StrEnum):
 
     @property
     def keeps_existing(self) -> bool:
-        """Whether a file that is there means that nothing is downloaded."""
+        """True if an existing file prevents the download."""
         return self in (FileExistsStrategy.SKIP, FileExistsStrategy.ERROR)

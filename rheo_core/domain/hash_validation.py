@@ -1,8 +1,7 @@
-"""Checksums that a user or a list gives for a file or its pieces, and the outcome of comparing."""
+"""Expected checksums of files and pieces, and results of their validation."""
 
 import hmac
 import string
-from enum import StrEnum
 from typing import Self
 
 from pydantic import (
@@ -15,39 +14,16 @@ from pydantic import (
     model_validator,
 )
 
+from .hash_algorithms import HashAlgorithm as HashAlgorithm  # public in this module too
+from .text import shorten
+
 _HEX_DIGITS = frozenset(string.hexdigits.lower())
-_LONGEST_SHOWN = 128
-
-
-class HashAlgorithm(StrEnum):
-    """Hash algorithms accepted for validation; every value is a name `hashlib.new` knows."""
-
-    MD5 = "md5"
-    SHA1 = "sha1"
-    SHA256 = "sha256"
-    SHA384 = "sha384"
-    SHA512 = "sha512"
-    BLAKE2B = "blake2b"
-
-    @property
-    def hex_length(self) -> int:
-        """Number of hexadecimal characters in a digest of this algorithm."""
-        return _HEX_LENGTHS[self]
-
-
-_HEX_LENGTHS = {
-    HashAlgorithm.MD5: 32,
-    HashAlgorithm.SHA1: 40,
-    HashAlgorithm.SHA256: 64,
-    HashAlgorithm.SHA384: 96,
-    HashAlgorithm.SHA512: 128,
-    HashAlgorithm.BLAKE2B: 128,
-}
+_MAX_SHOWN_LENGTH = 128
 
 
 def _check_digest(algorithm: HashAlgorithm, digest: str) -> None:
     if not _HEX_DIGITS.issuperset(digest):
-        shown = digest if len(digest) <= _LONGEST_SHOWN else f"{digest[:_LONGEST_SHOWN]}…"
+        shown = shorten(digest, _MAX_SHOWN_LENGTH)
         raise ValueError(f"{algorithm} hash {shown!r} is not hexadecimal (0-9, a-f)")
     if len(digest) != algorithm.hex_length:
         raise ValueError(
@@ -56,7 +32,7 @@ def _check_digest(algorithm: HashAlgorithm, digest: str) -> None:
 
 
 class HashConfig(BaseModel):
-    """The checksum a finished file must have."""
+    """Expected checksum of a finished file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,7 +54,7 @@ class HashConfig(BaseModel):
         """Read `ALGORITHM:HEX`, such as `sha256:9f86d0…`.
 
         Raises:
-            ValueError: naming what is wrong (no colon, unknown algorithm, bad digest).
+            ValueError: the colon is missing, the algorithm is unknown, or the digest is not valid.
         """
         name, colon, digest = checksum.partition(":")
         known = ", ".join(HashAlgorithm)
@@ -87,23 +63,23 @@ class HashConfig(BaseModel):
         try:
             algorithm = HashAlgorithm(name.strip().lower().replace("-", ""))
         except ValueError:
-            raise ValueError(f"hash algorithm {name!r} is unknown; known are {known}") from None
+            raise ValueError(f"hash algorithm {name!r} is unknown; use one of {known}") from None
         if not digest.strip():
             raise ValueError(f"hash {checksum!r} has no digest after the colon")
         return cls(algorithm=algorithm, expected_hash=digest)
 
 
 class PieceHashes(BaseModel):
-    """Checksums of a file's pieces, all of one length but for the last, which may be shorter.
+    """Checksums of the pieces of a file. All pieces but the last have the same length.
 
-    They tell which bytes are damaged, and for that any algorithm will do, SHA-1 too; they are
-    never told as the validation of the whole file.
+    They locate damaged bytes. Any algorithm suffices for that, even SHA-1, but they never count as
+    the validation of the whole file.
     """
 
     model_config = ConfigDict(frozen=True)
 
     algorithm: HashAlgorithm = Field(description="Hash algorithm of the pieces")
-    length: int = Field(description="Bytes of a piece")
+    length: int = Field(description="Length of a piece, bytes")
     hashes: tuple[str, ...] = Field(
         repr=False, description="Digests in the order of the pieces, hexadecimal"
     )
@@ -131,10 +107,10 @@ class PieceHashes(BaseModel):
         return hashes
 
     def check_size(self, size: int) -> None:
-        """See that there are as many as a file of `size` bytes has pieces.
+        """Check that the number of hashes fits a file of `size` bytes.
 
         Raises:
-            ValueError: there are not.
+            ValueError: it does not.
         """
         needed = max(-(-size // self.length), 1)
         if needed != len(self.hashes):
@@ -145,7 +121,7 @@ class PieceHashes(BaseModel):
 
 
 class ValidationResult(BaseModel):
-    """The outcome of comparing a file's digest with the expected one."""
+    """Result of comparing the digest of a file with the expected one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -157,5 +133,5 @@ class ValidationResult(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def is_valid(self) -> bool:
-        """Whether the digests are equal, compared in constant time."""
+        """True if the digests are equal; compared in constant time."""
         return hmac.compare_digest(self.expected_hash.lower(), self.calculated_hash.lower())

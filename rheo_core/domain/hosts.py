@@ -1,4 +1,4 @@
-"""Which hosts a name in a table stands for: `example.org`, or `*.example.org`."""
+"""Hosts and patterns for hosts: `example.org`, `*.example.org`."""
 
 import ipaddress
 import re
@@ -8,92 +8,93 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
-from .text import printable
+from .text import printable, shorten
 
 T = TypeVar("T")
-_LONGEST_LABEL = 63
-_LONGEST_NAME = 253  # characters, without the dot at the end
-_LONGEST_SHOWN = 80
+_MAX_LABEL_LENGTH = 63
+_MAX_NAME_LENGTH = 253  # characters, without the dot at the end
+_MAX_SHOWN_LENGTH = 80
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
-    """Limits of one host; None leaves one to what holds for all."""
+    """Limits of one host; None stands for the general limit."""
 
-    speed_limit_bps: int | None = None  # for all downloads from it together
+    speed_limit_bps: int | None = None  # for all its downloads together
     connections: int | None = None
-    max_concurrent: int | None = None  # downloads that run at once
+    max_concurrent: int | None = None  # number of downloads that run at once
 
     def over(self, base: "HostLimits") -> "HostLimits":
-        """These, and what they leave open as `base` has it."""
+        """Return these limits, with those of `base` where they are None."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        given = {name: value for name, value in values.items() if value is not None}
-        return replace(base, **given)
+        own = {name: value for name, value in values.items() if value is not None}
+        return replace(base, **own)
 
 
 def ascii_host(name: str) -> str:
-    """A host name as DNS knows it, in the way of browsers (UTS 46): `faß.de` is `xn--fa-hia.de`.
+    """Return a host name in ASCII, as browsers encode it (UTS 46): `xn--fa-hia.de` for `faß.de`.
 
     Raises:
-        ValueError: it can be none.
+        ValueError: no host can have this name.
     """
     if name.isascii():
         return name
-    import idna  # its tables take a while to read
+    import idna  # slow to import because of its tables
 
     try:
         return idna.encode(name, uts46=True).decode()
-    except idna.IDNAError:  # browsers take more than IDNA 2008: hearts and snowmen
+    except idna.IDNAError:  # browsers accept more than IDNA 2008, such as emoji
         try:
             return name.encode("idna").decode("ascii")
         except UnicodeError:
-            shown = printable(name[:_LONGEST_SHOWN])
+            shown = printable(name[:_MAX_SHOWN_LENGTH])
             raise ValueError(
-                f"host {shown!r} has a part that is empty or has over {_LONGEST_LABEL} characters"
+                f"host {shown!r} has a part that is empty or has over {_MAX_LABEL_LENGTH} "
+                "characters"
             ) from None
 
 
 def check_labels(host: str) -> None:
-    """Look whether DNS can hold a name in ASCII; one dot at its end is allowed (RFC 1035 2.3.4).
+    """Check the lengths of an ASCII host name (RFC 1035 2.3.4). A trailing dot is allowed.
 
     Raises:
-        ValueError: a label is empty or too long, or the whole is.
+        ValueError: a label is empty or too long, or the whole name is too long.
     """
     labels = host.removesuffix(".").split(".")
-    shown = host if len(host) <= _LONGEST_SHOWN else f"{host[:_LONGEST_SHOWN]}…"
+    shown = shorten(host, _MAX_SHOWN_LENGTH)
     if "" in labels:
         raise ValueError(f"host {shown!r} has a dot too many; an empty part is not allowed")
-    if max(map(len, labels)) > _LONGEST_LABEL:
-        raise ValueError(f"a part of host {shown!r} is longer than {_LONGEST_LABEL} characters")
-    if len(host.removesuffix(".")) > _LONGEST_NAME:
-        raise ValueError(f"host {shown!r} is longer than {_LONGEST_NAME} characters")
+    if max(map(len, labels)) > _MAX_LABEL_LENGTH:
+        raise ValueError(f"a part of host {shown!r} is longer than {_MAX_LABEL_LENGTH} characters")
+    if len(host.removesuffix(".")) > _MAX_NAME_LENGTH:
+        raise ValueError(f"host {shown!r} is longer than {_MAX_NAME_LENGTH} characters")
 
 
 def normalise_host_pattern(text: str) -> str:
-    """A host's name or address, or `*.` and a name for every host below it, in lower case.
+    """Return a host or a pattern for the hosts below a name (`*.example.org`), in lower case.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     pattern = text.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
     star = "*." if pattern.startswith("*.") else ""
     try:
         if ":" in pattern:
-            return _usual_form(str(ipaddress.IPv6Address(pattern)))
+            return _canonical(str(ipaddress.IPv6Address(pattern)))
         pattern = star + ascii_host(pattern.removeprefix(star))
     except ValueError:
         pattern = ""
     if not _PATTERN.fullmatch(pattern):
         raise ValueError("should be a host such as example.org or *.example.org, without a port")
-    return _usual_form(pattern)
+    return _canonical(pattern)
 
 
-def _usual_form(host: str) -> str:
-    """`host`, if it is an address in the one form of it that tables have.
+def _canonical(host: str) -> str:
+    """Return `host`; if it is an address, in its canonical form.
 
-    `[0::1]` is `::1`; `0x7f.1` and `[::ffff:127.0.0.1]` are `127.0.0.1`. Who writes a list must not
-    get round a table by writing the address differently.
+    `[0::1]` is `::1`; `0x7f.1` and `[::ffff:127.0.0.1]` are `127.0.0.1`. Otherwise a list could
+    evade a table by another spelling of an address.
     """
     with suppress(ValueError, OSError):
         if ":" in host:
@@ -105,15 +106,15 @@ def _usual_form(host: str) -> str:
 
 
 def host_key(host: str) -> str:
-    """Return one text for a host (a name without its port), however it is written.
+    """Return one key for all spellings of a host, given without its port.
 
-    A dot at the end leads to the same host, so it is left out; addresses may have any form.
+    Addresses get their canonical form. A trailing dot is dropped: it leads to the same host.
     """
-    return _usual_form(host.lower().removesuffix("."))
+    return _canonical(host.lower().removesuffix("."))
 
 
 def patterns_for(host: str) -> Iterator[str]:
-    """The patterns that stand for `host` (a name without its port), the nearest first."""
+    """Yield the patterns that match `host`, given without its port; the most specific first."""
     host = host_key(host)
     yield host
     host = host.removeprefix("*.")
@@ -123,14 +124,16 @@ def patterns_for(host: str) -> Iterator[str]:
 
 
 def is_same_host(one: str, other: str) -> bool:
-    """Whether both are one host, whatever the form of an address or a dot at the end."""
+    """Return True if two spellings mean the same host."""
     return one == other or host_key(one) == host_key(other)
 
 
 def entries_for(table: Mapping[str, T], host: str) -> Iterator[T]:
-    """The entries of `host` (a name without its port): its own, then that of each `*.` above it.
+    """Yield the entries of a table that match a host, the most specific first.
 
-    For a pattern, which may stand for `host`, those of the hosts that it stands for.
+    Args:
+        table: entries by host or pattern.
+        host: a name without its port, or a pattern.
     """
     for pattern in patterns_for(host):
         if (entry := table.get(pattern)) is not None:
@@ -138,5 +141,5 @@ def entries_for(table: Mapping[str, T], host: str) -> Iterator[T]:
 
 
 def find_host(table: Mapping[str, T], host: str) -> T | None:
-    """The first of `entries_for`, the nearest."""
+    """Return the most specific entry for a host; None if there is none."""
     return next(entries_for(table, host), None) if table else None

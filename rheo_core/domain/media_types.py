@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 _TYPE = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})(?:[\s;,(]|$)", re.A)
-"""It ends where browsers end it: many servers forget the semicolon before `charset=utf-8`."""
+"""Ends where browsers end it: many servers forget the semicolon before `charset=utf-8`."""
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _MESSAGES = (
     "text/", "application/json", "application/xml", "application/problem", "application/jsonl",
@@ -20,8 +20,8 @@ _BEGINS_PAGE = re.compile(
 )
 """As browsers recognise a page that has no media type (mimesniff.spec.whatwg.org, 7.1)."""
 
-# Why not `mimetypes` of the standard library: it reads files of the system, so two machines would
-# judge the same link differently, and it does not know .7z, .iso and .flac.
+# Not `mimetypes` of the standard library: it reads files of the system, so that two machines would
+# treat the same URL differently, and it lacks .7z, .iso and .flac.
 _ARCHIVES = """
     7z ace apk appimage ar arj br bz2 cab conda cpio crate crx deb dmp dwz egg exe flatpak gem
     gz hqx ipa jar lha lrz lz lz4 lzh lzma lzo msi msix nupkg pkg rar rpm run sea sit snap sz
@@ -62,7 +62,7 @@ _TEXTS = frozenset(
         "xpm",
     }
 )  # fmt: skip
-"""Those of them that may be served as text."""
+"""Extensions of files that may be served as text."""
 
 _TAILS = frozenset({"", "content", "dl", "download", "file", "get", "raw"})
 """Last segments of paths that follow the name of a file: `/a.zip/download`, `/a.zip/`."""
@@ -75,7 +75,7 @@ _WORDS_ONLY = frozenset(
         "utm_term", "view",
     }
 )  # fmt: skip
-"""Parameters of queries whose value is a phrase or an address, and not the name of the file."""
+"""Query parameters whose value is a phrase or an address, and not the name of the file."""
 
 _CODINGS = frozenset({"bz2", "gz", "xz", "z", "zst"})
 """Extensions of compressed files. Apache sends `a.html.gz` as text/html with a Content-Encoding."""
@@ -158,7 +158,7 @@ def begins_page(data: bytes) -> bool:
 
 
 def _is_other_kind(came: str | None, recorded: str | None) -> bool:
-    """Tell whether a file of type `recorded` cannot have become one of type `came`."""
+    """Return True if a file of type `recorded` cannot have changed to type `came`."""
     kind, before = _kind(came), _kind(recorded)
     if kind == "text":
         return before != "text"
@@ -186,8 +186,8 @@ def is_page_instead(
         recorded: media type of the file, from an earlier reply or from the user.
         names: names of the file as requested; the first counts most.
         bytes_are_there: a partial file would be replaced. Then every text is refused if the file
-            is not a text: an API reports an expired token as JSON. So are images and films in the
-            place of other data: a host sends one to those who come from elsewhere.
+            is not a text, because APIs report expired tokens as JSON. So are images and videos
+            instead of other data, because hosts send one if the referer is another site.
     """
     if recorded is None:
         first, *others = names

@@ -1,8 +1,8 @@
-"""The one way from a value of outside to a download of the user's.
+"""The only way from untrusted values to downloads of the user.
 
-Outside are texts that are pasted or loaded, and sessions that somebody else wrote. They decide what
-is downloaded. They do not decide how requests travel, whom they trust, or which files may be
-destroyed: those are the user's choices, and an outsider can only ask for them.
+Texts that are pasted or loaded are untrusted, and so are sessions that somebody else wrote. They
+decide what is downloaded. They do not decide how requests travel, whom they trust, or which files
+may be destroyed. They can only ask for such options, and the user decides.
 """
 
 import re
@@ -12,26 +12,26 @@ from typing import Any, NamedTuple
 from .file_config import MAX_MIRRORS, FileConfig, usable_urls
 from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
-from .request_headers import is_of_engine
+from .request_headers import is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
-from .sizes import LARGEST_FILE, size_text
+from .sizes import MAX_FILE_BYTES, size_text
 from .text import printable, redact_unreadable
 
-MAX_TRIED = 1000
-"""URLs of one download that are looked at."""
+MAX_CHECKED_URLS = 1000
+"""Number of URLs of one download that are examined."""
 MAX_PRIORITY = 1000
-"""There is room above it for what the user prefers."""
+"""Highest priority in a list. The user can give higher ones."""
 MAX_HEADERS = 100
-"""Common servers take no more."""
+"""Limit of common servers."""
 _MAX_FOLDERS = 32
-_LONGEST_FOLDER = 1024  # bytes; file systems take 4,096 with the download folder and the name
+_MAX_FOLDER_BYTES = 1024  # file systems allow 4,096 with the download folder and the name
 _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNORECASE)
 _OTHER_METHODS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
-"""Headers by which some servers take a GET for a DELETE. A list must not do that with the login
-that the user keeps for a host."""
-_LONGEST_SHOWN = 80
-_LONGEST_TEXT = 500
-_STRICTNESS: dict[FileExistsStrategy | None, int] = {  # of the others: 0
+"""Headers that make some servers treat a GET as a DELETE. A list must not do that with the login
+that the user has stored for a host."""
+_MAX_SHOWN_LENGTH = 80
+_MAX_TEXT_LENGTH = 500
+_STRICTNESS: dict[FileExistsStrategy | None, int] = {  # others: 0
     FileExistsStrategy.SKIP: 1,
     FileExistsStrategy.ERROR: 2,
 }
@@ -50,14 +50,14 @@ _WORDS = {
 
 
 class Outside(NamedTuple):
-    """A download as a text asks for it; None: the text says nothing.
+    """A download as a text requests it; fields that the text does not mention are None.
 
     The fields are those of `FileConfig` that any text may choose. `wishes` holds options of
-    `RequestOptions`; most of them are the user's choice alone. `admit` checks all values and makes
-    a `FileConfig` of them: until then they are as the text has them.
+    `RequestOptions`, most of which only the user may choose. The values are not checked; `admit`
+    checks them and creates a `FileConfig`.
 
-    A tuple, because a frozen dataclass takes several times as long to make, and a long list makes
-    a million of them.
+    A tuple, because creating a frozen dataclass takes several times as long, and a long list
+    creates a million of them.
     """
 
     url: str
@@ -81,34 +81,34 @@ class Outside(NamedTuple):
 
 
 NOTHING = Outside("")
-"""What a text gives that cannot be read."""
+"""Value for a text that cannot be read."""
 
 _NOTHING_MORE = NOTHING.count(None)
 
 
 class Admitted(NamedTuple):
-    """A download, and what of its text is not in it; all words are printable, without secrets."""
+    """A checked download, and notes on its options: printable and without secrets."""
 
     config: FileConfig
     ignored: Sequence[str] = ()
-    refused: str = ""  # a sentence on what is not used, because the user did not allow it
-    used: str = ""  # a sentence on what is used, because the user allowed it
+    refused: str = ""  # a sentence on options that the user did not allow
+    used: str = ""  # a sentence on options that the user allowed
 
 
 def admit(
     outside: Outside, usual: FileExistsStrategy | None = None, *, list_options: bool = False
 ) -> Admitted:
-    """Return the download that `outside` asks for, with what it may choose and the user allows.
+    """Return the requested download, with the options that it may choose or that the user allows.
 
     Args:
-        outside: The values, not checked yet.
-        usual: What the user wants done with files that exist; None if that is not known.
-        list_options: The user allows what an outsider can only ask for: proxy, CA file and so on.
+        outside: values that are not checked yet.
+        usual: the user's strategy for existing files; None if it is unknown.
+        list_options: allow options that a text can only ask for: proxy, CA file and so on.
 
     Raises:
-        ValueError: A value is not valid; in one sentence.
+        ValueError: a value is not valid. The message is one sentence.
     """
-    if outside.count(None) == _NOTHING_MORE:  # as for most
+    if outside.count(None) == _NOTHING_MORE:  # the usual case
         return Admitted(FileConfig(url=outside.url))
     fields = {name: value for name, value in outside._asdict().items() if value is not None}
     wishes = {name: value for name, value in fields.pop("wishes", {}).items() if value is not None}
@@ -117,9 +117,9 @@ def admit(
     _choose_strategy(fields, usual, ignored)
     if isinstance(mirrors := fields.get("mirrors"), list | tuple):
         fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
-    for given in (fields, wishes):
-        if "headers" in given:
-            given["headers"] = headers = _usable_headers(given["headers"], ignored)
+    for values in (fields, wishes):
+        if "headers" in values:
+            values["headers"] = headers = _usable_headers(values["headers"], ignored)
             _check_count(headers)
     refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
@@ -135,60 +135,60 @@ def admit(
 
 
 def _make_names_safe(fields: dict[str, Any]) -> None:
-    """Pass every component of the path through the one sanitiser, whatever reader found it."""
+    """Sanitise every component of the path, and the texts for people."""
     if isinstance(name := fields.get("filename"), str):
-        fields["filename"] = sanitise_filename(name) if name.strip() else None  # "" is no name
+        fields["filename"] = sanitise_filename(name) if name.strip() else None  # "" counts as none
     if isinstance(folder := fields.get("destination_subdir"), str):
-        FileConfig(url="http://x/", destination_subdir=folder)  # a `..` is refused, not mended
-        if _HOME.match(folder):  # a shell would take the home for it; no folder of that name here
+        FileConfig(url="http://x/", destination_subdir=folder)  # refuses `..`
+        if _HOME.match(folder):  # a shell would expand it; here it would be a folder `~`
             raise ValueError(
-                f"folder {printable(folder[:_LONGEST_SHOWN])!r} must be relative to the download "
-                "folder"
+                f"folder {printable(folder[:_MAX_SHOWN_LENGTH])!r} must be relative to the "
+                "download folder"
             )
         fields["destination_subdir"] = safe = folder_path(folder)
-        if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _LONGEST_FOLDER:
+        if safe.count("/") >= _MAX_FOLDERS or len(safe.encode()) > _MAX_FOLDER_BYTES:
             raise ValueError(
-                f"destination_subdir has over {_MAX_FOLDERS} folders or {_LONGEST_FOLDER:,} bytes"
+                f"destination_subdir has over {_MAX_FOLDERS} folders or {_MAX_FOLDER_BYTES:,} bytes"
             )
     for name in ("type", "description", "size_human"):
         if isinstance(text := fields.get(name), str):
-            fields[name] = printable(text[:_LONGEST_TEXT])
+            fields[name] = printable(text[:_MAX_TEXT_LENGTH])
 
 
 def _check_numbers(config: FileConfig) -> None:
-    """Raise ValueError for one that goes too far.
+    """Raise ValueError if a number is too large.
 
-    They are looked at as they will be used: JSON may have them as text or as fractions.
+    Numbers are checked after validation, because JSON may hold them as texts or fractions.
     """
     if config.priority > MAX_PRIORITY:
         raise ValueError(
-            f"priority {config.priority:,} is too high; a list may give {MAX_PRIORITY:,}"
+            f"priority {config.priority:,} is too high; lists may use up to {MAX_PRIORITY:,}"
         )
-    if config.size_bytes is not None and config.size_bytes > LARGEST_FILE:
-        raise ValueError(f"size_bytes is impossible (more than {size_text(LARGEST_FILE)})")
+    if config.size_bytes is not None and config.size_bytes > MAX_FILE_BYTES:
+        raise ValueError(f"size_bytes is impossible (more than {size_text(MAX_FILE_BYTES)})")
 
 
 def _choose_strategy(
     fields: dict[str, Any], usual: FileExistsStrategy | None, ignored: list[str]
 ) -> None:
-    """Leave out the strategy unless it is stricter than the usual one."""
-    if (asked := fields.pop("file_exists_strategy", None)) is None:
+    """Drop the strategy unless it is stricter than the user's."""
+    if (requested := fields.pop("file_exists_strategy", None)) is None:
         return
-    asked = FileConfig(url="http://x/", file_exists_strategy=asked).file_exists_strategy
-    if _STRICTNESS.get(asked, 0) > _STRICTNESS.get(usual, 0):
-        fields["file_exists_strategy"] = asked
-    elif asked is not usual:
-        ignored.append(f"file_exists_strategy {asked} (a list can only be stricter)")
+    strategy = FileConfig(url="http://x/", file_exists_strategy=requested).file_exists_strategy
+    if _STRICTNESS.get(strategy, 0) > _STRICTNESS.get(usual, 0):
+        fields["file_exists_strategy"] = strategy
+    elif strategy is not usual:
+        ignored.append(f"file_exists_strategy {strategy} (a list can only be stricter)")
 
 
 def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tuple[str, ...]:
-    """The first that can be used; one that cannot be spoils no download."""
-    tried = mirrors[:MAX_TRIED]
-    usable = usable_urls([url, *tried], MAX_MIRRORS + 1)[1:]
+    """Return the first valid mirrors. Others are dropped; the download stays valid."""
+    checked = mirrors[:MAX_CHECKED_URLS]
+    usable = usable_urls([url, *checked], MAX_MIRRORS + 1)[1:]
     if (left_out := len(mirrors) - len(usable)) and len(usable) == MAX_MIRRORS:
         ignored.append(f"{left_out:,} of {len(mirrors):,} mirrors ({MAX_MIRRORS} are used)")
     elif left_out:
-        wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in tried)
+        wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in checked)
         if wrong:
             ignored.append(f"mirrors whose URLs are not valid ({wrong:,})")
         if wrong < left_out:
@@ -201,29 +201,29 @@ def _is_http(url: object) -> bool:
 
 
 def _usable_headers(headers: Any, ignored: list[str]) -> Any:
-    """Leave out the headers that a list may not set, whatever reader found them.
+    """Drop the headers that a list may not set.
 
-    The engine sets some itself, such as Range; browsers put them into the commands that they copy.
+    The engine sets some of them itself, such as Range. Commands copied from browsers contain them.
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     if not isinstance(pairs, list | tuple | ItemsView):
         return headers
-    kept = tuple(pair for pair in pairs if not _is_left_out(pair))
-    if len(kept) == len(pairs):
+    allowed = tuple(pair for pair in pairs if not _is_left_out(pair))
+    if len(allowed) == len(pairs):
         return headers
     ignored += [f"header {printable(str(pair[0])[:50])}" for pair in pairs if _is_left_out(pair)]
-    return kept
+    return allowed
 
 
 def _is_left_out(pair: object) -> bool:
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         return False
     name = str(pair[0]).strip()
-    return is_of_engine(name) or name.lower() in _OTHER_METHODS
+    return is_set_by_engine(name) or name.lower() in _OTHER_METHODS
 
 
 def _check_count(headers: Any) -> None:
-    """Raise ValueError for more headers than a server takes; what is none is not judged here."""
+    """Raise ValueError if there are too many headers. Other mistakes are found later."""
     if isinstance(headers, Sized) and len(headers) > MAX_HEADERS:
         raise ValueError(f"there are {len(headers):,} headers; at most {MAX_HEADERS} are allowed")
 
@@ -231,18 +231,22 @@ def _check_count(headers: Any) -> None:
 def _judge_wishes(
     url: str, wishes: dict[str, Any], is_allowed: bool, ignored: list[str]
 ) -> tuple[list[str], dict[str, str]]:
-    """Take out of `wishes` what is not allowed; return that in words, and by name what is used."""
+    """Remove options that are not allowed from `wishes`.
+
+    Returns:
+        The removed options in words, and the used ones in words by name.
+    """
     refused, used = [], {}
     files = SECRET_FILES | CERTIFICATE
-    asked = [name for name in _WORDS if name in wishes]
-    if "auth" in asked and _has_password(wishes) and "@" not in url:
-        asked.remove("auth")  # how its own password is told is its own affair
-    for name in asked:
+    requested = [name for name in _WORDS if name in wishes]
+    if "auth" in requested and _has_password(wishes) and "@" not in url:
+        requested.remove("auth")  # the scheme for its own password is harmless
+    for name in requested:
         shown = _shown(name, wishes[name])
         if not is_allowed:
             refused.append(shown)
             del wishes[name]
-        elif name in files and not ROUTE.isdisjoint(asked):
+        elif name in files and not ROUTE.isdisjoint(requested):
             ignored.append(f"{shown} (no secret of yours takes a route that a list chose)")
             del wishes[name]
         else:
@@ -256,13 +260,13 @@ def _has_password(wishes: Mapping[str, Any]) -> bool:
 
 
 def _shown(name: str, value: Any) -> str:
-    """A wish in words, without secrets."""
+    """Return an option in words, without secrets."""
     if value is True:
         return _WORDS[name]
     if value is False:
         return f"no {_WORDS[name]}"
-    if not isinstance(value, str | int) or len(text := str(value)) > _LONGEST_TEXT:
+    if not isinstance(value, str | int) or len(text := str(value)) > _MAX_TEXT_LENGTH:
         return _WORDS[name]
     left_out = "" if name != "proxy" or "@" in text or "://" in text else "http://"
     shown = redact_unreadable(left_out + text).removeprefix(left_out)
-    return f"{_WORDS[name]} {shown[:_LONGEST_SHOWN]}"
+    return f"{_WORDS[name]} {shown[:_MAX_SHOWN_LENGTH]}"

@@ -1,4 +1,4 @@
-"""URLs shown without their secrets. Anything not known to be harmless counts as one."""
+"""Redaction of secrets in URLs. Text counts as secret unless it is known to be harmless."""
 
 import re
 from itertools import groupby
@@ -22,11 +22,11 @@ from .secret_shapes import (
 HIDDEN = "***"
 _USERINFO = re.compile(r"(?:(?<=://)|(?<=^//))[^/?#\s]*@")
 _SHORT = r"[A-Za-z0-9_~-]{0,19}+"
-"""No token: those are longer, unless the segment before says that one follows."""
+"""Too short for a token, unless the segment before announces one."""
 
 
 def _any_of(words: frozenset[str]) -> str:
-    """Return a pattern for `words` in any case, quick to fail: sorted by their first letters."""
+    """Return a pattern for `words` in any case, grouped by first letter so that it fails fast."""
     return "|".join(
         f"[{letter}{letter.upper()}](?i:{'|'.join(word[1:] for word in group)})/"
         for letter, group in groupby(sorted(words), key=itemgetter(0))
@@ -46,7 +46,7 @@ _CONDA_HASH = re.compile(r"#[0-9a-f]{32}")
 _CONDA_TYPES = (".conda", ".tar.bz2")
 _MAX_DEPTH = 3
 _CLOSING = "'\")],.:;>}"
-"""Ends of a sentence or a quotation that a URL may stand in."""
+"""Punctuation of a sentence or a quotation after a URL."""
 
 
 def is_plain_address(text: str) -> bool:
@@ -63,7 +63,7 @@ def redact_word(word: str, depth: int = 0) -> str:
     if "=" not in word:
         return word
     head, *rest = _DELIMITER.split(word)
-    if is_labelled_secret(head, "="):  # as a URL with a blank in it leaves it behind
+    if is_labelled_secret(head, "="):  # left by a URL with a space in it
         head = f"{head.partition('=')[0]}={HIDDEN}"
     return head + "".join(_redact_parameters(rest, depth, nameless=False))
 
@@ -74,16 +74,16 @@ def without_login(text: str) -> str:
 
 
 def is_redacted(url: str) -> bool:
-    """Return whether a secret was taken out of `url`, which leads nowhere then.
+    """Return True if a secret was removed from `url`, so that it cannot be fetched.
 
-    What stands behind a `#` is never sent and may be missing.
+    The fragment does not count, because it is never sent.
     """
     return _TAKEN_OUT.search(url.partition("#")[0]) is not None
 
 
 def _redact_address(address: str, depth: int) -> str:
     address = without_login(address)
-    end = min((at for mark in "?#" if (at := address.find(mark)) >= 0), default=len(address))
+    end = min((at for sign in "?#" if (at := address.find(sign)) >= 0), default=len(address))
     path, rest = address[:end], address[end:]
     if not (_CONDA_HASH.fullmatch(rest) and path.endswith(_CONDA_TYPES)):
         rest = "".join(_redact_parameters(_DELIMITER.split(rest)[1:], depth, nameless=True))
@@ -91,7 +91,7 @@ def _redact_address(address: str, depth: int) -> str:
 
 
 def _redact_path(path: str) -> str:
-    """Hide what opens something; the name of the file stays if it looks like one."""
+    """Hide tokens in a path. The name of the file stays if it looks like one."""
     if "://" not in path:
         return path
     segments = path.split("/")
@@ -113,7 +113,7 @@ def _redact_segment(segment: str, place: str, is_last: bool) -> str:
         return HIDDEN
     if "=" in plain:
         return _redact_parameter(segment, 0, is_anchor=False)
-    parts = plain.split("/")  # an encoded slash is one to the server that reads it so
+    parts = plain.split("/")  # some servers treat an encoded slash as a slash
     for number, part in enumerate(parts, 1):
         is_secret = is_token(part, place, is_last and number == len(parts))
         if is_secret or is_labelled_secret(part, ":"):
@@ -123,14 +123,14 @@ def _redact_segment(segment: str, place: str, is_last: bool) -> str:
 
 
 def _redact_parameters(pieces: list[str], depth: int, nameless: bool) -> list[str]:
-    """Hide the secrets in what follows a path: marks and parameters by turns."""
+    """Hide the secrets after a path: delimiters and parameters in alternation."""
     is_anchor = was_hidden = False
     for number in range(1, len(pieces), 2):
-        mark, piece = pieces[number - 1], pieces[number]
-        is_anchor = is_anchor or mark == "#"
+        delimiter, piece = pieces[number - 1], pieces[number]
+        is_anchor = is_anchor or delimiter == "#"
         if not piece or not (nameless or "=" in piece):
             continue
-        if was_hidden and mark == ";" and "=" not in piece:
+        if was_hidden and delimiter == ";" and "=" not in piece:
             pieces[number - 1] = pieces[number] = ""  # the rest of a secret with a semicolon
             continue
         pieces[number] = _redact_parameter(piece, depth, is_anchor)
@@ -169,5 +169,5 @@ def _is_harmless_inside(value: str, depth: int) -> bool:
 
 
 def redact_tokens(text: str) -> str:
-    """Return `text` without the tokens that are recognised wherever they stand."""
+    """Return `text` without tokens that are recognised anywhere."""
     return UNMISTAKABLE.sub(HIDDEN, text)

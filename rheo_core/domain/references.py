@@ -1,8 +1,8 @@
 """References in redirects and pages, resolved as browsers do (WHATWG URL, 4.4 URL parsing).
 
-RFC 3986 knows no backslash: by its rules `http:\\\\other.example` is a path on the same host.
-Servers and pages are written for browsers, and two readings of one address are a way round every
-check.
+In RFC 3986 a backslash is an ordinary character, so that `http:\\\\other.example` is a path on the
+same host. Servers and pages are written for browsers, however. An address that two programs read
+differently could evade every check.
 """
 
 import re
@@ -29,7 +29,7 @@ def resolve(base: str, reference: str) -> str:
     if scheme not in ("", "http", "https"):
         return urljoin(base, reference)
     path = path.replace("\\", "/")
-    # After another scheme than that of the base there is always a host, whatever stands between.
+    # A scheme that differs from that of the base is always followed by a host.
     is_relative = scheme in ("", urlsplit(base).scheme) and not path.startswith("//")
     if not is_relative:
         path = f"//{path.lstrip('/')}"

@@ -1,4 +1,4 @@
-"""Header fields that a user has sent along with one download."""
+"""Header fields that a user adds to the requests of a download."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,28 +20,28 @@ _ENGINE = frozenset(
 _ANYWHERE = frozenset({"accept", "accept-language", "user-agent"})
 
 
-def is_of_engine(name: str) -> bool:
-    """Whether the engine sets this header itself: ranges, conditions, framing, codings, Host."""
+def is_set_by_engine(name: str) -> bool:
+    """Return True if the engine sets this header itself: ranges, conditions, framing, Host."""
     return name.lower() in _ENGINE
 
 
 def for_any_origin(headers: Headers) -> Headers:
-    """Those that say what is asked with, and nothing of who asks; the others are secrets."""
+    """Return the headers that every server may see. All others count as secrets."""
     return tuple((name, value) for name, value in headers if name.lower() in _ANYWHERE)
 
 
 def read_headers(value: object) -> Headers:
-    """Pairs of names and values, from such pairs or a mapping.
+    """Return pairs of names and values from such pairs or a mapping.
 
     Raises:
-        ValueError: one is no header, or is the engine's. The sentence has the name, never the
-            value: that may be a secret.
+        ValueError: a header is not valid, or the engine sets it itself. The message contains its
+            name, but never the value, which may be a secret.
     """
     pairs = value.items() if isinstance(value, Mapping) else value
     if not isinstance(pairs, Iterable) or isinstance(pairs, (str, bytes)):
         raise ValueError("headers are neither a mapping nor pairs of names and values")
     headers = tuple(map(_read_header, pairs))
-    # Downloads that a command or a pattern made share the headers; a copy for each would not fit.
+    # The downloads of a command or a pattern share the headers; copies would fill the memory.
     return value if isinstance(value, tuple) and value == headers else headers
 
 
@@ -52,8 +52,8 @@ def _read_header(pair: object) -> tuple[str, str]:
         case _:
             raise ValueError("headers are neither a mapping nor pairs of names and values")
     if not _NAME.fullmatch(name):
-        raise ValueError(f"header name {shown!r} is not one (letters, digits and - are)")
-    if is_of_engine(name):
+        raise ValueError(f"header name {shown!r} is not valid; use letters, digits and -")
+    if is_set_by_engine(name):
         raise ValueError(f"header {shown!r} is set by the engine")
     if not isinstance(value, str):
         raise ValueError(f"the value of header {shown!r} should be text")
@@ -61,10 +61,14 @@ def _read_header(pair: object) -> tuple[str, str]:
 
 
 def check_value(value: str, what: str) -> str:
-    """`value` without the white space around it, fit to be the value of a header.
+    """Return the value of a header without the white space around it.
+
+    Args:
+        value: text that may be a secret.
+        what: label of the value for messages.
 
     Raises:
-        ValueError: it is not. The sentence names `what` it is, never the value.
+        ValueError: the value is not valid. The message contains `what`, but never the value.
     """
     value = value.strip(" \t")
     if _CONTROL.search(value):

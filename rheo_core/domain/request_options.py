@@ -1,4 +1,4 @@
-"""How requests are made: what the settings, a host and a single download may choose."""
+"""RequestOptions: options of requests, from the settings, for a host or for one download."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -18,14 +18,15 @@ from pydantic import (
 )
 
 from .hosts import ascii_host, check_labels
+from .paths import absolute_path
 from .redaction import without_login
 from .request_headers import Headers, check_value, for_any_origin, read_headers
 from .text import redact_unreadable
 
 REVEAL = {"reveal": True}
-"""Context for `model_dump_json` where secrets are to be written: to the session, to settings."""
+"""Context for `model_dump_json` to write secrets, as in the session and the settings."""
 DIRECT = "off"
-"""The proxy that stands for none, whatever the environment says."""
+"""Value of `proxy` for direct connections, even if the environment names a proxy."""
 _PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 
 
@@ -35,8 +36,8 @@ def _reveal(value: Any, handler: SerializerFunctionWrapHandler, info: Serializat
     return handler(value)
 
 
-def _line(value: object) -> object:
-    """Text that fits into a header."""
+def _header_text(value: object) -> object:
+    """Return text that is valid in a header."""
     if isinstance(value, SecretStr):
         return value
     if not isinstance(value, str):
@@ -47,29 +48,23 @@ def _line(value: object) -> object:
 
 
 def _referer(value: object) -> object:
-    """Such text, without what no server may learn from it (RFC 9110 10.1.3)."""
-    text = _line(value)
+    """Return a valid referer, without login and fragment (RFC 9110 10.1.3)."""
+    text = _header_text(value)
     return without_login(text).partition("#")[0] if isinstance(text, str) else text
 
 
-def _file(value: object) -> str:
-    """An absolute path, with `~` expanded; as text, because of JSON pydantic takes no `Path`."""
-    text = str(value) if isinstance(value, str | Path) else ""
-    if not text.strip() or "\x00" in text:
-        raise ValueError("should be the path of a file")
-    try:
-        return str(Path(text).expanduser().absolute())
-    except RuntimeError:
-        raise ValueError("should be the path of a file; there is no such user") from None
-    except FileNotFoundError:
-        raise ValueError("should be an absolute path: the current folder is gone") from None
+def _absolute_path(value: object) -> str:
+    """Return an absolute path with `~` expanded; as text, because JSON has no `Path`."""
+    return str(absolute_path(value, "file"))
 
 
 def read_proxy(value: object) -> str:
-    """Return the URL of a proxy, with its scheme in lower case (http if it has none); or `off`.
+    """Return the URL of a proxy with its scheme in lower case, or `off`.
+
+    The default scheme is http.
 
     Raises:
-        ValueError: it is neither. The sentence holds no login.
+        ValueError: the value is neither. The message contains no login.
     """
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
@@ -85,21 +80,21 @@ def read_proxy(value: object) -> str:
         parts = urlsplit(url)
         has_place = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
         if "@" in url[url.index(parts.netloc) + len(parts.netloc) :]:
-            has_place = False  # a password with `/`, `?` or `#` in it ends before its host
-        if ":" not in (host := parts.hostname or ""):  # an address of IPv6 has no labels
+            has_place = False  # in a password, `/`, `?` or `#` would end the host early
+        if ":" not in (host := parts.hostname or ""):  # an IPv6 address has no labels
             check_labels(ascii_host(host))
-    except ValueError:  # its text may hold a part of the password
+    except ValueError:  # its message may contain a part of the password
         has_place = False
     if not has_place or parts.scheme not in _PROXY_SCHEMES:
         raise ValueError(
-            "should be the URL of a proxy (http, https, socks5 or socks5h), which "
-            f"{redact_unreadable(url)!r} is not"
+            "should be the URL of a proxy (http, https, socks5 or socks5h); "
+            f"{redact_unreadable(url)!r} is not valid"
         )
     return url
 
 
 def _interface(value: object) -> str:
-    """An address of this machine, or the name of one of its interfaces."""
+    """Return an address of this machine, or the name of one of its interfaces."""
     name = value.strip() if isinstance(value, str) else ""
     try:
         return str(ipaddress.ip_address(name))
@@ -109,17 +104,17 @@ def _interface(value: object) -> str:
         return name
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_line), WrapSerializer(_reveal)]
-Line = Annotated[str, BeforeValidator(_line)]
+Secret = Annotated[SecretStr, BeforeValidator(_header_text), WrapSerializer(_reveal)]
+HeaderText = Annotated[str, BeforeValidator(_header_text)]
 Proxy = Annotated[SecretStr, BeforeValidator(read_proxy), WrapSerializer(_reveal)]
-File = Annotated[Path, BeforeValidator(_file)]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute_path)]
 
 
 class RequestOptions(BaseModel):
-    """What requests carry and how they travel. Immutable; None leaves it open.
+    """Headers, logins and routes of requests. Immutable; None leaves an option open.
 
-    Its text holds no secret. Its JSON has logins and the proxy only where `REVEAL` is the context;
-    headers and referer are in it always, as they are in the lists that it is written to.
+    The `repr` contains no secret. The JSON contains logins and the proxy only with `REVEAL` as the
+    context, but always headers and referer, because lists contain them too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -128,71 +123,71 @@ class RequestOptions(BaseModel):
         Headers,
         BeforeValidator(read_headers, json_schema_input_type=dict[str, str] | list[list[str]]),
     ] = Field(default=(), repr=False, description="Header fields: a table of names and values")
-    user_agent: Line | None = Field(default=None, description="The User-Agent header")
+    user_agent: HeaderText | None = Field(default=None, description="User-Agent header")
     referer: Annotated[str, BeforeValidator(_referer)] | None = Field(
-        default=None, repr=False, description="The Referer header"
+        default=None, repr=False, description="Referer header"
     )
-    cookies: File | None = Field(
+    cookies: AbsolutePath | None = Field(
         default=None,
-        description="File with cookies to send, of Netscape's format (cookies.txt); only read",
+        description="File of cookies to send, in Netscape's format (cookies.txt); never written",
     )
     user: Secret | None = Field(
-        default=None, description="Login as name:password; a name alone goes with netrc"
+        default=None, description="Login as name:password; netrc completes a name alone"
     )
     auth: Literal["basic", "digest"] | None = Field(
         default=None,
-        description="How a login is told: basic (at once) or digest (when asked, never in clear)",
+        description="Authentication scheme: basic (sent at once) or digest (on request, hashed)",
     )
-    bearer: Secret | None = Field(default=None, description="Bearer token, in the place of a login")
+    bearer: Secret | None = Field(default=None, description="Bearer token, instead of a login")
     netrc: bool | None = Field(
-        default=None, description="Whether logins are looked up in ~/.netrc, or the file $NETRC"
+        default=None, description="Read logins from ~/.netrc, or from the file $NETRC"
     )
     proxy: Proxy | None = Field(
         default=None,
         description="Proxy, such as http://name:password@host:3128 or socks5://host:1080; "
-        "off: none, whatever the *_PROXY variables say",
+        "off: none, even if *_PROXY variables are set",
     )
-    ca_file: File | None = Field(
+    ca_file: AbsolutePath | None = Field(
         default=None,
-        description="Certificates (PEM) of the authorities to believe, instead of the system's",
+        description="Certificates (PEM) of the trusted authorities, instead of the system's",
     )
-    client_cert: File | None = Field(
-        default=None, description="Certificate (PEM) to show to servers that ask for one"
+    client_cert: AbsolutePath | None = Field(
+        default=None, description="Client certificate (PEM) for servers that request one"
     )
-    client_key: File | None = Field(
-        default=None, description="Its key (PEM), where client_cert does not hold it too"
+    client_key: AbsolutePath | None = Field(
+        default=None, description="Private key (PEM), unless client_cert contains it"
     )
     ip_version: Literal[4, 6] | None = Field(
-        default=None, description="4 or 6: connect by this version of IP only"
+        default=None, description="4 or 6: use only this version of IP"
     )
     interface: Annotated[str, BeforeValidator(_interface)] | None = Field(
-        default=None, description="Address or name of the network interface to connect from"
+        default=None, description="Network interface to connect from, by name or address"
     )
     allow_downgrade: bool | None = Field(
-        default=None, description="Whether a redirect may lead from https to http"
+        default=None, description="Follow redirects from https to http"
     )
 
     @property
     def proxy_url(self) -> str | None:
-        """The proxy with its login; None where it is left open, `DIRECT` for none."""
+        """Proxy with its login; `DIRECT` for none, None if the option is open."""
         return self.proxy.get_secret_value() if self.proxy else None
 
     @property
     def has_login(self) -> bool:
-        """Whether these say who asks."""
+        """True if these options identify the user."""
         named = any(name.lower() == "authorization" for name, _ in self.headers)
         return named or self.user is not None or self.bearer is not None
 
     @property
     def holds_secrets(self) -> bool:
-        """Whether somebody who reads these could use them: files have readers of their own."""
+        """True if these options contain secrets themselves. Paths of files do not count."""
         in_headers = self.headers != for_any_origin(self.headers)
         return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
     def decide(self, option: str) -> bool:
-        """Return whether no options behind these can change the value of `option`.
+        """Return True if these options determine `option`, so that no others can change it.
 
-        Headers add up, so that they never decide.
+        Headers never do, because those of several places are combined.
         """
         if option in _LOGINS:
             return self.has_login
@@ -201,9 +196,9 @@ class RequestOptions(BaseModel):
         return option not in ("", "headers") and getattr(self, option) is not None
 
     def over(self, base: Self) -> Self:
-        """These, and what they leave open as `base` has it; a login replaces the whole of another.
+        """Return these options, completed by those of `base`.
 
-        Of headers of one name only these stay.
+        A login replaces the whole login of `base`. So does a header every header of the same name.
         """
         if base is NO_OPTIONS or self is NO_OPTIONS:
             return self if base is NO_OPTIONS else base
@@ -216,12 +211,12 @@ class RequestOptions(BaseModel):
         own = {name.lower() for name, _ in self.headers}
         if self.has_login:
             own.add("authorization")
-        kept = tuple(pair for pair in base.headers if pair[0].lower() not in own)
-        made = self.model_construct(**values | {"headers": kept + self.headers})
-        return cast(Self, made)  # the plugin of mypy takes it for the base class
+        inherited = tuple(pair for pair in base.headers if pair[0].lower() not in own)
+        made = self.model_construct(**values | {"headers": inherited + self.headers})
+        return cast(Self, made)  # the mypy plugin infers the base class
 
-    def without_kept_secrets(self) -> "RequestOptions":
-        """These without anything that says who the user is, on whatever way: no file either."""
+    def without_stored_secrets(self) -> "RequestOptions":
+        """Return these options without all secrets, including files and the login of the proxy."""
         if self is NO_OPTIONS:
             return self
         without: dict[str, object] = {"cookies": None, "netrc": None}
@@ -229,17 +224,17 @@ class RequestOptions(BaseModel):
             without["proxy"] = SecretStr(without_login(self.proxy.get_secret_value()))
         return self.without_secrets().model_copy(update=without)
 
-    def route_alone(self) -> "RequestOptions":
-        """How these requests travel and whom they trust, without the login of the proxy."""
-        options = self.without_kept_secrets()
-        kept = {name: value for name, value in options if name in PROTECTING and value is not None}
-        return RequestOptions.model_construct(**kept) if kept else NO_OPTIONS
+    def route_only(self) -> "RequestOptions":
+        """Return only the route and the trusted authorities, without the login of the proxy."""
+        options = self.without_stored_secrets()
+        route = {name: value for name, value in options if name in PROTECTING and value is not None}
+        return RequestOptions.model_construct(**route) if route else NO_OPTIONS
 
     def without_secrets(self) -> "RequestOptions":
-        """What may be told to a place that the user did not name, and how to get there.
+        """Return the options for requests to an origin that the user did not name.
 
-        Cookies and netrc say themselves which host they are for. That a login may be told in clear
-        is said of the one left out; another may have to be told by digest alone.
+        Cookies and netrc stay, because their entries name their hosts. `auth = "basic"` is dropped
+        together with its login, because another login may require digest.
         """
         if self is NO_OPTIONS:
             return self
@@ -250,7 +245,7 @@ class RequestOptions(BaseModel):
 class ListedOptions(RequestOptions):
     """Options of one download, some of which its list chose and the user allowed.
 
-    Args:
+    Attributes:
         by_list: names of the options that the list chose.
     """
 
@@ -263,31 +258,31 @@ class ListedOptions(RequestOptions):
 
     @property
     def has_listed_route(self) -> bool:
-        """True if the list chose how the requests travel or whom they trust."""
+        """True if the list chose the route of the requests or whom they trust."""
         return not self.by_list.isdisjoint(ROUTE | CERTIFICATE)
 
     def decide(self, option: str) -> bool:
-        """The same as for other options; a list cannot stand in for a setting of the user's."""
+        """As for other options, but options of a list never replace a setting of the user."""
         return option not in self.by_list and super().decide(option)
 
-    def without_kept_files(self) -> RequestOptions:
-        """These without the user's files of secrets that the list names."""
+    def without_stored_files(self) -> RequestOptions:
+        """Return these options without files of the user's secrets that the list names."""
         files = (SECRET_FILES | CERTIFICATE) & self.by_list
         return self.model_copy(update=dict.fromkeys(files))
 
     def without_secrets(self) -> RequestOptions:
-        """The same as for other options; files that a list names are for its own origin alone."""
+        """As for other options; files that a list names are only for its own origin."""
         files = SECRET_FILES & self.by_list
         return super().without_secrets().model_copy(update=dict.fromkeys(files))
 
 
 ROUTE = frozenset({"allow_downgrade", "auth", "ca_file", "interface", "ip_version", "proxy"})
-"""Options that decide how a request travels, whom it trusts, and how openly it tells a login."""
+"""Options for the route of a request, whom it trusts, and how it sends a login."""
 PROTECTING = ROUTE - {"allow_downgrade"}
-"""Those without which a request could go a way that the user wanted to avoid."""
+"""Options without which a request might take a route that the user wanted to avoid."""
 CERTIFICATE = frozenset({"client_cert", "client_key"})
 SECRET_FILES = frozenset({"cookies", "netrc"})
-"""Options that read secrets from files of the user."""
+"""Options that read secrets from the user's files."""
 _LOGINS = frozenset({"user", "bearer"})
 _SECRETS = ("referer", "user", "bearer", "client_cert", "client_key")
 NO_OPTIONS = RequestOptions()

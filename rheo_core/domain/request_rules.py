@@ -1,4 +1,4 @@
-"""Which options a request has: those of all, of its host, of its download."""
+"""RequestRules: combine the options of the settings, of a host and of a download."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,27 +11,27 @@ from .request_options import NO_OPTIONS, ROUTE, ListedOptions, RequestOptions
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A setting that cannot be understood. No request is made to which it would apply.
+    """An invalid setting. Requests that it would apply to are not made.
 
-    The user chose a proxy, a certificate or a login to be safe. Requests without it would go the
-    way that the user wanted to avoid.
+    The user chose a proxy, a certificate or a login for protection. Requests without it would be
+    exposed.
     """
 
-    sentence: str  # on what is wrong
-    option: str = ""  # of `RequestOptions`; "" if it may be any
-    host: str = ""  # as in `RequestRules.hosts`; "" for all
+    sentence: str  # explains the mistake
+    option: str = ""  # field of `RequestOptions`; "" for any
+    host: str = ""  # key of `RequestRules.hosts`; "" for all hosts
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRules:
-    """What holds for requests besides what a download says itself.
+    """Options of requests that do not come from the downloads themselves.
 
     Args:
-        defaults: for all.
-        hosts: by host: `example.org` is that one, `*.example.org` every one below it.
-        insecure: hosts whose certificates are not checked. Never to be kept anywhere.
-        proxies: by scheme, as `urllib.request.getproxies_environment` gives them.
-        unclear: settings that close the hosts they are for.
+        defaults: options for all hosts.
+        hosts: options by host: `example.org`, or `*.example.org` for all hosts below it.
+        insecure: hosts whose certificates are not checked. Never store them.
+        proxies: proxies by scheme, as `urllib.request.getproxies_environment` returns them.
+        unclear: invalid settings, which prevent requests.
     """
 
     defaults: RequestOptions = NO_OPTIONS
@@ -41,19 +41,19 @@ class RequestRules:
     unclear: tuple[Unclear, ...] = ()
 
     @property
-    def are_empty(self) -> bool:
-        """Whether they say nothing."""
+    def is_empty(self) -> bool:
+        """True if there are no rules."""
         return self == _NO_RULES
 
     def of_host(self, host: str) -> RequestOptions:
-        """What is said of a host alone; the longest pattern counts most, its name even more."""
+        """Return the options for a host. The most specific pattern takes precedence."""
         return reduce(RequestOptions.over, entries_for(self.hosts, host), NO_OPTIONS)
 
     def refusal(self, host: str, own: RequestOptions = NO_OPTIONS) -> str | None:
-        """Return why no request may be made to `host`; None if one may.
+        """Return the reason why no request to `host` is allowed; None if requests are allowed.
 
-        An unclear setting does not matter if a nearer place decides its option: the download
-        itself (`own`), or the table of the host for a setting of all.
+        An invalid setting has no effect if a more specific place sets its option: the download
+        (`own`), or the table of the host for a general setting.
         """
         return next(self._refusals(host, own), None) if self.unclear else None
 
@@ -67,7 +67,7 @@ class RequestRules:
                     yield each.sentence
 
     def refusals_of_all(self, own: RequestOptions = NO_OPTIONS) -> list[str]:
-        """Return why no request may be made, whatever its host; nothing if some may."""
+        """Return the reasons why requests to no host are allowed; an empty list if some are."""
         places = (own, *self.hosts.values())
         return [
             each.sentence
@@ -75,42 +75,48 @@ class RequestRules:
             if not each.host and not any(options.decide(each.option) for options in places)
         ]
 
-    def at_home(self, host: str, own: RequestOptions) -> RequestOptions:
-        """The options of a request to where the user sends it."""
+    def for_origin(self, host: str, own: RequestOptions) -> RequestOptions:
+        """Return the options of a request to the URL that the user gave."""
         return _joined(own, self.of_host(host).over(self.defaults))
 
-    def elsewhere(
-        self, host: str, own: RequestOptions, home: str, *, is_safe: bool
+    def for_redirect(
+        self, host: str, own: RequestOptions, origin_host: str, *, is_safe: bool
     ) -> RequestOptions:
-        """The options of a request to where a server sends it: another origin than the user named.
+        """Return the options of a request to another origin, to which a server redirects.
 
-        The secrets of the download and those for all are not for it. What the user says of the
-        host is, unless only scheme or port are others than at `home`, the host of the user's URL,
-        or it does not go there by https (`is_safe`): somebody else may listen.
+        Secrets of the download and of the defaults are left out. Secrets for the host itself are
+        sent unless others may receive them.
+
+        Args:
+            host: the host that the redirect leads to.
+            own: options of the download.
+            origin_host: the host of the user's URL. If it is the same, only scheme or port differ,
+                and its secrets are not sent.
+            is_safe: the request uses https. Otherwise no secrets are sent.
         """
         at_host = self.of_host(host)
-        if is_same_host(host, home) or not is_safe:
+        if is_same_host(host, origin_host) or not is_safe:
             at_host = at_host.without_secrets()
         return _joined(own.without_secrets(), at_host.over(self.defaults.without_secrets()))
 
     def usual_proxies(self, own: RequestOptions) -> Mapping[str, str]:
-        """The proxies of the environment, without their logins on a route that a list chose."""
+        """Return the proxies of the environment, without logins if a list chose the route."""
         if isinstance(own, ListedOptions) and own.has_listed_route:
             return {scheme: without_login(proxy) for scheme, proxy in self.proxies.items()}
         return self.proxies
 
 
 def _joined(own: RequestOptions, stored: RequestOptions) -> RequestOptions:
-    """The options of a download over those of the settings.
+    """Return the options of a download, completed by those of the settings.
 
-    A list can name a proxy or an authority of its author. What the user keeps (logins, headers,
-    cookies, netrc, certificates) would end with him, by https too; so none of it takes a route
-    that a list chose.
+    A list can name a proxy or an authority of its author, who could then read all secrets, even
+    with https. So the user's logins, headers, cookies, netrc and certificates are not sent by a
+    route that a list chose.
     """
     if isinstance(own, ListedOptions) and own.has_listed_route:
-        stored = stored.without_kept_secrets()
+        stored = stored.without_stored_secrets()
         if not own.by_list.isdisjoint(ROUTE):
-            own = own.without_kept_files()
+            own = own.without_stored_files()
     return own.over(stored)
 
 

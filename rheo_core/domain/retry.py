@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again, and after how long."""
+"""Retry policy: errors that are retried, and delays between attempts."""
 
 import random
 from enum import Enum
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ErrorCategory(Enum):
-    """Whether trying again can help."""
+    """Classes of errors by their chance of success on retry."""
 
     TRANSIENT = "transient"
     PERMANENT = "permanent"
@@ -15,43 +15,43 @@ class ErrorCategory(Enum):
 
 
 class RetryPolicy(BaseModel):
-    """Which HTTP statuses are worth another attempt."""
+    """HTTP statuses that are retried."""
 
     model_config = ConfigDict(frozen=True)
 
     transient_status_codes: frozenset[int] = Field(
         default=frozenset({408, 429, 500, 502, 503, 504}),
-        description="HTTP statuses that are tried again",
+        description="HTTP statuses that are retried",
     )
     permanent_status_codes: frozenset[int] = Field(
         default=frozenset({400, 401, 403, 404, 405, 410}),
-        description="HTTP statuses that are never tried again; they win over transient ones",
+        description="HTTP statuses that are never retried, even if they are transient too",
     )
     retry_unknown_errors: bool = Field(
-        default=False, description="Whether statuses and errors in neither list are tried again"
+        default=False, description="Retry statuses and errors that are in neither list"
     )
 
     def should_retry_status(self, status_code: int) -> bool:
-        """Whether a reply with this HTTP status is worth another attempt."""
+        """Return True if a reply with this HTTP status should be retried."""
         if status_code in self.permanent_status_codes:
             return False
         return status_code in self.transient_status_codes or self.retry_unknown_errors
 
 
 class RetryConfig(BaseModel):
-    """Exponential backoff: how often and how long to wait (seconds)."""
+    """Exponential backoff: number of retries and delays, in seconds."""
 
     model_config = ConfigDict(frozen=True)
 
-    max_retries: int = Field(default=3, ge=0, description="Attempts after the first one")
+    max_retries: int = Field(default=3, ge=0, description="Number of attempts after the first one")
     base_delay: float = Field(default=1.0, gt=0, description="First delay, seconds")
     max_delay: float = Field(default=60.0, gt=0, description="Longest delay, seconds")
-    exponential_base: float = Field(default=2.0, gt=1.0, description="Growth of each delay")
+    exponential_base: float = Field(default=2.0, gt=1.0, description="Factor between two delays")
     jitter: bool = Field(default=True, description="Vary each delay by up to 25 %")
-    policy: RetryPolicy = Field(default_factory=RetryPolicy, description="What is tried again")
+    policy: RetryPolicy = Field(default_factory=RetryPolicy, description="Errors that are retried")
 
     def calculate_delay(self, attempt: int) -> float:
-        """Seconds to wait before retry number `attempt`, counted from 0."""
+        """Return the delay in seconds before retry number `attempt`, counted from 0."""
         try:
             delay = min(self.base_delay * self.exponential_base**attempt, self.max_delay)
         except OverflowError:

@@ -1,9 +1,8 @@
-"""Which folder a download goes to: the tables `[[rules]]` of the settings."""
+"""Rules that choose a folder for a download: the tables `[[rules]]` of the settings."""
 
 import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from pydantic import (
 )
 
 from .hosts import find_host, normalise_host_pattern
+from .paths import expand_path
 from .text import printable
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _PATTERN_SECONDS = 0.1
 
 
 def _texts(value: object) -> object:
-    """One text, or several of which any will do; the case does not matter."""
+    """Return texts in lower case, from one text or several."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
         raise ValueError("should be a text or a list of texts")
@@ -34,26 +34,26 @@ def _texts(value: object) -> object:
     return tuple(text.strip().lower() for text in values)
 
 
-_Texts = BeforeValidator(_texts, json_schema_input_type=str | list[str])
-Texts = Annotated[tuple[str, ...], _Texts]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(normalise_host_pattern)], ...], _Texts]
+_TEXTS = BeforeValidator(_texts, json_schema_input_type=str | list[str])
+Texts = Annotated[tuple[str, ...], _TEXTS]
+HostPatterns = Annotated[tuple[Annotated[str, AfterValidator(normalise_host_pattern)], ...], _TEXTS]
 
 
 class Rule(BaseModel):
-    """A folder, and what is true of the downloads that go there; what is left out is no matter."""
+    """A folder, and conditions for the downloads that go there. All that are given must match."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str = Field(
-        description="Where to, from the download folder on; absolute or with ~ elsewhere"
+        description="Folder, relative to the download folder, absolute, or beginning with ~"
     )
-    host: Hosts = Field(
+    host: HostPatterns = Field(
         default=(), description="Hosts: example.org, or *.example.org for those below it"
     )
     type: Texts = Field(
-        default=(), description="Types as the server tells: application/pdf, video/*"
+        default=(), description="Media types from the server: application/pdf, video/*"
     )
-    extension: Texts = Field(default=(), description="How the name ends: pdf, tar.gz")
+    extension: Texts = Field(default=(), description="Extensions of the name: pdf, tar.gz")
     pattern: str = Field(
         default="", description="Regular expression found in the URL or in the name"
     )
@@ -61,18 +61,12 @@ class Rule(BaseModel):
     @field_validator("folder")
     @classmethod
     def _check_folder(cls, value: str) -> str:
-        try:
-            expanded = Path(value).expanduser()
-        except RuntimeError:
-            raise ValueError("should be the path of a folder; there is no such user") from None
-        if not value.strip() or "\x00" in value:
-            raise ValueError("should be the path of a folder")
-        return str(expanded)
+        return str(expand_path(value, "folder"))
 
     @field_validator("pattern")
     @classmethod
     def _check_pattern(cls, value: str) -> str:
-        import regex  # for those who have rules
+        import regex  # needed only with rules
 
         try:
             regex.compile(value)
@@ -81,18 +75,18 @@ class Rule(BaseModel):
         return value
 
     def matches(self, url: str, name: str, type: str | None) -> bool:
-        """Whether a download goes here.
+        """Return True if all conditions match a download.
 
         Args:
-            url: it is fetched from.
-            name: of its file.
-            type: of its file, such as `text/html`; None where that is not known.
+            url: URL that it is fetched from.
+            name: name of its file.
+            type: media type of its file, such as `text/html`; None if it is unknown.
         """
         host = urlsplit(url).hostname or ""
         return (
             (not self.host or bool(find_host(dict.fromkeys(self.host, True), host)))
             and (not self.type or any(fnmatchcase((type or "").lower(), t) for t in self.type))
-            and (not self.extension or name.lower().endswith(self._endings))
+            and (not self.extension or name.lower().endswith(self._suffixes))
             and (not self.pattern or self._is_found(url) or self._is_found(name))
         )
 
@@ -101,26 +95,27 @@ class Rule(BaseModel):
 
         try:
             return regex.search(self.pattern, text, timeout=_PATTERN_SECONDS) is not None
-        except TimeoutError:  # everything waits for it meanwhile
+        except TimeoutError:  # it blocks the event loop
             shown = printable(self.pattern)
-            _log.warning("the pattern %r of a rule takes too long; it is left out", shown)
+            _log.warning("the pattern %r of a rule takes too long; the rule is skipped", shown)
             return False
 
     @property
-    def _endings(self) -> tuple[str, ...]:
+    def _suffixes(self) -> tuple[str, ...]:
         return tuple(f".{extension.lstrip('*.')}" for extension in self.extension)
 
 
 def folder_by_rule(rules: Sequence[Rule], url: str, name: str, type: str | None) -> str | None:
-    """The folder of the first rule that matches; None where none does."""
+    """Return the folder of the first rule that matches; None if none does."""
     return next((rule.folder for rule in rules if rule.matches(url, name, type)), None)
 
 
 def read_rules(value: object) -> tuple[Rule, ...]:
-    """Rules from tables.
+    """Return the rules from tables.
 
     Raises:
-        ValueError: in one sentence, with the number of the rule, counted from 1.
+        ValueError: a rule is not valid. The message is one sentence with the number of the rule,
+            counted from 1.
     """
     if not isinstance(value, list | tuple):
         raise ValueError("should be tables, each beginning with [[rules]]")
@@ -133,14 +128,14 @@ def _read_rule(number: int, value: object) -> Rule:
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
         name = printable(".".join(str(part) for part in details["loc"][:1]))
-        given = printable(repr(details["input"]))[:60]
+        shown = printable(repr(details["input"]))[:60]
         match details["type"]:
             case "missing":
                 problem = f"has no {name} in rule {number}"
             case "extra_forbidden":
                 known = ", ".join(Rule.model_fields)
-                problem = f"has {name!r} in rule {number}, where {known} are known"
+                problem = f"has the unknown name {name!r} in rule {number}; use {known}"
             case _:
-                told = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
-                problem = f"has {name} = {given} in rule {number}, which {told}"
+                message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+                problem = f"has {name} = {shown} in rule {number}, which {message}"
         raise ValueError(problem) from None

@@ -1,4 +1,4 @@
-"""Times of the day at which another speed limit holds: `Mon-Fri 08:00-18:00 2M`."""
+"""Schedules of speed limits (`Mon-Fri 08:00-18:00 2M`) and start times."""
 
 import re
 from collections.abc import Iterable
@@ -19,15 +19,15 @@ _SPAN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the day, in local time; one that ends before it begins lasts over midnight."""
+    """A part of the day in local time. If it ends before it begins, it lasts past midnight."""
 
-    days: frozenset[int]  # on which it begins; 0 is Monday
+    days: frozenset[int]  # days on which it begins; 0 is Monday
     begin: int  # minutes since midnight
     end: int
     rate_bps: int | None  # None: no limit
 
-    def holds(self, now: datetime) -> bool:
-        """Whether `now`, a local time, is in it."""
+    def contains(self, now: datetime) -> bool:
+        """Return True if the local time `now` is within the span."""
         minute, day = now.hour * 60 + now.minute, now.weekday()
         if self.begin < self.end:
             return day in self.days and self.begin <= minute < self.end
@@ -36,27 +36,27 @@ class Span:
 
     @property
     def end_text(self) -> str:
-        """When it ends, such as `18:00`."""
+        """Time of the end, such as `18:00`."""
         return f"{self.end // 60:02}:{self.end % 60:02}"
 
 
 def parse_span(text: str) -> Span:
-    """A span from `[DAYS ]HH:MM-HH:MM RATE`.
+    """Parse `[DAYS ]HH:MM-HH:MM RATE`.
 
-    DAYS are such as `Mon-Fri` or `Sat,Sun`; RATE as `parse_rate` has it.
+    DAYS are days or ranges such as `Mon-Fri` or `Sat,Sun`. `parse_rate` reads the RATE.
 
     Raises:
-        ValueError: in words that go on after "it": what is allowed.
+        ValueError: the text is not valid. The message continues a sentence after "it".
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None:
         raise ValueError(
-            "should be such as '08:00-18:00 2M', 'Mon-Fri 08:00-18:00 2M' or "
+            "should be a time span such as '08:00-18:00 2M', 'Mon-Fri 08:00-18:00 2M' or "
             "'Sat,Sun 00:00-24:00 off'"
         )
     begin, end = _minutes(match["from"]), _minutes(match["to"])
     if begin == end or begin == 24 * 60:
-        raise ValueError(f"should last for some time, which {match['from']}-{match['to']} does not")
+        raise ValueError(f"should not be empty, as {match['from']}-{match['to']} is")
     try:
         rate = parse_rate(match["rate"])
     except ValueError as error:
@@ -65,10 +65,11 @@ def parse_span(text: str) -> Span:
 
 
 def parse_schedule(lines: Iterable[str]) -> tuple[Span, ...]:
-    """The spans of a schedule, in its order.
+    """Return the spans of a schedule in their order.
 
     Raises:
-        ValueError: in one sentence without its full stop, naming the line.
+        ValueError: a line is not valid. The message is one sentence with the line, without a full
+            stop.
     """
     spans = []
     for line in lines:
@@ -80,36 +81,38 @@ def parse_schedule(lines: Iterable[str]) -> tuple[Span, ...]:
 
 
 def span_at(spans: Iterable[Span], now: datetime) -> Span | None:
-    """The first that holds at `now`, a local time."""
-    return next((span for span in spans if span.holds(now)), None)
+    """Return the first span that contains the local time `now`; None if none does."""
+    return next((span for span in spans if span.contains(now)), None)
 
 
 def parse_start(text: str, now: datetime) -> float:
-    """When to start, in seconds since the epoch: the next `23:30`, or `2026-11-24T01:00`.
+    """Return a start time in seconds since the epoch: the next `23:30`, or `2026-11-24T01:00`.
 
-    Times without an offset are local, as `now` is.
+    Args:
+        text: a time; without an offset it is local.
+        now: the current local time.
 
     Raises:
-        ValueError: in words that go on after "it": what is allowed.
+        ValueError: the text is not valid. The message continues a sentence after "it".
     """
     text = text.strip()
     today = f"{now:%Y-%m-%d}T{text:0>5}" if _TIME.fullmatch(text) else None
     try:
         at = datetime.fromisoformat(today or text)
         if today is not None:
-            at = at.replace(fold=now.fold)  # the hour that winter time brings twice
+            at = at.replace(fold=now.fold)  # the hour that occurs twice when summer time ends
         if today is not None and at <= now:
             at += timedelta(days=1)
         seconds = at.timestamp()
     except (ValueError, OverflowError, OSError):
         raise ValueError("should be a time such as 23:30 or 2026-11-24T01:00") from None
     if seconds <= now.timestamp():
-        raise ValueError("should be a time to come")
+        raise ValueError("should be in the future")
     return seconds
 
 
 def start_text(start_at: float, now: datetime) -> str:
-    """That time for people, local: `23:30`, or `2026-11-24 01:00` where it is another day."""
+    """Return a start time for people, local: `23:30`, or `2026-11-24 01:00` on another day."""
     at = datetime.fromtimestamp(start_at)
     return f"{at:%H:%M}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"
 
@@ -117,17 +120,17 @@ def start_text(start_at: float, now: datetime) -> str:
 def _minutes(text: str) -> int:
     hour, minute = map(int, text.split(":"))
     if minute > 59 or hour * 60 + minute > 24 * 60:
-        raise ValueError(f"names {text}, and the times of a day are 00:00 to 24:00")
+        raise ValueError(f"contains {text}; times are 00:00 to 24:00")
     return hour * 60 + minute
 
 
 def _days(text: str) -> frozenset[int]:
-    found: set[int] = set()
+    days: set[int] = set()
     for part in text.lower().split(","):
         first, dash, last = part.partition("-")
         if first not in _DAYS or (dash and last not in _DAYS):
-            raise ValueError(f"names {text!r}, and the days are Mon to Sun, as Mon-Fri or Sat,Sun")
+            raise ValueError(f"contains {text!r}; days are Mon to Sun, as in Mon-Fri or Sat,Sun")
         begin = _DAYS.index(first)
         count = (_DAYS.index(last) - begin) % 7 if dash else 0
-        found.update((begin + number) % 7 for number in range(count + 1))
-    return frozenset(found)
+        days.update((begin + number) % 7 for number in range(count + 1))
+    return frozenset(days)

@@ -1,4 +1,4 @@
-"""Secrets told from harmless texts by their names and by their shapes.
+"""Detection of secrets by their names and shapes.
 
 Services invent names for their tokens faster than a list can follow. So a text counts as a
 secret unless it is known to be harmless: an ordinary word, number, version or file name, or
@@ -8,20 +8,22 @@ the value of a parameter whose name is listed here.
 import re
 from urllib.parse import unquote
 
+from .hash_algorithms import HashAlgorithm
+
 _MAX_DECODINGS = 3
 _MAX_SHOWN_VALUE = 200
 _MIN_RANDOM = 16
-"""Characters: 16 hexadecimal ones are 64 bits, the least that anybody uses for a key."""
+"""Characters. 16 hexadecimal ones are 64 bits, the shortest keys in use."""
 _MIN_RANDOM_SEGMENT = 20
 _MIN_SHARED = 12
-"""Characters of a share link (Nextcloud has 15, Dropbox had 15), behind a name that says so."""
+"""Characters of a share link after a name that announces it (Nextcloud and Dropbox: 15)."""
 _MAX_WORD = 12
 _MAX_DIGITS = 20
-"""A number of 64 bits, such as services give to their files."""
+"""Length of a number of 64 bits, as services use for ids of files."""
 _LONG_NAME = 24
 _WORDLIKE_LENGTH = 3.2
 _LONG_WORDLIKE_LENGTH = 4.2
-"""Mean lengths of words: 4 and more in names; 2 to 2.7 in base64 and base36, 3.4 in base32."""
+"""Mean length of words: 4 and more in names, 2 to 2.7 in base64 and base36, 3.4 in base32."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -42,9 +44,9 @@ _HARMLESS_NAMES = _words("""
     tags target template term terms theme timezone title topic type types tz unit units utm v
     variable variant ver version video view
 """)
-"""Words that a name may consist of if its value may be shown although it is no plain word."""
+"""Words in names of parameters whose values are shown even if they are not plain words."""
 _COMMIT_NAMES = _words("commit rev revision")
-_DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128}
+_DIGEST_LENGTHS = {algorithm.value: algorithm.hex_length for algorithm in HashAlgorithm}
 _SECRET_NAME = re.compile(
     r"access|activat|assertion|auth|bearer|captcha|challenge|code|confirm|cookie|credential|csrf"
     r"|digest|gda|grant|hash|hdn|hmac|invit|jwt|key|licen[cs]e|login|magic|nonce|openid|otp"
@@ -55,25 +57,25 @@ _SECRET_WORDS = _words("""
     2fa ak at chk checksum cred creds hm hs jsid mac md5 mfa pass pat pin pk psk puk pw rt sas
     sha sha1 sha256 sid sk sso st tan tfa tk tkn
 """)
-"""Names that are secrets as whole words only."""
+"""Names of secrets that count only as whole words."""
 SECRET_PLACES = _words("""
     access activate apikey auth confirm invite jwt key keys magic otp pass password pin private
     reset secret secrets session share shared shares sid sig signature token tokens unsubscribe
     verify
 """)
-"""Segments of a path that a secret stands behind."""
+"""Segments of a path that are followed by a secret."""
 SHARING_PLACES = _words("d dl g l r s sh t u")
-"""Segments that the name of a share, random where it is one, stands behind."""
+"""Segments that are followed by the name of a share, which is a secret if it is random."""
 
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 _LETTERS_AND_DIGITS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _LINKED_RUN = re.compile(r"[A-Za-z0-9_+-]+")
-_BASE64_MARK = re.compile(r"[_+-]")
+_BASE64_SYMBOL = re.compile(r"[_+-]")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CONTENT_ID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}|baf[a-z2-7]{56}")
-"""Names of content in IPFS: hashes of it."""
+"""Ids of content in IPFS, which are hashes."""
 _HAS_EXTENSION = re.compile(r"[^.].*\.[A-Za-z][A-Za-z0-9]{0,7}")
 _MANY_CONSONANTS = re.compile(r"(?i)[^aeiouy]{5}")
 _VOWEL = re.compile(r"(?i)[aeiouy]")
@@ -109,7 +111,7 @@ UNMISTAKABLE = re.compile(
     r")",
     re.ASCII,
 )
-"""Tokens that say themselves what they are, in any text."""
+"""Tokens that are recognised in any text."""
 
 
 def decoded(text: str) -> str | None:
@@ -140,8 +142,8 @@ def _are_harmless(words: list[str]) -> bool:
 
 
 def is_harmless_anchor(name: str, value: str) -> bool:
-    """Return whether `name=value` may be shown behind a `#`, where a checksum may stand too."""
-    return _is_digest(value, _DIGESTS.get(name.lower(), 0)) or is_harmless(name, value)
+    """Return whether `name=value` may be shown in a fragment, which may contain a checksum."""
+    return _is_digest(value, _DIGEST_LENGTHS.get(name.lower(), 0)) or is_harmless(name, value)
 
 
 def sounds_secret(name: str) -> bool:
@@ -152,14 +154,14 @@ def sounds_secret(name: str) -> bool:
     return any(word.lower() in _SECRET_WORDS for word in _NAME_WORD.findall(name))
 
 
-def is_labelled_secret(text: str, mark: str) -> bool:
-    """Return whether `text` is a secret behind its name and `mark`, as in `token:c4nary7x`."""
-    name, found, value = text.partition(mark)
-    if not found or value.startswith(("/", "~")) or not sounds_secret(name):
+def is_labelled_secret(text: str, separator: str) -> bool:
+    """Return whether `text` is a name, `separator` and a secret, as in `token:c4nary7x`."""
+    name, has_name, value = text.partition(separator)
+    if not has_name or value.startswith(("/", "~")) or not sounds_secret(name):
         return False
     if _are_harmless([word.lower() for word in _NAME_WORD.findall(name)]):
         return False
-    return not (is_plain(value) or _is_digest(value, *_DIGESTS.values()))
+    return not (is_plain(value) or _is_digest(value, *_DIGEST_LENGTHS.values()))
 
 
 def is_plain(text: str) -> bool:
@@ -180,7 +182,7 @@ def is_plain_phrase(text: str) -> bool:
 
 
 def is_random(text: str) -> bool:
-    """Return whether a part of `text` looks like a key, a UUID or anything else made by chance."""
+    """Return whether a part of `text` looks random, like a key or a UUID."""
     if len(text) < _MIN_RANDOM:
         return False
     return bool(_UUID.search(text)) or any(
@@ -192,14 +194,14 @@ def is_random(text: str) -> bool:
 
 
 def is_token(segment: str, place: str, is_last: bool) -> bool:
-    """Return whether a decoded segment of a path is a token that opens something.
+    """Return whether a decoded segment of a path is a token that grants access.
 
-    A hash in lower-case or upper-case hexadecimal, and a UUID, name content and stay.
+    Hexadecimal hashes in one case and UUIDs identify content and are not tokens.
 
     Args:
         segment: the text between two slashes.
         place: the segment before it.
-        is_last: whether it names the file; one with an extension stays then.
+        is_last: the segment names the file. With an extension it is not a token then.
     """
     if UNMISTAKABLE.search(segment):
         return True
@@ -219,17 +221,17 @@ def is_token(segment: str, place: str, is_last: bool) -> bool:
 
 
 def _runs(text: str) -> list[str]:
-    """Return what may be one token each: letters and digits, with the few marks of base64."""
+    """Return the runs that may be tokens: letters, digits and the symbols of base64."""
     runs = _RUN.findall(text)
     for linked in _LINKED_RUN.findall(text):
-        marks = len(_BASE64_MARK.findall(linked))
-        if 0 < marks < len(linked) / 8:
-            runs.append(_BASE64_MARK.sub("", linked))
+        symbols = len(_BASE64_SYMBOL.findall(linked))
+        if 0 < symbols < len(linked) / 8:
+            runs.append(_BASE64_SYMBOL.sub("", linked))
     return runs
 
 
 def _is_random_run(run: str, wordlike: float) -> bool:
-    """Return whether letters and digits are mixed as no word or name mixes them."""
+    """Return whether letters and digits are mixed in a way that words and names never are."""
     if run.isdigit():
         return len(run) > _MAX_DIGITS
     parts = _LETTERS_AND_DIGITS.findall(run)

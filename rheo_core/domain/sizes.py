@@ -8,15 +8,15 @@ _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _OFF = {"off", "none", "0"}
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
-LARGEST_FILE = 10**17
-"""Bytes, 100 PB. A larger size cannot be true: no disk holds such a file."""
+MAX_FILE_BYTES = 10**17
+"""Bytes (100 PB). A larger size cannot be true."""
 
 
 def parse_size(text: str) -> int:
     """Return bytes from `65536`, `500K`, `1.5M`, `2 GB` (powers of 1000) or `1MiB` (of 1024).
 
     Raises:
-        ValueError: the allowed form, in words that follow "it".
+        ValueError: the text is not valid. The message continues a sentence after "it".
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -30,7 +30,7 @@ def parse_rate(text: str) -> int | None:
     """Return bytes per second from a size with or without `/s`; None from `off`, `none`, `0`.
 
     Raises:
-        ValueError: the allowed form, in words that follow "it".
+        ValueError: the text is not valid. The message continues a sentence after "it".
     """
     text = text.strip().lower()
     if text in _OFF:

@@ -36,13 +36,13 @@ class SpeedCalculator:
         total_bytes: int | None,
         current_time: float,
     ) -> SpeedMetrics:
-        """Take note of `chunk_bytes` that arrived; return the speed now.
+        """Record `chunk_bytes` and return the current speed.
 
         Args:
-            chunk_bytes: bytes since the last record.
-            bytes_downloaded: bytes of the download so far, this chunk included.
-            total_bytes: size of the download, None if unknown.
-            current_time: any clock that does not go backwards, seconds.
+            chunk_bytes: bytes received since the last record.
+            bytes_downloaded: all bytes received so far, including this chunk.
+            total_bytes: size of the download, bytes; None if unknown.
+            current_time: time of a monotonic clock, seconds.
         """
         if self._first_time is None:
             self._first_time = self._last_time = current_time

@@ -1,4 +1,4 @@
-"""Text from outside, made fit for a terminal, a log or a message."""
+"""Untrusted text made safe for terminals, logs and messages."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ _WORD_OR_BLANK = re.compile(r"\S+|[^\S\t]")
 _PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
 _LINE_END = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+$")
 _NO_PORT = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#@:\s\[\]]+:)(?!\d+(?:[/?#\s]|$))[^/?#\s]+")
-"""A host and what should be its port: of a login whose host was forgotten it is the password."""
+"""A host and its port. In a login without a host, the password is in the place of the port."""
 _COLON_WITHIN = re.compile(r":\S")
 _SECRET_FIELD = re.compile(
     r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|secret|signature))"
@@ -23,12 +23,11 @@ _SECRET_FIELD = re.compile(
 
 
 def printable(text: str) -> str:
-    """`text` on one line with nothing left that a terminal would obey.
+    """Return `text` on one line, without characters that control a terminal.
 
     Control characters (C0, DEL, C1), surrogates, unassigned and private code points become
-    U+FFFD; white space of every kind becomes a space; format characters (bidi marks, overrides
-    and isolates, zero-width ones; Unicode category Cf) go.
-    The result is not safe as markup: show it with markup off.
+    U+FFFD. White space of every kind becomes a space. Format characters (Unicode category Cf: bidi
+    controls, zero-width characters) are removed. The result is not safe as markup.
     """
     if text.isprintable():
         return text
@@ -44,10 +43,10 @@ def _printable_character(character: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Return `text` fit for an input: as `printable`, with its lines and tabs.
+    """Return `text` safe for an input box: like `printable`, but with lines and tabs.
 
-    A character inside of a URL that cannot be seen, or that a terminal would obey, is
-    percent-encoded: the URL leads to the same place, and everybody sees that it is there.
+    Invisible and control characters inside a URL are percent-encoded. The URL leads to the same
+    place, and the characters become visible.
     """
     if _PLAIN_LINES.fullmatch(text):
         return text
@@ -58,12 +57,12 @@ def _visible_line(line: str) -> str:
     end = _LINE_END.search(line)
     body = line[: end.start()] if end else line
     shown = _WORD_OR_BLANK.sub(_visible_word, body)
-    # Not "\r": the end of the next line may be a "\n", and both together are one end.
+    # Not "\r": followed by a "\n" of the next line, it would be one line end instead of two.
     return shown if not end else shown + (end[0] if end[0] in {"\n", "\r\n"} else "\n")
 
 
-def _visible_word(found: re.Match[str]) -> str:
-    word = found[0]
+def _visible_word(match: re.Match[str]) -> str:
+    word = match[0]
     if word.isprintable() or "://" not in word:
         return printable(word)
     seen = [number for number, character in enumerate(word) if character.isprintable()]
@@ -75,7 +74,7 @@ def _encoded_character(character: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether `text` can be written as UTF-8: it holds no lone surrogates."""
+    """Return True if `text` can be encoded as UTF-8, because it has no lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -84,42 +83,47 @@ def is_unicode(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return `text` with the secrets in it replaced by `***`; a text without any as it is.
+    """Return `text` with `***` in the place of its secrets.
 
-    Logins in URLs go; parameters and segments of paths go unless their names or shapes are known
-    to be harmless (`secret_shapes`); so do Authorization and Cookie fields.
+    Secrets are logins in URLs, Authorization and Cookie fields, and all parameters and segments of
+    paths whose names or shapes are not known to be harmless (`secret_shapes`).
     """
     if is_plain_address(text):
-        return text  # as most are: the rest of this costs ten times as much
+        return text  # the usual case; the rest takes ten times as long
     if "//" in text or "=" in text:
-        text = _WORD.sub(lambda found: redact_word(found[0]), text)
+        text = _WORD.sub(lambda match: redact_word(match[0]), text)
     text = redact_tokens(text)
     return _SECRET_FIELD.sub(rf"\1: {HIDDEN}", text) if ":" in text else text
 
 
 def redact_url(url: str) -> str:
-    """Return `url` fit to be shown: on one line and without secrets."""
+    """Return `url` safe to show: on one line and without secrets."""
     return printable(redact(url))
 
 
 def redact_unreadable(url: str) -> str:
-    """Return `redact_url` of what is not a valid URL; a login may reach to the last `@`."""
+    """Return an invalid URL as `redact_url` does. A login may extend to the last `@`."""
     url = without_login(url) if "@" in url else _NO_PORT.sub(rf"\1{HIDDEN}", url)
     login, at, place = url.rpartition("@")
     if not at or _is_prose(login):
         return redact_url(url)
-    scheme, mark, _ = login.partition("://")
-    return f"{printable(scheme) if mark else ''}{mark}{HIDDEN}@{redact_url(place)}"
+    scheme, separator, _ = login.partition("://")
+    return f"{printable(scheme) if separator else ''}{separator}{HIDDEN}@{redact_url(place)}"
 
 
 def _is_prose(text: str) -> bool:
-    """Return whether no login is in `text`, as in `@EXPLICIT` and `Mail: john.doe`."""
+    """Return True if `text` contains no login, as in `@EXPLICIT` and `Mail: john.doe`."""
     last = text.rpartition(" ")[2]
     return not _COLON_WITHIN.search(text) and is_plain_phrase(last)
 
 
+def shorten(text: str, length: int) -> str:
+    """Return at most `length` characters of `text`, with an ellipsis if it was longer."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def at_most(lines: Sequence[str], separator: str = "\n", count: int = 10) -> str:
-    """The first `count` lines and how many more there are; a flood is no message."""
+    """Return the first `count` lines, and the number of further ones."""
     shown = list(lines[:count])
     if len(lines) > count:
         shown.append(f"and {len(lines) - count:,} more")

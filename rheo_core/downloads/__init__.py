@@ -1,4 +1,4 @@
-"""Which download runs when."""
+"""Downloads: queue, worker pool, attempts, and the `DownloadManager` that runs them."""
 
 from rheo_core.domain.engine_options import CompletionHooks
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError

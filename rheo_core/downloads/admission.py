@@ -1,4 +1,4 @@
-"""Admission: the way of downloads into list and queue."""
+"""Admission: new and restored downloads enter list and queue here."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ from .session import Session
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_SLICE = 500
-"""Downloads that are added before the event loop gets its turn: 10 ms, or a little more."""
+_SLICE_ITEMS = 500
+"""Downloads to add before the event loop gets its turn; they take about 10 ms."""
 
 
 class Admission:
-    """Makes records and puts them into tracker and queue, durably where there is a session."""
+    """Creates records and adds them to tracker and queue, and to the session if there is one."""
 
     def __init__(
         self,
@@ -37,25 +37,27 @@ class Admission:
         self._session = session
 
     async def restore_session(self, session: Session, on_problem: Callable[[str], None]) -> None:
-        """Go on with what the session holds, but for what is known here already."""
+        """Load the downloads of the session that are not known here yet."""
         for problem in await session.open():
             on_problem(problem)
         for record in await session.restore():
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
-                self._queue.reserve(record.rank)  # paused ones too come back to their place
+                self._queue.reserve(record.rank)  # paused ones return to their place too
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
 
     def requeue_interrupted(self) -> None:
-        """Queue again what was stopped while it ran, or just before."""
+        """Queue downloads again that were stopped while they ran, or just before."""
         for record in self._tracker.records():
-            is_wanted = not record.status.is_terminal and record.status is not DownloadStatus.PAUSED
-            if is_wanted and record.id not in self._queue:
+            is_interrupted = (
+                not record.status.is_terminal and record.status is not DownloadStatus.PAUSED
+            )
+            if is_interrupted and record.id not in self._queue:
                 self.requeue(record.config)
 
     def pending_count(self) -> int:
-        """Downloads that have not ended; some of those that have still hold their slots."""
+        """Return the number of downloads that have not ended; ended ones may still hold slots."""
         records = self._tracker.records()
         ended = sum(record.status.is_terminal and record.id in self._queue for record in records)
         return self._queue.pending_count - ended
@@ -63,10 +65,10 @@ class Admission:
     async def add(self, files: Sequence[FileConfig], pool: WorkerPool) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning.
 
-        Where there is a session and `pool` runs, they are in it, durably, when this returns.
+        If `pool` runs and there is a session, it has them on the disk when this returns.
 
         Raises:
-            SessionStoreError: the session cannot be written; nothing is queued.
+            SessionStoreError: the session cannot be written. Nothing is queued.
         """
         now = time.time()
         fresh: dict[str, DownloadRecord] = {}  # to be saved first
@@ -96,32 +98,32 @@ class Admission:
                     self.enqueue(record)
 
     def enqueue(self, record: DownloadRecord) -> None:
-        """Put a new record into list and queue."""
+        """Add a new record to list and queue."""
         self._queue.put(record.config, record.priority, record.rank)
         self._lifecycle.queued(record)
 
     def fresh_record(self, record: DownloadRecord) -> DownloadRecord:
-        """A fresh record of the same download, behind all others."""
+        """Return a new record of the same download, at the end of the queue."""
         again = self._ranked(DownloadRecord.of(record.config, record.added_at))
         again.priority = record.priority
-        if record.status is DownloadStatus.FAILED:  # its bytes are under that name
+        if record.status is DownloadStatus.FAILED:  # its bytes have that name
             again.destination, again.final_name = record.destination, record.final_name
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
                 again.stats.media_type = record.stats_or_none.media_type
         return again
 
     def requeue(self, config: FileConfig) -> None:
-        """Put back what waited, or was stopped while it ran, at the place it had."""
+        """Put a waiting or stopped download back at its former place."""
         record = self._tracker.get(config.id)
         if record is None:  # put into the queue behind the manager's back
             self._queue.put(config)
         else:
             # The config may have changed meanwhile.
-            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
+            self._queue.put(record.config, record.priority, record.rank, record.redirect_host)
             self._lifecycle.waits_again(record)
 
     def _ranked(self, record: DownloadRecord) -> DownloadRecord:
-        """Give it the place after all there are."""
+        """Give a record the last place."""
         record.rank = self._queue.next_rank()
         return record
 
@@ -134,8 +136,8 @@ class Admission:
 
 
 async def in_slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
-    """The items, some at a time; between them the event loop gets its turn."""
-    for start in range(0, len(items), _SLICE):
+    """Yield the items in slices; the event loop gets its turn between them."""
+    for start in range(0, len(items), _SLICE_ITEMS):
         if start:
             await asyncio.sleep(0)
-        yield items[start : start + _SLICE]
+        yield items[start : start + _SLICE_ITEMS]

@@ -1,4 +1,4 @@
-"""Parts: everything that a `DownloadManager` is made of, made in one place."""
+"""Parts of a `DownloadManager`, all made in one place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,22 +57,29 @@ def assemble(
     retry_handler: BaseRetryHandler | None,
     on_problem: Callable[[str], None],
 ) -> Parts:
-    """Make the parts of a manager from its options and from what the caller brings."""
+    """Make the parts of a manager from its options and the objects of the caller."""
     session = None
     if options.session_path is not None:
-        session = Session(options.session_path, on_problem, history_days=options.history_days)
+        session = Session(
+            options.session_path,
+            on_problem,
+            history_days=options.history_days,
+            tuning=options.tuning,
+        )
     disk, limits = DiskThreads(), RateLimits()
-    hosts = HostLimiter(options.connections_per_host, queue.look_again)
+    hosts = HostLimiter(options.connections_per_host, queue.look_again, options.tuning)
     lifecycle = Lifecycle(tracker, emitter, session)
     worker = _make_worker(
         options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle,
         keep_unverified=session is not None,
     )  # fmt: skip
     admission = Admission(queue, tracker, lifecycle, session)
-    pool = WorkerPool(queue, worker.attempt, admission.requeue, options.max_concurrent, hosts)
+    pool = WorkerPool(
+        queue, worker.attempt, admission.requeue, options.max_concurrent, hosts, options.tuning
+    )
     worker.shortage = pool.shortage
     if options.wait_for_settings:
-        pool.is_held = worker.is_held
+        pool.is_blocked = worker.is_blocked
     control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
     speed = SpeedPolicy(
         limits,
@@ -81,7 +88,7 @@ def assemble(
         schedule=parse_schedule(options.schedule),
     )
     if _waits_for_room(options):
-        worker.disk_space = DiskSpaceWatcher(disk, control.resume)
+        worker.disk_space = DiskSpaceWatcher(disk, control.resume, options.tuning)
     return Parts(
         queue,
         tracker,
@@ -95,7 +102,7 @@ def assemble(
         pool,
         control,
         speed,
-        LimitController(tracker, lifecycle, worker, pool, control, hosts, limits, speed),
+        LimitController(tracker, lifecycle, control, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
     )
@@ -121,7 +128,7 @@ def _make_worker(
     keep_unverified: bool,
 ) -> DownloadWorker:
     folder = Path(options.download_dir)
-    if options.session_path is not None:  # the next start may be made from another folder
+    if options.session_path is not None:  # the next start may happen in another folder
         folder = folder.absolute()
     return DownloadWorker(
         client,

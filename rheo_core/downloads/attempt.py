@@ -33,38 +33,40 @@ from .verification import Verification, is_hashed
 
 
 class Attempt:
-    """Holds its paths and part files until `close`."""
+    """One try of a download. It holds its paths and part files until `close`."""
 
     def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
         self._context = context
         self._record = record
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
-        self._expected: HashConfig | None = None  # what the user or a sidecar says
+        self._expected: HashConfig | None = None  # from the user or a sidecar
         self._locked: set[Path] = set()
-        self._found: _Found | None = None  # where the file goes
-        self._there: list[Path] = []  # files that are left alone
+        self._occupant: _Occupant | None = None  # of the path that was claimed last
+        self._existing: list[Path] = []  # files that are left alone
+        self._taken: list[Path] = []  # names that other downloads of this run hold
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
-    async def run(self, asked: Path) -> None:
-        """Bring the file to `asked`, or to the name that the server gives it.
+    async def run(self, requested: Path) -> None:
+        """Download the file to `requested`, or to the name that the server gives it.
 
         Raises:
-            DownloadError: the attempt failed; what came is kept where it can be of use.
+            DownloadError: the attempt failed. Its bytes are kept if they can be used again.
         """
         record, context = self._record, self._context
         self._expected = await self._look_up_checksum()
         try:
-            part = await self._fetch(await self._open(asked))
-        except _FileIsThereError as there:
-            path = await find_existing(context, record, there.paths, self._expected)
+            part = await self._fetch(await self._open(requested))
+        except _FileIsThereError as error:
+            paths = (*error.paths, *self._taken)
+            path = await find_existing(context, record, paths, self._expected)
             return context.lifecycle.skipped(record, path)
         await self._commit(part)
         context.written[str(part.destination)] = record.id
         return context.lifecycle.completed(record)
 
     async def close(self) -> None:
-        """Let go of whatever it holds; what another attempt can use stays."""
+        """Release paths and part files. Bytes that another attempt can use stay."""
         cancellation: asyncio.CancelledError | None = None
         try:
             for part in self._parts:
@@ -80,18 +82,18 @@ class Attempt:
             raise cancellation
 
     async def _look_up_checksum(self) -> HashConfig | None:
-        """Return the user's checksum, or that of the checksum file beside it if it is wanted.
+        """Return the user's checksum, or that of a checksum file if the user asks for it.
 
         Raises:
-            FileValidationError: there is none.
+            FileValidationError: no checksum file names the download.
         """
         config = self._record.config
         if config.hash_config is not None or not config.sidecar:
             return config.hash_config
         for url in dict.fromkeys((config.source, config.url)):
-            found = await self._fetch_checksum(url)
-            if found is not None:
-                return found
+            checksum = await self._fetch_checksum(url)
+            if checksum is not None:
+                return checksum
         raise FileValidationError(
             "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
             "SHA512SUMS beside it names the file"
@@ -116,15 +118,16 @@ class Attempt:
                 url,
                 context.options.timeouts,
                 connect,
+                context.options.tuning.sidecar_seconds,
                 record.config.options_for(url),
             )
         except DownloadError:
             if place is not None and place.host != host_of(record.config.source):
-                record.stats.leads_to = place.host
+                record.stats.redirect_host = place.host
             raise
 
     async def _fetch(self, part: PartFile) -> PartFile:
-        """Bring all bytes and verify them; returns the part file to commit."""
+        """Fetch all bytes and verify them; return the part file to commit."""
         record, context = self._record, self._context
 
         async def place(head: ResponseHead) -> PartFile:
@@ -153,10 +156,10 @@ class Attempt:
         return await Verification(context, record, transfer, self._expected).run(part)
 
     def _better_place(self, path: Path, head: ResponseHead) -> Path:
-        """Where the file goes now that a reply tells its name and type.
+        """Return the path of the file, now that a reply tells its name and type.
 
-        The user's name wins over the server's. The folder is left alone where it is not the one
-        that was chosen before the reply: the download began there under other settings.
+        The user's name wins over the server's. The folder stays if it is not the one that was
+        chosen before the reply, because the download began there under other settings.
         """
         config, folders = self._record.config, self._context.folders
         named = head.name if config.filename is None else None
@@ -167,34 +170,34 @@ class Attempt:
                 return folder / name
         return path if named is None else path.with_name(named)
 
-    async def _open(self, asked: Path) -> PartFile:
+    async def _open(self, requested: Path) -> PartFile:
         """Claim a path and open its part file.
 
         Raises:
-            _FileIsThereError: there is nothing to do.
+            _FileIsThereError: nothing is to be downloaded.
         """
-        check_name(asked)
+        check_name(requested)
         disk = self._context.disk
         subdir = self._record.config.destination_subdir
         if subdir is not None:
-            await disk.run(check_inside, asked, subdir)
-        part = self._part(asked)
-        path = await self._claim(asked, part)
+            await disk.run(check_inside, requested, subdir)
+        part = self._part(requested)
+        path = await self._claim(requested, part)
         if path is None:
-            await disk.run(part.discard)  # of no use any more
-            raise _FileIsThereError(self._there)
-        if path != asked:
+            await disk.run(part.discard)  # not needed any more
+            raise _FileIsThereError(self._existing)
+        if path != requested:
             part = self._part(path)
-            if asked in self._locked:
-                # The name that an earlier attempt began under is taken since: its bytes go on.
-                await disk.run(part.adopt, asked)
+            if requested in self._locked:
+                # An earlier attempt began under a name that is taken now: continue with its bytes.
+                await disk.run(part.adopt, requested)
         record = self._record
-        if not part.is_open and (path != asked or self._found is not _Found.NOTHING):
+        if not part.is_open and (path != requested or self._occupant is not _Occupant.NOTHING):
             self._context.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._context.reading.run_stoppable(part.open)
         record.destination = path
         record.final_name = path.name
-        record.go_on_from(part.state.offset)
+        record.resume_from(part.state.offset)
         self._context.lifecycle.explain(record, "")
         return part
 
@@ -215,44 +218,52 @@ class Attempt:
         )
 
     async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
-        """Lock where the file goes; None where it is there and is to be left alone.
+        """Lock the path of the file; None if a file is there that stays untouched.
 
-        Two links of one name are two files: what another download of this run wrote, writes or
-        has begun is never skipped nor overwritten; the next number is taken. Where nothing is at
-        `path` yet, `part` is prepared for it.
+        Two links of one name are two files. A file that another download of this run wrote or
+        began is neither skipped nor overwritten: the next number is used. If nothing is at `path`
+        yet, `part` is prepared for it.
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        self._there = []
+        self._existing, self._taken = [], []
         candidates = chain((path,), numbered(path))
         for candidate in candidates:
             if not self._try_lock(candidate):
+                self._taken.append(candidate)
                 continue
-            is_asked = part is not None and candidate == path
-            looking = part if part is not None and is_asked else self._new_part(candidate)
-            found = await self._context.disk.submit_maybe_inline(_look, looking, prepare=is_asked)
-            self._found = found
-            if found is _Found.NOTHING and is_asked and self._strategy is FileExistsStrategy.RENAME:
+            is_requested = part is not None and candidate == path
+            looking = part if part is not None and is_requested else self._new_part(candidate)
+            occupant = await self._context.disk.submit_maybe_inline(
+                _look_at, looking, prepare=is_requested
+            )
+            self._occupant = occupant
+            if (
+                occupant is _Occupant.NOTHING
+                and is_requested
+                and self._strategy is FileExistsStrategy.RENAME
+            ):
                 return await self._begun_at(next(candidates)) or candidate
-            if found is _Found.OURS or (found is _Found.NOTHING and not self._there):
+            if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not self._existing):
                 return candidate
-            if found is _Found.NOTHING:  # beyond all that is there, nothing of it ours
+            if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
+                self._unlock(candidate)  # the next link of this name goes there
                 return None
-            if found is _Found.FILE and not self._wrote_another(candidate):
+            if occupant is _Occupant.FILE and not self._wrote_another(candidate):
                 if self._strategy is FileExistsStrategy.OVERWRITE:
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
-                    self._there.append(candidate)
-        raise AssertionError("there is always another number")
+                    self._existing.append(candidate)
+        raise AssertionError("the numbers never end")
 
     async def _begun_at(self, path: Path) -> Path | None:
-        """Lock the next number if an earlier run began there, while the name was taken."""
-        found = await self._context.disk.submit_maybe_inline(
-            _look, self._new_part(path), prepare=False
+        """Lock the next number if an earlier run began there because the name was taken."""
+        occupant = await self._context.disk.submit_maybe_inline(
+            _look_at, self._new_part(path), prepare=False
         )
-        if found is not _Found.OURS or not self._try_lock(path):
+        if occupant is not _Occupant.OURS or not self._try_lock(path):
             return None
-        self._found = found
+        self._occupant = occupant
         return path
 
     async def _claim_strictly(self, path: Path) -> Path | None:
@@ -272,8 +283,12 @@ class Attempt:
         self._locked.add(path)
         return True
 
+    def _unlock(self, path: Path) -> None:
+        self._locked.discard(path)
+        self._context.locks.release(path)
+
     def _wrote_another(self, path: Path) -> bool:
-        """Whether another download of this run brought the file of this name."""
+        """Tell whether another download of this run wrote or skipped this file."""
         return self._context.written.get(str(path), self._record.id) != self._record.id
 
     async def _commit(self, part: PartFile) -> None:
@@ -286,7 +301,7 @@ class Attempt:
             work = submit(commit, part, size, overwrite=overwrite, metadata=self._metadata(part))
             try:
                 return await _uninterrupted(work)
-            except FileExistsError:  # another program was quicker
+            except FileExistsError:  # another program took the name first
                 if self._strategy is not FileExistsStrategy.RENAME:
                     await self._context.disk.run(part.checkpoint, part.state.written)
                     raise
@@ -302,8 +317,8 @@ class Attempt:
         )
 
 
-class _Found(Enum):
-    """What stands where a file is to go."""
+class _Occupant(Enum):
+    """Contents of the path for a file."""
 
     NOTHING = auto()
     OURS = auto()  # the beginning of this very download
@@ -311,26 +326,26 @@ class _Found(Enum):
     FILE = auto()
 
 
-def _look(part: PartFile, *, prepare: bool) -> _Found:
+def _look_at(part: PartFile, *, prepare: bool) -> _Occupant:
     owner = part.owner()
     if os.path.lexists(part.destination):
-        return _Found.FILE
+        return _Occupant.FILE
     if owner is None:
         if prepare:
             part.prepare()
-        return _Found.NOTHING
-    return _Found.OURS if owner == part.source else _Found.ANOTHERS
+        return _Occupant.NOTHING
+    return _Occupant.OURS if owner == part.source else _Occupant.ANOTHERS
 
 
 class _FileIsThereError(Exception):
-    """The name, or each with a number, is taken and the strategy is SKIP."""
+    """The name and each numbered one are taken, and the strategy is SKIP."""
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
 
 
 async def _uninterrupted(work: "asyncio.Future[None]") -> None:
-    """Await work that cannot be undone; a cancellation meanwhile comes too late and is dropped."""
+    """Await work that cannot be undone; ignore cancellations meanwhile."""
     while not work.done():
         try:
             await asyncio.shield(work)

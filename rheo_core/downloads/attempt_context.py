@@ -27,6 +27,8 @@ class AttemptContext:
     resolver: DestinationResolver
     folders: Folders
     locks: PathLocks
-    validator: BaseFileValidator | None  # None: the part file's own hash
-    written: dict[str, str]  # which download of this run wrote a path; a Path takes far more room
-    keep_unverified: bool  # what fails its check: there is somebody who may want it all the same
+    validator: BaseFileValidator | None  # None: use the part file's own hash
+    written: dict[
+        str, str
+    ]  # path -> id of the download that wrote it; a Path needs far more memory
+    keep_unverified: bool  # keep files that failed their check for the user

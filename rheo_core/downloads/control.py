@@ -1,4 +1,4 @@
-"""DownloadController: the verbs of the user, one at a time for a download."""
+"""DownloadController: the user's verbs, one at a time for each download."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ class DownloadController:
             return CancelResult.CANCELLED
 
     async def pause(self, download_id: str) -> bool:
-        """Stop a download and keep its bytes; False where it has ended or is paused."""
+        """Stop a download and keep its bytes; False if it has ended or is paused."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None or not can_pause(record):
@@ -78,7 +78,7 @@ class DownloadController:
                 return self._pool.skip_wait(record.config)
             if record.status is not DownloadStatus.PAUSED:
                 return False
-            self._queue.put(record.config, record.priority, record.rank, record.leads_to)
+            self._queue.put(record.config, record.priority, record.rank, record.redirect_host)
             self._lifecycle.resumed(record)
             return True
 
@@ -92,9 +92,8 @@ class DownloadController:
                 return self._pool.skip_wait(record.config)
             again = self._admission.fresh_record(record)
             if record.stats_or_none is not None and record.stats_or_none.received is not None:
-                again.stats.received = (
-                    record.stats_or_none.received
-                )  # what came need not be asked for
+                # The server need not be asked again for received bytes.
+                again.stats.received = record.stats_or_none.received
             self._admission.enqueue(again)
             self._lifecycle.changed(again)
             return True
@@ -120,10 +119,10 @@ class DownloadController:
                 return False
             stays_paused = not record.status.is_terminal and not can_pause(record)
             await self._halt(record, keep_partial=True)
-            if _is_completed(record):  # it was quicker
+            if _is_completed(record):  # it completed meanwhile
                 return False
-            own = url == record.config.url
-            config = record.config.model_copy(update={"fetch_url": None if own else url})
+            fetch_url = None if url == record.config.url else url
+            config = record.config.model_copy(update={"fetch_url": fetch_url})
             if record.status.is_terminal:
                 again = self._admission.fresh_record(record)
                 again.config = config
@@ -132,7 +131,7 @@ class DownloadController:
             else:
                 record.config = config
                 record.stats.failures = 0  # those of the old link
-                record.stats.leads_to = None
+                record.stats.redirect_host = None
                 if stays_paused:
                     self._lifecycle.changed(record)
                 else:
@@ -140,22 +139,22 @@ class DownloadController:
             return True
 
     async def keep(self, download_id: str) -> Path | None:
-        """Keep data that failed its check, as `NAME.unverified`; returns where it is."""
+        """Keep data that failed its check as `NAME.unverified`; return its path."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None or record.status is not DownloadStatus.FAILED:
                 return None
-            kept = await self._worker.keep_unverified(record)
-            if kept is not None:
-                self._lifecycle.kept(record, kept)
-            return kept
+            path = await self._worker.keep_unverified(record)
+            if path is not None:
+                self._lifecycle.kept(record, path)
+            return path
 
     async def remove(self, download_id: str) -> bool:
-        """Take a download off the list, cancelling it if need be; a finished file stays."""
+        """Remove a download from the list and cancel it if necessary; a finished file stays."""
         record = self._tracker.get(download_id)
         if record is None:
             return False
-        # What waits for room goes on by itself, as what is queued does.
+        # Downloads that wait for room continue without the user, as queued ones do.
         was = DownloadStatus.QUEUED if record.waits_for_room else record.status
         await self.cancel(download_id)
         if self._tracker.get(download_id) is not record:
@@ -165,7 +164,7 @@ class DownloadController:
         return True
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: it is back in the state it had; one that ran begins again."""
+        """Undo `remove`: restore the previous state; a running download starts again."""
         async with self._verb(download_id):
             record = self._tracker.restore(download_id)
             if record is None:
@@ -184,7 +183,7 @@ class DownloadController:
             return True
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
-        """Change the priority (1 or more, higher first); False where unknown or ended."""
+        """Change the priority (1 or more, higher first); False if it is unknown or has ended."""
         if priority < 1:
             raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
         record = self._tracker.get(download_id)
@@ -197,7 +196,7 @@ class DownloadController:
         return True
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
-        """Let a download wait until a time (seconds since the epoch)."""
+        """Make a download wait until a time (seconds since the epoch)."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None or record.status.is_terminal:
@@ -221,7 +220,7 @@ class DownloadController:
         after: str | None = None,
         to: Literal["top", "bottom", "up", "down"] | None = None,
     ) -> bool:
-        """Move a waiting download; it takes over the priority of its new neighbour."""
+        """Move a waiting download; it gets the priority of its new neighbour."""
         if to in ("up", "down"):
             earlier, later = self._queue.neighbours(download_id)
             before, after, to = (earlier, None, None) if to == "up" else (None, later, None)
@@ -242,7 +241,7 @@ class DownloadController:
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
         async for waiting in in_slices(tuple(self._queue)):
-            for config in waiting:  # in their order: the next to begin are the first
+            for config in waiting:  # in queue order, so that none of them starts meanwhile
                 await self.pause(config.id)
         await asyncio.gather(*(self.pause(id_) for id_ in self._ids(can_pause)))
 
@@ -254,33 +253,33 @@ class DownloadController:
                 await self.resume(download_id)
 
     async def verbs_done(self) -> None:
-        """Wait until every verb that is at work has ended."""
+        """Wait until all running verbs have ended."""
         for lock in tuple(self._verbs.values()):
             async with lock:
                 pass
 
     async def _halt(self, record: DownloadRecord, *, keep_partial: bool) -> bool:
-        """Take a download out of queue and pool; False where it has ended."""
+        """Take a download out of queue and pool; False if it has ended."""
         if record.status.is_terminal:
             return False
         record.keep_partial = keep_partial
         ran = not self._queue.remove(record.id) and await self._pool.stop(record.id)
         record.keep_partial = True
-        if record.status.is_terminal:  # it ended before the stop could strike
+        if record.status.is_terminal:  # it ended before the stop took effect
             return False
         if not keep_partial and not (ran and record.status.is_active):
             await self._worker.discard(record)
         return True
 
     def _verb(self, download_id: str) -> asyncio.Lock:
-        """Two verbs for one download wait for each other, so that each sees a settled state."""
+        """Return the lock of a download, so that each verb sees a settled state."""
         lock = self._verbs.get(download_id)
         if lock is None:
             lock = self._verbs[download_id] = asyncio.Lock()
         return lock
 
-    def _ids(self, wanted: Callable[[DownloadRecord], bool]) -> list[str]:
-        return [record.id for record in self._tracker.records() if wanted(record)]
+    def _ids(self, matches: Callable[[DownloadRecord], bool]) -> list[str]:
+        return [record.id for record in self._tracker.records() if matches(record)]
 
 
 def _is_completed(record: DownloadRecord) -> bool:
@@ -288,6 +287,6 @@ def _is_completed(record: DownloadRecord) -> bool:
 
 
 def can_pause(record: DownloadRecord) -> bool:
-    """Whether it has not ended and does not wait for the user."""
+    """Tell whether a download has not ended and does not wait for the user."""
     is_paused = record.status is DownloadStatus.PAUSED and not record.waits_for_room
     return not record.status.is_terminal and not is_paused

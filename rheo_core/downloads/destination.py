@@ -1,4 +1,4 @@
-"""Where a file may go: what to do when it exists, and one download a path at a time."""
+"""Destinations: folders, existing files, and one download at a time for each path."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ class DestinationResolver:
     async def resolve(
         self, path: Path, strategy_override: FileExistsStrategy | None = None
     ) -> Path | None:
-        """The path to download to: `path`, a numbered one (RENAME), or None (SKIP).
+        """Return the path to download to: `path`, a numbered one (RENAME), or None (SKIP).
 
         Raises:
             FileExistsError: it exists and the strategy is ERROR.
@@ -49,41 +49,41 @@ class DestinationResolver:
 
 
 class Folders:
-    """Where downloads go: the download folder, or where the first rule that matches says."""
+    """Folders for downloads: the download folder, or that of the first matching rule."""
 
     def __init__(self, base: Path, rules: Sequence[Rule] = ()) -> None:
         self.base = base
         self.rules = rules
 
     def path_of(self, config: FileConfig) -> Path:
-        """Where a file goes, going by what is known before the transfer."""
+        """Return the path of a file from facts known before the transfer."""
         if not self.rules:
             return config.get_destination_path(self.base)
         name = config.get_destination_filename()
         return self.folder_of(config, name, config.type) / name
 
     def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
-        """Where a file of this name and media type goes; a folder asked for wins."""
+        """Return the folder for a name and a media type; a requested folder wins."""
         if config.destination_subdir is not None:
             return self.base / config.destination_subdir
         return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
 
 
 class PathLocks:
-    """Gives each path, with the names of its part and state files, to one holder at a time."""
+    """Locks for paths, including the names of their part and state files."""
 
     def __init__(self) -> None:
         self._held: set[str] = set()
         self._released = asyncio.Event()
 
     async def acquire(self, path: Path) -> None:
-        """Take the path; wait while another holds it."""
+        """Lock the path; wait while another download holds it."""
         while not self.try_acquire(path):
             self._released.clear()
             await self._released.wait()
 
     def try_acquire(self, path: Path) -> bool:
-        """Take the path if nobody holds it."""
+        """Lock the path if it is free; return success."""
         names = _names_of(path)
         if not self._held.isdisjoint(names):
             return False
@@ -91,13 +91,13 @@ class PathLocks:
         return True
 
     def release(self, path: Path) -> None:
-        """Give the path back."""
+        """Unlock the path."""
         self._held.difference_update(_names_of(path))
         self._released.set()
 
 
 def can_name(path: Path) -> bool:
-    """Return whether the locale's encoding has all letters of a path."""
+    """Tell whether the locale's encoding has all letters of a path."""
     try:
         os.fsencode(path)
     except UnicodeEncodeError:
@@ -106,10 +106,10 @@ def can_name(path: Path) -> bool:
 
 
 def check_name(path: Path) -> None:
-    """See that the locale's encoding has all letters of a path.
+    """Check that the locale's encoding has all letters of a path.
 
     Raises:
-        DestinationError: it has not.
+        DestinationError: a letter is missing.
     """
     if not can_name(path):
         raise DestinationError(
@@ -120,10 +120,10 @@ def check_name(path: Path) -> None:
 
 
 def check_inside(path: Path, subdir: str) -> None:
-    """See that no link leads from the folders of `subdir` to outside of the folder above them.
+    """Check that no link in the folders of `subdir` leads outside of the folder above them.
 
     Raises:
-        DestinationError: one does.
+        DestinationError: a link does.
     """
     base = path.parents[len(PurePath(subdir).parts)]
     try:
@@ -135,7 +135,7 @@ def check_inside(path: Path, subdir: str) -> None:
 
 
 def numbered(path: Path) -> Iterator[Path]:
-    """`name (1).ext`, `name (2).ext` and so on."""
+    """Yield `name (1).ext`, `name (2).ext` and so on."""
     return (path.with_name(number_filename(path.name, number)) for number in count(1))
 
 

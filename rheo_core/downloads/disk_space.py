@@ -1,4 +1,4 @@
-"""DiskSpaceWatcher: downloads whose disk is full, until there is room again."""
+"""DiskSpaceWatcher: downloads that wait until their full disk has room again."""
 
 import asyncio
 import os
@@ -7,39 +7,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import reserve_of
 
-_INTERVAL = 5.0
-"""Seconds between two looks at the disks."""
-
-_LONGEST = 60.0
-"""Seconds between two tries of a download that finds its disk full again and again: a quota may
-stop it where the disk has room."""
-
-_SPARE = 1 << 20
-"""Bytes there must be beyond what is missing."""
+_SPARE_BYTES = 1 << 20
+"""Free bytes required in addition to the missing ones."""
 
 
 @dataclass(slots=True)
 class _Waiting:
     record: DownloadRecord
-    needed: int | None  # free bytes at which it continues; None: its size tells
+    needed: int | None  # free bytes at which it continues; None: its missing bytes
     patience: float  # seconds
     not_before: float  # the loop's clock
 
 
 class DiskSpaceWatcher:
-    """Looks at the disks from time to time, and lets go on what fits.
+    """Looks at the disks from time to time, and resumes downloads that fit.
 
     Args:
         disk: threads for the looks.
-        resume: puts a download, by its id, back into the queue.
+        resume: puts the download with an id back into the queue.
+        tuning: intervals of the looks.
     """
 
-    def __init__(self, disk: DiskThreads, resume: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(
+        self, disk: DiskThreads, resume: Callable[[str], Awaitable[bool]], tuning: Tuning
+    ) -> None:
         self._disk = disk
+        self._tuning = tuning
         self._resume = resume
         self._waiting: dict[str, _Waiting] = {}
         self._filled = asyncio.Event()
@@ -58,27 +56,29 @@ class DiskSpaceWatcher:
     def keep(self, record: DownloadRecord, needed: int | None) -> None:
         """Watch the disk of a paused download until there is room; see `needed_by`."""
         before = self._waiting.get(record.id)
-        patience = min(before.patience * 2, _LONGEST) if before else _INTERVAL
+        patience = self._tuning.disk_look_seconds
+        if before is not None:
+            patience = min(before.patience * 2, self._tuning.max_disk_wait_seconds)
         until = asyncio.get_running_loop().time() + patience
         self._waiting[record.id] = _Waiting(record, needed, patience, until)
         self._filled.set()
 
     async def run(self) -> None:
-        """Look until cancelled; not at all while nothing waits."""
+        """Look at the disks until cancelled, but only while downloads wait."""
         while True:
             await self._filled.wait()
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(self._tuning.disk_look_seconds)
             await self.look()
 
     async def look(self) -> None:
-        """Let go on what fits now, in the order of the queue."""
+        """Resume downloads that fit now, in the order of the queue."""
         now = asyncio.get_running_loop().time()
         entries = self._waiting.values()
         self._waiting = {e.record.id: e for e in entries if not e.record.status.is_terminal}
         due = [e for e in self._waiting.values() if e.not_before <= now]
         waiting = [e for e in due if e.record.waits_for_room and e.record.destination]
         for record in await self._disk.run(_fitting, sorted(waiting, key=_order)):
-            if record.waits_for_room:  # the user may have paused it while the disk was looked at
+            if record.waits_for_room:  # the user may have paused it meanwhile
                 await self._resume(record.id)
         if not any(entry.record.waits_for_room for entry in self._waiting.values()):
             self._filled.clear()
@@ -89,19 +89,19 @@ def _order(entry: _Waiting) -> tuple[int, float]:
 
 
 def _fitting(entries: Iterable[_Waiting]) -> list[DownloadRecord]:
-    """Those for which their disks have room, one after the other."""
+    """Return the downloads that fit on their disks together."""
     free: dict[int, int] = {}  # bytes by device
     fitting = []
     for entry in entries:
         record = entry.record
         assert record.destination is not None
-        found = _look_at(record.destination.parent)
-        if found is None:
+        space = _look_at(record.destination.parent)
+        if space is None:
             continue
-        device, room = found
+        device, room = space
         needed = entry.needed
         if needed is None:
-            needed = max((record.total_bytes or 0) - record.bytes_downloaded, 0) + _SPARE
+            needed = max((record.total_bytes or 0) - record.bytes_downloaded, 0) + _SPARE_BYTES
         if free.setdefault(device, room) >= needed:
             free[device] -= needed
             fitting.append(record)
@@ -114,11 +114,11 @@ def _clearly_more(folder: Path) -> int | None:
         seen = os.statvfs(folder)
     except OSError:
         return None
-    return seen.f_bavail * seen.f_frsize + max(reserve_of(seen), _SPARE)
+    return seen.f_bavail * seen.f_frsize + max(reserve_of(seen), _SPARE_BYTES)
 
 
 def _look_at(folder: Path) -> tuple[int, int] | None:
-    """The device of a folder and the free bytes on it; None where it is gone."""
+    """Return the device of a folder and its free bytes; None if the folder is gone."""
     try:
         seen = os.statvfs(folder)
         return folder.stat().st_dev, seen.f_bavail * seen.f_frsize

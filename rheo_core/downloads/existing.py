@@ -1,13 +1,18 @@
-"""Files that stand at the name of a download and are left alone (SKIP)."""
+"""Existing files that a download leaves alone (SKIP)."""
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
 
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
-from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import printable
 from rheo_core.tracking import DownloadRecord
+from rheo_core.transfer import WrittenRange, check_pieces
 from rheo_core.user_files import open_regular
 
 from .attempt_context import AttemptContext
@@ -20,20 +25,33 @@ async def find_existing(
     paths: Sequence[Path],
     expected: HashConfig | None,
 ) -> Path:
-    """Return the first of `paths` that is the file asked for, by its known size and checksum.
+    """Return the first of `paths` with the expected size and checksums, without any request.
 
-    If neither is known, it is the first one. No server is asked.
+    If none is known, return the first path. For the rest of this run the file belongs to this
+    download: the next link of its name means the next number.
 
     Args:
         context: parts shared by all attempts.
         record: of the download.
-        paths: at least one; something is there.
-        expected: the checksum that the user, a list or a checksum file gives.
+        paths: existing files, one or more.
+        expected: checksum from the user, a list or a checksum file.
 
     Raises:
-        FileValidationError: none is; what is wrong with the first.
+        FileValidationError: no file matches. The error describes the first one.
     """
-    if expected is None and record.config.size_bytes is None:
+    path = await _find(context, record, paths, expected)
+    context.written[str(path)] = record.id
+    return path
+
+
+async def _find(
+    context: AttemptContext,
+    record: DownloadRecord,
+    paths: Sequence[Path],
+    expected: HashConfig | None,
+) -> Path:
+    config = record.config
+    if expected is None and config.size_bytes is None and config.pieces is None:
         return paths[0]
     first: FileValidationError | None = None
     for path in paths:
@@ -42,7 +60,6 @@ async def find_existing(
         except FileValidationError as error:
             first = first or error
         else:
-            context.written[str(path)] = record.id  # no other link of this name is compared with it
             return path
     assert first is not None
     raise first
@@ -51,13 +68,14 @@ async def find_existing(
 async def _check(
     context: AttemptContext, record: DownloadRecord, path: Path, expected: HashConfig | None
 ) -> None:
-    wanted, size = record.config.size_bytes, await context.disk.run(_size_of, path)
-    if wanted not in (None, size):
+    known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
+    if known not in (None, size):
         raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes, {wanted:,} were expected; "
-            "it is left as it is"
+            f"the existing {printable(path.name)} has {size:,} bytes, {known:,} were expected; "
+            "the file was not changed"
         )
     if expected is None:
+        await _check_pieces(context, record, path)
         return
     context.lifecycle.verifying(record, expected.algorithm)
     validator = context.validator or FileValidator(disk=context.reading)
@@ -71,10 +89,51 @@ async def _check(
         )
 
 
+async def _check_pieces(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
+    """Compare the file with the checksums of its pieces, if they are known."""
+    pieces = record.config.pieces
+    if pieces is None:
+        return
+    context.lifecycle.verifying(record, pieces.algorithm)
+    bad = await context.reading.run_stoppable(partial(_bad_pieces, path, pieces))
+    if bad:
+        number, digest = next(iter(bad.items()))
+        raise HashMismatchError(
+            expected_hash=pieces.hashes[number],
+            calculated_hash=digest,
+            file_path=path,
+            was_there=True,
+        )
+
+
+def _bad_pieces(path: Path, pieces: PieceHashes, stop: threading.Event) -> dict[int, str]:
+    """Return the digests of the bad pieces by their numbers from 0. Blocks."""
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            pieces.check_size(size)
+        except ValueError as error:
+            problem = f"the existing {printable(path.name)}: {error}; the file was not changed"
+            raise FileValidationError(problem) from None
+        written = (WrittenRange(0, size, crc=0),)
+        return check_pieces(file.fileno(), pieces, size, written, stop).bad
+
+
 def _size_of(path: Path) -> int:
+    with _opened(path) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a file to compare it.
+
+    Raises:
+        FileAccessError: it cannot be opened or read.
+    """
     try:
         with open_regular(path) as file:
-            return os.fstat(file.fileno()).st_size
+            yield file
     except OSError as error:
         problem = printable(error.strerror or str(error)).lower()
         raise FileAccessError(f"cannot compare the existing {path}: {problem}") from error

@@ -1,4 +1,4 @@
-"""HookRunner: the user's commands and a desktop notification after the end of a download."""
+"""HookRunner: commands and desktop notifications after the end of a download."""
 
 import asyncio
 import logging
@@ -15,31 +15,31 @@ from rheo_core.events import (
     DownloadEventType,
     DownloadFailedEvent,
 )
-from rheo_core.events.endings import Endings
-from rheo_core.infrastructure.processes import Commands
+from rheo_core.events.notifications import EndedDownloads
+from rheo_core.infrastructure.processes import CommandRunner
 
 _log = logging.getLogger(__name__)
 _GATHER_SECONDS = 1.0
-"""Downloads that end within it are told together."""
+"""Downloads that end within this time share one notification."""
 _NOTICE_SECONDS = 5.0
-_ENDS = (DownloadEventType.COMPLETED, DownloadEventType.FAILED)
+_TERMINAL_EVENTS = (DownloadEventType.COMPLETED, DownloadEventType.FAILED)
 
 Explain = Callable[[str, str], None]
-"""Says of a download, by id, what went wrong after its end."""
+"""Report a problem after the end of a download: its id and a sentence."""
 
 
 class HookRunner:
-    """Listens to the ends of downloads. Nothing that goes wrong here changes one.
+    """Runs hooks when downloads end. A failing hook never changes a download.
 
-    Commands run one at a time, in the order in which the downloads ended; whoever drains the
-    emitter waits for them.
+    Commands run one at a time, in the order in which the downloads ended. Draining the emitter
+    waits for them.
     """
 
     def __init__(self, hooks: CompletionHooks, emitter: BaseEmitter, explain: Explain) -> None:
         self._hooks = hooks
         self._explain = explain
-        self._commands = Commands()
-        self._endings = Endings()
+        self._commands = CommandRunner()
+        self._endings = EndedDownloads()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._is_open = False
@@ -48,16 +48,16 @@ class HookRunner:
         if hooks.on_error:
             emitter.on(DownloadEventType.FAILED, self._run_command)
         if hooks.on_desktop:
-            for kind in _ENDS:
+            for kind in _TERMINAL_EVENTS:
                 emitter.on(kind, self._gather)
 
     def open(self) -> None:
-        """Begin to follow."""
-        self._commands = Commands()
+        """Start to run hooks."""
+        self._commands = CommandRunner()
         self._is_open = True
 
     async def close(self) -> None:
-        """End the command that runs, leave out those that wait, tell what is to be told."""
+        """End the running command, drop waiting ones, and show the pending notification."""
         self._is_open = False
         if self._timer is not None:
             self._timer.cancel()
@@ -68,13 +68,13 @@ class HookRunner:
 
     async def _run_command(self, event: DownloadEvent) -> None:
         if not self._is_open:
-            _log.warning("%s: its command was left out, for the program ends", event.download_id)
+            _log.warning("%s: its command did not run because the program ends", event.download_id)
             return
         is_complete = isinstance(event, DownloadCompletedEvent)
         command = self._hooks.on_complete if is_complete else self._hooks.on_error
         problem = await self._commands.run(command, facts_of(event), self._hooks.timeout)
         if problem is not None:
-            _log.warning("%s: the command after its end: %s", event.download_id, problem)
+            _log.warning("%s: its command failed: %s", event.download_id, problem)
             self._explain(event.download_id, f"command after its end: {problem}")
 
     def _gather(self, event: DownloadEvent) -> None:
@@ -91,7 +91,7 @@ class HookRunner:
     async def _show(self, text: str) -> None:
         command = desktop_command(text)
         if command is None:
-            _log.info("no notification: neither notify-send nor osascript is there")
+            _log.info("no notification: neither notify-send nor osascript is installed")
             return
         problem = await self._commands.run(command, {}, _NOTICE_SECONDS)
         if problem is not None:
@@ -99,7 +99,7 @@ class HookRunner:
 
 
 def facts_of(event: DownloadEvent) -> dict[str, str]:
-    """What a command finds in its environment; "" for what is not known. No secrets of the URL."""
+    """Return the environment variables of a command, "" if unknown, without secrets of the URL."""
     facts = {
         "RHEO_ID": event.download_id,
         "RHEO_URL": redact_url(event.url),
@@ -120,10 +120,15 @@ def facts_of(event: DownloadEvent) -> dict[str, str]:
 
 
 def desktop_command(text: str) -> list[str] | None:
-    """What shows `text`, one printable line, on the desktop; None where there is no such thing."""
+    """Return the command that shows `text`, one printable line; None if no program can."""
     if sys.platform == "darwin" and (program := shutil.which("osascript")):
         script = 'on run argv\ndisplay notification (item 1 of argv) with title "rheo"\nend run'
         return [program, "-e", script, "--", text]
     if program := shutil.which("notify-send"):
-        return [program, "--app-name=rheo", "--", text]  # a summary; only a body may hold markup
+        return [
+            program,
+            "--app-name=rheo",
+            "--",
+            text,
+        ]  # as a summary, because a body may contain markup
     return None

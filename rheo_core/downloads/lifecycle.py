@@ -1,4 +1,4 @@
-"""Every change of a download's state: the record first, then the event."""
+"""Lifecycle: every change of a download's state, first in its record, then as an event."""
 
 import logging
 import time
@@ -36,14 +36,14 @@ _log = logging.getLogger(__name__)
 
 
 class Journal(Protocol):
-    """Takes note of what must outlive the process (`Session`)."""
+    """Saves changes that must outlive the process (`Session`)."""
 
     def note(self, record: DownloadRecord) -> None:
-        """It changed. The call costs nothing."""
+        """Take note of a change; this returns at once."""
 
 
 class Lifecycle:
-    """Tells tracker, journal and listeners, in this order, what became of a download."""
+    """Reports each change of a download to tracker, journal and listeners, in this order."""
 
     def __init__(
         self, tracker: BaseTracker, emitter: BaseEmitter, journal: Journal | None = None
@@ -53,48 +53,48 @@ class Lifecycle:
         self._journal = journal
 
     def queued(self, record: DownloadRecord) -> None:
-        """It is new and waits for a slot. The journal has it: who adds it sees to that."""
+        """Report a new download that waits for a slot. The caller adds it to the journal."""
         self._tracker.add(record)
         self._publish(record, DownloadQueuedEvent, priority=record.priority)
 
     def connecting(self, record: DownloadRecord, max_attempts: int) -> None:
-        """It has a slot; an attempt begins."""
+        """Report that a download has a slot and an attempt begins."""
         record.begin_attempt()
         record.retry_at = None
         record.stats.max_attempts = max_attempts
         self._change(record, DownloadStatus.PENDING)
 
     def started(self, record: DownloadRecord) -> None:
-        """Bytes will follow. The event is sent once, whatever the attempts."""
+        """Report that bytes will follow. The event is sent once for all attempts."""
         self._change(record, DownloadStatus.IN_PROGRESS)
         if not record.stats.announced:
             record.stats.announced = True
             self._publish(record, DownloadStartedEvent, total_bytes=record.total_bytes)
 
     def explain(self, record: DownloadRecord, reason: str) -> None:
-        """Say in a few words why it waits or goes as it goes; "" takes it back."""
+        """Set a short reason for the present state; "" clears it."""
         record.reason = reason
         self._tracker.touch(record)
 
     def explain_ended(self, download_id: str, reason: str) -> None:
-        """Say what went wrong after the end of a download; nothing if it has begun again."""
+        """Set the reason of an ended download; ignore one that has begun again."""
         record = self._tracker.get(download_id)
         if record is not None and record.status.is_terminal:
             record.reason = reason
             self.changed(record)
 
     def verifying(self, record: DownloadRecord, algorithm: HashAlgorithm) -> None:
-        """Its hash is being checked."""
+        """Report that the checksum is being verified."""
         self._change(record, DownloadStatus.VERIFYING)
         self._publish(record, DownloadValidatingEvent, algorithm=algorithm)
 
     def repairing(self, record: DownloadRecord, bad: int, pieces: int, host: str) -> None:
-        """Some of its pieces are bad and are fetched again."""
+        """Report that bad pieces are fetched again."""
         self._change(record, DownloadStatus.IN_PROGRESS)
         self._publish(record, DownloadRepairingEvent, bad_pieces=bad, pieces=pieces, host=host)
 
     def completed(self, record: DownloadRecord) -> None:
-        """The file is under its final name."""
+        """Report that the file has its final name."""
         record.end_attempt()
         record.stats.error = None
         self._end(record, DownloadStatus.COMPLETED)
@@ -109,7 +109,7 @@ class Lifecycle:
         )
 
     def skipped(self, record: DownloadRecord, path: Path) -> None:
-        """The file was there already."""
+        """Report that the file existed already."""
         record.end_attempt()
         record.destination = path
         record.final_name = path.name
@@ -123,7 +123,7 @@ class Lifecycle:
         )
 
     def failed(self, record: DownloadRecord, error: Exception) -> None:
-        """No further attempt will be made."""
+        """Report a failure without another attempt."""
         info = self._note_error(record, error)
         self._end(record, DownloadStatus.FAILED)
         self._publish(record, DownloadFailedEvent, error=info, validation=record.stats.validation)
@@ -131,7 +131,7 @@ class Lifecycle:
     def retrying(
         self, record: DownloadRecord, error: Exception, delay: float, max_retries: int
     ) -> None:
-        """The next attempt follows after `delay` seconds."""
+        """Report that the next attempt follows after `delay` seconds."""
         info = self._note_error(record, error)
         record.retry_at = time.time() + delay
         self._change(record, DownloadStatus.RETRYING)
@@ -145,19 +145,19 @@ class Lifecycle:
         )
 
     def cancelled(self, record: DownloadRecord, was: CancelledFrom) -> None:
-        """The user does not want it any more."""
+        """Report that the user cancelled the download."""
         record.bytes_downloaded = 0
         self._end(record, DownloadStatus.CANCELLED)
         self._publish(record, DownloadCancelledEvent, cancelled_from=was)
 
     def paused(self, record: DownloadRecord) -> None:
-        """The user wants it later."""
+        """Report that the user paused the download."""
         record.retry_at = None
         self._change(record, DownloadStatus.PAUSED)
         self._publish(record, DownloadPausedEvent)
 
     def paused_for_room(self, record: DownloadRecord, error: DiskFullError) -> None:
-        """Its disk is full; it goes on by itself once there is room."""
+        """Report that the disk is full; the download continues when there is room."""
         self._note_error(record, error)
         self._change(record, DownloadStatus.PAUSED)
         record.waits_for_room = True
@@ -166,24 +166,24 @@ class Lifecycle:
         self._publish(record, DownloadPausedEvent, reason=str(error))
 
     def kept(self, record: DownloadRecord, path: Path) -> None:
-        """The user keeps data that failed its check, under another name."""
+        """Report that data which failed its check is kept under another name."""
         record.reason = f"kept as {path.name}"
         self.changed(record)
 
     def resumed(self, record: DownloadRecord) -> None:
-        """It waits for a slot again."""
+        """Report that a paused download waits for a slot again."""
         self._change(record, DownloadStatus.QUEUED)
         self._publish(record, DownloadResumedEvent)
 
     def put_off(self, record: DownloadRecord, reason: str) -> None:
-        """Report that its attempt ended for want of something; the attempt does not count."""
+        """Report that an attempt ended because of a shortage and does not count."""
         record.end_attempt()
         record.stats.attempt -= 1
         self._change(record, DownloadStatus.QUEUED)
         self.explain(record, reason)
 
     def waits_again(self, record: DownloadRecord) -> None:
-        """Its wait for another attempt is over, or it was stopped and keeps its place."""
+        """Report that the wait for an attempt is over, or that a stopped one keeps its place."""
         record.retry_at = None
         reason = record.reason if record.status is DownloadStatus.QUEUED else ""
         self._change(record, DownloadStatus.QUEUED)
@@ -191,24 +191,24 @@ class Lifecycle:
             self.explain(record, reason)
 
     def priority_changed(self, record: DownloadRecord) -> None:
-        """It has another priority."""
+        """Report another priority."""
         self.changed(record)
         self._publish(record, DownloadPriorityChangedEvent, priority=record.priority)
 
     def changed(self, record: DownloadRecord) -> None:
-        """Something of it changed that no event tells, such as its place."""
+        """Report a change without an event, such as another place in the queue."""
         self._tracker.touch(record)
         self.note(record)
 
     def removed(self, record: DownloadRecord) -> None:
-        """It is no longer in the list."""
+        """Report that a download left the list."""
         self._tracker.remove(record.id)
         record.listed = False
         self.note(record)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:
-        """It is in the list again, as it was."""
+        """Report that a removed download is in the list again."""
         record.listed = True
         self.changed(record)
 
@@ -234,7 +234,7 @@ class Lifecycle:
         self.note(record)
 
     def note(self, record: DownloadRecord) -> None:
-        """Have the journal write it, where there is one."""
+        """Save the record in the journal, if there is one."""
         if self._journal is not None:
             self._journal.note(record)
 

@@ -7,17 +7,22 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
-from rheo_core.domain.engine_options import DEFAULTS, CompletionHooks, EngineOptions
+from rheo_core.domain.engine_options import (
+    DEFAULTS,
+    CompletionHooks,
+    EngineOptions,
+    OtherOptions,
+)
 from rheo_core.domain.exceptions import ManagerNotInitialisedError, PendingDownloadsError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.domain.rules import Rule
+from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (
     BaseEmitter,
     DownloadEvent,
@@ -36,7 +41,7 @@ from .retry import BaseRetryHandler
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
-"""Time that `close` gives to handlers that are still busy."""
+"""Time that `close` waits for handlers that are still busy."""
 
 
 class DownloadManager:
@@ -44,7 +49,7 @@ class DownloadManager:
 
     Args:
         client: makes the requests; None: an `AiohttpClient` of its own.
-        queue: downloads that wait; it may hold some already.
+        queue: waiting downloads; it may hold some already.
         tracker: records of the downloads.
         emitter: carries the events.
         retry_handler: decides on further attempts; None: a download has one attempt.
@@ -68,55 +73,21 @@ class DownloadManager:
         emitter: BaseEmitter | None = None,
         retry_handler: BaseRetryHandler | None = None,
         *,
-        connect_timeout: float | None = DEFAULTS.connect_timeout,
-        stall_timeout: float | None = DEFAULTS.stall_timeout,
-        speed_limit_bps: int | None = DEFAULTS.speed_limit_bps,
-        chunk_size: int = DEFAULTS.chunk_size,
-        session_path: Path | None = DEFAULTS.session_path,
         on_problem: Callable[[str], None] | None = None,
-        connections: int = DEFAULTS.connections,
-        connections_per_host: int = DEFAULTS.connections_per_host,
-        stall_speed: int = DEFAULTS.stall_speed,
-        durable: bool = DEFAULTS.durable,
-        wait_for_room: bool | None = DEFAULTS.wait_for_room,
-        wait_for_settings: bool = DEFAULTS.wait_for_settings,
-        history_days: int | None = DEFAULTS.history_days,
-        schedule: Sequence[str] = DEFAULTS.schedule,
-        slow_limit_bps: int = DEFAULTS.slow_limit_bps,
         hosts: Mapping[str, HostLimits] | None = None,
-        server_time: bool = DEFAULTS.server_time,
-        origin: bool = DEFAULTS.origin,
-        max_size: int | None = DEFAULTS.max_size,
-        rules: Sequence[Rule] = DEFAULTS.rules,
         following: CompletionHooks | None = None,
         request_rules: RequestRules | None = None,
+        **options: Unpack[OtherOptions],
     ) -> None:
         self._options = EngineOptions(
             timeout=timeout,
             max_concurrent=max_concurrent,
             download_dir=download_dir,
             file_exists_strategy=file_exists_strategy,
-            connect_timeout=connect_timeout,
-            stall_timeout=stall_timeout,
-            speed_limit_bps=speed_limit_bps,
-            chunk_size=chunk_size,
-            session_path=session_path,
-            connections=connections,
-            connections_per_host=connections_per_host,
-            stall_speed=stall_speed,
-            durable=durable,
-            wait_for_room=wait_for_room,
-            wait_for_settings=wait_for_settings,
-            history_days=history_days,
-            schedule=schedule,
-            slow_limit_bps=slow_limit_bps,
             hosts=hosts or DEFAULTS.hosts,
-            server_time=server_time,
-            origin=origin,
-            max_size=max_size,
-            rules=rules,
             following=following or DEFAULTS.following,
             request_rules=request_rules or DEFAULTS.request_rules,
+            **options,
         )
         self._client = client or AiohttpClient()
         self._owns_client = client is None
@@ -130,11 +101,11 @@ class DownloadManager:
             retry_handler,
             self._on_problem,
         )
-        self._parts.limits.set_limits(  # raises ValueError for a number that is too small
-            max_concurrent=max_concurrent,
-            connections=connections,
-            connections_per_host=connections_per_host,
-            hosts=hosts,
+        self.set_limits(  # raises ValueError if a number is too small
+            max_concurrent=self._options.max_concurrent,
+            connections=self._options.connections,
+            connections_per_host=self._options.connections_per_host,
+            hosts=self._options.hosts,
         )
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
@@ -162,13 +133,13 @@ class DownloadManager:
     # Opening and closing
 
     async def open(self, *, paused: bool = False) -> None:
-        """Begin to run queued downloads; an open manager stays open.
+        """Start to run queued downloads; an open manager stays open.
 
-        If `paused`, the list is there, and nothing runs before `start`.
+        If `paused`, the list is loaded, and nothing runs before `start`.
 
         Raises:
-            SessionLockedError: another process works with the session.
-            SessionStoreError: the session can be neither read nor made.
+            SessionLockedError: another process uses the session.
+            SessionStoreError: the session can be neither read nor created.
         """
         if self._is_active:
             return
@@ -197,7 +168,7 @@ class DownloadManager:
         self._parts.pool.unpause()
 
     async def close(self, wait_for_current: bool = False) -> None:
-        """Stop, or let those running end first; bytes are kept, what waits stays queued."""
+        """Stop, or wait for running downloads first; bytes and the queue are kept."""
         if not self._is_active:
             return
         self._is_active = False
@@ -230,12 +201,12 @@ class DownloadManager:
     ) -> None:
         pending = self._parts.admission.pending_count() if self._is_active else 0
         await self.close()
-        if pending and exc_type is None and self._parts.session is None:  # a session loses nothing
+        if pending and exc_type is None and self._parts.session is None:  # a session keeps them
             raise PendingDownloadsError(pending)
 
     @property
     def is_active(self) -> bool:
-        """Whether it is open."""
+        """True while the manager is open."""
         return self._is_active
 
     @property
@@ -254,32 +225,32 @@ class DownloadManager:
     async def add(self, files: Sequence[FileConfig]) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning.
 
-        With a session they outlive the process once this has returned.
+        With a session, they are on the disk when this returns.
 
         Raises:
-            SessionStoreError: the session cannot be written; nothing was queued.
+            SessionStoreError: the session cannot be written. Nothing was queued.
         """
         await self._parts.control.add(files)
 
     async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in whatever state it is and remove its partial data."""
+        """End a download in any state and remove its partial data."""
         return await self._parts.control.cancel(download_id)
 
     async def pause(self, download_id: str) -> bool:
-        """Stop a download and keep its bytes; False where it has ended or is paused."""
+        """Stop a download and keep its bytes; False if it has ended or is paused."""
         return await self._parts.control.pause(download_id)
 
     async def resume(self, download_id: str) -> bool:
-        """Put a paused download back into the queue, at the place it had.
+        """Put a paused download back into the queue, at its former place.
 
-        One that waits for its next attempt goes to the queue at once. False for others.
+        A download that waits for its next attempt returns to the queue at once. False for others.
         """
         return await self._parts.control.resume(download_id)
 
     async def retry(self, download_id: str) -> bool:
         """Queue a failed, cancelled or skipped download again, with all its attempts.
 
-        One that waits for its next attempt need not wait any longer. False for others.
+        A download that waits for its next attempt returns to the queue at once. False for others.
         """
         return await self._parts.control.retry(download_id)
 
@@ -291,39 +262,39 @@ class DownloadManager:
         return await self._parts.control.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch a download from another URL from now on, such as a fresh one for an expired link.
+        """Fetch a download from another URL from now on, such as a new one for an expired link.
 
-        Its bytes are kept if the validators agree, and it fails without losing them if not. An
-        ended one is queued again. False where it is unknown or completed.
+        Its bytes are used if the validators agree. Otherwise it fails without losing them. An
+        ended download is queued again. False if it is unknown or completed.
 
         Raises:
-            ValueError: the URL is not acceptable.
+            ValueError: the URL is not valid.
         """
         return await self._parts.control.replace_url(download_id, url)
 
     async def keep(self, download_id: str) -> Path | None:
-        """Keep data that failed its check, as `NAME.unverified`; returns where it is.
+        """Keep data that failed its check as `NAME.unverified`; return its path.
 
-        None where there is none: it outlives its failure only with a session.
+        None if there is no such data. Only a manager with a session keeps it after the failure.
 
         Raises:
-            DestinationError: the name cannot be given; the data is where it was.
+            DestinationError: the data cannot be renamed; it stays in its place.
         """
         return await self._parts.control.keep(download_id)
 
     async def remove(self, download_id: str) -> bool:
-        """Take a download off the list, cancelling it if need be; a finished file stays.
+        """Remove a download from the list and cancel it if necessary; a finished file stays.
 
-        With a session it stays in the history.
+        With a session, the download stays in the history.
         """
         return await self._parts.control.remove(download_id)
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: it is back in the state it had; one that ran begins again."""
+        """Undo `remove`: restore the previous state; a running download starts again."""
         return await self._parts.control.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
-        """Change the priority (1 or more, higher first); False where unknown or ended.
+        """Change the priority (1 or more, higher first); False if it is unknown or has ended.
 
         Raises:
             ProcessQueueError: the priority is below 1.
@@ -331,10 +302,10 @@ class DownloadManager:
         return await self._parts.control.set_priority(download_id, priority)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
-        """Let a download wait until a time (seconds since the epoch); None: it may start at once.
+        """Make a download wait until a time (seconds since the epoch); None: start at once.
 
-        One that runs stops, keeps its bytes and its place, and goes on then; a paused one stays
-        paused. False where it is unknown or has ended.
+        A running download stops, keeps its bytes and its place, and continues at that time. A
+        paused one stays paused. False if it is unknown or has ended.
         """
         return await self._parts.control.set_start(download_id, start_at)
 
@@ -346,9 +317,9 @@ class DownloadManager:
         after: str | None = None,
         to: Literal["top", "bottom", "up", "down"] | None = None,
     ) -> bool:
-        """Move a waiting download; it takes over the priority of its new neighbour.
+        """Move a waiting download; it gets the priority of its new neighbour.
 
-        False where it, or the one to move to, does not wait, or there is nowhere to go.
+        False if it or the other download does not wait, or if it cannot move any further.
         """
         return await self._parts.control.move(download_id, before=before, after=after, to=to)
 
@@ -363,7 +334,7 @@ class DownloadManager:
     # Limits
 
     async def set_speed_limit(self, download_id: str, speed_limit_bps: int | None) -> bool:
-        """Limit one download, at once (bytes/s; None: no limit); False where unknown or ended.
+        """Limit one download at once (bytes/s; None: no limit); False if unknown or ended.
 
         Raises:
             ValueError: the limit is below 1.
@@ -383,61 +354,75 @@ class DownloadManager:
         hosts: Mapping[str, HostLimits] | None = None,
         stop_after_bytes: int | None = None,
     ) -> None:
-        """Change limits at once, also for what runs; None leaves one as it is.
+        """Change limits at once, also for running downloads; None keeps the present value.
 
-        The limit of a single download is for `set_speed_limit`.
-
-        Raises:
-            ValueError: a number is too small, or a line of the schedule is not understood; nothing
-                has changed then.
+        `set_speed_limit` changes the limit of a single download.
 
         Args:
-            max_concurrent: downloads that run at once.
-            speed_limit_bps: for all together, bytes/s; 0 lifts the limit. It ends slow mode, and
-                holds until the schedule has another one.
-            connections: for one download; holds for attempts that begin.
-            connections_per_host: for all downloads from one host.
-            schedule: when another limit holds for all together; an empty one: never.
-            slow: switches slow mode.
-            slow_limit_bps: the limit of slow mode, bytes/s.
-            hosts: limits of single hosts; they replace all there were.
-            stop_after_bytes: once so many have come from now on, everything is paused
-                (`wait_until_stopped`); 0: never.
+            max_concurrent: number of downloads that run at once.
+            speed_limit_bps: limit for all downloads together, bytes/s; 0 lifts it. This ends slow
+                mode and applies until the schedule changes the limit.
+            connections: connections for one download; affects new attempts.
+            connections_per_host: connections to one host for all downloads.
+            schedule: times with another limit for all downloads together; empty: none.
+            slow: True switches slow mode on, False off.
+            slow_limit_bps: limit of slow mode, bytes/s.
+            hosts: limits of single hosts, which replace all previous ones.
+            stop_after_bytes: pause everything after this number of bytes from now on, see
+                `wait_until_stopped`; 0: never.
+
+        Raises:
+            ValueError: a number is too small, or a line of the schedule is not valid. Nothing has
+                changed.
         """
-        self._parts.limits.set_limits(
+        _check_minimum(0, speed_limit_bps=speed_limit_bps, stop_after_bytes=stop_after_bytes)
+        _check_minimum(
+            1,
             max_concurrent=max_concurrent,
-            speed_limit_bps=speed_limit_bps,
             connections=connections,
             connections_per_host=connections_per_host,
-            schedule=schedule,
-            slow=slow,
             slow_limit_bps=slow_limit_bps,
-            hosts=hosts,
-            stop_after_bytes=stop_after_bytes,
         )
+        spans = None if schedule is None else parse_schedule(schedule)
+        parts = self._parts
+        if max_concurrent is not None:
+            parts.pool.slots = max_concurrent
+        if speed_limit_bps is not None:
+            parts.speed.set_rate(speed_limit_bps or None)
+        if connections is not None:
+            parts.worker.connections = connections
+        if connections_per_host is not None:
+            parts.hosts.limit = connections_per_host
+        if spans is not None:
+            parts.speed.set_schedule(spans)
+        parts.speed.set_slow(on=slow, rate_bps=slow_limit_bps)
+        if hosts is not None:
+            parts.limits.set_hosts(hosts)
+        if stop_after_bytes is not None:
+            parts.limits.stop_after(stop_after_bytes or None)
 
     async def wait_until_stopped(self) -> None:
-        """Wait until `stop_after_bytes` have come; everything is paused from then on."""
+        """Wait until everything is paused because of `stop_after_bytes`."""
         await self._parts.limits.wait_until_stopped()
 
     # Looking
 
     @property
     def tracker(self) -> BaseTracker:
-        """What is known of the downloads."""
+        """Tracker with the records of all downloads."""
         return self._parts.tracker
 
     @property
     def stats(self) -> DownloadStats:
-        """How many downloads stand where."""
+        """Numbers of downloads by status."""
         return self._parts.tracker.get_stats()
 
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
-        """A copy of what is known of a download, None where unknown."""
+        """Return a copy of the facts about a download; None if it is unknown."""
         return self._parts.tracker.get_download_info(download_id)
 
     async def find_config(self, download_id: str) -> FileConfig | None:
-        """What was asked for, of a download in the list or the history; None where unknown."""
+        """Return the config of a download in the list or the history; None if it is unknown."""
         record = self._parts.tracker.get(download_id)
         if record is None and self._parts.session is not None:
             record = await self._parts.session.find(download_id)
@@ -446,10 +431,14 @@ class DownloadManager:
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
-        """Ended downloads, in the list or taken off it; those that ended last come first.
+        """Return ended downloads, in the list or removed from it, the latest first.
 
-        Those with `text` in their name or URL, whatever the case; `limit` at the most, after the
-        first `offset`. None where there is no session.
+        Without a session the result is empty.
+
+        Args:
+            text: part of the name or URL, in any case.
+            limit: maximum number of results.
+            offset: number of results to leave out at the beginning.
 
         Raises:
             SessionStoreError: the session cannot be read.
@@ -467,10 +456,14 @@ class DownloadManager:
         text: str = "",
         older_than_days: float | None = None,
     ) -> int:
-        """Take downloads out of the history; what is in the list stays, and so do files.
+        """Remove downloads from the history; return their number. The list and files stay.
 
-        Those that are among `ids`, have `text` in their name or URL, and ended longer ago than
-        `older_than_days`, as far as these are given. Returns how many.
+        All given conditions must match.
+
+        Args:
+            ids: ids of downloads; None: any.
+            text: part of the name or URL, in any case.
+            older_than_days: time since the end of the download; None: any.
 
         Raises:
             SessionStoreError: the session cannot be written.
@@ -480,7 +473,7 @@ class DownloadManager:
         return await self._parts.session.forget(ids, text=text, older_than_days=older_than_days)
 
     def snapshot(self, since: int = 0) -> Snapshot:
-        """What changed after revision `since`, and the totals."""
+        """Return the changes after revision `since`, and the totals."""
         rules = self._parts.worker.request_rules
         unclear = rules.unclear if self._options.wait_for_settings else ()
         return replace(
@@ -495,34 +488,34 @@ class DownloadManager:
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
-        """Call `handler`, a function or a coroutine function, with each such event.
+        """Call `handler`, a function or a coroutine function, with each event of a type.
 
-        `"*"` means events of every type. No handler delays a transfer.
+        `"*"` stands for every type. Handlers do not delay transfers.
         """
         self._parts.emitter.on(event_type, handler)
         return Subscription(self._parts.emitter, event_type, handler)
 
     def events(self) -> AsyncIterator[DownloadEvent]:
-        """Every event from this call on, until the manager closes."""
+        """Yield every event from this call on, until the manager closes."""
         return stream_events(self._parts.emitter, self._ended)
 
     async def wait_until_complete(self, timeout: float | None = None) -> None:
         """Wait until every download has ended or is paused, and its events are handled.
 
         Raises:
-            TimeoutError: it took more than `timeout` seconds.
+            TimeoutError: this took more than `timeout` seconds.
         """
         async with asyncio.timeout(timeout):
             while True:
                 await self._parts.queue.join()
-                await self._parts.control.verbs_done()  # one may put a download back
+                await self._parts.control.verbs_done()  # a verb may put a download back
                 if not self._parts.queue.pending_count:
                     break
             await self._parts.emitter.drain()
 
     @property
     def request_rules(self) -> RequestRules:
-        """Rules for all requests, besides the options of each download."""
+        """Rules for all requests, in addition to the options of each download."""
         return self._parts.worker.request_rules
 
     def set_defaults(
@@ -534,12 +527,17 @@ class DownloadManager:
         request_rules: RequestRules | None = None,
         max_size: int | None = None,
     ) -> None:
-        """Change what holds for attempts from now on; None leaves it as it is.
+        """Change the defaults of new attempts; None keeps the present value.
 
-        `max_size` is in bytes; 0 lifts the limit.
+        A download that has begun stays in its folder. Rules apply to each new request, also of
+        running downloads.
 
-        A download that has begun stays in the folder it began in. Rules hold for each request from
-        now on, of running downloads too.
+        Args:
+            download_dir: folder for the files.
+            file_exists_strategy: action if a file exists.
+            retry_handler: policy for further attempts.
+            request_rules: rules for all requests.
+            max_size: size of the largest file to download, bytes; 0: no limit.
         """
         self._parts.worker.folders.base = download_dir or self._parts.worker.folders.base
         self._parts.worker.retry_handler = retry_handler or self._parts.worker.retry_handler
@@ -550,3 +548,9 @@ class DownloadManager:
         if request_rules is not None:
             self._parts.worker.request_rules = request_rules
             self._parts.queue.look_again()
+
+
+def _check_minimum(minimum: int, **limits: int | None) -> None:
+    for name, count in limits.items():
+        if count is not None and count < minimum:
+            raise ValueError(f"{name} is {count}; it must be {minimum} or more")

@@ -1,4 +1,4 @@
-"""WorkerPool: slots; a download that waits for its next attempt holds none."""
+"""WorkerPool: slots for downloads. One that waits for its next attempt holds no slot."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from functools import partial
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.transfer import HostLimiter
 
 from .queue import PriorityDownloadQueue
@@ -15,14 +16,14 @@ from .shortage import Shortage
 _log = logging.getLogger(__name__)
 
 Attempt = Callable[[FileConfig], Awaitable[float | None]]
-"""Make one attempt; return the seconds to wait before another, None when there is none."""
+"""Make one attempt; return the seconds to wait before another, None if no other follows."""
 
 Requeue = Callable[[FileConfig], None]
 """Put a download whose wait is over back into the queue."""
 
 
 class WorkerPool:
-    """Takes downloads from the queue whenever a slot is free and runs one attempt of each."""
+    """Takes downloads from the queue when a slot is free, and runs one attempt of each."""
 
     def __init__(
         self,
@@ -31,14 +32,15 @@ class WorkerPool:
         requeue: Requeue,
         slots: int,
         hosts: HostLimiter,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self._queue = queue
         self._hosts = hosts
-        self.is_held: Callable[[str], bool] = lambda _: False  # by host, with its port
+        self.is_blocked: Callable[[str], bool] = lambda _: False  # by host, with its port
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
-        self.shortage = Shortage(lambda: len(self._running), self._note_slots)
+        self.shortage = Shortage(lambda: len(self._running), self._note_slots, tuning)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._is_paused = False
@@ -46,10 +48,10 @@ class WorkerPool:
         self._dispatcher: asyncio.Task[None] | None = None
 
     def start(self, *, paused: bool = False) -> None:
-        """Begin to take downloads; if `paused`, not before `unpause`.
+        """Start to take downloads; if `paused`, not before `unpause`.
 
         Raises:
-            WorkerPoolAlreadyStartedError: it runs already.
+            WorkerPoolAlreadyStartedError: the pool is running already.
         """
         if self._dispatcher is not None:
             raise WorkerPoolAlreadyStartedError("the worker pool is already running")
@@ -57,7 +59,7 @@ class WorkerPool:
         self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
 
     async def close(self, *, wait_for_current: bool = False) -> None:
-        """Take no more; stop the running attempts, or wait for them."""
+        """Take no more downloads; stop the running attempts, or wait for them."""
         if self._dispatcher is not None:
             self._dispatcher.cancel()
             await asyncio.wait({self._dispatcher})
@@ -73,7 +75,7 @@ class WorkerPool:
 
     @property
     def is_running(self) -> bool:
-        """Whether it takes downloads."""
+        """True while the pool takes downloads."""
         return self._dispatcher is not None
 
     def unpause(self) -> None:
@@ -83,19 +85,19 @@ class WorkerPool:
 
     @property
     def slots(self) -> int:
-        """Downloads that may run at once."""
+        """Maximum number of downloads that run at once."""
         return self._slots
 
     @slots.setter
     def slots(self, count: int) -> None:
-        """More start at once; fewer take effect as running ones end."""
+        """Start more at once if the number grows; otherwise let running ones end."""
         self._slots = count
         self._note_slots()
 
     async def stop(self, download_id: str) -> bool:
-        """End a running or waiting download; return once it has let go of its file.
+        """End a running or waiting download; return when it has released its file.
 
-        Returns False where it neither runs nor waits.
+        Return False if it neither runs nor waits.
         """
         if self._forget_timer(download_id):
             return True
@@ -104,17 +106,17 @@ class WorkerPool:
             return False
         task.cancel()
         await asyncio.wait({task})
-        self._forget_timer(download_id)  # it may have failed before the cancellation struck
+        self._forget_timer(download_id)  # it may have failed before the cancellation
         return True
 
     async def until_left(self, download_id: str) -> None:
-        """Wait until a download that has told its end has let go of its file and slot."""
+        """Wait until a download that reported its end has released its file and slot."""
         task = self._running.get(download_id)
         if task is not None:
             await asyncio.wait({task})
 
     def skip_wait(self, config: FileConfig) -> bool:
-        """Let a download that waits for its next attempt go back to the queue at once."""
+        """Put a download that waits for its next attempt back into the queue at once."""
         if not self._forget_timer(config.id):
             return False
         self._requeue(config)
@@ -132,7 +134,7 @@ class WorkerPool:
                 self._run(config)
 
     def _must_wait(self, host: str) -> bool:
-        return self._hosts.is_busy(host) or self.is_held(host)
+        return self._hosts.is_busy(host) or self.is_blocked(host)
 
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))
@@ -154,7 +156,7 @@ class WorkerPool:
     def _leave(self, download_id: str, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("attempt of %s ended with a bug", download_id, exc_info=error)
-        if self._running[download_id] is not task:  # who did not wait has begun another attempt
+        if self._running[download_id] is not task:  # another attempt has begun
             return
         del self._running[download_id]
         self._hosts.cancel_reservation(download_id)

@@ -1,4 +1,4 @@
-"""Progress events: sampled, not pushed, so that the hot path only counts."""
+"""Progress events, sampled at intervals so that the hot path only counts."""
 
 import asyncio
 
@@ -6,12 +6,12 @@ from rheo_core.domain.text import redact
 from rheo_core.events import BaseEmitter, DownloadEventType, DownloadProgressEvent
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
-_INTERVAL = 0.1
-"""Seconds between samples: the ten progress events a second that there may be."""
+_INTERVAL_SECONDS = 0.1
+"""Time between samples, and so between the progress events of a download."""
 
 
 class ProgressReporter:
-    """Looks at every running download ten times a second."""
+    """Samples every running download ten times a second."""
 
     def __init__(self, tracker: BaseTracker, emitter: BaseEmitter) -> None:
         self._tracker = tracker
@@ -20,12 +20,12 @@ class ProgressReporter:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(_INTERVAL_SECONDS)
             for record in self._tracker.active():
                 self.report(record)
 
     def report(self, record: DownloadRecord, *, last: bool = False) -> None:
-        """Take the speed; tell readers and listeners where bytes came (or for the last time)."""
+        """Sample the speed; report progress if bytes came, or always if it is the `last` time."""
         was_moving = record.metrics is not None and record.metrics.average_speed_bps > 0
         fresh = record.sample()
         if fresh or was_moving or last:

@@ -1,4 +1,4 @@
-"""PriorityDownloadQueue: what waits, in the order in which it will run."""
+"""PriorityDownloadQueue: waiting downloads, in the order in which they will run."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Waiting(NamedTuple):
-    """One that waits; sorts as the queue runs, and never by more than the id."""
+    """A waiting download. Its sort order is the order of the queue and ends with the id."""
 
     negative: int  # the priority, with a minus
     rank: Rank
@@ -31,10 +31,10 @@ class _Waiting(NamedTuple):
 
 
 class PriorityDownloadQueue:
-    """Higher priority first, first come first served within one.
+    """Queue with higher priorities first, and first come, first served within one priority.
 
     Every change is made in place and costs O(log n). An id is pending from `add` until
-    `task_done` or `remove`. What is to start later stands in no line until then.
+    `task_done` or `remove`. A download with a start time joins the line at that time.
     """
 
     def __init__(self) -> None:
@@ -63,9 +63,9 @@ class PriorityDownloadQueue:
         rank: Rank | None = None,
         host: str | None = None,
     ) -> Rank:
-        """Append one, or put it back at the place (`rank`) it had; return its rank.
+        """Append a download, or put it back at its former `rank`; return its rank.
 
-        It waits for `host` (with its port), that of its link if None.
+        It waits for `host` (with its port); None: the host of its link.
         """
         if rank is None:
             rank = self.next_rank()
@@ -80,21 +80,21 @@ class PriorityDownloadQueue:
         return rank
 
     def next_rank(self) -> int:
-        """Reserve the place after all there are, for a later `put`."""
+        """Reserve the last place for a later `put`."""
         self._last_rank += 1
         return self._last_rank
 
     def reserve(self, rank: Rank) -> None:
-        """Have what comes later stand behind this place, of one that may be put back there."""
+        """Keep later downloads behind this place, because one may be put back there."""
         if rank > self._last_rank:
             self._last_rank = int(rank)
 
     async def get_next(self, is_full: Callable[[str], bool] = lambda _: False) -> FileConfig:
-        """Take the first one whose host is not full; wait for it if there is none.
+        """Take the first download whose host is not full; wait until there is one.
 
         Args:
-            is_full: tells of a host (with its port) whether it bears no further connection; call
-                `look_again` when that changes.
+            is_full: returns True for a host (with its port) that accepts no further connection.
+                Call `look_again` when that changes.
         """
         self._line_up()
         while (first := self._first(is_full)) is None:
@@ -106,19 +106,19 @@ class PriorityDownloadQueue:
         return first.config
 
     def host_for(self, download_id: str) -> str:
-        """Return the host that a pending one waits for, or waited for until it was taken."""
+        """Return the host that a pending download waits for, or waited for."""
         waiting = self._waiting.get(download_id)
         return self._taken[download_id] if waiting is None else waiting.host
 
     async def _until_filled(self) -> None:
-        """Wait for a change, or until the time of one that is to start later."""
+        """Wait for a change, or for the next start time."""
         nap = nap_before(self._later[0][0]) if self._later else None
         with suppress(TimeoutError):
             async with asyncio.timeout(nap):
                 await self._filled.wait()
 
     def _line_up(self) -> None:
-        """Let those whose time has come stand in line."""
+        """Add downloads whose start time has come to the line."""
         while self._later and self._later[0][0] <= time.time():
             _, download_id = self._later.pop(0)
             self._stand_in_line(self._waiting[download_id])
@@ -131,28 +131,28 @@ class PriorityDownloadQueue:
             if not is_full(waiting.host):
                 return waiting
             full.add(waiting.host)
-            if len(full) == len(self._waiting_for):  # the usual end where many wait for one host
+            if len(full) == len(self._waiting_for):  # the usual end if many wait for one host
                 return None
         return None
 
     def look_again(self) -> None:
-        """A host has room again."""
+        """Take note that a host has room again."""
         self._filled.set()
 
     def task_done(self, download_id: str) -> None:
-        """Say that one taken by `get_next` has ended."""
+        """Take note that a download from `get_next` has ended."""
         self._taken.pop(download_id, None)
         self._note_idle()
 
     def remove(self, download_id: str) -> bool:
-        """Take out a waiting one; False where it does not wait here."""
+        """Remove a waiting download; False if it does not wait here."""
         if self._take_out(download_id) is None:
             return False
         self._note_idle()
         return True
 
     def set_priority(self, download_id: str, priority: int) -> bool:
-        """Change the priority of a waiting one; it keeps its seniority."""
+        """Change the priority of a waiting download; it keeps its rank."""
         if priority < 1:
             raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
         waiting = self._take_out(download_id)
@@ -169,13 +169,13 @@ class PriorityDownloadQueue:
         after: str | None = None,
         to: str | None = None,
     ) -> tuple[int, Rank] | None:
-        """Put a waiting one before or after another, or to the "top" or "bottom".
+        """Move a waiting download before or after another, or to the "top" or "bottom".
 
-        It takes over the priority of its new neighbour. Returns its new priority and rank;
-        None where one of the two does not wait here.
+        It gets the priority of its new neighbour. Return its new priority and rank; None if one of
+        the two does not wait here.
 
         Raises:
-            ProcessQueueError: not exactly one place is named, or an unknown one.
+            ProcessQueueError: not exactly one place is given, or it is unknown.
         """
         if sum(place is not None for place in (before, after, to)) != 1:
             raise ProcessQueueError("move takes exactly one of before, after and to")
@@ -186,7 +186,7 @@ class PriorityDownloadQueue:
             return None
         if to is not None:
             end = self._order[0 if to == "top" else -1].id
-            if end == download_id:  # it stands there already
+            if end == download_id:  # already there
                 return -waiting.negative, waiting.rank
             before, after = (end, None) if to == "top" else (None, end)
         neighbour = self._in_line(before or after or "")
@@ -199,7 +199,7 @@ class PriorityDownloadQueue:
         return -negative, rank
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
-        """The ids that run just before and just after a waiting one."""
+        """Return the ids that run just before and just after a waiting download."""
         waiting = self._in_line(download_id)
         if waiting is None:
             return None, None
@@ -210,27 +210,27 @@ class PriorityDownloadQueue:
 
     @property
     def pending_count(self) -> int:
-        """Downloads waiting or taken and not done."""
+        """Number of downloads that wait or are taken and not done."""
         return len(self._waiting) + len(self._taken)
 
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Tell whether no download waits."""
         return not self._waiting
 
     def size(self) -> int:
-        """How many wait."""
+        """Return the number of waiting downloads."""
         return len(self._waiting)
 
     async def join(self) -> None:
-        """Wait until everything added is done or removed."""
+        """Wait until every added download is done or removed."""
         await self._idle.wait()
 
     def __contains__(self, download_id: object) -> bool:
-        """Whether this id waits or is taken and not done."""
+        """Tell whether this id waits or is taken and not done."""
         return download_id in self._waiting or download_id in self._taken
 
     def __iter__(self) -> Iterator[FileConfig]:
-        """What waits, in order; then what is to start later."""
+        """Yield waiting downloads in order, then those with a later start time."""
         later = (self._waiting[download_id] for _, download_id in self._later)
         return (waiting.config for waiting in chain(self._order, later))
 
@@ -270,7 +270,7 @@ class PriorityDownloadQueue:
         return waiting
 
     def _beside(self, neighbour: _Waiting, *, is_before: bool) -> tuple[int, Rank]:
-        """(-priority, rank) between `neighbour` and who stands on that side of it."""
+        """Return (-priority, rank) of a place on one side of `neighbour`."""
         negative, rank = neighbour.negative, neighbour.rank
         index = self._order.index(neighbour) + (-1 if is_before else 1)
         beyond = self._order[index] if 0 <= index < len(self._order) else None

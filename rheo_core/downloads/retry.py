@@ -28,20 +28,20 @@ T = TypeVar("T")
 
 
 class BaseRetryHandler(ABC):
-    """Decides whether and when a failed attempt is followed by another."""
+    """Policy for further attempts after a failed one."""
 
     @property
     @abstractmethod
     def max_retries(self) -> int:
-        """Attempts there may be after the first one."""
+        """Maximum number of attempts after the first one."""
 
     @abstractmethod
     def next_delay(self, error: Exception, failures: int) -> float | None:
-        """Seconds to wait before the next attempt; None to give up.
+        """Return the seconds to wait before the next attempt; None to give up.
 
         Args:
-            error: why the last attempt failed.
-            failures: how many attempts have failed, 1 or more.
+            error: reason why the last attempt failed.
+            failures: number of failed attempts, 1 or more.
         """
 
     async def execute_with_retry(
@@ -75,7 +75,7 @@ class ErrorCategoriser:
         self.policy = policy
 
     def categorise(self, exception: Exception) -> ErrorCategory:
-        """Whether trying again can help against `exception`."""
+        """Return the category of `exception`: whether another attempt can help."""
         match exception:
             case HttpStatusError(status=status) | aiohttp.ClientResponseError(status=status):
                 return self._by_status(status)
@@ -106,7 +106,7 @@ class ErrorCategoriser:
         return ErrorCategory.UNKNOWN
 
     def is_transient(self, exception: Exception) -> bool:
-        """Whether another attempt is worth while."""
+        """Tell whether another attempt can help."""
         return self.categorise(exception) is ErrorCategory.TRANSIENT
 
     def _by_status(self, status: int) -> ErrorCategory:
@@ -116,7 +116,7 @@ class ErrorCategoriser:
 
 
 class RetryHandler(BaseRetryHandler):
-    """Retries transient errors as a `RetryConfig` says."""
+    """Retries transient errors with the delays of a `RetryConfig`."""
 
     def __init__(
         self, config: RetryConfig | None = None, categoriser: ErrorCategoriser | None = None
@@ -129,7 +129,7 @@ class RetryHandler(BaseRetryHandler):
         return self.config.max_retries
 
     def next_delay(self, error: Exception, failures: int) -> float | None:
-        """The backoff, or what the server asked for (Retry-After) up to the longest delay."""
+        """Return the back-off, or the server's Retry-After up to `max_delay` if that is longer."""
         if failures > self.config.max_retries or not self.categoriser.is_transient(error):
             return None
         delay = self.config.calculate_delay(failures - 1)
@@ -139,7 +139,7 @@ class RetryHandler(BaseRetryHandler):
 
 
 class NullRetryHandler(BaseRetryHandler):
-    """Every failure is final."""
+    """Policy without retries: every failure is final."""
 
     @property
     def max_retries(self) -> int:

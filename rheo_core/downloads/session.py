@@ -1,4 +1,4 @@
-"""Session: the queue and the history, kept in a file while the engine runs."""
+"""Session: queue and history, saved to a file while the engine runs."""
 
 import asyncio
 import logging
@@ -9,8 +9,9 @@ from operator import attrgetter
 from pathlib import Path
 
 from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.infrastructure.disk import DiskThreads
-from rheo_core.infrastructure.session_rows import FoundRecords, records_of, to_stored
+from rheo_core.infrastructure.session_rows import LoadedRecords, records_of, to_stored
 from rheo_core.infrastructure.session_store import (
     SessionStore,
     SessionStoreError,
@@ -20,32 +21,26 @@ from rheo_core.tracking import DownloadRecord
 
 _log = logging.getLogger(__name__)
 
-_INTERVAL = 0.5
-"""Seconds between two transactions at the least."""
-_PROGRESS_INTERVAL = 5.0
-"""Seconds between two notes of how far running downloads are. The part files know it to the
-byte; this is for the list that the next start shows."""
-_RETRY_INTERVAL = 5.0
-"""Seconds until a write that failed is tried again, when nothing else is to be written."""
-_LOG_INTERVAL = 2.0
-"""Seconds until what was written leaves the write-ahead log. Until then the log holds rows as they
-were before: passwords of downloads that have ended, say."""
-_DAY = 24 * 60 * 60.0  # seconds
-_SLICE = 500  # records made into rows before the event loop gets its turn
+_LOG_SECONDS = 2.0
+"""Time until written rows leave the write-ahead log. Until then the log holds earlier versions of
+rows, such as passwords of ended downloads."""
+_DAY_SECONDS = 24 * 60 * 60.0
+_SLICE_RECORDS = 500  # records made into rows before the event loop gets its turn
 
 
 class Session:
-    """Writes what it is told of in the background; what is added, before `save_now` returns.
+    """Writes changes in the background, and new downloads before `save_now` returns.
 
-    SQLite has a thread of its own here: a commit waits for the disk, and neither the transfers
-    nor the event loop should. All methods belong to the thread of the event loop.
+    SQLite has its own thread, because a commit waits for the disk. Transfers and the event loop do
+    not wait. Call all methods in the thread of the event loop.
 
     Args:
         path: the session file.
-        on_problem: told in one sentence that changes cannot be written, once until they can be,
-            and of what could not be restored. Without it the log is.
-        history_days: what is off the list and ended longer ago is forgotten when the file is
-            opened; None: nothing is.
+        on_problem: called with a sentence if changes cannot be written, once until they can be,
+            and if rows cannot be restored. None: the log.
+        history_days: age after which `open` forgets ended downloads that left the list; None:
+            never.
+        tuning: intervals between writes.
     """
 
     def __init__(
@@ -54,16 +49,18 @@ class Session:
         on_problem: Callable[[str], None] | None = None,
         *,
         history_days: int | None = None,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self._path = path
+        self._tuning = tuning
         self._history_days = history_days
         self._on_problem = on_problem or _log.warning
         self._changed: dict[str, DownloadRecord] = {}
-        self._outdated: set[str] = set()  # ids whose rows go
+        self._outdated: set[str] = set()  # ids of rows to remove
         self._running: dict[str, DownloadRecord] = {}
-        self._bytes_written: dict[str, int] = {}  # of those running
+        self._bytes_written: dict[str, int] = {}  # of running downloads
         self._progress_due = 0.0
-        self._log_due: float | None = None  # when the log is to be emptied; None: it is empty
+        self._log_due: float | None = None  # time to empty the log; None: it is empty
         self._is_failing = False
         self._is_read_only = False
         self._store: SessionStore | None = None
@@ -71,14 +68,14 @@ class Session:
         self._version: int | None = None
 
     async def open(self, *, read_only: bool = False) -> tuple[str, ...]:
-        """Open the file or begin a new one; returns what the user should know of it.
+        """Open the file or create it; return problems that the user should know.
 
         Args:
-            read_only: look at a session that another process may be writing; notes are ignored.
+            read_only: open a session that another process may write; `note` does nothing then.
 
         Raises:
-            SessionLockedError: another process works with it.
-            SessionStoreError: it can be neither read nor made.
+            SessionLockedError: another process uses the session.
+            SessionStoreError: it can be neither read nor created.
         """
         self._is_read_only, self._version = read_only, None
         self._thread = DiskThreads(1)
@@ -91,7 +88,7 @@ class Session:
         self._wake, self._closing, self._writing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         if read_only:
             return problems
-        if self._changed:  # told before it was open
+        if self._changed:  # noted before it was open
             self._wake.set()
         self._writer = asyncio.get_running_loop().create_task(self._keep_written())
         try:
@@ -102,49 +99,49 @@ class Session:
         return problems
 
     async def restore(self) -> list[DownloadRecord]:
-        """Return every download of the list, in the order in which the queue runs.
+        """Return every download of the list, in the order of the queue.
 
-        What was under way is queued. What cannot be read is reported to `on_problem` and stays in
-        the file.
+        Interrupted downloads are queued. Rows that cannot be read are reported to `on_problem` and
+        stay in the file.
         """
         load = self._opened.load
         rows = await self._thread.run(load)
-        found = await self._thread.run(records_of, rows)
-        for old_id, record in found.renamed:
+        loaded = await self._thread.run(records_of, rows)
+        for old_id, record in loaded.renamed:
             self._outdated.add(old_id)
             self.note(record)
-        if self._opened.has_key:  # else the rows may be ours: they stay until the key is there
-            for record in found.foreign:  # from now on they are ours
+        if self._opened.has_key:  # otherwise the rows may be ours: keep them until the key is found
+            for record in loaded.foreign:  # from now on they are ours
                 self.note(record)
         where = printable(str(self._path))
-        if found.unreadable:
-            _log.warning("rows that cannot be read: %s", ", ".join(map(repr, found.unreadable)))
+        if loaded.unreadable:
+            _log.warning("rows that cannot be read: %s", ", ".join(map(repr, loaded.unreadable)))
             self._on_problem(
-                f"{len(found.unreadable)} of {len(rows)} downloads in the session {where} cannot "
+                f"{len(loaded.unreadable)} of {len(rows)} downloads in the session {where} cannot "
                 "be read and are left out."
             )
-        if found.foreign:
+        if loaded.foreign:
             self._on_problem(
-                f"{len(found.foreign)} of {len(rows)} downloads in the session {where} were "
+                f"{len(loaded.foreign)} of {len(rows)} downloads in the session {where} were "
                 "written by another user, on another computer or by an earlier version. They are "
                 "saved to the download folder, and what they say about connections is not used; "
                 "those with a proxy or the like are paused."
             )
-        return found.records
+        return loaded.records
 
     async def save_now(self, records: Sequence[DownloadRecord]) -> None:
-        """Write downloads; they are on the disk when this returns. All of them or none.
+        """Write all downloads or none; they are on the disk when this returns.
 
-        Nobody may change the records meanwhile: they become rows in the thread.
+        The records must not change meanwhile, because the thread turns them into rows.
 
         Raises:
-            SessionStoreError: they could not be written, and will not be.
+            SessionStoreError: nothing was written, and nothing will be.
         """
         save = self._opened.save
         if self._is_read_only:
             raise SessionStoreError(self._path, "open for reading only")
         async with self._writing:
-            # What is still to be written of an earlier download with the same id is out of date.
+            # Pending changes of an earlier download with the same id are out of date.
             outdated = {
                 record.id: self._changed.pop(record.id)
                 for record in records
@@ -159,7 +156,7 @@ class Session:
                 raise
 
     def note(self, record: DownloadRecord) -> None:
-        """Take note that a download changed: it is written soon, as it is then."""
+        """Take note that a download changed; its state at the time of the next write is saved."""
         if self._is_read_only:
             return
         self._changed[record.id] = record
@@ -170,14 +167,14 @@ class Session:
         self._wake_up()
 
     async def find(self, download_id: str) -> DownloadRecord | None:
-        """The download with this id as the file has it, listed or not; None where unknown."""
+        """Return the saved download with this id, listed or not; None if it is unknown."""
         find = self._opened.find
         await self._flush()
         row = await self._thread.run(find, download_id)
         return next(iter(_by_row(records_of([row] if row else []))), None)
 
     async def search(self, text: str, limit: int, offset: int = 0) -> list[DownloadRecord]:
-        """Ended downloads that match `text`, latest first; see `SessionStore.search`."""
+        """Return ended downloads that match `text`, latest first; see `SessionStore.search`."""
         search = self._opened.search
         await self._flush()
         rows = await self._thread.run(search, text, limit, offset)
@@ -190,9 +187,9 @@ class Session:
         text: str = "",
         older_than_days: float | None = None,
     ) -> int:
-        """Take downloads out of the history; returns how many. See `SessionStore.forget`."""
+        """Remove downloads from the history; return their number. See `SessionStore.forget`."""
         forget = self._opened.forget
-        before = None if older_than_days is None else time.time() - older_than_days * _DAY
+        before = None if older_than_days is None else time.time() - older_than_days * _DAY_SECONDS
         await self._flush()
         count = await self._thread.run(forget, ids, text=text, ended_before=before)
         self._has_written()
@@ -200,24 +197,24 @@ class Session:
         return count
 
     async def has_changed(self) -> bool:
-        """Whether another process has written since the last call; True the first time."""
+        """Tell whether another process wrote since the last call; True the first time."""
         version_of = self._opened.version
         version = await self._thread.run(version_of)
         changed, self._version = version != self._version, version
         return changed
 
     async def close(self) -> None:
-        """Write what is left and let go of the file; nothing happens where it is not open."""
+        """Write pending changes and close the file; do nothing if it is not open."""
         if self._store is None:
             return
         self._closing.set()
         self._wake.set()
         if self._writer is not None:
             await self._writer
-            self._is_failing = False  # what is lost for good is told, even if told before
+            self._is_failing = False  # report lost changes, even after an earlier report
             await self._flush()
             self._log_due = asyncio.get_running_loop().time()
-            await self._empty_log()  # closing does it too, unless somebody looks on
+            await self._empty_log()  # closing empties it too, unless it has readers
         store, self._store, self._writer = self._store, None, None
         try:
             await self._thread.run(store.close)
@@ -244,19 +241,19 @@ class Session:
             self._wake.clear()
             await self._flush()
             await self._empty_log()
-            await _wait(self._closing, _INTERVAL)
+            await _wait(self._closing, self._tuning.session_write_seconds)
 
     def _patience(self) -> float | None:
-        """Seconds until there is something to do that nobody will tell of."""
+        """Return the seconds until the next work that no note announces; None: never."""
         if self._is_failing:
-            return _RETRY_INTERVAL
+            return self._tuning.session_retry_seconds
         if self._log_due is not None:
             return max(self._log_due - asyncio.get_running_loop().time(), 0.0)
-        return _PROGRESS_INTERVAL if self._running else None
+        return self._tuning.session_progress_seconds if self._running else None
 
     def _has_written(self) -> None:
         if self._log_due is None:
-            self._log_due = asyncio.get_running_loop().time() + _LOG_INTERVAL
+            self._log_due = asyncio.get_running_loop().time() + _LOG_SECONDS
 
     async def _empty_log(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -269,10 +266,10 @@ class Session:
             _log.warning("cannot empty the log of the session: %s", error)
             is_empty = False
         if not is_empty:
-            self._log_due = now + _RETRY_INTERVAL
+            self._log_due = now + self._tuning.session_retry_seconds
 
     async def _flush(self) -> None:
-        """Write what was noted; what cannot be written is kept for the next time."""
+        """Write noted changes; keep them for the next time if that fails."""
         if self._is_read_only:
             return
         async with self._writing:
@@ -284,7 +281,7 @@ class Session:
             try:
                 rows = await _rows_of(changed.values())
                 await self._thread.run(self._opened.write, rows, outdated)
-            except Exception as error:  # a bug too must neither lose changes nor stop the writer
+            except Exception as error:  # even a bug must not lose changes or stop the writer
                 self._put_back(changed, outdated)
                 self._report(error)
             else:
@@ -295,14 +292,14 @@ class Session:
         now = asyncio.get_running_loop().time()
         if now < self._progress_due:
             return
-        self._progress_due = now + _PROGRESS_INTERVAL
+        self._progress_due = now + self._tuning.session_progress_seconds
         for record in self._running.values():
             if record.bytes_downloaded != self._bytes_written.get(record.id):
                 self._bytes_written[record.id] = record.bytes_downloaded
                 self._changed[record.id] = record
 
     def _put_back(self, changed: dict[str, DownloadRecord], outdated: Iterable[str]) -> None:
-        """Keep what could not be written, but for what was noted since."""
+        """Keep changes that were not written, except those noted again since."""
         self._changed = changed | self._changed
         self._outdated.update(outdated)
 
@@ -315,27 +312,29 @@ class Session:
 
 
 def _in_order(records: Iterable[DownloadRecord]) -> list[DownloadRecord]:
-    """In that of SQLite's indexes: in any other each has it turn to another page of the file,
-    which takes twice as long where they are many.
+    """Return records in the order of SQLite's indexes.
+
+    In any other order each record touches another page of the file. Many records take twice as
+    long then.
     """
     return sorted(records, key=attrgetter("id"))
 
 
 async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:
-    """Rows of records that the engine may change between two turns of the event loop."""
+    """Return rows of records that the engine may change between two turns of the event loop."""
     rows = []
     for number, record in enumerate(_in_order(records), start=1):
         rows.append(to_stored(record))
-        if number % _SLICE == 0:
+        if number % _SLICE_RECORDS == 0:
             await asyncio.sleep(0)
     return rows
 
 
-def _by_row(found: FoundRecords) -> list[DownloadRecord]:
-    """Records with the ids of their rows, which `find` and `forget` go by."""
-    for row_id, record in found.renamed:
+def _by_row(records: LoadedRecords) -> list[DownloadRecord]:
+    """Return records with the ids of their rows, which `find` and `forget` use."""
+    for row_id, record in records.renamed:
         record.id = row_id
-    return found.records
+    return records.records
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

@@ -1,4 +1,4 @@
-"""SpeedPolicy: the limit for all downloads together that holds now, and the reason."""
+"""SpeedPolicy: the current limit for all downloads together, and its reason."""
 
 import asyncio
 import time
@@ -11,15 +11,16 @@ from rheo_core.transfer import RateLimits
 
 
 class SpeedPolicy:
-    """Slow mode before the schedule, the schedule before what is set by hand.
+    """Chooses the limit: slow mode first, then the schedule, then the limit set by hand.
 
-    What is set by hand while a span of the schedule holds, holds until that span ends.
+    A limit set by hand during a span of the schedule applies until that span ends.
 
     Args:
-        limits: where the limit is put in force.
-        rate_bps: set by hand, bytes/s; None is no limit.
-        slow_bps: that of slow mode.
-        clock: gives the local time.
+        limits: receives the current limit.
+        rate_bps: limit set by hand, bytes/s; None: no limit.
+        slow_bps: limit of slow mode, bytes/s.
+        schedule: times with another limit.
+        clock: returns the local time.
     """
 
     def __init__(
@@ -37,24 +38,24 @@ class SpeedPolicy:
         self._is_slow = False
         self._spans = tuple(schedule)
         self._clock = clock
-        self._span: Span | None = None  # that holds now
-        self._is_overruled = False  # by hand, since it began
+        self._span: Span | None = None  # current
+        self._is_overruled = False  # by hand, since the span began
         self._changed = asyncio.Event()
         self.look()
 
     @property
     def rate_bps(self) -> int | None:
-        """What holds now, bytes/s; None is no limit."""
+        """Current limit, bytes/s; None: no limit."""
         return self._limits.total.rate_bps
 
     @property
     def is_slow(self) -> bool:
-        """Whether slow mode is on."""
+        """True while slow mode is on."""
         return self._is_slow
 
     @property
     def reason(self) -> str:
-        """Why what holds is not what was set by hand: `slow mode`, `until 18:00`; else ""."""
+        """Reason for another limit than that set by hand: `slow mode`, `until 18:00`, or ""."""
         if self._is_slow:
             return "slow mode"
         if self._span is not None and not self._is_overruled:
@@ -62,20 +63,20 @@ class SpeedPolicy:
         return ""
 
     def set_rate(self, rate_bps: int | None) -> None:
-        """By hand; it ends slow mode."""
+        """Set the limit by hand; this ends slow mode."""
         self._rate = rate_bps
         self._is_slow = False
         self._is_overruled = True
         self._apply()
 
     def set_slow(self, *, on: bool | None = None, rate_bps: int | None = None) -> None:
-        """Switch slow mode, or change its rate; None leaves it as it is."""
+        """Switch slow mode, or change its rate; None keeps the present value."""
         self._is_slow = self._is_slow if on is None else on
         self._slow_rate = rate_bps or self._slow_rate
         self._apply()
 
     def set_schedule(self, spans: Sequence[Span]) -> None:
-        """Go by another schedule, from now on; the same one changes nothing."""
+        """Use another schedule from now on; the same one changes nothing."""
         if tuple(spans) == self._spans:
             return
         self._spans = tuple(spans)
@@ -84,7 +85,7 @@ class SpeedPolicy:
         self._changed.set()
 
     def look(self) -> None:
-        """Look at the clock, and put in force what holds now."""
+        """Read the clock and apply the current limit."""
         span = span_at(self._spans, self._clock())
         if span != self._span:
             self._span = span
@@ -92,7 +93,7 @@ class SpeedPolicy:
         self._apply()
 
     async def run(self) -> None:
-        """Follow the schedule until cancelled; sleep while there is none."""
+        """Follow the schedule until cancelled; sleep while it is empty."""
         while True:
             if self._spans:
                 # Spans begin and end with minutes.

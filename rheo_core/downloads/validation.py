@@ -1,4 +1,4 @@
-"""Hashing a finished file in a thread."""
+"""Checksums of finished files, calculated in a thread."""
 
 import hashlib
 import threading
@@ -19,10 +19,10 @@ class BaseFileValidator(ABC):
 
     @abstractmethod
     async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
-        """Hash the file; the result tells whether it is as expected.
+        """Hash the file and compare the result with the expected checksum.
 
         Raises:
-            FileAccessError: it cannot be read.
+            FileAccessError: the file cannot be read.
         """
 
 
@@ -52,11 +52,11 @@ async def compare(
     calculate: Callable[[threading.Event], str],
     disk: DiskThreads,
 ) -> ValidationResult:
-    """Compare what `calculate` makes of a file, in a thread of `disk`, with what is expected.
+    """Calculate a checksum in a thread of `disk` and compare it with the expected one.
 
     Args:
-        file_path: what it reads; for the message.
-        config: what is expected.
+        file_path: the file, for the message.
+        config: the expected checksum.
         calculate: returns the checksum in hexadecimal; ends early once its event is set.
         disk: the threads.
 
@@ -78,7 +78,7 @@ async def compare(
 
 
 class NullFileValidator(BaseFileValidator):
-    """Believes every file."""
+    """Accepts every file."""
 
     async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
         return ValidationResult(

@@ -1,4 +1,4 @@
-"""Verification: whether a file is what was asked for; what is bad of it is fetched again."""
+"""Verification: check a whole file against its checksums, and fetch bad pieces again."""
 
 import logging
 from contextlib import suppress
@@ -29,27 +29,27 @@ from .attempt_context import AttemptContext
 from .validation import compare
 
 _log = logging.getLogger(__name__)
-_ROUNDS = 2
-"""Turns that each source gets to bring good pieces in the place of bad ones."""
+_MAX_ROUNDS = 2
+"""Times that each source is asked to replace bad pieces."""
 
 
 def is_hashed(context: AttemptContext, expected: HashConfig | None) -> bool:
-    """Whether all bytes will meet the checksum that the user knows.
+    """Tell whether all bytes will be compared with the user's checksum.
 
-    A validator that the user brings may believe every file.
+    A validator of the user may accept every file.
     """
     return expected is not None and context.validator is None
 
 
 class Verification:
-    """Checks one part file once all of its bytes are there.
+    """Checks one part file when all of its bytes are written.
 
     Args:
         context: parts shared by all attempts.
         record: of the download.
-        transfer: what brought the bytes, and may bring some of them again.
-        expected: the checksum that the user or a file beside it gives; it counts more than the
-            one that the server promises.
+        transfer: fetched the bytes, and may fetch some of them again.
+        expected: checksum from the user or a checksum file. It takes precedence over the one that
+            the server promises.
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class Verification:
         self._pieces = record.config.pieces
 
     async def run(self, part: PartFile) -> PartFile:
-        """Return the part file that may be committed.
+        """Return a part file that may be committed.
 
-        Pieces are looked at where the checksum of the whole is not right, or the user has none,
-        or somebody else's validator judges it.
+        Pieces are checked if the whole file does not match its checksum, if the user has none, or
+        if the user's own validator decides.
 
         Raises:
-            HashMismatchError: it is not what was asked for, and nothing helped.
+            HashMismatchError: the file does not match, also after a repair.
             FileAccessError: it cannot be read.
-            DownloadError: what is bad could not be fetched again.
+            DownloadError: bad pieces could not be fetched again.
         """
         is_enough = self._pieces is None or is_hashed(self._context, self._expected)
         if is_enough and await self._is_valid(part):
@@ -82,9 +82,9 @@ class Verification:
         if self._pieces is not None:
             part = await self._repair(part, self._pieces)
         elif self._transfer.is_unasked:
-            part = await self._fetch_anew(part, "what an earlier run left does not match its hash")
+            part = await self._fetch_anew(part, "bytes of an earlier run do not match the hash")
         elif self._transfer.sources.brought_another(part.state.validator):
-            # Nobody can tell whose bytes are bad.
+            # It is unknown which source sent the bad bytes.
             why = "the mirrors do not have the same file; only those that agree are used"
             part = await self._fetch_anew(part, why)
         else:
@@ -94,7 +94,7 @@ class Verification:
         return part
 
     async def _is_valid(self, part: PartFile) -> bool:
-        """Whether the whole is as expected, where anybody says what to expect."""
+        """Tell whether the whole matches its checksum; True if none is known."""
         expected = self._expected or part.state.promised
         if expected is None:
             return True
@@ -103,7 +103,9 @@ class Verification:
         if context.validator is not None:
             await context.disk.run(part.flush_buffer)
             result = await context.validator.validate(part.path, expected)
-            await context.disk.run(part.check_in_place)  # it was given a name, not the open file
+            await context.disk.run(
+                part.check_in_place
+            )  # the validator got a name, not the open file
         else:
             work = partial(part.digest, expected.algorithm)
             result = await compare(part.path, expected, work, context.reading)
@@ -111,15 +113,15 @@ class Verification:
         return result.is_valid
 
     async def _fetch_anew(self, part: PartFile, why: str) -> PartFile:
-        _log.warning("%s: begun again: %s", printable(self._record.name), why)
+        _log.warning("%s: started again: %s", printable(self._record.name), why)
         part = await self._transfer.run_anew(part)
         self._context.reporter.report(self._record, last=True)
         return part
 
     async def _repair(self, part: PartFile, pieces: PieceHashes) -> PartFile:
-        """Have bad pieces fetched again, by one source after the other, until there are none.
+        """Fetch bad pieces again, from one source after the other, until all are good.
 
-        First comes the one that brought the fewest of them.
+        Begin with the source that sent the fewest of them.
         """
         bad = await self._bad_pieces(part, pieces)
         if not bad:
@@ -127,8 +129,8 @@ class Verification:
         failure: DownloadError | None = None
         was_brought = False
         holes = gaps(part.state.written, part.state.total)
-        for source in self._transfer.sources.least_in(holes) * _ROUNDS:
-            if not source.most:  # it failed in its last turn
+        for source in self._transfer.sources.least_in(holes) * _MAX_ROUNDS:
+            if not source.max_connections:  # it failed in its last turn
                 continue
             host = printable(source.name)
             self._context.lifecycle.repairing(self._record, len(bad), len(pieces.hashes), host)
@@ -145,11 +147,11 @@ class Verification:
                 return part
             was_brought = True
         if failure is not None and not was_brought and not isinstance(failure, RangeRefusedError):
-            raise failure  # another attempt may help against it
+            raise failure  # another attempt may help
         raise await self._spoilt(part, pieces, bad)
 
     async def _bad_pieces(self, part: PartFile, pieces: PieceHashes) -> dict[int, str]:
-        """The digests of the bad ones, by number; they are missing from the part file now."""
+        """Remove bad pieces from the part file; return their digests by number."""
         context = self._context
         context.lifecycle.verifying(self._record, pieces.algorithm)
         try:
@@ -161,10 +163,10 @@ class Verification:
     async def _spoilt(
         self, part: PartFile, pieces: PieceHashes, bad: dict[int, str]
     ) -> HashMismatchError:
-        """Some pieces stay bad: the good ones are kept for another attempt."""
+        """Return the error for pieces that stay bad; keep the good ones for another attempt."""
         if not part.state.written:
             await self._drop(part)
-        self._record.go_on_from(part.state.offset)
+        self._record.resume_from(part.state.offset)
         number, digest = next(iter(bad.items()))
         return HashMismatchError(
             expected_hash=pieces.hashes[number],
@@ -175,7 +177,7 @@ class Verification:
         )
 
     async def _rejected(self, part: PartFile) -> HashMismatchError:
-        """The whole is of no use."""
+        """Drop the whole file; return the error."""
         came = part.state.media_type
         await self._drop(part)
         result = self._record.stats.validation

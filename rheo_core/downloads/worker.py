@@ -1,4 +1,4 @@
-"""DownloadWorker: runs attempts and decides what follows a failed one."""
+"""DownloadWorker: runs attempts and handles failed ones."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from rheo_core.domain.engine_options import DEFAULTS
 from rheo_core.domain.exceptions import (
     DiskFullError,
     DownloadError,
@@ -21,7 +22,7 @@ from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
-from rheo_core.infrastructure.shortage import no_memory
+from rheo_core.infrastructure.shortage import memory_shortage
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,
@@ -44,19 +45,17 @@ from .validation import BaseFileValidator
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_MOST_CONNECTIONS = 16
-"""To one host, where nobody says otherwise."""
 _TOO_MANY_REQUESTS = 429
-"""RFC 6585 4: meant for the client, and so for all its downloads; a 503 may be about one."""
-_LEAST_PROGRESS = 16 << 10
-"""Bytes that give a download its attempts back. With less, a server that answers each request with
-a single byte would be asked as often as the file has bytes."""
+"""RFC 6585 4: it concerns the client and so all its downloads; a 503 may concern one."""
+_MIN_PROGRESS_BYTES = 16 << 10
+"""Progress that resets the number of failures. Otherwise a server that sends one byte for each
+request would get as many requests as the file has bytes."""
 
 
 class DownloadWorker:
-    """Runs any number of attempts at a time; the records hold what belongs to one download.
+    """Runs any number of attempts at a time. The state of each download is in its record.
 
-    Args are those of `DownloadManager`, which makes one and shares its parts with it.
+    Args are those of `DownloadManager`, which shares its parts with its worker.
     """
 
     def __init__(
@@ -80,8 +79,8 @@ class DownloadWorker:
     ) -> None:
         self.folders = Folders(download_dir, rules)
         self.retry_handler = retry_handler or NullRetryHandler()
-        self.disk_space: DiskSpaceWatcher | None = None  # without one a full disk is a failure
-        self.shortage: Shortage | None = None  # without one a shortage is a failure
+        self.disk_space: DiskSpaceWatcher | None = None  # None: a full disk is a failure
+        self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
         reading = DiskThreads(2)
@@ -91,7 +90,7 @@ class DownloadWorker:
             requester=Requester(client, request_rules),
             disk=disk,
             reading=reading,
-            hosts=hosts or HostLimiter(_MOST_CONNECTIONS),
+            hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),
             options=options or TransferOptions(),
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
@@ -111,15 +110,15 @@ class DownloadWorker:
 
     @request_rules.setter
     def request_rules(self, rules: RequestRules) -> None:
-        self._context.requester.go_by(rules)
+        self._context.requester.use_rules(rules)
 
-    def is_held(self, host: str) -> bool:
-        """True if no request may be made to this host (with its port) by the rules."""
+    def is_blocked(self, host: str) -> bool:
+        """Tell whether the rules forbid requests to this host (with its port)."""
         return self.request_rules.refusal(host.rpartition(":")[0]) is not None
 
     @property
     def connections(self) -> int:
-        """Connections that one download may use; a change holds for attempts that begin."""
+        """Maximum number of connections for one download; a change affects new attempts."""
         return self._context.options.connections
 
     @connections.setter
@@ -130,7 +129,7 @@ class DownloadWorker:
 
     @property
     def max_size(self) -> int | None:
-        """The largest file to download, bytes; a change holds for attempts that begin."""
+        """Size of the largest file to download, bytes; a change affects new attempts."""
         return self._context.options.max_size
 
     @max_size.setter
@@ -139,11 +138,11 @@ class DownloadWorker:
         self._context = replace(self._context, options=options)
 
     async def attempt(self, config: FileConfig) -> float | None:
-        """Make one attempt; return the seconds to wait before another, None when it has ended.
+        """Make one attempt; return the seconds to wait before another, None if it has ended.
 
         Raises:
-            asyncio.CancelledError: what becomes of the download is for the canceller to say;
-                its bytes are kept unless `record.keep_partial` is off.
+            asyncio.CancelledError: the canceller decides on the next state. The bytes are kept
+                unless `record.keep_partial` is off.
         """
         record = self._tracker.get(config.id)
         if record is None:  # put into the queue behind the manager's back
@@ -156,8 +155,8 @@ class DownloadWorker:
                 await attempt.run(self._destination(record))
             finally:
                 await attempt.close()
-        except MemoryError:  # of Python itself; its traceback would hold on to some
-            return await self._after_failure(record, no_memory())
+        except MemoryError:  # of Python itself; its traceback would keep memory
+            return await self._after_failure(record, memory_shortage())
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)
@@ -169,23 +168,23 @@ class DownloadWorker:
         return None
 
     async def discard(self, record: DownloadRecord) -> None:
-        """Remove the partial data of a download that does not run."""
+        """Remove the partial data of a download that is not running."""
         await self._with_part(record, PartFile.discard)
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
-        """Give data that failed its check a name of its own; None where there is none.
+        """Rename data that failed its check; None if there is no such data.
 
         Raises:
-            DestinationError: the name cannot be given.
+            DestinationError: the data cannot be renamed.
         """
         return await self._with_part(record, keep_unverified)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
-        """Do something with the part file of a download that does not run."""
+        """Work on the part file of a download that is not running."""
         path, locks = self._destination(record), self._context.locks
-        if not can_name(path):  # so nothing is there
+        if not can_name(path):  # so no such file exists
             return None
-        if not locks.try_acquire(path):  # it belongs to another download by now
+        if not locks.try_acquire(path):  # another download uses it now
             return None
         try:
             source, key = source_of(record.config.url), self._context.options.key
@@ -199,18 +198,18 @@ class DownloadWorker:
         self._context.reading.close()
 
     def _current_context(self) -> AttemptContext:
-        """Return the context of an attempt: while the machine is short, with one connection."""
+        """Return the context of an attempt; during a shortage with one connection."""
         if self.shortage is None or not self.shortage.is_on:
             return self._context
         return replace(self._context, options=replace(self._context.options, connections=1))
 
     def _may_wait(self, error: ShortageError) -> bool:
-        self._context.requester.client.drop_idle()  # they hold descriptors, memory and ports
+        self._context.requester.client.drop_idle()  # they use descriptors, memory and ports
         return self.shortage is not None and self.shortage.note(error)
 
     def _note_progress(self, record: DownloadRecord) -> None:
-        """Give a download that got clearly further than before its attempts and patience back."""
-        if record.bytes_downloaded < record.stats.best_offset + _LEAST_PROGRESS:
+        """Reset the failures of a download that made clear progress."""
+        if record.bytes_downloaded < record.stats.best_offset + _MIN_PROGRESS_BYTES:
             return
         record.stats.best_offset = record.bytes_downloaded
         record.stats.failures = 0
@@ -232,7 +231,7 @@ class DownloadWorker:
             self.disk_space.keep(record, needed)
             return None
         if isinstance(error, HostFullError):
-            record.stats.leads_to = error.host
+            record.stats.redirect_host = error.host
             self._context.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
             return 0.0
         self._note_progress(record)
@@ -245,7 +244,7 @@ class DownloadWorker:
             self._context.lifecycle.failed(record, error)
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
-                host = record.leads_to or host_of(record.config.source)
+                host = record.redirect_host or host_of(record.config.source)
                 self._context.hosts.rest(host, min(delay, error.retry_after or 0.0))
             retries = self.retry_handler.max_retries
             self._context.lifecycle.retrying(record, error, delay, retries)

@@ -1,4 +1,4 @@
-"""Typed events, the emitter, Subscription."""
+"""Events of downloads, emitters and subscriptions."""
 
 from .base import BaseEmitter
 from .emitter import EventEmitter

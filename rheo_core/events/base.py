@@ -1,4 +1,4 @@
-"""The emitter interface and the types of its handlers."""
+"""BaseEmitter: interface of emitters."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -8,7 +8,7 @@ from .models import DownloadEvent, EventHandler, EventType
 
 
 class BaseEmitter(ABC):
-    """Carries events from the engine to handlers."""
+    """Interface of emitters, which pass events of the engine to handlers."""
 
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
@@ -19,23 +19,23 @@ class BaseEmitter(ABC):
 
     @abstractmethod
     def off(self, event_type: EventType, handler: EventHandler) -> None:
-        """Undo `on`; unknown handlers are no error."""
+        """Undo `on`. Unknown handlers are ignored."""
 
     @abstractmethod
     async def emit(self, event_type: EventType, event_data: Any) -> None:
-        """Send and wait until the handlers have run."""
+        """Send an event and wait until its handlers have run."""
 
     def publish(self, event: DownloadEvent) -> None:
-        """Send without waiting: what the engine calls."""
+        """Send an event without waiting, as the engine does."""
         task = asyncio.get_running_loop().create_task(self.emit(event.event_type, event))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
     def has_listeners(self, event_type: EventType) -> bool:
-        """Whether anybody would see an event of this type."""
+        """Return False if no handler receives events of this type, so that none need be made."""
         return True
 
     async def drain(self) -> None:
-        """Wait until everything published has been handled."""
+        """Wait until all published events are handled."""
         while self._sending:
             await asyncio.wait(self._sending)

@@ -1,4 +1,4 @@
-"""EventEmitter: handlers called in order, none of which can hold up a transfer."""
+"""EventEmitter: calls handlers in order without delaying transfers."""
 
 import asyncio
 import inspect
@@ -12,15 +12,15 @@ from .models import DownloadEvent, DownloadEventType, EventHandler, EventType
 
 _log = logging.getLogger(__name__)
 _ANY = "*"
-_MOST_WAITING_PROGRESS = 64
-"""Behind a handler with more events waiting than this, progress events are dropped."""
+_MAX_WAITING_PROGRESS = 64
+"""Progress events are dropped for a handler with more waiting events than this."""
 
 
 class _Listener:
-    """One handler with the events that wait for it.
+    """A handler and the events that wait for it.
 
-    A plain function is called at once. A coroutine function gets its events one after the
-    other in a task of its own, so that a slow one delays nobody else.
+    Plain functions are called at once. A coroutine function gets its events one by one in its own
+    task, so that a slow one delays no other handler.
     """
 
     def __init__(self, handler: EventHandler) -> None:
@@ -30,7 +30,7 @@ class _Listener:
 
     def send(self, event: Any) -> None:
         if self._task is not None:
-            crowded = len(self._waiting) >= _MOST_WAITING_PROGRESS
+            crowded = len(self._waiting) >= _MAX_WAITING_PROGRESS
             if not (crowded and _is_progress(event)):
                 self._waiting.append(event)
             return
@@ -39,7 +39,7 @@ class _Listener:
             self._task = asyncio.get_running_loop().create_task(self._run(pending))
 
     def forget(self) -> None:
-        """Send nothing of what still waits."""
+        """Drop the waiting events."""
         self._waiting.clear()
 
     def _call(self, event: Any) -> Awaitable[None] | None:
@@ -95,7 +95,7 @@ class EventEmitter(BaseEmitter):
         return bool(self._listeners.get(str(event_type)) or self._listeners.get(_ANY))
 
     async def emit(self, event_type: EventType, event_data: Any) -> None:
-        """Send and wait until every handler has caught up."""
+        """Send an event and wait until all handlers have caught up."""
         self._send(str(event_type), event_data)
         await self.drain()
 
@@ -109,10 +109,7 @@ class EventEmitter(BaseEmitter):
                 listener.send(event)
 
     async def drain(self) -> None:
-        """Wait until everything sent has been handled.
-
-        A handler that drains does not wait for itself.
-        """
+        """Wait until all events are handled. A handler that calls this does not wait for itself."""
         current = asyncio.current_task()
         while tasks := {
             listener.task

@@ -1,8 +1,8 @@
-"""The events of a download's life.
+"""Events of downloads.
 
 Order: queued, started, progress*, [validating], then exactly one of completed, failed, skipped,
-cancelled. Each failed attempt that will be tried again is a retrying event; where validating finds
-bad pieces, a repairing event, progress and another validating follow.
+cancelled. Each failed attempt that is retried sends a retrying event. If validation finds bad
+pieces, a repairing event, progress and another validating event follow.
 """
 
 import time
@@ -14,36 +14,11 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from rheo_core.domain.cancellation import CancelledFrom
-from rheo_core.domain.hash_validation import HashAlgorithm, ValidationResult
+from rheo_core.domain.cancellation import CancelledFrom as CancelledFrom
+from rheo_core.domain.hash_validation import HashAlgorithm
+from rheo_core.domain.hash_validation import ValidationResult as ValidationResult
 from rheo_core.domain.speed import SpeedMetrics
 from rheo_core.domain.text import printable, redact
-
-__all__ = [
-    "BaseEvent",
-    "CancelledFrom",
-    "DownloadCancelledEvent",
-    "DownloadCompletedEvent",
-    "DownloadEvent",
-    "DownloadEventType",
-    "DownloadFailedEvent",
-    "DownloadPausedEvent",
-    "DownloadPriorityChangedEvent",
-    "DownloadProgressEvent",
-    "DownloadQueuedEvent",
-    "DownloadRemovedEvent",
-    "DownloadRepairingEvent",
-    "DownloadResumedEvent",
-    "DownloadRetryingEvent",
-    "DownloadSkippedEvent",
-    "DownloadStartedEvent",
-    "DownloadValidatingEvent",
-    "ErrorInfo",
-    "EventHandler",
-    "EventType",
-    "Handler",
-    "ValidationResult",
-]
 
 
 def _now() -> datetime:
@@ -51,25 +26,30 @@ def _now() -> datetime:
 
 
 class BaseEvent(BaseModel):
-    """Something that happened; immutable."""
+    """Base class of events. Immutable."""
 
     model_config = ConfigDict(frozen=True)
 
-    occurred_at: datetime = Field(default_factory=_now, description="When it happened (UTC)")
+    occurred_at: datetime = Field(default_factory=_now, description="Time of the event (UTC)")
 
 
 class ErrorInfo(BaseModel):
-    """What went wrong, fit to be shown, stored and sent."""
+    """Description of an exception that is safe to show, store and send."""
 
     model_config = ConfigDict(frozen=True)
 
-    exc_type: str = Field(description="Class of the exception, with its module")
-    message: str = Field(description="What it says, on one line")
-    traceback: str | None = Field(default=None, description="Full traceback, where asked for")
+    exc_type: str = Field(description="Class of the exception with its module")
+    message: str = Field(description="Message on one line")
+    traceback: str | None = Field(default=None, description="Full traceback, if requested")
 
     @classmethod
     def from_exception(cls, exc: BaseException, include_traceback: bool = False) -> Self:
-        """Describe `exc`; the message is never empty."""
+        """Describe an exception. The message is never empty.
+
+        Args:
+            exc: the exception.
+            include_traceback: add the redacted traceback.
+        """
         kind = type(exc)
         trace = redact("".join(traceback.format_exception(exc))) if include_traceback else None
         return cls(
@@ -80,7 +60,7 @@ class ErrorInfo(BaseModel):
 
 
 class DownloadEventType(StrEnum):
-    """Names to subscribe to."""
+    """Types of events, for subscriptions."""
 
     QUEUED = "download.queued"
     STARTED = "download.started"
@@ -105,7 +85,7 @@ EventType = DownloadEventType | str
 
 
 class DownloadEvent(BaseEvent):
-    """Base of the events below."""
+    """Base class of events of a download."""
 
     event_type: str = Field(default="", description="One of DownloadEventType")
     download_id: str = Field(description="Id of the download")
@@ -113,32 +93,32 @@ class DownloadEvent(BaseEvent):
 
 
 class DownloadQueuedEvent(DownloadEvent):
-    """It was put into the queue."""
+    """The download was queued."""
 
     event_type: str = DownloadEventType.QUEUED.value
     priority: int = Field(ge=1, description="Higher goes first")
 
 
 class DownloadStartedEvent(DownloadEvent):
-    """The server's reply is there and bytes follow. Sent once, whatever the attempts."""
+    """The server replied and data follows. Sent once, even if there are several attempts."""
 
     event_type: str = DownloadEventType.STARTED.value
     total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
 
 
 class DownloadProgressEvent(DownloadEvent):
-    """Bytes arrived; at most ten a second for one download, and one last."""
+    """Data arrived. At most ten a second for each download, and a last one."""
 
     event_type: str = DownloadEventType.PROGRESS.value
     chunk_size: int = Field(default=0, ge=0, description="Bytes since the last progress event")
-    bytes_downloaded: int = Field(default=0, ge=0, description="Bytes so far")
+    bytes_downloaded: int = Field(default=0, ge=0, description="Bytes received so far")
     total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
     speed: SpeedMetrics | None = Field(default=None, description="Speed and remaining time")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def progress_percent(self) -> float | None:
-        """0 to 100, None while the size is unknown."""
+        """Progress from 0 to 100; None while the size is unknown."""
         if self.total_bytes is None:
             return None
         if self.total_bytes == 0:
@@ -147,87 +127,87 @@ class DownloadProgressEvent(DownloadEvent):
 
 
 class DownloadCompletedEvent(DownloadEvent):
-    """The file is under its final name, whole and verified."""
+    """The file has its final name, complete and verified."""
 
     event_type: str = DownloadEventType.COMPLETED.value
-    destination_path: str = Field(default="", description="Where the file is")
+    destination_path: str = Field(default="", description="Path of the file")
     total_bytes: int = Field(default=0, ge=0, description="Size in bytes")
-    elapsed_seconds: float = Field(default=0.0, ge=0, description="Time of all attempts")
+    elapsed_seconds: float = Field(default=0.0, ge=0, description="Time of all attempts, seconds")
     average_speed_bps: float = Field(default=0.0, ge=0, description="Average, bytes/s")
-    validation: ValidationResult | None = Field(default=None, description="Outcome of the hash")
+    validation: ValidationResult | None = Field(default=None, description="Result of the checksum")
 
 
 class DownloadFailedEvent(DownloadEvent):
-    """It failed for good."""
+    """The download failed and will not be retried."""
 
     event_type: str = DownloadEventType.FAILED.value
-    error: ErrorInfo = Field(description="Why")
-    validation: ValidationResult | None = Field(default=None, description="Outcome of the hash")
+    error: ErrorInfo = Field(description="Reason of the failure")
+    validation: ValidationResult | None = Field(default=None, description="Result of the checksum")
 
 
 class DownloadSkippedEvent(DownloadEvent):
-    """There was nothing to do."""
+    """The download was not needed."""
 
     event_type: str = DownloadEventType.SKIPPED.value
-    reason: str = Field(description="Why, such as 'file_exists'")
-    destination_path: str | None = Field(default=None, description="The file that is there")
-    validation: ValidationResult | None = Field(default=None, description="Outcome of the hash")
+    reason: str = Field(description="Reason, such as 'file_exists'")
+    destination_path: str | None = Field(default=None, description="Path of the existing file")
+    validation: ValidationResult | None = Field(default=None, description="Result of the checksum")
 
 
 class DownloadCancelledEvent(DownloadEvent):
-    """The user cancelled it."""
+    """The user cancelled the download."""
 
     event_type: str = DownloadEventType.CANCELLED.value
-    cancelled_from: CancelledFrom = Field(description="Whether it had begun")
+    cancelled_from: CancelledFrom = Field(description="State before: queued or in_progress")
 
 
 class DownloadRetryingEvent(DownloadEvent):
-    """An attempt failed and another will follow."""
+    """An attempt failed and will be retried."""
 
     event_type: str = DownloadEventType.RETRYING.value
     retry: int = Field(ge=1, description="1 for the first retry")
-    max_retries: int = Field(ge=1, description="Retries there may be")
-    delay_seconds: float = Field(default=0.0, ge=0, description="Wait before it, seconds")
-    error: ErrorInfo = Field(description="Why the attempt failed")
+    max_retries: int = Field(ge=1, description="Maximum number of retries")
+    delay_seconds: float = Field(default=0.0, ge=0, description="Delay before the retry, seconds")
+    error: ErrorInfo = Field(description="Reason why the attempt failed")
 
 
 class DownloadValidatingEvent(DownloadEvent):
-    """All bytes are there; their hash is being checked."""
+    """All data was received, and its checksum is being checked."""
 
     event_type: str = DownloadEventType.VALIDATING.value
     algorithm: HashAlgorithm = Field(description="Hash algorithm")
 
 
 class DownloadRepairingEvent(DownloadEvent):
-    """Some of its pieces are not what they should be and are fetched again."""
+    """Some pieces do not match their checksums and are fetched again."""
 
     event_type: str = DownloadEventType.REPAIRING.value
-    bad_pieces: int = Field(ge=1, description="How many pieces are bad")
-    pieces: int = Field(ge=1, description="How many pieces the file has")
-    host: str = Field(description="Where they are fetched from now")
+    bad_pieces: int = Field(ge=1, description="Number of bad pieces")
+    pieces: int = Field(ge=1, description="Number of pieces of the file")
+    host: str = Field(description="Host that they are fetched from")
 
 
 class DownloadPausedEvent(DownloadEvent):
-    """The user paused it, or its disk is full; its bytes are kept."""
+    """The user paused the download, or its disk is full. Partial data is kept."""
 
     event_type: str = DownloadEventType.PAUSED.value
-    reason: str = Field(default="", description="Why, where it was not the user")
+    reason: str = Field(default="", description="Reason, unless the user paused it")
 
 
 class DownloadResumedEvent(DownloadEvent):
-    """It is back in the queue."""
+    """The download was queued again."""
 
     event_type: str = DownloadEventType.RESUMED.value
 
 
 class DownloadPriorityChangedEvent(DownloadEvent):
-    """Its priority is another one."""
+    """The priority of the download changed."""
 
     event_type: str = DownloadEventType.PRIORITY_CHANGED.value
     priority: int = Field(ge=1, description="Higher goes first")
 
 
 class DownloadRemovedEvent(DownloadEvent):
-    """It is no longer in the list."""
+    """The download was removed from the list."""
 
     event_type: str = DownloadEventType.REMOVED.value

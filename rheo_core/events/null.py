@@ -1,4 +1,4 @@
-"""An emitter that sends nothing."""
+"""NullEmitter: an emitter that sends nothing."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from .models import DownloadEvent, EventHandler, EventType
 
 
 class NullEmitter(BaseEmitter):
-    """For an engine that nobody listens to."""
+    """Emitter for an engine without handlers."""
 
     def on(self, event_type: EventType, handler: EventHandler) -> None:
         """Do nothing."""

@@ -9,7 +9,12 @@ from .subscription import Subscription
 
 
 def stream_events(emitter: BaseEmitter, ended: asyncio.Event) -> AsyncIterator[DownloadEvent]:
-    """Every event from this call on, until `ended` is set and all that were sent are read."""
+    """Return all events from this call on, as an iterator.
+
+    Args:
+        emitter: source of the events.
+        ended: ends the iteration once it is set and all events are read.
+    """
     waiting: asyncio.Queue[DownloadEvent] = asyncio.Queue()
     emitter.on("*", waiting.put_nowait)
     return _stream(waiting, Subscription(emitter, "*", waiting.put_nowait), ended)

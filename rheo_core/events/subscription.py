@@ -1,11 +1,11 @@
-"""The handle that `DownloadManager.on` returns."""
+"""Subscription: handle returned by `DownloadManager.on`."""
 
 from .base import BaseEmitter
 from .models import EventHandler, EventType
 
 
 class Subscription:
-    """Ends what `on` began."""
+    """Registration of a handler for one type of event."""
 
     def __init__(self, emitter: BaseEmitter, event_type: EventType, handler: EventHandler) -> None:
         self._emitter = emitter
@@ -14,12 +14,12 @@ class Subscription:
         self._active = True
 
     def unsubscribe(self) -> None:
-        """Send no more events to the handler. Calling it again does nothing."""
+        """Stop sending events to the handler. Further calls have no effect."""
         if self._active:
             self._active = False
             self._emitter.off(self._event_type, self._handler)
 
     @property
     def is_active(self) -> bool:
-        """Whether the handler still gets events."""
+        """True until `unsubscribe` is called."""
         return self._active

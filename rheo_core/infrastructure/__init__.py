@@ -1,1 +1,1 @@
-"""What the engine stands on: HTTP, disk threads, files."""
+"""Infrastructure of the engine: HTTP, disk threads, files, locks, sessions."""

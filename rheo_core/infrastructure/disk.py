@@ -11,80 +11,102 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from .shortage import no_threads
+from .shortage import thread_shortage
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _BRIEF_SECONDS = 0.001
-"""About what a hand-over costs where two cores are free to fight over Python's lock."""
-_WEIGHT = 1 / 8
-"""Of the last one in the mean: it takes 7 ms, or a few slow ones, to have the loop stand back."""
+"""Roughly the cost of a hand-over to a thread if two cores contend for Python's lock."""
+_MEAN_WEIGHT = 1 / 8
+"""Weight of the last call in the moving average. One call of 7 ms, or a few slow ones, send the
+work back to the threads."""
 _SLOW_SECONDS = 1.0
-"""The loop does no brief work for so long after it proved slow: there may be two disks, and one of
-them slow."""
+"""Time in seconds for which the loop leaves brief work to the threads after it was slow. One of two
+disks may be slow."""
 
 
-class Work(asyncio.Future[T]):
-    """What a thread does, for the one who awaits it.
+class DiskFuture(asyncio.Future[T]):
+    """Result of work in a thread. It cannot be cancelled.
 
-    Nothing of ours is ever left busy on a file: a thread cannot be stopped, so where the task
-    that awaits this is cancelled, the cancellation is raised only after the work has ended.
+    A thread cannot be stopped. So if the task that awaits this is cancelled, the cancellation is
+    raised after the work has ended, and no thread is left busy on a file.
     """
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Refuse; asyncio cancels the task at its next step then, which follows the work."""
+        """Refuse. asyncio then cancels the task at its next step, which follows the work."""
         return False
 
 
 class DiskThreads:
-    """A thread pool of our own: a disk that hangs must not keep others waiting.
+    """Thread pool of one user, so that a disk that hangs delays nobody else.
 
-    A hand-over costs a third of what `ThreadPoolExecutor` and asyncio need for it: there is one
-    future instead of two, and one wake-up brings the results of all that is done.
+    A hand-over costs a third of the time that `ThreadPoolExecutor` and asyncio need. It makes one
+    future instead of two, and one wake-up of the loop delivers all finished results.
+
+    Args:
+        threads: the greatest number of threads.
     """
 
     def __init__(self, threads: int = 4) -> None:
-        self._most = threads
+        self._max_threads = threads
         self._pool: _Threads | None = None
-        self._paces: defaultdict[Callable[..., Any], _LatencyGate] = defaultdict(_LatencyGate)
+        self._gates: defaultdict[Callable[..., Any], _LatencyGate] = defaultdict(_LatencyGate)
 
-    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Work[T]:
-        """Start `function` in a thread."""
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> DiskFuture[T]:
+        """Start `function` in a thread; return its result as a future.
+
+        Raises:
+            ShortageError: no thread exists, and the system cannot start one.
+        """
         loop = asyncio.get_running_loop()
         if self._pool is None or self._pool.loop is not loop:
             self.close()
-            self._pool = _Threads(loop, self._most)
-        work: Work[T] = Work(loop=loop)
+            self._pool = _Threads(loop, self._max_threads)
+        work: DiskFuture[T] = DiskFuture(loop=loop)
         self._pool.take(work, partial(function, *args, **kwargs))
         return work
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function` in a thread; see `Work` for what a cancellation does."""
+        """Run `function` in a thread and return its result; see `DiskFuture` on cancellation.
+
+        Raises:
+            ShortageError: as for `submit`.
+        """
         return await self.submit(function, *args, **kwargs)
 
     def submit_maybe_inline(
         self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> Work[T]:
-        """As `submit`, for a few system calls; done at once where a thread found them quick.
+    ) -> DiskFuture[T]:
+        """Run a few system calls on the loop if they have been quick, otherwise in a thread.
 
-        The thread and the loop fight for Python's lock at each of these calls, which costs more
-        than they do. Once the loop had to wait for a disk, they are the threads' for a while.
+        Thread and loop contend for Python's lock at each call, which costs more than the calls.
+        After the loop had to wait for a disk, the threads run them for `_SLOW_SECONDS`.
+
+        Raises:
+            ShortageError: as for `submit`.
         """
         began = time.monotonic()
-        pace = self._paces[function]
-        if began < pace.inline_since:
-            return self.submit(partial(pace.probe, function, *args, **kwargs))
-        work: Work[T] = Work(loop=asyncio.get_running_loop())
+        gate = self._gates[function]
+        if began < gate.inline_since:
+            return self.submit(partial(gate.probe, function, *args, **kwargs))
+        work: DiskFuture[T] = DiskFuture(loop=asyncio.get_running_loop())
         try:
             work.set_result(function(*args, **kwargs))
         except BaseException as error:
             work.set_exception(error)
-        pace.note(began, time.monotonic())
+        gate.note(began, time.monotonic())
         return work
 
     async def run_stoppable(self, function: Callable[[threading.Event], T]) -> T:
-        """Run long work that ends early once its event is set, which a cancellation does."""
+        """Run long work in a thread and return its result.
+
+        Args:
+            function: called with an event; it must return soon after a cancellation sets it.
+
+        Raises:
+            ShortageError: as for `submit`.
+        """
         stop = threading.Event()
         work = self.submit(function, stop)
         try:
@@ -96,21 +118,21 @@ class DiskThreads:
             raise
 
     def close(self) -> None:
-        """End the threads once they have done what there is; the next `submit` makes new ones."""
+        """End the threads after the work that was submitted; the next `submit` starts new ones."""
         if self._pool is not None:
             self._pool.dismiss()
             self._pool = None
 
 
 class _LatencyGate:
-    """How quick one kind of brief work is."""
+    """Choice between loop and threads for one function, by its latency."""
 
     def __init__(self) -> None:
-        self.inline_since = math.inf  # when the loop may do it
-        self._mean = 0.0  # seconds, of late
+        self.inline_since = math.inf  # when the loop may begin to run it, seconds, monotonic
+        self._mean = 0.0  # moving average of its latency, seconds
 
     def probe(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do it in a thread."""
+        """Run `function` in a thread, and let the loop run it next if it was quick."""
         began = time.monotonic()
         result = function(*args, **kwargs)
         if self.inline_since == math.inf and time.monotonic() - began < _BRIEF_SECONDS:
@@ -118,34 +140,34 @@ class _LatencyGate:
         return result
 
     def note(self, began: float, ended: float) -> None:
-        """The loop has done it."""
-        self._mean += (ended - began - self._mean) * _WEIGHT
+        """Take note of a run on the loop, by its times (seconds, monotonic)."""
+        self._mean += (ended - began - self._mean) * _MEAN_WEIGHT
         if self._mean >= _BRIEF_SECONDS:
-            self._mean = _BRIEF_SECONDS / 2  # the next slow one will do
+            self._mean = _BRIEF_SECONDS / 2  # then one slow call is enough
             self.inline_since = ended + _SLOW_SECONDS
 
 
 class _Threads:
-    """The threads that work for one event loop."""
+    """Threads of one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_threads: int) -> None:
         self.loop = loop
-        self._most = most
+        self._max_threads = max_threads
         self._count = 0
         self._busy = 0  # jobs that are not delivered yet
-        self._jobs: SimpleQueue[tuple[Work[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._done: deque[tuple[Work[Any], Any, BaseException | None]] = deque()
-        self._is_told = False  # the loop is going to look at what is done
+        self._jobs: SimpleQueue[tuple[DiskFuture[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._done: deque[tuple[DiskFuture[Any], Any, BaseException | None]] = deque()
+        self._is_notified = False  # the loop is going to deliver results
 
-    def take(self, work: Work[Any], function: Callable[[], Any]) -> None:
-        if self._count < min(self._busy + 1, self._most):
-            # A daemon: like a kill, an exit in the middle of a write does no harm.
+    def take(self, work: DiskFuture[Any], function: Callable[[], Any]) -> None:
+        if self._count < min(self._busy + 1, self._max_threads):
+            # A daemon, because an exit during a write does no harm, as a kill does none.
             try:
                 threading.Thread(target=self._run, name="rheo-disk", daemon=True).start()
                 self._count += 1
-            except RuntimeError:  # the system has no more; those that are there will do
+            except RuntimeError:  # the system's limit; the existing threads suffice
                 if not self._count:
-                    raise no_threads() from None
+                    raise thread_shortage() from None
         self._busy += 1
         self._jobs.put((work, function))
 
@@ -160,14 +182,14 @@ class _Threads:
                 self._done.append((work, function(), None))
             except BaseException as error:
                 self._done.append((work, None, error))
-            del job, work, function  # while it waits it keeps nothing alive
-            if not self._is_told:
-                self._is_told = True
-                with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            del job, work, function  # the waiting thread keeps nothing alive
+            if not self._is_notified:
+                self._is_notified = True
+                with suppress(RuntimeError):  # the loop was closed: nothing waits for results
                     self.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
-        self._is_told = False  # first, so that what is done from now on is told again
+        self._is_notified = False  # first, so that later results notify the loop again
         while self._done:
             work, result, error = self._done.popleft()
             self._busy -= 1

@@ -1,4 +1,4 @@
-"""What a finished file carries beside its bytes: a time, and where it came from."""
+"""Metadata of a finished file: its modification time and its origin."""
 
 import logging
 import os
@@ -9,21 +9,21 @@ from rheo_core.domain.text import redact_url
 
 _log = logging.getLogger(__name__)
 _ORIGIN = "user.xdg.origin.url"
-"""As freedesktop.org has it (CommonExtendedAttributes); curl and wget write the same."""
+"""Extended attribute of freedesktop.org (CommonExtendedAttributes), as curl and wget write it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileMetadata:
-    """Both are a convenience: where the file system knows no such thing the file goes without."""
+    """Optional metadata. If the file system cannot store an item, the file goes without it."""
 
-    modified: int | None = None  # seconds since the epoch
-    origin: str | None = None  # its URL; secrets are left out
+    modified: int | None = None  # time at the server, seconds since the epoch
+    origin: str | None = None  # URL; it is stored without its secrets
 
     def apply(self, descriptor: int) -> None:
-        """Mark an open file. Blocks."""
+        """Write the metadata to an open file. Blocks."""
         if self.origin is not None:
-            _put_origin(descriptor, self.origin)
-        # A server that does not know the time says 1970; no file is from the future.
+            _set_origin(descriptor, self.origin)
+        # A server that does not know the time sends 1970. No file comes from the future.
         if self.modified is not None and 0 < self.modified <= time.time():
             try:
                 os.utime(descriptor, (time.time(), self.modified))
@@ -31,7 +31,7 @@ class FileMetadata:
                 _log.info("the file keeps its own time: %s", error.strerror)
 
 
-def _put_origin(descriptor: int, url: str) -> None:
+def _set_origin(descriptor: int, url: str) -> None:
     if not hasattr(os, "setxattr"):  # macOS
         return
     try:

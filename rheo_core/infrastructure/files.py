@@ -1,9 +1,8 @@
-"""Files that are whole or not there; every function blocks until the disk has it."""
+"""Atomic file operations. Every function blocks until the disk has the data."""
 
 import errno
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -13,32 +12,35 @@ from pathlib import Path
 
 from .folder_sync import sync_folder
 from .identity import (
+    NEW_FILE,
+    UNTRUSTED_FILE,
     give_name,
     identity_of,
     link_open,
     link_or_rename,
+    random_path,
     unlink_open,
     unlink_same,
 )
 
 _RANDOM_NAME = re.compile(r"\.rheo-[0-9a-f]{16}\.new")
-_MOST_SWEPT = 10_000
-"""Names of a folder that are looked at for leftovers."""
+_MAX_SWEPT_NAMES = 10_000
+"""Names in a folder that are checked for leftovers."""
 _LEFTOVER_SECONDS = 3600
-"""A temporary file is in use for milliseconds; one of that age is of a program that was killed."""
+"""A temporary file is in use for milliseconds. One of this age comes from a killed program."""
 
 
 def resolve_links(path: Path, *, strict: bool = False) -> Path:
-    """Return the absolute path without links.
+    """Return the absolute path without symbolic links.
 
-    `Path.resolve` alone returns some path for links in a circle since Python 3.13.
+    Since Python 3.13, `Path.resolve` alone returns some path for a loop of links.
 
     Args:
         path: any path.
-        strict: whether it must exist.
+        strict: the path must exist.
 
     Raises:
-        OSError: its links lead in a circle (ELOOP), or it does not exist and must.
+        OSError: its links form a loop (ELOOP), or it must exist and does not.
     """
     try:
         path.stat()
@@ -51,19 +53,19 @@ def resolve_links(path: Path, *, strict: bool = False) -> Path:
 def write_atomically(
     path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True, mark: bytes = b""
 ) -> None:
-    """Put `data` under `path`, replacing what is there: a crash leaves the old or the new.
+    """Create or replace a file atomically: a crash leaves the old content or the new one.
 
     Args:
-        path: where to; its folder exists. A symbolic link is replaced, not followed.
+        path: path of the file; its folder exists. A symbolic link is replaced, not followed.
         data: the whole content.
-        mode: permission bits of the file, whatever the umask.
-        durable: whether it outlives a loss of power once this has returned. Without, such a loss
+        mode: permission bits of the file, regardless of the umask.
+        durable: the file survives a power loss after this has returned. Otherwise, a power loss
             may leave anything at `path`.
-        mark: what `data` begins with and nobody else's file does. By it the next call knows what
-            a crash left, which then has a fixed name.
+        mark: first bytes of `data`, which no other program writes. The temporary file then has a
+            fixed name, and the next call recognises one that a crash left.
 
     Raises:
-        OSError: it could not be written; what was at `path` is untouched.
+        OSError: the file could not be written; the old one is untouched.
     """
     descriptor, temporary = _create_temporary(path, mode, mark)
     try:
@@ -83,12 +85,12 @@ def write_atomically(
 
 
 def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:
-    """Create a file for what is to be at `path`, open for writing; return its name too.
+    """Create a temporary file for `path`; return it, open for writing, and its name.
 
-    Nothing that exists is opened for writing. Without a mark, or if somebody else's file has the
-    fixed name, the name is random and its leftovers are swept later.
+    No existing file is opened for writing. Without a mark, or if a foreign file has the fixed
+    name, the name is random. A later call sweeps leftovers with random names.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | NEW_FILE
     fixed = unfinished(path)
     for _ in range(2 if mark else 0):
         try:
@@ -97,15 +99,19 @@ def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:
             if not remove_leftover(fixed, mark):
                 break
     _sweep(path.parent)
-    temporary = path.with_name(f".rheo-{secrets.token_hex(8)}.new")
+    temporary = random_path(path.parent)
     return os.open(temporary, flags, mode), temporary
 
 
 def remove_leftover(path: Path, mark: bytes) -> bool:
-    """Remove what a crash of this program left at `path`; return whether it was that."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    """Remove a temporary file that a crash left; return True if the name is free now.
+
+    Args:
+        path: name of the temporary file.
+        mark: first bytes that prove it to be ours; see `write_atomically`.
+    """
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
     except FileNotFoundError:
         return True
     except OSError:
@@ -113,9 +119,9 @@ def remove_leftover(path: Path, mark: bytes) -> bool:
     try:
         if not is_private(os.fstat(descriptor)):
             return False
-        begins = os.pread(descriptor, len(mark), 0)
-        # Killed before the first byte it is empty, and a loss of power leaves zeros.
-        is_ours = mark.startswith(begins) or not begins.strip(b"\0")
+        start = os.pread(descriptor, len(mark), 0)
+        # A kill before the first byte leaves an empty file, and a power loss leaves zeros.
+        is_ours = mark.startswith(start) or not start.strip(b"\0")
         return is_ours and unlink_open(path, descriptor)
     except OSError:
         return False
@@ -124,40 +130,41 @@ def remove_leftover(path: Path, mark: bytes) -> bool:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what crashes left under random names in `folder`, some of it in a large one."""
+    """Remove temporary files with random names that crashes left among the first names."""
     with suppress(OSError), os.scandir(folder) as entries:
-        for entry in islice(entries, _MOST_SWEPT):
+        for entry in islice(entries, _MAX_SWEPT_NAMES):
             if _RANDOM_NAME.fullmatch(entry.name) is None:
                 continue
-            found = entry.stat(follow_symlinks=False)
-            if is_private(found) and time.time() - found.st_mtime > _LEFTOVER_SECONDS:
+            status = entry.stat(follow_symlinks=False)
+            if is_private(status) and time.time() - status.st_mtime > _LEFTOVER_SECONDS:
                 with suppress(OSError):
-                    unlink_same(Path(entry.path), identity_of(found))
+                    unlink_same(Path(entry.path), identity_of(status))
 
 
-def is_private(found: os.stat_result) -> bool:
-    """Tell whether a file is as this program makes its own: regular, private, one name."""
+def is_private(status: os.stat_result) -> bool:
+    """Return True if a file is like those of this program: regular, private, with one name."""
     return (
-        stat.S_ISREG(found.st_mode)
-        and found.st_nlink == 1
-        and found.st_uid == os.geteuid()
-        and not found.st_mode & 0o077
+        stat.S_ISREG(status.st_mode)
+        and status.st_nlink == 1
+        and status.st_uid == os.geteuid()
+        and not status.st_mode & 0o077
     )
 
 
 def unfinished(path: Path) -> Path:
-    """Return the path that `write_atomically` uses before it renames; a crash may leave it."""
+    """Return the fixed temporary name of `write_atomically`, which a crash may leave."""
     return path.with_name(f"{path.name}.new")
 
 
 def rename_without_clobbering(source: Path, target: Path) -> None:
-    """Give `source` the name `target`, which must not exist.
+    """Rename `source` to `target`, which must not exist.
 
     Raises:
-        builtins.FileExistsError: the name is taken; `source` is where it was.
+        builtins.FileExistsError: the name is taken; `source` is unchanged.
+        OSError: it cannot be renamed.
     """
     if link_or_rename(source, target):
-        with suppress(OSError):  # the name is given: nothing that follows can take it back
+        with suppress(OSError):  # `target` exists, so the operation has succeeded
             source.unlink()
 
 
@@ -168,22 +175,20 @@ def create_whole(
     durable: bool = True,
     finish: Callable[[int], None] | None = None,
 ) -> bool:
-    """Create a file with all of its bytes at once: nobody, and no crash, sees it in part.
-
-    It has no name until it is complete (`O_TMPFILE`, then link(2)).
+    """Create a file that gets its name when it is complete (`O_TMPFILE`, then link(2)).
 
     Args:
-        path: where to; missing folders are created.
+        path: path of the file; missing folders are created.
         data: the whole content.
-        durable: whether it outlives a loss of power once this has returned.
-        finish: called with the descriptor before the file has its name.
+        durable: the content survives a power loss after this has returned.
+        finish: called with the descriptor before the file gets its name.
 
     Returns:
-        False where the system has no such files; nothing was done then.
+        False if the system does not support it; then no file was created.
 
     Raises:
         builtins.FileExistsError: the name is taken.
-        OSError: it could not be written.
+        OSError: the file could not be written.
     """
     descriptor = _open_unnamed(path.parent)
     if descriptor is None:
@@ -200,9 +205,9 @@ def create_whole(
 
 
 def _open_unnamed(folder: Path) -> int | None:
-    """A new file without a name on the disk of `folder`, which is made where it is missing.
+    """Open a new file without a name on the disk of `folder`, which is created if missing.
 
-    None where there can be none; whoever tries the ordinary way is told what is wrong.
+    Return None if that fails. The usual way of creating a file then reports the error.
     """
     if not hasattr(os, "O_TMPFILE"):
         return None
@@ -223,11 +228,16 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def rename_to_first_free(descriptor: int, source: Path, name: str) -> Path:
-    """Call the open file at `source` `name`, `name.1` and so on; return what it is called now.
+    """Rename an open file to `name`, or to `name.1` and so on; return its new path.
+
+    Args:
+        descriptor: the open file.
+        source: its present path.
+        name: name in the same folder.
 
     Raises:
-        ReplacedError: another file has its name.
-        OSError: the name cannot be given.
+        ReplacedError: `source` is another file now.
+        OSError: the file cannot be renamed.
     """
     for target in suffixed(source.with_name(name)):
         with suppress(FileExistsError):

@@ -1,4 +1,4 @@
-"""Making the names in a folder last; what waits for the same folder shares one sync."""
+"""Sync of folders. Callers that wait for the same folder share one fsync(2)."""
 
 import os
 import threading
@@ -8,10 +8,10 @@ from weakref import WeakValueDictionary
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` last; some network file systems cannot, and that is no error.
+    """Make the names in `folder` durable. Errors are ignored: some file systems cannot sync it.
 
-    A sync covers the names that were given before it began. So while one is under way, all who
-    come meanwhile wait for the next one, which is then one for all of them.
+    A sync covers the names that exist when it begins. So callers that arrive while one is under
+    way share the next one. Blocks.
     """
     with _guard:
         batch = _next.get(folder)
@@ -24,7 +24,7 @@ def sync_folder(folder: Path) -> None:
 
 
 class _Batch:
-    """Those who wait for a sync that has not begun."""
+    """Callers that wait for a sync that has not begun."""
 
     def __init__(self, turn: threading.Lock) -> None:
         self._turn = turn
@@ -34,7 +34,7 @@ class _Batch:
         try:
             with self._turn:
                 with _guard:
-                    del _next[folder]  # who comes from now on is too late for this one
+                    del _next[folder]  # later callers need the next sync
                 _sync(folder)
         finally:
             self.is_done.set()
@@ -43,7 +43,7 @@ class _Batch:
 _guard = threading.Lock()
 _next: dict[Path, _Batch] = {}
 _turns: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
-"""Whoever holds it syncs the folder; kept while there is somebody."""
+"""Locks that the sync of a folder holds; each lives as long as a batch uses it."""
 
 
 def _sync(folder: Path) -> None:

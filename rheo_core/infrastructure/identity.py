@@ -1,7 +1,7 @@
-"""Names and the files behind them: a path is only a name, and may lead to another file later.
+"""Identity of open files. A path is only a name, and may lead to another file later.
 
-No system call unlinks or replaces by descriptor. So every function here looks, acts, and looks
-again; when a name leads elsewhere it says so and removes nothing.
+No system call unlinks or replaces by descriptor. So every function here checks, acts, and checks
+again. If a name leads to another file, the function reports it and removes nothing.
 """
 
 import errno
@@ -13,25 +13,30 @@ from pathlib import Path
 
 from rheo_core.domain.text import printable
 
+UNTRUSTED_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Flags of open(2) for a file that may be foreign: follow no link, and wait for no FIFO."""
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Flags of open(2) for a file that must not exist."""
+
 _log = logging.getLogger(__name__)
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
-_counting: dict[int, bool] = {}
-"""Whether a file system, by device, counts the names of an open file."""
+_link_count_support: dict[int, bool] = {}
+"""By device: True if the file system counts the names of an open file."""
 
 Identity = tuple[int, int]
-"""Device and inode: what tells one file from another, whatever they are called."""
+"""Device and inode, which identify a file regardless of its names."""
 
 
 class ReplacedError(OSError):
-    """The name of our file leads to another file or to none; `filename` is the name."""
+    """The name of our file leads to another file, or to none. `filename` is the name."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(errno.ESTALE, _fate(path), str(path))
+        super().__init__(errno.ESTALE, _replacement_problem(path), str(path))
 
 
-def _fate(path: Path) -> str:
-    """Say what happened to a name that does not lead to our file any more."""
+def _replacement_problem(path: Path) -> str:
+    """Return a phrase on a name that does not lead to our file any more."""
     if os.path.lexists(path):
         return "was replaced by another program"
     if os.path.lexists(path.parent):
@@ -39,25 +44,30 @@ def _fate(path: Path) -> str:
     return "its folder was moved or removed by another program"
 
 
-def identity_of(found: os.stat_result) -> Identity:
-    """The identity of a file that stat(2) describes."""
-    return found.st_dev, found.st_ino
+def random_path(folder: Path) -> Path:
+    """Return a random path for a temporary file, which `write_atomically` sweeps after a crash."""
+    return folder / f".rheo-{secrets.token_hex(8)}.new"
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """Return the identity of a file from its status."""
+    return status.st_dev, status.st_ino
 
 
 def identity_at(path: Path) -> Identity | None:
-    """The identity of what has this name, a symbolic link itself; None if nothing has."""
+    """Return the identity of the file or symbolic link at `path`; None if there is none."""
     with suppress(FileNotFoundError):
         return identity_of(path.lstat())
     return None
 
 
 def is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether `path` is a name of the open file."""
+    """Return True if `path` is a name of the open file."""
     return identity_at(path) == identity_of(os.fstat(descriptor))
 
 
 def check_at(descriptor: int, path: Path) -> None:
-    """See that `path` is a name of the open file.
+    """Check that `path` is a name of the open file.
 
     Raises:
         ReplacedError: it is not.
@@ -67,7 +77,7 @@ def check_at(descriptor: int, path: Path) -> None:
 
 
 def unlink_open(path: Path, descriptor: int) -> bool:
-    """Remove a name of the open file; return whether it was one.
+    """Remove a name of the open file; return False if it is not a name of this file.
 
     Raises:
         OSError: the name cannot be removed.
@@ -78,28 +88,27 @@ def unlink_open(path: Path, descriptor: int) -> bool:
         return False
     before = os.fstat(descriptor).st_nlink
     path.unlink()
-    if os.fstat(descriptor).st_nlink >= before and _counts_names(path.parent, descriptor):
+    if os.fstat(descriptor).st_nlink >= before and _tracks_link_count(path.parent, descriptor):
         _log.warning("%s was replaced by another program while it was removed", _shown(path))
     return True
 
 
-def _counts_names(folder: Path, descriptor: int) -> bool:
-    """Tell whether the file system of an open file says how many names are left of it.
+def _tracks_link_count(folder: Path, descriptor: int) -> bool:
+    """Return True if the file system of an open file counts its remaining names.
 
-    NFS and many of FUSE do not: what is removed while it is open gets a hidden name, or each name
-    counts for itself. Tried once a file system, with a file in `folder`.
+    NFS and many FUSE file systems do not. They hide a file that is removed while it is open, or
+    count each name on its own. Each file system is tried once, with a file in `folder`.
     """
     device = os.fstat(descriptor).st_dev
-    if device not in _counting:
+    if device not in _link_count_support:
         with suppress(OSError):
-            _counting[device] = _try_to_count_names(folder)
-    return _counting.get(device, True)
+            _link_count_support[device] = _probe_link_count(folder)
+    return _link_count_support.get(device, True)
 
 
-def _try_to_count_names(folder: Path) -> bool:
-    first, second = (folder / f".rheo-{secrets.token_hex(8)}.new" for _ in range(2))
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(first, flags, 0o600)
+def _probe_link_count(folder: Path) -> bool:
+    first, second = random_path(folder), random_path(folder)
+    descriptor = os.open(first, os.O_RDWR | NEW_FILE, 0o600)
     try:
         is_linked = link_open(descriptor, second)
         before = os.fstat(descriptor).st_nlink
@@ -113,7 +122,7 @@ def _try_to_count_names(folder: Path) -> bool:
 
 
 def unlink_same(path: Path, identity: Identity) -> bool:
-    """Remove `path` if it is a name of this very file; return whether it was.
+    """Remove `path` if it is a name of the file with this identity; return True if it was.
 
     Raises:
         OSError: the name cannot be removed.
@@ -125,18 +134,18 @@ def unlink_same(path: Path, identity: Identity) -> bool:
 
 
 def link_open(descriptor: int, path: Path) -> bool:
-    """Give an open file one more name, as open(2) describes; False if that is not possible.
+    """Give an open file another name, as open(2) describes; return False if that fails.
 
-    It needs /proc, a file system with hard links, and for a file without `O_TMPFILE` a name that
-    it has already.
+    It needs /proc and a file system with hard links. A file opened without `O_TMPFILE` also needs
+    to have a name.
 
     Raises:
         builtins.FileExistsError: the name is taken.
     """
     opened = f"/proc/self/fd/{descriptor}"
     try:
-        # The folder of an absolute path is never looked at. Without one Python calls link(2), which
-        # does not follow the symbolic link; with one it calls linkat(2), which does.
+        # `src_dir_fd` makes Python call linkat(2), which follows the symbolic link, instead of
+        # link(2), which does not. The kernel ignores the folder of an absolute path.
         os.link(opened, path, src_dir_fd=descriptor, follow_symlinks=True)
     except FileExistsError:
         raise
@@ -146,12 +155,12 @@ def link_open(descriptor: int, path: Path) -> bool:
 
 
 def give_name(descriptor: int, source: Path, target: Path) -> None:
-    """Give the open file, which is called `source`, the name `target` instead.
+    """Rename the open file from `source` to `target`, which must not exist.
 
     Raises:
         builtins.FileExistsError: `target` is taken; nothing has changed.
-        ReplacedError: `source`, or `target` since then, is another file.
-        OSError: the name cannot be given.
+        ReplacedError: `source` is another file, or `target` has become one since.
+        OSError: the file cannot be renamed.
     """
     if not link_open(descriptor, target):
         check_at(descriptor, source)
@@ -159,24 +168,24 @@ def give_name(descriptor: int, source: Path, target: Path) -> None:
             check_at(descriptor, target)
             return
         check_at(descriptor, target)
-    with suppress(OSError):  # the name is given: nothing that follows can take it back
+    with suppress(OSError):  # `target` exists, so the operation has succeeded
         unlink_open(source, descriptor)
 
 
 def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
-    """Give a name as `give_name` does, and replace the file called `target`.
+    """Rename the open file from `source` to `target`, replacing the file there.
 
-    The open file gets the name `spare` on the way, if that is possible: unlike `source`, nobody
-    else can have put another file there.
+    If possible, the open file first gets the name `spare`. Unlike at `source`, no other program
+    can have put another file there.
 
     Raises:
-        ReplacedError: `source`, or `target` since then, is another file.
-        OSError: the name cannot be given.
+        ReplacedError: `source` is another file, or `target` has become one since.
+        OSError: the file cannot be renamed.
     """
-    given = _identity_given(descriptor, spare)
-    if given is not None:
+    identity = _link_spare(descriptor, spare)
+    if identity is not None:
         spare.replace(target)
-        if identity_at(target) != given:
+        if identity_at(target) != identity:
             raise ReplacedError(target)
     else:
         check_at(descriptor, source)
@@ -186,10 +195,11 @@ def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
         unlink_open(source, descriptor)
 
 
-def _identity_given(descriptor: int, name: Path) -> Identity | None:
-    """Give an open file a name, unless a crash left it; return whose it is, None if not its.
+def _link_spare(descriptor: int, name: Path) -> Identity | None:
+    """Give an open file a name, which a crash may have left; return the identity at that name.
 
-    Some file systems of FUSE number each name of a file on its own.
+    Return None if the file cannot get the name. The identity may differ from that of the open
+    file, because some FUSE file systems give each name its own inode number.
     """
     try:
         return identity_at(name) if link_open(descriptor, name) else None
@@ -198,13 +208,14 @@ def _identity_given(descriptor: int, name: Path) -> Identity | None:
 
 
 def link_or_rename(source: Path, target: Path) -> bool:
-    """Give `source` the name `target`, which must not exist; return whether it has both now.
+    """Give `source` the name `target`, which must not exist; return True if it has both now.
 
-    link(2) always fails if the name is taken; rename(2) would not. FAT and some
-    network file systems have no links: there a check and a rename follow one another.
+    link(2) always fails if the name is taken, unlike rename(2). FAT and some network file systems
+    do not support links, so there a check precedes a rename.
 
     Raises:
         builtins.FileExistsError: the name is taken.
+        OSError: the file cannot be renamed.
     """
     try:
         os.link(source, target, follow_symlinks=False)

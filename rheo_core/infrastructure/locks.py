@@ -17,15 +17,15 @@ from pathlib import Path
 from rheo_core.domain.exceptions import FileInUseError
 from rheo_core.domain.text import printable
 
-from .identity import is_at
+from .identity import UNTRUSTED_FILE, is_at
 from .session_errors import SessionLockedError, SessionStoreError
 
 _MAX_BYTES = 4096  # size of the content of a lock file
-_MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
+_CONTENT_MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
 _LOCK_BYTE = 0x40000000 + 512
 """Offset of the byte of the session that its writer locks: the first after those that SQLite locks
 (sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not extend the file."""
-_held: set[tuple[int, int, int]] = set()  # pid, device, inode of locked files
+_locked_files: set[tuple[int, int, int]] = set()  # pid, device, inode of locked files
 _guard = threading.Lock()
 
 
@@ -40,9 +40,8 @@ def open_locked(path: Path, creating: int = 0) -> int:
         FileInUseError: another process has locked it.
         OSError: it cannot be opened, or the file system does not support locks.
     """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | creating
     while True:
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, os.O_RDWR | UNTRUSTED_FILE | creating, 0o666)
         try:
             lock(descriptor)
         except (BlockingIOError, PermissionError):
@@ -127,21 +126,21 @@ class SessionLock:
         """
         with _guard:
             with suppress(FileNotFoundError):
-                if _key_of(self._path.stat()) in _held:
+                if _key_of(self._path.stat()) in _locked_files:
                     raise SessionLockedError(self._session, os.getpid(), socket.gethostname())
             descriptor = self._open_locked()
             try:
-                self.hold_session()
+                self.lock_session()
             except BaseException:
                 os.close(descriptor)
                 raise
             with suppress(OSError):  # disk full: the lock holds anyway
-                _introduce(descriptor)
+                _write_holder(descriptor)
             self._descriptor = descriptor
             self._key = _key_of(os.fstat(descriptor))
-            _held.add(self._key)
+            _locked_files.add(self._key)
 
-    def hold_session(self) -> None:
+    def lock_session(self) -> None:
         """Lock the session itself, if it exists. Repeat this after another file replaced it.
 
         Raises:
@@ -152,9 +151,8 @@ class SessionLock:
             os.close(self._database)
             self._database = None
         if self._database is None:
-            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             try:
-                self._database = os.open(self._session, flags)
+                self._database = os.open(self._session, os.O_RDWR | UNTRUSTED_FILE)
             except FileNotFoundError:
                 return
         try:
@@ -186,7 +184,7 @@ class SessionLock:
                 with suppress(OSError):
                     os.ftruncate(self._descriptor, 0)
                 os.close(self._descriptor)
-                _held.discard(self._key)
+                _locked_files.discard(self._key)
             self._descriptor = self._database = self._key = None
 
     def _open_locked(self) -> int:
@@ -195,7 +193,7 @@ class SessionLock:
             try:
                 self._lock(descriptor)
                 if not _is_ours(descriptor):
-                    raise SessionStoreError(self._session, foreign(self._path))
+                    raise SessionStoreError(self._session, foreign_problem(self._path))
                 os.fchmod(descriptor, 0o600)
             except BaseException:
                 os.close(descriptor)
@@ -208,7 +206,7 @@ class SessionLock:
         try:
             lock(descriptor)
         except (BlockingIOError, PermissionError):
-            raise SessionLockedError(self._session, *_holder(descriptor)) from None
+            raise SessionLockedError(self._session, *_read_holder(descriptor)) from None
 
 
 def lock_path(session: Path) -> Path:
@@ -233,16 +231,15 @@ def open_own(session: Path, path: Path) -> int:
         SessionStoreError: the file there cannot be ours.
         OSError: it cannot be opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | UNTRUSTED_FILE, 0o600)
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
             raise
-        raise SessionStoreError(session, foreign(path)) from None
+        raise SessionStoreError(session, foreign_problem(path)) from None
     if not is_plain(os.fstat(descriptor)):
         os.close(descriptor)
-        raise SessionStoreError(session, foreign(path))
+        raise SessionStoreError(session, foreign_problem(path))
     return descriptor
 
 
@@ -251,23 +248,23 @@ def is_plain(file: os.stat_result) -> bool:
     return stat.S_ISREG(file.st_mode) and file.st_nlink <= 1
 
 
-def foreign(path: Path) -> str:
-    """Return a sentence that a foreign file has a name of ours."""
+def foreign_problem(path: Path) -> str:
+    """Return a sentence on a foreign file at a path that the session needs."""
     return f"{printable(str(path))} is in the way: it is not a file of the session; move it away"
 
 
 def find_foreign_lock(session: Path) -> str | None:
-    """Return the problem of the file at the path of the lock; None if there is none."""
+    """Return a sentence on a foreign file at the path of the lock; None if there is none."""
     path = lock_path(session)
     with _guard, suppress(FileNotFoundError):
-        found = path.lstat()
-        if _key_of(found) in _held:
+        status = path.lstat()
+        if _key_of(status) in _locked_files:
             return None
-        if not is_plain(found):
-            return foreign(path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not is_plain(status):
+            return foreign_problem(path)
+        descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
         try:
-            return None if _is_ours(descriptor) else foreign(path)
+            return None if _is_ours(descriptor) else foreign_problem(path)
         finally:
             os.close(descriptor)
     return None
@@ -276,10 +273,10 @@ def find_foreign_lock(session: Path) -> str | None:
 def _is_ours(descriptor: int) -> bool:
     """Check the content of a lock file for our marks; flipped bits may destroy one of three."""
     content = os.pread(descriptor, _MAX_BYTES + 1, 0)
-    found = sum(mark in content for mark in _MARKS)
+    present = sum(mark in content for mark in _CONTENT_MARKS)
     if not content.strip(b"\0"):  # a power loss leaves zeros
         return True
-    return len(content) <= _MAX_BYTES and found >= len(_MARKS) - 1
+    return len(content) <= _MAX_BYTES and present >= len(_CONTENT_MARKS) - 1
 
 
 def _key_of(file: os.stat_result) -> tuple[int, int, int]:
@@ -287,14 +284,14 @@ def _key_of(file: os.stat_result) -> tuple[int, int, int]:
     return os.getpid(), file.st_dev, file.st_ino
 
 
-def _introduce(descriptor: int) -> None:
+def _write_holder(descriptor: int) -> None:
     """Write pid, host and time of this holder."""
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
-def _holder(descriptor: int) -> tuple[int | None, str | None, float | None]:
+def _read_holder(descriptor: int) -> tuple[int | None, str | None, float | None]:
     """Return the pid, the host and the time that the holder wrote; None for unreadable ones."""
     try:
         holder = json.loads(os.pread(descriptor, _MAX_BYTES, 0))

@@ -1,4 +1,4 @@
-"""Commands of the user, run without a shell and never left behind."""
+"""Commands of the user, run without a shell and ended with the program."""
 
 import asyncio
 import fcntl
@@ -13,52 +13,43 @@ from rheo_core.domain.text import printable, redact_url
 
 _log = logging.getLogger(__name__)
 _MAX_OUTPUT_BYTES = 1 << 20
-"""Output of a command that is kept for the log; the rest is read and dropped."""
+"""Limit for the output of a command that goes to the log; the rest is read and dropped."""
 _READ_BYTES = 1 << 20
 _DROP_SECONDS = 0.01
-"""Between two reads of what is dropped, so that a flood does not keep the event loop busy."""
-_LINES_AT_ONCE = 200
+"""Pause between two reads of output that is dropped, so that a flood does not block the loop."""
+_LOG_BATCH_LINES = 200
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _GRACE_SECONDS = 2.0
-"""Between asking a command to end and killing it."""
-_LOOK_SECONDS = 0.02
+"""Time between SIGTERM and SIGKILL for a command."""
+_POLL_SECONDS = 0.02
 
 
-class Commands:
-    """Runs commands; `close` ends those that still run and what they left in the background."""
+class CommandRunner:
+    """Runner of commands. `close` ends those that run, and their background processes."""
 
     def __init__(self) -> None:
         self._groups: dict[asyncio.subprocess.Process, _Output] = {}
         self._is_closed = False
 
     async def run(
-        self, command: Sequence[str], facts: Mapping[str, str], timeout: float
+        self, command: Sequence[str], variables: Mapping[str, str], timeout: float
     ) -> str | None:
-        """Run a command to its end; its output goes to the log.
+        """Run a command to its end, and log its output.
 
-        What it leaves in the background may go on until `close`.
+        Its background processes may run until `close`.
 
         Args:
-            command: the program and its arguments, as they are.
-            facts: added to the environment that this process has.
-            timeout: seconds after which it is ended, with all it started.
+            command: the program and its arguments; no shell interprets them.
+            variables: added to the environment of this process.
+            timeout: seconds after which the command and its processes are ended.
 
         Returns:
-            What went wrong, in a few words; None if it ended with 0.
+            A phrase on the failure; None if the exit code was 0.
         """
-        # A NUL would be an error in the environment; a name of a file has none.
-        environment = os.environ | {name: text.replace("\0", "") for name, text in facts.items()}
         program = printable(command[0])
         output = _Output()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output.writer,
-                stderr=output.writer,
-                start_new_session=True,
-            )
+            process = await _start(command, variables, output.writer)
         except (OSError, ValueError) as error:  # ValueError: NUL in an argument
             output.close()
             return f"{program}: {getattr(error, 'strerror', None) or error}"
@@ -68,7 +59,7 @@ class Commands:
         problem: str | None = None
         try:
             if self._is_closed:  # while it was being started
-                await _end(process)
+                await _terminate(process)
             async with asyncio.timeout(timeout):
                 await process.wait()
             problem = _problem(program, process.returncode or 0)
@@ -76,19 +67,19 @@ class Commands:
             problem = f"{program}: not done after {timeout:g} s"
         finally:
             if process.returncode is None:
-                await _end(process)
-            kept = output.take()
+                await _terminate(process)
+            data = output.take()
             if self._is_closed:
                 output.close()
             self._forget_ended()
-        await _log_output(program, kept, output.dropped)
+        await _log_output(program, data, output.dropped)
         return problem
 
     async def close(self) -> None:
-        """End what runs, and what was left. Nothing runs any more."""
+        """End all commands and their background processes. No command runs after this."""
         self._is_closed = True
         groups = tuple(self._groups)
-        await asyncio.gather(*map(_end, groups))
+        await asyncio.gather(*map(_terminate, groups))
         for process in groups:
             if (output := self._groups.pop(process, None)) is not None:
                 output.close()
@@ -99,20 +90,36 @@ class Commands:
                 del self._groups[process]
 
 
-class _Output:
-    """A pipe that is always read, so that no writer waits; the first MiB is kept.
+async def _start(
+    command: Sequence[str], variables: Mapping[str, str], output: int
+) -> asyncio.subprocess.Process:
+    """Start a command in a session of its own, with its output to the descriptor `output`."""
+    # A NUL is an error in the environment. Names of files do not contain any.
+    added = {name: text.replace("\0", "") for name, text in variables.items()}
+    return await asyncio.create_subprocess_exec(
+        *command,
+        env=os.environ | added,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
 
-    A program in the background may hold it for as long as it likes: nothing waits for its end.
+
+class _Output:
+    """Pipe that is read all the time, so that no writer waits; the first MiB is kept.
+
+    A background process may hold it open for any time, because nothing waits for its end.
     """
 
     def __init__(self) -> None:
         self._reader, self.writer = os.pipe()
         os.set_blocking(self._reader, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
-            with suppress(OSError):  # the user's limit of pipe memory is reached
+            with suppress(OSError):  # the user's limit for pipe memory is reached
                 fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _READ_BYTES)
-        self._kept = bytearray()
-        self._room = _MAX_OUTPUT_BYTES
+        self._buffer = bytearray()
+        self._buffer_left = _MAX_OUTPUT_BYTES
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._reader, self._read)
@@ -120,12 +127,12 @@ class _Output:
         self.is_closed = False
 
     def take(self) -> bytearray:
-        """Return what was kept; what comes from now on is dropped."""
-        for _ in range(2):  # a read takes all that a pipe can hold; the next one sees its end
+        """Return the output so far, and drop later output."""
+        for _ in range(2):  # one read empties the pipe, the next one finds its end
             if not self.is_closed:
                 self._read()
-        kept, self._kept, self._room = self._kept, bytearray(), 0
-        return kept
+        data, self._buffer, self._buffer_left = self._buffer, bytearray(), 0
+        return data
 
     def close(self) -> None:
         """Stop reading."""
@@ -144,15 +151,15 @@ class _Output:
         if not data:
             self.close()
             return
-        self._kept += data[: self._room]
-        dropped = max(len(data) - self._room, 0)
-        self._room -= len(data) - dropped
+        self._buffer += data[: self._buffer_left]
+        dropped = max(len(data) - self._buffer_left, 0)
+        self._buffer_left -= len(data) - dropped
         self.dropped += dropped
         if dropped and self._timer is None:
             self._loop.remove_reader(self._reader)
-            self._timer = self._loop.call_later(_DROP_SECONDS, self._go_on)
+            self._timer = self._loop.call_later(_DROP_SECONDS, self._resume_reading)
 
-    def _go_on(self) -> None:
+    def _resume_reading(self) -> None:
         self._timer = None
         self._loop.add_reader(self._reader, self._read)
 
@@ -163,13 +170,13 @@ def _problem(program: str, code: int) -> str | None:
     return f"{program}: exit code {code}" if code else None
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a command, and what it started and did not put into a session of its own."""
+async def _terminate(process: asyncio.subprocess.Process) -> None:
+    """End a command and its processes, except those in a session of their own."""
     deadline = time.monotonic() + _GRACE_SECONDS
     _send(process, signal.SIGTERM)
-    # Nothing tells of the end of a group.
+    # The system does not report the end of a process group.
     while _has_members(process) and time.monotonic() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
     _send(process, signal.SIGKILL)
     await process.wait()
 
@@ -181,10 +188,10 @@ def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
 
 
 def _has_members(process: asyncio.subprocess.Process) -> bool:
-    """Return whether a process of the command's group is left.
+    """Return True if a process of the command's group still runs.
 
-    The system gives its number to nobody else while there is one. So if the command has ended
-    and a process of that number is there again, it is a stranger, and so is its group.
+    The system does not reuse the number of a group that has processes. So if the command has
+    ended and a process of that number exists, the number was reused and the group is foreign.
     """
     if process.returncode is None:
         return True
@@ -207,7 +214,7 @@ async def _log_output(program: str, output: bytearray, dropped: int) -> None:
     lines = output.decode(errors="replace").splitlines()
     for number, line in enumerate(lines):
         _log.info("%s: %s", program, redact_url(line))
-        if number % _LINES_AT_ONCE == _LINES_AT_ONCE - 1:
+        if number % _LOG_BATCH_LINES == _LOG_BATCH_LINES - 1:
             await asyncio.sleep(0)  # a flood must not hold up downloads
     if dropped:
         _log.info("%s: %d more bytes of output were dropped", program, dropped)

@@ -8,7 +8,12 @@ from rheo_core.domain.text import printable
 
 
 class SessionStoreError(InfrastructureError):
-    """The session cannot be read or written; what it held is untouched."""
+    """The session cannot be read or written. Its content is untouched.
+
+    Attributes:
+        path: the session.
+        problem: the cause, as a phrase.
+    """
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
@@ -17,12 +22,12 @@ class SessionStoreError(InfrastructureError):
 
 
 class SessionLockedError(SessionStoreError):
-    """Another process works with the session.
+    """Another process uses the session.
 
     Attributes:
         path: the session.
-        pid, host: who holds it; None where that cannot be read.
-        since: when it took hold, seconds since the epoch; None likewise.
+        pid, host: the process that holds the lock; None if that cannot be read.
+        since: when it took the lock, seconds since the epoch; None if that cannot be read.
     """
 
     def __init__(

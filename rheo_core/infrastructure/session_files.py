@@ -1,4 +1,4 @@
-"""The files of a session: making one, judging what is there, mending what is damaged."""
+"""Files of a session: create them, check them, and rebuild damaged ones."""
 
 import logging
 import os
@@ -20,7 +20,8 @@ from rheo_core.domain.text import printable
 from . import session_schema as schema
 from .files import rename_without_clobbering
 from .folder_sync import sync_folder
-from .locks import find_foreign_lock, foreign, is_plain
+from .identity import NEW_FILE
+from .locks import find_foreign_lock, foreign_problem, is_plain
 from .session_errors import SessionStoreError
 from .session_head import HEAD_BYTES, MAGIC, is_session, layout_in, newer_problem
 from .session_salvage import (
@@ -39,7 +40,7 @@ from .user_key import state_folder
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 5.0
-_SIDES = ("-wal", "-journal", "-shm")  # what SQLite puts beside the file
+_SIDES = ("-wal", "-journal", "-shm")  # files that SQLite creates next to the database
 _NO_SESSION = "is not a session"
 _OTHER_PROGRAM = "is a file of another program"
 _DAMAGED = "was damaged"
@@ -50,17 +51,22 @@ _LOG_HEADS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", bytes(4), b"")
 _DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_ERROR,  # our own statements are right: the tables are not
+    sqlite3.SQLITE_ERROR,  # our statements are correct, so the tables are not
 }
 _INDEX_HEAD_BYTES = 24  # of a wal-index, up to the number of sound frames
 
 
 class ForeignFileError(SessionStoreError):
-    """There is a file, but no session that this program can use; it is left as it is."""
+    """The file is not a session that this program can use. It is left unchanged."""
 
 
 def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
-    """Open an existing file; transactions begin when the code says so."""
+    """Open an existing database, in which transactions begin explicitly.
+
+    Args:
+        path: the database.
+        mode: "ro" for reading only, "rw" for reading and writing.
+    """
     connection = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode={mode}",
         uri=True,
@@ -68,111 +74,121 @@ def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    # Flipped bits in one name are no reason to show no list at all.
+    # Flipped bits in one name must not make the whole list unreadable.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
 
 
 def prepare(path: Path, seals: Seals, known: Tally | None) -> tuple[str, ...]:
-    """Bring a good session to `path`; the lock is held.
+    """Provide a sound session at `path`; the caller holds the lock.
 
-    A damaged session is set aside, and a new one with what can be read of it takes its place. A
-    file that cannot be shown to be a session of ours is left alone, unless it is at the place of
-    our own session.
+    A damaged session is set aside, and a new one with its readable rows replaces it. A file that
+    cannot be proven to be a session of ours is left alone, unless it is at the path of our own
+    session.
 
     Args:
         path: the session.
         seals: makes and judges the seals of rows.
-        known: the tally noted beside the file.
+        known: the tally in the note next to the file.
 
     Returns:
         Sentences for the user.
 
     Raises:
-        OSError, sqlite3.Error: the file can be neither read nor made.
-        ForeignFileError: the file is of no use, and not ours to move.
+        OSError, sqlite3.Error: the file can be neither read nor created.
+        ForeignFileError: the file is not a session, and not ours to move.
     """
-    _adopt(path)
+    _finish_rebuild(path)
     fault = None
     if os.path.lexists(path):
         fault = find_fault(path, seals, known)
-    elif _left_behind(path):
+    elif _has_orphan_journal(path):
         fault = "is missing, but its journal exists"
     if fault is None:
         if not path.exists():
             _make(path, seals)
         _make_private(path)
         return ()
-    return (mend(path, seals, known, fault),)
+    return (rebuild(path, seals, known, fault),)
 
 
-def mend(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
-    """Replace a damaged session by one with all its rows that can be read; say so.
+def rebuild(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
+    """Replace a damaged session by one with all its readable rows.
+
+    Args:
+        path: the session; it is renamed, with the files that belong to it.
+        seals: makes and judges the seals of rows.
+        known: the tally in the note next to the file.
+        fault: the damage, as the end of a sentence.
+
+    Returns:
+        A sentence for the user.
 
     Raises:
-        ForeignFileError: it cannot be shown to be ours.
+        ForeignFileError: the file cannot be proven to be ours.
     """
-    found = salvage(path, seals, known)
-    if not (found.has_ours or is_ours(path) or path == own_path()):
+    salvaged = salvage(path, seals, known)
+    if not (salvaged.has_ours or is_ours(path) or path == own_path()):
         raise ForeignFileError(path, f"it {fault}; choose another file")
-    if found.has_ours and fault in (_NO_SESSION, _OTHER_PROGRAM):
+    if salvaged.has_ours and fault in (_NO_SESSION, _OTHER_PROGRAM):
         fault = "has a damaged header"
-    aside = _name_aside(path)
-    new = _build(path, seals, found.rows.values())
+    backup = _backup_path(path)
+    new = _build(path, seals, salvaged.rows.values())
     for suffix in ("", *_SIDES):
         with suppress(FileNotFoundError):
-            old = path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+            old = path.with_name(path.name + suffix).rename(backup.with_name(backup.name + suffix))
             old.chmod(0o600)
     rename_without_clobbering(new, path)
     sync_folder(path.parent)
     return (
-        f"The session {printable(path.name)} {fault}: {_what_was_saved(found, fault, known)}. "
-        f"Downloaded files are untouched. The old session is kept as {_shown(aside)}."
+        f"The session {printable(path.name)} {fault}: {_describe_saved(salvaged, fault, known)}. "
+        f"Downloaded files are untouched. The old session is kept as {_shown(backup)}."
     )
 
 
-def _what_was_saved(found: Salvaged, fault: str, known: Tally | None) -> str:
-    saved = len(found.rows)
-    total = found.tally.downloads if found.tally else saved + found.damaged
+def _describe_saved(salvaged: Salvaged, fault: str, known: Tally | None) -> str:
+    saved = len(salvaged.rows)
+    total = salvaged.tally.downloads if salvaged.tally else saved + salvaged.damaged
     if not total:
         return "an empty one replaces it"
-    told = f"{saved:,} of its {max(saved, total):,} downloads were saved"
+    message = f"{saved:,} of its {max(saved, total):,} downloads were saved"
     if saved >= total:
-        told = f"all of its {saved:,} downloads were saved"
-    if fault == _TORN and known is None:  # nobody knows how much the journal held
-        told += ", except changes that only the journal had"
+        message = f"all of its {saved:,} downloads were saved"
+    if fault == _TORN and known is None:  # the size of the journal is unknown
+        message += ", except changes that only the journal had"
     elif fault == _LOST:
-        told += "; the latest changes to some of them may be lost"
-    return told
+        message += "; the latest changes to some of them may be lost"
+    return message
 
 
 def check_files(path: Path) -> None:
-    """Check that what is at and beside `path` may be opened for writing.
+    """Check that the session and the files of SQLite next to it may be opened for writing.
 
     Raises:
-        ForeignFileError: something there is not a plain file.
+        ForeignFileError: one of them is not a regular file, or not one of SQLite, or the session
+            belongs to another user.
     """
     with suppress(FileNotFoundError):
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise ForeignFileError(path, "it is not a regular file; choose another one")
-        if os.geteuid() not in (0, found.st_uid):
-            # It cannot be made private; a lock of ours beside it would keep its owner out.
+        if os.geteuid() not in (0, status.st_uid):
+            # It cannot be made private, and our lock next to it would keep its owner out.
             raise ForeignFileError(path, "it belongs to another user; choose another one")
     for suffix in _SIDES:
         side = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):
             if not is_plain(side.lstat()):
-                raise ForeignFileError(path, foreign(side))
+                raise ForeignFileError(path, foreign_problem(side))
             if suffix == "-journal" and _head_of(side, 8) not in _JOURNAL_HEADS:
-                raise ForeignFileError(path, foreign(side))  # SQLite would remove it
+                raise ForeignFileError(path, foreign_problem(side))  # SQLite would remove it
 
 
 def check_ours(path: Path, seals: Seals) -> None:
-    """Check that `prepare` would neither refuse nor set aside what is not ours; change nothing.
+    """Check that `prepare` would accept the files at `path`, without changing anything.
 
     Raises:
-        ForeignFileError: it would.
+        ForeignFileError: it would refuse them.
         OSError, sqlite3.Error: the file cannot be read.
     """
     check_files(path)
@@ -181,47 +197,47 @@ def check_ours(path: Path, seals: Seals) -> None:
     if path.exists():
         fault = find_fault(path)
     else:
-        fault = "is missing, but its journal exists" if _left_behind(path) else None
+        fault = "is missing, but its journal exists" if _has_orphan_journal(path) else None
     if fault and not (is_ours(path) or path == own_path() or salvage(path, seals, None).has_ours):
         raise ForeignFileError(path, f"it {fault}; choose another file")
 
 
 def own_path() -> Path:
-    """Return the place of our own session; what is there is ours, whatever it holds."""
-    # Not by Path.resolve, which raises for links in a circle before Python 3.13.
+    """Return the path of our own session. Any file there counts as ours."""
+    # Before Python 3.13, Path.resolve raises for a loop of links.
     return Path(os.path.realpath(state_folder() / "session.db"))
 
 
 def is_ours(path: Path) -> bool:
-    """Check whether the header of a file, sound or not otherwise, says that it is a session."""
+    """Return True if the header of a file, which may be damaged otherwise, is of a session."""
     return is_session(_head_of(path, HEAD_BYTES))
 
 
 def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = None) -> str | None:
-    """Say what is wrong with the file, as the end of a sentence; None if it is good.
+    """Return the fault of a file, as the end of a sentence; None if it is sound.
 
-    Nothing of it is changed. (A reader cannot checkpoint a write-ahead log.)
+    The file is not changed, because a reader cannot checkpoint a write-ahead log.
 
     Args:
         path: an existing session.
-        seals: judges its tally; None: somebody else may be writing, so the log is not checked.
-        known: the tally noted beside the file.
+        seals: judges its tally. None: another process may be writing, so the log is not checked.
+        known: the tally in the note next to the file.
 
     Raises:
         ForeignFileError: it is a session of a newer version.
-        OSError, sqlite3.Error: it cannot be read, which says nothing about what it holds.
+        OSError, sqlite3.Error: it cannot be read, so its content is unknown.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if not head:  # ours have tables from the moment they have their name
+    if not head:  # our sessions have tables before they get their name
         return "is empty"
     if not head.startswith(MAGIC):
         return _NO_SESSION
-    if not is_ours(path):  # SQLite would put files beside it
+    if not is_ours(path):  # SQLite would create files next to it
         return _OTHER_PROGRAM
     _refuse_newer(path, layout_in(head))
     log = _head_of(path.with_name(f"{path.name}-wal"), 4)
-    if seals is not None and log not in _LOG_HEADS:  # SQLite would drop it without a word
+    if seals is not None and log not in _LOG_HEADS:  # SQLite would discard it silently
         return _TORN
     try:
         with closing(connect(path, "ro")) as connection:
@@ -229,14 +245,14 @@ def find_fault(path: Path, seals: Seals | None = None, known: Tally | None = Non
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0)
         if code == sqlite3.SQLITE_READONLY_ROLLBACK:
-            # A writer without a write-ahead log was killed; only a writer can undo its half.
+            # A writer without a write-ahead log was killed. Only a writer can roll back.
             with closing(connect(path, "rw")) as connection:
                 return _judge(path, connection, seals, known)
         if code & 0xFF in _DAMAGE:
             _log.info("%s: %s", _shown(path), printable(str(error)))
             return _DAMAGED
         raise
-    except UnicodeDecodeError:  # what SQLite says quotes the damage
+    except UnicodeDecodeError:  # the message of SQLite quotes the damaged name
         return "was damaged (its tables have no readable names)"
 
 
@@ -268,10 +284,10 @@ def _refuse_newer(path: Path, version: int) -> None:
 
 
 def _is_torn(path: Path) -> bool:
-    """Check for commits in the write-ahead log behind the end that SQLite found.
+    """Return True if the write-ahead log has commits behind the end that SQLite found.
 
-    SQLite has just read the log and noted in the wal-index how many of its frames are sound
-    (sqlite.org/walformat.html, 2.1). What a crash leaves unfinished has no commit.
+    SQLite has just read the log and stored in the wal-index how many of its frames are sound
+    (sqlite.org/walformat.html, 2.1). Frames that a crash left unfinished have no commit.
     """
     page_bytes = page_size(_head_of(path, HEAD_BYTES))
     step = FRAME_HEADER_BYTES + page_bytes
@@ -293,21 +309,22 @@ def _head_of(path: Path, count: int) -> bytes:
 
 
 def _make(path: Path, seals: Seals) -> None:
-    """Make an empty session. It has its name only once it is whole: no crash leaves a half."""
+    """Create an empty session. It gets its name when it is complete, even if a crash occurs."""
     rename_without_clobbering(_build(path, seals, ()), path)
     sync_folder(path.parent)
 
 
 def _build(path: Path, seals: Seals, rows: Iterable[Row]) -> Path:
-    """Make a session with `rows` beside `path`; return where."""
+    """Create a session with `rows` next to `path`; return its temporary path."""
     new = _unfinished(path)
     if os.path.lexists(new):
         if _is_leftover(new):
             new.unlink()
-        else:  # somebody else's
+        else:  # a foreign file
             new = new.with_name(f"{new.name}-{secrets.token_hex(8)}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(new, flags, 0o600))  # SQLite gives the files beside it the same permissions
+    os.close(
+        os.open(new, os.O_RDWR | NEW_FILE, 0o600)
+    )  # SQLite copies these permissions to its other files
     new.chmod(0o600)
     try:
         with closing(connect(new, "rw")) as connection:
@@ -321,8 +338,8 @@ def _build(path: Path, seals: Seals, rows: Iterable[Row]) -> Path:
     return new
 
 
-def _adopt(path: Path) -> None:
-    """Finish what a crash interrupted between setting a session aside and replacing it."""
+def _finish_rebuild(path: Path) -> None:
+    """Finish a `rebuild` that a crash interrupted after it set the damaged session aside."""
     new = _unfinished(path)
     if os.path.lexists(path) or not os.path.lexists(new) or not _is_leftover(new):
         return
@@ -333,14 +350,14 @@ def _adopt(path: Path) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    # A name that nobody gives to a session of their own.
+    # A name that no user gives to a session.
     return path.with_name(f".{path.name}.unfinished")
 
 
 def _is_leftover(new: Path) -> bool:
-    """Check that it is an unfinished session of ours."""
-    found = new.lstat()
-    return is_plain(found) and (found.st_size == 0 or is_ours(new))
+    """Return True if a file is an unfinished session of ours."""
+    status = new.lstat()
+    return is_plain(status) and (status.st_size == 0 or is_ours(new))
 
 
 def _make_private(path: Path) -> None:
@@ -349,8 +366,8 @@ def _make_private(path: Path) -> None:
             path.with_name(path.name + suffix).chmod(0o600)
 
 
-def _name_aside(path: Path) -> Path:
-    """Return a name that is free, as are those of what belongs to it."""
+def _backup_path(path: Path) -> Path:
+    """Return a free path for a damaged session, whose side files have free paths too."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     names = (
         path.with_name(f"{path.name}.damaged-{stamp}{f'-{number}' if number else ''}")
@@ -359,8 +376,8 @@ def _name_aside(path: Path) -> Path:
     return next(name for name in names if not any(map(os.path.lexists, _with_sides(name))))
 
 
-def _left_behind(path: Path) -> bool:
-    """Check for a journal with something in it."""
+def _has_orphan_journal(path: Path) -> bool:
+    """Return True if a journal that is not empty belongs to `path`."""
     journals = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
     return any(journal.exists() and journal.stat().st_size for journal in journals)
 

@@ -1,6 +1,7 @@
-"""Head of a session file: what marks it as ours, and the number of its layout.
+"""Head of a session file: the mark of this program, and the number of the layout.
 
-It is read before the app opens its screen, so it does without SQLite, which takes a while to load.
+The app reads it before it opens its screen. So this module does not import SQLite, which takes a
+while to load.
 """
 
 from contextlib import suppress
@@ -10,7 +11,7 @@ from rheo_core.user_files import open_regular
 
 MAGIC = b"SQLite format 3\0"
 APPLICATION_ID = 0x5268656F
-"""Marks a file as a session: "Rheo" in ASCII, at byte 68 of the file."""
+"""Mark of a session: "Rheo" in ASCII, at byte 68 of the file."""
 LAYOUT = 3
 """Number of the layout that this version writes."""
 
@@ -27,7 +28,7 @@ def _read_head(path: Path) -> bytes:
 
 
 def is_session(head: bytes) -> bool:
-    """Return whether a head, of a file that may be damaged otherwise, is that of a session."""
+    """Return True if a head is of a session, even if the rest of the file is damaged."""
     return head.startswith(MAGIC) and head[_MARK_AT] == APPLICATION_ID.to_bytes(4, "big")
 
 
@@ -37,7 +38,7 @@ def layout_in(head: bytes) -> int:
 
 
 def newer_problem(layout: int, ours: int = LAYOUT) -> str | None:
-    """Say why a session of this layout is refused; None if this version knows the layout."""
+    """Return why a session of this layout is refused; None if this version knows it."""
     if layout <= ours:
         return None
     return (

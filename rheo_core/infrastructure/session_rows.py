@@ -1,4 +1,4 @@
-"""Downloads as rows of a session, and back."""
+"""Conversion of downloads to rows of a session, and back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _NO_STATS = AttemptStats()  # one for all: most of a long list has none
 
 
 def to_stored(record: DownloadRecord) -> StoredDownload:
-    """The row of a download; what is under way becomes queued, for so the next start finds it."""
+    """Return the row of a download. A running one is stored as queued, for the next start."""
     status = record.status
     is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
     is_settled = status.is_terminal or is_paused
@@ -29,7 +29,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     validation = stats.validation
     return StoredDownload(
         id=record.id,
-        config=_to_keep(record).model_dump_json(
+        config=_storable_config(record).model_dump_json(
             exclude_defaults=True, exclude_computed_fields=True, context=REVEAL
         ),
         status=status.value if is_settled else DownloadStatus.QUEUED.value,
@@ -56,58 +56,47 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     )
 
 
-def _to_keep(record: DownloadRecord) -> FileConfig:
-    """What is needed of what was asked for: no secret outlives its use.
+def _storable_config(record: DownloadRecord) -> FileConfig:
+    """Return the config to store. No secret outlives its use.
 
-    What may go on needs them after a restart. What is done keeps its URL alone while it is in the
-    list, for its id comes from that; the history keeps nothing.
+    A download that may continue needs its secrets after a restart. One that is done keeps those
+    in its URL while it is in the list, because its id comes from the URL. The history keeps none.
     """
     if not record.status.is_terminal:
         return record.config
     if not record.listed:
         return record.config.without_secrets()
-    if record.status is DownloadStatus.FAILED:  # it may be tried again
+    if record.status is DownloadStatus.FAILED:  # it may be retried
         return record.config
     return _without_other_secrets(record.config.without_options())
 
 
 def _without_other_secrets(config: FileConfig) -> FileConfig:
-    """What is done needs no mirror and no later link that has a secret in it."""
+    """Return a config without the mirrors and the replacement URL that contain secrets."""
     link = config.fetch_url
     if link is None and not config.mirrors:
         return config
-    kept = tuple(mirror for mirror in config.mirrors if redact(mirror) == mirror)
+    mirrors = tuple(mirror for mirror in config.mirrors if redact(mirror) == mirror)
     has_secret = link is not None and redact(link) != link
-    return config.model_copy(update={"mirrors": kept, "fetch_url": None if has_secret else link})
+    return config.model_copy(update={"mirrors": mirrors, "fetch_url": None if has_secret else link})
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:
     """Return the download of a row.
 
-    Its id is that of its config, which the rest of the engine goes by. It differs from the row's
-    only if another rule made that one, or if the history has taken the secrets out of its URL.
+    Its id is that of its config. It differs from the id of the row only if another rule made that
+    one, or if the history removed the secrets from the URL.
 
     Raises:
-        ValueError, OverflowError: the row does not make sense (pydantic's ValidationError is one).
+        ValueError, OverflowError: the row is not valid; pydantic's ValidationError is a ValueError.
     """
     if row.proof is Proof.INTACT:
         return _from_outside(row)
-    # Of fields that another version knows nothing is lost but they themselves.
+    # A field that only another version knows is dropped; the rest of the row stays usable.
     config = FileConfig.model_validate_json(row.config, extra="ignore", context=STORED)
     if row.id != config.id and row.id_rule == ID_RULE and row.listed:
         raise ValueError("the id is not that of its URL")
-    stats = AttemptStats(
-        attempt=row.attempt,
-        max_attempts=row.max_attempts,
-        failures=row.failures,
-        started_at=row.started_at,
-        elapsed=row.elapsed,
-        transferred=row.transferred,
-        error=row.error,
-        validation=(
-            None if row.validation is None else ValidationResult.model_validate_json(row.validation)
-        ),
-    )
+    stats = _stats_of(row)
     return DownloadRecord(
         config=config,
         id=config.id,
@@ -126,36 +115,55 @@ def to_record(row: StoredDownload) -> DownloadRecord:
     )
 
 
-_LAST_TIME = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
-_OPEN_TO_STRANGERS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy", "priority"}
-"""The row has a priority of its own, and the user's usual strategy is not known here."""
+def _stats_of(row: StoredDownload) -> AttemptStats:
+    validation = row.validation
+    return AttemptStats(
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+        failures=row.failures,
+        started_at=row.started_at,
+        elapsed=row.elapsed,
+        transferred=row.transferred,
+        error=row.error,
+        validation=None if validation is None else ValidationResult.model_validate_json(validation),
+    )
 
-_PROTECTS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
+
+_MAX_TIME_SECONDS = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
+_FOREIGN_FIELDS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy", "priority"}
+"""Fields that a row of another user may set. Its priority has a column of its own, and the user's
+default strategy is not known here."""
+
+_PROTECTIVE_OPTIONS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
 
 
 def _from_outside(row: StoredDownload) -> DownloadRecord:
-    """Return the download of a row that somebody else wrote: no more than a list may ask for.
+    """Return the download of a row that another user wrote, with the options of a list only.
 
-    It says what is downloaded. It does not say where to, what may be replaced, how the requests
-    travel, or how far it is. If it asks for a proxy or the like, it is paused.
+    The row decides what is downloaded. It does not decide on the destination, the replacement of
+    files, the route of requests, or the progress. If it has a proxy or a similar option, the
+    download is paused.
+
+    Raises:
+        ValueError, OverflowError: the row is not valid.
     """
-    asked = from_json(row.config)
-    if not isinstance(asked, dict):
-        raise ValueError("the download is no object")
-    fields = {name: asked[name] for name in _OPEN_TO_STRANGERS if name in asked}
+    requested = from_json(row.config)
+    if not isinstance(requested, dict):
+        raise ValueError("the download is not an object")
+    fields = {name: requested[name] for name in _FOREIGN_FIELDS if name in requested}
     config = admit(Outside(**fields)).config
-    if not all(0 <= time <= _LAST_TIME for time in (row.added_at, row.finished_at or 0.0)):
-        raise ValueError("a time that no clock shows")
+    if not all(0 <= time <= _MAX_TIME_SECONDS for time in (row.added_at, row.finished_at or 0.0)):
+        raise ValueError("a time is out of range")
     record = DownloadRecord.of(config, row.added_at)
     record.priority = min(max(row.priority, 1), MAX_PRIORITY)
     record.rank = row.exact_rank()
-    float(record.rank)  # OverflowError: the screen could not sort by it
+    float(record.rank)  # OverflowError: the screen cannot sort by it
     status = DownloadStatus(row.status)
     is_settled = status.is_terminal or status is DownloadStatus.PAUSED
     record.status = status if is_settled else DownloadStatus.QUEUED
     may_go_on = row.listed and status is not DownloadStatus.COMPLETED  # a retry is one key
-    if may_go_on and (lost := _protection_in(asked)):
-        # It may be the user's own row, and a direct connection what he wanted to avoid.
+    if may_go_on and (lost := _protection_in(requested)):
+        # It may be the user's own row, which was meant to avoid a direct connection.
         record.status = DownloadStatus.PAUSED
         record.reason = f"its {', '.join(lost)} would not be used; resume it to go without"
     record.finished_at = row.finished_at if record.status.is_terminal else None
@@ -163,38 +171,40 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     return record
 
 
-def _protection_in(asked: dict[str, Any]) -> list[str]:
-    """Return the names of the options of a row without which it must not begin unasked."""
-    request = asked.get("request")
+def _protection_in(requested: dict[str, Any]) -> list[str]:
+    """Return the names of options in a row that protect the user, such as a proxy."""
+    request = requested.get("request")
     named = request if isinstance(request, dict) else {}
-    return sorted(name.replace("_", " ") for name in _PROTECTS if named.get(name) is not None)
+    return sorted(
+        name.replace("_", " ") for name in _PROTECTIVE_OPTIONS if named.get(name) is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRecords:
-    """What became of the rows of a session."""
+class LoadedRecords:
+    """Records of the rows of a session, and the rows that could not be used."""
 
     records: list[DownloadRecord]
     renamed: list[tuple[str, DownloadRecord]]  # the old id, and the record with its new one
     unreadable: list[str]  # ids
-    foreign: list[DownloadRecord]  # those of `records` that somebody else wrote
+    foreign: list[DownloadRecord]  # those of `records` that another user wrote
 
 
-def records_of(rows: Iterable[StoredDownload]) -> FoundRecords:
-    """The downloads of `rows`, in their order, without those that make no sense."""
-    found = FoundRecords([], [], [], [])
+def records_of(rows: Iterable[StoredDownload]) -> LoadedRecords:
+    """Return the downloads of `rows`, in their order; rows that are not valid are listed apart."""
+    loaded = LoadedRecords([], [], [], [])
     for row in rows:
         if row.proof is Proof.DAMAGED:
-            found.unreadable.append(row.id)
+            loaded.unreadable.append(row.id)
             continue
         try:
             record = to_record(row)
         except (ValueError, TypeError, ArithmeticError, AttributeError):
-            found.unreadable.append(row.id)
+            loaded.unreadable.append(row.id)
             continue
-        found.records.append(record)
+        loaded.records.append(record)
         if row.proof is Proof.INTACT:
-            found.foreign.append(record)
+            loaded.foreign.append(record)
         if record.id != row.id:
-            found.renamed.append((row.id, record))
-    return found
+            loaded.renamed.append((row.id, record))
+    return loaded

@@ -1,9 +1,9 @@
-"""Reading the rows of a damaged session straight from its pages.
+"""Salvage (data recovery): read the rows of a damaged session directly from its pages.
 
-SQLite reads nothing of a file whose first page is damaged, and stops at the first bad frame of a
-write-ahead log, however much follows. The seal of each row makes a plainer way safe: look at every
-page for cells of tables, and believe a row if its seal is right. If rows are missing, the heads of
-pages are not relied on: records are looked for anywhere. The formats are those of
+SQLite cannot read a file whose first page is damaged, and stops at the first bad frame of a
+write-ahead log. The seal of each row makes a simpler way safe: search every page for cells of
+tables, and accept a row if its seal is correct. If rows are missing, records are also searched
+anywhere in a page, because its head may be damaged. The formats are those of
 https://sqlite.org/fileformat2.html (sections 1.6, 2.1 and 4.1).
 """
 
@@ -22,20 +22,21 @@ from typing import Any, NamedTuple
 from rheo_core.domain.file_config import FileConfig
 
 from . import session_schema as schema
+from .identity import UNTRUSTED_FILE
 from .session_schema import Proof
 from .session_seal import Seals
 from .session_tally import Tally, latest, tally_of
 
-PAGE_BYTES = 4096  # of every session we make
+PAGE_BYTES = 4096  # of every session that we create
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 _TABLE_LEAF = 0x0D
-_MAX_CELL_BYTES = 1 << 24  # no row of ours comes near; a damaged length may say anything
+_MAX_CELL_BYTES = 1 << 24  # far above any row of ours; a damaged length has any value
 _SEALED_COLUMNS = len(schema.COLUMNS) + 1
 _V1_COLUMNS = len(schema.COLUMNS) - 2  # without "listed" and "id_rule"
 _ID_TYPE = 2 * 16 + 13  # a text of sixteen letters, such as the first value of our rows
 _RECORD = re.compile(rb"[\x10-\x7f](?=%b)" % re.escape(bytes([_ID_TYPE])))
-"""The beginning of a record of ours: the length of its head, and the type of its first value."""
+"""First bytes of a record of ours: the length of its head, and the type of its first value."""
 
 Row = tuple[Any, ...]
 
@@ -45,9 +46,9 @@ class Salvaged:
     """Rows and tally read from a damaged session."""
 
     rows: dict[str, Row] = field(default_factory=dict)  # stored values by id; the seal is the last
-    unsealed: dict[str, Row] = field(default_factory=dict)  # what looks like an earlier layout
+    unsealed: dict[str, Row] = field(default_factory=dict)  # rows of earlier layouts
     tally: Tally | None = None  # the latest one
-    damaged: int = 0  # cells that make no sense
+    damaged: int = 0  # cells that are not valid
     has_ours: bool = False  # a row or a tally is sealed with our key
 
 
@@ -60,56 +61,63 @@ class Frame(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """A page as one of the two files has it."""
+    """Place of a version of a page, in the session or in its log."""
 
     descriptor: int
     offset: int
 
 
 def salvage(path: Path, seals: Seals, known: Tally | None) -> Salvaged:
-    """Read what can be read of a session and its write-ahead log.
+    """Read all readable rows of a session and its write-ahead log.
 
     Args:
         path: the session; it and its log may be missing.
         seals: judges the rows.
-        known: the tally kept beside the file. If it counts more rows than the newest pages have,
-            older pages in the log may have them.
+        known: the tally in the note next to the file. If it counts more rows than the newest
+            pages contain, older pages in the log may contain them.
+
+    Raises:
+        OSError: the session cannot be opened.
     """
     with ExitStack() as files:
         main = _open(path, files)
         log = _open(path.with_name(f"{path.name}-wal"), files)
-        named = page_size(_read(main, 0, 18)) if main is not None else PAGE_BYTES
-        tried = [_salvage(main, log, size, seals, known) for size in {named, PAGE_BYTES}]
-        return max(tried, key=lambda found: len(found.rows))
+        named_size = page_size(_read(main, 0, 18)) if main is not None else PAGE_BYTES
+        candidates = [_salvage(main, log, size, seals, known) for size in {named_size, PAGE_BYTES}]
+        return max(candidates, key=lambda salvaged: len(salvaged.rows))
 
 
 def _salvage(
     main: int | None, log: int | None, size: int, seals: Seals, known: Tally | None
 ) -> Salvaged:
     newest, older = _pages(main, log, size)
-    found = Salvaged()
+    salvaged = Salvaged()
     pages = _Reader(newest, size)
     for number in newest:
-        _take(found, pages.cells(number, newest[number]), seals)
-    found.tally = latest(found.tally, known)
-    wanted = found.tally.downloads if found.tally else 0
-    if len(found.rows) < wanted or found.tally is None:
+        _add_cells(salvaged, pages.cells(number, newest[number]), seals)
+    salvaged.tally = latest(salvaged.tally, known)
+    expected = salvaged.tally.downloads if salvaged.tally else 0
+    if len(salvaged.rows) < expected or salvaged.tally is None:
         for image in newest.values():
-            _take_scattered(found, pages.scattered(image), seals)
+            _add_scattered(salvaged, pages.scattered(image), seals)
     for number, image in older:
-        if len(found.rows) >= wanted:
+        if len(salvaged.rows) >= expected:
             break
-        _take(found, pages.cells(number, image), seals, only_new=True)
-    if not found.rows and found.tally is None:  # else these are damaged rows of this layout
-        found.rows = found.unsealed
-    return found
+        _add_cells(salvaged, pages.cells(number, image), seals, only_new=True)
+    if not salvaged.rows and salvaged.tally is None:  # else these are damaged rows of this layout
+        salvaged.rows = salvaged.unsealed
+    return salvaged
 
 
 def frames(log: int, page_bytes: int) -> list[Frame]:
-    """Return the frames of a write-ahead log up to its last commit, whether or not they are sound.
+    """Return the frames of a write-ahead log up to its last commit, damaged ones included.
 
-    Frames of earlier generations, which other salts mark, are left out. One flipped bit in a salt
-    does not mislead: the header and the first two frames vote.
+    Frames of earlier generations, which have other salts, are left out. The header and the first
+    two frames vote on the salts, because one of them may be damaged.
+
+    Args:
+        log: descriptor of the log.
+        page_bytes: size of a page.
     """
     header = _read(log, 0, WAL_HEADER_BYTES)
     step = FRAME_HEADER_BYTES + page_bytes
@@ -121,14 +129,14 @@ def frames(log: int, page_bytes: int) -> list[Frame]:
     if len(header) < WAL_HEADER_BYTES or not heads:
         return []
     salts = mode([header[16:24], *(head[8:16] for head in heads[:2])])
-    found = [
+    committed = [
         Frame(*_page_and_commit(head), WAL_HEADER_BYTES + index * step + FRAME_HEADER_BYTES)
         for index, head in enumerate(heads)
         if head[8:16] == salts
     ]
-    while found and not found[-1].is_commit:
-        found.pop()
-    return found
+    while committed and not committed[-1].is_commit:
+        committed.pop()
+    return committed
 
 
 def _page_and_commit(head: bytes) -> tuple[int, bool]:
@@ -138,7 +146,7 @@ def _page_and_commit(head: bytes) -> tuple[int, bool]:
 
 def _open(path: Path, files: ExitStack) -> int | None:
     with suppress(FileNotFoundError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
         files.callback(os.close, descriptor)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
@@ -146,13 +154,13 @@ def _open(path: Path, files: ExitStack) -> int | None:
 
 
 def _read(descriptor: int, offset: int, count: int) -> bytes:
-    with suppress(OSError):  # a bad sector; what lies around it can still be read
+    with suppress(OSError):  # a bad sector; the bytes around it may be readable
         return os.pread(descriptor, count, offset)
     return b""
 
 
 def page_size(head: bytes) -> int:
-    """Return the page size that the head of a session names, bytes; a damaged one names none."""
+    """Return the page size in the head of a session, in bytes; the usual size if damaged."""
     size = int.from_bytes(head[16:18], "big")
     return size if size >= 512 and size & (size - 1) == 0 else PAGE_BYTES
 
@@ -160,7 +168,7 @@ def page_size(head: bytes) -> int:
 def _pages(
     main: int | None, log: int | None, size: int
 ) -> tuple[dict[int, _Image], list[tuple[int, _Image]]]:
-    """Return the newest image of each page by its number, and the older ones, newest first."""
+    """Return the newest image of each page by number, and the older images, newest first."""
     newest: dict[int, _Image] = {}
     older: list[tuple[int, _Image]] = []
     if main is not None:
@@ -175,11 +183,11 @@ def _pages(
 
 
 class _Reader:
-    """Finds the cells of tables in pages.
+    """Reader of table cells in pages.
 
     Args:
-        newest: the newest image of each page, for rows that go on in other pages.
-        size: of a page, bytes.
+        newest: the newest image of each page, for rows that continue in overflow pages.
+        size: size of a page, bytes.
     """
 
     def __init__(self, newest: dict[int, _Image], size: int) -> None:
@@ -187,7 +195,7 @@ class _Reader:
         self._size = size
 
     def cells(self, number: int, image: _Image) -> Iterator[Row | None]:
-        """Yield the values of each cell of a page; None for a cell that makes no sense."""
+        """Yield the values of each cell of a page; None for a cell that is not valid."""
         page = _read(*image, self._size)
         start = 100 if number == 1 else 0  # the header of the file
         if len(page) < self._size or page[start] != _TABLE_LEAF:
@@ -201,9 +209,9 @@ class _Reader:
                 yield None
 
     def scattered(self, image: _Image) -> Iterator[Row]:
-        """Yield the values of what looks like our records anywhere in a page.
+        """Yield the values of records like ours that are anywhere in a page.
 
-        The head of a page tells where its cells are. If it is damaged, the cells may be sound.
+        The head of a page has the offsets of its cells. If it is damaged, the cells may be sound.
         """
         page = _read(*image, self._size)
         for match in _RECORD.finditer(page):
@@ -222,10 +230,10 @@ class _Reader:
     def _payload(self, page: bytes, total: int, at: int) -> bytes:
         if total > _MAX_CELL_BYTES:
             raise ValueError("too long")
-        here = self._local(total)
-        payload = [page[at : at + here]]
-        following = unpack_from(">I", page.ljust(at + here + 4), at + here)[0]
-        rest = total - here
+        local = self._local(total)
+        payload = [page[at : at + local]]
+        following = unpack_from(">I", page.ljust(at + local + 4), at + local)[0]
+        rest = total - local
         while rest > 0:
             more = _read(*self._newest[following], self._size) if following in self._newest else b""
             if len(more) < self._size:
@@ -236,13 +244,13 @@ class _Reader:
         return b"".join(payload)
 
     def _local(self, total: int) -> int:
-        """Return how many bytes of a cell are in its page (section 1.6)."""
-        most = self._size - 35
-        if total <= most:
+        """Return the number of bytes of a cell that are in its page (section 1.6)."""
+        max_local = self._size - 35
+        if total <= max_local:
             return total
-        least = (self._size - 12) * 32 // 255 - 23
-        here = least + (total - least) % (self._size - 4)
-        return here if here <= most else least
+        min_local = (self._size - 12) * 32 // 255 - 23
+        local = min_local + (total - min_local) % (self._size - 4)
+        return local if local <= max_local else min_local
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -259,7 +267,7 @@ def _values(record: bytes) -> Row:
     """Return the values of a record (section 2.1).
 
     Raises:
-        ValueError, IndexError: it makes no sense.
+        ValueError, IndexError: it is not valid.
     """
     body, _ = _varint(record, 0)
     values: list[Any] = []
@@ -295,38 +303,38 @@ def _value(kind: int, data: bytes) -> Any:
     return data.decode() if kind % 2 else data
 
 
-def _take(
-    found: Salvaged, cells: Iterable[Row | None], seals: Seals, *, only_new: bool = False
+def _add_cells(
+    salvaged: Salvaged, cells: Iterable[Row | None], seals: Seals, *, only_new: bool = False
 ) -> None:
     for values in cells:
         if values is None:
-            found.damaged += 1
+            salvaged.damaged += 1
         elif len(values) == 4:
-            _take_tally(found, values, seals)
+            _add_tally(salvaged, values, seals)
         elif len(values) in range(_V1_COLUMNS, _SEALED_COLUMNS + 1):
             is_sealed = len(values) == _SEALED_COLUMNS
             row = _sound_row(values, seals) if is_sealed else _sound_unsealed(values, seals)
-            rows = found.rows if is_sealed else found.unsealed
+            rows = salvaged.rows if is_sealed else salvaged.unsealed
             if row is None:
-                found.damaged += 1
+                salvaged.damaged += 1
             elif row[0] not in rows or not only_new:
                 rows[row[0]] = row
-                found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
+                salvaged.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
-def _take_scattered(found: Salvaged, cells: Iterable[Row], seals: Seals) -> None:
-    """Take the rows that no other page has."""
+def _add_scattered(salvaged: Salvaged, cells: Iterable[Row], seals: Seals) -> None:
+    """Add the rows that are still missing."""
     for values in cells:
-        if values[0] in found.rows or (row := _sound_row(values, seals)) is None:
+        if values[0] in salvaged.rows or (row := _sound_row(values, seals)) is None:
             continue
-        found.rows[row[0]] = row
-        found.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
+        salvaged.rows[row[0]] = row
+        salvaged.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
-def _take_tally(found: Salvaged, values: Row, seals: Seals) -> None:
+def _add_tally(salvaged: Salvaged, values: Row, seals: Seals) -> None:
     if tally := tally_of(values, seals):
-        found.tally = latest(found.tally, tally)
-        found.has_ours |= seals.judge(values[:-1], values[-1]) is Proof.OURS
+        salvaged.tally = latest(salvaged.tally, tally)
+        salvaged.has_ours |= seals.judge(values[:-1], values[-1]) is Proof.OURS
 
 
 def _sound_row(values: Row, seals: Seals) -> Row | None:

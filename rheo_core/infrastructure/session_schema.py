@@ -1,4 +1,4 @@
-"""What a session file holds, and how files of earlier versions become files of this one."""
+"""Schema of a session file, and its migrations from earlier versions."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -13,18 +13,18 @@ from .session_head import APPLICATION_ID, LAYOUT
 
 
 class Proof(Enum):
-    """Verdict on a row by its seal."""
+    """Result of the check of a row by its seal."""
 
     OURS = "ours"  # written with our key, and unchanged since
-    INTACT = "intact"  # unchanged, but written without our key: by another user or a stranger
+    INTACT = "intact"  # unchanged, but written without our key, by another user
     DAMAGED = "damaged"
 
 
 class StoredDownload(NamedTuple):
-    """One row: a download as it outlives the process.
+    """One row: a download as it is stored.
 
-    Times are seconds since the epoch, sizes bytes, durations seconds. A tuple, because a frozen
-    dataclass takes ten times as long to make, and a long list makes 100,000 of them.
+    Times are in seconds since the epoch, sizes in bytes, durations in seconds. It is a tuple,
+    because a frozen dataclass takes ten times as long to create, and a list may have 100,000.
     """
 
     id: str
@@ -47,15 +47,15 @@ class StoredDownload(NamedTuple):
     max_attempts: int = 1
     elapsed: float = 0.0  # spent in ended attempts
     transferred: int = 0  # over the network, repeated bytes included
-    listed: bool = True  # an ended one that is not is history
+    listed: bool = True  # False: only in the history
     id_rule: int = ID_RULE  # the rule that made the id; 0: made before rules had numbers
     proof: Proof = Proof.OURS  # of the row as it was read; not stored
 
     def exact_rank(self) -> int | Fraction:
-        """The rank as a number.
+        """Return the rank as a number.
 
         Raises:
-            ValueError, TypeError, ZeroDivisionError: it is damaged.
+            ValueError, TypeError, ZeroDivisionError: the rank is damaged.
         """
         return Fraction(self.rank) if "/" in self.rank else int(self.rank)
 
@@ -89,7 +89,7 @@ UPSERT = (
 )
 
 Migration = Callable[[sqlite3.Connection], object]
-"""Takes a file from one version to the next, inside a transaction that is not its own."""
+"""Migration of a file from one version to the next; the caller begins and ends the transaction."""
 
 
 SEAL_ALL = "UPDATE downloads SET seal = seal_download({})".format(
@@ -97,7 +97,7 @@ SEAL_ALL = "UPDATE downloads SET seal = seal_download({})".format(
         f"CAST({name} AS BLOB)" if index in TEXTS else name for index, name in enumerate(COLUMNS)
     )
 )
-"""For a migration that changes rows; `seal_download` is a function of the connection."""
+"""Statement for migrations that change rows; `seal_download` is a function of the connection."""
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -137,7 +137,7 @@ def _keep_history(connection: sqlite3.Connection) -> None:
 
 
 def _seal_rows(connection: sqlite3.Connection) -> None:
-    """Give every row a seal, and the file a tally of what was written to it.
+    """Give every row a seal, and the file a tally: a count of its commits and rows.
 
     `seal_download` and `seal_tally` are functions of the connection, which has the key.
     """
@@ -159,19 +159,19 @@ def _seal_rows(connection: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history, _seal_rows)
-"""Number n (from 0) takes version n to n + 1. What was released is never edited, only added to."""
+"""Migrations; number n (from 0) leads from version n to n + 1. A released one is never edited."""
 assert len(MIGRATIONS) == LAYOUT
 
 
 def is_typed(values: Sequence[object]) -> bool:
-    """Check that the values of a row have the types of its columns."""
+    """Return True if the values of a row have the types of its columns."""
     return all(map(isinstance, values, _TYPES))
 
 
 def is_of_layout(connection: sqlite3.Connection, version: int) -> bool:
-    """Check that the open file has the tables and indexes of this version, and nothing else.
+    """Return True if the open file has exactly the tables and indexes of this version.
 
-    A trigger could change what is written; a column with a damaged type would.
+    A trigger, or a column with a damaged type, would change the values that are written.
     """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         for name in ("seal_download", "seal_tally"):
@@ -187,12 +187,12 @@ def _schema_of(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The version of the open file; 0 for one without tables."""
+    """Return the version of the open file; 0 if it has no tables."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def build(connection: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
-    """Make an empty file a session with these rows, as one change."""
+    """Turn an empty file into a session with these rows, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     for step in MIGRATIONS:
         step(connection)
@@ -204,10 +204,13 @@ def build(connection: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> N
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] | None = None) -> None:
-    """Bring a file to the version of `migrations` (None: this program's).
+    """Migrate a file to the version of `migrations` (None: those of this program).
 
-    Each step is a transaction with its version number in it, so that an interrupted migration
-    goes on where it stopped.
+    Each step is a transaction that includes its version number. So an interrupted migration
+    resumes at the right step.
+
+    Raises:
+        sqlite3.Error: a step failed; the steps before it are stored.
     """
     steps = MIGRATIONS if migrations is None else migrations
     for number in range(version_of(connection), len(steps)):

@@ -1,4 +1,4 @@
-"""Downloads as sealed rows: with a checksum, and the proof that we wrote them."""
+"""Seals of rows: a checksum, and a MAC (message authentication code) that proves who wrote them."""
 
 import marshal
 import sqlite3
@@ -12,7 +12,7 @@ from .session_schema import Proof, StoredDownload
 
 _CRC_BYTES = 4
 _MAC_BYTES = 12
-_MAX_FLIPPED_BITS = 2  # damage to the seal alone; one in 2^84 of the forged ones comes so close
+_MAX_FLIPPED_BITS = 2  # tolerated in the MAC; a forged one matches with a chance of 2^-84
 
 _GREATEST = 2**63 - 1  # what an integer column can hold
 _UNBOUNDED = tuple(map(schema.COLUMNS.index, ("priority", "total_bytes")))
@@ -21,16 +21,16 @@ _DESTINATION, _REALS = schema.DESTINATION, tuple(schema.REALS)
 
 
 class Seals:
-    """Makes and judges seals: CRC-32, then BLAKE2b with the key, over the stored values.
+    """Seals of rows: CRC-32 and BLAKE2b with a key, over the stored values.
 
-    The keyed hash tells our rows from forged ones. The CRC tells a row that was changed from one
-    that was only written with another key, such as by another user.
+    The keyed hash distinguishes our rows from forged ones. The CRC distinguishes damaged rows from
+    rows that were written with another key, for example by another user.
 
     Args:
-        key: the key of the state folder; b"" if there can be none. Then a seal proves nothing,
+        key: the key of the state folder; b"" if there is none. Then a seal proves nothing,
             because anybody can make it.
-        owns_unsealed: rows of earlier layouts, which have no seals, are ours, and those that were
-            sealed without a key.
+        owns_unsealed: rows of earlier layouts, which have no seals, count as ours, and so do rows
+            that were sealed without a key.
     """
 
     def __init__(self, key: bytes, *, owns_unsealed: bool) -> None:
@@ -40,19 +40,19 @@ class Seals:
         self._right = Proof.OURS if key or owns_unsealed else Proof.INTACT
 
     def make(self, values: Sequence[Any]) -> bytes:
-        """Return the seal of a row with these values, in the types in which SQLite returns them."""
+        """Return the seal of a row with these values, which have the types of SQLite's results."""
         data = _encode(values)
         keyed = self._keyed.copy()
         keyed.update(data)
         return zlib.crc32(data).to_bytes(_CRC_BYTES, "big") + keyed.digest()
 
     def make_late(self, values: Sequence[Any]) -> bytes:
-        """Return a seal for a row that came without one; it proves no more than is known."""
+        """Return a seal for a row without one; it proves the row ours only if it counts as ours."""
         seal = self.make(values)
         return seal if self._owns_unsealed else seal[:_CRC_BYTES] + bytes(_MAC_BYTES)
 
     def judge(self, values: Sequence[Any], seal: object) -> Proof:
-        """Return what `seal` says about a row with these values."""
+        """Return the proof that `seal` gives for a row with these values."""
         if not isinstance(seal, bytes):
             return Proof.DAMAGED
         data = _encode(values)
@@ -64,19 +64,19 @@ class Seals:
         return self._right if differing.bit_count() <= _MAX_FLIPPED_BITS else Proof.INTACT
 
     def judge_row(self, values: Sequence[Any], seal: object) -> Proof:
-        """Return what `seal` says about a download; strangers may have put anything in a row."""
+        """Return the proof for a download, whose types are checked if another user wrote it."""
         proof = self.judge(values, seal)
         return Proof.DAMAGED if proof is Proof.INTACT and not schema.is_typed(values) else proof
 
     def to_values(self, download: StoredDownload) -> list[Any]:
-        """Return what the row of a download stores, its seal last."""
+        """Return the values of the row of a download, its seal last."""
         values: list[Any] = list(download)
         del values[-1]
         values[_DESTINATION] = _encode_path(download.destination)
         for index in _UNBOUNDED:  # servers may claim any size
             if (number := values[index]) is not None and number > _GREATEST:
                 values[index] = _GREATEST
-        # The seal is over what SQLite will return: neither 2 nor -0.0 for a float, no True.
+        # The seal covers the values that SQLite will return: floats, never -0.0, and no bool.
         for index in _REALS:
             if (value := values[index]) is not None:
                 values[index] = value + 0.0
@@ -85,7 +85,7 @@ class Seals:
         return values
 
     def to_download(self, values: Sequence[Any]) -> StoredDownload:
-        """Return the download that a row stores, and what its seal says of it."""
+        """Return the download of a row, with the proof that its seal gives."""
         row = list(values)
         row[-1] = self.judge_row(values[:-1], values[-1])
         row[_DESTINATION] = _decode_path(row[_DESTINATION])
@@ -104,7 +104,7 @@ def _encode(values: Sequence[Any]) -> bytes:
 
 
 def _encode_path(path: str | None) -> bytes | None:
-    # A path of the system need not be text.
+    # A path may contain bytes that are not text.
     return None if path is None else path.encode(errors="surrogateescape")
 
 
@@ -113,7 +113,7 @@ def _decode_path(path: object) -> Any:
 
 
 def seal_with(connection: sqlite3.Connection, seals: Seals) -> None:
-    """Give a connection the functions that migrations make seals with."""
+    """Register the SQL functions that migrations use to make seals."""
 
     def seal_download(*values: Any) -> bytes:
         # Texts come as bytes, because a function cannot be called with a damaged one.

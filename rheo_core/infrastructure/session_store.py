@@ -1,9 +1,8 @@
 """SessionStore: queue and history in one SQLite file.
 
-Why these settings: a write-ahead log with `synchronous = FULL` syncs at every commit, so what was
-saved outlives a loss of power (with NORMAL it outlives only a crash of the program); a transaction
-that could not be written whole leaves the one before it in force. Each save is one transaction, so
-that a thousand downloads cost as many syncs as one.
+A write-ahead log with `synchronous = FULL` syncs at every commit, so saved downloads survive a
+power loss; with NORMAL they survive only a crash of the program. An incomplete transaction is
+rolled back. Each save is one transaction, so a thousand downloads cost one sync.
 """
 
 import json
@@ -47,11 +46,11 @@ _log = logging.getLogger(__name__)
 _SETTINGS = (
     "synchronous = FULL",
     "fullfsync = ON",  # macOS: fsync alone leaves the data in the drive's cache
-    "secure_delete = ON",  # URLs may hold passwords: what was removed does not linger in the file
-    "journal_size_limit = 4000000",  # bytes kept of the log once it has been copied into the file
+    "secure_delete = ON",  # URLs may contain passwords, which must not remain in the file
+    "journal_size_limit = 4000000",  # bytes of the log that remain after a checkpoint
     "temp_store = MEMORY",
 )
-_MATCHES = "(:text = '' OR tells(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
+_MATCHES = "(:text = '' OR matches_text(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
 _ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
 _SEARCH = (
     f"{schema.SELECT} WHERE {_ENDED} AND {_MATCHES} "
@@ -62,10 +61,8 @@ _SEARCH = (
 class SessionStore:
     """One open session.
 
-    Every method blocks; threads that call at the same time wait for each other.
-
-    Every method raises `SessionStoreError` where the file cannot be read or written; what it held
-    before is then still there.
+    Every method blocks. Threads that call at the same time wait for each other. Every method
+    raises `SessionStoreError` if the file cannot be read or written; its content is then unchanged.
     """
 
     def __init__(
@@ -75,35 +72,35 @@ class SessionStore:
         lock: SessionLock | None = None,
         note: TallyNote | None = None,
     ) -> None:
-        """Use `open`."""
+        """Prepare a store; callers use `open`."""
         self._path = path
         self._seals = seals
         self._lock = lock
         self._note = note
         self._guard = threading.Lock()
-        self._tally = self._counted = Tally(b"", 0, 0)  # that of the file, and the next one
+        self._tally = self._counted = Tally(b"", 0, 0)  # the present one, and the next one
         self._loaded: list[StoredDownload] | None = None  # by `open`, until something is written
         self._connection = self._connect()
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "OpenedSession":
-        """Open the session at `path`, or begin one.
+        """Open the session at `path`, or create one.
 
-        The folder is created (0700) if it is missing; the files are for the user alone (0600). A
-        damaged session is set aside, and one with all rows that could be read takes its place. A
-        file that is not a session of ours is never moved, replaced or written.
+        The folder is created (0700) if it is missing, and the files are private (0600). A damaged
+        session is set aside, and one with all its readable rows replaces it. A file that is not a
+        session of ours is never moved, replaced or written.
 
         Args:
             path: the file, such as `session.db`.
-            read_only: take no lock, change nothing, and let another process go on writing.
+            read_only: take no lock and change nothing; another process may write meanwhile.
 
         Raises:
             SessionLockedError: another process has it open for writing.
-            SessionStoreError: it can be neither read nor made, is not a session, or is one of a
-                newer version; with `read_only`, it is missing or damaged.
+            SessionStoreError: it can be neither read nor created, is not a session, or comes from
+                a newer version; with `read_only`, it is missing or damaged.
         """
         path = _resolved(path)
-        with _named_errors(path):
+        with _store_errors(path):
             return cls._open_reading(path) if read_only else cls._open_writing(path)
 
     @classmethod
@@ -138,10 +135,10 @@ class SessionStore:
         return OpenedSession(store, ())
 
     def _connect(self) -> sqlite3.Connection:
-        """Open the file, bring it to this version, and take its tally, unless it is only read."""
+        """Open the file; unless it is read-only, migrate it and read its tally."""
         connection = files.connect(self._path, "ro" if self._lock is None else "rw")
         try:
-            connection.create_function("tells", 3, _tells, deterministic=True)
+            connection.create_function("matches_text", 3, _matches_text, deterministic=True)
             if self._lock is not None:
                 seal_with(connection, self._seals)
                 _choose_journal(connection)
@@ -149,38 +146,38 @@ class SessionStore:
                     connection.execute(f"PRAGMA {setting}")
                 schema.migrate(connection)
                 tally = read_tally(connection, self._seals)
-                if tally is None:  # it was there when the file was judged
+                if tally is None:  # `prepare` has found a sound one
                     raise sqlite3.DatabaseError("its tally is damaged")
                 self._tally = tally
-                # If locks belong to the process, closing the files that were judged dropped it.
-                self._lock.hold_session()
+                # If locks belong to the process, `prepare` dropped it by closing the file.
+                self._lock.lock_session()
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _check_rows(self) -> tuple[str, ...]:
-        """Read all rows before anything is written; replace a file of which some are damaged.
+        """Read all rows before anything is written; rebuild the file if some are damaged.
 
         Returns:
-            A sentence for the user if there are some; it names the copy that is kept.
+            A sentence for the user if the file was rebuilt; it names the copy that is kept.
         """
         problems: tuple[str, ...] = ()
         rows, damaged = self._read()
         if damaged:
             self._connection.close()
             known = self._note.read() if self._note else None
-            problems = (files.mend(self._path, self._seals, known, "has damaged rows"),)
+            problems = (files.rebuild(self._path, self._seals, known, "has damaged rows"),)
             self._connection = self._connect()
             rows, _ = self._read()
         self._loaded = rows
-        _empty_log(self._connection)  # what a crash left in it holds copies of what was removed
+        _empty_log(self._connection)  # after a crash it may contain copies of removed rows
         return problems
 
     def load(self) -> list[StoredDownload]:
-        """Return the list in the order in which the queue runs; ended downloads at their old place.
+        """Return the list in the order of the queue, with ended downloads at their old places.
 
-        Damaged rows come last. The writer meets none: `open` saw to that.
+        Damaged rows come last. A writer finds none, because `open` has rebuilt the file.
         """
         with self._reading():
             rows, self._loaded = self._loaded, None
@@ -190,7 +187,7 @@ class SessionStore:
         return rows
 
     def _read(self) -> tuple[list[StoredDownload], list[StoredDownload]]:
-        """Return the list, and all damaged rows, those of the history too."""
+        """Return the list, and all damaged rows, including those of the history."""
         rows: list[StoredDownload] = []
         damaged: list[StoredDownload] = []
         for values in self._connection.execute(schema.SELECT):
@@ -204,18 +201,23 @@ class SessionStore:
 
     @property
     def has_key(self) -> bool:
-        """Whether rows that are written will be known for ours."""
+        """True if the rows that are written can be recognised as ours later."""
         return self._seals.has_key
 
     def save(self, downloads: Iterable[StoredDownload]) -> None:
-        """Write downloads, replacing those of the same id; all of them or none.
+        """Write downloads in one transaction, replacing those of the same id.
 
-        They are on the disk when this returns.
+        They are durable when this returns.
         """
         self.write(downloads, ())
 
     def write(self, saved: Iterable[StoredDownload], deleted: Iterable[str]) -> None:
-        """Take out `deleted` (unknown ids do not matter), then write `saved`, as one change."""
+        """Delete and write downloads in one transaction.
+
+        Args:
+            saved: downloads to write, replacing those of the same id.
+            deleted: ids of downloads to delete first; unknown ones are ignored.
+        """
         with self._writing() as connection:
             gone = connection.executemany(
                 "DELETE FROM downloads WHERE id = ?", ((id_,) for id_ in deleted)
@@ -225,36 +227,37 @@ class SessionStore:
             self._count(connection, _last_row(connection) - before - gone)
 
     def find(self, download_id: str) -> StoredDownload | None:
-        """The download with this id, listed or not; None where unknown."""
+        """Return the download with this id, listed or not; None if it is unknown."""
         with self._reading() as connection:
             rows = connection.execute(f"{schema.SELECT} WHERE id = ?", (download_id,))
-            return next(self._sound(rows), None)
+            return next(self._undamaged(rows), None)
 
     def search(self, text: str, limit: int, offset: int = 0) -> list[StoredDownload]:
-        """Ended downloads, listed or not, that match `text`; those that ended last come first.
+        """Return ended downloads, listed or not, that match `text`, the latest first.
 
         Args:
-            text: part of the name or the URL, whatever the case; all match "".
-            limit: how many to return at the most.
-            offset: how many to leave out before.
+            text: part of the name or the URL, in any case; "" matches all.
+            limit: greatest number of downloads to return.
+            offset: number of matching downloads to skip.
         """
         with self._reading() as connection:
             rows = connection.execute(
                 _SEARCH, {"text": text.casefold(), "limit": limit, "offset": offset}
             )
-            return list(self._sound(rows))
+            return list(self._undamaged(rows))
 
     def forget(
         self, ids: Iterable[str] | None = None, *, text: str = "", ended_before: float | None = None
     ) -> int:
-        """Take ended downloads that are off the list out of the history; returns how many.
+        """Delete downloads from the history; return their number.
 
-        What is on the list stays, and files on disk are not touched. All of these must hold:
+        Downloads on the list stay, and files on disk are not touched. A download is deleted if it
+        matches all arguments.
 
         Args:
-            ids: it is one of these; None for any.
-            text: it matches, as in `search`.
-            ended_before: it ended before this time, seconds since the epoch; None for any time.
+            ids: ids of downloads; None matches all.
+            text: matched as in `search`.
+            ended_before: time before which it ended, seconds since the epoch; None matches all.
         """
         with self._writing() as connection:
             count = connection.execute(
@@ -271,23 +274,23 @@ class SessionStore:
             return count
 
     def empty_log(self) -> bool:
-        """Copy the write-ahead log into the file and cut it to nothing; False: a reader is busy.
+        """Copy the write-ahead log into the file and empty it; return False if a reader is busy.
 
-        The log holds every row as it was at each change. So what was taken out of a row, such as
-        a password, is on the disk until then.
+        The log contains every row as it was at each change. So a password that was removed from a
+        row stays on the disk until then.
         """
         with self._reading() as connection:
-            self._check_place()  # else the log alone has what was written last
+            self._check_place()  # otherwise the latest changes are only in the log
             return _empty_log(connection)
 
     def version(self) -> int:
-        """A number that is another one once another process has written."""
+        """Return a number that changes when another process writes."""
         with self._reading() as connection:
             return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
-        """Let go of the file and the lock; nothing happens the second time."""
-        with self._guard, _named_errors(self._path):
+        """Close the file and release the lock. Does nothing if they are closed."""
+        with self._guard, _store_errors(self._path):
             self._loaded = None
             try:
                 self._connection.close()
@@ -299,13 +302,13 @@ class SessionStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._guard, _named_errors(self._path):
+        with self._guard, _store_errors(self._path):
             yield self._connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
-        with self._guard, _named_errors(self._path):
+        with self._guard, _store_errors(self._path):
             self._loaded = None
             self._check_place()
             connection.execute("BEGIN IMMEDIATE")
@@ -326,7 +329,7 @@ class SessionStore:
             self._lock.check_session()
 
     def _count(self, connection: sqlite3.Connection, more: int) -> None:
-        """Note one more commit, and the change in the number of rows, in the file."""
+        """Update the tally in the file: one more commit, and `more` rows."""
         tally = self._tally
         self._counted = tally._replace(
             commits=tally.commits + 1, downloads=max(tally.downloads + more, 0)
@@ -336,34 +339,37 @@ class SessionStore:
             (*self._counted[1:], self._seals.make(self._counted)),
         )
 
-    def _sound(self, rows: Iterable[Sequence[Any]]) -> Iterator[StoredDownload]:
-        found = (self._seals.to_download(values) for values in rows)
-        return (row for row in found if row.proof is not Proof.DAMAGED)
+    def _undamaged(self, rows: Iterable[Sequence[Any]]) -> Iterator[StoredDownload]:
+        downloads = (self._seals.to_download(values) for values in rows)
+        return (row for row in downloads if row.proof is not Proof.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A store, and what the user should know of its file, one sentence each."""
+    """Open store, and sentences for the user on problems of its file."""
 
     store: SessionStore
     problems: tuple[str, ...]
 
 
 def check_place(path: Path) -> None:
-    """Check that a session is or can be at `path`, as someone typed it; change nothing.
+    """Check that a path can be used for a session, without changing anything.
+
+    Args:
+        path: as the user typed it.
 
     Raises:
-        SessionStoreError: `SessionStore.open` would refuse the file there, or make folders.
+        SessionStoreError: `SessionStore.open` would refuse the file, or create folders.
     """
     path = _resolved(path)
-    with _named_errors(path):
+    with _store_errors(path):
         if not path.parent.is_dir():
             raise SessionStoreError(path, "its folder does not exist")
         files.check_ours(path, _seals_for(path)[0])
 
 
 def _resolved(path: Path) -> Path:
-    """Return the path without links: by whatever name, one session has one lock."""
+    """Return the path without links, so that a session has one lock under all its names."""
     try:
         return resolve_links(path)
     except OSError as error:
@@ -371,19 +377,19 @@ def _resolved(path: Path) -> Path:
 
 
 def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
-    """Return what makes and judges seals, and sentences for the user.
+    """Return the seals of a session, and sentences for the user on problems of its key.
 
     Raises:
-        ShortageError: the key cannot be read now. Without it every row is somebody else's.
+        SessionStoreError: the key cannot be read now. Without it no row counts as the user's own.
     """
     key, problems = b"", tuple[str, ...]()
     try:
         key = kept_user_key()
-    except OSError as error:  # such as a home that is read-only: the session may be elsewhere
+    except OSError as error:  # the home may be read-only and the session elsewhere
         if (shortage := shortage_of_files(error)) is not None:
             raise SessionStoreError(path, str(shortage)) from error
         reason = printable(error.strerror or str(error)).lower()
-        _log.warning("no key can be kept: %s", reason)
+        _log.warning("the key cannot be stored: %s", reason)
         if os.path.lexists(where := user_key_path()):
             problems = (f"The key {printable(str(where))} cannot be used: {reason}.",)
     return Seals(key, owns_unsealed=path == files.own_path()), problems
@@ -393,13 +399,13 @@ def _choose_journal(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError:
-        # Some network file systems agree to a write-ahead log and then cannot share memory for it.
+        # Some network file systems accept a write-ahead log, but cannot share memory for it.
         connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _empty_log(connection: sqlite3.Connection) -> bool:
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute("PRAGMA busy_timeout = 0")  # nobody's `add` waits for a reader
+    connection.execute("PRAGMA busy_timeout = 0")  # `add` must not wait for a reader
     try:
         is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     finally:
@@ -408,38 +414,39 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
 
 
 def _last_row(connection: sqlite3.Connection) -> int:
-    """Return the greatest rowid; a new row has the next one, so that rows need not be counted."""
+    """Return the greatest rowid. New rows get the next ones, so this counts them quickly."""
     return connection.execute("SELECT max(rowid) FROM downloads").fetchone()[0] or 0
 
 
-def _tells(name: bytes, config: bytes, wanted: str) -> bool:
-    """Whether `wanted` is in the name or a URL; SQLite's LIKE folds the case of ASCII only.
+def _matches_text(name: bytes, config: bytes, text: str) -> bool:
+    """Return True if the name or a URL contains `text`, in any case.
 
-    Both come as bytes: what is damaged need not be text.
+    SQLite's LIKE ignores the case of ASCII letters only. Name and config are bytes, because damaged
+    ones may not be text.
     """
-    if wanted in name.decode(errors="replace").casefold():
+    if text in name.decode(errors="replace").casefold():
         return True
-    if b"\\" not in config and wanted not in config.decode(errors="replace").casefold():
+    if b"\\" not in config and text not in config.decode(errors="replace").casefold():
         return False  # reading the JSON would take most of the time of a search
     try:
         values = json.loads(config)
         urls = (values["url"], values.get("fetch_url") or "")
-        return any(wanted in url.casefold() for url in urls)
+        return any(text in url.casefold() for url in urls)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # Damaged, or made up; no reason to find nothing.
+        # Damaged or forged. The search goes on with the other rows.
         return False
 
 
 def _queue_order(download: StoredDownload) -> tuple[int, int | Fraction, str]:
     try:
         return -download.priority, download.exact_rank(), download.id
-    except (ValueError, TypeError, ZeroDivisionError):  # damaged; its reader will say so
+    except (ValueError, TypeError, ZeroDivisionError):  # damaged; the caller reports it
         return 0, 0, download.id
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Turn what the system and SQLite raise into SessionStoreError, with the path."""
+def _store_errors(path: Path) -> Iterator[None]:
+    """Raise errors of the system and of SQLite as SessionStoreError, with the path."""
     try:
         yield
     except OSError as error:

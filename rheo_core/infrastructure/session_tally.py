@@ -1,11 +1,10 @@
-"""Tally: how much a session has acknowledged, noted beside the file.
+"""Tally: a count of the commits and rows of a session, to detect lost commits.
 
-SQLite ends a write-ahead log at its first bad frame, without a word: what was committed after it is
-gone as if it had never been. The session counts its commits and rows in a table of its own, and
-the same numbers are noted here once a commit has returned. If the file then knows of fewer
-commits than the note, something that was acknowledged is missing.
+SQLite ends a write-ahead log at its first bad frame and silently discards the commits after it. So
+the session counts its commits and rows in a table, and a note next to the file repeats the numbers
+after each commit. If the file has fewer commits than the note, acknowledged commits were lost.
 
-The note is not synced: after a loss of power it may be older than the file, which says nothing.
+The note is not synced. After a power loss it may be older than the file, which is not a fault.
 """
 
 import os
@@ -24,20 +23,20 @@ from .session_seal import Seals
 
 _MARK = b"rheo tally "
 _NOTE = re.compile(_MARK + rb"([0-9a-f]{16}) (\d{1,19}) (\d{1,19}) ([0-9a-f]{8}) *\n")
-_MAX_COUNT = 1 << 62  # a column has room for more
-_NOTE_BYTES = 80  # longer than any; a shorter one is filled up, so that it replaces all of it
+_MAX_COUNT = 1 << 62  # below the limit of an integer column
+_NOTE_BYTES = 80  # fixed length: each note overwrites all of the one before
 
 
 class Tally(NamedTuple):
-    """Commits and rows written to a session."""
+    """Number of commits and rows of a session."""
 
-    session: bytes  # random, made with the file
+    session: bytes  # random id, created with the file
     commits: int
     downloads: int  # rows after the last commit
 
 
 def latest(first: Tally | None, second: Tally | None) -> Tally | None:
-    """Return the tally with more commits; the first, if they are of two sessions."""
+    """Return the tally with more commits; the first one if the sessions differ."""
     if first is None or second is None:
         return first or second
     is_later = second.session == first.session and second.commits > first.commits
@@ -45,7 +44,7 @@ def latest(first: Tally | None, second: Tally | None) -> Tally | None:
 
 
 def tally_of(values: Sequence[object], seals: Seals) -> Tally | None:
-    """Return the tally of a row, its seal last; None if it is damaged."""
+    """Return the tally of a row, whose last value is its seal; None if it is damaged."""
     match values:
         case (bytes(session), int(commits), int(downloads), seal):
             is_possible = 0 <= commits < _MAX_COUNT and 0 <= downloads < _MAX_COUNT
@@ -61,9 +60,9 @@ def read_tally(connection: sqlite3.Connection, seals: Seals) -> Tally | None:
 
 
 class TallyNote:
-    """The file `NAME.tally` beside the session `NAME.db`; see `path_beside`.
+    """The file `NAME.tally` next to the session `NAME.db`; see `path_beside`.
 
-    A file of that name that is not ours is neither read nor written: the session works without.
+    A foreign file of that name is neither read nor written. The session works without a note.
     """
 
     def __init__(self, session: Path) -> None:
@@ -75,14 +74,14 @@ class TallyNote:
                 self.close()
 
     def read(self) -> Tally | None:
-        """Return what was noted; None if nothing was, or it is damaged."""
-        found = _NOTE.fullmatch(self._content())
-        if found is None or int(found[4], 16) != zlib.crc32(found[0][: found.start(4)]):
+        """Return the tally in the note; None if the note is empty or damaged."""
+        match = _NOTE.fullmatch(self._content())
+        if match is None or int(match[4], 16) != zlib.crc32(match[0][: match.start(4)]):
             return None
-        return Tally(bytes.fromhex(found[1].decode()), int(found[2]), int(found[3]))
+        return Tally(bytes.fromhex(match[1].decode()), int(match[2]), int(match[3]))
 
     def write(self, tally: Tally) -> None:
-        """Note a tally. A full disk is no reason to fail: the session itself is on it."""
+        """Write a tally to the note. Errors are ignored, because the session has the tally too."""
         note = _MARK + f"{tally.session.hex()} {tally.commits} {tally.downloads} ".encode()
         note += f"{zlib.crc32(note):08x}".encode()
         if self._descriptor is not None:
@@ -90,7 +89,7 @@ class TallyNote:
                 os.pwrite(self._descriptor, note.ljust(_NOTE_BYTES - 1) + b"\n", 0)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file. Does nothing if it is closed."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -98,7 +97,7 @@ class TallyNote:
     def _is_ours(self) -> bool:
         content = self._content()
         if len(content) <= _NOTE_BYTES and not content.strip(b"\0"):
-            return True  # zeros are what a loss of power leaves
+            return True  # a power loss leaves zeros
         return len(content) == _NOTE_BYTES and content.startswith(_MARK)
 
     def _content(self) -> bytes:

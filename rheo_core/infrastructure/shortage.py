@@ -1,4 +1,4 @@
-"""Errors that tell of a shortage on this machine rather than of a disk or a server."""
+"""Errors that come from a shortage on this machine, not from a disk or a server."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 _MAX_DESCRIPTORS = 65_536
-"""Beyond that a higher limit is of no use here, and some systems refuse it."""
+"""A higher limit would have no use, and some systems refuse it."""
 
 _PROBLEMS = {
     errno.EMFILE: "too many open files",
@@ -24,17 +24,17 @@ _PROBLEMS = {
 }
 _OF_FILES = {errno.EMFILE, errno.ENFILE}
 _NO_SHORTAGE = ("bind", "Multiple exceptions")
-"""Words of EADDRNOTAVAIL for an address that is not of this machine, and for a host with an IPv6
-address that nothing here can reach."""
+"""Words in an EADDRNOTAVAIL that is not a shortage: the address does not belong to this machine, or
+the host has an IPv6 address that this machine cannot reach."""
 
 
 def shortage_of_files(error: OSError) -> ShortageError | None:
-    """Return what to call an error of the file system; None if it is about the disk."""
+    """Return the shortage behind an error of the file system; None if it concerns the disk."""
     return _named(error.errno) if error.errno in _OF_FILES else None
 
 
 def shortage_of_sockets(error: OSError) -> ShortageError | None:
-    """Return what to call an error of the network; None if it is about the other side."""
+    """Return the shortage behind an error of the network; None if it concerns the peer."""
     if isinstance(error, socket.gaierror) or error.errno not in _PROBLEMS:
         return None
     is_about_address = error.errno == errno.EADDRNOTAVAIL
@@ -43,34 +43,34 @@ def shortage_of_sockets(error: OSError) -> ShortageError | None:
     return _named(error.errno)
 
 
-def no_threads() -> ShortageError:
+def thread_shortage() -> ShortageError:
     """Return the error for a thread that cannot be started."""
     return ShortageError("no further thread can be started")
 
 
-def no_memory() -> ShortageError:
-    """Return the error for memory that the system does not give."""
+def memory_shortage() -> ShortageError:
+    """Return the error for memory that cannot be allocated."""
     return ShortageError(_PROBLEMS[errno.ENOMEM])
 
 
 def check_descriptors() -> None:
-    """See that this process may open another file.
+    """Check that this process can open another file.
 
     Raises:
-        OSError: it may not. A name look-up calls the same "name not found".
+        OSError: it cannot. A name look-up reports the same shortage as "name not found".
     """
     os.close(os.open(os.devnull, os.O_RDONLY))
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the limit of open files to the system's maximum; shells set a lower one."""
+    """Raise the limit of open files to the hard limit, because shells set a lower one."""
     if resource is None:
         return
     with suppress(ValueError, OSError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        target = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
+        if soft != resource.RLIM_INFINITY and soft < target:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 def _named(number: int) -> ShortageError:

@@ -1,4 +1,4 @@
-"""The key that proves to a user's programs what they wrote themselves."""
+"""Secret key of the user, which authenticates files that the user's programs wrote."""
 
 import logging
 import os
@@ -15,33 +15,35 @@ from rheo_core.user_files import user_folder
 
 from .files import create_whole, rename_without_clobbering
 from .folder_sync import sync_folder
+from .identity import NEW_FILE, UNTRUSTED_FILE, random_path
 from .shortage import shortage_of_files
 
 _log = logging.getLogger(__name__)
 _KEY_BYTES = 32
-_NOWHERE = Path(os.devnull) / "rheo"  # not even root can make it
+_NOWHERE = Path(os.devnull) / "rheo"  # not even root can create it
 _guard = threading.Lock()
 _keys: dict[Path, bytes] = {}
 
 
 def state_folder() -> Path:
-    """Return the folder for what the programs of this user remember: session, key."""
+    """Return the state folder of this user, which holds the session and the key."""
     return user_folder(lambda: platformdirs.user_state_path("rheo", appauthor=False), _NOWHERE)
 
 
 def user_key_path() -> Path:
-    """Return where the key is kept."""
+    """Return the path of the key."""
     return state_folder() / "key"
 
 
 def user_key() -> bytes:
-    """Return the user's key, made when it is first asked for. Blocks.
+    """Return the user's key, which is created on first use. Blocks.
 
-    If it cannot be kept, the key is random and lasts as long as this process: downloads go on, but
-    a later run cannot resume what this one began. The log says so once.
+    If the key cannot be stored, a random one lasts as long as this process. Downloads work, but a
+    later run cannot resume them. The log says so once.
 
     Raises:
-        ShortageError: it cannot be opened now. A random one would cost every unfinished download.
+        ShortageError: the file cannot be opened now. A random key would make every unfinished
+            download start over.
     """
     path = user_key_path()
     with _guard:
@@ -61,10 +63,10 @@ def user_key() -> bytes:
 
 
 def kept_user_key() -> bytes:
-    """Return the user's key as it is kept, made when it is first asked for. Blocks.
+    """Return the user's key as it is stored; it is created on first use. Blocks.
 
     Raises:
-        OSError: it cannot be kept.
+        OSError: it cannot be read or stored.
     """
     with _guard:
         return _read_or_create(user_key_path())
@@ -75,19 +77,18 @@ def _read_or_create(path: Path) -> bytes:
         return _read(path)
     except FileNotFoundError:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # another process was quicker: its key counts
+    with suppress(FileExistsError):  # another process was faster: its key is used
         _create(path, secrets.token_bytes(_KEY_BYTES))
         sync_folder(path.parent)
     return _read(path)
 
 
 def _create(path: Path, key: bytes) -> None:
-    """Create the key, which nobody sees in part."""
+    """Create the key atomically."""
     if create_whole(path, key, finish=lambda descriptor: os.fchmod(descriptor, 0o600)):
         return
-    temporary = path.with_name(f".rheo-{secrets.token_hex(8)}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+    temporary = random_path(path.parent)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | NEW_FILE, 0o600), "wb") as file:
         file.write(key)
     try:
         rename_without_clobbering(temporary, path)
@@ -96,19 +97,18 @@ def _create(path: Path, key: bytes) -> None:
 
 
 def _read(path: Path) -> bytes:
-    """Read the key.
+    """Read the key, and make it private if it is not.
 
     Raises:
-        FileNotFoundError: there is none yet.
-        OSError: it is not a key that this user alone can have written.
+        FileNotFoundError: it does not exist.
+        OSError: the file is not a key, or another user may have written it.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
+    descriptor = os.open(path, os.O_RDONLY | UNTRUSTED_FILE)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             raise PermissionError(0, "it is not a regular file of this user")
-        if found.st_mode & 0o077:
+        if status.st_mode & 0o077:
             os.fchmod(descriptor, 0o600)
             _log.warning("%s could be read by others; it is private now", printable(str(path)))
         key = os.read(descriptor, _KEY_BYTES + 1)

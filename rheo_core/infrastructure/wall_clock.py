@@ -3,19 +3,22 @@
 import asyncio
 import time
 
-_LONGEST_NAP = 10.0
+_MAX_NAP_SECONDS = 10.0
 
 
 def nap_before(at: float) -> float:
-    """Seconds to sleep before the clock is looked at again, on the way to a time (epoch).
+    """Return the seconds to sleep before the next look at the clock.
 
-    The clock may be set meanwhile, and no timer runs while the machine is suspended: so it is
-    looked at every ten seconds.
+    The clock may be set, and no timer runs while the machine is suspended. So the clock is
+    checked at least every ten seconds.
+
+    Args:
+        at: the time to wait for, seconds since the epoch.
     """
-    return min(max(at - time.time(), 0.0) + 0.01, _LONGEST_NAP)
+    return min(max(at - time.time(), 0.0) + 0.01, _MAX_NAP_SECONDS)
 
 
 async def sleep_until(at: float) -> None:
-    """Sleep until a time, in seconds since the epoch."""
+    """Sleep until the time `at`, seconds since the epoch."""
     while time.time() < at:  # noqa: ASYNC110 (nobody could set an event)
         await asyncio.sleep(nap_before(at))

@@ -36,7 +36,7 @@ class _Request:
     cookies: list[str] = field(default_factory=list)  # of `-b`; they share one field
     wishes: dict[str, Any] = field(default_factory=dict)  # fields of RequestOptions
     user: str | None = None
-    is_literal: bool = False  # True if its URLs are no patterns
+    is_literal: bool = False  # True if its URLs contain no patterns
     ignored: list[str] = field(default_factory=list)
     problem: str = ""
 

@@ -11,7 +11,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from rheo_core.domain.file_config import MAX_MIRRORS, usable_urls
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
-from rheo_core.domain.outside import MAX_TRIED, Outside
+from rheo_core.domain.outside import MAX_CHECKED_URLS, Outside
 from rheo_core.domain.text import printable, redact_url
 
 from .reader_api import (
@@ -120,7 +120,7 @@ class _File:
         self.size = ""
         self.hashes: dict[str, str] = {}  # by algorithm
         self.pieces: dict[str, _Pieces] = {}  # by algorithm
-        self.urls: list[tuple[int, str]] = []  # rank, where the smallest goes first; URL
+        self.urls: list[tuple[int, str]] = []  # rank (the smallest goes first) and URL
 
 
 class _Files:
@@ -216,7 +216,7 @@ def _rank(attributes: dict[str, str]) -> int:
 def _candidate(file: _File) -> Candidate:
     form, text = "Metalink", printable(file.name[:200])
     urls = [url for _, url in sorted(file.urls, key=lambda ranked: ranked[0])]
-    usable = usable_urls(islice(urls, MAX_TRIED), MAX_MIRRORS + 1)
+    usable = usable_urls(islice(urls, MAX_CHECKED_URLS), MAX_MIRRORS + 1)
     try:
         if not usable:
             raise ValueError(f"{text!r} has no http or https URL in the Metalink")

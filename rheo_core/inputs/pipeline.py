@@ -19,7 +19,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.outside import Admitted, admit
 from rheo_core.domain.schedule import start_text
-from rheo_core.domain.text import at_most, printable, redact
+from rheo_core.domain.text import at_most, printable, redact, shorten
 from rheo_core.user_files import open_regular
 
 from .entries import Entry, Verdict
@@ -209,7 +209,7 @@ class _Reader:
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
         # With a size or a checksum the download compares: a wrong file must not pass for it.
         is_compared = strategy is FileExistsStrategy.SKIP and (
-            config.hash_config or config.sidecar or config.size_bytes is not None
+            config.hash_config or config.pieces or config.sidecar or config.size_bytes is not None
         )
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
@@ -221,8 +221,7 @@ class _Reader:
 
 def _shown(text: str) -> str:
     text = redact(text[:_MAX_REDACTED_LENGTH])  # before the cut: half a login looks like a host
-    ellipsis = "…" if len(text) > _MAX_SHOWN_LENGTH else ""
-    return printable(text[:_MAX_SHOWN_LENGTH]) + ellipsis
+    return printable(shorten(text, _MAX_SHOWN_LENGTH))
 
 
 def _note(candidate: Candidate, admitted: Admitted | None) -> str:

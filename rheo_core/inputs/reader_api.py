@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import folder_path, sanitise_filename
 from rheo_core.domain.outside import NOTHING, Outside
+from rheo_core.domain.paths import check_relative
 from rheo_core.domain.text import printable
 
 _NOISE = re.compile(r"^Value error, |, unable to .*")
@@ -132,17 +133,12 @@ def destination_fields(path: str, what: str) -> dict[str, str]:
         what: the option that it comes from, for messages.
 
     Raises:
-        ValueError: it leads out of the download folder, or names no file.
+        ValueError: the path leaves the download folder, or has no file name.
     """
-    shown = printable(path[:200])
-    for flavour in (PurePosixPath(path), PureWindowsPath(path)):
-        if flavour.is_absolute() or flavour.drive or flavour.root:
-            raise ValueError(f"{what} {shown!r} must be relative to the download folder")
-        if ".." in flavour.parts:
-            raise ValueError(f"{what} {shown!r} must not contain '..'")
+    check_relative(path, what)
     folders, _, name = path.replace("\\", "/").rpartition("/")
     if name in {"", "."} or "\x00" in path:
-        raise ValueError(f"{what} {shown!r} names no file")
+        raise ValueError(f"{what} {printable(path[:200])!r} must name a file")
     fields = {"filename": sanitise_filename(name)}
     if safe := folder_path(folders):
         fields["destination_subdir"] = safe

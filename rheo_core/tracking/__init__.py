@@ -1,4 +1,4 @@
-"""What is known of every download; revisions and snapshots for readers."""
+"""Records of all downloads, with revisions and snapshots for readers."""
 
 from .base import BaseTracker
 from .null import NullTracker

@@ -9,44 +9,44 @@ from .record import DownloadRecord
 
 
 class BaseTracker(ABC):
-    """Holds the record of every download and answers questions about them."""
+    """Interface of trackers, which hold the record of every download."""
 
     @abstractmethod
     def add(self, record: DownloadRecord) -> None:
-        """Begin to track; a record with the same id is replaced."""
+        """Add a record, which replaces one with the same id."""
 
     @abstractmethod
     def get(self, download_id: str) -> DownloadRecord | None:
-        """The record, None where unknown."""
+        """Return the record of a download; None if it is unknown."""
 
     @abstractmethod
     def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
-        """Take note that the record changed, and of its new status where given."""
+        """Report a change of a record, and set its status if one is given."""
 
     @abstractmethod
     def remove(self, download_id: str) -> DownloadRecord | None:
-        """Forget a download; `restore` brings it back."""
+        """Remove a download and return its record; None if it is unknown. `restore` undoes this."""
 
     @abstractmethod
     def restore(self, download_id: str) -> DownloadRecord | None:
-        """Undo `remove`; None where it was never removed or too long ago."""
+        """Undo `remove`; return None if the download was not removed, or too long ago."""
 
     @abstractmethod
     def active(self) -> Iterator[DownloadRecord]:
-        """The records that hold a slot."""
+        """Return the records of downloads that hold a slot."""
 
     @abstractmethod
     def records(self) -> Iterator[DownloadRecord]:
-        """Every record there is now, in any order."""
+        """Return all present records, in any order."""
 
     @abstractmethod
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
-        """A copy of what is known of a download, None where unknown."""
+        """Return a copy of the state of a download; None if it is unknown."""
 
     @abstractmethod
     def get_stats(self) -> DownloadStats:
-        """How many downloads stand where."""
+        """Return the number of downloads in each state."""
 
     @abstractmethod
     def snapshot(self, since: int = 0) -> Snapshot:
-        """What changed after revision `since`; 0 asks for everything."""
+        """Return the changes since revision `since`; everything for 0."""

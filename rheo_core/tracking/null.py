@@ -1,4 +1,4 @@
-"""A tracker that tells nothing."""
+"""NullTracker: a tracker that reports nothing."""
 
 from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
 
@@ -7,7 +7,7 @@ from .tracker import DownloadTracker
 
 
 class NullTracker(DownloadTracker):
-    """Knows running downloads, because the engine must; tells nothing, forgets the ended."""
+    """Tracks running downloads only, as the engine needs it, and reports nothing to readers."""
 
     def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
         super().touch(record, status)

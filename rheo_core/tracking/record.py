@@ -1,4 +1,4 @@
-"""All that is known of one download."""
+"""DownloadRecord: the mutable state of one download."""
 
 import time
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from rheo_core.domain.speed import SpeedCalculator, SpeedMetrics
 from rheo_core.domain.text import printable, redact, redact_url
 
 Rank = int | Fraction
-"""Place among the downloads of one priority; lower goes first."""
+"""Position among the downloads of one priority; lower goes first."""
 
 
 @dataclass(slots=True)
 class _Meter:
-    """The clock of one attempt."""
+    """Clock and speed of one attempt."""
 
     counted: int  # bytes of the download at the last sample
     began: float = field(default_factory=time.monotonic)
@@ -27,37 +27,37 @@ class _Meter:
 
 @dataclass(slots=True)
 class AttemptStats:
-    """What the attempts at a download came to. Apart, for what waits in a long list has none."""
+    """Statistics of the attempts at a download. Separate, because waiting downloads have none."""
 
     attempt: int = 0
     max_attempts: int = 1
-    failures: int = 0  # failed attempts since one got clearly further than all before it
-    best_offset: int = 0  # bytes that the best attempt had, for that comparison
-    started_at: float | None = None  # the first of them, seconds since the epoch
-    announced: bool = False  # the started event has been sent
+    failures: int = 0  # failed attempts in a row; clear progress resets them
+    best_offset: int = 0  # bytes of the furthest attempt, to detect progress
+    started_at: float | None = None  # start of the first attempt, seconds since the epoch
+    announced: bool = False  # True after the started event
     elapsed: float = 0.0  # seconds spent in ended attempts
     connections: int = 0
-    transferred: int = 0  # bytes that came over the network, repeated ones included
-    received: int | None = None  # size of the file, once this run brought the last byte of it
-    error: str | None = None  # of the last that failed
-    media_type: str | None = None  # of the file, from the last reply that was accepted
+    transferred: int = 0  # bytes from the network, including repeated ones
+    received: int | None = None  # size of the file, set when this run received its last byte
+    error: str | None = None  # of the last failed attempt
+    media_type: str | None = None  # of the file, from the last accepted reply
     validation: ValidationResult | None = None
-    meter: _Meter | None = None  # while an attempt runs
-    leads_to: str | None = None  # host (with its port) that its link redirected to last
+    meter: _Meter | None = None  # set while an attempt runs
+    redirect_host: str | None = None  # host and port of the last redirect
 
 
 @dataclass(slots=True, eq=False)
 class DownloadRecord:
-    """Mutable; the engine writes it, `BaseTracker.touch` tells readers that it changed.
+    """State of one download. The engine changes it and calls `BaseTracker.touch` for readers.
 
-    The transfer only adds to `bytes_downloaded`; it waits for nobody. Times are seconds since
-    the epoch.
+    Transfers add to `bytes_downloaded` without a call, so that they never wait. Times are in
+    seconds since the epoch.
     """
 
     config: FileConfig
     id: str
     priority: int
-    final_name: str | None = None  # once it is known to be another than the config suggests
+    final_name: str | None = None  # set if it differs from the name that the config suggests
     rank: Rank = 0
     status: DownloadStatus = DownloadStatus.QUEUED
     reason: str = ""
@@ -67,16 +67,21 @@ class DownloadRecord:
     added_at: float = field(default_factory=time.time)
     finished_at: float | None = None
     destination: Path | None = None
-    listed: bool = True  # False once it was taken off the list; the history has it then
+    listed: bool = True  # False after removal from the list; the history keeps it
     before_removal: DownloadStatus | None = None
-    waits_for_room: bool = False  # paused because its disk is full; goes on by itself
-    keep_partial: bool = True  # whether bytes outlive the end of an attempt
+    waits_for_room: bool = False  # paused because its disk is full; resumes automatically
+    keep_partial: bool = True  # False: the partial file is removed after an attempt
     revision: int = 0
-    stats_or_none: AttemptStats | None = None  # None: there was no attempt yet
+    stats_or_none: AttemptStats | None = None  # None before the first attempt
 
     @classmethod
     def of(cls, config: FileConfig, added_at: float | None = None) -> "DownloadRecord":
-        """A fresh record of a download that was asked for, now unless `added_at` tells when."""
+        """Return a new record for a requested download.
+
+        Args:
+            config: the request.
+            added_at: time of the request, seconds since the epoch; None: now.
+        """
         return cls(
             config=config,
             id=config.id,
@@ -87,45 +92,45 @@ class DownloadRecord:
 
     @property
     def name(self) -> str:
-        """What to call it: the name of its file, as far as it is known."""
+        """Name of the file, as far as it is known."""
         if self.final_name is None:
             return self.config.get_destination_filename()
         return self.final_name
 
     @property
     def stats(self) -> AttemptStats:
-        """Its attempts, to count them; to look at them `stats_or_none` will do."""
+        """Statistics of the attempts, created on first use. Read them by `stats_or_none`."""
         if self.stats_or_none is None:
             self.stats_or_none = AttemptStats()
         return self.stats_or_none
 
     @property
-    def leads_to(self) -> str | None:
-        """Host (with its port) that its link redirects to, as far as is known."""
-        return self.stats_or_none.leads_to if self.stats_or_none is not None else None
+    def redirect_host(self) -> str | None:
+        """Host and port that the URL redirects to, if known."""
+        return self.stats_or_none.redirect_host if self.stats_or_none is not None else None
 
     def begin_attempt(self) -> None:
-        """Start the clock of one attempt."""
+        """Count an attempt and start its clock."""
         stats = self.stats
         stats.attempt += 1
         stats.meter = _Meter(self.bytes_downloaded)
         stats.started_at = stats.started_at or time.time()
 
     def end_attempt(self) -> None:
-        """Stop the clock."""
+        """Stop the clock of the attempt."""
         stats = self.stats_or_none
         if stats is not None and stats.meter is not None:
             stats.elapsed += time.monotonic() - stats.meter.began
             stats.meter = None
 
-    def go_on_from(self, offset: int) -> None:
-        """The first `offset` bytes are there already; they do not count as speed."""
+    def resume_from(self, offset: int) -> None:
+        """Continue from `offset` bytes on the disk, which do not count for the speed."""
         self.bytes_downloaded = offset
         if (meter := self._meter) is not None:
             meter.counted = offset
 
     def sample(self) -> int:
-        """Take the speed now; return the bytes since the last sample."""
+        """Measure the speed; return the bytes received since the last sample."""
         meter = self._meter
         if meter is None:
             return 0
@@ -142,18 +147,18 @@ class DownloadRecord:
 
     @property
     def metrics(self) -> SpeedMetrics | None:
-        """The speed while an attempt runs, as it was last sampled."""
+        """Speed of the last sample; None while no attempt runs."""
         meter = self._meter
         return meter.metrics if meter is not None else None
 
     @property
     def average_speed_bps(self) -> float | None:
-        """Bytes over the network per second of all attempts, None before any came."""
+        """Average of all ended attempts, bytes/s from the network; None before the first."""
         stats = self.stats_or_none
         return stats.transferred / stats.elapsed if stats and stats.elapsed > 0 else None
 
     def info(self) -> DownloadInfo:
-        """A copy for users of the library."""
+        """Return a copy for users of the library."""
         stats = self.stats_or_none or AttemptStats()
         return DownloadInfo(
             id=self.id,
@@ -168,7 +173,7 @@ class DownloadRecord:
         )
 
     def snapshot(self) -> DownloadSnapshot:
-        """A frozen copy for the screen."""
+        """Return an immutable copy for the screen."""
         metrics, stats = self.metrics, self.stats_or_none or AttemptStats()
         return DownloadSnapshot(
             id=self.id,

@@ -1,4 +1,7 @@
-"""DownloadTracker: records, revisions and snapshots; every answer costs what changed."""
+"""DownloadTracker: records in memory, with revisions and snapshots.
+
+The cost of a snapshot grows with the number of changes, not with the number of downloads.
+"""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
@@ -10,20 +13,20 @@ from rheo_core.domain.speed import SpeedMetrics
 from .base import BaseTracker
 from .record import DownloadRecord
 
-_MOST_REMOVED = 10_000
-"""Removed downloads that are remembered, for undo and for slow readers."""
+_MAX_REMOVED = 10_000
+"""Number of removed downloads kept for undo and for slow readers."""
 
 
 class DownloadTracker(BaseTracker):
-    """What is known of every download, in memory."""
+    """Tracker that keeps all records in memory."""
 
     def __init__(self) -> None:
         self._revision = 0
-        self._records: dict[str, DownloadRecord] = {}  # the latest change last
+        self._records: dict[str, DownloadRecord] = {}  # in the order of their latest change
         self._active: dict[str, DownloadRecord] = {}
-        # The latest last. An ordinary dict finds its first entry slowly once many before it went.
+        # Latest last. A plain dict would be slow to find its first entry after many removals.
         self._removed: OrderedDict[str, tuple[int, DownloadRecord]] = OrderedDict()
-        self._complete_since = 0  # removals up to this revision may be forgotten
+        self._complete_since = 0  # removals up to this revision may be missing
         self._counts: Counter[DownloadStatus] = Counter()
         self._completed_bytes = 0
 
@@ -31,19 +34,19 @@ class DownloadTracker(BaseTracker):
         self._forget(record.id)
         self._removed.pop(record.id, None)
         self._count(record, +1)
-        self._mark(record)
+        self._set_revision(record)
 
     def get(self, download_id: str) -> DownloadRecord | None:
         return self._records.get(download_id)
 
     def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
         if self._records.get(record.id) is not record:
-            return  # removed meanwhile
+            return  # removed in the meantime
         if status is not None and status is not record.status:
             self._count(record, -1)
             record.status = status
             self._count(record, +1)
-        self._mark(record)
+        self._set_revision(record)
 
     def remove(self, download_id: str) -> DownloadRecord | None:
         record = self._forget(download_id)
@@ -51,7 +54,7 @@ class DownloadTracker(BaseTracker):
             return None
         self._revision += 1
         self._removed[download_id] = (self._revision, record)
-        if len(self._removed) > _MOST_REMOVED:
+        if len(self._removed) > _MAX_REMOVED:
             _, (self._complete_since, _) = self._removed.popitem(last=False)
         return record
 
@@ -73,15 +76,15 @@ class DownloadTracker(BaseTracker):
         return record.info() if record else None
 
     def get_all_downloads(self) -> dict[str, DownloadInfo]:
-        """A copy of every download, by id."""
+        """Return copies of all downloads by id."""
         return {id_: record.info() for id_, record in self._records.items()}
 
     def get_active_downloads(self) -> dict[str, DownloadInfo]:
-        """A copy of every download that holds a slot, by id."""
+        """Return copies of the downloads that hold a slot, by id."""
         return {id_: record.info() for id_, record in self._active.items()}
 
     def get_speed_metrics(self, download_id: str) -> SpeedMetrics | None:
-        """The speed of a running download, None for others."""
+        """Return the speed of a running download; None for others."""
         record = self._records.get(download_id)
         return record.metrics if record else None
 
@@ -118,7 +121,7 @@ class DownloadTracker(BaseTracker):
     def _changed_after(self, since: int) -> Sequence[DownloadRecord]:
         latest_first = reversed(self._records.values())
         changed = list(takewhile(lambda record: record.revision > since, latest_first))
-        changed.reverse()  # new ones in the order in which they were added
+        changed.reverse()  # so that new ones are in the order of addition
         return changed
 
     def _removed_after(self, since: int) -> Iterator[str]:
@@ -127,7 +130,7 @@ class DownloadTracker(BaseTracker):
                 return
             yield download_id
 
-    def _mark(self, record: DownloadRecord) -> None:
+    def _set_revision(self, record: DownloadRecord) -> None:
         self._revision += 1
         record.revision = self._revision
         self._records.pop(record.id, None)

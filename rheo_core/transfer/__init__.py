@@ -4,10 +4,11 @@ from .committing import commit
 from .context import TransferOptions
 from .host_limits import Connection, HostLimiter
 from .part_file import PartFile
-from .pieces import gaps
+from .pieces import check_pieces, gaps
 from .rate_limits import RateLimits, Throttle, TokenBucket
 from .reserve import reserve_of
 from .response_head import RangeRefusedError, ResponseHead
+from .segments import WrittenRange
 from .sidecar import fetch_checksum
 from .state import source_of
 from .transfer import Transfer
@@ -24,6 +25,8 @@ __all__ = [
     "TokenBucket",
     "Transfer",
     "TransferOptions",
+    "WrittenRange",
+    "check_pieces",
     "commit",
     "fetch_checksum",
     "gaps",

@@ -8,23 +8,20 @@ from collections.abc import Callable
 import aiohttp
 
 from rheo_core.domain.exceptions import DownloadTimeoutError
-from rheo_core.infrastructure.disk import DiskThreads, Work
+from rheo_core.infrastructure.disk import DiskFuture, DiskThreads
 from rheo_core.tracking.record import DownloadRecord
 
 from .part_file import PartFile
 from .rate_limits import Throttle
 from .segments import Segment
 
-_LONGEST_BATCH = 1.0
-"""Seconds after which what came is written, be it ever so little."""
-
-_WORTH_TAKING = 16 << 10
+_MIN_SOCKET_BODY_BYTES = 16 << 10
 """Bodies of fewer bytes come with the head, or nearly so: they go the ordinary way."""
 
 _PEEK_BYTES = 512
 """What `peek` waits for, though no longer than for a batch."""
 
-_OVERFLOW = 64 << 10
+_OVERFLOW_BYTES = 64 << 10
 
 Count = Callable[[int], bool]
 """Told how many bytes came, as soon as they came; says whether that is enough."""
@@ -33,15 +30,16 @@ Count = Callable[[int], bool]
 class StreamBody:
     """A body that aiohttp takes apart: chunked, of unknown length, or short."""
 
-    def __init__(self, reply: aiohttp.ClientResponse) -> None:
+    def __init__(self, reply: aiohttp.ClientResponse, max_batch_seconds: float) -> None:
         self._content = reply.content
+        self._max_batch_seconds = max_batch_seconds
         self._protocol = reply.connection.protocol if reply.connection else None
         self._chunks: list[bytes] = []
         self._uncounted = 0  # bytes of those that nobody was told of
 
     async def peek(self) -> bytes:
         """Return the first bytes, which come again with `fill`; to be asked first of all."""
-        patience = time.monotonic() + _LONGEST_BATCH
+        patience = time.monotonic() + self._max_batch_seconds
         while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
             if not (chunk := await self._content.readany()):
                 break
@@ -54,7 +52,7 @@ class StreamBody:
         collected, self._uncounted = self._uncounted, 0
         if collected and count(collected):
             return self.rest()
-        patience = time.monotonic() + _LONGEST_BATCH
+        patience = time.monotonic() + self._max_batch_seconds
         while collected < capacity and time.monotonic() < patience:
             chunk = await self._content.read(capacity - collected)
             if not chunk:
@@ -97,7 +95,11 @@ class SocketBody(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, reply: aiohttp.ClientResponse, length: int, stall_timeout: float | None
+        self,
+        reply: aiohttp.ClientResponse,
+        length: int,
+        stall_timeout: float | None,
+        max_batch_seconds: float,
     ) -> None:
         connection = reply.connection
         assert connection is not None
@@ -107,6 +109,7 @@ class SocketBody(asyncio.BufferedProtocol):
         self._content = reply.content
         self._host = reply.url.host or ""
         self._stall_timeout = stall_timeout
+        self._max_batch_seconds = max_batch_seconds
         early = reply.content.read_nowait(-1)
         self._has_surplus = len(early) > length
         self._front, self._back = bytearray(early[:length]), bytearray()
@@ -180,7 +183,7 @@ class SocketBody(asyncio.BufferedProtocol):
         room = self._capacity - self._filled
         if room <= 0:
             # Asked although reading is paused: whoever resumed it, no byte may be lost.
-            room = _OVERFLOW
+            room = _OVERFLOW_BYTES
         room = min(room, self._missing + 1)  # one more than is missing, to see a surplus
         end = self._filled + room
         if len(self._front) < end:
@@ -221,9 +224,9 @@ class SocketBody(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         while self._filled < self._capacity and self._missing and not self._is_closed:
             now = self._loop.time()
-            if self._filled and now - began >= _LONGEST_BATCH:
+            if self._filled and now - began >= self._max_batch_seconds:
                 break
-            patience = _LONGEST_BATCH
+            patience = self._max_batch_seconds
             if self._stall_timeout is not None:
                 left = self._active_at + self._stall_timeout - now
                 if left <= 0:
@@ -239,19 +242,21 @@ class SocketBody(asyncio.BufferedProtocol):
 Body = StreamBody | SocketBody
 
 
-def body_of(reply: aiohttp.ClientResponse, stall_timeout: float | None) -> Body:
+def body_of(
+    reply: aiohttp.ClientResponse, stall_timeout: float | None, max_batch_seconds: float
+) -> Body:
     """The body of a reply whose head has just come; nothing may be awaited in between."""
     length = reply.content_length
     if (
         length is None
-        or length < _WORTH_TAKING
+        or length < _MIN_SOCKET_BODY_BYTES
         or "Transfer-Encoding" in reply.headers
         or reply.connection is None
         or reply.connection.transport is None
         or reply.content.exception() is not None  # lost already: the first read tells
     ):
-        return StreamBody(reply)
-    return SocketBody(reply, length, stall_timeout)
+        return StreamBody(reply, max_batch_seconds)
+    return SocketBody(reply, length, stall_timeout, max_batch_seconds)
 
 
 async def receive(
@@ -337,7 +342,7 @@ class _Writer:
         self._disk = disk
         self._segment = segment
         self._ends_at = ends_at
-        self._writing: Work[int] | None = None
+        self._writing: DiskFuture[int] | None = None
         self._is_broken = False  # bytes are missing: behind them there can be no others
         self.offset = segment.written  # of the next batch
 

@@ -22,19 +22,9 @@ from .segments import Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
 
-_CHECKPOINT_SECONDS = 5.0
-"""Bytes that a crash may cost: those of so many seconds."""
-
-_JOIN_AFTER = 0.1
-"""Seconds of transfer that are watched before more connections join."""
-
-_WORTH_SECONDS = 1.0
-"""More connections join where the largest segment would take longer than this."""
-
-_WORTH_AT_LEAST = 0.1
-_WORTH_TIMES = 4
-"""Where connections begin soon, a shorter rest is worth one: so many times what one took to begin,
-but no less than `_WORTH_AT_LEAST` seconds."""
+_JOIN_THRESHOLD_TIMES = 4
+"""If connections begin fast, one joins for a shorter rest: this multiple of the time that one takes
+to begin, and not less than `Tuning.min_join_threshold_seconds`."""
 
 _SCANTY_BYTES = 4 << 10
 _MAX_SCANTY_REPLIES = 16
@@ -49,6 +39,7 @@ class ConnectionGroup:
         self, context: TransferContext, disk: DiskThreads, part: PartFile, segments: SegmentMap
     ) -> None:
         self._context = context
+        self._tuning = context.options.tuning
         self._disk = disk
         self._part = part
         self._segments = segments
@@ -63,7 +54,7 @@ class ConnectionGroup:
         self._had = segments.received
         self._stall = StallWatch(
             context.record,
-            context.is_held,
+            context.is_throttled,
             context.options.stall_timeout,
             context.options.stall_speed,
             self._began,
@@ -81,22 +72,24 @@ class ConnectionGroup:
         """
         if reply.head.partial:
             self._ranges_work = True
-        main = self._context.sources.main
-        self._start(segment, main, self._receive_first(segment, reply))
-        next_checkpoint = self._began + _CHECKPOINT_SECONDS
+        primary = self._context.sources.primary
+        self._start(segment, primary, self._receive_first(segment, reply))
+        next_checkpoint = self._began + self._tuning.checkpoint_seconds
         try:
             while self._tasks:
                 await asyncio.wait(
-                    self._tasks, timeout=_JOIN_AFTER, return_when=asyncio.FIRST_COMPLETED
+                    self._tasks,
+                    timeout=self._tuning.join_after_seconds,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 self._reap()
                 self._start_more()
                 if self._tasks:
-                    self._stall.check(self._loop.time(), self._context.sources.main.name)
+                    self._stall.check(self._loop.time(), self._context.sources.primary.name)
                 if self._loop.time() >= next_checkpoint:
                     await self._checkpoint()
                     await self._check_room()
-                    next_checkpoint = self._loop.time() + _CHECKPOINT_SECONDS
+                    next_checkpoint = self._loop.time() + self._tuning.checkpoint_seconds
             self._check_complete()
             if self._promising is not None:  # only now does no thread change the state
                 self._part.hear_promise(self._promising.promised, self._promising.validator)
@@ -173,10 +166,10 @@ class ConnectionGroup:
         """Fetch a segment over a connection of its own, or over one that is `counted` already."""
         context, state = self._context, self._part.state
         request = context.request(source, segment, state, counted)
-        asked = self._loop.time()
+        requested_at = self._loop.time()
         try:
             async with await request.open() as reply:
-                self._segments.note_join(self._loop.time() - asked)
+                self._segments.note_join(self._loop.time() - requested_at)
                 if not reply.head.partial:
                     context.check_page(reply.head, state)
                     reply.check_version()
@@ -210,17 +203,17 @@ class ConnectionGroup:
 
     def _on_failure(self, error: DownloadError, source: Source, segment: Segment) -> None:
         """A connection failed: learn what its source bears."""
-        is_main = source is self._context.sources.main
-        if not is_main and isinstance(error, RangeRefusedError):
+        is_primary = source is self._context.sources.primary
+        if not is_primary and isinstance(error, RangeRefusedError):
             self._context.explain(f"mirror {printable(source.name)} left out: {error}")
-            source.most = 0
+            source.max_connections = 0
             return  # no reason for the others to end or to begin again
-        if is_main and isinstance(error, ChangedError):
+        if is_primary and isinstance(error, ChangedError):
             raise error
-        if is_main and isinstance(error, RangeRefusedError):
+        if is_primary and isinstance(error, RangeRefusedError):
             self._ranges_work = False
             self._context.explain("server refuses ranges: 1 connection")
-        source.most = source.connections
+        source.max_connections = source.connections
         # A source that brought bytes works in principle: its error says whether to try again.
         if self._last_error is None or segment.written > segment.began_with:
             self._last_error = error
@@ -241,7 +234,7 @@ class ConnectionGroup:
             if segment is None:
                 return
             counted = None
-            if source.asked == self._idle_host:
+            if source.final_host == self._idle_host:
                 counted, self._idle = self._idle, None
             self._start(segment, source, self._fetch_segment(segment, source, counted))
             self._release_overtaken()
@@ -266,7 +259,7 @@ class ConnectionGroup:
             return False
         now = self._loop.time()
         elapsed = now - self._began
-        if elapsed < _JOIN_AFTER:
+        if elapsed < self._tuning.join_after_seconds:
             return False
         usual = (self._segments.received - self._had) / elapsed / max(len(self._tasks), 1)
         lasts = self._segments.lasts_longer(self._worth_seconds, now, usual)
@@ -275,10 +268,11 @@ class ConnectionGroup:
     @property
     def _worth_seconds(self) -> float:
         """A rest of so many seconds is worth another connection."""
-        took = self._segments.join_seconds
+        took, longest = self._segments.join_seconds, self._tuning.join_threshold_seconds
         if took is None:
-            return _WORTH_SECONDS
-        return min(_WORTH_SECONDS, max(took * _WORTH_TIMES, _WORTH_AT_LEAST))
+            return longest
+        shortest = self._tuning.min_join_threshold_seconds
+        return min(longest, max(took * _JOIN_THRESHOLD_TIMES, shortest))
 
     def _check_complete(self) -> None:
         if self._segments.is_complete:

@@ -16,6 +16,7 @@ from rheo_core.domain.media_types import (
     is_page_name,
     media_type,
 )
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
@@ -28,9 +29,7 @@ from .segments import Segment
 from .sources import Source, Sources
 from .state import Key, PartState
 
-_BUFFERS = 32 << 20
-"""Bytes that all connections together collect before they write, two buffers each."""
-_SMALLEST_BATCH = 64 << 10
+_MIN_BATCH_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,7 @@ class TransferOptions:
     server_time: bool = DEFAULTS.server_time
     origin: bool = DEFAULTS.origin
     max_size: int | None = DEFAULTS.max_size
+    tuning: Tuning = DEFAULTS.tuning
     key: Key = user_key
 
     @classmethod
@@ -107,6 +107,7 @@ class TransferContext:
         self._limits = limits
         self._throttles: dict[str, Throttle] = {}  # by host
         self._timeouts = options.timeouts
+        self._buffer_bytes = options.tuning.buffer_bytes
 
     def request(
         self,
@@ -128,6 +129,7 @@ class TransferContext:
             self._timeouts,
             self.record.config.options_for(source.url),
             self.check_page,
+            self.options.tuning,
             is_counted=counted is not None,
         )
 
@@ -139,10 +141,10 @@ class TransferContext:
         """
         if not self.verified_at_end:
             # Unlike a date, a weak ETag is rarely the same at two hosts of one file.
-            is_alone = len(self.sources) == 1
-            return state.validator if is_alone else replace(state.validator, weak_etag=None)
+            is_only = len(self.sources) == 1
+            return state.validator if is_only else replace(state.validator, weak_etag=None)
         version = source.version
-        if version is None and source is self.sources.own:
+        if version is None and source is self.sources.original:
             version = state.validator  # that it began with, most likely from here
         return version if version is not None and version.if_range is not None else None
 
@@ -174,7 +176,7 @@ class TransferContext:
         """Tell whether a partial file that can be continued would be replaced by this reply."""
         return not (head.partial or self.record.config.accept_html) and self._is_kept(state)
 
-    def check_beginning(self, head: ResponseHead, first: bytes, there: bytes) -> None:
+    def check_beginning(self, head: ResponseHead, first: bytes, on_disk: bytes) -> None:
         """Refuse a reply that would replace a partial file, and whose first bytes are a page's.
 
         Error pages often have no media type, or that of the file. A reply without type and bytes
@@ -183,7 +185,7 @@ class TransferContext:
         Raises:
             WebPageError: the reply begins like a page, and what is there does not.
         """
-        is_page_only_now = begins_page(first) and not begins_page(there)
+        is_page_only_now = begins_page(first) and not begins_page(on_disk)
         if is_page_only_now or (not first and head.type is None):
             raise self._page_error(head, is_kept=True, is_page_inside=is_page_only_now)
 
@@ -211,9 +213,9 @@ class TransferContext:
         limit, config = self.options.max_size, self.record.config
         if limit is not None and size > limit:
             raise TooLargeError(limit, size)
-        wanted = config.size_bytes
-        if wanted is not None and size != wanted:
-            raise ProtocolError(f"the server offers {size} bytes, {wanted} were expected")
+        expected = config.size_bytes
+        if expected is not None and size != expected:
+            raise ProtocolError(f"the server offers {size} bytes, {expected} were expected")
         if config.pieces is not None:
             try:
                 config.pieces.check_size(size)
@@ -222,11 +224,11 @@ class TransferContext:
 
     def check_growth(self, size: int) -> None:
         """Like `check_size`, for the first `size` bytes of a body of unknown length."""
-        limit, wanted = self.options.max_size, self.record.config.size_bytes
+        limit, expected = self.options.max_size, self.record.config.size_bytes
         if limit is not None and size > limit:
             raise TooLargeError(limit)
-        if wanted is not None and size > wanted:
-            raise ProtocolError(f"the server sent more than the expected {wanted} bytes")
+        if expected is not None and size > expected:
+            raise ProtocolError(f"the server sent more than the expected {expected} bytes")
 
     def throttle(self, host: str) -> Throttle:
         """Return what connections to a host take from."""
@@ -246,11 +248,11 @@ class TransferContext:
         """Whether bytes may come as fast as they can."""
         return not any(throttle.is_limited for throttle in self._throttles.values())
 
-    def is_held(self) -> bool:
+    def is_throttled(self) -> bool:
         """Whether a connection waits because of a limit."""
-        return any(throttle.is_holding for throttle in self._throttles.values())
+        return any(throttle.is_waiting for throttle in self._throttles.values())
 
     def batch_bytes(self) -> int:
         """What one connection collects before it writes: less, the more there are."""
-        share = _BUFFERS // (2 * max(self._hosts.in_use, 1))
-        return min(self.options.chunk_size, max(share, _SMALLEST_BATCH))
+        share = self._buffer_bytes // (2 * max(self._hosts.in_use, 1))
+        return min(self.options.chunk_size, max(share, _MIN_BATCH_BYTES))

@@ -56,11 +56,11 @@ def digest_of(headers: Mapping[str, str], *, partial: bool) -> HashConfig | None
     for name, digest in _promises(_fields(headers), partial):
         digests[name].add(digest)
     for name, algorithm in _ALGORITHMS.items():
-        found = [each.hex() for each in digests[name] if len(each) * 2 == algorithm.hex_length]
-        if len(found) > 1:
+        values = [each.hex() for each in digests[name] if len(each) * 2 == algorithm.hex_length]
+        if len(values) > 1:
             return None
-        if found:
-            return HashConfig(algorithm=algorithm, expected_hash=found[0])
+        if values:
+            return HashConfig(algorithm=algorithm, expected_hash=values[0])
     return None
 
 

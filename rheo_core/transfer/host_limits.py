@@ -10,19 +10,13 @@ from dataclasses import dataclass
 
 from rheo_core.domain.exceptions import ConnectionFailedError, HostFullError, HttpStatusError
 from rheo_core.domain.hosts import HostLimits, find_host
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
 _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _LOWERED_SECONDS = 60.0
 """A host that refused a connection is spared it for so long; then it is tried with one more."""
 
-_LEAD_SECONDS = 5.0
-"""Time for which all links at a host are taken to lead to the full host that one of them led to.
-Afterwards some are asked again: others of them may lead elsewhere."""
-
 _MAX_LEADS = 1000
-
-_PASSING_SECONDS = 5.0
-"""Time for which a connection waits for room at a host that is to lead on."""
 
 
 @dataclass(slots=True)
@@ -49,17 +43,24 @@ class HostLimiter:
     Args:
         limit: connections to one host, unless its own limits say otherwise.
         on_room: called whenever a host that was full has room again.
+        tuning: times for which redirects are remembered, and wait for room.
     """
 
-    def __init__(self, limit: int, on_room: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        on_room: Callable[[], None] = lambda: None,
+        tuning: Tuning = DEFAULT_TUNING,
+    ) -> None:
         self._limit = limit
+        self.tuning = tuning
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
         self._reserved = Counter[str]()  # how many of them, by host
         self._running: dict[str, str] = {}  # downloads -> the host they began with
         self._downloads = Counter[str]()  # how many of them, by host
-        self._own: Mapping[str, HostLimits] = {}
+        self._host_limits: Mapping[str, HostLimits] = {}
         self._leads: dict[str, _Lead] = {}  # by the host of the links
         self._rests: dict[str, asyncio.TimerHandle] = {}  # hosts that asked to be left alone
         self._room = asyncio.Event()
@@ -75,9 +76,9 @@ class HostLimiter:
         self._limit = count
         self._note_room()
 
-    def set_own(self, table: Mapping[str, HostLimits]) -> None:
+    def set_host_limits(self, table: Mapping[str, HostLimits]) -> None:
         """Limits of single hosts, by names as `find_host` has them."""
-        self._own = table
+        self._host_limits = table
         self._note_room()
 
     @property
@@ -106,13 +107,15 @@ class HostLimiter:
         """Forget a download that has ended."""
         ended = _take_out(self._running, self._downloads, download_id)
         reserved = _take_out(self._reservations, self._reserved, download_id)
-        if reserved is not None or (ended is not None and self._own):
+        if reserved is not None or (ended is not None and self._host_limits):
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
         """Return whether no further download of a link at `host` may begin now."""
-        asked = self.likely(host)
-        return self._takes_no_download(host) or (asked != host and self._takes_no_download(asked))
+        final_host = self.likely(host)
+        return self._takes_no_download(host) or (
+            final_host != host and self._takes_no_download(final_host)
+        )
 
     def is_full(self, host: str) -> bool:
         """Whether it bears no further connection now, besides those that are sure to come."""
@@ -181,7 +184,7 @@ class HostLimiter:
         """Return a place for a connection; see `Connection`."""
         return Connection(self, host, explain, download_id, keeps_reservation=keeps_reservation)
 
-    async def count(
+    async def acquire(
         self,
         host: str,
         explain: Callable[[str], None],
@@ -214,9 +217,9 @@ class HostLimiter:
             _take_out(self._running, self._downloads, download_id)
             self._running[download_id] = host
             self._downloads[host] += 1
-        there = self._take_place(host, "" if keeps_reservation else download_id)
+        moved = self._take_place(host, "" if keeps_reservation else download_id)
         self.release(before, known)
-        return there
+        return moved
 
     def note_lead(self, link_host: str, host: str) -> None:
         """Remember for a while that a link at `link_host` leads to `host`, which is full."""
@@ -225,7 +228,7 @@ class HostLimiter:
         elif len(self._leads) >= _MAX_LEADS:
             self._leads.pop(next(iter(self._leads))).expiry.cancel()
         loop = asyncio.get_running_loop()
-        expiry = loop.call_later(_LEAD_SECONDS, self._forget_lead, link_host)
+        expiry = loop.call_later(self.tuning.lead_seconds, self._forget_lead, link_host)
         self._leads[link_host] = _Lead(host, expiry)
 
     def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
@@ -248,8 +251,8 @@ class HostLimiter:
     def _has_place(self, host: str, download_id: str) -> bool:
         """Return whether a download may connect now; reservations keep places."""
         has_reservation = self._reservations.get(download_id) == host
-        kept = 0 if has_reservation else self._reserved[host]
-        return self._in_use(host) + kept < self.allowed(host)
+        reserved = 0 if has_reservation else self._reserved[host]
+        return self._in_use(host) + reserved < self.allowed(host)
 
     def _take_place(self, host: str, download_id: str) -> _Host:
         if self._reservations.get(download_id) == host:
@@ -269,24 +272,24 @@ class HostLimiter:
         return (
             self.is_full(host)
             or host in self._rests
-            or (bool(self._own) and self._has_enough_downloads(host))
+            or (bool(self._host_limits) and self._has_enough_downloads(host))
         )
 
     def _has_enough_downloads(self, host: str) -> bool:
-        own = self._limits_of(host)
-        most = own.max_concurrent if own else None
-        return most is not None and self._downloads[host] >= most
+        limits = self._limits_of(host)
+        max_concurrent = limits.max_concurrent if limits else None
+        return max_concurrent is not None and self._downloads[host] >= max_concurrent
 
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)
         return known.in_use if known is not None else 0
 
     def _limits_of(self, host: str) -> HostLimits | None:
-        return find_host(self._own, host.rpartition(":")[0])
+        return find_host(self._host_limits, host.rpartition(":")[0])
 
     def _limit_of(self, host: str) -> int:
-        own = self._limits_of(host)
-        return own.connections if own and own.connections else self._limit
+        limits = self._limits_of(host)
+        return limits.connections if limits and limits.connections else self._limit
 
     def _look_again(self, host: str, known: _Host) -> None:
         """Tell of the room that time has brought, until all is as it was."""
@@ -355,8 +358,8 @@ class Connection:
         """
         is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
         try:
-            async with asyncio.timeout(_PASSING_SECONDS if is_passing else None):
-                self._known = await self._hosts.count(
+            async with asyncio.timeout(self._hosts.tuning.passing_seconds if is_passing else None):
+                self._known = await self._hosts.acquire(
                     self.host,
                     self._explain,
                     self._download_id,
@@ -384,20 +387,20 @@ class Connection:
             await self.begin()
             return
         assert self._known is not None
-        there = self._hosts.move(
+        moved = self._hosts.move(
             self._known,
             self.host,
             host,
             self._download_id,
             keeps_reservation=self._keeps_reservation,
         )
-        if there is None:
+        if moved is None:
             if host != self._link_host:
                 self._hosts.note_lead(self._link_host, host)
             raise HostFullError(host)
         self._known.answered -= self._was_answered
         self._was_answered = False
-        self._known, self.host = there, host
+        self._known, self.host = moved, host
 
     def answered(self) -> None:
         """Take note that its host has answered: it can serve this many connections."""

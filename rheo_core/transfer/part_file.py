@@ -72,9 +72,9 @@ _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _BEGINNING_BYTES = 512
 """Enough to see which kind of file it is."""
-_MOST_HELD = 256 << 10
+_MAX_BUFFERED_BYTES = 256 << 10
 """Bytes of a file that may wait in memory for the end of the transfer."""
-_ROOM_FOR_STATE = 64 << 10
+_STATE_BYTES = 64 << 10
 """Bytes given up at the end of what came when a full disk leaves no room for the state."""
 
 
@@ -188,8 +188,8 @@ class PartFile:
             raise FileValidationError(f"another program changed {name} after its check")
 
     def _look(self) -> tuple[int, int]:
-        found = os.fstat(self.descriptor)
-        return found.st_size, found.st_mtime_ns
+        status = os.fstat(self.descriptor)
+        return status.st_size, status.st_mtime_ns
 
     def owner(self) -> str | None:
         """Return the download that began what is there; None if no state proves it."""
@@ -236,13 +236,13 @@ class PartFile:
 
     def _open_here(self, stop: threading.Event) -> bool:
         """Open the file if nothing under its name or that of its state is somebody else's."""
-        found = tidy_up(self._place, self.destination, self.source, self._key)
-        if not may_be_ours(self._place, found, self.source):
+        state_file = tidy_up(self._place, self.destination, self.source, self._key)
+        if not may_be_ours(self._place, state_file, self.source):
             return False
         was_there = os.path.lexists(self.path)
         self._descriptor = open_locked(self.path, os.O_CREAT)
         try:
-            part = self._found_with(found)
+            part = self._found_with(state_file)
             if was_there and self._is_anothers(part):
                 self.close()
                 return False
@@ -254,7 +254,7 @@ class PartFile:
             if state is None:
                 self.close()
                 return False
-            if found is not None:
+            if state_file is not None:
                 remove_leftover(unfinished(self.state_path), STATE_MARK)
             put_mark(self.descriptor, self.source, self._key())
         except BaseException:
@@ -270,9 +270,11 @@ class PartFile:
         is_empty = not os.fstat(part.descriptor).st_size
         return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
 
-    def _found_with(self, found: StateFile | None) -> FoundPart:
+    def _found_with(self, state_file: StateFile | None) -> FoundPart:
         """The open file, with the state that was found beside it."""
-        return FoundPart(self.descriptor, self._place, self.source, self._key, found, self.pieces)
+        return FoundPart(
+            self.descriptor, self._place, self.source, self._key, state_file, self.pieces
+        )
 
     def prepare(self) -> None:
         """Where nothing is known to be: see that a file can be there, before anybody asks for it.
@@ -352,7 +354,7 @@ class PartFile:
 
         It costs a crash so many bytes, and spares the disk two files and their names.
         """
-        return size is not None and 0 < size <= _MOST_HELD and not self.is_open
+        return size is not None and 0 < size <= _MAX_BUFFERED_BYTES and not self.is_open
 
     def buffer(self, data: bytes | memoryview) -> None:
         """Take all bytes of the expected version; they go to the disk with `commit`."""
@@ -397,7 +399,7 @@ class PartFile:
             return
         if size > (whole := disk.f_blocks * disk.f_frsize):
             facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
-            raise DestinationError(self.path, f"disk full by {missing:,} bytes: {facts}")
+            raise DestinationError(self.path, f"disk full, {missing:,} bytes short: {facts}")
         raise DiskFullError(self.path, missing)
 
     def _keep_reserve(self, count: int) -> None:
@@ -470,7 +472,7 @@ class PartFile:
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
         """Give up the last bytes that came, and their blocks with them."""
         *others, last = sorted(written, key=lambda each: each.start)
-        rest = replace(last, end=max(last.end - _ROOM_FOR_STATE, last.start))
+        rest = replace(last, end=max(last.end - _STATE_BYTES, last.start))
         with named_errors(self.path):
             os.ftruncate(self.descriptor, rest.end)
             self.state = replace(self.state, is_rejected=False)  # not whole any more
@@ -529,24 +531,24 @@ class PartFile:
         for place in (usual, *own_places(self.destination, self.source)):
             self._go_to(place)
             try:
-                found = tidy_up(place, self.destination, self.source, self._key)
+                state_file = tidy_up(place, self.destination, self.source, self._key)
             except FileInUseError:
                 return False
-            if found is not None and found.proves(self.source):
-                return self._open_alone(found)
+            if state_file is not None and state_file.proves(self.source):
+                return self._open_alone(state_file)
         self._go_to(usual)
         return False
 
-    def _open_alone(self, found: StateFile) -> bool:
-        assert found.state is not None
-        self.state = found.state
+    def _open_alone(self, state_file: StateFile) -> bool:
+        assert state_file.state is not None
+        self.state = state_file.state
         try:
             self._descriptor = open_locked(self.path)
         except FileNotFoundError:
             return True  # nobody works on a state without a part file
         except (OSError, FileInUseError):
             return False
-        state, part = found.state, self._found_with(found)
+        state, part = state_file.state, self._found_with(state_file)
         is_regular = stat.S_ISREG(os.fstat(self.descriptor).st_mode)
         if is_regular and (
             is_begun_by_us(part)
@@ -564,9 +566,9 @@ class PartFile:
         if os.path.lexists(self.state_path):
             return False
         with suppress(OSError, FileInUseError):
-            found = self.path.lstat()
-            is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
-            if is_empty and not is_empty_of_another_user(found):
+            status = self.path.lstat()
+            is_empty = stat.S_ISREG(status.st_mode) and not status.st_size
+            if is_empty and not is_empty_of_another_user(status):
                 self._descriptor = open_locked(self.path)
                 if not self._is_anothers(self._found_with(None)):
                     return True

@@ -28,7 +28,7 @@ _MARK_BYTES = 16
 _TAG_LETTERS = 8
 _TAGS = 4
 """Names of its own that a download has; the digits of its source make so many."""
-_LONGEST = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - _TAG_LETTERS - 1
+_MAX_STEM_BYTES = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - _TAG_LETTERS - 1
 
 
 class Place(NamedTuple):
@@ -49,7 +49,7 @@ def usual_place(destination: Path) -> Place:
 
 def own_places(destination: Path, source: str) -> list[Place]:
     """The names for this download alone, in the order in which they are tried."""
-    name = shorten_filename(destination.name, _LONGEST)
+    name = shorten_filename(destination.name, _MAX_STEM_BYTES)
     return [_place(destination, f"{name}.{tag}.part") for tag in _tags(source)]
 
 
@@ -64,18 +64,19 @@ def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | No
     """
     owner = None
     if os.access(usual.state, os.F_OK):
-        found = usual.find_state(key)
-        owner = found.state.source if found is not None and found.state is not None else None
+        state_file = usual.find_state(key)
+        state = None if state_file is None else state_file.state
+        owner = None if state is None else state.source
     if owner != source and _has_own_state(destination, source):
         states = [place.find_state(key) for place in own_places(destination, source)]
-        if any(found is not None and found.proves(source) for found in states):
+        if any(each is not None and each.proves(source) for each in states):
             return source
     return owner
 
 
 def _has_own_state(destination: Path, source: str) -> bool:
     name = destination.name
-    if name.isascii() and len(name) <= _LONGEST:  # as most are: this spares the making of paths
+    if name.isascii() and len(name) <= _MAX_STEM_BYTES:  # most are: no paths are made
         states: list[str | Path] = [f"{destination}.{tag}.part.state" for tag in _tags(source)]
     else:
         states = [place.state for place in own_places(destination, source)]
@@ -86,30 +87,32 @@ def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
     """Yield where a part file may be: first of all where something of this download is."""
     every = [usual_place(destination), *own_places(destination, source)]
     states = [place.find_state(key) for place in every]
-    ours = [found is not None and found.proves(source) for found in states]
+    ours = [each is not None and each.proves(source) for each in states]
     yield from (place for place, is_ours in zip(every, ours, strict=True) if is_ours)
     yield from (place for place, is_ours in zip(every, ours, strict=True) if not is_ours)
 
 
-def may_be_ours(place: Place, found: StateFile | None, source: str) -> bool:
+def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool:
     """Tell whether a part file may be opened there: nothing is certainly somebody else's.
 
     Args:
         place: its names.
-        found: what has the name of its state.
+        state_file: what has the name of its state.
         source: the download.
     """
-    if found is not None and not (found.proves(source) or _may_be_damaged(found, source)):
+    if state_file is not None and not _is_or_was_ours(state_file, source):
         return False
     try:
         status = place.part.lstat()
     except FileNotFoundError:
-        return found is None or found.proves(source) or found.is_blank or found.is_marked
+        if state_file is None:
+            return True
+        return state_file.proves(source) or state_file.is_blank or state_file.is_marked
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         return False
     if is_empty_of_another_user(status):
         return False
-    return found is not None or not status.st_size
+    return state_file is not None or not status.st_size
 
 
 def is_empty_of_another_user(status: os.stat_result) -> bool:
@@ -117,9 +120,10 @@ def is_empty_of_another_user(status: os.stat_result) -> bool:
     return not status.st_size and status.st_uid != os.geteuid()
 
 
-def _may_be_damaged(found: StateFile, source: str) -> bool:
-    """Tell whether a state that proves nothing may be one that this program wrote once."""
-    return found.is_private and found.claimed_source in (None, source)
+def _is_or_was_ours(state_file: StateFile, source: str) -> bool:
+    """Tell whether this program wrote the state, or may have before it was damaged."""
+    may_be_damaged = state_file.is_private and state_file.claimed_source in (None, source)
+    return state_file.proves(source) or may_be_damaged
 
 
 def tidy_up(place: Place, destination: Path, source: str, key: Key) -> StateFile | None:
@@ -131,15 +135,15 @@ def tidy_up(place: Place, destination: Path, source: str, key: Key) -> StateFile
     Raises:
         FileInUseError: another program has the file open, maybe in the middle of its commit.
     """
-    found = place.find_state(key)
-    if found is None or not (found.is_blank or found.proves(source)):
-        return found
+    state_file = place.find_state(key)
+    if state_file is None or not (state_file.is_blank or state_file.proves(source)):
+        return state_file
     with suppress(OSError):
         part = identity_at(place.part)
         if part is None or _end_commit(place.part, part, destination):
-            unlink_same(place.state, found.identity)
+            unlink_same(place.state, state_file.identity)
             return None
-    return found
+    return state_file
 
 
 def _end_commit(path: Path, part: Identity, destination: Path) -> bool:

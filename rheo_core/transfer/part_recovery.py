@@ -70,12 +70,12 @@ class FoundPart:
 
 def is_unproven(part: FoundPart) -> bool:
     """Tell whether the file is of an earlier version of this program, or of another key."""
-    found = part.state_file
+    state_file = part.state_file
     return (
-        found is not None
-        and found.state is None
-        and found.is_marked
-        and found.claimed_source == part.source
+        state_file is not None
+        and state_file.state is None
+        and state_file.is_marked
+        and state_file.claimed_source == part.source
         and os.fstat(part.descriptor).st_size > 0
         and not part.has_mark
     )
@@ -90,16 +90,16 @@ def set_aside(part: FoundPart, name: str) -> None:
     earlier = _find_set_aside(part.place.part.with_name(name))
     if earlier is not None and _is_of_this_user(part.descriptor):
         os.ftruncate(part.descriptor, 0)
-        fate, kept = "Its bytes are removed, because others are kept", earlier
+        fate, kept_path = "Its bytes are removed, because others are kept", earlier
     else:
-        kept = rename_to_first_free(part.descriptor, part.place.part, name)
+        kept_path = rename_to_first_free(part.descriptor, part.place.part, name)
         fate = "Its bytes are kept"
     unlink_same(part.place.state, part.state_file.identity)
     _log.warning(
         "%s cannot be resumed, because another version or user of this program began it. %s as %s",
         printable(part.place.part.name),
         fate,
-        printable(kept.name),
+        printable(kept_path.name),
     )
 
 
@@ -161,14 +161,14 @@ def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartSta
 
 def _begin_afresh(part: FoundPart, size: int) -> PartState | None:
     """Use a file whose state proves nothing, if it may be used."""
-    found = part.state_file
-    if found is None:
+    state_file = part.state_file
+    if state_file is None:
         return None if size else PartState(part.source)
     is_marked = part.has_mark
-    if size and not (found.is_blank if is_marked is None else is_marked):
+    if size and not (state_file.is_blank if is_marked is None else is_marked):
         return None
     os.ftruncate(part.descriptor, 0)  # first: bytes without a state are somebody else's
-    unlink_same(part.place.state, found.identity)
+    unlink_same(part.place.state, state_file.identity)
     return PartState(part.source)
 
 

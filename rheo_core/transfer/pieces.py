@@ -14,7 +14,7 @@ from rheo_core.domain.hash_validation import PieceHashes
 from .segments import WrittenRange
 
 _READ_BYTES = 1 << 20
-_MOST_RANGES = 1000
+_MAX_RANGES = 1000
 """Good ranges that are kept; each gap between them costs a request, and more of the state file."""
 
 
@@ -62,12 +62,12 @@ def check_pieces(
 
 def gaps(written: Sequence[WrittenRange], total: int | None) -> list[tuple[int, int]]:
     """From where to where bytes are missing, exclusive, of what is there or of `total`."""
-    found, start = [], 0
+    missing, start = [], 0
     for span_start, span_end in _spans(written):
-        found.append((start, span_start))
+        missing.append((start, span_start))
         start = span_end
-    found.append((start, total or start))
-    return [(start, end) for start, end in found if end > start]
+    missing.append((start, total or start))
+    return [(start, end) for start, end in missing if end > start]
 
 
 def _whole_pieces(
@@ -114,6 +114,6 @@ def _read(
 
 
 def _largest(ranges: list[WrittenRange]) -> tuple[WrittenRange, ...]:
-    found = (one for one in ranges if one.end > one.start)
-    kept = heapq.nlargest(_MOST_RANGES, found, key=lambda one: one.end - one.start)
-    return tuple(sorted(kept, key=lambda one: one.start))
+    ranges_with_bytes = (one for one in ranges if one.end > one.start)
+    largest = heapq.nlargest(_MAX_RANGES, ranges_with_bytes, key=lambda one: one.end - one.start)
+    return tuple(sorted(largest, key=lambda one: one.start))

@@ -8,17 +8,19 @@ from weakref import WeakValueDictionary
 
 from rheo_core.domain.hosts import HostLimits, find_host
 
-_LONGEST_NAP = 0.2
+_MAX_NAP_SECONDS = 0.2
 """Seconds after which a waiter looks whether the limits have changed."""
 
-_AT_ONCE = 0.001
+_MIN_NAP_SECONDS = 0.001
 """Seconds that are not worth a nap; what is paid later is still paid."""
 
-_EVENNESS = 20
+_MIN_PORTIONS_PER_SECOND = 20
 """Portions a second, at the least; fewer make a jerky flow, more cost time."""
 
-_TURNS = 5
+_MIN_PORTIONS_PER_TAKER = 5
 """Portions a second that each of many takers gets."""
+
+_MIN_PORTION_BYTES = 1 << 10
 
 
 class TokenBucket:
@@ -51,7 +53,8 @@ class TokenBucket:
         """Bytes to claim at once for an even flow: the fewer, the more takers there are."""
         if self._rate is None:
             return sys.maxsize
-        return max(self._rate // max(_EVENNESS, _TURNS * self.takers), 1 << 10)
+        portions = max(_MIN_PORTIONS_PER_SECOND, _MIN_PORTIONS_PER_TAKER * self.takers)
+        return max(self._rate // portions, _MIN_PORTION_BYTES)
 
     def claim(self, count: int) -> int:
         """Claim `count` bytes; returns a mark for `delay`."""
@@ -202,15 +205,15 @@ class Throttle:
         return any(bucket.rate_bps is not None for bucket in self._buckets)
 
     @property
-    def is_holding(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether a connection waits because of a limit."""
         return self._waiting > 0
 
-    async def take(self, most: int) -> int:
-        """Wait until bytes may come; returns how many, `most` or fewer."""
+    async def take(self, max_bytes: int) -> int:
+        """Wait until bytes may come; returns how many, `max_bytes` or fewer."""
         while True:
             limited = [bucket for bucket in self._buckets if bucket.rate_bps is not None]
-            count = self._limits.grant(min([most, *(bucket.portion for bucket in limited)]))
+            count = self._limits.grant(min([max_bytes, *(bucket.portion for bucket in limited)]))
             marks = [(bucket, bucket.claim(count)) for bucket in limited]
             is_good = False
             try:
@@ -230,16 +233,18 @@ class Throttle:
     async def _until_good(self, marks: list[tuple[TokenBucket, int]]) -> bool:
         """Wait for all claims; False where the limits have changed before they were good."""
         version = self._limits.version
-        while (delay := max((bucket.delay(mark) for bucket, mark in marks), default=0)) > _AT_ONCE:
+        while True:
+            delay = max((bucket.delay(mark) for bucket, mark in marks), default=0)
+            if delay <= _MIN_NAP_SECONDS:
+                return True
             await self._nap(delay)
             if self._limits.version != version:
                 return False
-        return True
 
-    async def _nap(self, seconds: float = _LONGEST_NAP) -> bool:
+    async def _nap(self, seconds: float = _MAX_NAP_SECONDS) -> bool:
         self._waiting += 1
         try:
-            await asyncio.sleep(min(seconds, _LONGEST_NAP))
+            await asyncio.sleep(min(seconds, _MAX_NAP_SECONDS))
         finally:
             self._waiting -= 1
         return False

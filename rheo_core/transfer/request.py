@@ -10,6 +10,7 @@ from rheo_core.domain.exceptions import DownloadError, ProtocolError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import Exchange, Requester
 
 from .body import Body, body_of
@@ -40,6 +41,7 @@ class Request:
         timeouts: limits of patience.
         options: what its download says of requests.
         check_page: refuses a web page sent instead of a part of the file.
+        tuning: limit of the time between two writes.
     """
 
     head: ResponseHead
@@ -57,6 +59,7 @@ class Request:
         timeouts: aiohttp.ClientTimeout,
         options: RequestOptions,
         check_page: Callable[[ResponseHead, PartState], None],
+        tuning: Tuning,
         *,
         is_counted: bool,
     ) -> None:
@@ -73,6 +76,7 @@ class Request:
         self._timeouts = timeouts
         self._options = options
         self._check_page = check_page
+        self._tuning = tuning
         self._exchange: Exchange | None = None
         self._is_answered = False
 
@@ -93,11 +97,11 @@ class Request:
             if self._host != self.connection.host:  # one that was counted at another host
                 await self.connection.move(self._host)
         except BaseException as error:
-            self._source.asked = self._host
+            self._source.final_host = self._host
             self._note_refusal(self._translated(error))
             await self._leave(error)
             raise
-        self._source.asked = self._host
+        self._source.final_host = self._host
         self._sources.answered(self._host)
         self.connection.answered()
         return self
@@ -115,15 +119,15 @@ class Request:
         await self._leave(error)
 
     async def _ask(self) -> None:
-        asked = _range_headers(self._segment, self._state.total, self._version)
+        range_headers = _range_headers(self._segment, self._state.total, self._version)
         self._exchange = self._requester.get(
-            self._source.url, _HEADERS | asked, self._timeouts, self._options
+            self._source.url, _HEADERS | range_headers, self._timeouts, self._options
         )
         reply = await self._exchange.open(self._go_on_to)
-        self.body = body_of(reply, self._timeouts.sock_read)
+        self.body = body_of(reply, self._timeouts.sock_read, self._tuning.max_batch_seconds)
         self._is_answered = True
         _check_coding(reply)
-        offset = self._segment.received if asked else None
+        offset = self._segment.received if range_headers else None
         self.head = parse_response_head(
             reply.status, reply.reason or "", reply.headers, _length(reply), offset
         )
@@ -183,10 +187,10 @@ def _range_headers(
     if segment.received == 0 and segment.end == total:
         return {}
     last = "" if segment.end in (None, total) else str(segment.end - 1)
-    asked = {"Range": f"bytes={segment.received}-{last}"}
+    headers = {"Range": f"bytes={segment.received}-{last}"}
     if version is None:
-        return asked
-    return {} if version.if_range is None else {**asked, "If-Range": version.if_range}
+        return headers
+    return {} if version.if_range is None else {**headers, "If-Range": version.if_range}
 
 
 def _check_coding(reply: aiohttp.ClientResponse) -> None:

@@ -11,7 +11,7 @@ from multidict import MultiMapping
 from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
-from rheo_core.domain.sizes import LARGEST_FILE, size_text
+from rheo_core.domain.sizes import MAX_FILE_BYTES, size_text
 from rheo_core.domain.text import printable
 
 from .digests import digest_of
@@ -232,9 +232,9 @@ def _coding(headers: MultiMapping[str]) -> str | None:
 
 def _check_possible(size: int | None) -> None:
     """Refuse a size beyond any disk, so that nobody waits for room because of a lie."""
-    if size is not None and size > LARGEST_FILE:
+    if size is not None and size > MAX_FILE_BYTES:
         raise ProtocolError(
-            f"the server reports an impossible file size (more than {size_text(LARGEST_FILE)})"
+            f"the server reports an impossible file size (more than {size_text(MAX_FILE_BYTES)})"
         )
 
 

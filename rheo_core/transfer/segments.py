@@ -3,21 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SMALLEST_SEGMENT = 512 << 10
-"""Bytes; a segment is not split where its halves would be smaller."""
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
-STALLED_SECONDS = 3.0
-"""A connection that brought nothing for so long loses its segment to one that is free."""
+_SLOWER_TIMES = 4
+"""A connection this many times slower than the best loses its segment to a free one, if its rest
+takes longer than `Tuning.takeover_seconds`."""
 
-SLOWER_TIMES = 4
-"""So does one that is so many times slower than the best, where its rest takes longer than that."""
-
-_YOUNG_SECONDS = 1.0
-
-_PROMPT_SECONDS = 0.1
-_PROMPT_TIMES = 10
-"""Near the end, with nothing left to split, so many times what a connection takes to begin stand
-for `STALLED_SECONDS`, but no less than these: few bytes are at stake, and all wait for them."""
+_TAKEOVER_TIMES = 10
+"""Near the end, with nothing left to split, a takeover follows after this multiple of the time that
+a connection takes to begin: few bytes are at stake, and everything waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +38,10 @@ class Segment:
     began_with: int = 0  # offset at that time
     is_overtaken: bool = False  # another connection has got what it lacks
 
-    def speed(self, now: float) -> float:
-        """Bytes/s of its connection, on average; 0.0 while it is too young to tell."""
+    def speed(self, now: float, min_age: float) -> float:
+        """Return the average bytes/s of its connection; 0.0 if that is younger than `min_age`."""
         age = (now if self.is_busy else self.active_at) - self.began_at
-        return (self.received - self.began_with) / age if age >= _YOUNG_SECONDS else 0.0
+        return (self.received - self.began_with) / age if age >= min_age else 0.0
 
     @property
     def missing(self) -> int:
@@ -73,8 +67,14 @@ class Segment:
 class SegmentMap:
     """The segments of one file, in order and without gaps between them."""
 
-    def __init__(self, total: int | None, written: Sequence[WrittenRange] = ()) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        written: Sequence[WrittenRange] = (),
+        tuning: Tuning = DEFAULT_TUNING,
+    ) -> None:
         self.total = total
+        self._tuning = tuning
         self.join_seconds: float | None = None  # what a connection takes to begin, at the least
         self._thefts = 0  # segments taken from stalled connections; each makes the next one wait
         self._segments: list[Segment] = []
@@ -120,21 +120,21 @@ class SegmentMap:
         At the speed of its connection, or at the `usual` one (bytes/s) while it is young.
         """
         largest = self._largest
-        return largest.missing > (largest.speed(now) or usual) * seconds
+        return largest.missing > (self._speed(largest, now) or usual) * seconds
 
     def laggard(self, now: float, *, compare: bool = True) -> Segment | None:
         """A segment that another connection would bring sooner: its own has stalled, or is far
         slower than the best was (where speeds may be compared).
         """
-        best = max(segment.speed(now) for segment in self._segments) if compare else 0.0
+        best = max(self._speed(segment, now) for segment in self._segments) if compare else 0.0
         patience = self._patience(is_unlimited=compare)
         for segment in self._segments:
             if not (segment.is_busy and segment.missing):
                 continue
             if now - segment.active_at >= patience:
                 return segment
-            speed = segment.speed(now)
-            if 0 < speed * SLOWER_TIMES < best and segment.missing > speed * patience:
+            speed = self._speed(segment, now)
+            if 0 < speed * _SLOWER_TIMES < best and segment.missing > speed * patience:
                 return segment
         return None
 
@@ -164,7 +164,7 @@ class SegmentMap:
             largest = self._largest
             if laggard := self.laggard(now, compare=compare):
                 segment = self._split(laggard, whole=True)
-            elif largest.missing >= 2 * SMALLEST_SEGMENT:
+            elif largest.missing >= 2 * self._tuning.min_segment_bytes:
                 segment = self._split(largest, whole=False)
             else:
                 return None
@@ -200,14 +200,18 @@ class SegmentMap:
                 del self._segments[index]  # nothing is left of it
         return second
 
+    def _speed(self, segment: Segment, now: float) -> float:
+        return segment.speed(now, self._tuning.speed_after_seconds)
+
     @property
     def _largest(self) -> Segment:
         return max(self._segments, key=lambda segment: segment.missing)
 
     def _patience(self, *, is_unlimited: bool) -> float:
         """Seconds without a byte after which a connection loses its segment."""
-        seconds = STALLED_SECONDS
-        is_near_end = self._largest.missing < 2 * SMALLEST_SEGMENT
+        seconds = self._tuning.takeover_seconds
+        is_near_end = self._largest.missing < 2 * self._tuning.min_segment_bytes
         if is_unlimited and is_near_end and self.join_seconds is not None:
-            seconds = min(seconds, max(self.join_seconds * _PROMPT_TIMES, _PROMPT_SECONDS))
+            prompt = max(self.join_seconds * _TAKEOVER_TIMES, self._tuning.min_takeover_seconds)
+            seconds = min(seconds, prompt)
         return seconds * (1 + self._thefts)

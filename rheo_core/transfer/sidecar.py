@@ -19,10 +19,8 @@ from .errors import translated_errors
 from .host_limits import Connection
 from .response_head import status_error
 
-_LARGEST = 4 << 20
+_MAX_BYTES = 4 << 20
 """Bytes of a checksum file; those of whole distributions have some 100 KiB."""
-_PATIENCE = 60.0
-"""Seconds for one of them: bytes that trickle in are no stall, and a slot waits for the end."""
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _TRANSIENT = RetryPolicy().transient_status_codes
 
@@ -60,12 +58,12 @@ def sidecars(url: str) -> list[Sidecar]:
         return []
     if name.endswith(_ENDINGS):
         return []
-    found = []
+    places = []
     for ending, algorithm, is_single in _PLACES:
         path = f"{folder}/{name}{ending}" if is_single else f"{folder}/{ending}"
         address = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-        found.append(Sidecar(address, algorithm, is_single))
-    return found
+        places.append(Sidecar(address, algorithm, is_single))
+    return places
 
 
 async def fetch_checksum(
@@ -73,6 +71,7 @@ async def fetch_checksum(
     url: str,
     timeouts: aiohttp.ClientTimeout,
     connect: Callable[[str], Connection],
+    limit: float,
     options: RequestOptions = NO_OPTIONS,
 ) -> HashConfig | None:
     """Return the checksum of the file at `url` that the first checksum file beside it gives.
@@ -82,6 +81,7 @@ async def fetch_checksum(
         url: of the file.
         timeouts: limits of patience.
         connect: gives a place for a connection to a host, as `host_of` names it.
+        limit: seconds for one checksum file.
         options: those of its download.
 
     Raises:
@@ -90,14 +90,14 @@ async def fetch_checksum(
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     timeouts = aiohttp.ClientTimeout(
-        total=_PATIENCE, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
+        total=limit, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
     )
     for place in sidecars(url):
         exchange = requester.get(place.url, _HEADERS, timeouts, options)
         text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts)
-        found = hash_in(text, filename, place.algorithm, is_single=place.is_single)
-        if found is not None:
-            return found
+        checksum = hash_in(text, filename, place.algorithm, is_single=place.is_single)
+        if checksum is not None:
+            return checksum
     return None
 
 
@@ -131,7 +131,7 @@ async def _text_of(reply: aiohttp.ClientResponse) -> str:
     data = bytearray()
     async for chunk in reply.content.iter_chunked(1 << 16):
         data += chunk
-        if len(data) > _LARGEST:
+        if len(data) > _MAX_BYTES:
             return ""
     return data.decode(errors="replace")
 
@@ -175,8 +175,8 @@ def _ways_to_mean(filename: str, is_single: bool) -> Iterator[Callable[[str], bo
 def _entries(text: str, algorithm: HashAlgorithm) -> Iterator[tuple[str, str]]:
     """Names and hashes; these hexadecimal in lower case."""
     for line in text.removeprefix("\ufeff").split("\n"):
-        found = read_checksum_line(line)
-        if found is None or found.tag not in (None, algorithm):
+        entry = read_checksum_line(line)
+        if entry is None or entry.tag not in (None, algorithm):
             continue
-        if len(found.digest) == algorithm.hex_length:
-            yield found.name, found.digest
+        if len(entry.digest) == algorithm.hex_length:
+            yield entry.name, entry.digest

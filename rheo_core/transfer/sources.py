@@ -19,29 +19,29 @@ class Source:
     """A URL that offers the file, for one attempt."""
 
     url: str
-    most: int  # connections that it bears as far as is known; 0: it is left out
+    max_connections: int  # connections that it bears as far as is known; 0: it is left out
     connections: int = 0
     version: Validator | None = None  # as its replies tell it; None: there was none yet
     host: str = field(init=False)  # with the port, as `HostLimiter` counts
-    asked: str = field(init=False)  # the host that it led to last
+    final_host: str = field(init=False)  # the host that it led to last
     name: str = field(init=False)  # the host, as messages call it
 
     def __post_init__(self) -> None:
-        self.host = self.asked = host_of(self.url)
+        self.host = self.final_host = host_of(self.url)
         self.name = self.host.rpartition(":")[0]
 
 
 class Sources:
-    """The sources of one file; `main` is the one that said which version of it is fetched.
+    """The sources of one file; `primary` is the one that said which version of it is fetched.
 
     Mirrors beyond the first `MAX_MIRRORS` are not used: each may cost a request an attempt.
     """
 
-    def __init__(self, urls: Sequence[str], hosts: HostLimiter, most: int) -> None:
-        self._all = [Source(url, most) for url in urls[: 1 + MAX_MIRRORS]]
+    def __init__(self, urls: Sequence[str], hosts: HostLimiter, max_connections: int) -> None:
+        self._all = [Source(url, max_connections) for url in urls[: 1 + MAX_MIRRORS]]
         self._hosts = hosts
-        self.own = self.main = self._all[0]
-        self.alone: Source | None = None  # the only one that may be asked
+        self.original = self.primary = self._all[0]
+        self.only: Source | None = None  # the only one that may be asked
         self._brought: list[tuple[Source, int, int]] = []  # from where to where, exclusive
         self._refusals: dict[str, list[DownloadError]] = {}  # in a row, by host
 
@@ -56,7 +56,9 @@ class Sources:
         return (
             source
             for source in self._all
-            if source.most and self.alone in (None, source) and self._bears(source.asked)
+            if source.max_connections
+            and self.only in (None, source)
+            and self._bears(source.final_host)
         )
 
     def refused(self, host: str, error: DownloadError) -> None:
@@ -103,9 +105,9 @@ class Sources:
         free = [
             source
             for source in self._all
-            if source.connections < source.most
-            and self.alone in (None, source)
-            and (source is self.main or self._bears(source.asked))
-            and (source.asked == idle_host or not self._hosts.is_full(source.asked))
+            if source.connections < source.max_connections
+            and self.only in (None, source)
+            and (source is self.primary or self._bears(source.final_host))
+            and (source.final_host == idle_host or not self._hosts.is_full(source.final_host))
         ]
         return min(free, key=lambda source: source.connections, default=None)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rheo_core.domain.exceptions import DownloadTimeoutError
 from rheo_core.tracking.record import DownloadRecord
 
-_GRACE = 0.1
+_GRACE_SECONDS = 0.1
 """Seconds; the connections themselves notice first that nothing comes, and say it better."""
 
 
@@ -14,7 +14,7 @@ class StallWatch:
 
     Args:
         record: its counter of bytes.
-        is_held: tells whether a limit holds the bytes back; then slowness is no stall.
+        is_throttled: tells whether a limit holds the bytes back; then slowness is no stall.
         seconds: patience; None is endless.
         speed: bytes/s that must come on average over `seconds`.
         now: the loop's clock.
@@ -23,13 +23,13 @@ class StallWatch:
     def __init__(
         self,
         record: DownloadRecord,
-        is_held: Callable[[], bool],
+        is_throttled: Callable[[], bool],
         seconds: float | None,
         speed: int,
         now: float,
     ) -> None:
         self._record = record
-        self._is_held = is_held
+        self._is_throttled = is_throttled
         self._seconds = seconds
         self._speed = speed
         self._last = self._mark = record.stats.transferred
@@ -44,11 +44,11 @@ class StallWatch:
         count = self._record.stats.transferred
         if count != self._last:
             self._last, self._last_at = count, now
-        if self._seconds is None or self._is_held():
+        if self._seconds is None or self._is_throttled():
             self._mark = count
             self._last_at = self._mark_at = now
             return
-        if now - self._last_at >= self._seconds + _GRACE:
+        if now - self._last_at >= self._seconds + _GRACE_SECONDS:
             raise DownloadTimeoutError(f"no data from {host}", self._seconds)
         elapsed = now - self._mark_at
         if elapsed < self._seconds:

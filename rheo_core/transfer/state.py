@@ -28,7 +28,7 @@ from .segments import WrittenRange
 STATE_MARK = b"rheo part state "
 """The beginning of the state files of every version."""
 _VERSION = STATE_MARK + b"5"
-_LARGEST_STATE = 1 << 20
+_MAX_STATE_BYTES = 1 << 20
 
 Key = Callable[[], bytes]
 """Gives the key that signs states, when the first one is read or written."""
@@ -171,20 +171,20 @@ def find_state(path: Path, part_name: str, key: Key) -> StateFile | None:
             return identity and StateFile(identity, None, False, b"")
         return None
     try:
-        found, state = os.fstat(descriptor), None
-        data = _read(descriptor) if stat.S_ISREG(found.st_mode) else b""
+        status, state = os.fstat(descriptor), None
+        data = _read(descriptor) if stat.S_ISREG(status.st_mode) else b""
     finally:
         os.close(descriptor)
     if data.startswith(_VERSION):
         with suppress(ValueError):
             state = decode_state(data, part_name, key())
-    return StateFile(identity_of(found), state, is_private(found), data)
+    return StateFile(identity_of(status), state, is_private(status), data)
 
 
 def _read(descriptor: int) -> bytes:
     data = b""
     with suppress(OSError):
-        while len(data) < _LARGEST_STATE and (more := os.read(descriptor, _LARGEST_STATE)):
+        while len(data) < _MAX_STATE_BYTES and (more := os.read(descriptor, _MAX_STATE_BYTES)):
             data += more
     return data
 

@@ -34,7 +34,7 @@ from .segments import Segment, SegmentMap, WrittenRange
 from .sources import Source
 from .state import PartState
 
-_MOST_ROUNDS = 4
+_MAX_ROUNDS = 4
 """In one attempt: with a range, without, under the name the server gives, and once more."""
 
 Place = Callable[[ResponseHead], Awaitable[PartFile]]
@@ -87,16 +87,17 @@ class Transfer:
         except TimeoutError as error:
             raise DownloadTimeoutError("download not complete", self._limit) from error
         finally:
-            own = self.sources.own
-            self._record.stats.leads_to = None if own.asked == own.host else own.asked
+            original = self.sources.original
+            has_moved = original.final_host != original.host
+            self._record.stats.redirect_host = original.final_host if has_moved else None
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
         """As `run`, from one source alone. Where it has another version by now, it fails."""
-        self.sources.alone = self.sources.main = source
+        self.sources.only = self.sources.primary = source
         try:
             return await self.run(part)
         finally:
-            self.sources.alone = None
+            self.sources.only = None
 
     async def run_anew(self, part: PartFile) -> PartFile:
         """As `run`, from the first byte, and with sources of one version only.
@@ -114,7 +115,7 @@ class Transfer:
 
     async def _rounds(self, part: PartFile) -> PartFile:
         broken: DownloadError | None = None  # of the last source that brought bytes
-        for _ in range(_MOST_ROUNDS + len(self.sources)):
+        for _ in range(_MAX_ROUNDS + len(self.sources)):
             before = self._record.stats.transferred
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
@@ -125,12 +126,12 @@ class Transfer:
                 if _is_all_there(refused, part.state):
                     part.state = replace(part.state, total=part.state.offset)
                     return self._whole(part)
-                if self.sources.alone is not None:
+                if self.sources.only is not None:
                     raise
                 self._check_replaced(part.state)
                 # Some servers have an ETag a machine, others one and no ranges.
                 self._context.options = replace(self._context.options, connections=1)
-                self.sources.main.most = 1
+                self.sources.primary.max_connections = 1
                 self._is_anew = True
                 continue
             except (DestinationError, ShortageError):
@@ -138,7 +139,7 @@ class Transfer:
             except DownloadError as error:
                 if self._record.stats.transferred > before:
                     broken = error
-                self.sources.main.most = 0
+                self.sources.primary.max_connections = 0
                 if next(self.sources.usable(), None) is None:
                     last = broken or error  # a retry may help a source that works in principle
                     raise last from last.__cause__
@@ -174,8 +175,8 @@ class Transfer:
             RangeRefusedError: only a fresh start can help.
         """
         was_whole = part.state.is_whole
-        asked = _whole_of(part.state) if self._is_anew else _to_ask_for(part.state)
-        async with await self._ask(asked, part.state) as reply:
+        segment = _whole_of(part.state) if self._is_anew else _to_ask_for(part.state)
+        async with await self._ask(segment, part.state) as reply:
             head = reply.head
             if not head.partial:
                 await self._check_page(reply, part)
@@ -199,7 +200,7 @@ class Transfer:
                     return False, part
                 part.expect(head.total, head.validator, head.promised, head.modified, head.type)
                 self._record.stats.media_type = head.type or self._record.stats.media_type
-                self.sources.main.version = head.validator
+                self.sources.primary.version = head.validator
                 if not part.fits_in_memory(head.total):
                     await self._disk.run(part.begin)
             elif part.state.total is None:  # the first reply did not tell it, this one does
@@ -220,16 +221,16 @@ class Transfer:
     async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
         """Bring all that is missing; return what there is then."""
         state, record = part.state, self._record
-        record.go_on_from(state.offset)
+        record.resume_from(state.offset)
         self._announce()
         if part.fits_in_memory(state.total) and not self._context.may_be_limited:
             data = reply.body.all_here()
             if data is not None:  # there is nobody to set to work
                 part.buffer(data)
-                self.sources.note(self.sources.main, 0, len(data))
+                self.sources.note(self.sources.primary, 0, len(data))
                 record.stats.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
-        segments = SegmentMap(state.total, state.written)
+        segments = SegmentMap(state.total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(
             segments.first(), reply
         )
@@ -276,7 +277,7 @@ class Transfer:
         Raises:
             ChangedError: in a repair, its version is another one than before.
         """
-        source, state = self.sources.main, part.state
+        source, state = self.sources.primary, part.state
         is_other = self._is_anew or head.total not in (None, state.total)
         if part.pieces is None or not state.written or is_other:
             return False
@@ -284,7 +285,7 @@ class Transfer:
             source.version = head.validator
             part.state = replace(state, validator=head.validator)
             return True
-        if self.sources.alone is not None and source.version != head.validator:
+        if self.sources.only is not None and source.version != head.validator:
             raise ChangedError("the file on the server is another one than before")
         return False
 
@@ -300,17 +301,18 @@ class Transfer:
             try:
                 request = await self._context.request(source, segment, state).open()
                 may_replace = self._is_anew or not state.can_resume
-                if source is self.sources.own or request.head.partial or may_replace:
-                    self.sources.main = source
+                if source is self.sources.original or request.head.partial or may_replace:
+                    self.sources.primary = source
                     return request
                 async with request:
                     raise RangeRefusedError("the mirror has another version")
             except DownloadError as error:
-                own_refusal = source is self.sources.own and isinstance(error, RangeRefusedError)
                 is_ours = isinstance(error, ShortageError)
-                if own_refusal or is_ours or len(self.sources) == 1:
+                if is_ours or len(self.sources) == 1:
                     raise
-                source.most = 0
+                if source is self.sources.original and isinstance(error, RangeRefusedError):
+                    raise
+                source.max_connections = 0
                 if first is None or isinstance(error, HostFullError):
                     first = error
         raise first or ProtocolError("no mirror is left")

@@ -31,12 +31,12 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
     part.flush_buffer()
     part.note_check()
     state = part.state
-    found = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
-    if found.bad and not stop.is_set():
+    checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
+    if checked.bad and not stop.is_set():
         part.restart_hash()
         part.state = replace(state, is_rejected=True)
-        part.checkpoint(found.good)  # before the bytes of a bad one change
-    return found.bad
+        part.checkpoint(checked.good)  # before the bytes of a bad one change
+    return checked.bad
 
 
 def reject(part: PartFile) -> None:
@@ -74,9 +74,9 @@ def keep_unverified(part: PartFile) -> Path | None:
             return None
         with named_errors(part.path):
             name = unverified_name(part.destination)
-            kept = rename_to_first_free(part.descriptor, part.path, name)
+            path = rename_to_first_free(part.descriptor, part.path, name)
             take_mark(part.descriptor)
             part.remove_state()
-            return kept
+            return path
     finally:
         part.close()

@@ -1,4 +1,4 @@
-"""The benchmarks run, in a small form; what they measure is no test."""
+"""The benchmarks run in a small form. Their measurements are not checked."""
 
 import json
 from pathlib import Path

@@ -17,7 +17,7 @@ _COMMAND = (sys.executable, "-c", COMMAND)
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run left."""
+    """Result of a run."""
 
     code: int | None
     out: str
@@ -39,7 +39,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the files go."""
+    """Folder of the downloaded files."""
     return tmp_path / "out"
 
 
@@ -49,7 +49,7 @@ Run = Callable[..., Awaitable[Finished]]
 
 @pytest.fixture
 def command() -> tuple[str, ...]:
-    """What stands for `rheo` in a shell."""
+    """Command that a shell runs as `rheo`."""
     return _COMMAND
 
 

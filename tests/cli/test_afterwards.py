@@ -1,4 +1,4 @@
-"""What follows a download of `rheo download`: times, folders, commands, notifications."""
+"""Actions after a download of `rheo download`: times, folders, commands, notifications."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What is asked for wrongly is told in one sentence, with the right exit code."""
+"""Wrong arguments end the command with one sentence and the right exit code."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_help_names_every_option(flag: str) -> None:
         (("http://x", "--limit-rate", "fast"), 2, "500K"),
         (("http://x", "--at", "soon"), 2, "--at = 'soon' is not valid: it should be a time"),
         (("http://x", "--at", "25:00"), 2, "such as 23:30 or 2026-11-24T01:00"),
-        (("http://x", "--at", "2020-01-01T00:00"), 2, "it should be a time to come"),
+        (("http://x", "--at", "2020-01-01T00:00"), 2, "it should be in the future"),
         (("http://x", "--stop-after", "lots"), 2, "--stop-after = 'lots' is not valid"),
         (("http://x", "--stop-after", "0"), 2, "--stop-after = '0' is not valid"),
         (("http://x", "--exists", "maybe"), 2, "--exists = 'maybe' is not valid: it should"),

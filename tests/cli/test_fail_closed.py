@@ -1,4 +1,4 @@
-"""What protects and cannot be understood ends the command with 2, before any request."""
+"""A protective setting that is not valid ends the command with 2 before any request."""
 
 import json
 import os

@@ -131,10 +131,14 @@ async def test_the_password_is_asked_for(
 
 
 async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rheo_core.cli"]  # all of it, for it handles Ctrl-C itself
+    command = [
+        sys.executable,
+        "-m",
+        "rheo_core.cli",
+    ]  # the whole program, because it handles Ctrl-C itself
     rheo = shlex.join([*command, "download", "http://x.test/a", "-u", "me"])
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    # A shell around it, for its terminal is looked at when it has ended.
+    # A shell around it, because the test reads its terminal after its end.
     line = f"trap : INT; {rheo}; echo ended with $?; read -r answer"
     async with Terminal(["/bin/sh", "-c", line], tmp_path / "home", environ=environ) as terminal:
         await terminal.shows("Password of me")

@@ -1,4 +1,4 @@
-"""No test here sees the settings of whoever runs it."""
+"""Tests of this folder do not see the settings of the user who runs them."""
 
 import os
 from pathlib import Path

@@ -115,7 +115,7 @@ def test_a_line_of_the_schedule_is_named(file: Path) -> None:
     (problem,) = load_settings(file).problems
     assert problem.endswith(
         "line 1: schedule = 'Mon-Fry 08:00-18:00 2M' is not valid: "
-        "it names 'Mon-Fry', and the days are Mon to Sun, as Mon-Fri or Sat,Sun."
+        "it contains 'Mon-Fry'; days are Mon to Sun, as in Mon-Fri or Sat,Sun."
     )
 
 

@@ -35,7 +35,7 @@ def test_each_thing_that_is_wrong_is_told_with_its_line(path: Path) -> None:
     told = [problem.removeprefix(f"{path}, line ") for problem in loaded.problems]
     assert told == [
         "3: request.proxy = … is not valid: it should be the URL of a proxy (http, https, "
-        "socks5 or socks5h), which 'http://h:99999' is not.",
+        "socks5 or socks5h); 'http://h:99999' is not valid.",
         "6: hosts.Example.org.headers = … is not valid: header 'Range' is set by the engine.",
         "7: hosts.Example.org.colour is not a setting.",
         "8: hosts.Example.org.ip_version = 5 is not valid: it should be 4 or 6.",

@@ -96,4 +96,4 @@ def test_the_examples_of_the_page_are_acceptable() -> None:
         SCHEMA.validate(values)
         settings = build_settings(**values)
         assert set(values) <= settings.model_fields_set
-    assert len(examples) == 3
+    assert len(examples) == 4

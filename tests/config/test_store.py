@@ -329,7 +329,7 @@ def test_any_value_is_taken_or_told_of(path: Path, values: dict[str, object]) ->
 
 
 def build_or_none(name: str, value: object) -> object:
-    """What a setting becomes of a value; None where it is not valid."""
+    """Return the value of a setting; None if it is not valid."""
     try:
         return getattr(build_settings(**{name: value}), name)
     except ValidationError:

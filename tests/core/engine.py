@@ -1,4 +1,4 @@
-"""What the engine's tests share."""
+"""Helpers of the engine's tests."""
 
 import asyncio
 import hashlib
@@ -8,9 +8,13 @@ from typing import Any
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
 from rheo_core.events import DownloadEvent
 from tests.servers.misbehaving import Behaviour, Exchange
+
+EAGER = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.0)
+"""More connections join almost at once, whatever they may gain."""
 
 ENDINGS = {"download.completed", "download.failed", "download.skipped", "download.cancelled"}
 
@@ -39,7 +43,7 @@ class Journal:
         return [e for e in self.events if e.event_type == f"download.{name}"][-1]
 
     def endings(self) -> dict[str, int]:
-        """How many terminal events each download had."""
+        """Return the number of terminal events by download."""
         counts: dict[str, int] = {}
         for event in self.events:
             if event.event_type in ENDINGS:

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest import mock
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig
-from rheo_core.downloads import RetryHandler, session
+from rheo_core.domain.tuning import Tuning
+from rheo_core.downloads import RetryHandler
 from rheo_core.events import DownloadEvent
 from tests.core.queue_model import QueueModel, Stored
 from tests.core.test_tracker import Reader
@@ -41,10 +41,6 @@ class EngineMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # Only what must be written at once is written, and what a rule asks for: a crash finds
-        # the oldest state that it may find, whatever the speed of the machine.
-        self.patch = mock.patch.object(session, "_INTERVAL", 3600.0)
-        self.patch.start()
         self.folder = Path(tempfile.mkdtemp()) / "disk"
         self.stage = Stage()
         self.ids: dict[str, str] = {}  # by path
@@ -61,7 +57,6 @@ class EngineMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.runner.run(self.manager.close())
         self.runner.run(self.hang_up_all())
-        self.patch.stop()
         shutil.rmtree(self.folder.parent)
 
     def verb(self, verb: str, id_: str, *values: object) -> None:
@@ -100,6 +95,9 @@ class EngineMachine(RuleBasedStateMachine):
             # Who waits for another attempt waits until a rule says otherwise.
             retry_handler=RetryHandler(RetryConfig(max_retries=99, base_delay=1e6, max_delay=1e6)),
             on_problem=self.problems.append,
+            # Only what must be written at once is written, and what a rule asks for: a crash
+            # finds the oldest state that it may find, whatever the speed of the machine.
+            tuning=Tuning(session_write_seconds=3600.0),
         )
         self.manager.on("*", self.take_note)
         self.reader = Reader()

@@ -22,7 +22,7 @@ WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); t
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """Writes its arguments and what it was told to a file of its own."""
+    """Script that writes its arguments and variables to a file of its own."""
     path = tmp_path / "hook with space.sh"
     path.write_text(
         dedent("""\
@@ -38,7 +38,7 @@ def script(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the script writes."""
+    """Folder that the script writes to."""
     folder = tmp_path / "facts"
     folder.mkdir()
     monkeypatch.setenv("FACTS", str(folder))

@@ -227,7 +227,7 @@ async def test_work_cannot_be_cancelled(disk: DiskThreads) -> None:
 async def test_work_that_waits_for_a_thread_is_done_all_the_same(
     disk: DiskThreads, until: Until
 ) -> None:
-    """What was handed over happens: nobody has to find out whether it had begun."""
+    """Work that was handed over is done, so no caller must find out if it had begun."""
     blockers, waiting = [Job(), Job()], Job()
     works = [disk.submit(job) for job in blockers]
     task = asyncio.create_task(disk.run(waiting))
@@ -322,7 +322,7 @@ def test_a_loop_that_ended_before_the_work() -> None:
 
 
 async def test_closed_while_jobs_wait(disk: DiskThreads) -> None:
-    """What there is is done, and the threads end; the next job has new ones."""
+    """Waiting jobs are done, then the threads end. The next job starts new ones."""
     jobs = [Job() for _ in range(6)]
     works = [disk.submit(job) for job in jobs]
     disk.close()

@@ -9,8 +9,8 @@ from rheo_core import FileConfig
 from rheo_core.downloads import CompletionHooks
 from rheo_core.downloads.hooks import desktop_command
 from rheo_core.events import DownloadCompletedEvent, DownloadFailedEvent, DownloadQueuedEvent
-from rheo_core.events.endings import Endings, terminal_notice
 from rheo_core.events.models import ErrorInfo
+from rheo_core.events.notifications import EndedDownloads, terminal_sequence
 from tests.core.engine import fetch, serving
 from tests.servers.misbehaving import MisbehavingServer
 
@@ -29,7 +29,7 @@ def failed(url: str) -> DownloadFailedEvent:
 
 
 def test_what_is_told() -> None:
-    endings = Endings()
+    endings = EndedDownloads()
     assert endings.take() == ""
     assert not endings.add(DownloadQueuedEvent(download_id="1", url="http://x/y", priority=1))
     assert endings.add(completed("a.iso"))
@@ -48,11 +48,11 @@ def test_what_is_told() -> None:
 
 
 def test_a_hostile_name_is_only_text() -> None:
-    endings = Endings()
+    endings = EndedDownloads()
     endings.add(completed(HOSTILE))
     told = endings.take()
     assert told.isprintable()
-    assert terminal_notice(told, {}).strip("\x1b\x07").isprintable()
+    assert terminal_sequence(told, {}).strip("\x1b\x07").isprintable()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_hostile_name_is_only_text() -> None:
     ],
 )
 def test_the_sequence_of_the_terminal(environment: dict[str, str], sequence: str) -> None:
-    assert terminal_notice("done", environment) == sequence
+    assert terminal_sequence("done", environment) == sequence
 
 
 def program(folder: Path, name: str) -> None:

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
-from rheo_core.transfer import PartFile, connection_group, running_hash, segments, sidecar
+from rheo_core.domain.tuning import Tuning
+from rheo_core.transfer import PartFile, running_hash
 from rheo_core.transfer.response_head import Validator
 from tests.core.engine import (
+    EAGER,
     Journal,
     error_of,
     fetch,
@@ -119,12 +122,8 @@ async def test_a_promise_of_the_rest_alone(
 async def test_a_promise_of_a_connection_that_joined(
     server: MisbehavingServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     promised: bytes,
 ) -> None:
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
-
     async def behave(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:
             await exchange.serve(BODY, ETag='"v1"', **repr_digest(promised))
@@ -135,7 +134,7 @@ async def test_a_promise_of_a_connection_that_joined(
         await exchange.send(BODY[500_000:])
 
     config = FileConfig(url=server.on("/f", behave))
-    manager, journal = await fetch(tmp_path, [config], connections=2)
+    manager, journal = await fetch(tmp_path, [config], connections=2, tuning=EAGER)
     if promised is BODY:
         assert journal.last("completed").validation.is_valid
     else:
@@ -174,10 +173,8 @@ async def test_a_sidecar_is_found(
 
 
 async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sidecar, "_PATIENCE", 0.5)
-
     async def trickle(exchange: Exchange) -> None:
         await exchange.head(Content_Length=100_000)
         while True:
@@ -186,7 +183,7 @@ async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
 
     server.on("/f.sha256", trickle)
     config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
-    manager, _ = await fetch(tmp_path, [config])
+    manager, _ = await fetch(tmp_path, [config], tuning=Tuning(sidecar_seconds=0.5))
     assert error_of(manager, config) == "no complete reply from 127.0.0.1 for 0.5 s"
 
 
@@ -312,7 +309,7 @@ def read_again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_a_hash_of_the_user_is_of_what_is_on_the_disk(
     server: MisbehavingServer, tmp_path: Path, read_again: list[int]
 ) -> None:
-    """What came is one thing, what the file holds another: it is read as it will be committed."""
+    """The file may differ from the bytes received, so it is read as it will be committed."""
     behaviour = in_turn(cut(BODY, 2_000_000, ETag='"v1"'), serving(BODY, ETag='"v1"'))
     config = FileConfig(url=server.on("/f", behaviour), hash_config=wanted(BODY))
     async with DownloadManager(download_dir=tmp_path) as manager:
@@ -352,13 +349,7 @@ async def test_a_promise_for_bytes_out_of_order_reads_those_once(
     tmp_path: Path,
     until: Until,
     read_again: list[int],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
-    monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # two pieces and no more
-    monkeypatch.setattr(segments, "_PROMPT_SECONDS", 3600.0)
-
     version: Headers = {"ETag": '"v1"', **repr_digest(BODY)}
 
     async def slow_first(exchange: Exchange) -> None:
@@ -372,7 +363,12 @@ async def test_a_promise_for_bytes_out_of_order_reads_those_once(
         await exchange.send(BODY[500_000:])
 
     config = FileConfig(url=server.on("/f", slow_first))
-    manager, _ = await fetch(tmp_path, [config], connections=2)
+    tuning = replace(
+        EAGER,
+        min_segment_bytes=1 << 20,  # two segments and no more
+        min_takeover_seconds=3600.0,
+    )
+    manager, _ = await fetch(tmp_path, [config], connections=2, tuning=tuning)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     second = server.requests[1].range_start
     assert second is not None

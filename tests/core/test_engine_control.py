@@ -18,8 +18,8 @@ from rheo_core.domain import (
     ProcessQueueError,
     RetryConfig,
 )
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
-from rheo_core.transfer import connection_group
 from tests.core.engine import (
     Gate,
     Journal,
@@ -107,10 +107,10 @@ class TestCancel:
     ) -> None:
         synced: list[int] = []
         monkeypatch.setattr(os, "fdatasync", synced.append)
-        monkeypatch.setattr(connection_group, "_CHECKPOINT_SECONDS", 3600.0)
         gate = Gate(BODY, 2_000_000, ETag='"v1"')
         config = FileConfig(url=server.on("/f", gate))
-        async with DownloadManager(download_dir=tmp_path) as manager:
+        tuning = Tuning(checkpoint_seconds=3600.0)
+        async with DownloadManager(download_dir=tmp_path, tuning=tuning) as manager:
             await manager.add([config])
             await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 2_000_000)
             await getattr(manager, verb)(config.id)

@@ -115,7 +115,7 @@ async def test_slow_mode_and_schedule_are_told(tmp_path: Path) -> None:
     assert (seen.speed_limit_bps, seen.speed_limit_reason, seen.is_slow) == (
         1_000_000, "until 24:00", False,
     )  # fmt: skip
-    with pytest.raises(ValueError, match=r"'8-9 1M' is not valid: it should be such as"):
+    with pytest.raises(ValueError, match=r"'8-9 1M' is not valid: it should be a time span"):
         manager.set_limits(schedule=["8-9 1M"], speed_limit_bps=7)
     with pytest.raises(ValueError, match="slow_limit_bps is 0; it must be 1 or more"):
         manager.set_limits(slow_limit_bps=0)

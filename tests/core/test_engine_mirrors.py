@@ -8,7 +8,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
+from tests.core.engine import EAGER, Journal, error_of, fetch, names_in, serving, status_of
 from tests.core.test_engine_segments import Trickle
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, cut, whole
@@ -16,8 +16,6 @@ from tests.servers.scenarios import Hold, answer, cut, whole
 BODY = body_of(8_000_000)
 OTHER = body_of(8_000_000, "other")
 Until = Callable[..., Awaitable[None]]
-
-pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def fetch_slowly(
@@ -37,7 +35,7 @@ async def test_mirrors_share_the_segments(
 ) -> None:
     own, mirror = Trickle(), Trickle()
     config = FileConfig(url=server.on("/f", own), mirrors=(server.on("/mirror/f", mirror),))
-    manager = DownloadManager(download_dir=tmp_path, connections=4)
+    manager = DownloadManager(download_dir=tmp_path, connections=4, tuning=EAGER)
     await fetch_slowly(manager, config, until, own, mirror)
     assert (tmp_path / "f").read_bytes() == BODY
     assert names_in(tmp_path) == ["f"]
@@ -61,7 +59,7 @@ async def test_a_mirror_that_disagrees_is_left_out(
 ) -> None:
     own = Trickle()
     config = FileConfig(url=server.on("/f", own), mirrors=(server.on("/m/f", mirror),))  # type: ignore[arg-type]
-    manager = DownloadManager(download_dir=tmp_path, connections=4)
+    manager = DownloadManager(download_dir=tmp_path, connections=4, tuning=EAGER)
     await fetch_slowly(manager, config, until, own)
     assert (tmp_path / "f").read_bytes() == BODY
     assert len(server.requests_for("/m/f")) == 1  # asked once, and never again
@@ -86,7 +84,7 @@ async def test_a_mirror_stands_in_from_the_start(
             server.on("/m/f", serving(BODY, ETag='"v1"')),
         ),
     )
-    manager, journal = await fetch(tmp_path, [config])
+    manager, journal = await fetch(tmp_path, [config], tuning=EAGER)
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
     assert journal.names() == ["queued", "started", "completed"]
@@ -99,7 +97,7 @@ async def test_the_first_problem_is_told_where_nothing_helps(
         url=server.on("/f", answer("404 Not Found")),
         mirrors=(server.on("/m/f", answer("403 Forbidden")),),
     )
-    manager, _ = await fetch(tmp_path, [config])
+    manager, _ = await fetch(tmp_path, [config], tuning=EAGER)
     assert error_of(manager, config) == "HTTP 404 Not Found"
     assert names_in(tmp_path) == []
 
@@ -112,7 +110,7 @@ async def test_a_mirror_goes_on_where_the_first_breaks(
         url=server.on("/f", cut(BODY, 3_000_000, ETag='"v1"')),
         mirrors=(server.on("/m/f", serving(BODY, ETag='"v1"')),),
     )
-    manager, journal = await fetch(tmp_path, [config])
+    manager, journal = await fetch(tmp_path, [config], tuning=EAGER)
     assert journal.names() == ["queued", "started", "completed"]
     assert (tmp_path / "f").read_bytes() == BODY
     assert all(request.range_start for request in server.requests_for("/m/f"))
@@ -126,17 +124,17 @@ async def test_bytes_are_not_given_up_for_a_mirror_of_another_version(
         url=server.on("/f", Hold(BODY, 3_000_000, ETag='"v1"')),
         mirrors=(server.on("/m/f", serving(OTHER, ETag='"v2"')),),
     )
-    manager = DownloadManager(download_dir=tmp_path, connections=1)
+    manager = DownloadManager(download_dir=tmp_path, connections=1, tuning=EAGER)
     await manager.open()
     await manager.add([config])
     await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 3_000_000)
     await manager.close()
     server.on("/f", answer("503 Busy"))
-    manager, _ = await fetch(tmp_path, [config], connections=1)
+    manager, _ = await fetch(tmp_path, [config], connections=1, tuning=EAGER)
     assert error_of(manager, config) == "HTTP 503 Busy"
     assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
     server.on("/f", serving(BODY, ETag='"v1"'))
-    await fetch(tmp_path, [config], connections=1)
+    await fetch(tmp_path, [config], connections=1, tuning=EAGER)
     assert server.requests[-1].range_start == 3_000_000
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -181,7 +179,7 @@ async def test_a_mirror_that_fails_last_harms_nobody(
     server: MisbehavingServer, tmp_path: Path, until: Until, mirror: Behaviour
 ) -> None:
     pair = Pair(server, mirror)
-    async with DownloadManager(download_dir=tmp_path, connections=2) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=2, tuning=EAGER) as manager:
         await manager.add([pair.config])
         await server.wait_for_requests(2)
         await until(lambda: manager.snapshot().downloads[0].connections == 1)
@@ -197,7 +195,7 @@ async def test_a_mirror_that_fails_last_harms_nobody(
 
 async def test_one_mirror_twice_is_one(server: MisbehavingServer, tmp_path: Path) -> None:
     url = server.on("/f", answer("404 Not Found"))
-    await fetch(tmp_path, [FileConfig(url=url, mirrors=(url, url))])
+    await fetch(tmp_path, [FileConfig(url=url, mirrors=(url, url))], tuning=EAGER)
     assert len(server.requests) == 1
 
 
@@ -228,7 +226,7 @@ async def test_a_fresh_link_goes_on_with_the_bytes(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     config = FileConfig(url=server.url("/f?expires=1"))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         await broken_at(server, manager, config)
         fresh = server.on("/f?expires=2", serving(BODY, ETag='"v1"'))
         assert await manager.replace_url(config.id, fresh)
@@ -245,7 +243,7 @@ async def test_a_link_that_is_replaced_is_still_waited_for(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
     config = FileConfig(url=server.on("/f", Hold(BODY, 1000, ETag='"v1"')))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         await manager.add([config])
         await until(lambda: status_of(manager, config) is DownloadStatus.IN_PROGRESS)
         waiting = asyncio.create_task(manager.wait_until_complete(timeout=10))
@@ -261,7 +259,7 @@ async def test_a_link_replaced_the_moment_it_fails(
 ) -> None:
     hold = Hold(BODY, 1000, ETag='"v1"')
     config = FileConfig(url=server.on("/f", hold))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await server.wait_for_requests(1)
@@ -284,7 +282,7 @@ async def test_a_fresh_link_to_another_file_costs_no_byte(
     server: MisbehavingServer, tmp_path: Path, partial: bool
 ) -> None:
     config = FileConfig(url=server.url("/f?expires=1"))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         await broken_at(server, manager, config)
         page = answer("200 OK", b"<html>Sign in", Content_Type="text/html")
 
@@ -318,7 +316,7 @@ async def test_a_link_is_replaced_while_it_runs_or_waits(
 ) -> None:
     running = FileConfig(url=server.on("/a", Hold(BODY, 1_000_000, ETag='"v1"')))
     paused = FileConfig(url=server.on("/b", answer("404 Not Found")))
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         await manager.add([running, paused])
         await manager.pause(paused.id)
         await until(lambda: status_of(manager, running) is DownloadStatus.IN_PROGRESS)
@@ -363,6 +361,6 @@ async def test_the_history_finds_either_link(server: MisbehavingServer, tmp_path
 
 
 async def test_a_bad_link_is_told(tmp_path: Path) -> None:
-    async with DownloadManager(download_dir=tmp_path) as manager:
+    async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         with pytest.raises(ValueError, match="ftp"):
             await manager.replace_url("any", "ftp://example.org/f")

@@ -14,6 +14,7 @@ from rheo_core.domain import DownloadStatus, HashConfig, PieceHashes
 from rheo_core.downloads import DownloadWorker, NullFileValidator
 from rheo_core.infrastructure.http import AiohttpClient
 from tests.core.engine import (
+    EAGER,
     Journal,
     error_of,
     fetch,
@@ -125,7 +126,7 @@ async def test_a_source_that_stays_bad(
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
         assert error_of(manager, config) == (
-            "hash mismatch for f: 5 of 31 pieces stay bad, whoever sends them"
+            "hash mismatch for f: 5 of 31 pieces are bad from every source"
         )
         assert journal.names().count("repairing") == 2
         info = manager.get_download_info(config.id)
@@ -162,7 +163,7 @@ async def test_nothing_of_it_is_good(
     async with DownloadManager(**told) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
-        assert "31 of 31 pieces stay bad" in error_of(manager, config)
+        assert "31 of 31 pieces are bad" in error_of(manager, config)
         left = ["f.part", "f.part.state"] if has_session else []
         assert names_in(tmp_path / "files") == left
         server.on("/f", serving(BODY, ETag='"v1"'))
@@ -275,7 +276,7 @@ async def test_the_file_changes_on_the_server_before_the_repair(
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
-        assert "5 of 31 pieces stay bad" in error_of(manager, config)
+        assert "5 of 31 pieces are bad" in error_of(manager, config)
         asked = [(r.range_start, r.headers.get("if-range")) for r in server.requests]
         assert asked == [(None, None), (400_000, '"v1"'), (400_000, '"v1"')]  # two turns
         server.on("/f", serving(BODY, ETag='"v3"'))
@@ -399,7 +400,6 @@ class Two:
         await exchange.send(self._body[100_000:])
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("own", ['"v1"', None])
 @pytest.mark.parametrize("theirs", ['"m1"', None])
 async def test_mirrors_of_other_versions_share_the_segments(
@@ -409,7 +409,7 @@ async def test_mirrors_of_other_versions_share_the_segments(
     config = asking(
         server.on("/f", Two(server, BODY, own)), server.on("/m/f", serving(BODY, **headers))
     )
-    manager, journal = await fetch(tmp_path, [config], connections=2)
+    manager, journal = await fetch(tmp_path, [config], connections=2, tuning=EAGER)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
     asked = [request.headers.get("if-range") for request in server.requests_for("/m/f")]
     assert asked[0] is None  # nothing is known of it
@@ -417,19 +417,18 @@ async def test_mirrors_of_other_versions_share_the_segments(
     assert "repairing" not in journal.names()
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("is_good", [True, False])
 async def test_a_checksum_of_the_whole_is_enough(
     server: MisbehavingServer, tmp_path: Path, is_good: bool
 ) -> None:
-    """Where it is not right, nobody knows whose bytes are bad: again, with those that agree."""
+    """If it is wrong, either server may be bad. The download restarts with those that agree."""
     theirs = BODY if is_good else OTHER
     config = FileConfig(
         url=server.on("/f", Two(server, BODY)),
         mirrors=(server.on("/m/f", serving(theirs, ETag='"m1"')),),
         hash_config=wanted(BODY),
     )
-    manager, _ = await fetch(tmp_path, [config], connections=2)
+    manager, _ = await fetch(tmp_path, [config], connections=2, tuning=EAGER)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
     assert server.requests_for("/m/f")[0].headers.get("if-range") is None
     wholes = [request.range_start for request in server.requests_for("/f")].count(None)
@@ -468,7 +467,6 @@ async def test_one_version_that_is_bad_is_not_fetched_anew(
     assert len(server.requests) == 1
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "mirror",
     [
@@ -491,12 +489,11 @@ async def test_a_mirror_that_is_refused_all_the_same(
         await exchange.send(BODY[100_000:])
 
     config = asking(server.on("/f", own), server.on("/m/f", mirror))
-    manager, _ = await fetch(tmp_path, [config], connections=2)
+    manager, _ = await fetch(tmp_path, [config], connections=2, tuning=EAGER)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
     assert len(server.requests_for("/m/f")) == 1
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_mirror_that_changes_is_held_against_itself(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
@@ -505,7 +502,7 @@ async def test_a_mirror_that_changes_is_held_against_itself(
         cut_range(BODY, 50_000, ETag='"m1"'), serving(OTHER, ETag='"m2"'), answer("500 No")
     )
     config = asking(server.on("/f", Two(server, BODY)), server.on("/m/f", mirror))
-    manager, journal = await fetch(tmp_path, [config], connections=3)
+    manager, journal = await fetch(tmp_path, [config], connections=3, tuning=EAGER)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
     assert "repairing" not in journal.names()
 
@@ -525,7 +522,6 @@ def cut_range(body: bytes, at: int, **headers: Any) -> Behaviour:
     return behave
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed")
 @pytest.mark.parametrize("connections", [1, 4])
 async def test_two_copies_on_real_servers(tmp_path: Path, connections: int) -> None:
@@ -545,7 +541,7 @@ async def test_two_copies_on_real_servers(tmp_path: Path, connections: int) -> N
             servers.append(stack.enter_context(nginx.Nginx(root, own, rate=40_000_000)))
             urls.append(servers[-1].url("f"))
         config = FileConfig(url=urls[0], mirrors=urls[1:], pieces=pieces_of(body, 1_000_000))
-        manager, _ = await fetch(tmp_path / "out", [config], connections=connections)
+        manager, _ = await fetch(tmp_path / "out", [config], connections=connections, tuning=EAGER)
         assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
         assert sha256((tmp_path / "out" / "f").read_bytes()) == sha256(body)
     sent = [server.bytes_sent() for server in servers]

@@ -9,8 +9,9 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import CancelResult, DownloadStatus, PendingDownloadsError
-from rheo_core.transfer import connection_group, segments
+from rheo_core.domain.tuning import Tuning
 from tests.core.engine import (
+    EAGER,
     Gate,
     Journal,
     error_of,
@@ -93,10 +94,8 @@ async def test_the_same_command_goes_on_with_both_files_of_one_name(
 
 
 async def test_pieces_that_change_hands_do_not_hide_a_stall(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(segments, "STALLED_SECONDS", 0.05)
-
     async def stalls(exchange: Exchange) -> None:
         start = exchange.request.range_start
         if start is None:
@@ -112,16 +111,15 @@ async def test_pieces_that_change_hands_do_not_hide_a_stall(
         await exchange.reader.read()
 
     config = FileConfig(url=server.on("/f", stalls))
-    manager, _ = await fetch(tmp_path, [config], connections=3, stall_timeout=1.0)
+    tuning = Tuning(takeover_seconds=0.05)
+    manager, _ = await fetch(tmp_path, [config], connections=3, stall_timeout=1.0, tuning=tuning)
     assert error_of(manager, config) == "no data from 127.0.0.1 for 1 s"
     assert len(server.requests) < 20
 
 
 async def test_an_early_reset_does_not_doom_the_others(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     body = body_of(12_000_000)
 
     async def resets_the_second(exchange: Exchange) -> None:
@@ -144,17 +142,14 @@ async def test_an_early_reset_does_not_doom_the_others(
             await exchange.serve(body, ETag='"v"')
 
     config = FileConfig(url=server.on("/f", resets_the_second))
-    manager, _ = await fetch(tmp_path, [config], connections=2)
+    manager, _ = await fetch(tmp_path, [config], connections=2, tuning=EAGER)
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == body
 
 
 async def test_a_server_with_an_etag_a_machine_is_left_with_one_connection(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
-
     async def balanced(exchange: Exchange) -> None:
         etag = f'"machine {exchange.number}"'
         await exchange.head(Content_Length=len(BODY), ETag=etag)
@@ -163,7 +158,7 @@ async def test_a_server_with_an_etag_a_machine_is_left_with_one_connection(
             await asyncio.sleep(0.01)  # the pace of the line
 
     config = FileConfig(url=server.on("/f", balanced))
-    manager, _ = await fetch(tmp_path, [config], connections=4)
+    manager, _ = await fetch(tmp_path, [config], connections=4, tuning=EAGER)
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -205,7 +200,7 @@ async def test_two_cancellations_leave_nobody_at_work_on_the_file(
 async def test_asked_for_again_the_moment_it_ended(
     server: MisbehavingServer, tmp_path: Path, until: Until, ending: str
 ) -> None:
-    """The end is told before the slot is free; the second wish is as good as the first."""
+    """The end is reported before the slot is free. A second request works like the first."""
     config = FileConfig(url=server.url("/f"))
     if ending == "skipped":
         (tmp_path / "f").write_bytes(BODY)

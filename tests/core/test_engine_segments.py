@@ -3,21 +3,20 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.transfer import PartFile, body, connection_group, segments, source_of
+from rheo_core.transfer import PartFile, segments, source_of
 from rheo_core.transfer.response_head import Validator
-from tests.core.engine import error_of, fetch, names_in, quick_retries, serving, status_of
+from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 BODY = body_of(8_000_000)
 Until = Callable[..., Awaitable[None]]
-
-pytestmark = pytest.mark.usefixtures("impatient")
 
 
 class Trickle:
@@ -49,7 +48,7 @@ async def test_connections_share_the_file(
 ) -> None:
     slow = Trickle()
     config = FileConfig(url=server.on("/f", slow))
-    async with DownloadManager(download_dir=tmp_path, connections=4) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=4, tuning=EAGER) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].connections == 4)
         slow.go_on.set()
@@ -70,7 +69,7 @@ async def test_without_a_strong_validator_there_is_one(
 ) -> None:
     slow = Trickle(etag='W/"weak"')
     config = FileConfig(url=server.on("/f", slow))
-    async with DownloadManager(download_dir=tmp_path, connections=4) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=4, tuning=EAGER) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= 100_000)
         slow.go_on.set()
@@ -92,7 +91,7 @@ async def test_a_server_without_ranges_keeps_one_connection(
             await slow(exchange)
 
     config = FileConfig(url=server.on("/f", ignores_ranges))
-    async with DownloadManager(download_dir=tmp_path, connections=4) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=4, tuning=EAGER) as manager:
         await manager.add([config])
         await until(
             lambda: manager.snapshot().downloads[0].reason == "server refuses ranges: 1 connection"
@@ -119,7 +118,7 @@ async def test_a_server_that_is_slow_to_refuse_ranges(
         await exchange.send(BODY[100_000:])
 
     config = FileConfig(url=server.on("/f", behave))
-    manager, _ = await fetch(tmp_path, [config], connections=4)
+    manager, _ = await fetch(tmp_path, [config], connections=4, tuning=EAGER)
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -160,7 +159,7 @@ async def test_who_ends_while_another_gives_its_piece_back_has_not_failed(
     monkeypatch.setattr(PartFile, "write", slow_write)
     monkeypatch.setattr(segments.SegmentMap, "give_back", note)
     config = FileConfig(url=server.on("/f", behave))
-    manager, _ = await fetch(tmp_path, [config], connections=2)
+    manager, _ = await fetch(tmp_path, [config], connections=2, tuning=EAGER)
     assert given_back.is_set()
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
@@ -178,7 +177,7 @@ async def test_one_connection_fetches_all_that_is_missing(
     pieces = ((1_000_000, 2_000_000), (3_000_000, 4_000_000), (6_000_000, 7_000_000))
     part.checkpoint(tuple(segments.WrittenRange(a, b, part.write(a, BODY[a:b])) for a, b in pieces))
     part.release(keep=True)
-    manager, _ = await fetch(tmp_path, [FileConfig(url=url)], connections_per_host=1)
+    manager, _ = await fetch(tmp_path, [FileConfig(url=url)], connections_per_host=1, tuning=EAGER)
     assert manager.stats.completed == 1
     assert (tmp_path / "f").read_bytes() == BODY
     assert [request.range_start for request in server.requests] == [
@@ -195,9 +194,7 @@ async def test_a_server_that_allows_two_connections(
     tmp_path: Path,
     until: Until,
     refusal: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(segments, "SMALLEST_SEGMENT", 1 << 20)  # the other requests are refusals
     slow = Trickle()
     busy = refused = 0
 
@@ -223,7 +220,8 @@ async def test_a_server_that_allows_two_connections(
             busy -= 1
 
     config = FileConfig(url=server.on("/f", limited))
-    async with DownloadManager(download_dir=tmp_path, connections=6) as manager:
+    tuning = replace(EAGER, min_segment_bytes=1 << 20)  # the other requests are refusals
+    async with DownloadManager(download_dir=tmp_path, connections=6, tuning=tuning) as manager:
         await manager.add([config])
         await until(lambda: refused)
         slow.go_on.set()
@@ -250,6 +248,7 @@ async def test_a_file_that_changes_meanwhile_is_never_spliced(
         [FileConfig(url=server.on("/f", changes))],
         connections=4,
         retry_handler=quick_retries(),
+        tuning=EAGER,
     )
     assert (tmp_path / "f").read_bytes() == newer
 
@@ -261,11 +260,9 @@ async def test_a_file_that_changes_meanwhile_is_never_spliced(
 async def test_a_stalled_connection_is_overtaken(
     server: MisbehavingServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     patience: float,
     connections: int,
 ) -> None:
-    monkeypatch.setattr(segments, "STALLED_SECONDS", patience)
     stuck = Trickle()
 
     async def first_one_stalls(exchange: Exchange) -> None:
@@ -275,16 +272,19 @@ async def test_a_stalled_connection_is_overtaken(
             await exchange.serve(BODY, ETag='"v1"')
 
     config = FileConfig(url=server.on("/f", first_one_stalls))
-    manager, _ = await fetch(tmp_path, [config], connections=connections)
+    manager, _ = await fetch(
+        tmp_path,
+        [config],
+        connections=connections,
+        tuning=replace(EAGER, takeover_seconds=patience),
+    )
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
 
 
 async def test_a_connection_ends_where_its_piece_ends(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(body, "_LONGEST_BATCH", 3600.0)  # it waits for no more than it needs
-
     async def stops_behind_its_piece(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:
             await exchange.serve(BODY, ETag='"v1"')
@@ -298,7 +298,8 @@ async def test_a_connection_ends_where_its_piece_ends(
         await exchange.reader.read()
 
     config = FileConfig(url=server.on("/f", stops_behind_its_piece))
-    manager, _ = await fetch(tmp_path, [config], connections=2)
+    tuning = replace(EAGER, max_batch_seconds=3600.0)  # it waits for no more than it needs
+    manager, _ = await fetch(tmp_path, [config], connections=2, tuning=tuning)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -308,13 +309,13 @@ async def test_the_pieces_of_an_interrupted_download_are_kept(
 ) -> None:
     slow = Trickle(first=600_000)
     config = FileConfig(url=server.on("/f", slow))
-    async with DownloadManager(download_dir=tmp_path, connections=3) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=3, tuning=EAGER) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_800_000)
         assert await manager.pause(config.id)
     slow.go_on.set()
     before = len(server.requests)
-    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=1, tuning=EAGER) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
     assert (tmp_path / "f").read_bytes() == BODY
@@ -328,7 +329,7 @@ async def test_a_part_file_that_was_changed_is_begun_again(
 ) -> None:
     slow = Trickle(first=600_000)
     config = FileConfig(url=server.on("/f", slow))
-    async with DownloadManager(download_dir=tmp_path, connections=3) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=3, tuning=EAGER) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_800_000)
         assert await manager.pause(config.id)
@@ -344,10 +345,8 @@ async def test_a_part_file_that_was_changed_is_begun_again(
 
 
 async def test_small_or_quick_downloads_stay_with_one(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.1)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 1.0)
     await fetch(
         tmp_path,
         [FileConfig(url=server.on(f"/{n}", serving(BODY, ETag='"x"'))) for n in range(4)],

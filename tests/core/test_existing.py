@@ -8,6 +8,7 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus, HashAlgorithm, HashConfig
+from rheo_core.domain.hash_validation import PieceHashes
 from tests.core.engine import error_of, fetch, names_in, serving, sha256, status_of
 from tests.servers.misbehaving import MisbehavingServer
 
@@ -19,8 +20,15 @@ def known(body: bytes = BODY) -> HashConfig:
     return HashConfig(algorithm=HashAlgorithm.SHA256, expected_hash=sha256(body))
 
 
+PIECES = PieceHashes(
+    algorithm=HashAlgorithm.SHA256, length=10, hashes=(sha256(BODY[:10]), sha256(BODY[10:]))
+)
+
+
 @pytest.mark.parametrize(
-    "wishes", [{"hash_config": known()}, {"size_bytes": len(BODY)}], ids=["hash", "size"]
+    "wishes",
+    [{"hash_config": known()}, {"size_bytes": len(BODY)}, {"pieces": PIECES}],
+    ids=["hash", "size", "pieces"],
 )
 async def test_the_right_file_is_skipped(
     server: MisbehavingServer, tmp_path: Path, wishes: dict[str, Any]
@@ -41,8 +49,12 @@ async def test_the_right_file_is_skipped(
         (b"", {"hash_config": known()}, "hash mismatch for the existing a: expected "),
         (b"short", {"size_bytes": 18}, "the existing a has 5 bytes, 18 were expected; "),
         (WRONG, {"size_bytes": 18, "hash_config": known()}, "hash mismatch for the existing a"),
+        (WRONG, {"size_bytes": 18, "pieces": PIECES}, "hash mismatch for the existing a"),
+        (BODY[:10], {"pieces": PIECES}, "the existing a: a file of 10 bytes has 1 piece(s)"),
+        (BODY + b"and", {"pieces": PIECES}, "the existing a: a file of 21 bytes has 3 piece(s)"),
+        (BODY + b"!", {"pieces": PIECES}, "hash mismatch for the existing a: expected "),
     ],
-    ids=["hash", "empty", "size", "both"],
+    ids=["hash", "empty", "size", "both", "piece", "a piece less", "a piece more", "a byte more"],
 )
 async def test_a_wrong_file_fails_and_stays(
     server: MisbehavingServer,
@@ -55,7 +67,7 @@ async def test_a_wrong_file_fails_and_stays(
     config = FileConfig(url=server.on("/a", serving(BODY)), **wishes)
     manager, _ = await fetch(tmp_path, [config])
     assert error_of(manager, config).startswith(problem)
-    assert error_of(manager, config).endswith("; it is left as it is")
+    assert error_of(manager, config).endswith("; the file was not changed")
     assert names_in(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == there
     assert server.requests == []
@@ -113,3 +125,37 @@ async def test_links_of_one_name_find_their_files_again(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     ended = {status_of(manager, config) for config in configs}
     assert ended <= {DownloadStatus.SKIPPED, DownloadStatus.COMPLETED}
+
+
+@pytest.mark.parametrize(
+    ("workers", "told"), [(1, False), (3, False), (1, True)], ids=["one", "three", "told"]
+)
+async def test_one_of_several_links_that_came_before_stands_for_no_other(
+    server: MisbehavingServer, tmp_path: Path, workers: int, told: bool
+) -> None:
+    bodies = [f"file {number}".encode() for number in range(3)]
+    name: dict[str, Any] = {"Content_Disposition": 'attachment; filename="same"'} if told else {}
+    configs = [
+        FileConfig(url=server.on(f"/{body[-1]}/{'' if told else 'same'}", serving(body, **name)))
+        for body in bodies
+    ]
+    await fetch(tmp_path, configs[:1])
+    for _ in range(2):
+        await fetch(tmp_path, configs, max_concurrent=workers)
+        contents = sorted(path.read_bytes() for path in tmp_path.iterdir())
+        assert contents == bodies
+
+
+async def test_the_order_of_a_list_does_not_matter_if_hashes_are_known(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    bodies = [b"file 0", b"file 1" * 100_000]
+    configs = [
+        FileConfig(url=server.on(f"/{number}/same", serving(body)), hash_config=known(body))
+        for number, body in enumerate(bodies)
+    ]
+    await fetch(tmp_path, configs)
+    before = names_in(tmp_path)
+    manager, _ = await fetch(tmp_path, configs[::-1])
+    assert {status_of(manager, config) for config in configs} == {DownloadStatus.SKIPPED}
+    assert names_in(tmp_path) == before

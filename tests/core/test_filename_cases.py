@@ -1,4 +1,4 @@
-"""What the test suites of other programs make of names, and where this one decides otherwise."""
+"""Names from the test suites of other programs, and the cases in which this one differs."""
 
 import json
 from pathlib import Path
@@ -110,7 +110,7 @@ OURS: dict[str, str | None] = {
 
 
 def name_of(case: dict[str, Any]) -> str | None:
-    """What this program makes of a case, in the way that the kind of it says."""
+    """Return the name that this program makes of a case, by its kind."""
     given = case["input"]
     match case["kind"]:
         case "url+header->filename":

@@ -236,7 +236,7 @@ def test_names_of_our_own_files_get_an_underscore(ending: str, form: Callable[[s
 
 @pytest.mark.parametrize("ending", _RESERVED)
 def test_a_cut_does_not_make_one(ending: str) -> None:
-    """What is behind it goes because the name is too long."""
+    """The rest is cut off because the name is too long."""
     name = sanitise_filename("x" * (240 - len(ending)) + ending + "." + "y" * 40)
     assert name.endswith("_") and len(name) == 240
 

@@ -38,7 +38,7 @@ def test_case_and_white_space() -> None:
     [
         ("", "ALGORITHM:HEX"),
         ("sha256", "ALGORITHM:HEX"),
-        ("crc32:00000000", "crc32.*known are md5"),
+        ("crc32:00000000", "crc32.*use one of md5"),
         (":abc", "unknown"),
         ("sha256:", "no digest"),
         ("sha256:  ", "no digest"),

@@ -160,7 +160,7 @@ async def test_t05_refusals_lower_the_parallelism_of_their_host(
     ) as manager:
         await manager.add(configs)
         await until(lambda: limited.refused > 0 and limited.busy == 2)
-        await asyncio.sleep(0.5)  # who goes on hammering has used up all its retries by now
+        await asyncio.sleep(0.5)  # a download that does not wait has used up its retries
         limited.go_on.set()
         await manager.wait_until_complete(timeout=20)
         assert manager.stats.completed == 40
@@ -234,9 +234,9 @@ async def test_the_limit_holds_for_all_downloads_of_a_host(
 async def test_a_host_may_have_limits_of_its_own() -> None:
     rooms: list[bool] = []
     some = HostLimiter(1, lambda: rooms.append(True))
-    some.set_own({"a": HostLimits(connections=2), "*.b": HostLimits(max_concurrent=1)})
+    some.set_host_limits({"a": HostLimits(connections=2), "*.b": HostLimits(max_concurrent=1)})
     assert (some.allowed("a:1"), some.allowed("x.b:1"), some.allowed("c:1")) == (2, 1, 1)
-    some.set_own({"*.b": HostLimits(connections=8, max_concurrent=2)})
+    some.set_host_limits({"*.b": HostLimits(connections=8, max_concurrent=2)})
     for number in range(2):
         assert not some.is_busy("x.b:1")
         some.reserve(str(number), "x.b:1")
@@ -253,7 +253,7 @@ async def test_a_host_may_have_limits_of_its_own() -> None:
 async def test_a_download_that_begins_twice_is_one() -> None:
     """Its next attempt may begin before the pool has seen the end of the last one."""
     some = HostLimiter(1)
-    some.set_own({"a": HostLimits(max_concurrent=1)})
+    some.set_host_limits({"a": HostLimits(max_concurrent=1)})
     some.reserve("x", "a:1")
     some.reserve("x", "a:1")
     assert some.is_full("a:1") and some.is_busy("a:1")

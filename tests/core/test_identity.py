@@ -21,7 +21,7 @@ REPLACED = "was replaced by another program"
 
 @pytest.fixture(autouse=True)
 def _untried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "_counting", {})
+    monkeypatch.setattr(identity, "_link_count_support", {})
 
 
 @pytest.fixture

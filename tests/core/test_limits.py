@@ -89,7 +89,7 @@ def connection(
 
 
 async def run_for(clock: Clock, seconds: float, *connections: Connection) -> int:
-    """Bytes that they receive in so many seconds."""
+    """Return the bytes that connections receive in a time."""
     before = sum(one.received for one in connections)
     tasks = [asyncio.ensure_future(one.run()) for one in connections]
     await clock.run(*tasks, until=clock.now + seconds)
@@ -258,10 +258,10 @@ async def test_a_cancelled_taker_harms_nobody(clock: Clock) -> None:
     throttle = limits.throttle("d", None, "a.org:443")
     task = asyncio.ensure_future(throttle.take(1_000))
     await clock.run(task, until=began + 0.5)
-    assert throttle.is_holding
+    assert throttle.is_waiting
     task.cancel()
     await asyncio.wait({task})
-    assert not throttle.is_holding
+    assert not throttle.is_waiting
     await clock.run(connection(clock, limits).run(1_000))
     assert clock.now - began == pytest.approx(1.4, abs=0.01)  # all but a tenth was not saved up
 

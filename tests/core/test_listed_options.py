@@ -66,7 +66,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def listed(url: str, *, allowed: bool = True, **fields: Any) -> FileConfig:
-    """What a line of JSON comes to."""
+    """Return the config that a line of JSON makes."""
     text = json.dumps({"url": url, **fields})
     (entry,) = read_entries([text], (), ReadOptions(list_options=allowed))
     assert entry.config is not None, entry.problem
@@ -240,9 +240,9 @@ async def test_no_list_has_a_kept_login_told_in_clear(
         server.on("/a", answer("404 Not Found")),
         request=request_of_list, mirrors=[mirror], allowed=False,
     )  # fmt: skip
-    assert rules.at_home("localhost", config.options_for(mirror)).auth == "digest"
+    assert rules.for_origin("localhost", config.options_for(mirror)).auth == "digest"
     named = listed("http://me@localhost/x", request=request_of_list, allowed=False)
-    assert rules.at_home("localhost", named.options_for(named.url)).auth == "digest"
+    assert rules.for_origin("localhost", named.options_for(named.url)).auth == "digest"
     await fetch(tmp_path / "out", [config], request_rules=rules)
     assert told(server) == []
 

@@ -91,7 +91,7 @@ async def test_a_good_host_does_not_wait_for_names_without_an_answer(
 async def test_more_names_without_an_answer_than_threads_delay_no_other(
     names: SilentNames, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look_ups, "_IN_LINE_SECONDS", 0.1)
+    monkeypatch.setattr(look_ups, "_MAX_QUEUED_SECONDS", 0.1)
     asking = [
         asyncio.create_task(SystemResolver().resolve(f"silent{n}.example")) for n in range(100)
     ]

@@ -11,14 +11,15 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import MAX_MIRRORS
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
-from rheo_core.transfer import connection_group
 from tests.core.engine import error_of, fetch, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import answer, cut, redirect
 
 BODY = body_of(3_000_000)
+QUICK = Tuning(join_after_seconds=0.001, join_threshold_seconds=0.0)
 MANY = 3000
 ATTEMPTS = 4
 
@@ -119,11 +120,8 @@ async def test_segments_do_not_storm_mirrors_that_turn_busy(
     server: MisbehavingServer,
     tmp_path: Path,
     client: AiohttpClient,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The file comes from its own host; all mirrors are on one host that is busy."""
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.001)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
 
     async def slowly(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:
@@ -137,7 +135,7 @@ async def test_segments_do_not_storm_mirrors_that_turn_busy(
     url = named(server.on("/f", slowly), "own.example")
     busy = [server.on(f"/m{n}", answer(BUSY[0])) for n in range(MANY)]
     config = with_mirrors(url, [named(link, "busy.example") for link in busy])
-    manager, _ = await fetch(tmp_path, [config], client=client, connections=8)
+    manager, _ = await fetch(tmp_path, [config], client=client, connections=8, tuning=QUICK)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
     assert sum(request.target.startswith("/m") for request in server.requests) <= MAX_MIRRORS
@@ -150,12 +148,9 @@ async def test_segments_do_not_storm_mirrors_that_turn_busy(
 async def test_a_mirror_on_a_host_that_cannot_be_is_left_out(
     server: MisbehavingServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     host: str,
     is_redirect: bool,
 ) -> None:
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.001)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
     mirror = f"http://{host}/f"
     asked = asyncio.Event()
     if is_redirect:
@@ -177,7 +172,7 @@ async def test_a_mirror_on_a_host_that_cannot_be_is_left_out(
         return None
 
     config = with_mirrors(server.on("/f", slowly), [mirror])
-    manager, journal = await fetch(tmp_path, [config], connections=4)
+    manager, journal = await fetch(tmp_path, [config], connections=4, tuning=QUICK)
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
     assert asked.is_set() is is_redirect

@@ -34,7 +34,7 @@ def part(tmp_path: Path) -> Iterator[PartFile]:
 
 
 def written(*pieces: tuple[int, int]) -> tuple[WrittenRange, ...]:
-    """What a checkpoint is told of these pieces of DATA."""
+    """Return the ranges of DATA as a checkpoint gets them."""
     return tuple(WrittenRange(a, b, zlib.crc32(DATA[a:b])) for a, b in pieces)
 
 

@@ -50,7 +50,7 @@ def test_a_state_finds_room_where_the_last_bytes_were(part: PartFile, full_once:
     far = part.write(500_000, body)
     written = (WrittenRange(0, len(body), crc), WrittenRange(500_000, 500_000 + len(body), far))
     part.checkpoint_on_full_disk(written)
-    left = 500_000 + len(body) - part_file._ROOM_FOR_STATE
+    left = 500_000 + len(body) - part_file._STATE_BYTES
     assert part.path.stat().st_size == left
     part.release(keep=True)
     again = PartFile(part.destination, "source")

@@ -128,7 +128,7 @@ def test_good_is_what_is_whole_and_undamaged(
 
 def test_many_small_gaps_become_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would cost a request; the largest of what is good is kept."""
-    monkeypatch.setattr(pieces, "_MOST_RANGES", 2)
+    monkeypatch.setattr(pieces, "_MAX_RANGES", 2)
     part = whole(tmp_path, damaged(BODY, (100, 101), (500, 501), (510, 511)))
     assert len(take_out_bad_pieces(part, threading.Event())) == 3
     assert [(r.start, r.end) for r in part.state.written] == [(110, 500), (520, 1000)]
@@ -190,7 +190,7 @@ def test_who_brought_the_fewest_goes_first() -> None:
     sources.note(a, 0, 100)
     sources.note(b, 100, 150)
     sources.note(c, 150, 300)
-    d.most = 0
+    d.max_connections = 0
     assert sources.least_in([(0, 10), (90, 105)]) == [c, b, a]
     assert sources.least_in([(140, 300)]) == [a, b, c]
     assert sources.least_in([]) == [a, b, c]

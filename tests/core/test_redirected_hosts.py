@@ -13,11 +13,11 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
-from rheo_core.transfer import connection_group, host_limits
 from tests import waiting
-from tests.core.engine import Journal, error_of, quick_retries, serving, sha256, status_of
+from tests.core.engine import EAGER, Journal, error_of, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import Tap, redirect
@@ -84,7 +84,7 @@ class World:
     def link(
         self, host: str, path: str, behaviour: Behaviour, *, to: str = "cdn.example", hops: int = 1
     ) -> str:
-        """Return a link at `host` that leads to a file at `to` after so many redirects."""
+        """Return a link at `host` that leads to a file at `to` after `hops` redirects."""
         self.back.on(path, behaviour)
         target = self.at(self.back, to, path)
         for hop in range(hops - 1):
@@ -252,19 +252,19 @@ async def test_links_of_one_host_do_not_ask_again_and_again_while_theirs_is_full
 
 
 async def test_a_link_that_does_not_lead_to_the_full_host_is_found(
-    world: World, until: Until, monkeypatch: pytest.MonkeyPatch
+    world: World, until: Until
 ) -> None:
     """Other links of its host lead to a host that stays full for long."""
-    monkeypatch.setattr(host_limits, "_LEAD_SECONDS", 0.05)
+    tuning = Tuning(lead_seconds=0.05)
     cdn = Cdn()
     links = [world.link("links.example", f"/{n}", cdn) for n in range(10)]
     elsewhere = world.link("links.example", "/there", serving(BODY), to="other.example")
-    at_home = world.at(world.front, "links.example", "/here")
+    for_origin = world.at(world.front, "links.example", "/here")
     world.front.on("/here", serving(BODY))
-    async with world.manager(connections_per_host=1, max_concurrent=3) as manager:
+    async with world.manager(connections_per_host=1, max_concurrent=3, tuning=tuning) as manager:
         await manager.add([FileConfig(url=link) for link in links])
         await until(lambda: cdn.busy == 1)
-        free = [FileConfig(url=url) for url in (elsewhere, at_home)]
+        free = [FileConfig(url=url) for url in (elsewhere, for_origin)]
         await manager.add(free)
         for each in free:
             await until(lambda each=each: status_of(manager, each) is DownloadStatus.COMPLETED)
@@ -289,10 +289,10 @@ async def test_two_hosts_that_lead_to_each_other_do_not_block_each_other(world: 
 
 
 async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
-    world: World, until: Until, monkeypatch: pytest.MonkeyPatch
+    world: World, until: Until
 ) -> None:
     """Each has a reserve on the host that leads the other one on."""
-    monkeypatch.setattr(host_limits, "_PASSING_SECONDS", 0.2)
+    tuning = Tuning(passing_seconds=0.2)
     tap = Tap(BODY, 100_000, ETag='"v1"')
     world.front.on("/file", tap)
     world.back.on("/file", tap)
@@ -300,7 +300,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
     world.back.on("/b", redirect(world.at(world.front, "a.example", "/file")))
     links = [world.at(world.front, "a.example", "/a"), world.at(world.back, "b.example", "/b")]
     configs = [FileConfig(url=link, filename=f"f{n}") for n, link in enumerate(links)]
-    async with world.manager(connections_per_host=1) as manager:
+    async with world.manager(connections_per_host=1, tuning=tuning) as manager:
         for each in configs:
             await manager.add([each])
             await until(lambda each=each: bytes_of(manager, each))
@@ -313,16 +313,16 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
 
 
 async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
-    world: World, until: Until, monkeypatch: pytest.MonkeyPatch
+    world: World, until: Until
 ) -> None:
-    monkeypatch.setattr(host_limits, "_PASSING_SECONDS", 0.2)
+    tuning = Tuning(passing_seconds=0.2)
     tap, long = Tap(BODY, 100_000, ETag='"v1"'), Tap(BODY, 1000)
     link = FileConfig(url=world.link("links.example", "/f", tap))
     world.front.on("/long", long)
     world.back.on("/direct", serving(BODY))
     busy = FileConfig(url=world.at(world.front, "links.example", "/long"))
     direct = FileConfig(url=world.at(world.back, "cdn.example", "/direct"))
-    async with world.manager(connections_per_host=1) as manager:
+    async with world.manager(connections_per_host=1, tuning=tuning) as manager:
         await manager.add([link])
         await until(lambda: bytes_of(manager, link))
         await manager.pause(link.id)
@@ -338,11 +338,7 @@ async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
 
 
 @pytest.mark.parametrize("own", [None, HostLimits(connections=3)])
-async def test_segments_count_where_they_are_fetched(
-    world: World, monkeypatch: pytest.MonkeyPatch, own: HostLimits | None
-) -> None:
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
+async def test_segments_count_where_they_are_fetched(world: World, own: HostLimits | None) -> None:
     body = body_of(4_000_000)
     busy = peak = 0
 
@@ -364,7 +360,7 @@ async def test_segments_count_where_they_are_fetched(
 
     link = world.link("link.example", "/f", slowly)
     limits = {"connections_per_host": 3} if own is None else {"hosts": {"cdn.example": own}}
-    async with world.manager(connections=8, **limits) as manager:
+    async with world.manager(connections=8, tuning=EAGER, **limits) as manager:
         await manager.add([FileConfig(url=link)])
         await manager.wait_until_complete(timeout=30)
         assert manager.stats.completed == 1
@@ -480,7 +476,7 @@ async def test_a_host_that_refuses_checksum_files_is_spared(world: World, refusa
 async def test_a_host_that_wants_a_rest_gets_it_from_all_downloads(
     world: World, until: Until, leads: str, sidecar: bool
 ) -> None:
-    """Those that have not asked yet do not ask only to be told the same."""
+    """Downloads that have not sent a request do not send one only to get the same answer."""
     told: list[str] = []
     rested = False
 

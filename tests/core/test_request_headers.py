@@ -86,7 +86,7 @@ async def test_a_redirect_to_a_login_of_the_same_origin(tmp_path: Path) -> None:
     [
         ({"Range": "bytes=0-"}, "header 'Range' is set by the engine"),
         ({"accept-encoding": "br"}, "set by the engine"),
-        ({"Na me": "x"}, "header name 'Na me' is not one"),
+        ({"Na me": "x"}, "header name 'Na me' is not valid"),
         ({"": "x"}, "header name ''"),
         ({"X": "s3cret\r\nHost: evil"}, "the value of header 'X' contains control characters"),
         ({"X": "s3cret\udc80"}, "the value of header 'X' is not valid Unicode"),

@@ -1,4 +1,4 @@
-"""What a user may say of requests: how it is read, put together, shown and kept."""
+"""Options of requests: they are parsed, merged, shown and stored."""
 
 from pathlib import Path
 
@@ -88,15 +88,15 @@ def test_the_nearest_pattern_counts_most() -> None:
     for host, name in [
         ("b.a.org", "b"), ("c.a.org", "a"), ("d.c.a.org", "a"), ("a.org", "org"), ("org", "all"),
     ]:  # fmt: skip
-        options = rules.at_home(host, NO_OPTIONS)
+        options = rules.for_origin(host, NO_OPTIONS)
         assert (options.user_agent, options.ip_version) == (name, 4), host
-    assert rules.at_home("b.a.org", called("own")).user_agent == "own"
+    assert rules.for_origin("b.a.org", called("own")).user_agent == "own"
 
 
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
-        ("proxy", f"ftp://me:{SECRET}@h", "(http, https, socks5 or socks5h), which 'ftp://h'"),
+        ("proxy", f"ftp://me:{SECRET}@h", "(http, https, socks5 or socks5h); 'ftp://h'"),
         ("proxy", f"http://me:{SECRET}@h:99999", "'http://h:99999' is not"),
         ("proxy", f"http://me:{SECRET}/w@h", "'http://***@h' is not"),
         ("proxy", f"me:{SECRET}#w@h:0", "'http://***@h:0' is not"),

@@ -1,4 +1,4 @@
-"""How requests travel: TLS of the user's choice, versions of IP, interfaces, redirects."""
+"""Routes of requests: the user's TLS options, IP versions, interfaces, redirects."""
 
 import asyncio
 import socket
@@ -29,7 +29,7 @@ BODY = body_of(30_000)
 
 
 async def ask(tmp_path: Path, url: str, rules: RequestRules | None = None, **own: Any) -> str:
-    """ "" where the file came, else what is told."""
+    """Fetch a file; return the error, or "" if the file arrived."""
     config = FileConfig(url=url, filename="f", request=RequestOptions(**own))
     folder = tmp_path / "out"
     manager, journal = await fetch(folder, [config], request_rules=rules, connect_timeout=5)
@@ -282,7 +282,7 @@ class Town:
         return f"http://{host}:{self.server_of(host).url('').rpartition(':')[2]}{path}"
 
     async def problem(self, home: str, there: str) -> str:
-        """What is told of a download from `home` that is sent on; "" where it came."""
+        """Return the error of a download that `home` redirects; "" if the file arrived."""
         self.server_of(there).on("/b", serving(BODY))
         self.server_of(home).on("/a", redirect(self.url(there, "/b")))
         return await self.fetch(self.url(home, "/a"))
@@ -368,7 +368,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
 ) -> None:
     """It gains nothing from it: neither for itself nor for others."""
     monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
-    monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(resolver, "_CACHE_SECONDS", 0.0)
     connector = create_secure_connector(resolver=GuardedResolver(Flipping(*later)))
     async with (
         MisbehavingServer() as outer,
@@ -401,7 +401,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
 async def test_a_home_in_the_local_network_may_lead_to_itself(
     town: Town, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
-    monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(resolver, "_CACHE_SECONDS", 0.0)
     assert await town.problem(home, home) == ""
 
 

@@ -12,7 +12,7 @@ MIB, GIB = 1 << 20, 1 << 30
 
 
 class Disk:
-    """What `os` says of a disk, and how often it was asked."""
+    """Disk as `os` describes it, with a count of the calls."""
 
     def __init__(self, size: int, free: int) -> None:
         self.size, self.free, self.looks = size, free, 0

@@ -4,6 +4,7 @@ import os
 import resource
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import disk_space
-from rheo_core.transfer import connection_group
 from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, in_turn
@@ -23,7 +24,7 @@ REASON = "disk full; goes on when there is room"
 
 
 class Disk:
-    """What `os` says of the room; the rest of it is real."""
+    """Free space as `os` reports it; the other functions are real."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free = 0
@@ -34,10 +35,12 @@ class Disk:
         return SimpleNamespace(f_bavail=self.free, f_frsize=1, f_blocks=100_000_000)
 
 
+LOOKS = Tuning(disk_look_seconds=0.01, max_disk_wait_seconds=0.02)
+"""The disk is looked at all the time."""
+
+
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
-    monkeypatch.setattr(disk_space, "_LONGEST", 0.02)
     return Disk(monkeypatch)
 
 
@@ -46,15 +49,15 @@ async def test_a_full_disk_pauses_and_room_resumes(
 ) -> None:
     config = FileConfig(url=server.on("/f", serving(BODY, ETag='"v1"')))
     async with DownloadManager(
-        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries()
+        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries(), tuning=LOOKS
     ) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await manager.wait_until_complete(timeout=10)  # for it goes on only if somebody tidies up
         assert status_of(manager, config) is DownloadStatus.PAUSED
         assert manager.snapshot().downloads[0].reason == REASON
-        assert "disk full by 3,000,000 bytes" in error_of(manager, config)
-        assert "disk full by" in journal.last("paused").reason
+        assert "disk full, 3,000,000 bytes short" in error_of(manager, config)
+        assert "disk full, " in journal.last("paused").reason
         assert "retrying" not in journal.names() and "failed" not in journal.names()
         disk.free = 10_000_000
         await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
@@ -68,13 +71,12 @@ async def test_a_disk_that_fills_up_meanwhile_costs_no_byte(
     tmp_path: Path,
     disk: Disk,
     until: Until,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Room is looked for at every checkpoint, before the last byte of it is gone."""
-    monkeypatch.setattr(connection_group, "_CHECKPOINT_SECONDS", 0.01)
     disk.free = 10_000_000
     config = FileConfig(url=server.on("/f", Hold(BODY, 1_000_000, ETag='"v1"')))
-    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
+    tuning = replace(LOOKS, checkpoint_seconds=0.01)
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=tuning) as manager:
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
         disk.free = 100
@@ -91,7 +93,7 @@ async def test_what_fits_goes_first(
 ) -> None:
     large = FileConfig(url=server.on("/large", serving(BODY)))
     small = FileConfig(url=server.on("/small", serving(b"small")))
-    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         await manager.add([large, small])
         await manager.wait_until_complete(timeout=10)
         disk.free = 2_000_000
@@ -104,11 +106,11 @@ async def test_what_fits_goes_first(
 async def test_the_user_comes_first(
     server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
 ) -> None:
-    """What was paused or cancelled while it waited for room stays so."""
+    """Downloads paused or cancelled while they waited for space stay so."""
     names = ["paused", "cancelled", "removed", "all"]
     configs = [FileConfig(url=server.on(f"/{name}", serving(BODY))) for name in names]
     paused, cancelled, removed, _ = configs
-    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         await manager.add(configs)
         await manager.wait_until_complete(timeout=10)
         assert await manager.pause(paused.id)
@@ -146,7 +148,7 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
 
     monkeypatch.setattr(disk_space, "_look_at", look_at)
     config = FileConfig(url=server.on("/f", serving(BODY)))
-    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await until(looking.is_set)
@@ -161,7 +163,7 @@ async def test_full_disks_cost_no_attempts(
 ) -> None:
     config = FileConfig(url=server.on("/f", serving(BODY)))
     async with DownloadManager(
-        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries(1)
+        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries(1), tuning=LOOKS
     ) as manager:
         journal = Journal(manager)
         await manager.add([config])
@@ -207,7 +209,7 @@ async def test_what_was_removed_comes_back_to_wait(
     server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
 ) -> None:
     config = FileConfig(url=server.on("/f", serving(BODY)))
-    async with DownloadManager(download_dir=tmp_path, wait_for_room=True) as manager:
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=10)
         await manager.remove(config.id)
@@ -225,7 +227,7 @@ async def test_room_does_not_help_a_file_that_is_too_large(
     config = FileConfig(url=server.on("/f", serving(BODY, ETag='"v1"')))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with DownloadManager(
-        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries()
+        download_dir=tmp_path, wait_for_room=True, retry_handler=quick_retries(), tuning=LOOKS
     ) as manager:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
         try:

@@ -82,7 +82,10 @@ def test_the_first_rule_holds() -> None:
             "has type = '' in rule 1, which should be a text or",
         ),
         ([{"folder": "a", "host": ["b", " "]}], "none of them empty"),
-        ([{"folder": "a", "hosts": "b"}], "has 'hosts' in rule 1, where folder, host, type, exten"),
+        (
+            [{"folder": "a", "hosts": "b"}],
+            "has the unknown name 'hosts' in rule 1; use folder, host",
+        ),
         ([{"folder": "a", "host": 3}], "has host = 3 in rule 1, which should be a text or"),
         ([{"folder": "a", "extension": ["b", 3]}], "should be a text or a list of texts"),
         (["a"], "in rule 1, which should be"),

@@ -35,7 +35,7 @@ async def filled(folder: Path, count: int) -> tuple[DownloadManager, list[str]]:
 
 
 async def calls(work: Callable[[], Coroutine[Any, Any, object]]) -> int:
-    """How many functions, those in C included, the work calls in this thread."""
+    """Return the number of functions, including those in C, that work calls in this thread."""
     count = 0
 
     def note(_: FrameType, event: str, __: object) -> None:

@@ -54,15 +54,15 @@ def test_the_first_that_fits_holds() -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("", "should be such as '08:00-18:00 2M'"),
-        ("08:00 2M", "should be such as"),
-        ("08:00-18:00", "should be such as"),
-        ("25:00-26:00 2M", "names 25:00, and the times of a day are"),
-        ("08:60-09:00 2M", "names 08:60"),
-        ("08:00-08:00 2M", "should last for some time"),
-        ("24:00-06:00 2M", "should last for some time"),
-        ("Mon-Fry 08:00-18:00 2M", "names 'Mon-Fry', and the days are"),
-        ("Mon, 08:00-18:00 2M", "names 'Mon,'"),
+        ("", "should be a time span such as '08:00-18:00 2M'"),
+        ("08:00 2M", "should be a time span such as"),
+        ("08:00-18:00", "should be a time span such as"),
+        ("25:00-26:00 2M", "contains 25:00; times are"),
+        ("08:60-09:00 2M", "contains 08:60"),
+        ("08:00-08:00 2M", "should not be empty, as"),
+        ("24:00-06:00 2M", "should not be empty, as"),
+        ("Mon-Fry 08:00-18:00 2M", "contains 'Mon-Fry'; days are"),
+        ("Mon, 08:00-18:00 2M", "contains 'Mon,'"),
         ("08:00-18:00 fast", "ends with 'fast', which should be bytes a second"),
     ],
 )
@@ -98,7 +98,7 @@ def test_what_is_no_time(text: str) -> None:
 
 
 def test_the_past_is_no_time_to_start() -> None:
-    with pytest.raises(ValueError, match="should be a time to come"):
+    with pytest.raises(ValueError, match="should be in the future"):
         parse_start("2026-11-23T11:59", NOON)
 
 
@@ -157,7 +157,7 @@ class Wall:
         )
 
     def at(self, hour: int, minute: int = 0) -> tuple[int | None, str]:
-        """What holds at this time of the day, and why."""
+        """Return the limit at a time of the day, and its reason."""
         self.now = self.now.replace(hour=hour, minute=minute)
         self.plan.look()
         assert self.plan.rate_bps == self.limits.total.rate_bps

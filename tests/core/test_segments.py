@@ -1,7 +1,6 @@
-"""Who fetches which bytes: against a plain set of the bytes that are in the file."""
+"""Segments, compared with a plain set of the bytes that are in the file."""
 
 from itertools import pairwise
-from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -14,10 +13,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from rheo_core.transfer import segments
+from rheo_core.domain.tuning import Tuning
 from rheo_core.transfer.segments import Segment, SegmentMap, WrittenRange
 
 LONGEST = 200
+SMALL = Tuning(min_segment_bytes=4)
 
 
 class SegmentsAgainstAFile(RuleBasedStateMachine):
@@ -25,8 +25,6 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = mock.patch.object(segments, "SMALLEST_SEGMENT", 4)
-        self.patch.start()
         self.now = 0.0
         self.connections: list[Segment] = []
         self.writing: dict[Segment, int] = {}  # up to where a thread writes just now
@@ -44,7 +42,6 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
                 segment.is_busy = False
             assert self.map.is_complete
             assert self.file == set(range(self.total))
-        self.patch.stop()
 
     @initialize(
         total=st.integers(1, LONGEST),
@@ -58,7 +55,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
         pieces = list(zip(ordered[::2], ordered[1::2], strict=False))
         self.file = {byte for start, end in pieces for byte in range(start, end)}
         written = [WrittenRange(start, end, crc=start) for start, end in pieces]
-        self.map = SegmentMap(total, written[::-1])
+        self.map = SegmentMap(total, written[::-1], SMALL)
         self.map.join_seconds = join_seconds
         assert self.map.written() == tuple(written)
         if not self.map.is_complete:
@@ -114,7 +111,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
             unknown = (range(one.written, end) for one, end in self.writing.items())
             assert known == sorted(self.file.difference(*unknown))
             assert self.map.is_complete == (len(known) == self.total)
-            again = SegmentMap(self.total, self.map.written())
+            again = SegmentMap(self.total, self.map.written(), SMALL)
             assert again.written() == self.map.written()
             assert again.missing == self.total - len(known)
 
@@ -131,7 +128,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
         return [one for one in self.pieces() if not one.is_busy]
 
     def begin_writing(self, segment: Segment) -> None:
-        """What came goes to the file; nothing behind the end of the segment does."""
+        """Write the received bytes to the file, but none behind the end of the segment."""
         end = max(min(segment.received, segment.end or 0), segment.written)
         fresh = set(range(segment.written, end))
         assert not fresh & self.file, "fetched twice"

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from rheo_core.domain import (
     HashConfig,
     ValidationResult,
 )
-from rheo_core.downloads import session as module
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_rows import records_of, to_record, to_stored
 from rheo_core.infrastructure.session_schema import COLUMNS
@@ -92,7 +93,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many downloads each transaction wrote."""
+    """Numbers of downloads that each transaction wrote."""
     counts: list[int] = []
     write = SessionStore.write
 
@@ -281,11 +282,10 @@ asyncio.run(main())
         assert there["file-1"].status is DownloadStatus.QUEUED
 
     async def test_progress_alone_is_written_now_and_then(
-        self, path: Path, until: Until, writes: list[int], monkeypatch: pytest.MonkeyPatch
+        self, path: Path, until: Until, writes: list[int]
     ) -> None:
-        monkeypatch.setattr(module, "_INTERVAL", 0.0)
         running, waiting = download(1, status=DownloadStatus.IN_PROGRESS), download(2)
-        async with opened(path) as session:
+        async with opened(path, tuning=Tuning(session_write_seconds=0.0)) as session:
             session.note(running)
             await until(lambda: writes == [1])
             for number in range(2, 12):  # state changes of others do not hurry it
@@ -293,7 +293,7 @@ asyncio.run(main())
                 session.note(waiting)
                 await until(lambda number=number: len(writes) == number)
             assert writes == [1] * 11
-            monkeypatch.setattr(module, "_PROGRESS_INTERVAL", 0.01)
+            session._tuning = replace(session._tuning, session_progress_seconds=0.01)
             session._progress_due = 0.0
             session.note(waiting)
             await until(lambda: writes[11:] == [2])
@@ -380,8 +380,7 @@ class TestProblems:
     async def test_a_full_disk_loses_nothing_and_is_told_once(
         self, path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "_INTERVAL", 0.01)
-        monkeypatch.setattr(module, "_RETRY_INTERVAL", 0.01)
+        tuning = Tuning(session_write_seconds=0.01, session_retry_seconds=0.01)
         told: list[str] = []
         failures: list[Exception] = []
         report = Session._report
@@ -391,7 +390,7 @@ class TestProblems:
             report(session, error)
 
         monkeypatch.setattr(Session, "_report", counting)
-        async with opened(path, on_problem=told.append) as session:
+        async with opened(path, on_problem=told.append, tuning=tuning) as session:
             await session.save_now([download(n) for n in range(3)])
             for outage in (1, 2):
                 before, last = on_disk(path), f"file-{outage}1"
@@ -516,7 +515,7 @@ class TestProblems:
         (aside,) = path.parent.glob("*.damaged-*[0-9Z]")
         assert str(aside) in sentence
         assert aside.read_bytes() == damaged
-        async with opened(path, on_problem=told.append) as session:  # it is told once
+        async with opened(path, on_problem=told.append) as session:  # reported once
             assert len(await session.restore()) == 4
         assert len(told) == 1
 

@@ -62,7 +62,7 @@ class Kept:
             name.write_bytes(data)
 
     def check(self, least: int) -> str:
-        """Open it and hold it against the oracle; return what the user is told."""
+        """Open it and compare it with the oracle; return the sentence for the user."""
         before = [name.read_bytes() for name in self.sides() if name.stat().st_size]
         session = SessionStore.open(self.path)
         told = list(session.problems)
@@ -93,7 +93,7 @@ class Kept:
 
 
 def counted(sentence: str) -> tuple[int, int]:
-    """How many of how many a sentence says were saved."""
+    """Return the number of saved downloads in a sentence, and their total."""
     found = re.search(r"(?:all of its (\d+)|(\d+) of its (\d+)) downloads were saved", sentence)
     assert found, sentence
     return (int(found[1]), int(found[1])) if found[1] else (int(found[2]), int(found[3]))
@@ -206,7 +206,7 @@ class TestFlippedBits:
             assert killed.check(least=COUNT) == ""
 
     def test_in_the_shared_memory(self, killed: Kept) -> None:
-        """It is made anew after a crash, whatever is in it."""
+        """SQLite recreates it after a crash, with any content."""
         shm = Path(f"{killed.path}-shm")
         for data in (b"", b"garbage!" * 4096, random.Random(1).randbytes(32768)):
             killed.restore()

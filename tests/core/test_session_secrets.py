@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.domain import DownloadStatus, FileConfig
-from rheo_core.downloads import session as module
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionStore
 from rheo_core.tracking import DownloadRecord
@@ -115,7 +115,6 @@ async def test_what_a_kill_leaves_goes_when_the_session_is_opened(path: Path) ->
 async def test_a_reader_only_delays_it(
     path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_RETRY_INTERVAL", 0.05)
     emptied: list[bool] = []
     empty = SessionStore.empty_log
 
@@ -124,7 +123,7 @@ async def test_a_reader_only_delays_it(
         return emptied[-1]
 
     monkeypatch.setattr(SessionStore, "empty_log", noting)
-    session, records = Session(path), secret_downloads()
+    session, records = Session(path, tuning=Tuning(session_retry_seconds=0.05)), secret_downloads()
     await session.open()
     await session.save_now(records)
     reader = SessionStore.open(path, read_only=True).store

@@ -108,7 +108,7 @@ def child(code: str, *arguments: object, prefix: tuple[str, ...] = ()) -> Iterat
 
 
 def crashed(path: Path, *changes: Callable[[sqlite3.Connection], object]) -> Path:
-    """What a crash leaves of a session that holds 1 in the file and 2 in the log."""
+    """Return a session as a crash leaves it, with row 1 in the file and row 2 in the log."""
     live = path.parent.with_name("live") / path.name
     with opened(live) as store:
         store.save([row(1)])
@@ -903,7 +903,7 @@ INSERT INTO downloads VALUES (
 );
 PRAGMA user_version = 1;
 """
-"""What the first version wrote, word for word: it is never changed."""
+"""Statements of the first version, word for word; never change them."""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -1122,7 +1122,7 @@ class TestMigrations:
 def test_a_session_that_was_restored_or_removed_meanwhile_takes_nothing_more(
     path: Path, is_replaced: bool
 ) -> None:
-    """What it acknowledged would go to a file without a name."""
+    """Acknowledged rows would go to a file without a name."""
     with opened(path) as store:
         store.save([row(1)])
     backup = path.with_name("backup")

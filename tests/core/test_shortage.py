@@ -1,4 +1,4 @@
-"""How many downloads run at once while the machine is short of something."""
+"""Number of concurrent downloads during a shortage on the machine."""
 
 import asyncio
 import errno
@@ -10,7 +10,7 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.domain.exceptions import DestinationError, ShortageError
-from rheo_core.downloads import shortage
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.attempt import Attempt
 from rheo_core.downloads.shortage import Shortage
 from rheo_core.infrastructure.shortage import shortage_of_sockets
@@ -23,19 +23,23 @@ Until = Callable[..., Awaitable[None]]
 ERROR = ShortageError("too many open files")
 
 
+def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + seconds)
+
+
 async def test_those_that_fail_at_once_leave_room_for_those_that_do_not() -> None:
     """Of eight that run, four fail before any of them has left."""
-    short = Shortage(lambda: 8, lambda: None)
+    short = Shortage(lambda: 8, lambda: None, Tuning())
     assert all(short.note(ERROR) for _ in range(4))
     assert short.allowed(20) == 4 and short.is_on
 
 
-async def test_one_more_may_run_from_time_to_time(
-    monkeypatch: pytest.MonkeyPatch, until: Until
-) -> None:
-    monkeypatch.setattr(shortage, "_GROW_SECONDS", 0.01)
+async def test_one_more_may_run_from_time_to_time(until: Until) -> None:
     seen: list[int] = []
-    short = Shortage(lambda: 5, lambda: seen.append(short.allowed(20)))
+    tuning = Tuning(shortage_growth_seconds=0.01)
+    short = Shortage(lambda: 5, lambda: seen.append(short.allowed(20)), tuning)
     for _ in range(9):
         short.note(ERROR)
     assert short.allowed(20) == 1
@@ -46,29 +50,27 @@ async def test_one_more_may_run_from_time_to_time(
 async def test_one_that_is_alone_tries_again_after_a_rest_and_fails_in_the_end(
     monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
-    monkeypatch.setattr(shortage, "_REST_SECONDS", 0.01)
     rooms: list[int] = []
-    short = Shortage(lambda: 1, lambda: rooms.append(short.allowed(20)))
+    tuning = Tuning(shortage_rest_seconds=0.01, shortage_patience_seconds=10.0)
+    short = Shortage(lambda: 1, lambda: rooms.append(short.allowed(20)), tuning)
     assert short.note(ERROR)
     assert short.allowed(20) == 0  # nobody tries meanwhile
     await until(lambda: rooms)
     assert rooms == [1]
-    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 0.0)
+    pass_time(monkeypatch, 11.0)
     assert not short.note(ERROR)
     short.over()  # another one got through
-    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 30.0)
     assert short.note(ERROR)
 
 
 async def test_patience_begins_again_once_others_have_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shortage of long ago says nothing about this one."""
     running = 1
-    short = Shortage(lambda: running, lambda: None)
+    short = Shortage(lambda: running, lambda: None, Tuning(shortage_patience_seconds=10.0))
     assert short.note(ERROR)
     running = 3
     assert short.note(ERROR)
-    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 0.01)
-    await asyncio.sleep(0.02)
+    pass_time(monkeypatch, 11.0)
     running = 1
     assert short.note(ERROR)
 
@@ -124,8 +126,8 @@ async def test_memory_that_python_does_not_get_is_a_shortage(
     caplog: pytest.LogCaptureFixture,
     times: int | None,
 ) -> None:
-    monkeypatch.setattr(shortage, "_REST_SECONDS", 0.01)
-    monkeypatch.setattr(shortage, "_PATIENCE_SECONDS", 10.0 if times else 0.0)
+    patience = 10.0 if times else 0.0
+    tuning = Tuning(shortage_rest_seconds=0.01, shortage_patience_seconds=patience)
     attempts, run = 0, Attempt.run
 
     async def starved(attempt: Attempt, asked: Path) -> None:
@@ -137,7 +139,7 @@ async def test_memory_that_python_does_not_get_is_a_shortage(
 
     monkeypatch.setattr(Attempt, "run", starved)
     configs = [FileConfig(url=server.on(f"/{n}", serving(b"data"))) for n in range(3)]
-    manager, _ = await fetch(tmp_path, configs)
+    manager, _ = await fetch(tmp_path, configs, tuning=tuning)
     errors = {error_of(manager, config) for config in configs}
     assert errors == ({""} if times else {"out of memory"})
     assert "bug" not in caplog.text

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus, DownloadTimeoutError
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import connection_group, segments
+from rheo_core.transfer import segments
 from rheo_core.transfer.stall import StallWatch
-from tests.core.engine import error_of, fetch, serving, status_of
+from tests.core.engine import EAGER, error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 BODY = body_of(8_000_000)
@@ -24,8 +25,8 @@ class Watched:
     def __init__(self, seconds: float | None = 10.0) -> None:
         self.record = DownloadRecord.of(FileConfig(url="http://a/f"))
         self.now = 0.0
-        self.is_held = False
-        self.watch = StallWatch(self.record, lambda: self.is_held, seconds, 100, self.now)
+        self.is_throttled = False
+        self.watch = StallWatch(self.record, lambda: self.is_throttled, seconds, 100, self.now)
 
     def goes_on(self, seconds: int, bytes_each: int) -> None:
         for _ in range(seconds):
@@ -60,15 +61,15 @@ def test_it_is_the_average_that_counts() -> None:
 
 def test_what_a_limit_holds_back_is_not_slow() -> None:
     watched = Watched()
-    watched.is_held = True
+    watched.is_throttled = True
     watched.goes_on(1000, 10)
 
 
 def test_patience_begins_when_a_limit_lets_go() -> None:
     watched = Watched()
-    watched.is_held = True
+    watched.is_throttled = True
     watched.goes_on(30, 0)
-    watched.is_held = False
+    watched.is_throttled = False
     watched.goes_on(9, 0)
     with pytest.raises(DownloadTimeoutError):
         watched.goes_on(2, 0)
@@ -159,12 +160,8 @@ def test_a_little_slower_is_good_enough() -> None:
 async def test_a_slow_connection_is_overtaken_at_the_end(
     server: MisbehavingServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last megabyte on a line of 10 kB/s would take minutes; another one brings it."""
-    monkeypatch.setattr(connection_group, "_JOIN_AFTER", 0.01)
-    monkeypatch.setattr(connection_group, "_WORTH_SECONDS", 0.0)
-    monkeypatch.setattr(segments, "_YOUNG_SECONDS", 0.2)
     is_slow = True
 
     async def one_slow_line(exchange: Exchange) -> None:
@@ -190,6 +187,9 @@ async def test_a_slow_connection_is_overtaken_at_the_end(
             await serving(BODY, ETag='"v1"')(exchange)
 
     config = FileConfig(url=server.on("/f", one_slow_line))
-    manager, _ = await fetch(tmp_path, [config], connections=2)  # within its 30 seconds
+    tuning = replace(EAGER, speed_after_seconds=0.2)
+    manager, _ = await fetch(
+        tmp_path, [config], connections=2, tuning=tuning
+    )  # within its 30 seconds
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY

@@ -1,4 +1,4 @@
-"""What the state file holds comes back whole or not at all."""
+"""The content of a state file is read back whole or not at all."""
 
 import hashlib
 

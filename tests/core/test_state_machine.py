@@ -1,6 +1,6 @@
 """DownloadManager and session against a plain model, through closes and crashes.
 
-`RHEO_TEST_EXAMPLES=1000` tries so many random sequences instead of the fixed ones.
+`RHEO_TEST_EXAMPLES=1000` tries 1000 random sequences instead of the fixed ones.
 """
 
 import asyncio
@@ -163,7 +163,7 @@ class EngineAgainstAModel(EngineMachine):
 
     @rule()
     def crash(self) -> None:
-        """What the disk holds now is all that is left.
+        """Kill the process; only the content of the disk remains.
 
         The death of a process leaves the files as they are: SQLite's write-ahead log, synced at
         each commit (synchronous = FULL), with the file it belongs to, and part files with what
@@ -235,7 +235,7 @@ class EngineAgainstAModel(EngineMachine):
 
 
 def settled_facts(row: DownloadSnapshot) -> tuple[object, ...]:
-    """What no running transfer changes."""
+    """Return the facts that no running transfer changes."""
     return row.id, row.name, row.status, row.reason, row.order, row.attempt, row.destination
 
 

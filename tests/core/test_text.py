@@ -38,7 +38,7 @@ def test_visible_keeps_lines_and_tabs_and_nothing_hidden(text: str) -> None:
     kept = shown.replace("\n", "").replace("\r", "").replace("\t", "")
     assert kept.isprintable()
     assert visible(shown) == shown
-    # A last line of which nothing is left is no line to `splitlines`; with a mark it is one.
+    # `splitlines` does not count an empty last line; with a mark it does.
     assert len(f"{shown}|".splitlines()) == len(f"{text}|".splitlines())
     assert printable(text).split() == shown.split() or "://" in text
 

@@ -199,7 +199,7 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
 
 
 def test_a_reader_that_is_too_late_starts_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker_module, "_MOST_REMOVED", 3)
+    monkeypatch.setattr(tracker_module, "_MAX_REMOVED", 3)
     tracker, records = DownloadTracker(), [record(number) for number in range(6)]
     for one in records:
         tracker.add(one)

@@ -123,7 +123,7 @@ def test_a_fifo_without_a_writer_is_no_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pause", [False, True])
 def test_a_pipe_is_read_to_its_end(tmp_path: Path, pause: bool) -> None:
-    """Whether its writer has written before it is opened, or begins later."""
+    """The writer may write before the pipe is opened, or later."""
     path, text = tmp_path / "list", b"http://x/1\n" * 20_000
     os.mkfifo(path)
     keep = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a reader, so that the writer can begin

@@ -1,4 +1,4 @@
-"""The user's key: made once, whoever asks first, and believed only if the user alone has it."""
+"""The user's key: created once by the first caller, and used only if it is private."""
 
 import asyncio
 import os

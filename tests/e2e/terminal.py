@@ -89,12 +89,12 @@ class Terminal:
 
     @property
     def is_over(self) -> bool:
-        """Whether the program has ended."""
+        """Return True if the program has ended."""
         return not self._child.isalive()
 
     @property
     def is_restored(self) -> bool:
-        """Whether the shell finds the terminal as it was: lines, echo, cursor, its own screen."""
+        """Return True if the terminal is as before: line mode, echo, cursor, primary screen."""
         modes = termios.tcgetattr(self._child.child_fd)[3]
         is_back = self.painted.rfind(b"\x1b[?1049l") >= self.painted.rfind(b"\x1b[?1049h")
         is_cooked = modes & termios.ICANON and modes & termios.ECHO and modes & termios.ISIG
@@ -102,7 +102,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What the screen shows."""
+        """Text on the screen."""
         return "\n".join(self._screen.display)
 
     def line_with(self, text: str) -> str:

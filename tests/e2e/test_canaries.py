@@ -74,7 +74,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """How a secret may look when it is written."""
+    """Yield the forms that a secret may have in a file."""
     yield secret.encode()
     for shift in range(3):  # base64 of it, whatever comes before
         yield b64encode(b"x" * shift + secret.encode())[2 * bool(shift) + 2 : -4]
@@ -99,7 +99,7 @@ def check_files(folder: Path, home: Path) -> None:
 
 
 async def redirecting(exchange: Exchange) -> None:
-    """Sends on to what is no address, and sets a cookie."""
+    """Redirect to an address that is not valid, and set a cookie."""
     place = f"http://me:{CANARY['location']}@[::1/?token={CANARY['location']}"
     await exchange.head(
         "302 Found",
@@ -201,7 +201,7 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
 
 
 def session_holds(session: Path) -> bool:
-    """Whether the URL of a download that may go on is whole in it, for the user alone."""
+    """Return True if a private session has the whole URL of a download that may continue."""
     assert session.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(f"file:{session}?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT config FROM downloads").fetchall()

@@ -56,7 +56,7 @@ async def adding(folder: Path, batches: int, count: int) -> Running:
 
 
 async def names_at_next_start(folder: Path) -> list[str]:
-    """What another manager finds, in its order; it must find nothing wrong."""
+    """Return the names that another manager finds, in order and without any problem."""
     problems: list[str] = []
     manager = DownloadManager(
         download_dir=folder, session_path=folder / "session.db", on_problem=problems.append
@@ -132,5 +132,5 @@ def count_of(terminal: Terminal, what: str) -> int:
 
 
 def counted(terminal: Terminal) -> int:
-    """How many downloads the header tells of."""
+    """Return the number of downloads in the header."""
     return sum(count_of(terminal, what) for what in ("active", "queued", "done", "failed"))

@@ -51,7 +51,7 @@ def limit_file_size(size: int) -> Callable[[], None]:
 
 
 def state_of(part: Path) -> PartState:
-    """What the state file beside a part file says."""
+    """Return the state of a part file."""
     return decode_state(part.with_name(f"{part.name}.state").read_bytes(), part.name, user_key())
 
 
@@ -62,7 +62,7 @@ def tell(part: Path, state: PartState) -> None:
 
 
 def kept_so_far(part: Path) -> int:
-    """How many bytes the state tells of, 0 while there is none."""
+    """Return the number of bytes in the state; 0 if there is none."""
     with suppress(OSError, ValueError):  # the first one is there before it is written
         return state_of(part).offset
     return 0

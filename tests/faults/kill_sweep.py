@@ -33,7 +33,7 @@ _PATIENCE = 300.0  # seconds for a download that is let finish
 
 @dataclass
 class Sweep:
-    """What was done, and what went wrong."""
+    """Kills of a sweep, and the failures after them."""
 
     server: nginx.Nginx
     folder: Path
@@ -68,7 +68,7 @@ class Sweep:
         shutil.rmtree(folder, ignore_errors=True)
 
     async def _start_and_kill(self, folder: Path, seconds: float) -> bool:
-        """Whether the kill struck before the end."""
+        """Start and kill a run; return True if the kill came before its end."""
         process = await start(self.server, folder)
         try:
             await asyncio.wait_for(process.wait(), seconds)

@@ -30,13 +30,13 @@ _ENDINGS = {
 
 
 def checksum(body: bytes) -> HashConfig:
-    """What a publisher says of a file."""
+    """Return the checksum that a publisher gives for a file."""
     return HashConfig(algorithm="sha256", expected_hash=sha256(body))
 
 
 @dataclass
 class Outcome:
-    """How a download ended; `completed`, `failed` and `skipped` judge it as a whole."""
+    """Outcome of a download; `completed`, `failed` and `skipped` judge it as a whole."""
 
     scene: "Scene"
     manager: DownloadManager
@@ -64,7 +64,7 @@ class Outcome:
         assert not reasons or any(reason in self.error for reason in reasons), self.error
 
     def skipped(self) -> None:
-        """What was there before was left alone."""
+        """Check that the existing file was left alone."""
         self._judge(DownloadStatus.SKIPPED, 0)
 
     @property
@@ -137,7 +137,7 @@ class Scene:
         return self.folder / f"{self.name}.part.state"
 
     def keep(self) -> None:
-        """What is in the folder now belongs to others as well."""
+        """Count the files that are in the folder now as foreign too."""
         self.before = {path.name: _picture(path) for path in self.folder.iterdir()}
 
     def bystanders(self) -> dict[str, object]:
@@ -214,12 +214,12 @@ class Scene:
 
 
 async def bytes_come(manager: DownloadManager, count: int) -> None:
-    """Wait until the only download has received so many bytes."""
+    """Wait until the only download has received `count` bytes."""
     await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= count)
 
 
 def _is_of(data: bytes, body: bytes) -> bool:
-    """Whether all bytes there are come from `body`, each from its place; holes are no bytes."""
+    """Return True if all bytes come from `body` at their offsets; holes are ignored."""
     if data == body[: len(data)]:
         return True
     pairs = zip(data, body, strict=False)
@@ -227,7 +227,7 @@ def _is_of(data: bytes, body: bytes) -> bool:
 
 
 def _picture(path: Path) -> object:
-    """What tells whether somebody touched it."""
+    """Return a value that changes if another program touches a file."""
     if not path.is_symlink() and path.is_dir():
         return sorted((child.name, _picture(child)) for child in path.iterdir())
     seen = path.lstat()

@@ -1,4 +1,4 @@
-"""What a loss of power leaves: a run's system calls, recorded by strace, played to any point.
+"""Simulated power loss: replay the system calls of a run, recorded by strace, to any point.
 
 A disk keeps of a file what was synced. The rest is gone, and the file is as short as it was then;
 or its new length is kept, and there are zeros. Names (made, linked, renamed, removed) are kept at
@@ -41,7 +41,7 @@ class Call:
 
     @property
     def paths(self) -> list[Path]:
-        """What it is about: names, or the file of the descriptor, or both where one gets a name.
+        """Return the paths of a call: names, the file of the descriptor, or both for a link.
 
         A file without a name (`O_TMPFILE`) has one for strace: its number, in its folder.
         """
@@ -123,7 +123,7 @@ class Disk:
     def __init__(self, folder: Path, body: bytes) -> None:
         self._folder, self._body = folder, body
         self.names: dict[str, Inode] = {}
-        self._unnamed: dict[str, Inode] = {}  # gone with the loss, whatever is synced
+        self._unnamed: dict[str, Inode] = {}  # lost in any case
         for path in folder.glob("*"):
             data = path.read_bytes()
             self.names[path.name] = Inode(bytearray(data), data)
@@ -141,7 +141,7 @@ class Disk:
         return True
 
     def left(self, *, zeros: bool, names: bool) -> "Left":
-        """What is there after the loss; `names`: whether unsynced names are kept."""
+        """Return the files after the loss; with `names`, names that were not synced are kept."""
         there = self.names if names else self._synced_names
         same: dict[int, list[str]] = {}
         for name, inode in there.items():

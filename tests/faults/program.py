@@ -23,13 +23,23 @@ CALLS = "write,pwrite64,ftruncate,fdatasync,fsync,link,linkat,unlink,rename,rena
 LIMIT = 60.0
 """Seconds after which a program that has not ended counts as hanging."""
 
-HASTE = """
-from rheo_core.transfer import connection_group, segments, context
-connection_group._CHECKPOINT_SECONDS = connection_group._WORTH_SECONDS = 0.0
-connection_group._JOIN_AFTER = 0.01
-segments.SMALLEST_SEGMENT = 100_000
-context._BUFFERS = 0
+
+def tuned(**values: float) -> str:
+    """Return the lines that give every engine of a program this `Tuning`."""
+    return f"""
+from rheo_core.domain.engine_options import EngineOptions
+from rheo_core.domain.tuning import Tuning
+EngineOptions.__init__.__kwdefaults__["tuning"] = Tuning(**{values})
 """
+
+
+HASTE = tuned(
+    checkpoint_seconds=0.0,
+    join_threshold_seconds=0.0,
+    join_after_seconds=0.01,
+    min_segment_bytes=100_000,
+    buffer_bytes=0,
+)
 """A checkpoint every few milliseconds, the smallest writes, and more connections at once: small
 files do for tests."""
 
@@ -79,14 +89,14 @@ except RheoError as error:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a run left."""
+    """Result of a run."""
 
     code: int
     out: str
     err: str
 
     def told_once(self, words: str) -> bool:
-        """Whether exactly one line of standard error has these words."""
+        """Return True if exactly one line of standard error has these words."""
         return sum(words in line for line in self.err.splitlines()) == 1
 
 
@@ -98,7 +108,7 @@ def strace(*options: str, log: Path = Path(os.devnull)) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Home:
-    """A user: nothing of the settings or the session of whoever runs the tests is seen."""
+    """Home of a user, apart from the settings and session of the one who runs the tests."""
 
     path: Path
     settings: Mapping[str, object] = field(default_factory=dict)  # as RHEO_* would have them

@@ -1,4 +1,4 @@
-"""L22: files of ours are garbage when a program starts: told in a sentence, set aside, no crash."""
+"""L22: garbage in our files at the start is reported, set aside, and no reason to crash."""
 
 import hashlib
 import random

@@ -11,7 +11,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.config import Settings
 from rheo_core.config.store import load_settings, save_settings
-from rheo_core.downloads import session
+from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.session_store import SessionStoreError
 from tests.core.engine import names_in, serving
 from tests.faults.disk import check_kept, fill, kept_so_far, limit_file_size, small_disk, state_of
@@ -131,7 +131,7 @@ async def test_l01_no_room_is_told_before_the_first_byte(
     filler = fill(disk, leave=5 * MB)
     result = await home.rheo("download", url, "-o", disk, "-x", connections)
     assert result.code == 4
-    assert result.told_once("disk full by ") and "retry" not in result.err
+    assert result.told_once("disk full, ") and "retry" not in result.err
     assert len(server.requests) == 1
     assert not (disk / "file.bin").exists()
     filler.unlink()
@@ -224,10 +224,9 @@ async def test_l02_no_room_for_the_session(
 
 
 async def test_l02_what_a_full_disk_did_not_save_is_told_and_saved_later(
-    server: MisbehavingServer, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    monkeypatch.setattr(session, "_RETRY_INTERVAL", 0.01)
-    monkeypatch.setattr(session, "_INTERVAL", 0.01)
+    tuning = Tuning(session_retry_seconds=0.01, session_write_seconds=0.01)
     tap, problems = Tap(BODY, FIRST, **V1), list[str]()
     config = FileConfig(url=server.on("/file.bin", tap))
     with small_disk(tmp_path / "small", MB) as disk:
@@ -237,6 +236,7 @@ async def test_l02_what_a_full_disk_did_not_save_is_told_and_saved_later(
                 download_dir=tmp_path / "files",
                 session_path=disk / "session.db",
                 on_problem=problems.append,
+                tuning=tuning,
             )
 
         async with manager() as first, asyncio.timeout(LIMIT):

@@ -1,4 +1,4 @@
-"""How a body is framed and how it ends early (rows B): a file is whole or it is not a file."""
+"""Framing of bodies and early ends (rows B): a file is whole, or there is no file."""
 
 import asyncio
 from pathlib import Path

@@ -27,7 +27,7 @@ from tests.servers.scenarios import paced
 
 BODY = body_of(1_200_000)
 KILLS = effort("KILLS", 24)
-"""How many of the calls are tried, evenly spread; a large number tries every one."""
+"""Number of calls that are tried, evenly spread; a large number tries every one."""
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
@@ -45,7 +45,7 @@ def steps_in(log: Path) -> list[Step]:
 
 
 def some_steps(log: Path, count: int) -> list[Step]:
-    """So many calls of a whole run, evenly spread."""
+    """Return `count` calls of a whole run, evenly spread."""
     steps = steps_in(log)
     return [steps[at] for at in sorted({index * len(steps) // count for index in range(count)})]
 
@@ -57,7 +57,7 @@ def kill_at(step: Step) -> tuple[str, ...]:
 
 
 def kept_in(folder: Path) -> tuple[WrittenRange, ...]:
-    """What the next run can go on from."""
+    """Return the ranges that the next run can resume from."""
     part = folder / "file.bin.part"
     return state_of(part).written if kept_so_far(part) else ()
 
@@ -99,4 +99,6 @@ async def test_l07_killed_at_every_step(
         assert names_in(folder) == ["file.bin"], f"orphans after a kill at {step}"
         again = [r for r in server.requests[before:] if is_fetched_again(r, kept)]
         assert not again, f"fetched again after a kill at {step}"
-    assert killed > len(steps) // 4  # checkpoints go by the clock: not every run has as many calls
+    assert (
+        killed > len(steps) // 4
+    )  # checkpoints depend on time, so runs have different numbers of calls

@@ -21,6 +21,7 @@ from tests.e2e.terminal import Terminal
 from tests.effort import effort
 from tests.faults import kill_sweep
 from tests.faults.disk import state_of
+from tests.faults.program import tuned
 from tests.programs import Running, start_program
 from tests.servers import nginx
 from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
@@ -32,14 +33,9 @@ ROOT = Path(__file__).parents[2]
 Until = Callable[..., Awaitable[None]]
 
 # Several connections at once, and checkpoints as often as bytes come: a kill meets each of them.
-_BRISK = """
-import sys
-from rheo_core.transfer import connection_group
-group = connection_group
-group._CHECKPOINT_SECONDS, group._JOIN_AFTER, group._WORTH_SECONDS = 0.05, 0.01, 0.0
-"""
+_BRISK = tuned(checkpoint_seconds=0.05, join_after_seconds=0.01, join_threshold_seconds=0.0)
 COMMAND = _BRISK + programs.COMMAND
-APP = f"{_BRISK}from rheo_tui.__main__ import main; sys.exit(main())"
+APP = f"{_BRISK}import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 
 
 class Line:
@@ -74,7 +70,7 @@ class Line:
 
 
 def kept_in(folder: Path) -> tuple[WrittenRange, ...]:
-    """What the last checkpoint holds."""
+    """Return the ranges of the last checkpoint."""
     try:
         return state_of(folder / "file.bin.part").written
     except (FileNotFoundError, ValueError):  # no state yet, or its first one is half written
@@ -86,7 +82,7 @@ def size_of(pieces: tuple[WrittenRange, ...]) -> int:
 
 
 def row(terminal: Terminal) -> set[str]:
-    """What the list says of the file, of a few signs that are looked for."""
+    """Return the known signs that the list shows for the file."""
     return {sign for sign in ("✓", "file exists") if sign in terminal.line_with("file.bin")}
 
 
@@ -153,7 +149,7 @@ async def test_l07_the_command_killed_at_random(
 async def test_l07_the_app_killed_at_random(
     server: MisbehavingServer, tmp_path: Path, until: Until, line: Line, number: int
 ) -> None:
-    """Only its first start is told the URL; the others know it from the session."""
+    """Only the first start gets the URL; the others read it from the session."""
     seed = random.Random(number)
     folder, url = tmp_path / "files", server.on("/file.bin", line)
     kept: tuple[WrittenRange, ...] = ()

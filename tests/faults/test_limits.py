@@ -29,7 +29,7 @@ PRIVATE = 0o600
 def modes_in(folder: Path) -> dict[str, int]:
     modes = {}
     for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # the new state has its name by now
+        with suppress(FileNotFoundError):  # the new state has replaced it
             modes[path.name] = stat.S_IMODE(path.stat().st_mode)
     return modes
 

@@ -132,7 +132,7 @@ def make(path: Path, kind: str, precious: Path) -> None:
 
 
 def unblock(fifo: Path, stuck: list[Path]) -> None:
-    """Free whoever waits for the other end of a FIFO, and tell."""
+    """Release a program that waits for the other end of a FIFO, and note the FIFO."""
     with suppress(OSError):
         os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
         stuck.append(fifo)

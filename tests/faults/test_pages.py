@@ -8,6 +8,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig, PieceHashes, RetryConfig, RetryPolicy, WebPageError
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
 from tests.core.engine import (
     Journal,
@@ -261,7 +262,7 @@ async def test_a_changed_file_is_whole_after_its_beginning_was_looked_at(
 async def test_a_changed_page_without_a_type_begins_again(
     broken: Scene, then: Callable[..., Behaviour]
 ) -> None:
-    """What is there begins like a page too."""
+    """The existing file also begins like a page."""
     old, new = SIGN_IN + BODY, SIGN_IN + body_of(500_000, "new")
     broken.path, broken.name = "/wiki", "wiki"
     outcome = await broken.resume(old, AT, then(new, ETag='"v2"'), new, headers=V1)
@@ -530,7 +531,7 @@ async def test_a_bad_mirror_does_not_keep_a_broken_connection_from_a_retry(
 
 
 class Expiring:
-    """The first reply brings all, in two portions; whoever asks meanwhile gets a page."""
+    """The first reply sends all in two portions; requests in between get a page."""
 
     def __init__(self, *, breaks: bool) -> None:
         self.asked = asyncio.Event()
@@ -555,12 +556,15 @@ LARGE = body_of(4 << 20)
 
 @pytest.mark.parametrize("breaks", [False, True])
 async def test_a_second_connection_that_gets_a_page_costs_no_byte(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, breaks: bool
+    scene: Scene, breaks: bool
 ) -> None:
-    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("rheo_core.transfer.connection_group._WORTH_AT_LEAST", 0.0)
     outcome = await scene.fetch(
-        Expiring(breaks=breaks), LARGE, connections=2, chunk_size=65536, durable=False
+        Expiring(breaks=breaks),
+        LARGE,
+        connections=2,
+        chunk_size=65536,
+        durable=False,
+        tuning=Tuning(join_threshold_seconds=0.0),
     )
     if not breaks:
         outcome.completed(LARGE)
@@ -609,7 +613,7 @@ async def test_the_user_may_take_a_page_all_the_same(
 
     async def taken(manager: DownloadManager) -> None:
         (row,) = manager.snapshot().downloads
-        assert row.got_page and WebPageError.is_told_in(row.error)
+        assert row.got_page and WebPageError.matches_message(row.error)
         assert await manager.accept_html(config.id)
         await manager.wait_until_complete(timeout=LIMIT)
         (row,) = manager.snapshot().downloads

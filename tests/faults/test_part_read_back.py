@@ -49,7 +49,7 @@ def failing(call: str, path: Path, when: str) -> tuple[str, ...]:
 async def test_l04_the_hash_cannot_be_read(
     server: MisbehavingServer, home: Home, tmp_path: Path, when: str
 ) -> None:
-    """What did not come in order is read back for the hash: the second half comes first."""
+    """Bytes that arrive out of order are read back for the hash: the second half comes first."""
 
     async def second_half_first(exchange: Exchange) -> None:
         if exchange.request.range_start is not None:
@@ -147,7 +147,7 @@ async def test_l05_not_even_the_state_fits(
 
 @pytest.mark.parametrize("state", ["true", "nothing written", "all written", "none"])
 async def test_l10_a_full_size_means_nothing(scene: Scene, state: str) -> None:
-    """What a crash leaves of a file that was given its size at the start, or from its end."""
+    """A crash leaves a file that got its full size at the start, or was written from its end."""
     await scene.begin(BODY, HALF, **V1)
     os.truncate(scene.part, len(BODY))
     told = state_of(scene.part)

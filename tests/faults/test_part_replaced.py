@@ -49,7 +49,7 @@ def replace(path: Path, kind: str, precious: Path) -> None:
 
 
 def picture(path: Path) -> object:
-    """What tells whether somebody touched it."""
+    """Return a value that changes if another program touches a file."""
     if not os.path.lexists(path):
         return None
     seen = path.lstat()

@@ -583,7 +583,7 @@ async def test_a_key_that_cannot_be_kept_stops_no_download(
     """Downloads go on, and later runs begin again beside what the first of them left."""
     home, folder = Home(tmp_path / "home", {"chunk_size": 65536}), tmp_path / "files"
     key = home.path / "state" / "rheo" / "key"
-    key.mkdir(parents=True)  # whoever may write everywhere meets it too
+    key.mkdir(parents=True)  # also stops root, who may write everywhere
     tap = Tap(GOOD, 400_000, **V1)
     line = ("download", "-x", "1", server.on("/file.bin", tap), "-o", folder)
     folder.mkdir()

@@ -25,7 +25,7 @@ Files = dict[str, bytes]
 
 
 def losses(disk: Disk, log: Path) -> Iterator[tuple[str, Left]]:
-    """What may be left after each call, each picture once."""
+    """Yield the possible remains after each call, each of them once."""
     seen: list[Left] = []
     happened = "nothing"
     for number, call in enumerate(read_calls(log)):

@@ -46,7 +46,7 @@ async def test_r22_r23_416_before_the_end_begins_again(broken: Scene, told: Head
 
 
 async def test_r22_416_with_another_size_of_the_same_version_begins_again(broken: Scene) -> None:
-    """The size that is told is that of the bytes on the disk: the file is not whole for that."""
+    """The reported size is that of the bytes on disk, which does not make the file whole."""
     told = f"bytes */{CUT}"
     then = without_ranges(
         answer("416 Range Not Satisfiable", Content_Range=told, **V1), whole(OLD, **V1)

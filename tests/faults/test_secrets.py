@@ -256,7 +256,7 @@ async def test_a_netrc_that_others_may_read_is_refused(
 
 @pytest.mark.parametrize("there", [HOST, f"{HOST}."])
 async def test_a_dot_behind_a_host_makes_it_no_other_host(tmp_path: Path, there: str) -> None:
-    """What is kept for a host goes to no other port of it, however a redirect writes its name."""
+    """Secrets of a host go to no other port, in whatever form a redirect writes its name."""
     authority = Authority()
     serving = authority.serving(HOST)
     connector = create_secure_connector(resolver=Names(), use_dns_cache=False)

@@ -12,14 +12,14 @@ from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit
 from rheo_core.transfer.response_head import Validator
 from tests.core.engine import names_in
-from tests.faults.program import COMMAND, Ended, Home
+from tests.faults.program import COMMAND, Ended, Home, tuned
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 SMALL, LARGE = body_of(20_000), body_of(1_000_000, "large")
 
 
 def only(count: int) -> Callable[[], None]:
-    """Let the program have so many open files, and no more if it asks (`ulimit -n`)."""
+    """Limit the open files of the program, soft and hard (`ulimit -n`)."""
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
 
@@ -107,7 +107,7 @@ def test_a_key_that_cannot_be_opened_now_is_not_replaced(
 async def test_too_few_for_a_single_download_is_told_in_one_sentence(
     server: MisbehavingServer, tmp_path: Path, home: Home
 ) -> None:
-    impatient = "from rheo_core.downloads import shortage; shortage._PATIENCE_SECONDS = 0.0\n"
+    impatient = tuned(shortage_patience_seconds=0.0)
     (url,) = place(server, 1, LARGE)
     arguments = ("download", "-o", tmp_path / "files", "--retries", "0", url)
     ended = await home.run(impatient + COMMAND, *arguments, within=only(7))

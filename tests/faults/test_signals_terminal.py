@@ -60,7 +60,7 @@ async def test_l20_the_app(
 async def test_the_app_ends_with_a_terminal_that_tells_nobody(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    """The leader of the session, which alone is told, passes over it."""
+    """Only the leader of the session gets the signal, and ignores it."""
     tap, folder, home = Tap(BODY, FIRST, ETag='"v1"'), tmp_path / "files", tmp_path / "home"
     url, final = server.on("/file.bin", tap), folder / "file.bin"
     leader = ["/bin/sh", "-c", "trap '' HUP; \"$@\"; exit", "sh"]

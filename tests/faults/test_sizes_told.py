@@ -9,7 +9,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
-from rheo_core.domain.sizes import LARGEST_FILE
+from rheo_core.domain.sizes import MAX_FILE_BYTES
+from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler, disk_space
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.faults.disk import fill, free_bytes, small_disk, state_of
@@ -22,8 +23,9 @@ Until = Callable[..., Awaitable[None]]
 
 MB = 1_000_000
 BODY = body_of(600_000)
+LOOKS = Tuning(disk_look_seconds=0.01, max_disk_wait_seconds=0.01)
 AT = 200_000
-ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, LARGEST_FILE + 1]
+ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, MAX_FILE_BYTES + 1]
 LIE = "an impossible file size (more than 100.0 PB)"
 
 
@@ -73,7 +75,7 @@ async def test_a_lie_about_the_rest_costs_no_byte(broken: Scene, size: int, stat
     assert broken.server.requests[-1].range_start == AT
 
 
-@pytest.mark.parametrize("size", [LARGEST_FILE + 1, 1 << 62])
+@pytest.mark.parametrize("size", [MAX_FILE_BYTES + 1, 1 << 62])
 async def test_a_list_cannot_name_such_a_size(
     server: MisbehavingServer, home: Home, tmp_path: Path, size: int
 ) -> None:
@@ -99,7 +101,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-@pytest.mark.parametrize("size", [25 * MB, 300 * 10**9, LARGEST_FILE])
+@pytest.mark.parametrize("size", [25 * MB, 300 * 10**9, MAX_FILE_BYTES])
 async def test_nobody_waits_for_room_on_a_disk_that_is_too_small(
     server: MisbehavingServer, home: Home, disk: Path, size: int
 ) -> None:
@@ -109,7 +111,7 @@ async def test_nobody_waits_for_room_on_a_disk_that_is_too_small(
     assert "is larger than the disk (24.0 MB)" in error_of(manager, config)
     assert journal.names() == ["queued", "failed"] and names_in(disk) == []
     result = await home.rheo("download", config.url, "-o", disk)
-    assert result.code == 4 and result.told_once("disk full by "), result.err
+    assert result.code == 4 and result.told_once("disk full, "), result.err
 
 
 # No length
@@ -148,8 +150,6 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
     framing: str,
     headers: Headers,
 ) -> None:
-    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
-    monkeypatch.setattr(disk_space, "_LONGEST", 0.01)
     looks, fitting = [0], disk_space._fitting
 
     def looked_at(entries: list[Any]) -> list[Any]:
@@ -163,7 +163,7 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
     monkeypatch.setattr(disk_space, "_fitting", looked_at)
     filler = fill(disk, leave=12 * MB)
     config = FileConfig(url=server.on("/f", endless(framing, **headers)))
-    async with DownloadManager(download_dir=disk, wait_for_room=True) as manager:
+    async with DownloadManager(download_dir=disk, wait_for_room=True, tuning=LOOKS) as manager:
         journal = Journal(manager)
         await manager.add([config])
         await until(lambda: status_of(manager, config) is DownloadStatus.PAUSED)
@@ -178,10 +178,8 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
 
 
 async def test_it_goes_on_where_it_can_once_there_is_clearly_more_room(
-    server: MisbehavingServer, disk: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, disk: Path, until: Until
 ) -> None:
-    monkeypatch.setattr(disk_space, "_INTERVAL", 0.01)
-    monkeypatch.setattr(disk_space, "_LONGEST", 0.01)
     body, filler = body_of(10 * MB), fill(disk, leave=8 * MB)
 
     async def behave(exchange: Exchange) -> None:
@@ -189,7 +187,9 @@ async def test_it_goes_on_where_it_can_once_there_is_clearly_more_room(
         await (chunked(body, **V1)(exchange) if start is None else exchange.serve(body, **V1))
 
     config = FileConfig(url=server.on("/f", behave))
-    async with DownloadManager(download_dir=disk, wait_for_room=True, chunk_size=65536) as manager:
+    async with DownloadManager(
+        download_dir=disk, wait_for_room=True, chunk_size=65536, tuning=LOOKS
+    ) as manager:
         await manager.add([config])
         await until(lambda: status_of(manager, config) is DownloadStatus.PAUSED)
         kept = state_of(disk / "f.part").offset
@@ -204,7 +204,7 @@ async def test_the_user_need_not_wait_for_more_room(
     server: MisbehavingServer, disk: Path, until: Until
 ) -> None:
     config = FileConfig(url=server.on("/f", in_turn(endless(), chunked(BODY))))
-    async with DownloadManager(download_dir=disk, wait_for_room=True) as manager:
+    async with DownloadManager(download_dir=disk, wait_for_room=True, tuning=LOOKS) as manager:
         await manager.add([config])
         await until(lambda: status_of(manager, config) is DownloadStatus.PAUSED)
         await manager.resume(config.id)

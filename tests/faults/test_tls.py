@@ -1,4 +1,4 @@
-"""TLS (rows X and B17): whom to believe, and that an end is only an end when it is told."""
+"""TLS (rows X and B17): trust in certificates, and ends of bodies without close_notify."""
 
 import ssl
 from collections.abc import AsyncIterator, Callable

@@ -85,7 +85,7 @@ class TestLists:
             ("out=../x", "out '../x' must not contain '..'"),
             ("out=..\\x", "out '..\\\\x' must not contain '..'"),
             ("out=/etc/passwd", "out '/etc/passwd' must be relative"),
-            ("out=", "out '' names no file"),
+            ("out=", "out '' must name a file"),
             ("dir=/home/me", "dir '/home/me/file' must be relative"),
             ("dir=a/../../b", "must not contain '..'"),
             ("checksum=sha-256=12", "64 are needed"),
@@ -226,7 +226,7 @@ class TestMetalink:
             ('name="leap', 'name="../leap', 6, "name '../leap-x86_64.iso' must not contain '..'"),
             ('name="leap', 'name="/leap', 6, "must be relative"),
             ('name="leap', 'name="C:\\leap', 6, "must be relative"),
-            ('name="leap-x86_64.iso"', "", 6, "name '' names no file"),
+            ('name="leap-x86_64.iso"', "", 6, "name '' must name a file"),
             ("<size>4702863360", "<size>many", 6, "size 'many' is not a number of bytes"),
             ("<size>4702863360", "<size>-1", 6, "size '-1' is not a number of bytes"),
             (SHA256, "12", 6, "64 are needed"),
@@ -461,7 +461,7 @@ class TestJson:
             ('{"url": "http://x/", "filename": "a/b"}', "destination_subdir is for them"),
             ('{"url": "http://x/", "destination_subdir": "/etc"}', "must be relative"),
             ('{"url": "http://x/", "priority": 0}', "greater than or equal to 1"),
-            ('{"url": "http://x/", "headers": {"Ran ge": "s3cret"}}', "is not one"),
+            ('{"url": "http://x/", "headers": {"Ran ge": "s3cret"}}', "is not valid"),
             ('{"url": "http://x/", "size_bytes": ' + "9" * 5000 + "}", ""),
         ],
     )
@@ -502,6 +502,7 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
     "known",
     [
         {"size_bytes": 5},
+        {"pieces": {"algorithm": "md5", "length": 5, "hashes": ["0" * 32]}},
         {"sidecar": True},
         {"hash_config": {"algorithm": "md5", "expected_hash": "0" * 32}},
     ],
@@ -528,7 +529,7 @@ def test_duplicates_on_one_line(text: str) -> None:
 
 
 class _Links(HTMLParser):
-    """What the standard library finds."""
+    """Links that the standard library finds."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -190,7 +190,7 @@ CURL = "curl 'https://example.org/{}' -H 'Cookie: a=b'"
     ],
 )
 def test_many_lines_in_bounded_memory(line: str, count: int, limit: int, tmp_path: Path) -> None:
-    """What is remembered are hashes; the interpreter takes 20 MB of the limit, 1 MB is 1 << 20."""
+    """Only hashes stay in memory. The interpreter takes 20 MB of the limit; 1 MB is 1 << 20."""
     path = tmp_path / "list.txt"
     with path.open("w") as file:
         file.writelines(f"{line.format(number, number)}\n" for number in range(count))

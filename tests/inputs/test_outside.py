@@ -1,4 +1,4 @@
-"""What a text may ask for, whatever reader finds it, and what stays the user's choice."""
+"""Options that a text may set, in all its formats, and those that stay the user's choice."""
 
 import json
 import tracemalloc
@@ -153,7 +153,7 @@ def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
 
 
 def test_a_name_alone_does_not_open_the_way_for_basic() -> None:
-    """With netrc of the settings the password would be the user's, told in clear."""
+    """With netrc in the settings, the user's password would be sent in clear."""
     entry = only(line(request={"user": "me", "auth": "basic"}))
     assert entry.refused == "asks for authentication basic: not used"
     assert config_of(entry).request.auth is None

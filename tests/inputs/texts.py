@@ -158,7 +158,7 @@ def read(text: str, **options: Any) -> list[Entry]:
 
 
 def asked(text: str, **options: Any) -> list[dict[str, Any]]:
-    """What each entry asks for, but for what is not said; all of them must be good."""
+    """Return the options that each entry sets; all entries must be valid."""
     entries = read(text, **options)
     assert [entry.problem for entry in entries if entry.verdict is not Verdict.OK] == []
     return [

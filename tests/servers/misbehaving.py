@@ -1,4 +1,4 @@
-"""A web server that does what it is told, byte by byte: raw asyncio sockets, no HTTP library.
+"""A web server that tests control byte by byte: raw asyncio sockets, no HTTP library.
 
 A behaviour is a coroutine function that gets an `Exchange` (one request and the means to answer
 it). `MisbehavingServer.on(path, behaviour)` binds it; every request is kept in `requests`.
@@ -27,7 +27,7 @@ def body_of(size: int, seed: str = "body") -> bytes:
 
 @dataclass(frozen=True)
 class Request:
-    """What the client sent."""
+    """Request of the client."""
 
     method: str
     target: str
@@ -131,7 +131,7 @@ class MisbehavingServer:
         return [request for request in self.requests if request.target == path]
 
     async def wait_for_requests(self, count: int) -> None:
-        """Wait until so many requests have come in all."""
+        """Wait until `count` requests have arrived in all."""
         async with self.arrived:
             await self.arrived.wait_for(lambda: len(self.requests) >= count)
 

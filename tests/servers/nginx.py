@@ -29,7 +29,7 @@ class Nginx:
     Args:
         root: what it serves.
         folder: for its own files.
-        rate: bytes/s of each connection; 0 is no limit.
+        rate: bytes/s of each connection; 0: unlimited.
     """
 
     def __init__(self, root: Path, folder: Path, rate: int = 0) -> None:

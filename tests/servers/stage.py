@@ -64,7 +64,7 @@ class Stage:
         self.talks: dict[str, Talk] = {}
 
     def offering(self, body: bytes, etag: str | None) -> Behaviour:
-        """A behaviour that answers when it is told to."""
+        """Return a behaviour that answers when the test says so."""
 
         async def behave(exchange: Exchange) -> None:
             talk = self.talks[exchange.request.target] = Talk(exchange, body, etag)

@@ -68,7 +68,7 @@ class Authority:
 
 
 def only_tls_1_0(context: ssl.SSLContext) -> ssl.SSLContext:
-    """What servers of the last century speak."""
+    """Restrict a context to TLS 1.0, as very old servers do."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1

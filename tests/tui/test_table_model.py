@@ -166,7 +166,7 @@ def test_commands() -> None:
         ("limit soon", "bytes a second such as 500K"),
         ("limit some 2M", "bytes a second such as 500K"),
         ("at noon", "should be a time such as 23:30"),
-        ("at 2001-01-01T00:00", "should be a time to come"),
+        ("at 2001-01-01T00:00", "should be in the future"),
         ("stop-after lots", "should be a size such as"),
         ("quit-when-done soon", "takes no argument"),
         ("add", "needs an argument"),

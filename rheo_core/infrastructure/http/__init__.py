@@ -1,4 +1,4 @@
-"""HTTP: the client interface, its aiohttp form, TLS, requests as the user wants them."""
+"""HTTP: client interface, aiohttp client, TLS, and requests with the user's options."""
 
 from .aiohttp_client import AiohttpClient
 from .base import BaseHttpClient

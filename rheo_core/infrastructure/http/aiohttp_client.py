@@ -11,17 +11,19 @@ from rheo_core.domain.exceptions import ClientNotInitialisedError
 from .base import BaseHttpClient
 from .connectors import USUAL_ROUTE, Route, create_connector, create_secure_connector
 
-_READ_BUFFER = 1 << 20
-"""Bytes aiohttp reads ahead before it stops the sender."""
+_READ_BUFFER_BYTES = 1 << 20
+"""Bytes that aiohttp reads ahead before it pauses the sender."""
 
-_LONGEST_HEADER = 64 << 10
-"""Redirects to signed URLs exceed aiohttp's 8 KiB a line."""
+_MAX_HEADER_BYTES = 64 << 10
+"""Redirects to signed URLs exceed aiohttp's limit of 8 KiB a line."""
 
 
 class AiohttpClient(BaseHttpClient):
-    """Owns an `aiohttp.ClientSession`, or uses the one it is given and leaves it open.
+    """HTTP client on one `aiohttp.ClientSession`, and one more for each route in use.
 
-    Ways that need a connector of their own get one when they are first gone.
+    Args:
+        session: used as it is, and left open by `close`; None: make one.
+        connector: for the session that is made, and left open; None: a secure one.
     """
 
     def __init__(
@@ -54,9 +56,9 @@ class AiohttpClient(BaseHttpClient):
     def drop_idle(self) -> None:
         for session in (self._session, *self._routes.values()):
             if session is not None and session.connector is not None:
-                for kept in session.connector._conns.values():  # there is no public way
-                    while kept:
-                        kept.pop()[0].close()
+                for idle in session.connector._conns.values():  # there is no public way
+                    while idle:
+                        idle.pop()[0].close()
 
     def get(
         self, url: str, *, route: Route = USUAL_ROUTE, **kwargs: Any
@@ -66,7 +68,7 @@ class AiohttpClient(BaseHttpClient):
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
         if route is not USUAL_ROUTE and route != USUAL_ROUTE:
             session = self._session_of(route)
-        # Encoded as it is: the URL goes out byte for byte, or signed links answer 403.
+        # Sent byte for byte, because servers answer 403 to a signed URL that was encoded again.
         return session.get(URL(url, encoded=url.isascii()), **kwargs)
 
     def _session_of(self, route: Route) -> aiohttp.ClientSession:
@@ -82,8 +84,8 @@ def _session(connector: aiohttp.BaseConnector, *, owned: bool) -> aiohttp.Client
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
         requote_redirect_url=False,
-        read_bufsize=_READ_BUFFER,
-        max_line_size=_LONGEST_HEADER,
-        max_field_size=_LONGEST_HEADER,
+        read_bufsize=_READ_BUFFER_BYTES,
+        max_line_size=_MAX_HEADER_BYTES,
+        max_field_size=_MAX_HEADER_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
     )

@@ -1,4 +1,4 @@
-"""Logins: those of a URL, those of a netrc file; the answers to digest challenges."""
+"""Logins from URLs and netrc files, and answers to digest challenges."""
 
 import io
 import netrc
@@ -21,7 +21,7 @@ from rheo_core.user_files import read_secret, read_secret_async
 
 
 class Login(NamedTuple):
-    """Who asks. Its text is of no use: no secret is in it."""
+    """User name and password. Its repr shows neither."""
 
     name: str
     password: str | None
@@ -31,19 +31,19 @@ class Login(NamedTuple):
 
     @property
     def basic(self) -> str:
-        """The Authorization field (RFC 7617)."""
+        """Value of the Authorization field (RFC 7617)."""
         pair = f"{self.name}:{self.password or ''}"
         return f"Basic {b64encode(pair.encode(errors='surrogateescape')).decode()}"
 
 
 def login_of(text: str) -> Login:
-    """That of `name:password`, or of a name alone."""
+    """Parse `name:password`, or a name alone."""
     name, colon, password = text.partition(":")
     return Login(name, password if colon else None)
 
 
 def split_login(url: str) -> tuple[str, Login | None]:
-    """The URL without its login, and that."""
+    """Return the URL without its login, and the login; None if the URL has none."""
     if "@" not in url:
         return url, None
     parts = urlsplit(url)
@@ -59,9 +59,9 @@ _DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")
 
 
 class DigestLogin(aiohttp.DigestAuthMiddleware):
-    """Answers the first challenge that it can (RFC 7616 3.7) among those that a server offers.
+    """Digest authentication with the first usable challenge that a server offers (RFC 7616 3.7).
 
-    That of aiohttp looks at the first one only, which may be of another scheme (RFC 9110 11.6.1).
+    aiohttp reads the first challenge only, which may be of another scheme (RFC 9110 11.6.1).
     """
 
     def _authenticate(self, response: aiohttp.ClientResponse) -> bool:
@@ -71,27 +71,27 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
             for challenge in _DIGEST.split(field)[1:]:
                 if _can_answer(challenge):
                     headers = {"www-authenticate": challenge}
-                    alone: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
-                    return super()._authenticate(alone)
+                    single: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
+                    return super()._authenticate(single)
         return False
 
 
 def _can_answer(challenge: str) -> bool:
-    told = parse_header_pairs(challenge.partition(" ")[2])
-    ways = {way.strip() for way in told.get("qop", "auth").split(",")}
+    parameters = parse_header_pairs(challenge.partition(" ")[2])
+    qop_values = {value.strip() for value in parameters.get("qop", "auth").split(",")}
     return (
-        "realm" in told
-        and bool(told.get("nonce"))
-        and told.get("algorithm", "MD5").upper() in SUPPORTED_ALGORITHMS
-        and not ways.isdisjoint({"auth", "auth-int"})
+        "realm" in parameters
+        and bool(parameters.get("nonce"))
+        and parameters.get("algorithm", "MD5").upper() in SUPPORTED_ALGORITHMS
+        and not qop_values.isdisjoint({"auth", "auth-int"})
     )
 
 
 class _Entries(dict[str, Any]):
-    """Every entry of a machine in lower case, where the standard library keeps the last."""
+    """All entries by machine, in lower case. The standard library keeps the last one only."""
 
     def __setitem__(self, machine: str, entry: Any) -> None:
-        if entry:  # an empty one comes before each
+        if entry:  # the parser sets an empty one before each
             self.setdefault(machine.lower(), []).append(entry)
 
     def __getitem__(self, machine: str) -> Any:
@@ -99,7 +99,7 @@ class _Entries(dict[str, Any]):
 
 
 class _Netrc(netrc.netrc):
-    """The entries of a text, by the parser of the standard library, which reads files alone."""
+    """Entries of a text. The parser of the standard library reads them from files only."""
 
     def __init__(self, text: str) -> None:
         self.hosts, self.macros = {}, {}
@@ -110,36 +110,39 @@ class _Netrc(netrc.netrc):
 
 
 class NetrcFile:
-    """The logins of ~/.netrc, or of the file that $NETRC names; read when first asked."""
+    """Logins of ~/.netrc, or of the file that $NETRC names; read on first use."""
 
     def __init__(self) -> None:
         self._entries: _Entries | None = None
 
     async def find(self, host: str, name: str | None = None) -> Login | None:
-        """The login for exactly this host, and exactly this name if one is given.
+        """Return the login of a host; None if there is none.
 
-        An entry without a name goes with any. The `default` entry, which is for any host, is
-        passed over.
+        The `default` entry, which is for any host, is ignored.
+
+        Args:
+            host: matched as a whole.
+            name: user name, matched as a whole; an entry without a name matches any. None: any.
 
         Raises:
-            RequestOptionsError: the file cannot be read, or others than its owner may read or
-                change it.
+            RequestOptionsError: the file cannot be read, or users other than its owner can read
+                or change it.
         """
         if self._entries is None:
             self._entries = await _load()
-        if host == "default":  # what the standard library calls the entry for any host
+        if host == "default":  # the standard library's name of the entry for any host
             return None
-        found = [
+        logins = [
             Login(login or name or "", password)
             for login, _, password in self._entries.get(host, ())
             if name in (None, login) or not login
         ]
-        # An entry without a password must not hide a later one that has it, as in curl.
-        return next((login for login in found if login.password), found[0] if found else None)
+        # As in curl, an entry without a password does not hide a later one with a password.
+        return next((login for login in logins if login.password), logins[0] if logins else None)
 
 
 def check_netrc() -> None:
-    """Check that the netrc file, if there is one, can be used. Blocks.
+    """Check that the netrc file can be used, if it exists. Blocks.
 
     Raises:
         RequestOptionsError: as for `NetrcFile.find`.
@@ -161,7 +164,7 @@ def _netrc_path() -> Path:
 
 
 def _expanded(path: Path) -> Path:
-    with suppress(RuntimeError):  # there is no such user
+    with suppress(RuntimeError):  # the user does not exist
         return path.expanduser()
     return path
 
@@ -182,7 +185,7 @@ def _problem(path: Path, problem: str) -> RequestOptionsError:
 
 def _parse(data: bytes, path: Path) -> _Entries:
     try:
-        # A macro may be the last thing in a file; the parser wants an empty line behind it.
+        # The parser needs an empty line after a macro, which may be the last thing in the file.
         text = data.decode("utf-8-sig") + "\n\n"
         return _Netrc(text).hosts  # type: ignore[return-value]
     except UnicodeError:

@@ -25,26 +25,28 @@ class BaseHttpClient(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Make it ready for requests; an open client stays open."""
+        """Prepare for requests. Does nothing if the client is open."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Release its connections; a closed client stays closed."""
+        """Release the connections. Does nothing if the client is closed."""
 
     @property
     @abstractmethod
     def closed(self) -> bool:
-        """Whether it is closed or was never opened."""
+        """True if the client was closed or has never been opened."""
 
     def drop_idle(self) -> None:  # noqa: B027 - a client that keeps none
-        """Close the connections that are kept for later requests."""
+        """Close the connections that are kept alive for later requests."""
 
     @abstractmethod
     def get(self, url: str, **kwargs: Any) -> AbstractAsyncContextManager[ClientResponse]:
-        """A GET request; `kwargs` are those of `aiohttp.ClientSession.get`.
+        """Return a GET request, which is sent when it is entered.
 
-        One more, `route`, comes where a user asks for a SOCKS proxy, a version of IP or a network
-        interface: see `Route`.
+        Args:
+            url: http or https.
+            kwargs: those of `aiohttp.ClientSession.get`, and `route` (a `Route`) if the user asks
+                for a SOCKS proxy, an IP version or a network interface.
 
         Raises:
             ClientNotInitialisedError: the client is not open.

@@ -1,4 +1,4 @@
-"""Connectors with safe defaults, and those that a user asks for."""
+"""Connectors: the secure default, and those for proxies, IP versions and interfaces."""
 
 import ipaddress
 import socket
@@ -18,7 +18,7 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}
 
 
 class Route(NamedTuple):
-    """A way to servers that takes a connector of its own; without any value, the usual one."""
+    """Path to servers that needs a connector of its own. Without values it is the usual one."""
 
     socks: str | None = None  # URL of the proxy
     ip_version: int | None = None
@@ -26,28 +26,31 @@ class Route(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Return whether an interface is given by its name."""
+        """True if the interface is given by its name."""
         return self.interface is not None and _version(self.interface) is None
 
     def check(self, host: str) -> None:
-        """Look whether the way leads to `host`.
+        """Check that this route can reach `host`, a name or an address.
 
         Raises:
-            RequestOptionsError: it is an address of another version of IP.
+            RequestOptionsError: `host` is an address of the other IP version.
         """
-        wanted = self.ip_version or _version(self.interface or "")
-        if wanted and _version(host) not in (None, wanted):
-            raise RequestOptionsError(f"{host} is not an address of IP version {wanted}")
+        version = self.ip_version or _version(self.interface or "")
+        if version and _version(host) not in (None, version):
+            raise RequestOptionsError(f"{host} is not an address of IP version {version}")
 
 
 USUAL_ROUTE = Route()
 
 
 def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
-    """A connector that checks certificates and host names, unless `ssl` says otherwise.
+    """Return a connector that checks certificates and host names, unless `ssl` says otherwise.
 
-    aiohttp's own context is as strict as `create_ssl_context()` and exists already. The number of
-    connections is not limited here: slots and segments limit it.
+    aiohttp's own context is as strict as `create_ssl_context()` and exists already. Slots and
+    segments limit the number of connections, so the connector does not.
+
+    Args:
+        connector_kwargs: those of `aiohttp.TCPConnector`.
     """
     connector_kwargs.setdefault("limit", 0)
     connector_kwargs.setdefault("resolver", GuardedResolver())
@@ -56,10 +59,10 @@ def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
 
 
 def create_connector(route: Route) -> aiohttp.BaseConnector:
-    """A connector that goes this way.
+    """Return a connector for a route.
 
     Raises:
-        RequestOptionsError: there is no such way.
+        RequestOptionsError: its values do not go together, or the interface does not exist.
     """
     if route.socks is not None:
         if route != Route(route.socks):
@@ -72,7 +75,8 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
     version = _version(route.interface)
     if route.is_named:
         return create_secure_connector(
-            family=_FAMILIES[route.ip_version], socket_factory=_bound_to(route.interface)
+            family=_FAMILIES[route.ip_version],
+            socket_factory=_interface_socket_factory(route.interface),
         )
     if route.ip_version not in (None, version):
         raise RequestOptionsError(
@@ -82,7 +86,7 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
 
 
 def _version(text: str) -> int | None:
-    """The version of IP of an address; None for a name."""
+    """Return the IP version of an address; None for a name."""
     try:
         return ipaddress.ip_address(text).version
     except ValueError:
@@ -93,7 +97,7 @@ def check_interface(name: str) -> int:
     """Return the index of an interface.
 
     Raises:
-        RequestOptionsError: this machine has none of this name.
+        RequestOptionsError: this machine has no interface of this name.
     """
     try:
         return socket.if_nametoindex(name)
@@ -101,26 +105,26 @@ def check_interface(name: str) -> int:
         raise RequestOptionsError(f"interface {name!r} is not one of this machine") from None
 
 
-def _bound_to(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
-    """Makes sockets that send through the interface `name`."""
+def _interface_socket_factory(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Return a factory of sockets that send through the interface `name`."""
     number = check_interface(name)
 
     def make(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, *_ = info
-        made = socket.socket(family=family, type=kind, proto=protocol)
+        sock = socket.socket(family=family, type=kind, proto=protocol)
         try:
             if sys.platform == "darwin":
                 is_v6 = family == socket.AF_INET6
                 level = socket.IPPROTO_IPV6 if is_v6 else socket.IPPROTO_IP
-                made.setsockopt(level, _IPV6_BOUND_IF if is_v6 else _IP_BOUND_IF, number)
+                sock.setsockopt(level, _IPV6_BOUND_IF if is_v6 else _IP_BOUND_IF, number)
             else:
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, f"{name}\0".encode())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, f"{name}\0".encode())
         except OSError as error:
-            made.close()
+            sock.close()
             if isinstance(error, PermissionError):
                 raise
-            # An interface, such as that of a VPN, may be gone; nothing is sent another way.
+            # The interface, such as that of a VPN, may be gone. Nothing may take another route.
             raise OSError(error.errno, f"interface {name}: {error.strerror}") from error
-        return made
+        return sock
 
     return make

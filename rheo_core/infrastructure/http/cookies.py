@@ -1,4 +1,4 @@
-"""Cookies: those of a file, those that a server sets, and whom they may be told (RFC 6265)."""
+"""Cookies from files and from servers, and the hosts that may receive them (RFC 6265)."""
 
 import asyncio
 import re
@@ -21,19 +21,19 @@ _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
 
 
 class CookieFiles:
-    """The jars that come from files: each is read once, and never written.
+    """Cookie jars from files. Each file is read once, and never written.
 
-    What servers set for it lives as long as this.
+    Cookies that servers add to a jar live as long as this object.
     """
 
     def __init__(self) -> None:
         self._jars: dict[Path, asyncio.Task[CookieJar]] = {}
 
     async def jar(self, file: Path) -> CookieJar:
-        """The jar of this file.
+        """Return the jar of a file.
 
         Raises:
-            RequestOptionsError: it cannot be read, or others may read or change it.
+            RequestOptionsError: the file cannot be read, or other users can read or change it.
         """
         if file not in self._jars:
             self._jars[file] = asyncio.create_task(_load(file))
@@ -41,7 +41,7 @@ class CookieFiles:
         try:
             return await asyncio.shield(task)
         except RequestOptionsError:
-            self._jars.pop(file, None)  # it may be put right
+            self._jars.pop(file, None)  # the user may correct the file
             raise
 
 
@@ -55,15 +55,15 @@ async def _load(file: Path) -> CookieJar:
 
 
 def new_jar() -> CookieJar:
-    """An empty one; addresses may have cookies too, which are for them alone."""
+    """Return an empty jar. It also stores cookies of IP addresses, for that address only."""
     return CookieJar(unsafe=True, quote_cookie=False)
 
 
 def read_cookies(file: Path) -> list[tuple[URL, Morsel[str]]]:
-    """Return the cookies of a file, each with the URL of its host.
+    """Return the cookies of a file, each with the URL of its host. Blocks.
 
     Raises:
-        RequestOptionsError: it cannot be read, or others may read or change it.
+        RequestOptionsError: the file cannot be read, or other users can read or change it.
     """
     with _explained(file):
         data = read_secret(file)
@@ -86,39 +86,39 @@ def _shown(file: Path) -> str:
 def _parse(data: bytes, file: Path) -> list[tuple[URL, Morsel[str]]]:
     shown = _shown(file)
     try:
-        # In text mode a CRLF at the end of a line would be one character.
+        # Text mode would have read CRLF as one character.
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeError:
         text = ""
     if not text.strip():
         raise RequestOptionsError(f"{shown}: it is {_NOT_NETSCAPE}")
-    found = []
+    cookies = []
     for number, line in enumerate(text.split("\n"), 1):
-        line = line.removeprefix("#HttpOnly_")  # in front of a host; it is for scripts in pages
+        line = line.removeprefix("#HttpOnly_")  # before a host; concerns scripts in pages only
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            found.append(_read_line(line.split("\t")))
-        except (ValueError, OverflowError):  # its text would hold the line, and with it a cookie
+            cookies.append(_read_line(line.split("\t")))
+        except (ValueError, OverflowError):  # its text would show the line, and so a cookie
             raise RequestOptionsError(f"{shown}: line {number} is {_NOT_NETSCAPE}") from None
-    return found
+    return cookies
 
 
 def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
-    """Return a cookie: host, whether also below it, path, https only, end, name, value.
+    """Return the cookie of a line: host, subdomains, path, https only, expiry, name, value.
 
-    As curl does, the second column counts and not a dot before the host, an end of 0 is that of the
-    session, and the value goes out as it is.
+    As in curl, the second column decides on subdomains, not a dot before the host. An expiry of 0
+    marks a session cookie, and the value is sent unchanged.
 
     Raises:
-        ValueError, OverflowError: it is none.
+        ValueError, OverflowError: the line is not a cookie.
     """
     host, below, path, secure, expires, name, value = fields
     host = host.removeprefix(".").lower()
-    if not host:  # aiohttp would tell it to everybody
+    if not host:  # aiohttp would send it to every host
         raise ValueError
     morsel: Morsel[str] = Morsel()
-    # `set` would refuse names such as `a[b]`, which PHP gives; aiohttp goes this way too.
+    # `set` refuses names such as `a[b]`, which PHP uses. aiohttp sets the state directly too.
     state = {"key": name, "value": value, "coded_value": value}
     morsel.__setstate__(state)  # type: ignore[attr-defined]
     morsel["path"] = path
@@ -126,23 +126,23 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
         morsel["secure"] = True
     if end := int(float(expires or 0)):
         morsel["max-age"] = str(end - int(time.time()))
-    if below.upper() == "TRUE" and not _is_public(host):
+    if below.upper() == "TRUE" and not _is_public_suffix(host):
         morsel["domain"] = host
     return URL.build(scheme="https", host=host), morsel
 
 
-def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:
-    """Put what the reply sets into the jar, but for what is meant for a public suffix.
+def store_cookies(jar: CookieJar, reply: ClientResponse) -> None:
+    """Store the cookies that a reply sets, except those for a public suffix.
 
-    Such as `co.uk`, which would be told to strangers (RFC 6265 5.3, step 5); a host that is one
-    itself, such as a name without a dot, may have its own.
+    A cookie for a suffix such as `co.uk` would reach unrelated sites (RFC 6265 5.3, step 5). A
+    host that is a public suffix itself, such as a name without a dot, may set its own cookies.
     """
     host = reply.url.host or ""
     accepted = []
     for field in reply.headers.getall("Set-Cookie", ()):
         domains = _DOMAIN.findall(field)
         domain = domains[-1].strip().lower() if domains else ""
-        if domain and _is_public(domain):
+        if domain and _is_public_suffix(domain):
             if domain != host:
                 continue
             field = _DOMAIN.sub("", field)
@@ -151,18 +151,18 @@ def take_cookies(jar: CookieJar, reply: ClientResponse) -> None:
 
 
 def cookie_header(jar: CookieJar, url: str) -> str:
-    """What a request to `url` says of cookies; "" where it has none."""
-    found = jar.filter_cookies(URL(url, encoded=url.isascii()))
-    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in found.items())
+    """Return the Cookie field of a request to `url`; "" if it has no cookies."""
+    cookies = jar.filter_cookies(URL(url, encoded=url.isascii()))
+    return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in cookies.items())
 
 
 @cache
-def _is_public(domain: str) -> bool:
-    return bool(_suffixes().is_public(domain))
+def _is_public_suffix(domain: str) -> bool:
+    return bool(_public_suffixes().is_public(domain))
 
 
 @cache
-def _suffixes():  # type: ignore[no-untyped-def]
-    from publicsuffixlist import PublicSuffixList  # its list takes a while to read
+def _public_suffixes():  # type: ignore[no-untyped-def]
+    from publicsuffixlist import PublicSuffixList  # reading its list takes a while
 
     return PublicSuffixList()

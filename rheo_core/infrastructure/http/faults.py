@@ -1,4 +1,4 @@
-"""Files and interfaces that options name and that are of no use now."""
+"""Problems of files and interfaces that the options of requests name."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +13,7 @@ from .tls import tls_of
 
 
 def faults_of(options: RequestOptions) -> Iterator[tuple[str, str]]:
-    """Yield each option that is of no use, with a sentence. Reads the files."""
+    """Yield the name of each option that cannot be used now, with a sentence. Reads files."""
     for option, check in _checks(options):
         try:
             check()
@@ -30,7 +30,7 @@ def _checks(options: RequestOptions) -> Iterator[tuple[str, Callable[[], object]
         authority = RequestOptions(ca_file=options.ca_file)
         yield "ca_file", partial(tls_of, authority, insecure=False)
     if options.client_cert is not None:
-        shown = RequestOptions(client_cert=options.client_cert, client_key=options.client_key)
-        yield "client_cert", partial(tls_of, shown, insecure=False)
+        certificate = RequestOptions(client_cert=options.client_cert, client_key=options.client_key)
+        yield "client_cert", partial(tls_of, certificate, insecure=False)
     if options.interface is not None and Route(interface=options.interface).is_named:
         yield "interface", partial(check_interface, options.interface)

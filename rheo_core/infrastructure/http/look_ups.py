@@ -1,4 +1,4 @@
-"""Threads for name look-ups: names that nobody answers for must not keep the others waiting."""
+"""Threads for name look-ups. Names that no server answers for must not delay others."""
 
 import asyncio
 import threading
@@ -8,16 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rheo_core.infrastructure.shortage import no_threads
+from rheo_core.infrastructure.shortage import thread_shortage
 
 _MAX_THREADS = 32
 _MAX_THREADS_PER_HOST = 2
-_MAX_THREADS_IN_ALL = 256
-_IN_LINE_SECONDS = 1.0
-"""After this time in line a look-up gets a further thread, up to `_MAX_THREADS_IN_ALL`: the usual
-ones may all be held by names that nobody answers for."""
+_MAX_THREADS_TOTAL = 256
+_MAX_QUEUED_SECONDS = 1.0
+"""After this time in the queue, a look-up gets an extra thread, up to `_MAX_THREADS_TOTAL`. Names
+that no server answers for may occupy all the usual ones."""
 _IDLE_SECONDS = 60.0
-"""A thread that has had nothing to do for this time ends."""
+"""A thread ends after it has been idle for this time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,17 +29,21 @@ class _Job:
 
 
 class LookUpThreads:
-    """Threads for blocking look-ups, few for any one host, shared by all event loops.
+    """Threads for blocking look-ups, shared by all event loops, with a limit for each host.
 
-    A look-up cannot be stopped: the system gives up after half a minute or so. The threads are
-    daemons, so that the end of the program does not wait for them.
+    A look-up cannot be stopped. The system gives up after about half a minute. The threads are
+    daemons, so the end of the program does not wait for them.
+
+    Args:
+        threads: the usual number of threads at most.
+        threads_per_host: of them, for one host at most.
     """
 
     def __init__(
         self, threads: int = _MAX_THREADS, threads_per_host: int = _MAX_THREADS_PER_HOST
     ) -> None:
-        self._most = threads
-        self._most_per_host = threads_per_host
+        self._max_threads = threads
+        self._max_threads_per_host = threads_per_host
         self._changed = threading.Condition()  # guards what follows
         self._waiting: list[_Job] = []
         self._busy = Counter[str]()  # threads, by host
@@ -47,42 +51,46 @@ class LookUpThreads:
         self._idle = 0
 
     async def run(self, host: str, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns in a thread.
+        """Run `work` in a thread and return its result.
 
-        A cancellation takes it out of the line, if it has not begun.
+        A cancellation takes the work out of the queue, if it has not begun.
+
+        Args:
+            host: the name that is looked up; look-ups of one host share its limit.
+            work: a function that may block.
 
         Raises:
-            ShortageError: there is no thread, and the system gives no further one.
+            ShortageError: no thread exists, and the system cannot start one.
         """
         loop = asyncio.get_running_loop()
         job = _Job(host, work, loop.create_future(), loop)
         with self._changed:
             self._waiting.append(job)
-            if len(self._waiting) > self._idle and self._count < self._most:
+            if len(self._waiting) > self._idle and self._count < self._max_threads:
                 self._start_thread(job)
             self._changed.notify()
-        helping = loop.call_later(_IN_LINE_SECONDS, self._help, job)
+        extra = loop.call_later(_MAX_QUEUED_SECONDS, self._start_extra_thread, job)
         try:
             return await job.answer
         finally:
-            helping.cancel()
+            extra.cancel()
             with self._changed, suppress(ValueError):
                 self._waiting.remove(job)
 
-    def _help(self, job: _Job) -> None:
-        """Start a further thread if a look-up still waits for one."""
+    def _start_extra_thread(self, job: _Job) -> None:
+        """Start another thread if the look-up is still queued."""
         with self._changed:
-            is_in_line = job in self._waiting and self._busy[job.host] < self._most_per_host
-            if is_in_line and self._count < _MAX_THREADS_IN_ALL:
+            is_queued = job in self._waiting and self._busy[job.host] < self._max_threads_per_host
+            if is_queued and self._count < _MAX_THREADS_TOTAL:
                 self._start_thread(job)
 
     def _start_thread(self, job: _Job) -> None:
         try:
             threading.Thread(target=self._work, name="rheo-names", daemon=True).start()
-        except RuntimeError:  # the system has no more; those that are there will do
+        except RuntimeError:  # the system's limit; the existing threads suffice
             if not self._count:
                 self._waiting.remove(job)
-                raise no_threads() from None
+                raise thread_shortage() from None
         else:
             self._count += 1
 
@@ -97,16 +105,16 @@ class LookUpThreads:
                 self._busy[job.host] -= 1
                 if not self._busy[job.host]:
                     del self._busy[job.host]
-            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop was closed: nothing waits for the answer
                 job.loop.call_soon_threadsafe(_deliver, job.answer, result, error)
             del job, result, error
 
     def _next(self) -> _Job | None:
-        """Wait for a job whose host has a thread to spare; None if there is none for long."""
+        """Wait for a job whose host is below its limit; None after `_IDLE_SECONDS` without."""
         with self._changed:
             self._idle += 1
             try:
-                while (job := self._take()) is None:
+                while (job := self._pop_runnable()) is None:
                     if not self._changed.wait(_IDLE_SECONDS) and not self._waiting:
                         self._count -= 1
                         return None
@@ -114,9 +122,9 @@ class LookUpThreads:
             finally:
                 self._idle -= 1
 
-    def _take(self) -> _Job | None:
+    def _pop_runnable(self) -> _Job | None:
         for job in self._waiting:
-            if self._busy[job.host] < self._most_per_host:
+            if self._busy[job.host] < self._max_threads_per_host:
                 self._waiting.remove(job)
                 self._busy[job.host] += 1
                 return job
@@ -124,7 +132,7 @@ class LookUpThreads:
 
 
 def _deliver(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
-    if answer.done():  # who asked has left
+    if answer.done():  # the caller was cancelled
         return
     if error is None:
         answer.set_result(result)

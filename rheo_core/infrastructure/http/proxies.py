@@ -1,4 +1,4 @@
-"""The proxies that the *_PROXY variables name."""
+"""Proxies from the *_PROXY environment variables."""
 
 import os
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | No
     """Return the proxy of a request; None for a direct one.
 
     Args:
-        proxies: by scheme, as `urllib.request.getproxies_environment` gives them.
-        scheme: of the URL.
-        place: its host, with the port if it has one.
+        proxies: by scheme, as `urllib.request.getproxies_environment` returns them.
+        scheme: scheme of the URL.
+        place: host of the URL, with the port if it has one.
 
     Raises:
-        RequestOptionsError: the variable cannot be understood. A direct request is no substitute.
+        RequestOptionsError: the variable is not valid. A direct request must not replace it.
     """
     key = scheme if proxies.get(scheme) else "all"
     proxy = proxies.get(key)
@@ -32,7 +32,7 @@ def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | No
 
 
 def proxy_problems(proxies: Mapping[str, str]) -> list[str]:
-    """Return a sentence on each variable that cannot be understood."""
+    """Return a sentence on each variable that is not valid."""
     problems = []
     for key in _KEYS:
         if proxy := proxies.get(key):

@@ -1,4 +1,4 @@
-"""Redirects: which hop is allowed, and which secrets survive it.
+"""Redirect policy: the hops that are allowed, and the secrets that survive them.
 
 Fetch and RFC 9110 15.4 leave both to the client. The rules are decision 0012.
 """
@@ -19,14 +19,18 @@ from .auth import split_login
 from .private_networks import OriginHost
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_KEPT = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
+_SAFE_CHARACTERS = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
 
 
 def next_url(url: str, reply: ClientResponse) -> str | None:
-    """Where the reply to a request for `url` sends us; None where it is the last one.
+    """Return the target of a redirect; None if the reply is not a redirect.
+
+    Args:
+        url: URL of the request.
+        reply: its reply.
 
     Raises:
-        ProtocolError: to two places at once, or to what is no http(s) URL.
+        ProtocolError: the reply has several targets, or one that is not an http(s) URL.
     """
     if reply.status not in _REDIRECTS:
         return None
@@ -36,8 +40,8 @@ def next_url(url: str, reply: ClientResponse) -> str | None:
     location = locations.pop() if locations else ""
     if not location:
         return None
-    # Servers send what no URL may hold; browsers encode it too.
-    location = quote(location.encode(errors="surrogateescape"), safe=_KEPT)
+    # Servers send characters that a URL must not contain. Browsers encode them too.
+    location = quote(location.encode(errors="surrogateescape"), safe=_SAFE_CHARACTERS)
     try:
         return normalise_url(resolve(url, location)).partition("#")[0]
     except ValueError as error:
@@ -45,15 +49,17 @@ def next_url(url: str, reply: ClientResponse) -> str | None:
 
 
 def check_hop(origin_host: OriginHost, before: str, url: str, *, allow_downgrade: bool) -> None:
-    """Refuse what a user may ask for and a server may not.
+    """Refuse hops that a user may request and a server may not.
 
     Args:
-        origin_host: the host of the user's URL.
-        before: the one that leads to `url`.
+        origin_host: host of the user's URL.
+        before: URL that redirects to `url`.
+        url: target of the redirect.
+        allow_downgrade: permit a hop from https to http.
 
     Raises:
-        ProtocolError: from https to http, or from a public address to one of this machine or a
-            local network.
+        ProtocolError: the hop leads from https to http, or from a public address to this machine
+            or a local network.
     """
     target = urlsplit(url)
     if target.scheme == "http" and urlsplit(before).scheme == "https" and not allow_downgrade:
@@ -68,17 +74,17 @@ def check_hop(origin_host: OriginHost, before: str, url: str, *, allow_downgrade
 
 
 class RedirectPolicy:
-    """Follows the hops of one request, and says which secrets each URL gets.
+    """Hops of one request, and the options and secrets that each URL gets.
 
     Args:
-        url: the user's URL; may have a login in it.
+        url: the user's URL; may contain a login.
         own: options of the download.
     """
 
     def __init__(self, url: str, own: RequestOptions) -> None:
         self.url, self.login = split_login(url)
         self._own = own
-        self._has_left = False  # the origin of the user's URL, once
+        self._has_left = False  # a hop has led away from the origin of the user's URL
         self.origin: OriginHost | None = None  # None: no redirect yet
 
     @property
@@ -87,7 +93,7 @@ class RedirectPolicy:
         return urlsplit(self.url).hostname or ""
 
     def follow(self, before: str, target: str, rules: RequestRules) -> str:
-        """Take a hop from `before`; return `target` without its login.
+        """Follow a hop from `before`; return `target` without its login.
 
         Raises:
             ProtocolError: the hop is not allowed.
@@ -105,35 +111,39 @@ class RedirectPolicy:
         return target
 
     def forgets_cookies(self, target: str) -> bool:
-        """True if the cookies so far came from a file that a list may read for its origin alone."""
+        """Return True if the cookies came from a file that a list may use for its origin only."""
         return not self.is_origin(target) and isinstance(self._own, ListedOptions)
 
     def options_for(self, url: str, rules: RequestRules) -> RequestOptions:
-        """Return the options of a request to `url`, with the secrets that it may get."""
+        """Return the options of a request to `url`, with the secrets that it may receive."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if self._has_left:
             is_safe = parts.scheme == "https"
-            return rules.elsewhere(host, self._own, self.origin_host, is_safe=is_safe)
-        return rules.at_home(host, self._own)
+            return rules.for_redirect(host, self._own, self.origin_host, is_safe=is_safe)
+        return rules.for_origin(host, self._own)
 
     def check_open(self, url: str, rules: RequestRules) -> None:
-        """Raise RequestOptionsError if a setting that is not valid closes the host of `url`."""
+        """Check that no invalid setting forbids requests to the host of `url`.
+
+        Raises:
+            RequestOptionsError: a setting does.
+        """
         own = self._own.without_secrets() if self._has_left else self._own
         if refusal := rules.refusal(urlsplit(url).hostname or "", own):
             raise RequestOptionsError(refusal)
 
     def is_origin(self, url: str) -> bool:
-        """True if `url` has the origin of the user's URL."""
+        """Return True if `url` has the origin of the user's URL."""
         return origin_of(url) == origin_of(self.url)
 
     def may_use_netrc(self, url: str) -> bool:
-        """True if a login kept for the host of `url` may be sent."""
+        """Return True if a stored login for the host of `url` may be sent."""
         is_safe = not self._has_left or urlsplit(url).scheme == "https"
         return is_safe and self._is_for_host(url)
 
     def may_use_cookies(self, url: str) -> bool:
-        """True if cookies kept for the host of `url` may be sent."""
+        """Return True if stored cookies for the host of `url` may be sent."""
         return self._is_for_host(url) or self.is_origin(url)
 
     def _is_for_host(self, url: str) -> bool:

@@ -25,41 +25,42 @@ from rheo_core.domain.text import printable
 from .auth import DigestLogin, Login, NetrcFile, login_of
 from .base import BaseHttpClient
 from .connectors import Route
-from .cookies import CookieFiles, cookie_header, new_jar, take_cookies
+from .cookies import CookieFiles, cookie_header, new_jar, store_cookies
 from .proxies import usual_proxy
 from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
-_MOST_REDIRECTS = 10
-_HEAD_TIMES = 4
-"""The head of a reply may take this many times the patience for a connection and a byte. Each byte
-renews that patience, and so does each interim reply (RFC 9110 15.2): it alone may never end."""
+_MAX_REDIRECTS = 10
+_HEAD_TIMEOUT_FACTOR = 4
+"""Limit for the head of a reply, as a multiple of the time-outs for a connection and for a read.
+Each byte and each interim reply (RFC 9110 15.2) restarts the read time-out, so it alone may never
+expire."""
 _log = logging.getLogger(__name__)
 
 Admission = Callable[[str], Awaitable[None]]
 
 
 class Requester:
-    """Makes requests by rules; what they share (cookies, digest nonces, netrc) lives here.
+    """Factory of requests, with their shared state: rules, cookies, digest nonces, netrc.
 
     Args:
-        client: sends them.
-        rules: what holds besides what each download says.
+        client: sends the requests.
+        rules: options of all requests and of hosts, in addition to those of each download.
     """
 
     def __init__(self, client: BaseHttpClient, rules: RequestRules | None = None) -> None:
         self.client = client
         self.cookies = CookieFiles()
-        self.go_by(rules or RequestRules())
+        self.use_rules(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
 
-    def go_by(self, rules: RequestRules) -> None:
-        """Make requests by these rules from now on; netrc is read again."""
+    def use_rules(self, rules: RequestRules) -> None:
+        """Apply these rules to later requests, and read netrc again."""
         self.rules = rules
-        self.has_rules = not rules.are_empty
+        self.has_rules = not rules.is_empty
         self.netrc = NetrcFile()
 
     def get(
@@ -69,18 +70,22 @@ class Requester:
         timeouts: aiohttp.ClientTimeout,
         own: RequestOptions = NO_OPTIONS,
     ) -> "Exchange":
-        """A request, not sent yet.
+        """Return a request that is not sent yet.
 
         Args:
-            url: may have a login in it.
-            headers: those of the engine.
-            timeouts: of each of the requests that redirects make of it.
-            own: what its download says.
+            url: may contain a login.
+            headers: header fields of the engine.
+            timeouts: for each hop, in seconds.
+            own: options of the download.
         """
         return Exchange(self, url, headers, timeouts, own)
 
     def digest(self, url: str, login: Login) -> DigestLogin:
-        """Answers the challenges of an origin (RFC 7616), and remembers them."""
+        """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
+
+        Raises:
+            RequestOptionsError: the user name contains a colon.
+        """
         key = (origin_of(url), login)
         if key not in self._digests:
             if ":" in login.name:
@@ -90,7 +95,7 @@ class Requester:
 
 
 class Exchange:
-    """One GET with the redirects that it meets."""
+    """One GET request, with the redirects that it follows."""
 
     def __init__(
         self,
@@ -102,7 +107,7 @@ class Exchange:
     ) -> None:
         self._requester = requester
         self._policy = RedirectPolicy(url, own)
-        self._asked = self._policy.url  # the last one
+        self._current_url = self._policy.url  # of the last hop
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
@@ -112,32 +117,33 @@ class Exchange:
 
     @property
     def origin_host(self) -> str:
-        """The host of the user's URL."""
+        """Host of the user's URL."""
         return self._policy.origin_host
 
     @property
     def host(self) -> str:
-        """The host that was asked last; where that failed, the one to blame."""
-        return urlsplit(self._asked).hostname or ""
+        """Host of the last hop, which caused the error if there was one."""
+        return urlsplit(self._current_url).hostname or ""
 
     async def open(self, admit: Admission | None = None) -> ClientResponse:
-        """Ask, and follow redirects; returns the head of the last reply.
+        """Send the request, follow redirects, and return the head of the last reply.
 
         Args:
             admit: awaited with the URL of each redirect before it is followed; may raise.
 
         Raises:
-            TooManyRedirectsError: there is no end.
-            ProtocolError: a redirect is not to be followed.
-            RequestOptionsError: what the user wants cannot be done.
-            aiohttp.ClientError: whatever else goes wrong.
+            TooManyRedirectsError: more than `_MAX_REDIRECTS` redirects.
+            ProtocolError: a redirect is not valid or not allowed.
+            RequestOptionsError: an option of the user cannot be applied.
+            DownloadTimeoutError: the head of a reply is not complete in time.
+            aiohttp.ClientError: any other failure.
         """
         url, policy = self._policy.url, self._policy
         try:
-            for _ in range(_MOST_REDIRECTS + 1):
-                reply = await self._ask(url)
+            for _ in range(_MAX_REDIRECTS + 1):
+                reply = await self._send(url)
                 if "Set-Cookie" in reply.headers:
-                    self._take_cookies(reply)
+                    self._store_cookies(reply)
                 target = next_url(url, reply)
                 if target is None:
                     return reply
@@ -150,7 +156,7 @@ class Exchange:
         except BaseException as error:
             await self.close(error)
             raise
-        raise TooManyRedirectsError(_MOST_REDIRECTS)
+        raise TooManyRedirectsError(_MAX_REDIRECTS)
 
     async def __aenter__(self) -> ClientResponse:
         return await self.open()
@@ -164,17 +170,17 @@ class Exchange:
         await self.close(error)
 
     async def close(self, error: BaseException | None) -> None:
-        """Let go of the reply; nothing happens where there is none."""
+        """Release the reply, if there is one."""
         sent, self._sent = self._sent, None
         if sent is not None:
             await sent.__aexit__(type(error) if error else None, error, None)
 
-    async def _ask(self, url: str) -> ClientResponse:
+    async def _send(self, url: str) -> ClientResponse:
         headers: Mapping[str, str] = self._headers
         request_kwargs: dict[str, Any] = {}
         if not self._is_plain or self._policy.login is not None or self._jar is not None:
-            headers, request_kwargs = await self._prepared(url)
-        self._asked = url
+            headers, request_kwargs = await self._prepare(url)
+        self._current_url = url
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
@@ -182,7 +188,7 @@ class Exchange:
         try:
             async with asyncio.timeout(seconds) as limit:
                 if self._policy.origin is not None or request_kwargs:
-                    reply = await self._carefully(sent, request_kwargs)
+                    reply = await self._send_guarded(sent, request_kwargs)
                 else:
                     reply = await sent.__aenter__()
         except TimeoutError as error:
@@ -194,54 +200,57 @@ class Exchange:
         self._sent = sent
         return reply
 
-    async def _carefully(
+    async def _send_guarded(
         self, sent: AbstractAsyncContextManager[ClientResponse], request_kwargs: dict[str, Any]
     ) -> ClientResponse:
-        """The reply, where a server chose who is asked, or it does not go the usual way."""
+        """Send a request after a redirect, or on a route of its own; return the reply.
+
+        The resolver refuses private addresses if a redirect chose the host.
+        """
         socks = request_kwargs["route"].socks if "route" in request_kwargs else None
         is_direct = socks is None and "proxy" not in request_kwargs
-        sent_by = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
+        token = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
         try:
             return await sent.__aenter__()
         except Exception as error:
             if socks is not None:
-                from .socks import explain_socks  # has been needed
+                from .socks import explain_socks  # the connector has imported it
 
                 explain_socks(error, socks)
             raise
         finally:
-            REDIRECT_ORIGIN.reset(sent_by)
+            REDIRECT_ORIGIN.reset(token)
 
-    async def _prepared(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
-        """The headers for `url`, and the arguments that tell how to get there.
+    async def _prepare(self, url: str) -> tuple[CIMultiDict[str], dict[str, Any]]:
+        """Return the header fields of a request to `url`, and the arguments for its route.
 
         Raises:
-            RequestOptionsError: a setting that would apply cannot be understood or done.
+            RequestOptionsError: a setting that applies is not valid or cannot be used.
         """
         rules = self._requester.rules
         if rules.unclear:
             self._policy.check_open(url, rules)
         options = self._policy.options_for(url, rules)
         headers = CIMultiDict(self._headers)
-        given = [("User-Agent", options.user_agent), ("Referer", options.referer)]
-        headers.update({name: value for name, value in given if value is not None})
+        fields = [("User-Agent", options.user_agent), ("Referer", options.referer)]
+        headers.update({name: value for name, value in fields if value is not None})
         for name, _ in options.headers:
             headers.popall(name, None)
         headers.extend(options.headers)
         request_kwargs: dict[str, Any] = {}
-        await self._sign(url, options, headers, request_kwargs)
+        await self._add_login(url, options, headers, request_kwargs)
         await self._add_cookies(url, options, headers)
-        self._choose_way(url, options, request_kwargs)
+        self._choose_route(url, options, request_kwargs)
         return headers, request_kwargs
 
-    async def _sign(
+    async def _add_login(
         self,
         url: str,
         options: RequestOptions,
         headers: CIMultiDict[str],
         request_kwargs: dict[str, Any],
     ) -> None:
-        """Say who asks: a login in the URL goes first, then what the user gives, then netrc."""
+        """Add the login: that of the URL, or else that of the options, or else that of netrc."""
         login = self._policy.login
         if login is None and options.user is not None:
             login = login_of(options.user.get_secret_value())
@@ -266,20 +275,23 @@ class Exchange:
             self._jar = await self._requester.cookies.jar(options.cookies)
         if self._jar is None or not self._policy.may_use_cookies(url):
             return
-        found = [headers.get("Cookie", ""), cookie_header(self._jar, url)]
-        if any(found):
-            headers["Cookie"] = "; ".join(filter(None, found))
+        pairs = [headers.get("Cookie", ""), cookie_header(self._jar, url)]
+        if any(pairs):
+            headers["Cookie"] = "; ".join(filter(None, pairs))
 
-    def _take_cookies(self, reply: ClientResponse) -> None:
-        """What a redirect sets goes along from there; with a file, to all that have the file."""
+    def _store_cookies(self, reply: ClientResponse) -> None:
+        """Store the cookies of a redirect for the next hops.
+
+        If the cookies come from a file, all requests with that file get them.
+        """
         if self._jar is None:
             self._jar = new_jar()
-        take_cookies(self._jar, reply)
+        store_cookies(self._jar, reply)
 
-    def _choose_way(
+    def _choose_route(
         self, url: str, options: RequestOptions, request_kwargs: dict[str, Any]
     ) -> None:
-        """Proxy, TLS, interface."""
+        """Set proxy, TLS context and interface."""
         parts = urlsplit(url)
         usual = self._requester.rules.usual_proxies(self._own)
         proxy = options.proxy_url or usual_proxy(usual, parts.scheme, parts.netloc)
@@ -305,7 +317,7 @@ class Exchange:
 
 
 def _head_seconds(timeouts: aiohttp.ClientTimeout) -> float | None:
-    """Seconds for the head of one hop; None if the user's patience for a byte is endless."""
+    """Return the limit for the head of one hop, in seconds; None without a read time-out."""
     if timeouts.sock_read is None:
         return None
-    return _HEAD_TIMES * ((timeouts.connect or 0.0) + timeouts.sock_read)
+    return _HEAD_TIMEOUT_FACTOR * ((timeouts.connect or 0.0) + timeouts.sock_read)

@@ -1,4 +1,4 @@
-"""SOCKS proxies. They need a package of their own, so this is imported when one is used."""
+"""SOCKS proxies. Imported on first use, because they need a package of their own."""
 
 import asyncio
 import socket
@@ -21,23 +21,23 @@ from .resolver import GuardedResolver
 
 
 class SocksConnector(ProxyConnector):
-    """Connects through a SOCKS5 proxy.
+    """Connector through a SOCKS5 proxy (RFC 1928).
 
-    The proxy looks up the names of servers: nobody else learns them. The name of the proxy is
-    looked up in threads of our own; the package would use those of asyncio, which a few names
-    without an answer would hold.
+    The proxy looks up the names of servers, so nobody else learns them. Our own threads look up
+    the name of the proxy. The package would use those of asyncio, which a few names without an
+    answer could occupy.
 
     Args:
-        proxy: its URL.
+        proxy: URL of the proxy; may contain a login.
     """
 
     def __init__(self, proxy: str) -> None:
         parts = urlsplit(proxy)
-        self._name = parts.hostname or ""
-        self._names = GuardedResolver()
+        self._proxy_name = parts.hostname or ""
+        self._proxy_resolver = GuardedResolver()
         super().__init__(
             proxy_type=ProxyType.SOCKS5,
-            host=self._name,
+            host=self._proxy_name,
             port=parts.port or 1080,
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password or "") if parts.username else None,
@@ -54,12 +54,14 @@ class SocksConnector(ProxyConnector):
     ) -> tuple[asyncio.Transport, Any]:
         try:
             async with asyncio.timeout(timeout):
-                found = await self._names.resolve(self._name, family=socket.AF_UNSPEC)
-                # Nothing is awaited before this is read.
-                self._proxy_host = min(found, key=_is_of_ipv6)["host"]
+                addresses = await self._proxy_resolver.resolve(
+                    self._proxy_name, family=socket.AF_UNSPEC
+                )
+                # The parent reads this before it awaits anything.
+                self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
-            raise ConnectionFailedError(self._name, "host name not found") from error
+            raise ConnectionFailedError(self._proxy_name, "host name not found") from error
 
 
 def _is_of_ipv6(address: Any) -> bool:
@@ -67,12 +69,17 @@ def _is_of_ipv6(address: Any) -> bool:
 
 
 def explain_socks(error: Exception, proxy: str) -> None:
-    """Raise what a `SocksConnector` raises by the names that are known here."""
+    """Raise an error of a `SocksConnector` as one of ours; return if it is of another kind.
+
+    Raises:
+        ConnectionFailedError: the proxy could not be reached, or refused.
+        ssl.SSLCertVerificationError: the certificate of the server is not valid.
+    """
     host = urlsplit(proxy).hostname or ""
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         raise error.__cause__
     if isinstance(error, EOFError):
         raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
     if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
-        said = printable(str(error))[:200] or "timed out"
-        raise ConnectionFailedError(host, f"the SOCKS proxy: {said}") from error
+        message = printable(str(error))[:200] or "timed out"
+        raise ConnectionFailedError(host, f"the SOCKS proxy: {message}") from error

@@ -1,4 +1,4 @@
-"""TLS: contexts with safe defaults, and those that a user asks for."""
+"""TLS contexts: the secure default, and those with a user's certificates."""
 
 import ssl
 from functools import lru_cache
@@ -13,14 +13,18 @@ _PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
 def create_ssl_context() -> ssl.SSLContext:
-    """A context that checks certificates and host names against the system's authorities."""
+    """Return a context that checks certificates and host names, with the system's authorities."""
     return ssl.create_default_context()
 
 
 def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
-    """What aiohttp takes as `ssl`; True where nothing is asked for.
+    """Return aiohttp's `ssl` argument; True for the default checks.
 
-    Equal wishes share a context, and with it their connections. Reads files.
+    Equal options share a context, and so their connections. Reads files.
+
+    Args:
+        options: may name a CA file and a client certificate.
+        insecure: do not check the certificate of the server.
 
     Raises:
         RequestOptionsError: a file cannot be read or used.
@@ -34,11 +38,15 @@ def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
 
 
 def check_https_proxy(options: RequestOptions, insecure: str) -> None:
-    """Look whether an https proxy may be on the way: aiohttp has one context for it and the server.
+    """Check that an https proxy can be used. aiohttp has one context for it and for the server.
+
+    Args:
+        options: those of the request.
+        insecure: host of the server if its certificate is not checked, otherwise "".
 
     Raises:
-        RequestOptionsError: a certificate is to be shown to the server, or that of `insecure`, its
-            host, is not to be checked.
+        RequestOptionsError: the certificate of the server is not checked, or a client certificate
+            would also be shown to the proxy.
     """
     if insecure:
         raise RequestOptionsError(f"--insecure {insecure}: not with an https proxy")
@@ -59,27 +67,27 @@ def _context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
-        _show(context, certificate, key)
+        _load_client_cert(context, certificate, key)
     return context
 
 
 def _authorities(file: Path) -> str:
-    nothing = _problem("ca_file", file, "it holds no certificate in PEM form")
+    no_certificate = _problem("ca_file", file, "it holds no certificate in PEM form")
     try:
-        # Notes beside certificates may be in any encoding; as text OpenSSL is given ASCII only.
-        noted = read_regular(file).decode("utf-8-sig", errors="replace")
-        text = noted.encode("ascii", errors="replace").decode("ascii")
+        # Notes between certificates may have any encoding, but OpenSSL takes ASCII text only.
+        decoded = read_regular(file).decode("utf-8-sig", errors="replace")
+        text = decoded.encode("ascii", errors="replace").decode("ascii")
         if "-----BEGIN" not in text:
-            raise nothing
+            raise no_certificate
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError):
-        raise nothing from None
+        raise no_certificate from None
     except OSError as error:
         raise _problem("ca_file", file, error.strerror or type(error).__name__) from None
     return text
 
 
-def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+def _load_client_cert(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     def refuse() -> str:
         raise _problem("client_key", key or certificate, "it is encrypted, which is not supported")
 
@@ -87,7 +95,7 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
         if file is not None:
             _check(name, file)
     try:
-        # Without a function here OpenSSL would ask the terminal for a password.
+        # Without this function OpenSSL would prompt for a password on the terminal.
         context.load_cert_chain(certificate, key, password=refuse)
     except ssl.SSLError as error:
         reason = (error.reason or "not in PEM form").replace("_", " ").lower()
@@ -97,11 +105,11 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
 
 
 def _check(name: str, file: Path) -> None:
-    """Check that a certificate or key can be read, and a key by nobody else."""
+    """Check that a file can be read, and that no other user can read one with a key."""
     try:
-        with open_regular(file) as opened:
-            if _PRIVATE_KEY in opened.read():
-                check_private(opened)
+        with open_regular(file) as stream:
+            if _PRIVATE_KEY in stream.read():
+                check_private(stream)
     except FileNotFoundError:
         raise _problem(name, file, "no such file") from None
     except OSError as error:

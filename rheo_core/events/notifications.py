@@ -1,25 +1,25 @@
-"""Ends of downloads as something to tell a person who looks elsewhere."""
+"""EndedDownloads: one line for a notification, however many downloads ended."""
 
 import os
 from collections.abc import Mapping
 from pathlib import PurePath
 
 from rheo_core.domain.filenames import filename_from_url
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, shorten
 
 from .models import DownloadCompletedEvent, DownloadEvent, DownloadFailedEvent
 
-_LONGEST_NAME = 80
+_MAX_NAME_LENGTH = 80
 
 
-class Endings:
-    """Counts what ends, so that a hundred downloads are one sentence."""
+class EndedDownloads:
+    """Counts completed and failed downloads until they are shown."""
 
     def __init__(self) -> None:
         self._forget()
 
     def add(self, event: DownloadEvent) -> bool:
-        """Take note of an event; whether it is one to tell of."""
+        """Count an event; return False if it ends no download that a user would wait for."""
         if isinstance(event, DownloadCompletedEvent):
             self._completed += 1
             self._name = PurePath(event.destination_path).name
@@ -31,29 +31,31 @@ class Endings:
         return True
 
     def take(self) -> str:
-        """One printable line on all there is, which is forgotten then; "" for nothing."""
-        name = printable(self._name)
-        if len(name) > _LONGEST_NAME:
-            name = f"{name[:_LONGEST_NAME]}…"
+        """Return one printable line on the counted downloads and forget them; "" for none."""
+        name = shorten(printable(self._name), _MAX_NAME_LENGTH)
         counts = (("Downloaded", self._completed), ("Failed", self._failed))
-        told = "; ".join(
+        line = "; ".join(
             f"{what} {name}" if self._completed + self._failed == 1 else f"{what}: {count:,}"
             for what, count in counts
             if count
         )
         self._forget()
-        return told
+        return line
 
     def _forget(self) -> None:
         self._completed = self._failed = 0
         self._name = ""
 
 
-def terminal_notice(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The sequence that makes a terminal show a notification; others ignore it.
+def terminal_sequence(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the sequence that makes a terminal show a notification; other terminals ignore it.
 
-    OSC 777 (urxvt) where the terminal is known to be one of those, else OSC 9 (iTerm2); one of
-    them, because some terminals know both. `text` is one printable line.
+    It is OSC 777 for terminals known to support that (urxvt, foot, VTE), otherwise OSC 9 (iTerm2).
+    Never both, because some terminals support both.
+
+    Args:
+        text: one printable line.
+        environment: the variables that identify the terminal.
     """
     is_777 = "VTE_VERSION" in environment or environment.get("TERM", "").startswith(
         ("rxvt", "foot")

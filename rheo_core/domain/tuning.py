@@ -1,0 +1,65 @@
+"""Tuning: intervals and thresholds inside the engine, which no setting and no flag changes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Intervals and thresholds of an engine; tests shorten them.
+
+    Args:
+        checkpoint_seconds: time between two checkpoints of a part file. A crash costs the bytes
+            of this time.
+        join_after_seconds: time for which a transfer is measured before more connections join.
+        join_threshold_seconds: more connections join if the largest segment takes longer.
+        min_join_threshold_seconds: lower limit of that threshold when connections begin fast.
+        min_segment_bytes: a segment is not split if its halves would be smaller.
+        takeover_seconds: time without a byte after which a connection loses its segment to a free
+            one.
+        min_takeover_seconds: lower limit of that time near the end of a file.
+        speed_after_seconds: age of a connection from which its speed counts.
+        max_batch_seconds: received bytes are written after this time, however few they are.
+        buffer_bytes: data that all connections together collect before they write. Each has two
+            buffers.
+        sidecar_seconds: limit for fetching one checksum file. Bytes that trickle in are not a
+            stall, and a slot waits for the end.
+        lead_seconds: time for which all links at a host are taken to lead to the full host that
+            one of them led to. Others may lead elsewhere, so some are requested again afterwards.
+        passing_seconds: time that a connection waits for room at a host that only redirects it.
+        shortage_growth_seconds: time after which one more download may run.
+        shortage_rest_seconds: time before another try if nothing runs whose end would help.
+        shortage_patience_seconds: time for such tries. Other programs may end meanwhile.
+        disk_look_seconds: time between two looks at full disks.
+        max_disk_wait_seconds: time between two tries of a download that finds its disk full again
+            and again. A quota may stop it although the disk has room.
+        session_write_seconds: shortest time between two transactions.
+        session_progress_seconds: time between two notes of the progress of running downloads. The
+            part files know it exactly; this is for the list that the next start shows.
+        session_retry_seconds: time until a failed write is tried again if nothing else is to be
+            written.
+    """
+
+    checkpoint_seconds: float = 5.0
+    join_after_seconds: float = 0.1
+    join_threshold_seconds: float = 1.0
+    min_join_threshold_seconds: float = 0.1
+    min_segment_bytes: int = 512 << 10
+    takeover_seconds: float = 3.0
+    min_takeover_seconds: float = 0.1
+    speed_after_seconds: float = 1.0
+    max_batch_seconds: float = 1.0
+    buffer_bytes: int = 32 << 20
+    sidecar_seconds: float = 60.0
+    lead_seconds: float = 5.0
+    passing_seconds: float = 5.0
+    shortage_growth_seconds: float = 10.0
+    shortage_rest_seconds: float = 1.0
+    shortage_patience_seconds: float = 30.0
+    disk_look_seconds: float = 5.0
+    max_disk_wait_seconds: float = 60.0
+    session_write_seconds: float = 0.5
+    session_progress_seconds: float = 5.0
+    session_retry_seconds: float = 5.0
+
+
+DEFAULT_TUNING = Tuning()
