@@ -21,7 +21,8 @@ from rheo_core.domain.exceptions import (
     RequestOptionsError,
     ShortageError,
 )
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.http.problems import quoted, reason_of
 from rheo_core.infrastructure.identity import ReplacedError
 from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_sockets
 
@@ -52,7 +53,7 @@ def translation(
         case aiohttp.ClientResponseError():
             if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
                 return _malformed_or_status(error)
-            return ProtocolError(f"malformed reply: {_said(error.message)}")
+            return ProtocolError(f"malformed reply: {quoted(error.message)}")
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             return CertificateError(host, _certificate_problem(error))
         case aiohttp.ServerTimeoutError():
@@ -65,11 +66,11 @@ def translation(
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailedError(host, "the server closed the connection")
         case aiohttp.InvalidURL():
-            return ProtocolError(f"{host} cannot be asked: {_said(error)}")
+            return ProtocolError(f"{host} cannot be asked: {quoted(error)}")
         case aiohttp.ClientPayloadError():
             return ConnectionFailedError(host, "connection lost before all bytes came")
         case aiohttp.ClientError():
-            return ConnectionFailedError(host, _said(error))
+            return ConnectionFailedError(host, quoted(error))
         case TimeoutError():
             return DownloadTimeoutError(f"no complete reply from {host}", timeouts.total)
     return None
@@ -83,15 +84,15 @@ def _shortage(error: OSError) -> ShortageError | None:
 def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadError:
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return RequestOptionsError("the proxy wants a login, or another one")
-    said = f"{error.status} {_said(error.message)}".rstrip()
+    said = f"{error.status} {quoted(error.message)}".rstrip()
     return ConnectionFailedError(host, f"the proxy refuses: {said}")
 
 
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
     """aiohttp reports a reply it cannot parse as status 400 of its own."""
     if error.headers is None:
-        return ProtocolError(f"malformed reply: {_said(error.message)}")
-    return HttpStatusError(error.status, _said(error.message))
+        return ProtocolError(f"malformed reply: {quoted(error.message)}")
+    return HttpStatusError(error.status, quoted(error.message))
 
 
 def _timeout(error: Exception, host: str, timeouts: aiohttp.ClientTimeout) -> DownloadTimeoutError:
@@ -102,23 +103,12 @@ def _timeout(error: Exception, host: str, timeouts: aiohttp.ClientTimeout) -> Do
 
 def _os_problem(error: aiohttp.ClientOSError) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS handshake failed ({_said(cause.reason or cause).lower()})"
-    if isinstance(cause, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(cause, ConnectionResetError):
-        return "connection reset by the server"
-    return _said(cause.strerror or cause).lower()
+    return reason_of(cause)
 
 
 def _certificate_problem(error: Exception) -> str:
     cause = getattr(error, "certificate_error", error)
-    return _said(getattr(cause, "verify_message", "") or cause)
-
-
-def _said(message: object) -> str:
-    text = printable(redact(str(message)))
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    return quoted(getattr(cause, "verify_message", "") or cause)
 
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -70,19 +70,39 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
         from .socks import SocksConnector  # rarely needed
 
         return SocksConnector(route.socks)
+    options = socket_options(route)
+    return create_secure_connector(
+        family=options.family,
+        local_addr=options.local_address,
+        socket_factory=options.factory,
+    )
+
+
+class SocketOptions(NamedTuple):
+    """Choices for the sockets of a route."""
+
+    family: socket.AddressFamily
+    local_address: tuple[str, int] | None = None
+    factory: Callable[[aiohttp.AddrInfoType], socket.socket] | None = None
+
+
+def socket_options(route: Route) -> SocketOptions:
+    """Return the options of a route without a SOCKS proxy.
+
+    Raises:
+        RequestOptionsError: its values do not go together, or the interface does not exist.
+    """
+    family = _FAMILIES[route.ip_version]
     if route.interface is None:
-        return create_secure_connector(family=_FAMILIES[route.ip_version])
+        return SocketOptions(family)
     version = _version(route.interface)
     if route.is_named:
-        return create_secure_connector(
-            family=_FAMILIES[route.ip_version],
-            socket_factory=_interface_socket_factory(route.interface),
-        )
+        return SocketOptions(family, factory=_interface_socket_factory(route.interface))
     if route.ip_version not in (None, version):
         raise RequestOptionsError(
             f"interface {route.interface} is not an address of IP version {route.ip_version}"
         )
-    return create_secure_connector(family=_FAMILIES[version], local_addr=(route.interface, 0))
+    return SocketOptions(_FAMILIES[version], local_address=(route.interface, 0))
 
 
 def _version(text: str) -> int | None:

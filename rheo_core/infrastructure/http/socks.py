@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from python_socks.async_.asyncio import Proxy
 from aiohttp_socks import (
     ProxyConnectionError,
     ProxyConnector,
@@ -62,6 +63,40 @@ class SocksConnector(ProxyConnector):
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
             raise ConnectionFailedError(self._proxy_name, "host name not found") from error
+
+
+async def connect_by_socks(
+    proxy: str, host: str, port: int, resolver: GuardedResolver
+) -> socket.socket:
+    """Return a socket that is connected to a server through a SOCKS5 proxy.
+
+    Args:
+        proxy: URL of the proxy; may contain a login.
+        host: name or address of the server. The proxy looks up names.
+        port: of the server.
+        resolver: looks up the name of the proxy.
+
+    Raises:
+        ConnectionFailedError: the proxy could not be reached, or refused.
+    """
+    parts = urlsplit(proxy)
+    name = parts.hostname or ""
+    try:
+        addresses = await resolver.resolve(name, family=socket.AF_UNSPEC)
+        opened = Proxy(
+            ProxyType.SOCKS5,
+            min(addresses, key=_is_of_ipv6)["host"],
+            parts.port or 1080,
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password or "") if parts.username else None,
+            rdns=True,
+        )
+        return await opened.connect(host, port)
+    except socket.gaierror as error:
+        raise ConnectionFailedError(name, "host name not found") from error
+    except Exception as error:
+        explain_socks(error, proxy)
+        raise
 
 
 def _is_of_ipv6(address: Any) -> bool:

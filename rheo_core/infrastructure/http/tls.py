@@ -37,6 +37,20 @@ def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
     return _context(ca, certificate, key, insecure)
 
 
+def context_of(tls: ssl.SSLContext | bool) -> ssl.SSLContext:
+    """Return the context for an `ssl` argument; equal arguments share one."""
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    return _usual_context() if tls else _context(None, None, None, insecure=True)
+
+
+@lru_cache(maxsize=1)
+def _usual_context() -> ssl.SSLContext:
+    context = create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])  # some servers close connections without one
+    return context
+
+
 def check_https_proxy(options: RequestOptions, insecure: str) -> None:
     """Check that an https proxy can be used. aiohttp has one context for it and for the server.
 

@@ -1,64 +1,104 @@
-"""The client: connections, requests, replies."""
+"""The client: requests on new and on kept connections, and their responses."""
 
 import asyncio
-import socket
-import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property, partial
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import aiohappyeyeballs
+import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
-from rheo_core.domain.exceptions import ClientNotInitialisedError, ConnectionFailedError
+from rheo_core.domain.exceptions import (
+    ClientNotInitialisedError,
+    DownloadError,
+    DownloadTimeoutError,
+    RequestOptionsError,
+)
 
 from ..base import BaseHttpClient
-from ..resolver import GuardedResolver
-from .connection import Scratch, WireConnection
+from ..connectors import USUAL_ROUTE, Route
+from ..tls import context_of
+from .connection import WireBody, WireConnection
+from .dialer import Dialer, Way, bracketed, port_of, proxy_login
+from .framing import Framing, Head
 
-_IDLE_SECONDS = 15.0
+_MAX_IDLE_SECONDS = 15.0
+_REQUEST_TIMEOUT = 408
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_FORBIDDEN = frozenset("\r\n\0")
 
-
-class WireReply:
-    def __init__(self, url, connection, head, stall):
-        self.url, self.status, self.reason, self.headers = URL(url, encoded=True), head.status, head.reason, head.headers
-        self.wire = connection.body
-        self.wire.stall_timeout = stall
-        self.content_length = head.length if head.framing.value == "length" else None
+Middleware = Callable[..., Awaitable[Any]]
 
 
 class WireClient(BaseHttpClient):
+    """Makes GET requests on connections of its own; keeps those that ended cleanly."""
+
     def __init__(self) -> None:
-        self._idle: dict[Any, list[WireConnection]] = {}
-        self._is_open = False
+        self._dialer: Dialer | None = None
+        self._idle: dict[Way, list[WireConnection]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
-        self._resolver = GuardedResolver()
-        self._scratch = Scratch()
-        self._tls = None
-        self._is_open = True
+        if self._dialer is None:
+            self._dialer = Dialer()
 
     async def close(self) -> None:
-        self._is_open = False
+        dialer, self._dialer = self._dialer, None
         self.drop_idle()
+        if dialer is not None:
+            await dialer.close()
 
     @property
     def closed(self) -> bool:
-        return not self._is_open
+        return self._dialer is None
 
     def drop_idle(self) -> None:
-        for kept in self._idle.values():
-            while kept:
-                kept.pop().close()
+        while self._idle:
+            for connection in self._idle.popitem()[1]:
+                connection.close()
 
-    def get(self, url: str, **kwargs: Any) -> "WireExchange":
-        if not self._is_open:
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        timeout: aiohttp.ClientTimeout,
+        route: Route = USUAL_ROUTE,
+        proxy: str | None = None,
+        ssl: SSLContext | bool = True,
+        middlewares: Sequence[Middleware] = (),
+        allow_redirects: bool = False,
+    ) -> "WireRequest":
+        if self._dialer is None:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
-        return WireExchange(self, url, **kwargs)
+        parts = urlsplit(url)
+        has_tls = parts.scheme == "https" or (proxy is not None and proxy.startswith("https:"))
+        way = Way(
+            parts.scheme,
+            parts.hostname or "",
+            port_of(parts),
+            context_of(ssl) if has_tls else None,
+            proxy,
+            route,
+        )
+        return WireRequest(self, url, way, CIMultiDict(headers), timeout, middlewares)
 
-    def idle(self, key: Any) -> WireConnection | None:
-        kept = self._idle.get(key)
+    # Connections
+
+    async def connect(self, way: Way) -> WireConnection:
+        """Return a new connection."""
+        if self._dialer is None:
+            raise ClientNotInitialisedError("the HTTP client is closed")
+        return await self._dialer.connect(way)
+
+    def take_idle(self, way: Way) -> WireConnection | None:
+        """Return a kept connection that is fit for a request, if there is one."""
+        kept = self._idle.get(way)
         while kept:
             connection = kept.pop()
             if connection.is_fit():
@@ -66,52 +106,178 @@ class WireClient(BaseHttpClient):
             connection.close()
         return None
 
-    def give_back(self, key: Any, connection: WireConnection) -> None:
-        if connection.release():
-            self._idle.setdefault(key, []).append(connection)
+    def give_back(self, way: Way, connection: WireConnection) -> None:
+        """Keep a connection for the next request if it ended cleanly, otherwise close it."""
+        if not connection.release():
+            return
+        if self._dialer is None:
+            connection.close()
+            return
+        self._idle.setdefault(way, []).append(connection)
+        if self._sweeper is None:
+            loop = asyncio.get_running_loop()
+            self._sweeper = loop.call_later(_MAX_IDLE_SECONDS, self._sweep)
 
-    async def connect(self, scheme: str, host: str, port: int, timeouts: Any) -> WireConnection:
+    def _sweep(self) -> None:
+        """Close the connections that have been idle for long."""
         loop = asyncio.get_running_loop()
-        found = await self._resolver.resolve(host, port, socket.AF_UNSPEC)
-        infos = [(a["family"], socket.SOCK_STREAM, a["proto"], "", (a["host"], a["port"])) for a in found]
+        self._sweeper = None
+        oldest = loop.time() - _MAX_IDLE_SECONDS
+        for way, kept in tuple(self._idle.items()):
+            for connection in kept:
+                if connection.idle_since <= oldest:
+                    connection.close()
+            self._idle[way] = [each for each in kept if each.idle_since > oldest]
+            if not self._idle[way]:
+                del self._idle[way]
+        if self._idle:
+            self._sweeper = loop.call_later(_MAX_IDLE_SECONDS, self._sweep)
+
+
+class WireRequest(AbstractAsyncContextManager["WireResponse"]):
+    """One GET, sent when it is entered; it gives its connection back when it is left.
+
+    Middlewares of aiohttp, such as the one for digest logins, read and change its attributes.
+    """
+
+    method = "GET"
+    body = b""
+
+    def __init__(
+        self,
+        client: WireClient,
+        url: str,
+        way: Way,
+        headers: CIMultiDict[str],
+        timeouts: aiohttp.ClientTimeout,
+        middlewares: Sequence[Middleware],
+    ) -> None:
+        self.headers = headers
+        self._client = client
+        self._text = url
+        self._way = way
+        self._timeouts = timeouts
+        self._middlewares = middlewares
+        self._connection: WireConnection | None = None
+
+    @cached_property
+    def url(self) -> URL:
+        """The URL, byte for byte."""
+        return URL(self._text, encoded=True)
+
+    async def __aenter__(self) -> "WireResponse":
         try:
-            sock = await aiohappyeyeballs.start_connection(infos, happy_eyeballs_delay=0.25)
-        except OSError as error:
-            raise ConnectionFailedError(host, (error.strerror or str(error)).lower()) from error
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        if scheme == "https" and self._tls is None:
-            self._tls = ssl.create_default_context()
-        _, connection = await loop.create_connection(
-            lambda: WireConnection(self._scratch, host), sock=sock,
-            ssl=self._tls if scheme == "https" else None,
-            server_hostname=host if scheme == "https" else None,
-        )
-        return connection
+            if not self._middlewares:
+                return await self._send(self)
+            handler: Callable[[Any], Awaitable[WireResponse]] = self._send
+            for middleware in reversed(self._middlewares):
+                handler = partial(middleware, handler=handler)
+            return await handler(self)
+        except BaseException:
+            self._close()
+            raise
 
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._client.give_back(self._way, connection)
 
-class WireExchange(AbstractAsyncContextManager[WireReply]):
-    def __init__(self, client, url, *, headers, timeout, allow_redirects=False, **kwargs):
-        self._client, self._url, self._headers, self._timeout = client, url, headers, timeout
+    async def _send(self, _: object) -> "WireResponse":
+        await self.__aexit__(None, None, None)  # of the response to a challenge
+        message = self._message()
+        head = await self._ask_on_kept(message)
+        if head is None:
+            self._connection = await self._connect()
+            head = await self._connection.ask(message)
+        assert self._connection is not None and self._connection.body is not None
+        return WireResponse(self._text, head, self._connection.body)
 
-    async def __aenter__(self) -> WireReply:
-        scheme, _, rest = self._url.partition("://")
-        parts = urlsplit(self._url)
-        netloc = parts.netloc
-        target = rest[len(netloc):].partition("#")[0] or "/"
-        if target[0] != "/":
-            target = "/" + target
-        host, port = parts.hostname, parts.port or (443 if scheme == "https" else 80)
-        self._key = (scheme, host, port)
-        lines = [f"GET {target} HTTP/1.1\r\nHost: {netloc}\r\n"]
-        lines += [f"{k}: {v}\r\n" for k, v in self._headers.items()]
-        lines.append("\r\n")
-        request = "".join(lines).encode("utf-8", "surrogateescape")
-        connection = self._client.idle(self._key)
+    async def _ask_on_kept(self, message: bytes) -> Head | None:
+        """Ask on a kept connection; None if there is none, or the server has given it up.
+
+        Such a failure says nothing of the server (RFC 9112 9.3.1). It is not counted as one.
+        """
+        connection = self._client.take_idle(self._way)
         if connection is None:
-            connection = await self._client.connect(scheme, host, port, self._timeout)
+            return None
         self._connection = connection
-        head = await connection.ask(request)
-        return WireReply(self._url, connection, head, self._timeout.sock_read)
+        try:
+            head = await connection.ask(message)
+        except DownloadError:
+            self._close()
+            return None
+        if head.status == _REQUEST_TIMEOUT:  # meant for the idle connection (RFC 9110 15.5.9)
+            self._close()
+            return None
+        return head
 
-    async def __aexit__(self, kind, error, trace) -> None:
-        self._client.give_back(self._key, self._connection)
+    async def _connect(self) -> WireConnection:
+        seconds = self._timeouts.connect or self._timeouts.sock_connect
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await self._client.connect(self._way)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise DownloadTimeoutError(f"no connection to {self._way.host}", seconds) from error
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _message(self) -> bytes:
+        """Return the bytes of the request, with the target byte for byte as in the URL."""
+        way = self._way
+        scheme, _, rest = self._text.partition("#")[0].partition("://")
+        cut = min((i for i in map(rest.find, "/?") if i >= 0), default=len(rest))
+        authority, target = rest[:cut].rpartition("@")[2], rest[cut:]
+        if not target.startswith("/"):
+            target = f"/{target}"
+        host = bracketed(way.host)
+        if way.port != (443 if scheme == "https" else 80):
+            host = f"{host}:{way.port}"
+        login = ""
+        if way.proxy is not None and not way.has_tunnel:
+            target = f"{scheme}://{authority}{target}"
+            login = proxy_login(urlsplit(way.proxy))
+        target = quote(target.encode(errors="surrogateescape"), safe=_ASCII)
+        if "Host" in self.headers:
+            lines = [f"GET {target} HTTP/1.1\r\n"]
+        else:
+            lines = [f"GET {target} HTTP/1.1\r\nHost: {host}\r\n"]
+        for name, value in self.headers.items():
+            if not _FORBIDDEN.isdisjoint(value) or not _FORBIDDEN.isdisjoint(name):
+                raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
+            lines.append(f"{name}: {value}\r\n")
+        return "".join([*lines, login, "\r\n"]).encode(errors="surrogateescape")
+
+
+class WireResponse:
+    """A response whose head has come.
+
+    Attributes:
+        status: three digits.
+        reason: of the status line; may be empty.
+        headers: all fields, in their order.
+        content_length: bytes of the body by Content-Length; None if it has another end.
+        body: the bytes.
+    """
+
+    def __init__(self, url: str, head: Head, body: WireBody) -> None:
+        self.status = head.status
+        self.reason = head.reason
+        self.headers = head.headers
+        self.content_length = head.length if head.framing is Framing.LENGTH else None
+        self.body = body
+        self._url = url
+
+    @cached_property
+    def url(self) -> URL:
+        """The URL of the request."""
+        return URL(self._url, encoded=True)

@@ -15,10 +15,9 @@ from rheo_core.domain.exceptions import (
     ConnectionFailedError,
     DownloadError,
     RequestOptionsError,
-    ShortageError,
 )
 
-from ..connectors import Route
+from ..connectors import Route, socket_options
 from ..problems import connection_problem, quoted, reason_of
 from ..resolver import GuardedResolver
 from .connection import Scratch, WireConnection
@@ -75,7 +74,7 @@ class Dialer:
                 proxy.hostname or "", port_of(proxy), way, is_tls=proxy.scheme == "https"
             )
         except ConnectionFailedError as error:
-            raise ConnectionFailedError(error.host, f"the proxy: {error.reason}") from error
+            raise ConnectionFailedError(error.host, f"the proxy: {error.problem}") from error
         if way.has_tunnel:
             return await self._tunnel(connection, way, proxy)
         return connection
@@ -94,12 +93,13 @@ class Dialer:
     async def _connect_to(
         self, host: str, port: int, way: Way, *, is_tls: bool
     ) -> WireConnection:
-        family, local, factory = way.route.socket_options()
+        options = socket_options(way.route)
+        local = options.local_address
         try:
             opened = await aiohappyeyeballs.start_connection(
-                await self._addresses(host, port, family),
-                local_addr_infos=local,
-                socket_factory=factory,
+                await self._addresses(host, port, options.family),
+                local_addr_infos=[_address_info(*local)] if local else None,
+                socket_factory=options.factory,
                 happy_eyeballs_delay=_EYEBALLS_SECONDS,
                 interleave=1,
             )
@@ -110,20 +110,10 @@ class Dialer:
     async def _addresses(
         self, host: str, port: int, family: socket.AddressFamily
     ) -> list[AddrInfoType]:
-        found = [
-            (address["family"], address["host"])
-            for address in await self._resolver.resolve(host, port, family)
-        ] if _family_of(host) is None else [(_family_of(host), host)]
-        return [
-            (
-                kind,
-                socket.SOCK_STREAM,
-                socket.IPPROTO_TCP,
-                "",
-                (address, port, 0, 0) if kind == socket.AF_INET6 else (address, port),
-            )
-            for kind, address in found
-        ]
+        if _family_of(host) is not None:
+            return [_address_info(host, port)]
+        addresses = await self._resolver.resolve(host, port, family)
+        return [_address_info(address["host"], port) for address in addresses]
 
     async def _take(
         self, opened: socket.socket, host: str, tls: ssl.SSLContext | None
@@ -195,6 +185,12 @@ def proxy_login(proxy: SplitResult) -> str:
         return ""
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
     return f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}\r\n"
+
+
+def _address_info(address: str, port: int) -> AddrInfoType:
+    if _family_of(address) == socket.AF_INET6:
+        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
+    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
 
 
 def _family_of(host: str) -> socket.AddressFamily | None:
