@@ -189,6 +189,8 @@ def serve(connection: socket.socket) -> dict[str, Any]:
         if os.fork() == 0:
             connection.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # Tests that run in the background of a script have it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             return _fork_and_watch(descriptors)
         for descriptor in descriptors:
             os.close(descriptor)

@@ -61,6 +61,11 @@ class Sources:
             and self._bears(source.final_host)
         )
 
+    def leave_out_main(self) -> bool:
+        """Ask the main source no more; return whether another is left."""
+        self.main.most = 0
+        return next(self.usable(), None) is not None
+
     def refused(self, host: str, error: DownloadError) -> None:
         """Take note that a host has refused a request."""
         self._refusals.setdefault(host, []).append(error)
