@@ -10,11 +10,10 @@ import stat
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from isal import isal_zlib
 
-from rheo_core.domain.hash_validation import HashAlgorithm, PieceHashes
+from rheo_core.domain.hash_validation import PieceHashes
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import rename_to_first_free, suffixed
 from rheo_core.infrastructure.identity import unlink_same
@@ -22,24 +21,12 @@ from rheo_core.infrastructure.locks import is_open_elsewhere
 
 from .part_place import Place, has_any_mark, has_mark
 from .pieces import check_pieces
+from .running_hash import RunningHash
 from .segments import WrittenRange
 from .state import Key, PartState, StateFile
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
-
-
-class Hashing(Protocol):
-    """Running checksum of the file, updated while its bytes are read back."""
-
-    def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
-        """Use this algorithm; without `instead`, keep one that is in use."""
-
-    def feed_hash(self, offset: int, data: bytes | memoryview) -> None:
-        """Take note of bytes that are in the file."""
-
-    def restart_hash(self) -> None:
-        """Start again, because the bytes read so far are not intact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +112,7 @@ def _is_of_this_user(descriptor: int) -> bool:
     return is_own and has_any_mark(descriptor) is not False
 
 
-def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartState | None:
+def take_up(part: FoundPart, hashing: RunningHash, stop: threading.Event) -> PartState | None:
     """Return the state of the intact bytes; None if the file is foreign.
 
     `stop` ends the reading early. Unchecked bytes stay for the next time.
@@ -142,7 +129,7 @@ def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartSta
     if not can_resume(state, part.pieces):
         return fresh
     if state.promised is not None:
-        hashing.hash_with(state.promised.algorithm, instead=False)
+        hashing.use(state.promised.algorithm, instead=False)
     # They may have been truncated or changed since.
     if is_intact(part.descriptor, state, hashing, stop):
         return state
@@ -150,7 +137,7 @@ def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartSta
         return fresh and state
     if is_open_elsewhere(part.descriptor):
         return None  # the program that changed it may continue to write
-    hashing.restart_hash()
+    hashing.restart()
     if part.pieces is None:
         return fresh
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
@@ -182,7 +169,9 @@ def can_resume(state: PartState, pieces: PieceHashes | None) -> bool:
     return state.can_resume or (pieces is not None and bool(state.written))
 
 
-def is_intact(descriptor: int, state: PartState, hashing: Hashing, stop: threading.Event) -> bool:
+def is_intact(
+    descriptor: int, state: PartState, hashing: RunningHash, stop: threading.Event
+) -> bool:
     """Tell whether the file has every byte listed in `state`; False if stopped."""
     return all(
         crc_of(descriptor, written_range, hashing, stop) == written_range.crc
@@ -191,7 +180,7 @@ def is_intact(descriptor: int, state: PartState, hashing: Hashing, stop: threadi
 
 
 def crc_of(
-    descriptor: int, written_range: WrittenRange, hashing: Hashing, stop: threading.Event
+    descriptor: int, written_range: WrittenRange, hashing: RunningHash, stop: threading.Event
 ) -> int | None:
     """Return the CRC-32 of a range of the file; None if the file is too short, or if stopped."""
     crc, offset = 0, written_range.start
@@ -202,6 +191,6 @@ def crc_of(
         if not data:
             return None
         crc = isal_zlib.crc32(data, crc)
-        hashing.feed_hash(offset, data)
+        hashing.feed(offset, data)
         offset += len(data)
     return crc

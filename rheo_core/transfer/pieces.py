@@ -61,7 +61,7 @@ def check_pieces(
 
 
 def gaps(written: Sequence[WrittenRange], total: int | None) -> list[tuple[int, int]]:
-    """Return start and end (exclusive) of missing ranges up to `total`, or the last written byte."""
+    """Return start and end (exclusive) of missing ranges, up to `total` if it is known."""
     missing, start = [], 0
     for span_start, span_end in _spans(written):
         missing.append((start, span_start))

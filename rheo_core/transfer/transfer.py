@@ -208,7 +208,7 @@ class Transfer:
             if head.partial and head.total is not None:
                 await self._disk.run(part.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
-                part.hash_with(part.state.promised.algorithm, instead=False)
+                part.hashing.use(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
         size = sum(each.end - each.start for each in written)
         self._record.total_bytes = self._record.bytes_downloaded = size

@@ -33,7 +33,7 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
     state = part.state
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
     if checked.bad and not stop.is_set():
-        part.restart_hash()
+        part.hashing.restart()
         part.state = replace(state, is_rejected=True)
         part.checkpoint(checked.good)  # before the bytes of a bad one change
     return checked.bad
