@@ -128,8 +128,8 @@ class Verification:
         sources = self._transfer.sources
         is_known = self._expected is not None and self._pieces is None
         while is_known and (digest := self._digest()) not in wrong:
-            host = printable(sources.main.name)
-            if not sources.leave_out_main():
+            host = printable(sources.primary.name)
+            if not sources.drop_primary():
                 break
             wrong.add(digest)
             try:

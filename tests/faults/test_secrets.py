@@ -13,7 +13,7 @@ from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
-from tests.core.engine import error_of, fetch, status_of
+from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import redirect
