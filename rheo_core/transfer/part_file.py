@@ -33,6 +33,7 @@ from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
     give_name,
+    identity_of,
     unlink_open,
     unlink_same,
 )
@@ -119,6 +120,7 @@ class PartFile:
         self.buffered: bytes | None = None  # all bytes of a small file, not on the disk yet
         self.is_begun = False  # the disk has a state of the version in `state`
         self._reserve: Reserve | None = None  # for bodies of unknown length
+        self._written_state: os.stat_result | None = None  # of the last state file
 
     def _go_to(self, place: Place) -> None:
         self._place = place
@@ -427,7 +429,8 @@ class PartFile:
         if state_file is not None and not state_file.proves(self.source):
             raise ReplacedError(self.state_path)
         data = encode_state(state, self.path.name, self._key())
-        write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
+        status = write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
+        self._written_state = status
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """Make a checkpoint; give up the last bytes if the state has no room.
@@ -491,9 +494,22 @@ class PartFile:
     def remove_state(self) -> None:
         """Remove the state file, if this program wrote it."""
         with suppress(OSError):
+            if self._has_written_state():  # without a descriptor, of which there may be none left
+                self.state_path.unlink()
+                return
             state_file = self._place.find_state(self._key)
             if state_file is not None and state_file.proves(self.source):
                 unlink_same(self.state_path, state_file.identity)
+
+    def _has_written_state(self) -> bool:
+        """Tell whether the state file is the one that this object wrote, and unchanged since."""
+        written = self._written_state
+        if written is None:
+            return False
+        found = self.state_path.lstat()
+        return (
+            identity_of(found) == identity_of(written) and found.st_ctime_ns == written.st_ctime_ns
+        )
 
     def take_alone(self) -> bool:
         """Open the file if it belongs to this download and is not in use; return success.
