@@ -1,20 +1,14 @@
-"""Find words that this project does not use: `python -m scripts.words` lists them.
-
-Modules that still have some stand in `words_exempt.txt`. `--write` writes that list anew after
-modules were cleaned or renamed; `tests/docs/test_words.py` limits its length.
-"""
+"""Find words that this project does not use: `python -m scripts.words` lists them."""
 
 import ast
 import io
 import re
-import sys
 import tokenize
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-EXEMPT = Path(__file__).with_name("words_exempt.txt")
 PACKAGES = ("rheo_core", "rheo_tui")
 OPENING = re.compile(r"(?:What|Where|Whether|Who|How)\b")
 """Docstrings begin with a verb in the imperative, or with a noun."""
@@ -52,11 +46,6 @@ def findings() -> Iterator[Finding]:
         yield from _in_module(module, ())
 
 
-def exempt() -> set[str]:
-    """Return the paths that may still have findings."""
-    return set(EXEMPT.read_text("utf-8").split())
-
-
 _TEXTS = (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))
 """Types of tokens; since Python 3.12 an f-string has its own."""
 
@@ -91,10 +80,5 @@ def _banned(path: Path, number: int, line: str) -> Iterator[Finding]:
 
 
 if __name__ == "__main__":
-    found = list(findings())
-    if sys.argv[1:] == ["--write"]:
-        paths = sorted({str(each.path) for each in found})
-        EXEMPT.write_text("".join(f"{path}\n" for path in paths), "utf-8")
-    else:
-        for each in found:
-            print(f"{each.path}:{each.line}: {each.words}")
+    for each in findings():
+        print(f"{each.path}:{each.line}: {each.words}")

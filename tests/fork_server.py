@@ -1,7 +1,7 @@
-"""A warm process that has imported the engine and forks for each program of a test.
+"""A warm process that has imported the engine and the app, and forks for each program of a test.
 
-Starting Python and importing the engine takes about 0.4 CPU seconds; a fork takes some
-milliseconds. The program then runs as `python -c PROGRAM` would, from its first line to the
+Starting Python and importing the engine takes about 0.4 CPU seconds, the app 0.8; a fork takes
+some milliseconds. The program then runs as `python -c PROGRAM` would, from its first line to the
 interpreter's own end. strace attaches to the fork before that first line: what the imports do is
 not in its log, and the calls it counts are the program's.
 
@@ -10,6 +10,7 @@ Where a program must start with limits of its own (`preexec_fn`) or under covera
 
 import asyncio
 import atexit
+import fcntl
 import functools
 import gc
 import json
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import types
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -27,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-_DESCRIPTORS = 6  # request, gate, standard input, status, standard output, standard error
+_DESCRIPTORS = 6  # request, gate, status, standard input, standard output, standard error
 
 
 @dataclass
@@ -35,12 +37,12 @@ class Forked:
     """A program that runs; a part of `asyncio.subprocess.Process`."""
 
     pid: int
-    stdin: asyncio.StreamWriter
-    stdout: asyncio.StreamReader
-    stderr: asyncio.StreamReader
     _status: asyncio.StreamReader
-    transports: Sequence[asyncio.ReadTransport]  # status, standard output, standard error
     _gate: int | None  # closed to let the program begin
+    transports: Sequence[asyncio.ReadTransport]  # status, standard output, standard error
+    stdin: asyncio.StreamWriter | None = None
+    stdout: asyncio.StreamReader | None = None
+    stderr: asyncio.StreamReader | None = None
     _tracer: asyncio.subprocess.Process | None = None
     returncode: int | None = None
 
@@ -68,12 +70,15 @@ class Forked:
             self.returncode = int(await self._status.readline())
             if self._tracer is not None:
                 await self._tracer.communicate()  # its log is complete now
-        for transport in (self.stdin.transport, *self.transports):
+        for transport in self.transports:
             transport.close()
+        if self.stdin is not None:
+            self.stdin.close()
         return self.returncode
 
     async def communicate(self, text: bytes = b"") -> tuple[bytes, bytes]:
         """Send this to its standard input; return what it wrote until its end."""
+        assert self.stdin and self.stdout and self.stderr
         self.stdin.write(text)
         self.stdin.close()
         out, err = await asyncio.gather(self.stdout.read(), self.stderr.read())
@@ -120,9 +125,43 @@ class ForkServer:
         strace: Sequence[str] = (),
     ) -> Forked:
         """Start a Python program given as text, in the folder `cwd` or in that of the server."""
-        pipes = [os.pipe() for _ in range(5)]  # gate, standard input; status, output, errors
-        theirs = [reading for reading, _ in pipes[:2]] + [writing for _, writing in pipes[2:]]
-        gate, stdin = (writing for _, writing in pipes[:2])
+        stdin, *outputs = [os.pipe() for _ in range(3)]
+        theirs = [stdin[0], *(writing for _, writing in outputs)]
+        forked = await self._fork(theirs, program, arguments, environment, cwd)
+        for descriptor in theirs:
+            os.close(descriptor)
+        (forked.stdout, out), (forked.stderr, err) = [await _reader(ours) for ours, _ in outputs]
+        forked.stdin = await _writer(stdin[1])
+        forked.transports = (*forked.transports, out, err)
+        if strace:
+            await forked.attach(*strace)
+        forked.begin()
+        return forked
+
+    async def start_on(
+        self,
+        terminal: int,
+        program: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+    ) -> Forked:
+        """Start a Python program given as text, on a terminal that becomes its own."""
+        forked = await self._fork([terminal] * 3, program, arguments, environment, cwd)
+        forked.begin()
+        return forked
+
+    async def _fork(
+        self,
+        streams: Sequence[int],
+        program: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path | None,
+    ) -> Forked:
+        """Fork a program that waits at its gate, with these standard streams."""
+        their_gate, gate = os.pipe()
+        ours, their_status = os.pipe()
         with tempfile.TemporaryFile() as request:
             text = {
                 "program": program,
@@ -132,17 +171,12 @@ class ForkServer:
             }
             request.write(json.dumps(text).encode())
             request.seek(0)
-            socket.send_fds(self._socket, [b"fork"], [request.fileno(), *theirs])
-        for descriptor in theirs:
-            os.close(descriptor)
-        opened = [await _reader(descriptor) for descriptor, _ in pipes[2:]]
-        (status, stdout, stderr), transports = zip(*opened, strict=True)
-        pid = int(await status.readline())
-        forked = Forked(pid, await _writer(stdin), stdout, stderr, status, transports, gate)
-        if strace:
-            await forked.attach(*strace)
-        forked.begin()
-        return forked
+            theirs = [request.fileno(), their_gate, their_status, *streams]
+            socket.send_fds(self._socket, [b"fork"], theirs)
+        os.close(their_gate)
+        os.close(their_status)
+        status, transport = await _reader(ours)
+        return Forked(int(await status.readline()), status, gate, [transport])
 
 
 def stop_reading(process: Forked | asyncio.subprocess.Process, stream: int) -> None:
@@ -189,6 +223,8 @@ def serve(connection: socket.socket) -> dict[str, Any]:
         if os.fork() == 0:
             connection.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # Tests that run in the background of a script have it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             return _fork_and_watch(descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -196,10 +232,10 @@ def serve(connection: socket.socket) -> dict[str, Any]:
 
 def _fork_and_watch(descriptors: list[int]) -> dict[str, Any]:
     """Report the child's number and how it ended; return in the child alone, when it may begin."""
-    request, gate, stdin, status, *streams = descriptors
+    request, gate, status, *streams = descriptors
     child = os.fork()
     if child:
-        for descriptor in (request, gate, stdin, *streams):
+        for descriptor in (request, gate, *streams):
             os.close(descriptor)
         os.write(status, f"{child}\n".encode())
         _, how = os.waitpid(child, 0)
@@ -207,7 +243,10 @@ def _fork_and_watch(descriptors: list[int]) -> dict[str, Any]:
             os.write(status, f"{os.waitstatus_to_exitcode(how)}\n".encode())
         os._exit(0)
     os.close(status)
-    for number, stream in enumerate((stdin, *streams)):
+    if os.isatty(streams[0]):
+        os.setsid()
+        fcntl.ioctl(streams[0], termios.TIOCSCTTY)
+    for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
     with os.fdopen(request, "rb") as text:
@@ -222,6 +261,8 @@ def main() -> types.CodeType:
     import rheo_core.cli.main
     import rheo_core.downloads.manager
     import rheo_core.engine  # noqa: F401
+    import rheo_tui.app
+    import rheo_tui.screens.add  # noqa: F401
 
     gc.freeze()
     asked = serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,7 +1,9 @@
 """Programs of ours in processes of their own: forked from a warm one where that is possible."""
 
 import asyncio
+import fcntl
 import sys
+import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,11 @@ from tests.fork_server import Forked, can_fork, fork_server
 
 COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
 """The `rheo` command, as program text."""
+
+APP = str(Path(sys.executable).with_name("rheo-tui"))
+"""The installed app."""
+
+_APP = "import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 
 Running = asyncio.subprocess.Process | Forked
 
@@ -36,3 +43,22 @@ async def start_program(
         env=environment, cwd=cwd,
         **{"stdin": pipe, "stdout": pipe, "stderr": pipe, **options},
     )  # fmt: skip
+
+
+async def start_on_terminal(
+    command: Sequence[str], environment: Mapping[str, str], terminal: int
+) -> Running:
+    """Start a command on a terminal that becomes its own; Python text and the app are forked."""
+    words = [sys.executable, "-c", _APP, *command[1:]] if command[0] == APP else command
+    if can_fork and words[:2] == [sys.executable, "-c"]:
+        _, _, program, *arguments = words
+        return await fork_server().start_on(terminal, program, arguments, environment, Path.cwd())
+    return await asyncio.create_subprocess_exec(
+        *command,
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),
+    )

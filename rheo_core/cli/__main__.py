@@ -12,7 +12,8 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 def main() -> None:
     """Run the command. Until downloads begin, Ctrl-C ends it silently."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
     take_over()
     gc.disable()  # imports make no garbage; looking for it costs a tenth of the start
     from .main import app

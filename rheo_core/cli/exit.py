@@ -16,7 +16,9 @@ class ExitCode(IntEnum):
     USAGE = 2  # a flag, a variable or a setting is not valid
     STOPPED = 3  # by --stop-after
     DISK = 4  # full, or not writable
-    INTERRUPTED = 130
+    HUNG_UP = 129  # the terminal was closed
+    INTERRUPTED = 130  # by Ctrl-C
+    TERMINATED = 143
 
 
 def fail(message: str, code: ExitCode) -> NoReturn:

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,8 @@ class _Run:
     async def main(self, items: Iterator[Item]) -> ExitCode:
         """Download all items, or until the user interrupts; return the exit code."""
         reporter, output, tally = self._reporter, self._output, self._tally
-        interrupted = _catch_signals(reporter)
+        interruption = _catch_signals(reporter)
+        interrupted = interruption.came
         from rheo_core.engine import make_manager  # imports the HTTP library
 
         gc.freeze()  # imported modules stay
@@ -164,7 +165,7 @@ class _Run:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
                 reporter.say(f"{reason}. Run the same command again to resume.")
         if not finished:
-            return ExitCode.STOPPED if stopped else ExitCode.INTERRUPTED
+            return ExitCode.STOPPED if stopped else interruption.code
         if lines is not None and lines.problem is not None:
             reporter.say(f"rheo: events are missing from the output: {lines.problem}")
             return tally.exit_code or ExitCode.DISK
@@ -237,27 +238,38 @@ def _unless_cancelled(callback: Callable[[], None]) -> Callable[[asyncio.Task[No
     return lambda task: None if task.cancelled() else callback()
 
 
-def _catch_signals(reporter: Reporter) -> asyncio.Event:
-    """Return an event that Ctrl-C, SIGTERM or a closed terminal sets; a second ends the process.
+@dataclass(slots=True)
+class _Interruption:
+    """The first signal that ends the command, and the exit code that it means."""
+
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    code: ExitCode = ExitCode.INTERRUPTED
+
+
+def _catch_signals(reporter: Reporter) -> _Interruption:
+    """Note Ctrl-C, SIGTERM or a closed terminal; a second one ends the process.
+
+    A signal that the parent process ignores stays ignored: nohup(1) does that with SIGHUP, and
+    shells with the Ctrl-C of what a script runs in the background.
 
     These handlers outlive the loop. With those of asyncio, which do not, a Ctrl-C at the last
     moment would print a traceback.
     """
-    interrupted = asyncio.Event()
+    interruption = _Interruption()
     loop = asyncio.get_running_loop()
 
-    def interrupt() -> None:
-        if interrupted.is_set():
+    def interrupt(code: ExitCode) -> None:
+        if interruption.came.is_set():
             reporter.close()  # shows the cursor again
-            os._exit(ExitCode.INTERRUPTED)
-        interrupted.set()
+            os._exit(code)
+        interruption.code = code
+        interruption.came.set()
 
-    def catch(*_: object) -> None:
+    def catch(number: int, _: object) -> None:
         if not loop.is_closed():  # otherwise the process is about to end
-            loop.call_soon_threadsafe(interrupt)
+            loop.call_soon_threadsafe(interrupt, ExitCode(128 + number))
 
-    signal.signal(signal.SIGINT, catch)
-    signal.signal(signal.SIGTERM, catch)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # set by nohup(1)
-        signal.signal(signal.SIGHUP, catch)
-    return interrupted
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, catch)
+    return interruption

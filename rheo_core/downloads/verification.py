@@ -88,10 +88,8 @@ class Verification:
             why = "the mirrors do not have the same file; only those that agree are used"
             part = await self._fetch_anew(part, why)
         else:
-            raise await self._rejected(part)
-        if not await self._is_valid(part):
-            raise await self._rejected(part)
-        return part
+            return await self._fetch_from_others(part)
+        return part if await self._is_valid(part) else await self._fetch_from_others(part)
 
     async def _is_valid(self, part: PartFile) -> bool:
         """Tell whether the whole matches its checksum; True if none is known."""
@@ -117,6 +115,39 @@ class Verification:
         part = await self._transfer.run_anew(part)
         self._context.reporter.report(self._record, last=True)
         return part
+
+    async def _fetch_from_others(self, part: PartFile) -> PartFile:
+        """Return the file of the first source that has the right one.
+
+        Two sources with the same wrong file are enough: then the checksum is of another version.
+
+        Raises:
+            HashMismatchError: none has it, or the user knows no checksum of the whole.
+        """
+        wrong: set[str] = set()
+        sources = self._transfer.sources
+        is_known = self._expected is not None and self._pieces is None
+        while is_known and (digest := self._digest()) not in wrong:
+            host = printable(sources.primary.name)
+            if not sources.drop_primary():
+                break
+            wrong.add(digest)
+            try:
+                why = f"{host} does not have the right file; a mirror is asked"
+                part = await self._fetch_anew(part, why)
+            except (DestinationError, ShortageError):
+                raise
+            except DownloadError:
+                break
+            if await self._is_valid(part):
+                return part
+        raise await self._rejected(part)
+
+    def _digest(self) -> str:
+        """Return the checksum that the file had at its last check."""
+        result = self._record.stats.validation
+        assert result is not None
+        return result.calculated_hash
 
     async def _repair(self, part: PartFile, pieces: PieceHashes) -> PartFile:
         """Fetch bad pieces again, from one source after the other, until all are good.

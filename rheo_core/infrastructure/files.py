@@ -52,8 +52,10 @@ def resolve_links(path: Path, *, strict: bool = False) -> Path:
 
 def write_atomically(
     path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True, mark: bytes = b""
-) -> None:
+) -> os.stat_result:
     """Create or replace a file atomically: a crash leaves the old content or the new one.
+
+    Return the status of the new file under its name.
 
     Args:
         path: path of the file; its folder exists. A symbolic link is replaced, not followed.
@@ -74,6 +76,7 @@ def write_atomically(
         if durable:
             os.fsync(descriptor)
         temporary.replace(path)
+        status = os.fstat(descriptor)
     except BaseException:
         with suppress(OSError):
             unlink_open(temporary, descriptor)
@@ -82,6 +85,7 @@ def write_atomically(
         os.close(descriptor)
     if durable:
         sync_folder(path.parent)
+    return status
 
 
 def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:

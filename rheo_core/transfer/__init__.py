@@ -1,4 +1,4 @@
-"""How bytes get from a URL into a file."""
+"""Transfer of bytes from a URL to a file."""
 
 from .committing import commit
 from .context import TransferOptions

@@ -1,4 +1,4 @@
-"""One range: socket -> buffer -> file. The hot path; nothing else lives here."""
+"""Hot path: bytes of one range, from the socket through a buffer to the file."""
 
 import asyncio
 import sys
@@ -16,29 +16,29 @@ from .rate_limits import Throttle
 from .segments import Segment
 
 _MIN_SOCKET_BODY_BYTES = 16 << 10
-"""Bodies of fewer bytes come with the head, or nearly so: they go the ordinary way."""
+"""Smaller bodies come with the head, or nearly so: aiohttp reads them."""
 
 _PEEK_BYTES = 512
-"""What `peek` waits for, though no longer than for a batch."""
+"""Number of bytes for which `peek` waits, but no longer than for a batch."""
 
 _OVERFLOW_BYTES = 64 << 10
 
 Count = Callable[[int], bool]
-"""Told how many bytes came, as soon as they came; says whether that is enough."""
+"""Count received bytes as soon as they come; return True if that is enough."""
 
 
 class StreamBody:
-    """A body that aiohttp takes apart: chunked, of unknown length, or short."""
+    """Body read by aiohttp: chunked, of unknown length, or short."""
 
     def __init__(self, reply: aiohttp.ClientResponse, max_batch_seconds: float) -> None:
         self._content = reply.content
         self._max_batch_seconds = max_batch_seconds
         self._protocol = reply.connection.protocol if reply.connection else None
         self._chunks: list[bytes] = []
-        self._uncounted = 0  # bytes of those that nobody was told of
+        self._uncounted = 0  # bytes not yet passed to `count`
 
     async def peek(self) -> bytes:
-        """Return the first bytes, which come again with `fill`; to be asked first of all."""
+        """Return the first bytes, which `fill` returns again; call it first of all."""
         patience = time.monotonic() + self._max_batch_seconds
         while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
             if not (chunk := await self._content.readany()):
@@ -48,7 +48,7 @@ class StreamBody:
         return b"".join(self._chunks)
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
-        """Up to `capacity` bytes, or enough, or those of a second; empty at the end."""
+        """Return up to `capacity` bytes, or enough, or those of one batch; empty at the end."""
         collected, self._uncounted = self._uncounted, 0
         if collected and count(collected):
             return self.rest()
@@ -65,19 +65,19 @@ class StreamBody:
         return self.rest()
 
     def all_here(self) -> bytes | None:
-        """The whole body where it came with the head, else None; not to be asked after `fill`."""
+        """Return the whole body if it came with the head, else None. Do not call after `fill`."""
         if not self._content.is_eof():
             return None
         return bytes(self.rest()) + self._content.read_nowait(-1)
 
     def _check_end(self) -> None:
-        """A body that ends with its connection must end with a FIN, not with a reset."""
+        """Raise the error if the connection ended with a reset instead of a FIN."""
         lost = self._protocol.exception() if self._protocol is not None else None
         if isinstance(lost, aiohttp.ClientOSError):
             raise lost
 
     def rest(self) -> memoryview:
-        """What came and was not returned yet."""
+        """Return bytes that came and were not returned yet."""
         data = b"".join(self._chunks)
         self._chunks.clear()
         return memoryview(data)
@@ -87,11 +87,11 @@ class StreamBody:
 
 
 class SocketBody(asyncio.BufferedProtocol):
-    """A body of known length, received from the socket straight into two buffers in turn.
+    """Body of known length, received from the socket into two buffers in turn.
 
-    aiohttp has read the head; its transport is taken over for the rest, which spares a copy
-    and an object for each packet. Where the body came whole and nothing behind it, the
-    connection is given back for the next request.
+    aiohttp has read the head. This takes over its transport for the rest, which saves a copy and an
+    object for each packet. After a whole body with nothing behind it, the connection returns to
+    aiohttp for the next request.
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class SocketBody(asyncio.BufferedProtocol):
         self._has_surplus = len(early) > length
         self._front, self._back = bytearray(early[:length]), bytearray()
         self._filled = self._uncounted = len(self._front)
-        self._missing = length - self._filled  # bytes that the socket still has to bring
-        self._capacity = 0  # bytes _front may take before the reader is asked to wait
+        self._missing = length - self._filled  # bytes that are still to come from the socket
+        self._capacity = 0  # bytes that _front may take before reading pauses
         self._count: Count | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Exception | None = None
@@ -127,16 +127,16 @@ class SocketBody(asyncio.BufferedProtocol):
         self._transport.set_protocol(self)
 
     async def peek(self) -> bytes:
-        """Return the first bytes, which come again with `fill`; to be asked first of all."""
+        """Return the first bytes, which `fill` returns again; call it first of all."""
         self._capacity = _PEEK_BYTES
         await self._wait_until_filled()
         self._uncounted = self._filled
         return bytes(self._front[: min(self._filled, _PEEK_BYTES)])
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
-        """`capacity` bytes, or enough, or those of a second; empty at the end of the connection.
+        """Return `capacity` bytes, or enough, or those of one batch; empty at the end.
 
-        What it returns stays untouched until the next but one call.
+        The result stays valid until the next call but one.
 
         Raises:
             DownloadTimeoutError: nothing came for too long.
@@ -155,18 +155,18 @@ class SocketBody(asyncio.BufferedProtocol):
         return self.rest()
 
     def all_here(self) -> memoryview | None:
-        """The whole body where it is here already, else None; not to be asked after `fill`."""
+        """Return the whole body if it is here already, else None. Do not call after `fill`."""
         return None if self._missing else self.rest()
 
     def rest(self) -> memoryview:
-        """What came and was not returned yet."""
+        """Return bytes that came and were not returned yet."""
         filled = memoryview(self._front)[: self._filled]
         self._front, self._back = self._back, self._front
         self._filled = 0
         return filled
 
     def close(self) -> None:
-        """Give the connection back if it can be used again, else end it."""
+        """Return the connection to aiohttp if it can be used again, else abort it."""
         if self._is_over:
             return
         self._is_over = True
@@ -175,16 +175,16 @@ class SocketBody(asyncio.BufferedProtocol):
             return
         self._transport.set_protocol(self._owner)
         self._transport.resume_reading()
-        self._content.feed_eof()  # aiohttp's sign that the connection is free
+        self._content.feed_eof()  # tells aiohttp that the connection is free
 
-    # What the transport calls
+    # Called by the transport
 
     def get_buffer(self, sizehint: int) -> memoryview:
         room = self._capacity - self._filled
         if room <= 0:
-            # Asked although reading is paused: whoever resumed it, no byte may be lost.
+            # The transport may call this although reading is paused. No byte may be lost.
             room = _OVERFLOW_BYTES
-        room = min(room, self._missing + 1)  # one more than is missing, to see a surplus
+        room = min(room, self._missing + 1)  # one more than is missing, to detect a surplus
         end = self._filled + room
         if len(self._front) < end:
             grown = bytearray(end)
@@ -245,7 +245,7 @@ Body = StreamBody | SocketBody
 def body_of(
     reply: aiohttp.ClientResponse, stall_timeout: float | None, max_batch_seconds: float
 ) -> Body:
-    """The body of a reply whose head has just come; nothing may be awaited in between."""
+    """Return the body of a reply whose head has just come, without an `await` in between."""
     length = reply.content_length
     if (
         length is None
@@ -253,7 +253,7 @@ def body_of(
         or "Transfer-Encoding" in reply.headers
         or reply.connection is None
         or reply.connection.transport is None
-        or reply.content.exception() is not None  # lost already: the first read tells
+        or reply.content.exception() is not None  # lost already: the first read raises it
     ):
         return StreamBody(reply, max_batch_seconds)
     return SocketBody(reply, length, stall_timeout, max_batch_seconds)
@@ -271,13 +271,24 @@ async def receive(
     check_growth: Callable[[int], None],
     ends_at: int | None,
 ) -> bool:
-    """Move a body that begins at `segment.received` into the part file.
+    """Write a body that begins at `segment.received` to the part file.
 
-    `batch_bytes` tells how many bytes are collected before they are written; asked every time.
-    `check_growth` gets the size so far of a body of unknown length, and raises if it is too large.
-    `ends_at` is where the body ends in the file, as the head tells; None: the head does not.
-    It ends with the body (True), there, or with the segment, whose end may come nearer meanwhile
-    (False); nothing is written behind either. However it ends, all that came is in the file then.
+    Afterwards all received bytes are in the file, also after an error. Nothing is written behind
+    the end of the segment, which may move forward meanwhile, nor behind `ends_at`.
+
+    Args:
+        body: the body.
+        part: the file.
+        segment: range to fill.
+        record: counts the bytes.
+        disk: threads for the writes.
+        throttle: limits of speed.
+        batch_bytes: returns the number of bytes to collect before a write.
+        check_growth: gets the present size of a body of unknown length; raises if it is too large.
+        ends_at: offset in the file at which the body ends; None: the head does not say.
+
+    Returns:
+        True if the body ended, False if the segment or `ends_at` was reached first.
     """
     loop = asyncio.get_running_loop()
     writer = _Writer(part, disk, segment, ends_at)
@@ -321,8 +332,8 @@ async def receive(
 async def _fill_slowly(
     body: Body, segment: Segment, throttle: Throttle, capacity: int, count: Count
 ) -> memoryview:
-    """Fill a batch once its bytes may come."""
-    # Of what came with the head some may be uncounted yet; at its end a body needs no more.
+    """Fill a batch when the limits allow its bytes."""
+    # Bytes that came with the head may be uncounted, so `left` may be 0 before the end.
     left = sys.maxsize if segment.end is None else max(segment.end - segment.received, 1)
     granted = await throttle.take(min(capacity, left))
     before = segment.received
@@ -333,7 +344,7 @@ async def _fill_slowly(
 
 
 class _Writer:
-    """Writes a batch in a thread while the next one comes."""
+    """Writes a batch in a thread while the next one is received."""
 
     def __init__(
         self, part: PartFile, disk: DiskThreads, segment: Segment, ends_at: int | None
@@ -343,22 +354,22 @@ class _Writer:
         self._segment = segment
         self._ends_at = ends_at
         self._writing: DiskFuture[int] | None = None
-        self._is_broken = False  # bytes are missing: behind them there can be no others
+        self._is_broken = False  # bytes are missing, so no others may follow them
         self.offset = segment.written  # of the next batch
 
     @property
     def end(self) -> int | None:
-        """Offset behind the last byte that may be written; None: the body's end decides.
+        """Offset behind the last byte that may be written; None: the end of the body decides.
 
-        A chunked body may bring more than the range that its head names (RFC 9110 14.4).
+        A chunked body may be longer than the range in its head (RFC 9110 14.4).
         """
         end, ends_at = self._segment.end, self._ends_at
         return ends_at if end is None or (ends_at is not None and ends_at < end) else end
 
     async def write(self, batch: memoryview) -> None:
-        """Start writing, once the write before has ended: two buffers are enough.
+        """Start a write after the previous one has ended, so that two buffers are enough.
 
-        After a failure or a cancellation in here nothing more is written.
+        After a failure or a cancellation nothing more is written.
         """
         if self._is_broken:
             return

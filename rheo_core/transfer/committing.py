@@ -1,4 +1,4 @@
-"""The commit: a part file becomes the file under its name, durably and whole."""
+"""Commit: give a whole part file its final name, durably."""
 
 import errno
 import os
@@ -22,18 +22,18 @@ _NO_METADATA = FileMetadata()
 def commit(
     part: PartFile, size: int, *, overwrite: bool, metadata: FileMetadata = _NO_METADATA
 ) -> None:
-    """Give the finished file its name; it has its metadata by then. Blocks.
+    """Give the finished file its metadata, then its name. Blocks.
 
     Args:
-        part: all of the file, in memory or on the disk.
-        size: bytes of the file.
-        overwrite: whether a regular file of that name goes.
+        part: the whole file, in memory or on the disk.
+        size: size of the file, bytes.
+        overwrite: replace a regular file of that name.
         metadata: time and origin of the file.
 
     Raises:
-        FileExistsError: the name was taken meanwhile; the part file stays.
-        DestinationError: the disk refuses, or another program replaced the part file.
-        FileValidationError: another program wrote to it since its check.
+        FileExistsError: the name was taken meanwhile. The part file stays.
+        DestinationError: the disk reports an error, or another program replaced the part file.
+        FileValidationError: another program wrote to the file after its check.
     """
     with named_errors(part.destination):
         try:
@@ -61,7 +61,7 @@ def _commit_buffer(part: PartFile, metadata: FileMetadata) -> bool:
 
 
 def _commit_written(part: PartFile, size: int, metadata: FileMetadata, *, overwrite: bool) -> None:
-    """Give the name to the file that is open, even if its old name leads to another file."""
+    """Give the open file its name, even if its old name leads to another file."""
     part.check_unchanged()
     os.ftruncate(part.descriptor, size)
     metadata.apply(part.descriptor)
@@ -75,14 +75,14 @@ def _commit_written(part: PartFile, size: int, metadata: FileMetadata, *, overwr
     else:
         give_name(part.descriptor, part.path, part.destination)
     take_mark(part.descriptor)
-    with suppress(OSError, ShortageError):  # the file has its name: nothing can undo that
-        if not is_at(part.descriptor, part.path):  # else the state says whose that name is
+    with suppress(OSError, ShortageError):  # the file has its name, which cannot be undone
+        if not is_at(part.descriptor, part.path):  # else the state still belongs to that name
             part.remove_state()
     part.close()
 
 
 def _refuse_special(path: Path) -> None:
-    """Overwriting means a regular file: not a folder, a device or where a link points."""
+    """Refuse to overwrite a folder, a device, or the target of a link."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise DestinationError(path, "exists and is not a regular file")

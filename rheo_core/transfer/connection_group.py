@@ -1,4 +1,4 @@
-"""The connections of one transfer: who joins, who leaves, what is checkpointed."""
+"""Connections of one transfer: start, end and checkpoints."""
 
 import asyncio
 from contextlib import suppress
@@ -28,12 +28,12 @@ to begin, and not less than `Tuning.min_join_threshold_seconds`."""
 
 _SCANTY_BYTES = 4 << 10
 _MAX_SCANTY_REPLIES = 16
-"""After as many replies in a row that each brought less than `_SCANTY_BYTES` of what was asked for,
-the attempt fails, and the next one waits: nobody is asked thousands of times for one file."""
+"""The attempt fails after this number of replies in a row that each brought less than
+`_SCANTY_BYTES` of the requested range. No server gets thousands of requests for one file."""
 
 
 class ConnectionGroup:
-    """Works on the segments of one file with as many connections as help."""
+    """Fetches the segments of one file with the number of connections that helps."""
 
     def __init__(
         self, context: TransferContext, disk: DiskThreads, part: PartFile, segments: SegmentMap
@@ -44,7 +44,7 @@ class ConnectionGroup:
         self._part = part
         self._segments = segments
         self._tasks: dict[asyncio.Task[None], tuple[Segment, Source]] = {}
-        self._ranges_work: bool | None = None  # None: not tried yet
+        self._ranges_work: bool | None = None  # None: unknown yet
         self._last_error: Exception | None = None
         self._idle: Connection | None = None  # counted, and not in use
         self._scanty_replies = 0  # in a row
@@ -63,11 +63,11 @@ class ConnectionGroup:
     async def run(self, segment: Segment, reply: Request) -> None:
         """Work until all segments are complete; the first one has its reply already.
 
-        However it ends, what came is in the part file, and in its state where that can be of
-        use to another attempt.
+        Afterwards all received bytes are in the part file, also after an error. Its state lists
+        them if another attempt can use them.
 
         Raises:
-            RangeRefusedError: only a fresh start can help.
+            RangeRefusedError: only a new start can help.
             DownloadError: the last connection failed.
         """
         if reply.head.partial:
@@ -91,7 +91,7 @@ class ConnectionGroup:
                     await self._check_room()
                     next_checkpoint = self._loop.time() + self._tuning.checkpoint_seconds
             self._check_complete()
-            if self._promising is not None:  # only now does no thread change the state
+            if self._promising is not None:  # no thread changes the state any more
                 self._part.hear_promise(self._promising.promised, self._promising.validator)
         except DiskFullError:
             await self._stop()
@@ -100,7 +100,7 @@ class ConnectionGroup:
             raise
         except DestinationError:
             await self._stop()
-            raise  # what came is not on the disk: the last checkpoint stays true
+            raise  # the bytes are not on the disk, so the last checkpoint stays valid
         except BaseException:
             await self._stop()
             await self._checkpoint()
@@ -117,7 +117,7 @@ class ConnectionGroup:
         self._context.record.stats.connections = len(self._tasks)
 
     async def _receive_first(self, segment: Segment, reply: Request) -> None:
-        """Its connection stays counted until `run` has ended: another one may follow it."""
+        """Receive the first reply; keep its place for another connection until `run` ends."""
         try:
             await self._receive(segment, reply)
         finally:
@@ -147,10 +147,10 @@ class ConnectionGroup:
         self._check_yield(segment)
 
     def _check_yield(self, segment: Segment) -> None:
-        """Take note of a reply that ended before its segment did, as RFC 9110 15.3.7 allows.
+        """Take note of a reply that ended before its segment, as RFC 9110 15.3.7 allows.
 
         Raises:
-            IncompleteError: there were too many that brought next to nothing.
+            IncompleteError: too many replies brought almost nothing.
         """
         is_scanty = segment.written - segment.began_with < _SCANTY_BYTES
         if segment.is_complete or not is_scanty:
@@ -163,7 +163,7 @@ class ConnectionGroup:
     async def _fetch_segment(
         self, segment: Segment, source: Source, counted: Connection | None
     ) -> None:
-        """Fetch a segment over a connection of its own, or over one that is `counted` already."""
+        """Fetch a segment over a new connection, or over a place that is `counted` already."""
         context, state = self._context, self._part.state
         request = context.request(source, segment, state, counted)
         requested_at = self._loop.time()
@@ -176,7 +176,7 @@ class ConnectionGroup:
                     raise RangeRefusedError("the server sends the whole file for a range")
                 if reply.head.promised is not None:
                     self._promising = reply.head
-                if self._ranges_work is None:  # the others need not wait for the next look
+                if self._ranges_work is None:  # other connections need not wait for the next look
                     self._ranges_work = True
                     self._start_more()
                 await self._receive(segment, reply)
@@ -185,7 +185,7 @@ class ConnectionGroup:
                 self._idle = counted
 
     def _reap(self) -> None:
-        """Look at the connections that have ended."""
+        """Handle connections that have ended."""
         for task in [task for task in self._tasks if task.done()]:
             segment, source = self._tasks.pop(task)
             self._context.sources.note(source, segment.began_with, segment.written)
@@ -202,28 +202,28 @@ class ConnectionGroup:
         self._context.record.stats.connections = len(self._tasks)
 
     def _on_failure(self, error: DownloadError, source: Source, segment: Segment) -> None:
-        """A connection failed: learn what its source bears."""
+        """Handle a failed connection: limit or leave out its source."""
         is_primary = source is self._context.sources.primary
         if not is_primary and isinstance(error, RangeRefusedError):
             self._context.explain(f"mirror {printable(source.name)} left out: {error}")
             source.max_connections = 0
-            return  # no reason for the others to end or to begin again
+            return  # the other connections continue
         if is_primary and isinstance(error, ChangedError):
             raise error
         if is_primary and isinstance(error, RangeRefusedError):
             self._ranges_work = False
             self._context.explain("server refuses ranges: 1 connection")
         source.max_connections = source.connections
-        # A source that brought bytes works in principle: its error says whether to try again.
+        # A source that sent bytes works in principle, so its error decides about a retry.
         if self._last_error is None or segment.written > segment.began_with:
             self._last_error = error
 
     def _start_more(self) -> None:
-        """Put more connections to work, where they may help."""
+        """Start more connections if they may help."""
         if not self._part.is_resumable or not self._part.is_begun:
-            return  # nobody can join
+            return  # the file cannot take bytes of several requests
         if not self._tasks and not self._segments.received:
-            return  # the first one brought nothing: the next source may begin with its own version
+            return  # no bytes yet: the next source may begin with its own version
         if self._tasks and not self._is_worth_more():
             return
         sources = self._context.sources
@@ -244,10 +244,10 @@ class ConnectionGroup:
         return None if self._idle is None else self._idle.host
 
     def _release_overtaken(self) -> None:
-        """End connections whose rest was given to another one."""
+        """Cancel connections whose rest was given to another one."""
         for task, (segment, _) in self._tasks.items():
             if segment.is_overtaken:
-                segment.is_overtaken = False  # once: what came is being written then
+                segment.is_overtaken = False  # cancel once, because received bytes are written then
                 task.cancel()
 
     def _is_worth_more(self) -> bool:
@@ -267,7 +267,7 @@ class ConnectionGroup:
 
     @property
     def _worth_seconds(self) -> float:
-        """A rest of so many seconds is worth another connection."""
+        """Time left for a segment above which another connection is worth it."""
         took, longest = self._segments.join_seconds, self._tuning.join_threshold_seconds
         if took is None:
             return longest
@@ -282,7 +282,7 @@ class ConnectionGroup:
         raise IncompleteError(self._segments.received, self._segments.total or 0)
 
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
-        """Note what came, where another attempt can go on from it."""
+        """Save the written ranges if another attempt can continue from them."""
         is_of_use = self._part.is_resumable and self._part.is_begun
         if not is_of_use or not self._context.record.keep_partial:
             return
@@ -290,16 +290,16 @@ class ConnectionGroup:
         await self._disk.run(work, self._segments.written())
 
     async def _check_room(self) -> None:
-        """Stop while there is a little room left, rather than fill the disk to the brim."""
+        """Stop before the disk is completely full."""
         if self._segments.total is not None and self._part.is_begun:
             await self._disk.run(self._part.check_room, self._segments.total)
 
     async def _stop(self) -> None:
-        """End every connection and wait until each has let go of the file."""
+        """Cancel every connection and wait until each has released the file."""
         for task in self._tasks:
             task.cancel()
         while any(not task.done() for task in self._tasks):
-            with suppress(asyncio.CancelledError):  # another one may come meanwhile
+            with suppress(asyncio.CancelledError):  # a second cancellation may follow
                 await asyncio.wait(self._tasks)
         for task, (segment, source) in self._tasks.items():
             self._context.sources.note(source, segment.began_with, segment.written)

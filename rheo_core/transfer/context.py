@@ -1,4 +1,4 @@
-"""What the connections of one transfer share: where the bytes come from, and how fast they may."""
+"""Context that the connections of one transfer share: sources, requests and limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -34,13 +34,9 @@ _MIN_BATCH_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class TransferOptions:
-    """Limits of patience (seconds, None: endless; bytes/s), size of writes (bytes), connections.
+    """Fields of `EngineOptions` that concern a transfer, and the key of this user.
 
-    A transfer that brings less than `stall_speed` over `stall_timeout` counts as stalled. With
-    `durable` bytes are synced to the disk before anything relies on them. With `server_time` and
-    `origin` the file gets Last-Modified as its time, and its URL as an extended attribute. Files
-    larger than `max_size` are refused. `key` signs the states of part files: only what it signed
-    is resumed.
+    `key` signs the states of part files. Only signed states are resumed.
     """
 
     timeout: float | None = DEFAULTS.timeout
@@ -58,16 +54,16 @@ class TransferOptions:
 
     @classmethod
     def of(cls, options: EngineOptions) -> Self:
-        """Return those of a whole engine that concern a transfer."""
+        """Return the options of an engine that concern a transfer."""
         names = {each.name for each in fields(cls)}
         return cls(**{k: v for k, v in options.as_arguments().items() if k in names})
 
     @property
     def timeouts(self) -> aiohttp.ClientTimeout:
-        """The limits of one request."""
+        """Time limits of one request."""
         return aiohttp.ClientTimeout(
             total=None,
-            connect=self.connect_timeout,  # with the look-up of the name
+            connect=self.connect_timeout,  # including the DNS look-up
             sock_connect=self.connect_timeout,
             sock_read=self.stall_timeout,
         )
@@ -79,11 +75,11 @@ class TransferContext:
     Args:
         requester: sends the requests.
         hosts: counts the connections.
-        limits: those of all, of hosts and of this download.
-        options: how it is fetched.
-        record: of the download.
-        explain: told why it goes as it goes.
-        verified_at_end: the file is checked in the end, whatever sources say of it.
+        limits: speed limits of all downloads, of hosts and of this download.
+        options: options of the transfer.
+        record: the download.
+        explain: called with the reason for the present state.
+        verified_at_end: the whole file is verified at the end, so sources need not agree.
     """
 
     def __init__(
@@ -116,7 +112,7 @@ class TransferContext:
         state: PartState,
         counted: Connection | None = None,
     ) -> Request:
-        """Return a request to a source; `counted` is a place that it may use and leaves taken."""
+        """Return a request to a source. It may use the place `counted`, and leaves it taken."""
         place = counted or self._hosts.connection(source.host, self.explain, self.record.id)
         return Request(
             self._requester,
@@ -134,18 +130,18 @@ class TransferContext:
         )
 
     def _version_of(self, source: Source, state: PartState) -> Validator | None:
-        """What replies of `source` must agree with; None: with nothing that is known.
+        """Return the validator that replies of `source` must match; None: any reply will do.
 
-        Validators mean nothing across URLs (RFC 9110 8.8.1). Unless the file is checked in the
-        end, two sources are taken to have one file only where they agree.
+        Validators cannot be compared across URLs (RFC 9110 8.8.1). Unless the file is verified at
+        the end, two sources have the same file only if their validators agree.
         """
         if not self.verified_at_end:
-            # Unlike a date, a weak ETag is rarely the same at two hosts of one file.
+            # Two hosts of one file often share its date, and rarely a weak ETag.
             is_only = len(self.sources) == 1
             return state.validator if is_only else replace(state.validator, weak_etag=None)
         version = source.version
         if version is None and source is self.sources.original:
-            version = state.validator  # that it began with, most likely from here
+            version = state.validator  # of the beginning, most likely from here
         return version if version is not None and version.if_range is not None else None
 
     def check_page(self, head: ResponseHead, state: PartState) -> None:
@@ -173,17 +169,17 @@ class TransferContext:
             raise self._page_error(head, is_kept=is_kept)
 
     def is_in_danger(self, head: ResponseHead, state: PartState) -> bool:
-        """Tell whether a partial file that can be continued would be replaced by this reply."""
+        """Tell whether this reply would replace a partial file that can be resumed."""
         return not (head.partial or self.record.config.accept_html) and self._is_kept(state)
 
     def check_beginning(self, head: ResponseHead, first: bytes, on_disk: bytes) -> None:
-        """Refuse a reply that would replace a partial file, and whose first bytes are a page's.
+        """Refuse a reply that would replace a partial file and begins like a web page.
 
         Error pages often have no media type, or that of the file. A reply without type and bytes
-        is no file either.
+        is refused too.
 
         Raises:
-            WebPageError: the reply begins like a page, and what is there does not.
+            WebPageError: the reply begins like a page, and the bytes on the disk do not.
         """
         is_page_only_now = begins_page(first) and not begins_page(on_disk)
         if is_page_only_now or (not first and head.type is None):
@@ -204,7 +200,7 @@ class TransferContext:
         return WebPageError(head.type or "", self.record.name, size, is_kept=is_kept, what=what)
 
     def check_size(self, size: int) -> None:
-        """Compare the size of the file with what was requested.
+        """Check the size of the file against the limit and the expected size.
 
         Raises:
             TooLargeError: it is larger than `max_size`.
@@ -223,7 +219,7 @@ class TransferContext:
                 raise ProtocolError(f"the server offers another file: {error}") from None
 
     def check_growth(self, size: int) -> None:
-        """Like `check_size`, for the first `size` bytes of a body of unknown length."""
+        """Check the first `size` bytes of a body of unknown length, as `check_size`."""
         limit, expected = self.options.max_size, self.record.config.size_bytes
         if limit is not None and size > limit:
             raise TooLargeError(limit)
@@ -231,7 +227,7 @@ class TransferContext:
             raise ProtocolError(f"the server sent more than the expected {expected} bytes")
 
     def throttle(self, host: str) -> Throttle:
-        """Return what connections to a host take from."""
+        """Return the throttle for connections to a host."""
         throttle = self._throttles.get(host)
         if throttle is None:
             rate = self.record.config.speed_limit
@@ -240,19 +236,19 @@ class TransferContext:
 
     @property
     def may_be_limited(self) -> bool:
-        """Whether anybody has set a limit for these bytes."""
+        """True if a limit of speed applies to these bytes."""
         return self._limits.is_set or self.record.config.speed_limit is not None
 
     @property
     def is_unlimited(self) -> bool:
-        """Whether bytes may come as fast as they can."""
+        """True if no limit of speed applies."""
         return not any(throttle.is_limited for throttle in self._throttles.values())
 
     def is_throttled(self) -> bool:
-        """Whether a connection waits because of a limit."""
+        """Tell whether a connection waits because of a limit."""
         return any(throttle.is_waiting for throttle in self._throttles.values())
 
     def batch_bytes(self) -> int:
-        """What one connection collects before it writes: less, the more there are."""
+        """Return the bytes that one connection collects before a write; fewer if there are many."""
         share = self._buffer_bytes // (2 * max(self._hosts.in_use, 1))
         return min(self.options.chunk_size, max(share, _MIN_BATCH_BYTES))

@@ -1,9 +1,9 @@
-"""The checksum of the whole file that a reply's headers promise.
+"""Checksum of the whole file, as the headers of a reply promise it.
 
-Bodies are stored as they come and never decoded. What RFC 9530 calls the representation (section 3;
-RFC 3230 says instance) has its content coding applied, and so has the content of a single message
-(section 2; RFC 2616 14.15 for Content-MD5). Their digests are therefore those of our file, whatever
-Content-Encoding says; but those of a message only where it brings the whole representation.
+Bodies are stored as they come and never decoded. The representation (RFC 9530 section 3; RFC 3230
+calls it instance) has its content coding applied, and so has the content of a single message
+(section 2; RFC 2616 14.15 for Content-MD5). So their digests are those of our file, with any
+Content-Encoding. The digest of a message counts only if it carries the whole representation.
 """
 
 import base64
@@ -29,26 +29,26 @@ _NAMES = {
     "x-amz-checksum-sha256",
     "x-amz-checksum-sha1",
 }
-"""The headers that promise; most replies have none of them."""
+"""Headers with checksums; most replies have none of them."""
 
 _Fields: TypeAlias = Mapping[str, list[str]]
 """Names in lower case -> the values of all lines of that name."""
 _Promises: TypeAlias = Iterator[tuple[str, bytes]]
-"""Algorithms as headers name them, known or not, and what is said to be their digest."""
+"""Names of algorithms in headers, known or not, and their digests."""
 
 
 def digest_of(headers: Mapping[str, str], *, partial: bool) -> HashConfig | None:
-    """The strongest checksum of the whole file that a reply promises.
+    """Return the strongest checksum of the whole file that a reply promises.
 
-    What cannot be read is ignored.
+    Values that cannot be read are ignored.
 
     Args:
-        headers: of the reply, names in any case. A multidict brings every line of one name.
-        partial: the reply is a 206 and brings a part of the file.
+        headers: headers of the reply, names in any case. A multidict has every line of a name.
+        partial: the reply is a 206 with a part of the file.
 
     Returns:
-        The checksum; None where there is none, or where two headers give different ones for the
-        strongest algorithm: to trust a weaker one of such a server would be no better.
+        The checksum. None if there is none, or if two headers disagree about the strongest
+        algorithm: a weaker checksum of such a server would not be better.
     """
     if _NAMES.isdisjoint(map(str.lower, headers)):
         return None
@@ -76,7 +76,7 @@ def _promises(fields: _Fields, partial: bool) -> _Promises:
     yield from _assignments(fields, "digest")
     if _is_as_stored(fields):
         yield from _google(fields)
-    if partial:  # what else there is speaks of the body of this reply
+    if partial:  # the other headers concern the body of this reply
         return
     yield from _structured(fields, "content-digest")
     yield from _plain(fields, "content-md5", "md5")
@@ -85,19 +85,19 @@ def _promises(fields: _Fields, partial: bool) -> _Promises:
 
 
 def _google(fields: _Fields) -> _Promises:
-    """x-goog-hash, which looks like Digest and gives crc32c besides.
+    """Read x-goog-hash, which looks like Digest and also has crc32c.
 
-    It is the hash of the object as stored. Cloud Storage decompresses one that is stored with a
-    coding for a client that, as we do, does not ask for it.
+    It is the hash of the stored object. Cloud Storage decompresses an object that is stored with a
+    coding if the client, like this one, does not request that coding.
     """
     if all(map(_is_identity, fields.get("x-goog-stored-content-encoding", []))):
         yield from _assignments(fields, "x-goog-hash")
 
 
 def _amazon(fields: _Fields) -> _Promises:
-    """x-amz-checksum-*, which may be that of one part of the object where a part is asked for.
+    """Read x-amz-checksum-*, which may concern one part of the object in a reply to a range.
 
-    A composite checksum (of the parts' checksums) ends in `-N`, which is no base64.
+    A composite checksum (of the parts' checksums) ends in `-N`, which is not valid base64.
     """
     kinds = fields.get("x-amz-checksum-type", [])
     if all(kind.strip().upper() == "FULL_OBJECT" for kind in kinds):
@@ -106,9 +106,9 @@ def _amazon(fields: _Fields) -> _Promises:
 
 
 def _is_as_stored(fields: _Fields) -> bool:
-    """Whether what an object store says of its object holds for the body.
+    """Tell whether headers of an object store about its object apply to the body.
 
-    Its headers are defined by no RFC and pass through caches that compress on their own.
+    No RFC defines these headers, and they pass through caches that compress bodies.
     """
     return all(map(_is_identity, fields.get("content-encoding", [])))
 
@@ -118,16 +118,16 @@ def _is_identity(coding: str) -> bool:
 
 
 def _structured(fields: _Fields, field: str) -> _Promises:
-    """Dictionaries of byte sequences (RFC 9530 2 and 3; RFC 9651 3.2).
+    """Read dictionaries of byte sequences (RFC 9530 2 and 3; RFC 9651 3.2).
 
-    Each line is read alone, so that one that is broken spoils no other.
+    Each line is read alone, so that a broken one does not affect others.
     """
     for line in fields.get(field, []):
         yield from _read_structured(line)
 
 
 def _read_structured(line: str) -> _Promises:
-    from http_sf import parse  # most replies have no such header: start-up need not pay for it
+    from http_sf import parse  # imported late, because most replies have no such header
 
     repeated: set[str] = set()
     try:
@@ -138,8 +138,8 @@ def _read_structured(line: str) -> _Promises:
         )
     except ValueError:  # StructuredFieldError and UnicodeError are ValueErrors
         return
-    # RFC 9651 4.2.2 keeps the last of two members of one name. A line that says two things of one
-    # file is rather no promise at all.
+    # RFC 9651 4.2.2 keeps the last of two members of one name. A contradictory line is ignored
+    # here.
     if not isinstance(members, dict) or repeated:
         return
     for name, member in members.items():
@@ -148,7 +148,7 @@ def _read_structured(line: str) -> _Promises:
 
 
 def _assignments(fields: _Fields, field: str) -> _Promises:
-    """`NAME=BASE64, ...` (RFC 3230 4.3.2), names in any case (4.1.1)."""
+    """Read `NAME=BASE64, ...` (RFC 3230 4.3.2), names in any case (4.1.1)."""
     for line in fields.get(field, []):
         for item in line.split(","):
             name, _, value = item.partition("=")
@@ -156,13 +156,13 @@ def _assignments(fields: _Fields, field: str) -> _Promises:
 
 
 def _plain(fields: _Fields, field: str, name: str) -> _Promises:
-    """Fields of nothing but base64."""
+    """Read fields that consist of base64."""
     for line in fields.get(field, []):
         yield name, _decoded(line)
 
 
 def _decoded(text: str) -> bytes:
-    """What base64 stands for; nothing, which is no digest, where it is not valid."""
+    """Return decoded base64; empty, which never matches a digest, if it is not valid."""
     try:
         return base64.b64decode(text.strip(), validate=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the HTTP library raises -> our own errors, in words a user understands."""
+"""Errors of the HTTP library and the system, translated into errors of this package."""
 
 import errno
 import ssl
@@ -42,7 +42,7 @@ def translated_errors(host: str, timeouts: aiohttp.ClientTimeout) -> Iterator[No
 def translation(
     error: BaseException | None, host: str, timeouts: aiohttp.ClientTimeout
 ) -> DownloadError | None:
-    """What an error of the HTTP library is called here; None for any other."""
+    """Return the DownloadError for an error of the HTTP library; None for any other error."""
     if isinstance(error, OSError) and (shortage := _shortage(error)) is not None:
         return shortage
     match error:
@@ -59,14 +59,14 @@ def translation(
         case aiohttp.ServerTimeoutError():
             return _timeout(error, host, timeouts)
         case aiohttp.ClientConnectorDNSError():
-            # Of a proxy's name the error knows, and the request's host does not.
+            # The error has the name of a proxy; `host` is that of the request.
             return ConnectionFailedError(error.host or host, "host name not found")
         case aiohttp.ClientOSError():
             return ConnectionFailedError(host, _os_problem(error))
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailedError(host, "the server closed the connection")
         case aiohttp.InvalidURL():
-            return ProtocolError(f"{host} cannot be asked: {quoted(error)}")
+            return ProtocolError(f"{host} cannot be requested: {quoted(error)}")
         case aiohttp.ClientPayloadError():
             return ConnectionFailedError(host, "connection lost before all bytes came")
         case aiohttp.ClientError():
@@ -89,7 +89,7 @@ def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadEr
 
 
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
-    """aiohttp reports a reply it cannot parse as status 400 of its own."""
+    """Return the error for status 400, which aiohttp also reports for malformed replies."""
     if error.headers is None:
         return ProtocolError(f"malformed reply: {quoted(error.message)}")
     return HttpStatusError(error.status, quoted(error.message))
@@ -116,7 +116,7 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Turn OSError into DestinationError with the path and the reason, or into ShortageError."""
+    """Raise OSError as DestinationError with the path and the reason, or as ShortageError."""
     try:
         yield
     except ReplacedError as error:

@@ -1,6 +1,6 @@
-"""Limits of connections and downloads by host, lowered for a host that refuses.
+"""Limits of connections and downloads for each host, lowered for a host that refuses.
 
-Everything counts at the host that is asked: a redirect takes a connection's place along.
+A connection counts at the host that gets the request. A redirect moves its place to the next host.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
 _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _LOWERED_SECONDS = 60.0
-"""A host that refused a connection is spared it for so long; then it is tried with one more."""
+"""Time for which a host that refused a connection gets fewer; then one more is tried."""
 
 _MAX_LEADS = 1000
 
@@ -22,28 +22,30 @@ _MAX_LEADS = 1000
 @dataclass(slots=True)
 class _Host:
     in_use: int = 0
-    learned: int | None = None  # connections it bore when it refused one more; None: never did
+    learned: int | None = (
+        None  # connections it had when it refused one more; None: it never refused
+    )
     refused_at: float = 0.0  # the loop's clock
     answered: int = 0  # of those in use
-    peak_accepted: int = 0  # most of them at a time since it last refused
-    waking: asyncio.TimerHandle | None = None  # tells of the room that time brings
+    peak_accepted: int = 0  # maximum of `answered` since it last refused
+    waking: asyncio.TimerHandle | None = None  # reports the room that time brings
 
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """The full host that a link led to."""
+    """A full host that a link led to."""
 
     host: str
     expiry: asyncio.TimerHandle
 
 
 class HostLimiter:
-    """Counts connections and downloads by host, and learns how many connections each one bears.
+    """Counts connections and downloads for each host, and learns the limits of hosts.
 
     Args:
         limit: connections to one host, unless its own limits say otherwise.
-        on_room: called whenever a host that was full has room again.
-        tuning: times for which redirects are remembered, and wait for room.
+        on_room: called when a full host has room again.
+        tuning: times for which redirects are remembered and wait for room.
     """
 
     def __init__(
@@ -57,18 +59,18 @@ class HostLimiter:
         self._on_room = on_room
         self._hosts: dict[str, _Host] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
-        self._reserved = Counter[str]()  # how many of them, by host
+        self._reserved = Counter[str]()  # their number, by host
         self._running: dict[str, str] = {}  # downloads -> the host they began with
-        self._downloads = Counter[str]()  # how many of them, by host
+        self._downloads = Counter[str]()  # their number, by host
         self._host_limits: Mapping[str, HostLimits] = {}
         self._leads: dict[str, _Lead] = {}  # by the host of the links
-        self._rests: dict[str, asyncio.TimerHandle] = {}  # hosts that asked to be left alone
+        self._rests: dict[str, asyncio.TimerHandle] = {}  # hosts that requested a pause
         self._room = asyncio.Event()
         self._total = 0
 
     @property
     def limit(self) -> int:
-        """Connections to one host; may be changed at any time."""
+        """Maximum number of connections to one host; may be changed at any time."""
         return self._limit
 
     @limit.setter
@@ -77,25 +79,25 @@ class HostLimiter:
         self._note_room()
 
     def set_host_limits(self, table: Mapping[str, HostLimits]) -> None:
-        """Limits of single hosts, by names as `find_host` has them."""
+        """Set limits of single hosts, with names as in `find_host`."""
         self._host_limits = table
         self._note_room()
 
     @property
     def in_use(self) -> int:
-        """Connections to all hosts together."""
+        """Number of connections to all hosts together."""
         return self._total
 
     def likely(self, host: str) -> str:
-        """Return the host that a link at `host` leads to, as far as is known."""
+        """Return the host that a link at `host` leads to; `host` if unknown."""
         lead = self._leads.get(host)
         return host if lead is None else lead.host
 
     def reserve(self, download_id: str, host: str) -> None:
         """Reserve a connection to a host for a download that begins.
 
-        The reservation lasts until the download has a connection there, or an answer from
-        elsewhere.
+        The reservation ends when the download has a connection there or a reply from another
+        host.
         """
         # An attempt may have ended in this turn of the loop.
         self.cancel_reservation(download_id)
@@ -111,23 +113,23 @@ class HostLimiter:
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
-        """Return whether no further download of a link at `host` may begin now."""
+        """Tell whether no further download of a link at `host` may begin now."""
         final_host = self.likely(host)
         return self._takes_no_download(host) or (
             final_host != host and self._takes_no_download(final_host)
         )
 
     def is_full(self, host: str) -> bool:
-        """Whether it bears no further connection now, besides those that are sure to come."""
+        """Tell whether a host accepts no further connection besides the reserved ones."""
         return self._in_use(host) + self._reserved[host] >= self.allowed(host)
 
     def busy(self) -> frozenset[str]:
-        """Every host that is busy."""
+        """Return all busy hosts."""
         known = {*self._hosts, *self._downloads, *self._leads, *self._rests}
         return frozenset(host for host in known if self.is_busy(host))
 
     def allowed(self, host: str) -> int:
-        """Connections that it may have now."""
+        """Return the number of connections that a host may have now."""
         known = self._hosts.get(host)
         if known is None or known.learned is None:
             return self._limit_of(host)
@@ -135,9 +137,9 @@ class HostLimiter:
         return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit_of(host))
 
     def refused(self, host: str) -> None:
-        """Take note that it refused a connection, which is still counted.
+        """Take note that a host refused a connection, which is still counted.
 
-        Where it has peak_accepted as many before, their number cannot be the reason.
+        If the host accepted the same number before, the number is not the reason.
         """
         loop = asyncio.get_running_loop()
         known = self._hosts.setdefault(host, _Host())
@@ -151,9 +153,9 @@ class HostLimiter:
         known.waking = loop.call_later(_LOWERED_SECONDS + 1.0, self._look_again, host, known)
 
     def rest(self, host: str, seconds: float) -> None:
-        """Begin no further download at a host for this time, which it asked for.
+        """Begin no further download at a host for this time, which it requested.
 
-        While it serves any, the number of connections was the reason, and that is lowered.
+        If it serves other connections, their number was the reason, and `refused` lowers it.
         """
         known = self._hosts.get(host)
         if known is not None and known.answered:
@@ -169,7 +171,7 @@ class HostLimiter:
             self._note_room()
 
     def has_other_connections(self, host: str) -> bool:
-        """Whether it has connections besides the one that asks."""
+        """Tell whether a host has other connections than the caller's."""
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
 
@@ -192,7 +194,7 @@ class HostLimiter:
         *,
         keeps_reservation: bool,
     ) -> _Host:
-        """Count a connection, once there is room for it."""
+        """Count a connection as soon as there is room for it."""
         if not self._has_place(host, download_id):
             explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
             while not self._has_place(host, download_id):
@@ -206,7 +208,7 @@ class HostLimiter:
     ) -> _Host | None:
         """Count a connection to `before` at `host` from now on; None if there is no room.
 
-        Nobody waits for room here: all who wait would hold slots.
+        Do not wait for room, because a waiting download would hold its slot.
         """
         takes_download = not keeps_reservation and self._running.get(download_id) == before
         if host in self._rests or not self._has_place(host, download_id):
@@ -232,11 +234,11 @@ class HostLimiter:
         self._leads[link_host] = _Lead(host, expiry)
 
     def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
-        """Return whether a download has a reservation on another host than this one."""
+        """Tell whether a download has a reservation on another host than this one."""
         return self._reservations.get(download_id, host) != host
 
     def end_reservation(self, download_id: str) -> None:
-        """Give up the reservation of a download that has been answered from elsewhere."""
+        """End the reservation of a download that got a reply from another host."""
         if _take_out(self._reservations, self._reserved, download_id) is not None:
             self._note_room()
 
@@ -249,7 +251,7 @@ class HostLimiter:
         self._note_room()
 
     def _has_place(self, host: str, download_id: str) -> bool:
-        """Return whether a download may connect now; reservations keep places."""
+        """Tell whether a download may connect now; reservations keep places."""
         has_reservation = self._reservations.get(download_id) == host
         reserved = 0 if has_reservation else self._reserved[host]
         return self._in_use(host) + reserved < self.allowed(host)
@@ -292,7 +294,7 @@ class HostLimiter:
         return limits.connections if limits and limits.connections else self._limit
 
     def _look_again(self, host: str, known: _Host) -> None:
-        """Tell of the room that time has brought, until all is as it was."""
+        """Report the room that time brings, until the limit is as before."""
         known.waking = None
         self._note_room()
         if self.allowed(host) >= self._limit_of(host):
@@ -309,7 +311,7 @@ class HostLimiter:
 
 
 def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> str | None:
-    """Forget the host of a download; returns it."""
+    """Forget the host of a download; return it."""
     host = hosts.pop(download_id, None)
     if host is not None:
         counts[host] -= 1
@@ -319,15 +321,15 @@ def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> 
 
 
 class Connection:
-    """A place for a connection, counted from `begin` to `end` at the host that is asked.
+    """A place for a connection, counted from `begin` to `end` at the host of its request.
 
     Args:
-        hosts: counts it.
-        host: the host of its link, which is asked first.
-        explain: told why it waits for room, and "" once it does not any more.
-        download_id: a reservation of this download is redeemed.
-        keeps_reservation: it is only used: the connection is for another file, before that of the
-            download.
+        hosts: counts the connection.
+        host: host of the link, which gets the first request.
+        explain: called with the reason why it waits for room, and with "" afterwards.
+        download_id: download whose reservation it uses.
+        keeps_reservation: the reservation stays, because the connection is for another file that
+            comes before the download.
     """
 
     def __init__(
@@ -348,13 +350,13 @@ class Connection:
         self._was_answered = False
 
     async def begin(self) -> None:
-        """Wait for room, and take it.
+        """Wait for room and take it.
 
-        A download with a reservation on another host waits a short time only: others may wait
-        for the place that its reservation keeps, and this host may wait for one of them.
+        A download with a reservation on another host waits only a short time. Other downloads may
+        wait for its reserved place, and this host may wait for one of them.
 
         Raises:
-            HostFullError: there was no room in that time.
+            HostFullError: the host had no room in that time.
         """
         is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
         try:
@@ -369,10 +371,10 @@ class Connection:
             raise HostFullError(self.host) from None
 
     async def move(self, host: str) -> None:
-        """Count it at the host that a redirect leads to.
+        """Count the connection at the host that a redirect leads to.
 
-        It waits for room only at a host that leads on to the one with its reservation: that does
-        not take long.
+        It waits for room only if its reservation is on a third host, because this one then
+        redirects it soon.
 
         Raises:
             HostFullError: that host has no room.
@@ -403,7 +405,7 @@ class Connection:
         self._known, self.host = moved, host
 
     def answered(self) -> None:
-        """Take note that its host has answered: it can serve this many connections."""
+        """Take note that the host has answered, so it can serve this number of connections."""
         assert self._known is not None
         if not self._keeps_reservation:
             self._hosts.end_reservation(self._download_id)
@@ -413,9 +415,9 @@ class Connection:
             self._known.peak_accepted = max(self._known.peak_accepted, self._known.answered)
 
     def is_refusal(self, host: str, error: BaseException | None) -> bool:
-        """Return whether an error means that a host refused the request.
+        """Tell whether an error means that a host refused the request.
 
-        If it wants fewer connections, as far as that can be told, it gets fewer.
+        If the host seems to want fewer connections, it gets fewer.
         """
         if isinstance(error, HttpStatusError):
             is_refusal = wants_fewer = error.status in _REFUSALS
@@ -427,7 +429,7 @@ class Connection:
         return is_refusal
 
     def end(self) -> None:
-        """Give the room back, if there is any to give."""
+        """Release the place, if it is taken."""
         if self._known is None:
             return
         self._known.answered -= self._was_answered
@@ -436,7 +438,7 @@ class Connection:
         self._known = None
 
     async def __aenter__(self) -> Callable[[], None]:
-        """Take the place; return what to call once the host has answered."""
+        """Take the place; return a function to call when the host has answered."""
         await self.begin()
         return self.answered
 

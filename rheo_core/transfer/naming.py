@@ -1,7 +1,7 @@
-"""The name a reply suggests (RFC 6266 and RFC 8187), made safe.
+"""File name that a reply suggests (RFC 6266 and RFC 8187), made safe.
 
-What the grammar forbids and servers send all the same is read as browsers do where they agree on
-it, and ignored where they do not; the URL names the file then.
+Malformed headers that servers send are read as browsers do if browsers agree. Otherwise they are
+ignored, and the URL names the file.
 """
 
 import re
@@ -20,15 +20,15 @@ _EXTENDED = re.compile(
 _CHARSETS = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "us-ascii": "ascii"}
 _C1 = re.compile(r"[\x80-\x9f]")
 _ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
-"""Servers that make headers as they make pages; the semicolon would end the parameter."""
+"""HTML escapes that some servers use in headers; the semicolon would end the parameter."""
 _ESCAPED = re.compile("|".join(_ESCAPES))
 _NO_TOKEN = re.compile(r"=|.*/", re.DOTALL)
 
 
 def filename_from_disposition(header: str) -> str | None:
-    """The file name of a Content-Disposition header, as one safe path component.
+    """Return the file name of a Content-Disposition header, as one safe path component.
 
-    `filename*` wins over `filename` (RFC 6266 4.3). None where no usable name is given.
+    `filename*` wins over `filename` (RFC 6266 4.3). None if there is no usable name.
     """
     plain = extended = None
     header = _ESCAPED.sub(lambda escaped: _ESCAPES[escaped[0]], header)
@@ -49,13 +49,13 @@ def _decode_plain(match: re.Match[str]) -> str | None:
     if match["quoted"] is not None:
         return _as_utf8(re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL))
     token: str = match["token"].strip()
-    if token.startswith('"'):  # nobody closed the quotes
+    if token.startswith('"'):  # the quotes are not closed
         return _as_utf8(token[1:])
     return None if _NO_TOKEN.match(token) else _as_utf8(token)
 
 
 def _as_utf8(text: str) -> str:
-    """What the server meant: UTF-8 as most send it, else Latin-1 as RFC 9110 has it."""
+    """Decode a name: UTF-8, as most servers send, else Latin-1, as RFC 9110 says."""
     try:
         return text.encode("latin-1").decode("utf-8")  # read as Latin-1, sent as UTF-8
     except UnicodeError:
@@ -67,15 +67,15 @@ def _as_utf8(text: str) -> str:
 
 
 def _bytes_of(text: str) -> bytes:
-    """aiohttp reads headers as UTF-8, with surrogates for bytes that are not."""
+    """Return the raw bytes; aiohttp decodes headers as UTF-8 with surrogate escapes."""
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # surrogates that stand for no byte
+    except UnicodeEncodeError:  # surrogates that do not stand for a byte
         return text.encode("utf-8", "replace")
 
 
 def _decode_extended(text: str) -> str | None:
-    """An `ext-value` of RFC 8187 3.2.1; None where it is none, or not in the charset it names."""
+    """Decode an `ext-value` (RFC 8187 3.2.1); None if it is malformed or not in its charset."""
     match = _EXTENDED.fullmatch(text.strip())
     charset = _CHARSETS.get(match["charset"].lower()) if match else None
     if match is None or charset is None:

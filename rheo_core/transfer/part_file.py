@@ -1,6 +1,6 @@
-"""`NAME.part` and `NAME.part.state`: the bytes so far, and what is known of them.
+"""PartFile: `NAME.part` with the bytes so far, and `NAME.part.state` with known facts.
 
-Every function here blocks; the engine calls them in its disk threads.
+All methods block; the engine calls them in its disk threads.
 """
 
 import errno
@@ -23,7 +23,6 @@ from rheo_core.domain.exceptions import (
     ShortageError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
-from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import (
     remove_leftover,
@@ -34,6 +33,7 @@ from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
     give_name,
+    identity_of,
     unlink_open,
     unlink_same,
 )
@@ -62,7 +62,7 @@ from .part_recovery import (
     set_aside,
     take_up,
 )
-from .reserve import Reserve
+from .reserve import Reserve, check_room
 from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -71,18 +71,18 @@ from .state import STATE_MARK, Key, PartState, StateFile, encode_state
 _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _BEGINNING_BYTES = 512
-"""Enough to see which kind of file it is."""
+"""Bytes that show the kind of a file."""
 _MAX_BUFFERED_BYTES = 256 << 10
-"""Bytes of a file that may wait in memory for the end of the transfer."""
+"""Largest file that waits in memory for the end of the transfer."""
 _STATE_BYTES = 64 << 10
-"""Bytes given up at the end of what came when a full disk leaves no room for the state."""
+"""Bytes to give up at the end of the file if a full disk has no room for the state."""
 
 
 class PartFile:
     """The file while it is not whole.
 
-    Within this program the caller sees to it that it has one owner at a time; a lock keeps other
-    programs away while it is open.
+    The caller makes sure that one download uses it at a time. A lock keeps other programs away
+    while it is open.
     """
 
     def __init__(
@@ -95,15 +95,15 @@ class PartFile:
         key: Key = user_key,
         is_read_back: bool = False,
     ) -> None:
-        """Open nothing yet.
+        """Describe a part file without opening it.
 
         Args:
-            destination: where the finished file goes.
-            source: the download that it is of; see `source_of`.
-            durable: whether bytes are synced to the disk before anything relies on them.
-            pieces: by which whoever finishes the file will tell its good bytes from bad ones.
+            destination: path of the finished file.
+            source: the download; see `source_of`.
+            durable: sync bytes to the disk before anything relies on them.
+            pieces: checksums of pieces, which will find bad bytes in the whole file.
             key: signs the state.
-            is_read_back: whether `digest` reads the file instead of relying on what came.
+            is_read_back: `digest` reads the file instead of relying on received bytes.
         """
         self.destination = destination
         self.source = source
@@ -113,34 +113,25 @@ class PartFile:
         self.durable = durable
         self.pieces = pieces
         self._descriptor: int | None = None
-        self._running: RunningHash | None = None
         self._is_read_back = is_read_back
-        self._checked: tuple[int, int] | None = None  # size and time as its bytes were checked
+        self.hashing = RunningHash(is_read_back=is_read_back)
+        self._checked: tuple[int, int] | None = None  # size and time when its bytes were checked
         self.was_resumed = False
-        self.buffered: bytes | None = None  # all there is of a small file, not on the disk yet
-        self.is_begun = False  # the disk knows of the version that `state` tells of
+        self.buffered: bytes | None = None  # all bytes of a small file, not on the disk yet
+        self.is_begun = False  # the disk has a state of the version in `state`
         self._reserve: Reserve | None = None  # for bodies of unknown length
+        self._written_state: os.stat_result | None = None  # of the last state file
 
     def _go_to(self, place: Place) -> None:
         self._place = place
         self.path, self.state_path = place
 
-    def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
-        """Take a checksum of the bytes while they come, for `digest`.
-
-        One of another algorithm that is being taken already goes, or without `instead` stays.
-        """
-        if self._is_read_back:
-            return
-        if self._running is None or (instead and self._running.algorithm is not algorithm):
-            self._running = RunningHash(algorithm)
-
     def hear_promise(self, promised: HashConfig | None, validator: Validator) -> None:
-        """Take the checksum of the whole that a 206 gives, unless an earlier reply gave one.
+        """Use the checksum of the whole file from a 206, unless an earlier reply had one.
 
         Args:
             promised: the checksum, if the reply has one (RFC 9530 3.1: not that of its range).
-            validator: of the reply. A 206 of another version promises nothing of this file.
+            validator: validator of the reply. A 206 of another version is ignored.
         """
         if promised is None or self.state.promised is not None:
             return
@@ -158,30 +149,22 @@ class PartFile:
             return hashlib.new(algorithm, self.buffered, usedforsecurity=False).hexdigest()
         if self._is_read_back:
             self.note_check()
-            return RunningHash(algorithm).finish(self.descriptor, stop)
-        self.hash_with(algorithm)
-        assert self._running is not None
-        return self._running.finish(self.descriptor, stop)
-
-    def restart_hash(self) -> None:
-        """Begin the checksum again: bytes that were written have changed."""
-        if self._running is not None:
-            self._running.restart()
+        return self.hashing.finish(algorithm, self.descriptor, stop)
 
     def note_check(self) -> None:
-        """Note how the file looks as its bytes are about to be read and checked."""
+        """Note size and time of the file before its bytes are checked."""
         self._checked = self._look()
 
     def note_commit(self) -> None:
-        """Note that the file looks otherwise because the commit changed its length and time."""
+        """Note size and time again after the commit changed them."""
         if self._checked is not None:
             self.note_check()
 
     def check_unchanged(self) -> None:
-        """See that nobody wrote to the file since its bytes were checked, if they were.
+        """Check that the file did not change after its bytes were checked, if they were.
 
         Raises:
-            FileValidationError: somebody did.
+            FileValidationError: another program changed it.
         """
         if self._checked is not None and self._checked != self._look():
             name = printable(self.destination.name)
@@ -192,18 +175,18 @@ class PartFile:
         return status.st_size, status.st_mtime_ns
 
     def owner(self) -> str | None:
-        """Return the download that began what is there; None if no state proves it."""
+        """Return the source of the download that began this file; None without a signed state."""
         return owner_of(self._place, self.destination, self.source, self._key)
 
     def adopt(self, earlier: Path) -> None:
-        """Take over what this download began under another name."""
+        """Move the part file of this download from another name to this one."""
         other = PartFile(earlier, self.source, key=self._key)
         is_taken = os.path.lexists(self.path) or os.path.lexists(self.state_path)
         if is_taken or not other.take_alone():
             return
         try:
             with named_errors(self.path):
-                # Bytes without a state are somebody else's: it is there first and goes last.
+                # Bytes without a state count as foreign, so the state comes first and goes last.
                 self._write_state(other.state, durable=False)
                 if other.is_open:
                     give_name(other.descriptor, other.path, self.path)
@@ -212,14 +195,14 @@ class PartFile:
             other.close()
 
     def open(self, stop: threading.Event | None = None) -> None:
-        """Create it, or take up what an earlier attempt left.
+        """Create the file, or resume that of an earlier attempt.
 
-        `state` tells afterwards what can be relied on, if anything: every byte that it names
-        has been read back and is as it was written. `stop` ends the reading early. Files of
-        other programs and other downloads are left alone: then it has another name.
+        Afterwards `state` lists only bytes that were read back and are intact. `stop` ends the
+        reading early. Files of other programs and downloads are left alone; the part file gets
+        another name then.
 
         Raises:
-            FileInUseError: another program works on it.
+            FileInUseError: another program uses it.
             DestinationError: it cannot be written.
         """
         with named_errors(self.path):
@@ -235,7 +218,7 @@ class PartFile:
         )
 
     def _open_here(self, stop: threading.Event) -> bool:
-        """Open the file if nothing under its name or that of its state is somebody else's."""
+        """Open the file unless it or its state is foreign; return success."""
         state_file = tidy_up(self._place, self.destination, self.source, self._key)
         if not may_be_ours(self._place, state_file, self.source):
             return False
@@ -250,7 +233,7 @@ class PartFile:
                 set_aside(part, unverified_name(self.destination))
                 self.close()
                 return self._open_here(stop)
-            state = take_up(part, self, stop)
+            state = take_up(part, self.hashing, stop)
             if state is None:
                 self.close()
                 return False
@@ -266,18 +249,18 @@ class PartFile:
 
     @staticmethod
     def _is_anothers(part: FoundPart) -> bool:
-        """Tell whether an empty file is one that another program is about to write."""
+        """Tell whether another program is about to write an empty file."""
         is_empty = not os.fstat(part.descriptor).st_size
         return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
 
     def _found_with(self, state_file: StateFile | None) -> FoundPart:
-        """The open file, with the state that was found beside it."""
+        """Return the open file with the state that was found beside it."""
         return FoundPart(
             self.descriptor, self._place, self.source, self._key, state_file, self.pieces
         )
 
     def prepare(self) -> None:
-        """Where nothing is known to be: see that a file can be there, before anybody asks for it.
+        """Check before the first request that a file can be created here.
 
         Raises:
             DestinationError, FileInUseError: as `open`.
@@ -285,16 +268,11 @@ class PartFile:
         folder = self.path.parent
         with named_errors(self.path):
             if os.path.lexists(self.path):
-                self.open()  # left by a crash before its first byte, or somebody else's
+                self.open()  # a crash left it before its first byte, or it is foreign
             elif not os.access(folder, os.W_OK | os.X_OK):
                 folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-
-    def feed_hash(self, offset: int, data: bytes | memoryview) -> None:
-        """Take note of bytes that are in the file now."""
-        if self._running is not None:
-            self._running.feed(offset, data)
 
     def beginning(self) -> bytes:
         """Return the first bytes of an open file."""
@@ -308,11 +286,16 @@ class PartFile:
         modified: int | None = None,
         media_type: str | None = None,
     ) -> None:
-        """Start over: the bytes to come are those of this version from offset 0.
+        """Start again: the next bytes are those of this version from offset 0.
 
-        The disk does not know of it before `begin`; nothing blocks here. `promised` is the
-        checksum that the server gives for it, `modified` the time (seconds since the epoch), and
-        `media_type` what it says the file is.
+        This does not block, and the disk changes with `begin` only.
+
+        Args:
+            total: size of the file, bytes; None: unknown.
+            validator: validator of the version.
+            promised: checksum from the server.
+            modified: Last-Modified, seconds since the epoch.
+            media_type: media type from the server.
         """
         self.state = PartState(
             self.source,
@@ -329,54 +312,54 @@ class PartFile:
         self._reserve = None
 
     def begin(self) -> None:
-        """Make the disk ready for the version that is expected.
+        """Prepare the disk for the expected version.
 
         Raises:
             DiskFullError: the file does not fit on the disk.
             FileInUseError, DestinationError: as `open`.
         """
-        expected = replace(self.state, written=())  # what is buffered is not on the disk yet
+        expected = replace(self.state, written=())  # buffered bytes are not on the disk yet
         if not self.is_open:
             self.open()
         if expected.total is not None:
             self.check_room(expected.total)
         self.state, self.was_resumed = expected, False
-        self.restart_hash()
+        self.hashing.restart()
         with named_errors(self.path):
-            # The state comes first: a part file with bytes and no state is somebody else's. It
-            # only has to be there while the part file is, so nothing is synced.
+            # The state comes first, because a part file with bytes and no state counts as foreign.
+            # It must only exist together with the part file, so it is not synced.
             self._write_state(self.state, durable=False)
             os.ftruncate(self.descriptor, 0)
         self.is_begun = True
 
     def fits_in_memory(self, size: int | None) -> bool:
-        """Whether a file of `size` bytes can wait in memory for its `commit`.
+        """Tell whether a file of `size` bytes can wait in memory for its `commit`.
 
-        It costs a crash so many bytes, and spares the disk two files and their names.
+        A crash loses these bytes, but the disk saves two files and their names.
         """
         return size is not None and 0 < size <= _MAX_BUFFERED_BYTES and not self.is_open
 
     def buffer(self, data: bytes | memoryview) -> None:
-        """Take all bytes of the expected version; they go to the disk with `commit`."""
+        """Keep all bytes of the expected version in memory; `commit` writes them."""
         self.buffered = bytes(data)
 
     @property
     def is_buffering(self) -> bool:
-        """Whether bytes wait in memory."""
+        """True if bytes wait in memory."""
         return self.buffered is not None
 
     def flush_buffer(self) -> None:
-        """Put what waits in memory into the part file after all, and into `state`."""
+        """Write buffered bytes to the part file, and list them in `state`."""
         if self.buffered is not None:
             self.begin()
             crc = self.write(0, self.buffered)
             self.state = replace(self.state, written=(WrittenRange(0, len(self.buffered), crc),))
             self.buffered = None
-            if self._is_read_back:  # it was checked in memory, or is about to be
+            if self._is_read_back:  # its bytes were checked in memory, or will be
                 self.note_check()
 
     def check_in_place(self) -> None:
-        """See that the part file's name still leads to it.
+        """Check that the name of the part file still leads to it.
 
         Raises:
             DestinationError: another program replaced it.
@@ -385,22 +368,14 @@ class PartFile:
             check_at(self.descriptor, self.path)
 
     def check_room(self, size: int) -> None:
-        """See that the rest of a file of `size` bytes fits on the disk.
+        """Check that the rest of a file of `size` bytes fits on the disk.
 
         Raises:
             DiskFullError: it does not.
             DestinationError: it is larger than the whole disk, so waiting is useless.
         """
         with named_errors(self.path):
-            disk = os.fstatvfs(self.descriptor)
-            written = os.fstat(self.descriptor).st_blocks * 512
-            missing = size - written - disk.f_bavail * disk.f_frsize
-        if missing <= 0 or not disk.f_blocks:  # some file systems do not know their size
-            return
-        if size > (whole := disk.f_blocks * disk.f_frsize):
-            facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
-            raise DestinationError(self.path, f"disk full, {missing:,} bytes short: {facts}")
-        raise DiskFullError(self.path, missing)
+            check_room(self.descriptor, self.path, size)
 
     def _keep_reserve(self, count: int) -> None:
         """Check the reserve before `count` more bytes of a body of unknown length are written."""
@@ -424,13 +399,13 @@ class PartFile:
             view = memoryview(data)
             while view:
                 written = os.pwrite(self.descriptor, view, offset)
-                self.feed_hash(offset, view[:written])
+                self.hashing.feed(offset, view[:written])
                 view = view[written:]
                 offset += written
         return isal_zlib.crc32(data, crc)
 
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
-        """Make these bytes durable, then the state that says so."""
+        """Sync these bytes, then the state that lists them."""
         state = replace(self.state, written=written)
         with named_errors(self.path):
             if self.durable:
@@ -439,10 +414,10 @@ class PartFile:
         self.state = state
 
     def write_state(self) -> None:
-        """Put `state` on the disk.
+        """Write `state` to the disk.
 
         Raises:
-            DestinationError: the disk refuses, or one of the files was replaced.
+            DestinationError: the disk reports an error, or one of the files was replaced.
         """
         with named_errors(self.path):
             self._write_state(self.state, durable=self.durable)
@@ -454,13 +429,14 @@ class PartFile:
         if state_file is not None and not state_file.proves(self.source):
             raise ReplacedError(self.state_path)
         data = encode_state(state, self.path.name, self._key())
-        write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
+        status = write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
+        self._written_state = status
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
-        """As `checkpoint`; where there is no room for the state, the last bytes make it.
+        """Make a checkpoint; give up the last bytes if the state has no room.
 
         Raises:
-            DestinationError: it is not to be helped; the last checkpoint stays true.
+            DestinationError: this failed too. The last checkpoint stays valid.
         """
         try:
             self.checkpoint(written)
@@ -470,18 +446,18 @@ class PartFile:
             self.checkpoint(self._without_tail(written))
 
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
-        """Give up the last bytes that came, and their blocks with them."""
+        """Truncate the last bytes to free their blocks; return the remaining ranges."""
         *others, last = sorted(written, key=lambda each: each.start)
         rest = replace(last, end=max(last.end - _STATE_BYTES, last.start))
         with named_errors(self.path):
             os.ftruncate(self.descriptor, rest.end)
             self.state = replace(self.state, is_rejected=False)  # not whole any more
-            self.restart_hash()
-            crc = crc_of(self.descriptor, rest, self, threading.Event())
+            self.hashing.restart()
+            crc = crc_of(self.descriptor, rest, self.hashing, threading.Event())
         return (*others, replace(rest, crc=crc or 0)) if rest.end > rest.start else tuple(others)
 
     def release(self, *, keep: bool) -> None:
-        """Let go of the file; what another attempt or the user can use stays if `keep`."""
+        """Close the file. With `keep`, data that another attempt or the user can use stays."""
         if keep and self.buffered is not None:
             with suppress(DestinationError, ShortageError):
                 self.flush_buffer()
@@ -492,20 +468,20 @@ class PartFile:
         try:
             is_of_use = can_resume(self.state, self.pieces) or self.state.is_rejected
             if not (keep and is_of_use and self._is_there()):
-                with suppress(ShortageError):  # the next attempt tidies up
+                with suppress(ShortageError):  # the next attempt removes it
                     self.discard()
         finally:
-            self.close()  # whatever happens: the lock would keep that attempt out
+            self.close()  # always, because the lock would block that attempt
 
     def _is_there(self) -> bool:
-        """Tell whether the bytes can be found again under their name."""
+        """Tell whether the name still leads to the file."""
         with suppress(OSError):
             check_at(self.descriptor, self.path)
             return True
         return False
 
     def discard(self) -> None:
-        """Remove both files, if they are of this download and no other program works on them."""
+        """Remove both files if they belong to this download and no other program uses them."""
         self.buffered = None
         if self._descriptor is None and not self.take_alone() and not self._is_blank():
             return
@@ -518,14 +494,28 @@ class PartFile:
     def remove_state(self) -> None:
         """Remove the state file, if this program wrote it."""
         with suppress(OSError):
+            if self._has_written_state():  # without a descriptor, of which there may be none left
+                self.state_path.unlink()
+                return
             state_file = self._place.find_state(self._key)
             if state_file is not None and state_file.proves(self.source):
                 unlink_same(self.state_path, state_file.identity)
 
-    def take_alone(self) -> bool:
-        """Tell whether what is there is of this download alone.
+    def _has_written_state(self) -> bool:
+        """Tell whether the state file is the one that this object wrote, and unchanged since."""
+        written = self._written_state
+        if written is None:
+            return False
+        found = self.state_path.lstat()
+        return (
+            identity_of(found) == identity_of(written) and found.st_ctime_ns == written.st_ctime_ns
+        )
 
-        It is open then, if it exists, and `state` is as it was left; nothing is read back.
+    def take_alone(self) -> bool:
+        """Open the file if it belongs to this download and is not in use; return success.
+
+        `state` is as an earlier attempt left it. Nothing is read back. The part file may be
+        missing although this returns True; see `is_open`.
         """
         usual = usual_place(self.destination)
         for place in (usual, *own_places(self.destination, self.source)):
@@ -545,14 +535,16 @@ class PartFile:
         try:
             self._descriptor = open_locked(self.path)
         except FileNotFoundError:
-            return True  # nobody works on a state without a part file
+            return True  # a state without a part file is not in use
         except (OSError, FileInUseError):
             return False
         state, part = state_file.state, self._found_with(state_file)
         is_regular = stat.S_ISREG(os.fstat(self.descriptor).st_mode)
         if is_regular and (
             is_begun_by_us(part)
-            or (state.written and is_intact(self.descriptor, state, self, threading.Event()))
+            or (
+                state.written and is_intact(self.descriptor, state, self.hashing, threading.Event())
+            )
         ):
             return True
         self.close()
@@ -562,7 +554,7 @@ class PartFile:
         return False
 
     def _is_blank(self) -> bool:
-        """Tell whether it is as a crash leaves it before the first reply: empty, and no state."""
+        """Tell whether a crash before the first reply left the file: empty and without a state."""
         if os.path.lexists(self.state_path):
             return False
         with suppress(OSError, FileInUseError):
@@ -576,28 +568,28 @@ class PartFile:
         return False
 
     def close(self) -> None:
-        """Let go of the file and leave it as it is."""
+        """Close the file and leave it unchanged."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     @property
     def is_resumable(self) -> bool:
-        """Whether bytes of several requests may meet in it: a validator or pieces guard it."""
+        """True if it may have bytes of several requests, guarded by a validator or pieces."""
         return self.state.validator.if_range is not None or self.pieces is not None
 
     @property
     def is_open(self) -> bool:
-        """Whether it is, and locked."""
+        """True if the file is open and locked."""
         return self._descriptor is not None
 
     @property
     def descriptor(self) -> int:
-        """Of the open file."""
+        """Descriptor of the open file."""
         assert self._descriptor is not None, "the part file is not open"
         return self._descriptor
 
 
 def unverified_name(destination: Path) -> str:
-    """The name of bytes that are kept although nothing vouches for them."""
+    """Return the name for data that is kept although it failed its check."""
     return f"{destination.name}.unverified"

@@ -1,9 +1,8 @@
-"""Which files beside a destination are a download's own: names, states, and the mark they carry.
+"""Names and marks of part files.
 
-A part file has the name `NAME.part`, unless another program or another download has a file of that
-name. Then it has one of four names of its own, made from its source, so that the next run finds it
-again. The mark is an extended attribute that only this user's programs can make; a file system
-without them has no marks.
+A part file is called `NAME.part`. If another program or download has a file of that name, it gets
+one of four names made from its source, so that the next run finds it. A mark is an extended
+attribute that only programs of this user can make. Some file systems do not support marks.
 """
 
 import errno
@@ -24,10 +23,10 @@ from .state import Key, StateFile, find_state
 
 _ATTRIBUTE = "user.rheo.part"
 _MARK_BYTES = 16
-"""Of an HMAC: as few fit into the inode of ext4 and cost no block of their own."""
+"""Part of an HMAC; this length fits into the inode of ext4 and needs no extra block."""
 _TAG_LETTERS = 8
 _TAGS = 4
-"""Names of its own that a download has; the digits of its source make so many."""
+"""Number of own names of a download; its source has enough digits for them."""
 _MAX_STEM_BYTES = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - _TAG_LETTERS - 1
 
 
@@ -38,17 +37,17 @@ class Place(NamedTuple):
     state: Path
 
     def find_state(self, key: Key) -> StateFile | None:
-        """Look at what has the name of the state; None if nothing has."""
+        """Read the file with the name of the state; None if there is none."""
         return find_state(self.state, self.part.name, key)
 
 
 def usual_place(destination: Path) -> Place:
-    """`NAME.part` and `NAME.part.state`."""
+    """Return `NAME.part` and `NAME.part.state`."""
     return _place(destination, f"{destination.name}.part")
 
 
 def own_places(destination: Path, source: str) -> list[Place]:
-    """The names for this download alone, in the order in which they are tried."""
+    """Return the names for this download alone, in the order in which they are tried."""
     name = shorten_filename(destination.name, _MAX_STEM_BYTES)
     return [_place(destination, f"{name}.{tag}.part") for tag in _tags(source)]
 
@@ -58,9 +57,9 @@ def _tags(source: str) -> list[str]:
 
 
 def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | None:
-    """Return the download that began what is there, `source` if any is; None: no state proves it.
+    """Return the source of the download that began the part file, `source` if one of several did.
 
-    Every download asks before it begins, and finds nothing most times.
+    None if no valid state exists. Every download calls this first and mostly finds nothing.
     """
     owner = None
     if os.access(usual.state, os.F_OK):
@@ -76,7 +75,7 @@ def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | No
 
 def _has_own_state(destination: Path, source: str) -> bool:
     name = destination.name
-    if name.isascii() and len(name) <= _MAX_STEM_BYTES:  # most are: no paths are made
+    if name.isascii() and len(name) <= _MAX_STEM_BYTES:  # most are: this saves creating paths
         states: list[str | Path] = [f"{destination}.{tag}.part.state" for tag in _tags(source)]
     else:
         states = [place.state for place in own_places(destination, source)]
@@ -84,7 +83,7 @@ def _has_own_state(destination: Path, source: str) -> bool:
 
 
 def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
-    """Yield where a part file may be: first of all where something of this download is."""
+    """Yield possible places of a part file, those with a state of this download first."""
     every = [usual_place(destination), *own_places(destination, source)]
     states = [place.find_state(key) for place in every]
     ours = [each is not None and each.proves(source) for each in states]
@@ -93,11 +92,11 @@ def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
 
 
 def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool:
-    """Tell whether a part file may be opened there: nothing is certainly somebody else's.
+    """Tell whether a part file may be opened in a place, because no file there is foreign.
 
     Args:
-        place: its names.
-        state_file: what has the name of its state.
+        place: names of the part file and its state.
+        state_file: the file with the name of the state; None if there is none.
         source: the download.
     """
     if state_file is not None and not _is_or_was_ours(state_file, source):
@@ -116,7 +115,7 @@ def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool
 
 
 def is_empty_of_another_user(status: os.stat_result) -> bool:
-    """Tell whether another user may have left an empty file to own what is written into it."""
+    """Tell whether another user owns an empty file, and so would own data written to it."""
     return not status.st_size and status.st_uid != os.geteuid()
 
 
@@ -127,13 +126,13 @@ def _is_or_was_ours(state_file: StateFile, source: str) -> bool:
 
 
 def tidy_up(place: Place, destination: Path, source: str, key: Key) -> StateFile | None:
-    """Remove what a crash in the middle of the commit left, or the loss of power just then.
+    """Remove leftovers of a commit that a crash or a loss of power interrupted.
 
-    The finished file may still have several names; and the state may be lost, because nothing
-    waits for the first one to reach the disk. Returns the state that is there then.
+    The finished file may still have several names, and the state may be lost, because the first
+    one is not synced. Return the remaining state.
 
     Raises:
-        FileInUseError: another program has the file open, maybe in the middle of its commit.
+        FileInUseError: another program has the file open, perhaps during its commit.
     """
     state_file = place.find_state(key)
     if state_file is None or not (state_file.is_blank or state_file.proves(source)):
@@ -147,7 +146,7 @@ def tidy_up(place: Place, destination: Path, source: str, key: Key) -> StateFile
 
 
 def _end_commit(path: Path, part: Identity, destination: Path) -> bool:
-    """Remove the names that a finished file has besides its own; return whether it is finished."""
+    """Remove extra names of a finished file; return True if it is finished."""
     spare = unfinished(path)
     if part not in (identity_at(spare), identity_at(destination)):
         return False
@@ -165,7 +164,7 @@ def _place(destination: Path, name: str) -> Place:
 
 
 def put_mark(descriptor: int, source: str, key: bytes) -> None:
-    """Mark an open file as a part file of this download, if the file system can."""
+    """Mark an open file as a part file of this download, if the file system supports it."""
     if hasattr(os, "setxattr"):  # macOS has none in Python
         with suppress(OSError):
             os.setxattr(descriptor, _ATTRIBUTE, _mark(source, key))
@@ -174,20 +173,20 @@ def put_mark(descriptor: int, source: str, key: bytes) -> None:
 def has_mark(descriptor: int, source: str, key: bytes) -> bool | None:
     """Tell whether an open file is a part file of this download.
 
-    None: the file system has no marks, and only the state can tell.
+    None: the file system does not support marks, so the state decides.
     """
     mark = _read_mark(descriptor)
     return None if mark is None else hmac.compare_digest(mark, _mark(source, key))
 
 
 def has_any_mark(file: int | Path) -> bool | None:
-    """Tell whether a file is a part file by any key; None: the file system has no marks."""
+    """Tell whether a file has a mark of any key; None: marks are not supported."""
     mark = _read_mark(file)
     return None if mark is None else bool(mark)
 
 
 def _read_mark(file: int | Path) -> bytes | None:
-    """Return the mark of a file, empty if it has none; None: the file system has no marks."""
+    """Return the mark of a file, empty if it has none; None: marks are not supported."""
     if not hasattr(os, "getxattr"):
         return None
     try:
@@ -197,7 +196,7 @@ def _read_mark(file: int | Path) -> bytes | None:
 
 
 def take_mark(descriptor: int) -> None:
-    """Remove the mark: the file is whole."""
+    """Remove the mark, because the file is whole."""
     if hasattr(os, "removexattr"):
         with suppress(OSError):
             os.removexattr(descriptor, _ATTRIBUTE)

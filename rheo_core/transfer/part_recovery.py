@@ -1,7 +1,7 @@
-"""Recovery of a part file: which of the bytes found on the disk can be relied on.
+"""Recovery of a part file: find the bytes on the disk that are intact.
 
-A state that is proven names ranges and their CRC-32; every byte is read back before it counts.
-All of it blocks.
+A signed state lists ranges and their CRC-32. Every byte is read back before it counts. All
+functions block.
 """
 
 import logging
@@ -10,11 +10,10 @@ import stat
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from isal import isal_zlib
 
-from rheo_core.domain.hash_validation import HashAlgorithm, PieceHashes
+from rheo_core.domain.hash_validation import PieceHashes
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import rename_to_first_free, suffixed
 from rheo_core.infrastructure.identity import unlink_same
@@ -22,6 +21,7 @@ from rheo_core.infrastructure.locks import is_open_elsewhere
 
 from .part_place import Place, has_any_mark, has_mark
 from .pieces import check_pieces
+from .running_hash import RunningHash
 from .segments import WrittenRange
 from .state import Key, PartState, StateFile
 
@@ -29,30 +29,17 @@ _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 
 
-class Hashing(Protocol):
-    """The checksum of the file, taken of the bytes as they are read back."""
-
-    def hash_with(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
-        """Take it with this algorithm, or without `instead` only if none is taken yet."""
-
-    def feed_hash(self, offset: int, data: bytes | memoryview) -> None:
-        """Take note of bytes that are in the file."""
-
-    def restart_hash(self) -> None:
-        """Begin again: what was read is not to be relied on."""
-
-
 @dataclass(frozen=True, slots=True)
 class FoundPart:
-    """An open file under the name of a part file, and what was found with it.
+    """An open file with the name of a part file, and the files found beside it.
 
     Attributes:
         descriptor: the file, locked.
         place: its name, and that of its state.
-        source: the download that looks at it.
+        source: the download that opened it.
         key: signs states and marks.
-        state_file: what has the name of its state; None if nothing has.
-        pieces: tell good bytes from bad ones if the state does not.
+        state_file: the file with the name of its state; None if there is none.
+        pieces: checksums that find good bytes if the state cannot.
     """
 
     descriptor: int
@@ -64,12 +51,12 @@ class FoundPart:
 
     @property
     def has_mark(self) -> bool | None:
-        """Whether it is marked as a part file of the download; None: there are no marks here."""
+        """True if the file has the mark of this download; None: marks are not supported."""
         return has_mark(self.descriptor, self.source, self.key())
 
 
 def is_unproven(part: FoundPart) -> bool:
-    """Tell whether the file is of an earlier version of this program, or of another key."""
+    """Tell whether an earlier version of this program or another key wrote the file."""
     state_file = part.state_file
     return (
         state_file is not None
@@ -82,9 +69,9 @@ def is_unproven(part: FoundPart) -> bool:
 
 
 def set_aside(part: FoundPart, name: str) -> None:
-    """Keep bytes that cannot be believed under the first free of `name`, `name.1` and so on.
+    """Keep untrusted bytes under the first free name of `name`, `name.1` and so on.
 
-    One set of bytes is kept: with a key that cannot be used, every interrupted run leaves some.
+    Only one set of bytes is kept. With an unusable key, every interrupted run would leave one.
     """
     assert part.state_file is not None
     earlier = _find_set_aside(part.place.part.with_name(name))
@@ -104,7 +91,7 @@ def set_aside(part: FoundPart, name: str) -> None:
 
 
 def _find_set_aside(usual: Path) -> Path | None:
-    """Return what an earlier run set aside; None if no such name is taken by a file of ours."""
+    """Return the file that an earlier run set aside; None if there is none."""
     for path in suffixed(usual):
         try:
             status = path.lstat()
@@ -117,18 +104,18 @@ def _find_set_aside(usual: Path) -> Path | None:
 
 
 def _is_of_this_user(descriptor: int) -> bool:
-    """Tell whether a file that a private state names was made by this program.
+    """Tell whether this program made a file that a private state names.
 
-    Without marks the state has to do.
+    Without support for marks, the state is the only evidence.
     """
     is_own = os.fstat(descriptor).st_uid == os.geteuid()
     return is_own and has_any_mark(descriptor) is not False
 
 
-def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartState | None:
-    """Return what of the bytes found can be relied on; None if they are somebody else's.
+def take_up(part: FoundPart, hashing: RunningHash, stop: threading.Event) -> PartState | None:
+    """Return the state of the intact bytes; None if the file is foreign.
 
-    `stop` ends the reading early; what nobody has checked stays for the next time.
+    `stop` ends the reading early. Unchecked bytes stay for the next time.
     """
     status = os.fstat(part.descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
@@ -138,19 +125,19 @@ def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartSta
     state = part.state_file.state
     fresh = PartState(part.source) if is_begun_by_us(part) else None
     if state.is_rejected and not state.written:
-        return fresh and state  # kept for the user until a new version of it begins
+        return fresh and state  # kept for the user until a new version begins
     if not can_resume(state, part.pieces):
         return fresh
     if state.promised is not None:
-        hashing.hash_with(state.promised.algorithm, instead=False)
+        hashing.use(state.promised.algorithm, instead=False)
     # They may have been truncated or changed since.
     if is_intact(part.descriptor, state, hashing, stop):
         return state
     if stop.is_set():
         return fresh and state
     if is_open_elsewhere(part.descriptor):
-        return None  # whoever changed it may go on to write
-    hashing.restart_hash()
+        return None  # the program that changed it may continue to write
+    hashing.restart()
     if part.pieces is None:
         return fresh
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
@@ -160,30 +147,32 @@ def take_up(part: FoundPart, hashing: Hashing, stop: threading.Event) -> PartSta
 
 
 def _begin_afresh(part: FoundPart, size: int) -> PartState | None:
-    """Use a file whose state proves nothing, if it may be used."""
+    """Return an empty state for a file without a valid state; None if it is foreign."""
     state_file = part.state_file
     if state_file is None:
         return None if size else PartState(part.source)
     is_marked = part.has_mark
     if size and not (state_file.is_blank if is_marked is None else is_marked):
         return None
-    os.ftruncate(part.descriptor, 0)  # first: bytes without a state are somebody else's
+    os.ftruncate(part.descriptor, 0)  # first, because bytes without a state count as foreign
     unlink_same(part.place.state, state_file.identity)
     return PartState(part.source)
 
 
 def is_begun_by_us(part: FoundPart) -> bool:
-    """Tell whether a file beside a proven state is the one that the state speaks of."""
+    """Tell whether a file beside a valid state is the one that the state describes."""
     return not os.fstat(part.descriptor).st_size or part.has_mark is not False
 
 
 def can_resume(state: PartState, pieces: PieceHashes | None) -> bool:
-    """Tell whether another attempt may go on from what `state` tells of."""
+    """Tell whether another attempt may continue from the bytes in `state`."""
     return state.can_resume or (pieces is not None and bool(state.written))
 
 
-def is_intact(descriptor: int, state: PartState, hashing: Hashing, stop: threading.Event) -> bool:
-    """Tell whether the file holds every byte that `state` names; `stop` makes it False."""
+def is_intact(
+    descriptor: int, state: PartState, hashing: RunningHash, stop: threading.Event
+) -> bool:
+    """Tell whether the file has every byte listed in `state`; False if stopped."""
     return all(
         crc_of(descriptor, written_range, hashing, stop) == written_range.crc
         for written_range in state.written
@@ -191,7 +180,7 @@ def is_intact(descriptor: int, state: PartState, hashing: Hashing, stop: threadi
 
 
 def crc_of(
-    descriptor: int, written_range: WrittenRange, hashing: Hashing, stop: threading.Event
+    descriptor: int, written_range: WrittenRange, hashing: RunningHash, stop: threading.Event
 ) -> int | None:
     """Return the CRC-32 of a range of the file; None if the file is too short, or if stopped."""
     crc, offset = 0, written_range.start
@@ -202,6 +191,6 @@ def crc_of(
         if not data:
             return None
         crc = isal_zlib.crc32(data, crc)
-        hashing.feed_hash(offset, data)
+        hashing.feed(offset, data)
         offset += len(data)
     return crc

@@ -1,4 +1,4 @@
-"""Which bytes of a part file are good, by the checksums of its pieces."""
+"""Check of a part file against the checksums of its pieces."""
 
 import hashlib
 import heapq
@@ -15,15 +15,15 @@ from .segments import WrittenRange
 
 _READ_BYTES = 1 << 20
 _MAX_RANGES = 1000
-"""Good ranges that are kept; each gap between them costs a request, and more of the state file."""
+"""Limit of good ranges; each gap between them costs a request and space in the state file."""
 
 
 @dataclass(frozen=True, slots=True)
 class PieceCheck:
-    """What the pieces that are there turned out to be."""
+    """Result of a check of pieces."""
 
-    good: tuple[WrittenRange, ...] = ()  # in order; pieces side by side are one range
-    bad: dict[int, str] = field(default_factory=dict)  # the digests they have, by number from 0
+    good: tuple[WrittenRange, ...] = ()  # in order; adjacent pieces are one range
+    bad: dict[int, str] = field(default_factory=dict)  # their digests, by number from 0
 
 
 def check_pieces(
@@ -33,14 +33,14 @@ def check_pieces(
     written: Sequence[WrittenRange],
     stop: threading.Event,
 ) -> PieceCheck:
-    """Read every piece that is there whole.
+    """Read and check every piece that is completely written.
 
     Args:
-        descriptor: of the part file.
-        pieces: what they should be.
-        total: size of the file in bytes, as far as it is known; the last piece ends there.
-        written: what is there.
-        stop: ends it early, with a result of no meaning.
+        descriptor: the part file.
+        pieces: the expected checksums.
+        total: size of the file in bytes, None if unknown; the last piece ends there.
+        written: ranges in the file.
+        stop: ends the check early; the result is meaningless then.
 
     Raises:
         OSError: the file cannot be read.
@@ -61,7 +61,7 @@ def check_pieces(
 
 
 def gaps(written: Sequence[WrittenRange], total: int | None) -> list[tuple[int, int]]:
-    """From where to where bytes are missing, exclusive, of what is there or of `total`."""
+    """Return start and end (exclusive) of missing ranges, up to `total` if it is known."""
     missing, start = [], 0
     for span_start, span_end in _spans(written):
         missing.append((start, span_start))
@@ -73,14 +73,14 @@ def gaps(written: Sequence[WrittenRange], total: int | None) -> list[tuple[int, 
 def _whole_pieces(
     pieces: PieceHashes, total: int | None, written: Sequence[WrittenRange]
 ) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of each piece that is there whole."""
+    """Yield number, start and end of each piece that is completely written."""
     last = len(pieces.hashes) - 1
     for span_start, span_end in _spans(written):
         number = -(-span_start // pieces.length)
         while number <= last:
             start, end = number * pieces.length, (number + 1) * pieces.length
             if number == last:
-                end = span_end + 1 if total is None else total  # not whole, for all that is known
+                end = span_end + 1 if total is None else total  # cannot be known to be whole
             if end > span_end:
                 break
             yield number, start, end
@@ -101,7 +101,7 @@ def _spans(written: Sequence[WrittenRange]) -> Iterator[tuple[int, int]]:
 def _read(
     descriptor: int, start: int, end: int, algorithm: str, crc: int, stop: threading.Event
 ) -> tuple[str, int]:
-    """The digest of what is there, and its CRC-32 continued from `crc`."""
+    """Return the digest of a range, and its CRC-32 continued from `crc`."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     while start < end and not stop.is_set():
         data = os.pread(descriptor, min(_READ_BYTES, end - start), start)

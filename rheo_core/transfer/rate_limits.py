@@ -1,4 +1,4 @@
-"""How fast bytes may come: for all downloads, for one, from one host; and how many at all."""
+"""Rate limits for all downloads, for one download and for one host, and a budget of bytes."""
 
 import asyncio
 import sys
@@ -9,25 +9,25 @@ from weakref import WeakValueDictionary
 from rheo_core.domain.hosts import HostLimits, find_host
 
 _MAX_NAP_SECONDS = 0.2
-"""Seconds after which a waiter looks whether the limits have changed."""
+"""Time after which a waiting connection checks whether the limits have changed."""
 
 _MIN_NAP_SECONDS = 0.001
-"""Seconds that are not worth a nap; what is paid later is still paid."""
+"""Shorter delays are not waited for; the debt stays in the bucket."""
 
 _MIN_PORTIONS_PER_SECOND = 20
-"""Portions a second, at the least; fewer make a jerky flow, more cost time."""
+"""Minimum for one bucket; fewer portions make an uneven flow, more cost time."""
 
 _MIN_PORTIONS_PER_TAKER = 5
-"""Portions a second that each of many takers gets."""
+"""Portions a second for each of many takers."""
 
 _MIN_PORTION_BYTES = 1 << 10
 
 
 class TokenBucket:
-    """Limits a rate; several takers may share one, first come first served.
+    """Limits a rate; takers share it first come, first served.
 
-    Bytes are claimed before they come: a claim is good once all bytes claimed so far have been
-    earned by the time that went by.
+    Takers claim bytes before they receive them. A claim is good when the elapsed time has earned
+    all bytes claimed so far.
     """
 
     def __init__(self, rate_bps: int | None = None) -> None:
@@ -36,11 +36,11 @@ class TokenBucket:
         self._earned = 0.0
         self._refilled_at = time.monotonic()
         self.takers = 0
-        """Connections that share it now."""
+        """Number of connections that share it now."""
 
     @property
     def rate_bps(self) -> int | None:
-        """Bytes/s; None is no limit. May be changed at any time."""
+        """Limit, bytes/s; None: no limit. May be changed at any time."""
         return self._rate
 
     @rate_bps.setter
@@ -50,25 +50,25 @@ class TokenBucket:
 
     @property
     def portion(self) -> int:
-        """Bytes to claim at once for an even flow: the fewer, the more takers there are."""
+        """Bytes to claim at once for an even flow; fewer if there are many takers."""
         if self._rate is None:
             return sys.maxsize
         portions = max(_MIN_PORTIONS_PER_SECOND, _MIN_PORTIONS_PER_TAKER * self.takers)
         return max(self._rate // portions, _MIN_PORTION_BYTES)
 
     def claim(self, count: int) -> int:
-        """Claim `count` bytes; returns a mark for `delay`."""
+        """Claim `count` bytes; return a position for `delay`."""
         self._refill()
         self._claimed += count
         return self._claimed
 
-    def delay(self, mark: int) -> float:
-        """Seconds until a claim is good, as things stand."""
+    def delay(self, position: int) -> float:
+        """Return the seconds until a claim is good at the present rate."""
         self._refill()
-        return 0.0 if self._rate is None else (mark - self._earned) / self._rate
+        return 0.0 if self._rate is None else (position - self._earned) / self._rate
 
     def give_back(self, count: int) -> None:
-        """Return bytes that were claimed and did not come; or if negative, claim them late."""
+        """Return claimed bytes that did not come; a negative count claims more."""
         self._earned += count
 
     def _refill(self) -> None:
@@ -77,38 +77,38 @@ class TokenBucket:
             self._earned = self._claimed
         else:
             earned = self._earned + (now - self._refilled_at) * self._rate
-            # A tenth of a second may be saved up: it evens out late wake-ups.
+            # Bytes of a tenth of a second may be saved, to compensate late wake-ups.
             self._earned = min(earned, self._claimed + self._rate / 10)
         self._refilled_at = now
 
 
 class RateLimits:
-    """Every limit on bytes; all may be changed at any time, and hold at once.
+    """All limits on bytes. Changes apply at once.
 
     Args:
-        rate_bps: for all downloads together, bytes/s; None is no limit.
+        rate_bps: limit for all downloads together, bytes/s; None: no limit.
     """
 
     def __init__(self, rate_bps: int | None = None) -> None:
         self.total = TokenBucket(rate_bps)
         self.is_set = rate_bps is not None
-        """Whether there is any limit: without one the hot path does not look further."""
+        """True if there is any limit; otherwise the hot path does no further checks."""
         self.version = 0
         self.spent = asyncio.Event()
-        """Set when as many bytes have come as may come at all."""
+        """Set when the budget of bytes is used up."""
         self._left: int | None = None
-        self._granted = 0  # bytes that may come now and have not been told of
+        self._granted = 0  # bytes granted and not yet settled
         self._table: Mapping[str, HostLimits] = {}
         self._downloads = WeakValueDictionary[str, TokenBucket]()
         self._hosts = WeakValueDictionary[str, TokenBucket]()
 
     def throttle(self, download_id: str, rate_bps: int | None, host: str) -> "Throttle":
-        """What the connections of a download to a host take from.
+        """Return the throttle for connections of a download to a host.
 
         Args:
-            download_id: they share its limit with those to other hosts.
-            rate_bps: that limit, as it is now.
-            host: with its port, which makes no difference: the limit is that of the machine.
+            download_id: download whose connections share one limit.
+            rate_bps: present limit of the download, bytes/s.
+            host: host with its port. Limits of hosts ignore the port.
         """
         host = host.rpartition(":")[0]
         own = self._downloads.get(download_id)
@@ -133,20 +133,20 @@ class RateLimits:
             self._note_change()
 
     def set_hosts(self, table: Mapping[str, HostLimits]) -> None:
-        """Limit single hosts, by names as `find_host` has them."""
+        """Limit single hosts, with names as in `find_host`."""
         self._table = table
         for host, bucket in self._hosts.items():
             bucket.rate_bps = self._host_rate(host)
         self._note_change()
 
     def set_budget(self, count: int | None) -> None:
-        """Let so many bytes come from now on, then none; None: as many as there are."""
+        """Allow `count` more bytes from now on, then none; None: no limit."""
         self._left = count
         self.spent.clear()
         self._note_change()
 
     def grant(self, count: int) -> int:
-        """`count`, or what is left of the budget."""
+        """Take `count` bytes from the budget, or the rest of it; return their number."""
         if self._left is not None:
             count = min(count, max(self._left, 0))
             self._left -= count
@@ -154,7 +154,7 @@ class RateLimits:
         return count
 
     def settle(self, granted: int, came: int) -> None:
-        """Tell how many of the granted bytes came."""
+        """Take note of the number of granted bytes that came."""
         if self._left is not None:
             self._left += granted - came
             self._granted -= granted
@@ -177,7 +177,7 @@ class RateLimits:
 
 
 class Throttle:
-    """Where several limits hold, each byte counts for all of them."""
+    """Combination of several limits; each byte counts for all of them."""
 
     def __init__(self, limits: RateLimits, buckets: tuple[TokenBucket, ...]) -> None:
         self._limits = limits
@@ -185,39 +185,39 @@ class Throttle:
         self._waiting = 0
 
     def join(self) -> None:
-        """One more connection takes from it."""
+        """Take note of one more connection."""
         for bucket in self._buckets:
             bucket.takers += 1
 
     def leave(self) -> None:
-        """One fewer does."""
+        """Take note of one connection less."""
         for bucket in self._buckets:
             bucket.takers -= 1
 
     @property
     def is_on(self) -> bool:
-        """Whether `take` and `settle` must be called."""
+        """True if `take` and `settle` must be called."""
         return self._limits.is_set
 
     @property
     def is_limited(self) -> bool:
-        """Whether it has a limit of speed."""
+        """True if a limit of speed applies."""
         return any(bucket.rate_bps is not None for bucket in self._buckets)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a connection waits because of a limit."""
+        """True if a connection waits because of a limit."""
         return self._waiting > 0
 
     async def take(self, max_bytes: int) -> int:
-        """Wait until bytes may come; returns how many, `max_bytes` or fewer."""
+        """Wait until bytes may come; return their number, at most `max_bytes`."""
         while True:
             limited = [bucket for bucket in self._buckets if bucket.rate_bps is not None]
             count = self._limits.grant(min([max_bytes, *(bucket.portion for bucket in limited)]))
-            marks = [(bucket, bucket.claim(count)) for bucket in limited]
+            claims = [(bucket, bucket.claim(count)) for bucket in limited]
             is_good = False
             try:
-                is_good = await self._until_good(marks) if count else await self._nap()
+                is_good = await self._until_good(claims) if count else await self._nap()
             finally:
                 if not is_good:
                     self.settle(count, 0)
@@ -225,16 +225,16 @@ class Throttle:
                 return count
 
     def settle(self, granted: int, came: int) -> None:
-        """Tell how many bytes came of those that `take` granted; more may have."""
+        """Take note of the bytes that came after `take`; they may be more than granted."""
         self._limits.settle(granted, came)
         for bucket in self._buckets:
             bucket.give_back(granted - came)
 
-    async def _until_good(self, marks: list[tuple[TokenBucket, int]]) -> bool:
-        """Wait for all claims; False where the limits have changed before they were good."""
+    async def _until_good(self, claims: list[tuple[TokenBucket, int]]) -> bool:
+        """Wait until all claims are good; False if the limits changed before."""
         version = self._limits.version
         while True:
-            delay = max((bucket.delay(mark) for bucket, mark in marks), default=0)
+            delay = max((bucket.delay(position) for bucket, position in claims), default=0)
             if delay <= _MIN_NAP_SECONDS:
                 return True
             await self._nap(delay)

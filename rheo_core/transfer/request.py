@@ -1,4 +1,4 @@
-"""One GET: counted at its host, its reply judged, its errors in our words."""
+"""Request: one GET, counted at its host, with its reply checked and its errors translated."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -25,23 +25,24 @@ _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 class Request:
-    """Asks for what a segment lacks, or for the whole file where nothing is known of it.
+    """Requests the missing range of a segment, or the whole file if it is unknown.
 
-    To be used as `async with await request.open():`; `head` and `body` are those of the reply.
+    Use it as `async with await request.open():`. `head` and `body` are those of the reply.
 
     Args:
-        requester: sends it.
-        connection: the place for it.
-        is_counted: the connection has its place already, and keeps it afterwards.
-        sources: those of its download; they know which hosts have refused enough.
-        source: where it goes to.
-        segment: what is asked for.
-        state: what is known of the file.
-        version: what the reply must agree with; None: with none, as all is checked in the end.
-        timeouts: limits of patience.
-        options: what its download says of requests.
-        check_page: refuses a web page sent instead of a part of the file.
+        requester: sends the request.
+        connection: place for the connection.
+        sources: sources of the download, which know hosts that have refused.
+        source: the URL to request.
+        segment: the range to request.
+        state: known facts about the file.
+        version: validator that the reply must match; None: any, because all bytes are verified at
+            the end.
+        timeouts: time limits.
+        options: options of the download for its requests.
+        check_page: refuses a web page that is sent instead of a part of the file.
         tuning: limit of the time between two writes.
+        is_counted: the connection has its place already and keeps it afterwards.
     """
 
     head: ResponseHead
@@ -65,7 +66,7 @@ class Request:
     ) -> None:
         self._requester = requester
         self.connection = connection
-        self._host = source.host  # the one that is asked
+        self._host = source.host  # gets the request
         self._is_sent_there = True
         self._is_counted = is_counted
         self._sources = sources
@@ -81,20 +82,20 @@ class Request:
         self._is_answered = False
 
     async def open(self) -> Self:
-        """Send it, and read the head of the reply.
+        """Send the request and read the head of the reply.
 
         Raises:
-            HostFullError: it was redirected to a host that has no room.
-            ChangedError: the reply brings another version than `state` tells of.
-            RangeRefusedError: it does not bring the range.
-            WebPageError: it brings a web page as the range.
+            HostFullError: a redirect led to a host without room.
+            ChangedError: the reply has another version of the file than `state`.
+            RangeRefusedError: the reply does not have the range.
+            WebPageError: the reply has a web page as the range.
             DownloadError: any other failure.
         """
         if not self._is_counted:
             await self.connection.begin()
         try:
             await self._ask()
-            if self._host != self.connection.host:  # one that was counted at another host
+            if self._host != self.connection.host:  # a place that was counted at another host
                 await self.connection.move(self._host)
         except BaseException as error:
             self._source.final_host = self._host
@@ -115,7 +116,7 @@ class Request:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Raise what went wrong in the block in our words."""
+        """Close the reply; raise an error in the block as a DownloadError."""
         await self._leave(error)
 
     async def _ask(self) -> None:
@@ -145,16 +146,16 @@ class Request:
         self._is_sent_there = True
 
     def check_version(self) -> None:
-        """See that the reply is of the version begun.
+        """Check that the reply has the version of the partial file.
 
         Raises:
-            ChangedError: it is not.
+            ChangedError: it has another version.
         """
         state = self._state
         check_version(self.head, state.total, self._version, state.promised)
 
     async def _leave(self, error: BaseException | None) -> None:
-        """Let go of reply and connection; raise what went wrong, if it has another name here."""
+        """Close reply and connection; raise the translation of `error`, if it has one."""
         try:
             if self._is_answered:
                 self.body.close()
@@ -183,7 +184,7 @@ class Request:
 def _range_headers(
     segment: Segment, total: int | None, version: Validator | None
 ) -> dict[str, str]:
-    """Ask for a range where a strong validator guards it (RFC 9110 13.1.5), or none has to."""
+    """Return headers for a range if a strong validator guards it (RFC 9110 13.1.5) or none must."""
     if segment.received == 0 and segment.end == total:
         return {}
     last = "" if segment.end in (None, total) else str(segment.end - 1)
@@ -194,12 +195,12 @@ def _range_headers(
 
 
 def _check_coding(reply: aiohttp.ClientResponse) -> None:
-    """Refuse transfer codings that nobody asked for (RFC 9112 6.1)."""
+    """Refuse transfer codings that were not requested (RFC 9112 6.1)."""
     codings = ", ".join(reply.headers.getall("Transfer-Encoding", ()))
     if codings and codings.strip(" \t").lower() != "chunked":
         raise ProtocolError(f"transfer coding {printable(codings)!r} is not understood")
 
 
 def _length(reply: aiohttp.ClientResponse) -> int | None:
-    """Bytes of the body, where a header tells (RFC 9112 6.3: chunked coding overrides it)."""
+    """Return the length of the body from its header (RFC 9112 6.3: chunked coding overrides it)."""
     return None if "Transfer-Encoding" in reply.headers else reply.content_length

@@ -1,6 +1,10 @@
-"""Reserve of free disk space for bodies of unknown length, which may never end."""
+"""Room on the disk: for files of known size, and a reserve for bodies of unknown length."""
 
 import os
+from pathlib import Path
+
+from rheo_core.domain.exceptions import DestinationError, DiskFullError
+from rheo_core.domain.sizes import size_text
 
 _MIN_BYTES = 1 << 30
 _DISK_PARTS = 100
@@ -39,6 +43,29 @@ class Reserve:
             self._granted = max(min(left // 2, self.bytes // _LOOKS), count)
         self._granted -= count
         return True
+
+
+def check_room(descriptor: int, path: Path, size: int) -> None:
+    """Check that the rest of an open file fits on its disk.
+
+    Args:
+        descriptor: the file.
+        path: name of the file, for the message.
+        size: size of the whole file, bytes.
+
+    Raises:
+        DiskFullError: the file does not fit.
+        DestinationError: it is larger than the whole disk, so waiting is useless.
+    """
+    disk = os.fstatvfs(descriptor)
+    written = os.fstat(descriptor).st_blocks * 512
+    missing = size - written - _free(disk)
+    if missing <= 0 or not disk.f_blocks:  # some file systems do not know their size
+        return
+    if size > (whole := disk.f_blocks * disk.f_frsize):
+        facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
+        raise DestinationError(path, f"disk full, {missing:,} bytes short: {facts}")
+    raise DiskFullError(path, missing)
 
 
 def _free(disk: os.statvfs_result) -> int:

@@ -1,4 +1,4 @@
-"""A reply's head -> what may be done with its body (RFC 9110, sections 8.8, 14 and 15)."""
+"""Response heads: parsed and checked against the request (RFC 9110, sections 8.8, 14, 15)."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from multidict import MultiMapping
 
-from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
+from rheo_core.domain.exceptions import DownloadError, HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
 from rheo_core.domain.sizes import MAX_FILE_BYTES, size_text
@@ -24,32 +24,39 @@ _NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 _WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
 _STRONG_AFTER_SECONDS = 60
-"""RFC 9110 8.8.2.2 wants Date later than Last-Modified by enough to rule out a second change."""
+"""RFC 9110 8.8.2.2: Date must be so much later than Last-Modified that a second change is
+impossible."""
+
+_RANGE_REFUSALS = {
+    HTTPStatus.NOT_MODIFIED,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """What tells one version of a file from another.
+    """Validators of one version of a file.
 
-    Only a strong ETag or date proves that two versions are the same; a date is of use where there
-    is no strong ETag. The rest can prove that they are not.
+    Only a strong ETag or date proves that two versions are the same. A date is used if the reply
+    has no strong ETag. The other fields can only prove a difference.
     """
 
     etag: str | None = None
     last_modified: str | None = None
-    # Beside a date, which many builds set to one moment for ever:
+    # In addition to a date, which many builds set to a constant:
     weak_etag: str | None = field(default=None, compare=False)
     # Content-Encoding; one ETag for all codings is a common mistake:
     coding: str | None = field(default=None, compare=False)
 
     @property
     def if_range(self) -> str | None:
-        """The value for If-Range; None where nothing strong is known."""
+        """Value for If-Range; None if no strong validator is known."""
         return self.etag or self.last_modified
 
     @classmethod
     def of(cls, headers: MultiMapping[str]) -> "Validator":
-        """The validators of a reply."""
+        """Return the validators of a reply."""
         etag, coding = _only(headers, "ETag"), _coding(headers)
         if _STRONG_ETAG.fullmatch(etag):
             return cls(etag=etag, coding=coding)
@@ -60,7 +67,7 @@ class Validator:
         return cls(last_modified=modified, weak_etag=weak, coding=coding)
 
     def may_be(self, other: "Validator") -> bool:
-        """Tell whether a file of which `other` is told may be of this version."""
+        """Tell whether a file with validator `other` may be of this version."""
         are_weak_known = None not in (self.weak_etag, other.weak_etag)
         return self.if_range == other.if_range and not (
             are_weak_known and self.weak_etag != other.weak_etag
@@ -69,13 +76,13 @@ class Validator:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """What a reply brings."""
+    """Contents of a reply, from its head."""
 
     start: int  # offset of the body's first byte in the file
     end: int | None  # offset behind its last byte
     total: int | None  # size of the whole file, bytes
     validator: Validator
-    name: str | None  # as Content-Disposition suggests it, made safe
+    name: str | None  # from Content-Disposition, made safe
     partial: bool  # a 206
     promised: HashConfig | None = None  # checksum of the whole file
     modified: int | None = None  # Last-Modified, seconds since the epoch
@@ -84,11 +91,11 @@ class ResponseHead:
 
 
 class RangeRefusedError(ProtocolError):
-    """The reply does not bring the range that was asked for."""
+    """The reply does not have the requested range."""
 
 
 class NothingLeftError(RangeRefusedError):
-    """The file ends where the range that was asked for begins."""
+    """The file ends where the requested range begins."""
 
     def __init__(self, size: int, validator: Validator) -> None:
         self.size = size
@@ -97,7 +104,7 @@ class NothingLeftError(RangeRefusedError):
 
 
 class ChangedError(RangeRefusedError):
-    """The file on the server is another one than the one that was begun."""
+    """The file on the server has changed."""
 
 
 def parse_response_head(
@@ -107,63 +114,58 @@ def parse_response_head(
     content_length: int | None,
     offset: int | None,
 ) -> ResponseHead:
-    """Judge a reply to a request for everything from `offset` on.
+    """Parse and check the head of a reply to a request for all bytes from `offset`.
 
     Args:
-        status: of the reply.
-        reason: its phrase; may be hostile.
-        headers: of the reply, names in any case.
-        content_length: of the body as it comes; None where it is not known.
-        offset: where the asked range began; None where no range was asked for.
+        status: status code.
+        reason: reason phrase; may be hostile.
+        headers: headers, names in any case.
+        content_length: length of the received body, bytes; None: unknown.
+        offset: start of the requested range; None: no range was requested.
 
     Raises:
-        HttpStatusError: the status is no success.
-        RangeRefusedError: the range asked for was not given.
+        HttpStatusError: the status is an error.
+        RangeRefusedError: the reply does not have the requested range.
         ProtocolError: the reply contradicts itself.
     """
     validator = Validator.of(headers)
-    disposition = headers.get("Content-Disposition", "")
-    name = filename_from_disposition(disposition)
-    type = media_type(headers.get("Content-Type"))
-    # `inline` alone means the same as no field at all (RFC 6266 4.2).
-    is_attachment = name is None and disposition.lower().lstrip().startswith("attachment")
     _check_possible(content_length)
     if status in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
-        _check_is_whole(status, headers, content_length, offset)
-        promised = digest_of(headers, partial=False)
-        if status != HTTPStatus.OK:
-            # A proxy changed the body (RFC 9110 15.3.4): the server's headers are of another one.
-            validator, promised = Validator(), None
-        return ResponseHead(
-            start=0,
-            end=content_length,
-            total=content_length,
-            validator=validator,
-            name=name,
-            partial=False,
-            promised=promised,
-            modified=_modified(headers),
-            type=type,
-            is_attachment=is_attachment,
-        )
-    if status == HTTPStatus.PARTIAL_CONTENT:
-        partial = _read_partial(headers, content_length, offset, validator, name)
-        return replace(partial, type=type, is_attachment=is_attachment)
-    refusals = (
-        HTTPStatus.NOT_MODIFIED,
-        HTTPStatus.PRECONDITION_FAILED,
-        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        head = _parse_whole(status, headers, content_length, offset, validator)
+    elif status == HTTPStatus.PARTIAL_CONTENT:
+        head = _parse_partial(headers, content_length, offset, validator)
+    else:
+        raise _refusal(status, reason, headers, offset, validator)
+    disposition = headers.get("Content-Disposition", "")
+    name = filename_from_disposition(disposition)
+    # `inline` alone means the same as no field at all (RFC 6266 4.2).
+    is_attachment = name is None and disposition.lower().lstrip().startswith("attachment")
+    return replace(
+        head,
+        name=name,
+        type=media_type(headers.get("Content-Type")),
+        is_attachment=is_attachment,
     )
+
+
+def _refusal(
+    status: int,
+    reason: str,
+    headers: MultiMapping[str],
+    offset: int | None,
+    validator: Validator,
+) -> DownloadError:
+    """Return the error for a reply without a file."""
     nothing = _NO_RANGE.fullmatch(headers.get("Content-Range", "").strip())
     if nothing is not None:
         _check_possible(size := int(nothing[1]))
         if offset and size == offset:
-            raise NothingLeftError(offset, validator)
-    if offset is not None and status in refusals:
-        raise RangeRefusedError(f"the server answered {status} to a range request")
+            return NothingLeftError(offset, validator)
+    if offset is not None and status in _RANGE_REFUSALS:
+        return RangeRefusedError(f"the server answered {status} to a range request")
     if 200 <= status < 300:
-        raise ProtocolError(f"the server answered {status}, which brings no file")
-    raise status_error(status, reason, headers)
+        return ProtocolError(f"the server answered {status}, which brings no file")
+    return status_error(status, reason, headers)
 
 
 def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
@@ -172,15 +174,38 @@ def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpSt
     return HttpStatusError(status, printable(reason), retry_after=wait)
 
 
-def _read_partial(
+def _parse_whole(
+    status: int,
     headers: MultiMapping[str],
     content_length: int | None,
     offset: int | None,
     validator: Validator,
-    name: str | None,
+) -> ResponseHead:
+    _check_is_whole(status, headers, content_length, offset)
+    promised = digest_of(headers, partial=False)
+    if status != HTTPStatus.OK:
+        # A proxy changed the body (RFC 9110 15.3.4), so the server's headers do not describe it.
+        validator, promised = Validator(), None
+    return ResponseHead(
+        start=0,
+        end=content_length,
+        total=content_length,
+        validator=validator,
+        name=None,
+        partial=False,
+        promised=promised,
+        modified=_modified(headers),
+    )
+
+
+def _parse_partial(
+    headers: MultiMapping[str],
+    content_length: int | None,
+    offset: int | None,
+    validator: Validator,
 ) -> ResponseHead:
     if offset is None:
-        raise ProtocolError("the server sent a part (206) although the whole was asked for")
+        raise ProtocolError("the server sent a part (206) although the whole file was requested")
     if headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
         raise RangeRefusedError("the server sent several parts for one range")
     content_range = ", ".join(dict.fromkeys(headers.getall("Content-Range", [])))
@@ -194,20 +219,27 @@ def _read_partial(
     if end < start or (total is not None and end >= total):
         raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not possible")
     if start != offset:
-        raise RangeRefusedError(f"the server sent bytes from {start}, {offset} was asked for")
+        raise RangeRefusedError(f"the server sent bytes from {start} instead of {offset}")
     if content_length is not None and content_length != end - start + 1:
         raise RangeRefusedError("Content-Range and Content-Length disagree")
-    promised = digest_of(headers, partial=True)
-    return ResponseHead(start, end + 1, total, validator, name, True, promised)
+    return ResponseHead(
+        start=start,
+        end=end + 1,
+        total=total,
+        validator=validator,
+        name=None,
+        partial=True,
+        promised=digest_of(headers, partial=True),
+    )
 
 
 def _check_is_whole(
     status: int, headers: MultiMapping[str], content_length: int | None, offset: int | None
 ) -> None:
-    """Refuse a part that is sent with the status of the whole, as some scripts do.
+    """Refuse a part that is sent with the status of the whole file, as some scripts do.
 
-    Content-Range means nothing beside a 200 (RFC 9110 14.4). But a body as long as the part that it
-    names is that part: saved as the file, it would be the end of one, or its beginning.
+    Content-Range has no meaning with status 200 (RFC 9110 14.4). But a body exactly as long as the
+    range that it names is that range, and must not be saved as the whole file.
     """
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
     if match is None or match[3] == "*":
@@ -220,7 +252,7 @@ def _check_is_whole(
 
 
 def _only(headers: MultiMapping[str], name: str) -> str:
-    """The value of a field; "" if its lines disagree, so that nobody relies on one of them."""
+    """Return the value of a field; "" if its lines disagree."""
     values = {value.strip() for value in headers.getall(name, [])}
     return values.pop() if len(values) == 1 else ""
 
@@ -231,7 +263,7 @@ def _coding(headers: MultiMapping[str]) -> str | None:
 
 
 def _check_possible(size: int | None) -> None:
-    """Refuse a size beyond any disk, so that nobody waits for room because of a lie."""
+    """Refuse a size beyond any disk, so that no download waits for room in vain."""
     if size is not None and size > MAX_FILE_BYTES:
         raise ProtocolError(
             f"the server reports an impossible file size (more than {size_text(MAX_FILE_BYTES)})"
@@ -259,7 +291,7 @@ def _parse_date(value: str) -> datetime | None:
 
 
 def _retry_after(value: str) -> float | None:
-    """Seconds (RFC 9110 10.2.3); None where absent or senseless."""
+    """Return the seconds (RFC 9110 10.2.3); None if absent or not valid."""
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:10])
@@ -275,12 +307,17 @@ def check_version(
     validator: Validator | None,
     promised: HashConfig | None = None,
 ) -> None:
-    """See that a 206 belongs to the version begun, whatever the server made of If-Range.
+    """Check that a 206 has the version of the partial file, even if the server ignores If-Range.
 
-    `validator` None: any will do, as all bytes are checked in the end.
+    Args:
+        head: head of the reply.
+        total: size of the partial file when it is whole, bytes; None: unknown.
+        validator: validator of the partial file; None: any reply will do, because all bytes are
+            verified at the end.
+        promised: checksum from an earlier reply.
 
     Raises:
-        ChangedError: it does not.
+        ChangedError: the reply has another version.
     """
     same = validator is None or validator.may_be(head.validator)
     if None not in (total, head.total):

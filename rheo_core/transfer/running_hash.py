@@ -1,4 +1,4 @@
-"""A checksum that is taken while the bytes come, as far as they come in order."""
+"""Checksum of a file, updated while its bytes come in order."""
 
 import hashlib
 import os
@@ -10,35 +10,53 @@ _READ_BYTES = 1 << 20
 
 
 class RunningHash:
-    """Hashes the beginning of a file as it is written; what came out of order is read later.
+    """Hashes the beginning of a file while it is written, and reads the rest at the end.
 
-    Only the disk threads call it, and those that write at different offsets do not meet: a write
-    counts where it begins exactly at `position`.
+    Only disk threads call it. Writes at different offsets do not collide, because a write counts
+    only if it begins exactly at `position`.
+
+    Args:
+        is_read_back: ignore written bytes, and read the whole file at the end.
     """
 
-    def __init__(self, algorithm: HashAlgorithm) -> None:
-        self.algorithm = algorithm
+    def __init__(self, *, is_read_back: bool = False) -> None:
+        self._is_read_back = is_read_back
+        self._algorithm: HashAlgorithm | None = None  # None: not known yet
         self.restart()
 
+    def use(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
+        """Hash the bytes to come; without `instead`, keep an algorithm that is in use."""
+        if self._is_read_back:
+            return
+        if self._algorithm is None or (instead and self._algorithm is not algorithm):
+            self._algorithm = algorithm
+            self.restart()
+
     def restart(self) -> None:
-        """Begin again at the start of the file."""
-        self.position = 0  # bytes hashed
-        self._digest = hashlib.new(self.algorithm.value, usedforsecurity=False)
+        """Start again at the beginning of the file, because written bytes have changed."""
+        self.position = 0  # number of hashed bytes
+        self._digest = None
+        if self._algorithm is not None:
+            self._digest = hashlib.new(self._algorithm.value, usedforsecurity=False)
 
     def feed(self, offset: int, data: bytes | memoryview) -> None:
         """Take note of bytes that are in the file now."""
-        if offset == self.position:
+        if self._digest is not None and offset == self.position:
             self._digest.update(data)
             self.position += len(data)
 
-    def finish(self, descriptor: int, stop: threading.Event) -> str:
-        """Read what was not fed, up to the end of the file; return the digest in hexadecimal.
+    def finish(self, algorithm: HashAlgorithm, descriptor: int, stop: threading.Event) -> str:
+        """Read the rest of the file; return its digest in hexadecimal.
 
-        `stop` ends it early, with a digest of no meaning.
+        `stop` ends the reading early; the digest is meaningless then.
 
         Raises:
             OSError: the file cannot be read.
         """
+        if self._is_read_back:
+            return RunningHash().finish(algorithm, descriptor, stop)
+        self.use(algorithm)
+        assert self._digest is not None
         while not stop.is_set():
             data = os.pread(descriptor, _READ_BYTES, self.position)
             if not data:

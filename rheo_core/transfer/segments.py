@@ -1,4 +1,4 @@
-"""Who fetches which bytes. Pure book-keeping: no I/O, no clock of its own."""
+"""Segments: ranges of a file and their connections. Only bookkeeping, without I/O or clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,18 +25,18 @@ class WrittenRange:
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """A range of the file fetched by one connection at a time, from its start to its end."""
+    """A range of the file, fetched by one connection at a time from start to end."""
 
     start: int
     end: int | None  # exclusive; None: up to the end of the body
-    received: int  # offset up to which bytes came
-    written: int  # offset up to which they are in the file
+    received: int  # offset up to which bytes were received
+    written: int  # offset up to which bytes are in the file
     crc: int = 0  # CRC-32 of start to written
     is_busy: bool = False
-    active_at: float = 0.0  # when bytes last came; the loop's clock
-    began_at: float = 0.0  # when its connection began
+    active_at: float = 0.0  # time of the last bytes; the loop's clock
+    began_at: float = 0.0  # start of its connection
     began_with: int = 0  # offset at that time
-    is_overtaken: bool = False  # another connection has got what it lacks
+    is_overtaken: bool = False  # another connection fetches the rest
 
     def speed(self, now: float, min_age: float) -> float:
         """Return the average bytes/s of its connection; 0.0 if that is younger than `min_age`."""
@@ -45,27 +45,27 @@ class Segment:
 
     @property
     def missing(self) -> int:
-        """Bytes that have not come; 0 while the end is unknown."""
+        """Number of bytes not received; 0 while the end is unknown."""
         return 0 if self.end is None else max(self.end - self.received, 0)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of it is in the file."""
+        """True if all bytes are in the file."""
         return self.end is not None and self.written >= self.end
 
     def begin(self, now: float) -> None:
-        """A connection begins to work on it."""
+        """Start a connection for the segment."""
         self.is_busy = True
         self.active_at = self.began_at = now
         self.began_with = self.received
 
     def rewind(self) -> None:
-        """Forget what came and was not written."""
+        """Forget bytes that were received and not written."""
         self.received = self.written
 
 
 class SegmentMap:
-    """The segments of one file, in order and without gaps between them."""
+    """Segments of one file, in order and without gaps."""
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ class SegmentMap:
     ) -> None:
         self.total = total
         self._tuning = tuning
-        self.join_seconds: float | None = None  # what a connection takes to begin, at the least
-        self._thefts = 0  # segments taken from stalled connections; each makes the next one wait
+        self.join_seconds: float | None = None  # shortest time in which a connection began
+        self._thefts = 0  # takeovers from stalled connections; each delays the next one
         self._segments: list[Segment] = []
         starts = sorted(written, key=lambda each: each.start)
         if not starts or starts[0].start > 0:
@@ -96,35 +96,36 @@ class SegmentMap:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the whole file is there."""
+        """True if the whole file is written."""
         return all(segment.is_complete for segment in self._segments)
 
     @property
     def received(self) -> int:
-        """Bytes that came, in all."""
+        """Number of received bytes."""
         return sum(segment.received - segment.start for segment in self._segments)
 
     @property
     def missing(self) -> int:
-        """Bytes that have not come; 0 while the size is unknown."""
+        """Number of bytes not received; 0 while the size is unknown."""
         return sum(segment.missing for segment in self._segments)
 
     def note_join(self, seconds: float) -> None:
-        """A connection took so long to begin."""
+        """Take note of the time in which a connection began."""
         known = self.join_seconds
         self.join_seconds = seconds if known is None else min(known, seconds)
 
     def lasts_longer(self, seconds: float, now: float, usual: float) -> bool:
-        """Whether the largest segment takes longer than this.
+        """Tell whether the largest segment takes longer than `seconds`.
 
-        At the speed of its connection, or at the `usual` one (bytes/s) while it is young.
+        The speed is that of its connection, or `usual` (bytes/s) while that is young.
         """
         largest = self._largest
         return largest.missing > (self._speed(largest, now) or usual) * seconds
 
     def laggard(self, now: float, *, compare: bool = True) -> Segment | None:
-        """A segment that another connection would bring sooner: its own has stalled, or is far
-        slower than the best was (where speeds may be compared).
+        """Return a segment that another connection would finish sooner; None if there is none.
+
+        Its connection has stalled, or is far slower than the best one if `compare` is True.
         """
         best = max(self._speed(segment, now) for segment in self._segments) if compare else 0.0
         patience = self._patience(is_unlimited=compare)
@@ -139,7 +140,7 @@ class SegmentMap:
         return None
 
     def written(self) -> tuple[WrittenRange, ...]:
-        """What is in the file."""
+        """Return the ranges in the file."""
         return tuple(
             WrittenRange(segment.start, segment.written, segment.crc)
             for segment in self._segments
@@ -147,17 +148,17 @@ class SegmentMap:
         )
 
     def first(self) -> Segment:
-        """Take the first segment that lacks something; for the first connection."""
+        """Take the first incomplete segment, for the first connection."""
         incomplete = (segment for segment in self._segments if not segment.is_complete)
-        segment = next(incomplete, self._segments[0])  # an empty file has nothing to lack
+        segment = next(incomplete, self._segments[0])  # all are complete if the file is empty
         segment.is_busy = True
         return segment
 
     def take(self, now: float, *, compare: bool = True) -> Segment | None:
-        """Work for one more connection: what nobody fetches, else half of the largest segment.
+        """Take a segment for one more connection; None if nothing is worth a connection.
 
-        The rest of a laggard's segment is taken whole. None where there is nothing worth a
-        connection.
+        First come segments without a connection, then the whole rest of a laggard, then half of
+        the largest segment.
         """
         segment = next((s for s in self._segments if s.missing and not s.is_busy), None)
         if segment is None:
@@ -172,9 +173,9 @@ class SegmentMap:
         return segment
 
     def give_back(self, segment: Segment) -> bool:
-        """Undo a `take` that brought nothing: the segment before it goes on to its end.
+        """Undo a `take` without bytes: the previous segment continues to the end of this one.
 
-        False where nobody is there to go on.
+        Return False if the previous segment has no connection.
         """
         segment.is_busy = False
         if segment not in self._segments:
@@ -197,7 +198,7 @@ class SegmentMap:
             self._thefts += 1
             segment.is_overtaken = True
             if segment.start == middle:
-                del self._segments[index]  # nothing is left of it
+                del self._segments[index]  # it is empty now
         return second
 
     def _speed(self, segment: Segment, now: float) -> float:
@@ -208,7 +209,7 @@ class SegmentMap:
         return max(self._segments, key=lambda segment: segment.missing)
 
     def _patience(self, *, is_unlimited: bool) -> float:
-        """Seconds without a byte after which a connection loses its segment."""
+        """Return the seconds without a byte after which a connection loses its segment."""
         seconds = self._tuning.takeover_seconds
         is_near_end = self._largest.missing < 2 * self._tuning.min_segment_bytes
         if is_unlimited and is_near_end and self.join_seconds is not None:

@@ -1,4 +1,4 @@
-"""Checksum files that lie beside a download: where to look for them, and what they say."""
+"""Checksum files next to a download: their usual URLs, and their contents."""
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -20,20 +20,20 @@ from .host_limits import Connection
 from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
-"""Bytes of a checksum file; those of whole distributions have some 100 KiB."""
+"""Limit of a checksum file; those of whole distributions have about 100 KiB."""
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _TRANSIENT = RetryPolicy().transient_status_codes
 
 
 class Sidecar(NamedTuple):
-    """A place where a checksum file may be."""
+    """URL of a possible checksum file."""
 
     url: str
     algorithm: HashAlgorithm
-    is_single: bool  # it speaks of one file, and need not name it
+    is_single: bool  # it covers one file and need not name it
 
 
-_PLACES = (  # in the order in which they are looked for; a suffix of the name, or a whole name
+_PLACES = (  # in the order of requests; a suffix of the name, or a whole name
     (".sha256", HashAlgorithm.SHA256, True),
     ("SHA256SUMS", HashAlgorithm.SHA256, False),
     (".sha512", HashAlgorithm.SHA512, True),
@@ -43,11 +43,11 @@ _ENDINGS = tuple(ending for ending, _, _ in _PLACES)
 
 
 def sidecars(url: str) -> list[Sidecar]:
-    """Where checksums of the file at `url` are commonly found, best first.
+    """Return usual URLs of checksum files for the file at `url`, best first.
 
-    The path is kept byte for byte. Query and fragment go: what is signed or asked of the file says
-    nothing of its neighbours. Empty where `url` is not http(s), cannot be read, names no file, or
-    is such a checksum file itself.
+    The path is kept byte for byte. Query and fragment are dropped, because signatures and queries
+    concern the file alone. Empty if `url` is not http(s), is not valid, does not name a file, or
+    names a checksum file itself.
     """
     try:
         parts = urlsplit(url)
@@ -78,15 +78,15 @@ async def fetch_checksum(
 
     Args:
         requester: sends the requests.
-        url: of the file.
-        timeouts: limits of patience.
-        connect: gives a place for a connection to a host, as `host_of` names it.
+        url: URL of the file.
+        timeouts: time limits of requests.
+        connect: returns a place for a connection to a host, with a name as from `host_of`.
         limit: seconds for one checksum file.
-        options: those of its download.
+        options: options of the download for its requests.
 
     Raises:
-        HostFullError: it was redirected to a host that has no room.
-        DownloadError: one cannot be fetched, for another reason than that it is not there.
+        HostFullError: a redirect led to a host without room.
+        DownloadError: a checksum file exists, or may exist, and cannot be fetched.
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     timeouts = aiohttp.ClientTimeout(
@@ -104,7 +104,7 @@ async def fetch_checksum(
 async def _fetch_text(
     exchange: Exchange, connection: Connection, timeouts: aiohttp.ClientTimeout
 ) -> str:
-    """Return the text of a reply; empty if there is none, or none of a sensible size."""
+    """Return the text of a reply; empty if it is missing or too large."""
 
     async def go_on_to(url: str) -> None:
         await connection.move(host_of(url))
@@ -139,33 +139,33 @@ async def _text_of(reply: aiohttp.ClientResponse) -> str:
 def hash_in(
     text: str, filename: str, algorithm: HashAlgorithm, *, is_single: bool
 ) -> HashConfig | None:
-    """The checksum that a checksum file gives for `filename`.
+    """Return the checksum of `filename` in a checksum file.
 
-    A line that names it exactly counts more than one that names it in a folder, and that more than
-    one without a name. Lines that cannot be read are passed over, and so are comments and the
-    armour of PGP, whose signature is not checked.
+    Lines with exactly this name come first, then those with the name in a folder, then those
+    without a name. Lines that cannot be read are ignored. So are comments and PGP armour, whose
+    signature is not checked.
 
     Args:
-        text: of the checksum file; anything, of any size.
-        filename: as the server has it: the last segment of the URL, percent-decoded.
-        algorithm: of the checksums in it.
-        is_single: it speaks of one file, and need not name it.
+        text: any text of any size.
+        filename: last segment of the URL, percent-decoded.
+        algorithm: algorithm of the checksums.
+        is_single: the file covers one file and need not name it.
 
     Returns:
-        The checksum; None where none is given, where two differ, or where the text is a web page.
+        The checksum; None if there is none, if two differ, or if the text is a web page.
     """
     if text.lstrip("\ufeff \t\r\n").startswith("<"):  # "not found" with the status 200
         return None
     entries = list(_entries(text, algorithm))
-    for is_meant in _ways_to_mean(filename, is_single):
+    for is_meant in _matches(filename, is_single):
         hashes = {digest for name, digest in entries if is_meant(name)}
         if hashes:
-            only = hashes.pop()
-            return None if hashes else HashConfig(algorithm=algorithm, expected_hash=only)
+            first = hashes.pop()
+            return None if hashes else HashConfig(algorithm=algorithm, expected_hash=first)
     return None
 
 
-def _ways_to_mean(filename: str, is_single: bool) -> Iterator[Callable[[str], bool]]:
+def _matches(filename: str, is_single: bool) -> Iterator[Callable[[str], bool]]:
     yield lambda name: name == filename
     yield lambda name: name.rpartition("/")[2] == filename
     if is_single:
@@ -173,7 +173,7 @@ def _ways_to_mean(filename: str, is_single: bool) -> Iterator[Callable[[str], bo
 
 
 def _entries(text: str, algorithm: HashAlgorithm) -> Iterator[tuple[str, str]]:
-    """Names and hashes; these hexadecimal in lower case."""
+    """Yield names and hashes; hashes are hexadecimal in lower case."""
     for line in text.removeprefix("\ufeff").split("\n"):
         entry = read_checksum_line(line)
         if entry is None or entry.tag not in (None, algorithm):

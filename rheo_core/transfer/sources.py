@@ -1,4 +1,4 @@
-"""Where the bytes of one file may come from: its own URL, and mirrors of it."""
+"""Sources of one file: its own URL and its mirrors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from .host_limits import HostLimiter
 from .response_head import Validator
 
 _MAX_REFUSALS = 2
-"""Sources on one host that may be refused in a row: one refusal may be about its link, two are
-about the host."""
+"""Number of sources on one host that may be refused in a row. One refusal may concern its link, two
+concern the host."""
 
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """A URL that offers the file, for one attempt."""
+    """A URL of the file, and its state in one attempt."""
 
     url: str
-    max_connections: int  # connections that it bears as far as is known; 0: it is left out
+    max_connections: int  # as far as is known; 0: the source is left out
     connections: int = 0
-    version: Validator | None = None  # as its replies tell it; None: there was none yet
-    host: str = field(init=False)  # with the port, as `HostLimiter` counts
-    final_host: str = field(init=False)  # the host that it led to last
-    name: str = field(init=False)  # the host, as messages call it
+    version: Validator | None = None  # from its replies; None: no reply yet
+    host: str = field(init=False)  # with the port, as in `HostLimiter`
+    final_host: str = field(init=False)  # end of its last redirects
+    name: str = field(init=False)  # the host in messages
 
     def __post_init__(self) -> None:
         self.host = self.final_host = host_of(self.url)
@@ -32,24 +32,25 @@ class Source:
 
 
 class Sources:
-    """The sources of one file; `primary` is the one that said which version of it is fetched.
+    """Sources of one file. `primary` decided which version is fetched.
 
-    Mirrors beyond the first `MAX_MIRRORS` are not used: each may cost a request an attempt.
+    Mirrors after the first `MAX_MIRRORS` are not used, because each may cost a request in each
+    attempt.
     """
 
     def __init__(self, urls: Sequence[str], hosts: HostLimiter, max_connections: int) -> None:
         self._all = [Source(url, max_connections) for url in urls[: 1 + MAX_MIRRORS]]
         self._hosts = hosts
         self.original = self.primary = self._all[0]
-        self.only: Source | None = None  # the only one that may be asked
-        self._brought: list[tuple[Source, int, int]] = []  # from where to where, exclusive
+        self.only: Source | None = None  # the only one to use; None: all
+        self._brought: list[tuple[Source, int, int]] = []  # start and end (exclusive) of ranges
         self._refusals: dict[str, list[DownloadError]] = {}  # in a row, by host
 
     def __len__(self) -> int:
         return len(self._all)
 
     def usable(self) -> Iterator[Source]:
-        """Those that are not left out, in the order in which they were given.
+        """Return the sources that are not left out, in the given order.
 
         A host that has refused enough is left out with all sources that lead to it.
         """
@@ -58,8 +59,13 @@ class Sources:
             for source in self._all
             if source.max_connections
             and self.only in (None, source)
-            and self._bears(source.final_host)
+            and self._is_accepting(source.final_host)
         )
+
+    def drop_primary(self) -> bool:
+        """Stop asking the primary source; return True if another is left."""
+        self.primary.max_connections = 0
+        return next(self.usable(), None) is not None
 
     def refused(self, host: str, error: DownloadError) -> None:
         """Take note that a host has refused a request."""
@@ -71,19 +77,19 @@ class Sources:
 
     def check_host(self, host: str) -> None:
         """Raise the refusal of a host that has refused enough."""
-        if not self._bears(host):
+        if not self._is_accepting(host):
             raise self._refusals[host][-1]
 
-    def _bears(self, host: str) -> bool:
+    def _is_accepting(self, host: str) -> bool:
         return len(self._refusals.get(host, ())) < _MAX_REFUSALS
 
     def note(self, source: Source, start: int, end: int) -> None:
-        """Bytes of a source came into the file."""
+        """Take note that bytes of a source are in the file."""
         if end > start:
             self._brought.append((source, start, end))
 
     def least_in(self, ranges: Sequence[tuple[int, int]]) -> list[Source]:
-        """Those that are not left out; first those that brought the fewest bytes of `ranges`."""
+        """Return usable sources; first those that sent the fewest bytes of `ranges`."""
         brought = dict.fromkeys(self.usable(), 0)
         for source, start, end in self._brought:
             if source in brought:
@@ -94,20 +100,20 @@ class Sources:
         return sorted(brought, key=brought.__getitem__)
 
     def brought_another(self, version: Validator) -> bool:
-        """Whether bytes came of another version than this one."""
+        """Tell whether bytes of another version than this one came."""
         return any(source.version != version for source, _, _ in self._brought)
 
     def choose(self, idle_host: str | None = None) -> Source | None:
-        """Return the one for a further connection: with the fewest, if there is room.
+        """Return the source for a further connection, with the fewest so far; None: no room.
 
-        A connection to `idle_host` is counted already and not in use.
+        `idle_host` has a counted connection that is not in use.
         """
         free = [
             source
             for source in self._all
             if source.connections < source.max_connections
             and self.only in (None, source)
-            and (source is self.primary or self._bears(source.final_host))
+            and (source is self.primary or self._is_accepting(source.final_host))
             and (source.final_host == idle_host or not self._hosts.is_full(source.final_host))
         ]
         return min(free, key=lambda source: source.connections, default=None)

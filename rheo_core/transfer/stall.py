@@ -1,4 +1,4 @@
-"""When a transfer counts as stalled: no byte for too long, or next to none over that time."""
+"""Stalled transfers: no byte for too long, or almost none in that time."""
 
 from collections.abc import Callable
 
@@ -6,18 +6,18 @@ from rheo_core.domain.exceptions import DownloadTimeoutError
 from rheo_core.tracking.record import DownloadRecord
 
 _GRACE_SECONDS = 0.1
-"""Seconds; the connections themselves notice first that nothing comes, and say it better."""
+"""Extra time, because connections detect silence first and report it better."""
 
 
 class StallWatch:
-    """Looks at one transfer as a whole, however often its segments change hands.
+    """Watches one transfer as a whole, with all its connections.
 
     Args:
-        record: its counter of bytes.
-        is_throttled: tells whether a limit holds the bytes back; then slowness is no stall.
-        seconds: patience; None is endless.
-        speed: bytes/s that must come on average over `seconds`.
-        now: the loop's clock.
+        record: counts the bytes.
+        is_throttled: tells whether a limit delays bytes; a slow transfer is not stalled then.
+        seconds: time without bytes after which it is stalled; None: never.
+        speed: minimum average over `seconds`, bytes/s.
+        now: time of the loop's clock.
     """
 
     def __init__(
@@ -32,29 +32,29 @@ class StallWatch:
         self._is_throttled = is_throttled
         self._seconds = seconds
         self._speed = speed
-        self._last = self._mark = record.stats.transferred
-        self._last_at = self._mark_at = now
+        self._last = self._base = record.stats.transferred
+        self._last_at = self._base_at = now
 
     def check(self, now: float, host: str) -> None:
-        """See that enough has come; to be called often.
+        """Check that enough bytes came; call this often.
 
         Raises:
-            DownloadTimeoutError: it has not.
+            DownloadTimeoutError: too few bytes came.
         """
         count = self._record.stats.transferred
         if count != self._last:
             self._last, self._last_at = count, now
         if self._seconds is None or self._is_throttled():
-            self._mark = count
-            self._last_at = self._mark_at = now
+            self._base = count
+            self._last_at = self._base_at = now
             return
         if now - self._last_at >= self._seconds + _GRACE_SECONDS:
             raise DownloadTimeoutError(f"no data from {host}", self._seconds)
-        elapsed = now - self._mark_at
+        elapsed = now - self._base_at
         if elapsed < self._seconds:
             return
-        if count - self._mark < self._speed * elapsed:
+        if count - self._base < self._speed * elapsed:
             raise DownloadTimeoutError(
                 f"less than {self._speed} bytes/s from {host}", self._seconds
             )
-        self._mark, self._mark_at = count, now
+        self._base, self._base_at = count, now

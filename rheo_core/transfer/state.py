@@ -31,37 +31,37 @@ _VERSION = STATE_MARK + b"5"
 _MAX_STATE_BYTES = 1 << 20
 
 Key = Callable[[], bytes]
-"""Gives the key that signs states, when the first one is read or written."""
+"""Return the key that signs states; called when a state is read or written."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartState:
-    """What is known of a part file. Its bytes were on the disk before it was written."""
+    """Known facts about a part file. Its bytes are on the disk before its state is."""
 
-    source: str = ""  # which download the bytes are of; see `source_of`
+    source: str = ""  # the download; see `source_of`
     total: int | None = None
     validator: Validator = field(default_factory=Validator)
     written: tuple[WrittenRange, ...] = ()
-    promised: HashConfig | None = None  # checksum of the whole file, as the server gives it
+    promised: HashConfig | None = None  # checksum of the whole file from the server
     modified: int | None = None  # Last-Modified, seconds since the epoch
-    is_rejected: bool = False  # whole, and not as promised, but for what `written` tells of
-    media_type: str | None = None  # of the reply that began it, such as text/html, in lower case
+    is_rejected: bool = False  # whole and not as promised, except `written`
+    media_type: str | None = None  # of the first reply, such as text/html, in lower case
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
     @property
     def offset(self) -> int:
-        """Bytes that are there."""
+        """Number of written bytes."""
         return sum(each.end - each.start for each in self.written)
 
     @property
     def is_whole(self) -> bool:
-        """True if all bytes are there."""
+        """True if all bytes are written."""
         return self.total is not None and self.offset == self.total
 
     @property
     def can_resume(self) -> bool:
-        """Whether a later request may go on: only a strong validator tells versions apart."""
+        """True if a later request may continue: only a strong validator tells versions apart."""
         return bool(self.written) and (
             self.validator.if_range is not None or self.offset == self.total
         )
@@ -71,12 +71,12 @@ _JSON = TypeAdapter(PartState)
 
 
 def source_of(url: str) -> str:
-    """Tells downloads apart: a validator means nothing across URLs (RFC 9110 8.8.1)."""
+    """Return the id of a source; validators cannot be compared across URLs (RFC 9110 8.8.1)."""
     return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def encode_state(state: PartState, part_name: str, key: bytes) -> bytes:
-    """Return the content of a state file: a line each for version, signature and state (JSON)."""
+    """Return the content of a state file: lines with version, signature and state (JSON)."""
     body = _JSON.dump_json(state)
     return b"\n".join((_VERSION, _signature(body, part_name, key), body))
 
@@ -110,13 +110,13 @@ def _lines(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class StateFile:
-    """A file under the name of a state, as it was found.
+    """A file with the name of a state.
 
     Attributes:
-        identity: which file it is.
-        state: what it says, if this program wrote it.
-        is_private: a regular file of this user, with one name and for nobody else to read, as
-            this program makes them.
+        identity: identity of the file.
+        state: its state if this program wrote it, else None.
+        is_private: it is a regular file of this user with one name, readable by the user alone,
+            as this program creates them.
         data: its content; empty if it cannot be read.
     """
 
@@ -126,23 +126,22 @@ class StateFile:
     data: bytes
 
     def proves(self, source: str) -> bool:
-        """Tell whether this program wrote the state, for this download."""
+        """Tell whether this program wrote the state of this download."""
         return self.state is not None and self.state.source == source
 
     @property
     def is_blank(self) -> bool:
-        """True if it looks like a state that a loss of power left unsynced."""
+        """True if it looks like a state that was not synced before a loss of power."""
         return self.is_private and not self.data.strip(b"\0")
 
     @property
     def is_marked(self) -> bool:
-        """True if it looks like a state of this program that cannot be proven: its version or key
-        is another one, or it was damaged."""
+        """True if it looks like a state of this program with another version or key, or damage."""
         return self.is_private and self.data.startswith(STATE_MARK)
 
     @property
     def claimed_source(self) -> str | None:
-        """The download that the state names, proven or not."""
+        """Source that the state names, signed or not."""
         if self.state is not None:
             return self.state.source
         with suppress(ValueError, RecursionError):
@@ -153,10 +152,10 @@ class StateFile:
 
 
 def find_state(path: Path, part_name: str, key: Key) -> StateFile | None:
-    """Look at what has the name of a state; None if nothing has.
+    """Read the file with the name of a state; None if there is none.
 
     Raises:
-        ShortageError: it cannot be opened now. Taken for missing, it would cost what it tells of.
+        ShortageError: it cannot be opened now. If it counted as missing, its bytes would be lost.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:

@@ -1,4 +1,4 @@
-"""One attempt at moving a file: ask, judge the reply, set connections to work."""
+"""Transfer of one file in one attempt: request it, check the reply, start connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,14 +35,14 @@ from .sources import Source
 from .state import PartState
 
 _MAX_ROUNDS = 4
-"""In one attempt: with a range, without, under the name the server gives, and once more."""
+"""Requests in one attempt: with a range, without, under the server's name, and once more."""
 
 Place = Callable[[ResponseHead], Awaitable[PartFile]]
-"""Say where the file of this reply goes, by its name and type; returns its part file."""
+"""Choose the path for a reply by its name and type; return its part file."""
 
 
 class Transfer:
-    """Moves the bytes of one download into its part file."""
+    """Writes the bytes of one download to its part file."""
 
     def __init__(
         self,
@@ -61,25 +61,25 @@ class Transfer:
         self._disk = disk
         self._record = record
         self._place = place
-        self._announce = announce  # called once the reply's head is known to be good
+        self._announce = announce  # called when the head of the reply is accepted
         self._context = TransferContext(
             requester, hosts, limits, options, record, explain, verified_at_end=verified_at_end
         )
         self.sources = self._context.sources
-        self.is_unasked = False  # all bytes are of an earlier run, and no server was asked
+        self.is_unasked = False  # all bytes come from an earlier run, without any request
         self._limit = record.config.timeout or options.timeout
         now = asyncio.get_running_loop().time()
         self._ends_at = None if self._limit is None else now + self._limit
-        self._is_anew = False  # the whole is asked for; what is there stays until it comes
+        self._is_anew = False  # request the whole file; old bytes stay until it comes
 
     async def run(self, part: PartFile) -> PartFile:
-        """Fetch what `part` lacks; return the part file that is whole then.
+        """Fetch the missing bytes; return the whole part file.
 
-        It is another one than `part` where the server named the file. The first reply
-        brings data at once: nothing is probed and thrown away.
+        The result is another part file if the server named the file. No reply is only a probe: the
+        first one brings data.
 
         Raises:
-            DownloadError: what came is kept for the next attempt.
+            DownloadError: the received bytes are kept for the next attempt.
         """
         try:
             async with asyncio.timeout_at(self._ends_at):
@@ -92,7 +92,7 @@ class Transfer:
             self._record.stats.redirect_host = original.final_host if has_moved else None
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
-        """As `run`, from one source alone. Where it has another version by now, it fails."""
+        """Run with one source alone; fail if it has another version now."""
         self.sources.only = self.sources.primary = source
         try:
             return await self.run(part)
@@ -100,13 +100,13 @@ class Transfer:
             self.sources.only = None
 
     async def run_anew(self, part: PartFile) -> PartFile:
-        """As `run`, from the first byte, and with sources of one version only.
+        """Run from the first byte, with sources of one version only.
 
-        What an earlier run left stays until a reply replaces it.
+        Bytes of an earlier run stay until a reply replaces them.
         """
         was_unasked, self._context.verified_at_end, self.is_unasked = self.is_unasked, False, False
         if was_unasked and self._record.config.fetch_url is None:
-            # Without its validator, here and not on the disk, no reply passes it off as the file.
+            # Without the validator in memory, no reply can confirm the old bytes.
             part.state = replace(part.state, validator=Validator())
             self._is_anew = True
         else:
@@ -114,7 +114,7 @@ class Transfer:
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
-        broken: DownloadError | None = None  # of the last source that brought bytes
+        broken: DownloadError | None = None  # of the last source that sent bytes
         for _ in range(_MAX_ROUNDS + len(self.sources)):
             before = self._record.stats.transferred
             if part.state.is_whole and self._needs_no_reply(part.state):
@@ -129,7 +129,7 @@ class Transfer:
                 if self.sources.only is not None:
                     raise
                 self._check_replaced(part.state)
-                # Some servers have an ETag a machine, others one and no ranges.
+                # Some servers have one ETag for each machine, others have ETags but no ranges.
                 self._context.options = replace(self._context.options, connections=1)
                 self.sources.primary.max_connections = 1
                 self._is_anew = True
@@ -149,15 +149,15 @@ class Transfer:
         raise ProtocolError("the server keeps changing its answer")
 
     def _needs_no_reply(self, state: PartState) -> bool:
-        """Tell whether bytes that are all on the disk may be taken for the file unasked.
+        """Tell whether a whole file on the disk needs no confirmation by the server.
 
-        Either a hash or pieces will verify them, or this very run received them. Otherwise the
-        server says once whether they still are its file.
+        Either a hash or pieces will verify it, or this run received it. Otherwise one request asks
+        the server whether it is still the same file.
         """
         return self._context.verified_at_end or self._came_now(state)
 
     def _came_now(self, state: PartState) -> bool:
-        """Tell whether this very run received all bytes."""
+        """Tell whether this run received all bytes."""
         return (
             self._record.stats_or_none is not None
             and self._record.stats_or_none.received == state.total
@@ -169,18 +169,18 @@ class Transfer:
         return part
 
     async def _round(self, part: PartFile) -> tuple[bool, PartFile]:
-        """Ask once and work on the answer; returns whether the file is whole, and its part.
+        """Send one request and handle the reply; return True if the file is whole, and its part.
 
         Raises:
-            RangeRefusedError: only a fresh start can help.
+            RangeRefusedError: only a new start can help.
         """
         was_whole = part.state.is_whole
-        segment = _whole_of(part.state) if self._is_anew else _to_ask_for(part.state)
-        async with await self._ask(segment, part.state) as reply:
+        segment = _whole_of(part.state) if self._is_anew else _next_segment(part.state)
+        async with await self._open_first(segment, part.state) as reply:
             head = reply.head
             if not head.partial:
                 await self._check_page(reply, part)
-            # Before anything can fail: who waits for room wants to know how much.
+            # Set it before anything can fail, because a download that waits for room needs it.
             expected = self._record.config.size_bytes
             self._record.total_bytes = expected if head.total is None else head.total
             if head.total is not None:
@@ -203,12 +203,12 @@ class Transfer:
                 self.sources.primary.version = head.validator
                 if not part.fits_in_memory(head.total):
                     await self._disk.run(part.begin)
-            elif part.state.total is None:  # the first reply did not tell it, this one does
+            elif part.state.total is None:  # the first reply did not have the size
                 part.state = replace(part.state, total=head.total)
             if head.partial and head.total is not None:
                 await self._disk.run(part.check_room, head.total)
-            if part.state.promised is not None:  # of use unless somebody knows a better one
-                part.hash_with(part.state.promised.algorithm, instead=False)
+            if part.state.promised is not None:  # used unless a better one is known
+                part.hashing.use(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
         size = sum(each.end - each.start for each in written)
         self._record.total_bytes = self._record.bytes_downloaded = size
@@ -219,13 +219,13 @@ class Transfer:
         return True, part
 
     async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
-        """Bring all that is missing; return what there is then."""
+        """Fetch the missing ranges and return all written ranges."""
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
         if part.fits_in_memory(state.total) and not self._context.may_be_limited:
             data = reply.body.all_here()
-            if data is not None:  # there is nobody to set to work
+            if data is not None:  # no connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
                 record.stats.transferred += len(data)
@@ -237,7 +237,7 @@ class Transfer:
         return segments.written()
 
     async def _check_whole(self, part: PartFile, size: int) -> None:
-        """Only now the size of a body without a length is known."""
+        """Check the size of a body without a length, which is known at its end."""
         try:
             self._context.check_size(size)
         except ProtocolError:
@@ -261,7 +261,7 @@ class Transfer:
             raise
 
     def _check_replaced(self, state: PartState) -> None:
-        """A link that the user put in the place of an expired one must not cost the bytes."""
+        """Refuse to replace bytes because of a new link, which may lead to another file."""
         if self._record.config.fetch_url is not None and state.can_resume:
             raise ProtocolError(
                 f"the new link offers another file; the {state.offset:,} bytes of the old one "
@@ -269,13 +269,13 @@ class Transfer:
             )
 
     def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:
-        """Whether what is there stays, although a source sends the whole instead of the rest.
+        """Tell whether written bytes stay, although a source sends the whole instead of the rest.
 
-        Where pieces will tell which bytes are bad it does, as far as the first such reply of a
-        source goes: it may have another version, and is asked again with its own validator.
+        They stay if pieces will find bad bytes, for the first such reply of a source. It may have
+        another version, so the next request has its own validator.
 
         Raises:
-            ChangedError: in a repair, its version is another one than before.
+            ChangedError: during a repair, its version differs from the one before.
         """
         source, state = self.sources.primary, part.state
         is_other = self._is_anew or head.total not in (None, state.total)
@@ -289,12 +289,12 @@ class Transfer:
             raise ChangedError("the file on the server is another one than before")
         return False
 
-    async def _ask(self, segment: Segment, state: PartState) -> Request:
-        """The first one with a reply of use, of the sources in turn.
+    async def _open_first(self, segment: Segment, state: PartState) -> Request:
+        """Send the request to one source after the other; return the first with a usable reply.
 
         Raises:
-            HostFullError: one of them leads to a host that has no room.
-            DownloadError: what was wrong with the first of them, if none is of use.
+            HostFullError: a source leads to a host without room.
+            DownloadError: error of the first source, if no reply is usable.
         """
         first: DownloadError | None = None
         for source in self.sources.usable():
@@ -318,8 +318,8 @@ class Transfer:
         raise first or ProtocolError("no mirror is left")
 
 
-def _to_ask_for(state: PartState) -> Segment:
-    """The first range that is missing; of a whole file its last byte, to hear whether it is it."""
+def _next_segment(state: PartState) -> Segment:
+    """Return the first missing range; for a whole file its last byte, to confirm the version."""
     if state.is_whole and state.total:
         return Segment(state.total - 1, state.total, state.total - 1, state.total - 1)
     return SegmentMap(state.total, state.written).first()
@@ -330,7 +330,7 @@ def _whole_of(state: PartState) -> Segment:
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
-    """Whether a 416 says that this very version ends where ours does."""
+    """Tell whether a 416 confirms that this version ends where the part file does."""
     return (
         isinstance(refused, NothingLeftError)
         and refused.size == state.offset
@@ -341,7 +341,7 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
 
 
 def _continues(head: ResponseHead, state: PartState) -> bool:
-    """Whether what is on disk under the new name is a beginning of what the server offers."""
+    """Tell whether the bytes under the new name are the beginning of the offered file."""
     return (
         state.offset > 0
         and state.validator.if_range is not None

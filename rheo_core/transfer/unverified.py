@@ -1,6 +1,6 @@
-"""Part files that are whole and not what was promised: for the user alone, or of use in pieces.
+"""Unverified data: whole part files that do not match their checksums.
 
-All of it blocks.
+All functions block.
 """
 
 import threading
@@ -17,14 +17,14 @@ from .state import PartState
 
 
 def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]:
-    """Read the pieces of a whole file; its state, on the disk too, tells of the good ones only.
+    """Check the pieces of a whole file; save a state with the good ones only.
 
     Returns:
-        The digests that the bad ones have, by their numbers from 0; where `stop` ended the
-        reading early, it means nothing, and the state is as before.
+        Digests of the bad pieces, by number from 0. If `stop` ended the reading early, the result
+        is meaningless and the state unchanged.
 
     Raises:
-        DestinationError: the disk refuses.
+        DestinationError: the state cannot be written.
         OSError: the part file cannot be read.
     """
     assert part.pieces is not None
@@ -33,20 +33,20 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
     state = part.state
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
     if checked.bad and not stop.is_set():
-        part.restart_hash()
+        part.hashing.restart()
         part.state = replace(state, is_rejected=True)
         part.checkpoint(checked.good)  # before the bytes of a bad one change
     return checked.bad
 
 
 def reject(part: PartFile) -> None:
-    """The file is whole and not what its checksum promised: resume nothing of it.
+    """Keep a whole file with a wrong checksum for the user, and never resume it.
 
-    The user may want it all the same. Not so where it came over several attempts: the server
-    may have changed it meanwhile under the same validator, and a splice is of no use.
+    A file from several attempts is discarded. The server may have changed it under the same
+    validator, and a mixture of two versions is useless.
 
     Raises:
-        DestinationError: the disk refuses.
+        DestinationError: the state cannot be written.
     """
     if part.was_resumed:
         part.discard()
@@ -54,18 +54,18 @@ def reject(part: PartFile) -> None:
     try:
         part.flush_buffer()
     finally:
-        part.buffered = None  # where it cannot be written, no other attempt may go on from it
-    part.state = PartState(part.source, is_rejected=True)  # total 0 would pass for whole
+        part.buffered = None  # no other attempt may continue from it, even if it cannot be written
+    part.state = PartState(part.source, is_rejected=True)  # with total 0 it would count as whole
     part.write_state()
 
 
 def keep_unverified(part: PartFile) -> Path | None:
-    """Give rejected data the first free of the names `NAME.unverified`, `….1` and so on.
+    """Rename rejected data to the first free name of `NAME.unverified`, `….1` and so on.
 
-    None where there is none of this download.
+    None if this download has no such data.
 
     Raises:
-        DestinationError: the name cannot be given; the data is where it was.
+        DestinationError: the data cannot be renamed; it stays in its place.
     """
     if not part.take_alone():
         return None

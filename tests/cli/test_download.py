@@ -216,7 +216,7 @@ async def test_interrupted_and_resumed(
     process.send_signal(number)
     async with asyncio.timeout(10):
         _, err = await process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "Run the same command again" in err.decode()
     assert "Traceback" not in err.decode()
     assert not (folder / "slow.bin").exists()

@@ -454,17 +454,36 @@ async def test_who_believes_every_file_gets_one_version(
     assert sha256((tmp_path / "pieced").read_bytes()) == sha256(BODY)
 
 
-async def test_one_version_that_is_bad_is_not_fetched_anew(
+@pytest.mark.parametrize(
+    ("bodies", "requests"),
+    [((OTHER, BODY), 2), ((OTHER, SPOILT, BODY), 3), ((OTHER, OTHER, BODY), 2), ((OTHER,), 1)],
+    ids=["the second is right", "the third is right", "two agree", "no mirror"],
+)
+async def test_a_mirror_is_asked_if_the_first_source_has_a_wrong_file(
+    server: MisbehavingServer, tmp_path: Path, bodies: tuple[bytes, ...], requests: int
+) -> None:
+    url, *mirrors = (
+        server.on(f"/{number}/f", serving(body, ETag=f'"v{number}"'))
+        for number, body in enumerate(bodies)
+    )
+    config = FileConfig(url=url, mirrors=tuple(mirrors), hash_config=wanted(BODY))
+    manager, _ = await fetch(tmp_path, [config], connections=1)
+    assert len(server.requests) == requests
+    if bodies[requests - 1] is BODY:
+        assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY)
+    else:
+        assert "hash mismatch" in error_of(manager, config)
+        assert names_in(tmp_path) == []
+
+
+async def test_a_mirror_that_fails_does_not_hide_a_wrong_file(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     config = FileConfig(
-        url=server.on("/f", serving(OTHER, ETag='"v1"')),
-        mirrors=(server.on("/m/f", serving(BODY, ETag='"m1"')),),
-        hash_config=wanted(BODY),
+        url=server.on("/f", serving(OTHER)), mirrors=(server.url("/m/f"),), hash_config=wanted(BODY)
     )
     manager, _ = await fetch(tmp_path, [config])
     assert "hash mismatch" in error_of(manager, config)
-    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(

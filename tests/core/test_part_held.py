@@ -234,7 +234,7 @@ def test_a_new_version_drops_what_is_held(part: PartFile) -> None:
 
 @pytest.mark.parametrize("algorithm", HashAlgorithm)
 def test_digest(part: PartFile, algorithm: HashAlgorithm) -> None:
-    part.hash_with(HashAlgorithm.MD5)  # whatever was asked for before
+    part.hashing.use(HashAlgorithm.MD5)  # whatever was asked for before
     expected = hashlib.new(algorithm, DATA).hexdigest()
     assert part.digest(algorithm, threading.Event()) == expected
     part.flush_buffer()

@@ -147,7 +147,7 @@ def whole(folder: Path, body: bytes) -> PartFile:
 
 def test_the_disk_knows_before_bad_bytes_change(tmp_path: Path) -> None:
     part = whole(tmp_path, damaged(BODY, (100, 125)))
-    part.hash_with(HashAlgorithm.SHA256)
+    part.hashing.use(HashAlgorithm.SHA256)
     assert part.digest(HashAlgorithm.SHA256, threading.Event()) != sha256(BODY)
     assert take_out_bad_pieces(part, threading.Event()).keys() == {10, 11, 12}
     assert state_of(part.path) == part.state

@@ -228,7 +228,8 @@ async def test_a_netrc_in_another_encoding_is_refused(
 async def test_a_netrc_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
-    assert await NetrcFile().find("x") is None
+    with pytest.raises(RequestOptionsError, match="No such file or directory"):
+        await NetrcFile().find("x")
     netrc.write_text("machine x login me pasword c4nary\n")
     netrc.chmod(0o600)
     with pytest.raises(RequestOptionsError, match="line 1 cannot be understood") as caught:

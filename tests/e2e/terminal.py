@@ -3,19 +3,20 @@
 import asyncio
 import os
 import signal
-import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import pexpect
 import pyte
 
+from tests.programs import APP as APP
+from tests.programs import start_on_terminal
 from tests.shared_key import share_key
 
-APP = str(Path(sys.executable).with_name("rheo-tui"))
+_MOMENT_SECONDS = 0.05
+"""Between what is seen and the next key: an input is painted before it has the focus."""
 
 
 class Terminal:
@@ -44,58 +45,66 @@ class Terminal:
             "LC_ALL": "C.UTF-8",
             **(environ or {}),
         }
+        self._command, self._environment, self._size = command, environment, (lines, columns)
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self.painted = bytearray()  # all that was sent to the terminal
         self._changed = asyncio.Event()
-        self._child: Any = pexpect.spawn(
-            command[0],
-            list(command[1:]),
-            env=environment,
-            dimensions=(lines, columns),
-            timeout=None,
-        )
 
     async def __aenter__(self) -> Self:
-        asyncio.get_running_loop().add_reader(self._child.child_fd, self._read)
+        self._master, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, self._size)
+        self._process = await start_on_terminal(self._command, self._environment, theirs)
+        os.close(theirs)
+        self._ending = asyncio.create_task(self._process.wait())
+        self._ending.add_done_callback(lambda _: self._changed.set())
+        self._is_open = self._is_read = True
+        asyncio.get_running_loop().add_reader(self._master, self._read)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if not self._child.ptyproc.fileobj.closed:  # else its number may be that of another file
-            asyncio.get_running_loop().remove_reader(self._child.child_fd)
-        self._child.close(force=True)
+        if self._is_open:
+            self.hang_up()
+        if not self.is_over:
+            self.kill()
+        await self._ending
 
     def _read(self) -> None:
         try:
-            data = os.read(self._child.child_fd, 1 << 16)
+            data = os.read(self._master, 1 << 16)
             self.painted += data
             self._stream.feed(data)
         except OSError:  # the program has ended
-            asyncio.get_running_loop().remove_reader(self._child.child_fd)
+            self._stop_reading()
         self._changed.set()
+
+    def _stop_reading(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._master)
+        self._is_read = False
 
     def kill(self) -> None:
         """End the program without a word (SIGKILL)."""
-        self._child.kill(signal.SIGKILL)
+        self._process.kill()
 
     def send_signal(self, number: signal.Signals) -> None:
         """As `kill` in another terminal does."""
-        self._child.kill(number)
+        self._process.send_signal(number)
 
     def hang_up(self) -> None:
         """Close the window: the program's terminal is gone."""
-        asyncio.get_running_loop().remove_reader(self._child.child_fd)
-        self._child.ptyproc.fileobj.close()
+        self._stop_reading()
+        self._is_open = False
+        os.close(self._master)
 
     @property
     def is_over(self) -> bool:
         """Return True if the program has ended."""
-        return not self._child.isalive()
+        return self._ending.done()
 
     @property
     def is_restored(self) -> bool:
         """Return True if the terminal is as before: line mode, echo, cursor, primary screen."""
-        modes = termios.tcgetattr(self._child.child_fd)[3]
+        modes = termios.tcgetattr(self._master)[3]
         is_back = self.painted.rfind(b"\x1b[?1049l") >= self.painted.rfind(b"\x1b[?1049h")
         is_cooked = modes & termios.ICANON and modes & termios.ECHO and modes & termios.ISIG
         return bool(is_cooked) and is_back and not self._screen.cursor.hidden
@@ -116,20 +125,23 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         """Press keys."""
-        self._child.send(keys)
+        time.sleep(_MOMENT_SECONDS)
+        os.write(self._master, keys.encode())
 
     def paste(self, text: str) -> None:
         """Paste as terminals do (bracketed)."""
-        self._child.send(f"\x1b[200~{text}\x1b[201~")
+        self.type(f"\x1b[200~{text}\x1b[201~")
 
     async def shows(self, *texts: str, timeout: float = 30) -> None:
         """Wait until the screen shows all of these texts."""
         await self.until(lambda: all(text in self.text for text in texts), texts, timeout)
 
-    async def until(self, condition: object, what: object = "", timeout: float = 30) -> None:
+    async def until(
+        self, condition: Callable[[], object], what: object = "", timeout: float = 30
+    ) -> None:
         """Wait until a condition holds; looked at whenever the screen changes."""
         deadline = time.monotonic() + timeout
-        while not condition():  # type: ignore[operator]
+        while not condition():
             left = deadline - time.monotonic()
             assert left > 0, f"waited for {what}; the screen shows:\n{self.text}"
             self._changed.clear()
@@ -138,8 +150,7 @@ class Terminal:
             except TimeoutError:
                 continue
 
-    async def exit_code(self, timeout: float = 20) -> int | None:
-        """Wait until the program has ended."""
-        await self.until(lambda: not self._child.isalive(), "the end", timeout)
-        code: int | None = self._child.exitstatus
-        return code
+    async def exit_code(self, timeout: float = 20) -> int:
+        """Wait until the program has ended and all that it wrote is read."""
+        await self.until(lambda: self.is_over and not self._is_read, "the end", timeout)
+        return self._ending.result()

@@ -7,6 +7,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -184,7 +185,7 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
         await terminal.until(lambda: "Parallel downloads" not in terminal.text, "the list")
         for count in ("✓ 1 done", "✗ 1 failed"):
             terminal.type("x")
-            await terminal.until(lambda said=count: said not in terminal.text, "removal")
+            await terminal.until(partial(is_gone, terminal, count), "removal")
         terminal.type("h")
         await terminal.shows("History", "good.bin", "lost.bin")
         if terminal.text.index("good.bin") < terminal.text.index("lost.bin"):  # it ended later
@@ -198,6 +199,10 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
     check_files(folder, home)
     settings_now = file.read_text()
     assert settings_now == settings(home, cookies=f'"{home / "cookies.txt"}"', bearer='"c4nary10x"')
+
+
+def is_gone(terminal: Terminal, text: str) -> bool:
+    return text not in terminal.text
 
 
 def session_holds(session: Path) -> bool:

@@ -13,7 +13,7 @@ from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
-from tests.core.engine import error_of, fetch, status_of
+from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import redirect
@@ -252,6 +252,33 @@ async def test_a_netrc_that_others_may_read_is_refused(
     manager, journal = await fetch(tmp_path / "out", [config])
     assert error_of(manager, config).endswith("other users can read it; run chmod 600 on it")
     assert journal.names() == ["queued", "failed"] and not server.requests
+
+
+@pytest.mark.parametrize("kind", ["named", "broken link"])
+async def test_a_netrc_that_the_user_has_and_that_is_gone_is_refused(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Without it the request would be made by nobody, and another file may come."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if kind == "named":
+        monkeypatch.setenv("NETRC", str(tmp_path / "gone"))
+    else:
+        monkeypatch.delenv("NETRC", raising=False)
+        (tmp_path / ".netrc").symlink_to("gone")
+    config = FileConfig(url=server.url("/a"), request=RequestOptions(netrc=True))
+    manager, _ = await fetch(tmp_path / "files", [config])
+    assert error_of(manager, config).endswith("No such file or directory")
+    assert server.requests == []
+
+
+async def test_who_has_no_netrc_asks_without_a_login(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    config = FileConfig(url=server.on("/a", serving(b"a")), request=RequestOptions(netrc=True))
+    await fetch(tmp_path / "files", [config])
+    assert (tmp_path / "files" / "a").read_bytes() == b"a"
 
 
 @pytest.mark.parametrize("there", [HOST, f"{HOST}."])

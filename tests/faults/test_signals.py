@@ -27,7 +27,6 @@ Until = Callable[..., Awaitable[None]]
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
 MOMENTS = effort("SIGNALS", 2)
-INTERRUPTED = 130
 HANG = """
 import os, threading
 def hang(descriptor):
@@ -78,7 +77,7 @@ async def test_l20_interrupted_at_any_moment(
         assert final.exists() or result.code, (moment, result)
         if result.code != 0:
             interrupted += 1
-            assert result.code == INTERRUPTED and result.told_once(SAID), (moment, result)
+            assert result.code == 128 + number and result.told_once(SAID), (moment, result)
         begun = not final.exists() and any(folder.iterdir())
         kept = check_kept(final, BODY) if begun else 0
 
@@ -102,7 +101,7 @@ async def test_l20_what_came_is_kept(
     await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
     process.send_signal(number)
     result = await ended(process)
-    assert result.code == INTERRUPTED and result.told_once(SAID)
+    assert result.code == 128 + number and result.told_once(SAID)
     assert check_kept(part.with_suffix(""), BODY) == FIRST
     tap.opened.set()
     result = await home.rheo(*line)
@@ -125,7 +124,7 @@ async def test_l20_a_second_one_does_not_wait_for_the_disk(
     await until(hangs.exists)
     assert process.returncode is None
     process.send_signal(signal.SIGINT)
-    assert (await ended(process)).code == INTERRUPTED
+    assert (await ended(process)).code == 128 + signal.SIGINT
 
     tap.opened.set()
     result = await home.rheo(*line)
@@ -152,3 +151,18 @@ async def test_l20_nobody_reads_any_more(
         assert await process.wait() == 0
     assert (tmp_path / "files" / "file.bin").read_bytes() == BODY
     assert names_in(tmp_path / "files") == ["file.bin", "other.bin"]
+
+
+async def test_l20_ignored_by_the_parent(
+    server: MisbehavingServer, home: Home, tmp_path: Path, until: Until
+) -> None:
+    """Shells do so with what a script runs in the background: a Ctrl-C is for the script."""
+    tap = Tap(BODY, FIRST, **V1)
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    line = ("download", server.on("/file.bin", tap), "-o", tmp_path)
+    process = await home.start(ignoring + COMMAND, *line)
+    await until((tmp_path / "file.bin.part").exists)
+    process.send_signal(signal.SIGINT)
+    tap.opened.set()
+    assert (await ended(process)).code == 0
+    assert (tmp_path / "file.bin").read_bytes() == BODY

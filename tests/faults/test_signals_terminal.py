@@ -139,7 +139,7 @@ async def test_l20_the_command(
         await terminal.shows("1.5 MB/3.0 MB")
         for _ in range(times):
             terminal.send_signal(number)
-        assert await terminal.exit_code() == 130
+        assert await terminal.exit_code() == 128 + number
         assert terminal.is_restored
         assert b"Traceback" not in terminal.painted
     assert not (folder / "file.bin").exists()

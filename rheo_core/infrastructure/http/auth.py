@@ -148,13 +148,13 @@ def check_netrc() -> None:
         RequestOptionsError: as for `NetrcFile.find`.
     """
     path = _netrc_path()
-    with suppress(FileNotFoundError), _explained(path):
+    with _explained(path):
         _parse(read_secret(_expanded(path)), path)
 
 
 async def _load() -> _Entries:
     path = _netrc_path()
-    with suppress(FileNotFoundError), _explained(path):
+    with _explained(path):
         return _parse(await read_secret_async(_expanded(path)), path)
     return _Entries()
 
@@ -169,14 +169,19 @@ def _expanded(path: Path) -> Path:
     return path
 
 
+def _may_be_missing(path: Path) -> bool:
+    """Return whether the user need not have the file: nobody named it, and no link leads to it."""
+    return not os.environ.get("NETRC") and not _expanded(path).is_symlink()
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    """Explain an error in reading the netrc file; a file that may be missing is not one."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
-        raise _problem(path, str(error.strerror)) from None
+        if not (isinstance(error, FileNotFoundError) and _may_be_missing(path)):
+            raise _problem(path, str(error.strerror)) from None
 
 
 def _problem(path: Path, problem: str) -> RequestOptionsError:
