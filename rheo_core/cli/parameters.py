@@ -106,6 +106,10 @@ AcceptHtml = Annotated[
     ),
 ]
 Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]
+ResponseTimeout = Annotated[
+    str | None,
+    typer.Option(metavar="SECONDS", help="Time limit for the head of each reply."),
+]
 Exists = Annotated[
     str | None,
     typer.Option(metavar="|".join(FileExistsStrategy), help="Action if the file exists."),

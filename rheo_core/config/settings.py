@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from rheo_core.domain.engine_options import (
     DEFAULT_CONNECT_TIMEOUT_SECONDS,
+    DEFAULT_RESPONSE_TIMEOUT_SECONDS,
     DEFAULT_STALL_TIMEOUT_SECONDS,
     DEFAULTS,
 )
@@ -154,6 +155,10 @@ class Settings(BaseSettings):
     )
     connect_timeout: Seconds = Field(
         default=DEFAULT_CONNECT_TIMEOUT_SECONDS, description="Time limit for connecting in seconds"
+    )
+    response_timeout: Seconds = Field(
+        default=DEFAULT_RESPONSE_TIMEOUT_SECONDS,
+        description="Time limit for connecting and for the head of a reply in seconds",
     )
     stall_timeout: Seconds = Field(
         default=DEFAULT_STALL_TIMEOUT_SECONDS,

@@ -15,6 +15,7 @@ from .rules import Rule
 from .tuning import DEFAULT_TUNING, Tuning
 
 DEFAULT_CONNECT_TIMEOUT_SECONDS = 30.0
+DEFAULT_RESPONSE_TIMEOUT_SECONDS = 300.0
 DEFAULT_STALL_TIMEOUT_SECONDS = 60.0
 
 
@@ -41,6 +42,8 @@ class EngineOptions:
         download_dir: folder for the files.
         file_exists_strategy: action if a file exists, unless its config says otherwise.
         connect_timeout: limit for making a connection, with the look-up of the name.
+        response_timeout: limit for the head of a reply, from the start of the connection on; each
+            redirect begins anew.
         stall_timeout: time without data after which a connection counts as stalled.
         speed_limit_bps: limit for all downloads together; None: no limit.
         chunk_size: data that a connection collects before writing it to the disk; less if there
@@ -77,6 +80,7 @@ class EngineOptions:
     download_dir: Path = Path()
     file_exists_strategy: FileExistsStrategy = FileExistsStrategy.SKIP
     connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_SECONDS
+    response_timeout: float | None = DEFAULT_RESPONSE_TIMEOUT_SECONDS
     stall_timeout: float | None = DEFAULT_STALL_TIMEOUT_SECONDS
     speed_limit_bps: int | None = None
     chunk_size: int = 4 << 20
@@ -114,6 +118,7 @@ class OtherOptions(TypedDict, total=False):
     """
 
     connect_timeout: float | None
+    response_timeout: float | None
     stall_timeout: float | None
     speed_limit_bps: int | None
     chunk_size: int

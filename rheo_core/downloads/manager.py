@@ -32,7 +32,7 @@ from rheo_core.events import (
     Subscription,
     stream_events,
 )
-from rheo_core.infrastructure.http import AiohttpClient, BaseHttpClient
+from rheo_core.infrastructure.http import BaseHttpClient, WireClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
@@ -48,7 +48,7 @@ class DownloadManager:
     """Queues downloads and runs them; use it as `async with DownloadManager(...) as manager`.
 
     Args:
-        client: makes the requests; None: an `AiohttpClient` of its own.
+        client: makes the requests; None: a `WireClient` of its own.
         queue: waiting downloads; it may hold some already.
         tracker: records of the downloads.
         emitter: carries the events.
@@ -89,7 +89,7 @@ class DownloadManager:
             request_rules=request_rules or DEFAULTS.request_rules,
             **options,
         )
-        self._client = client or AiohttpClient()
+        self._client = client or WireClient()
         self._owns_client = client is None
         self._on_problem = on_problem or _log.warning
         self._parts = assemble(

@@ -83,16 +83,17 @@ class DownloadWorker:
         self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
+        options = options or TransferOptions()
         reading = DiskThreads(2)
         emitter = emitter or EventEmitter()
         self.resolver = DestinationResolver(FileExistsStrategy(file_exists_strategy), disk)
         self._context = AttemptContext(
-            requester=Requester(client, request_rules),
+            requester=Requester(client, request_rules, response_timeout=options.response_timeout),
             disk=disk,
             reading=reading,
             hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),
-            options=options or TransferOptions(),
+            options=options,
             lifecycle=lifecycle or Lifecycle(self._tracker, emitter),
             reporter=ProgressReporter(self._tracker, emitter),
             resolver=self.resolver,

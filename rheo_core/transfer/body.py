@@ -9,6 +9,7 @@ import aiohttp
 
 from rheo_core.domain.exceptions import DownloadTimeoutError
 from rheo_core.infrastructure.disk import DiskFuture, DiskThreads
+from rheo_core.infrastructure.http import Response, WireBody, WireResponse
 from rheo_core.tracking.record import DownloadRecord
 
 from .part_file import PartFile
@@ -239,13 +240,23 @@ class SocketBody(asyncio.BufferedProtocol):
             raise aiohttp.ClientOSError(*self._lost.args) from self._lost
 
 
-Body = StreamBody | SocketBody
+Body = StreamBody | SocketBody | WireBody
 
 
-def body_of(
-    reply: aiohttp.ClientResponse, stall_timeout: float | None, max_batch_seconds: float
-) -> Body:
-    """Return the body of a reply whose head has just come, without an `await` in between."""
+def body_of(reply: Response, stall_timeout: float | None, max_batch_seconds: float) -> Body:
+    """Return the body of a reply whose head has just come, without an `await` in between.
+
+    Args:
+        reply: of a `WireClient` or of aiohttp.
+        stall_timeout: seconds without a byte after which reading fails; None: never.
+        max_batch_seconds: bytes that came are returned after this time, however few they are.
+    """
+    if isinstance(reply, WireResponse):
+        reply.body.stall_timeout = stall_timeout
+        reply.body.max_batch_seconds = max_batch_seconds
+        return reply.body
+    if not isinstance(reply, aiohttp.ClientResponse):
+        raise TypeError(f"{type(reply).__name__} is no response of a known client")
     length = reply.content_length
     if (
         length is None

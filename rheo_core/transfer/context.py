@@ -41,6 +41,7 @@ class TransferOptions:
 
     timeout: float | None = DEFAULTS.timeout
     connect_timeout: float | None = DEFAULTS.connect_timeout
+    response_timeout: float | None = DEFAULTS.response_timeout
     stall_timeout: float | None = DEFAULTS.stall_timeout
     stall_speed: int = DEFAULTS.stall_speed
     chunk_size: int = DEFAULTS.chunk_size

@@ -28,19 +28,22 @@ from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_soc
 
 
 @contextmanager
-def translated_errors(host: str, timeouts: aiohttp.ClientTimeout) -> Iterator[None]:
-    """Raise errors of the HTTP library as DownloadErrors."""
+def translated_errors(host: str, timeouts: aiohttp.ClientTimeout, limit: float) -> Iterator[None]:
+    """Raise errors of the HTTP library as DownloadErrors; `limit` is that of the block, seconds."""
     try:
         yield
     except Exception as error:
-        ours = translation(error, host, timeouts)
+        ours = translation(error, host, timeouts, limit)
         if ours is None:
             raise
         raise ours from error
 
 
 def translation(
-    error: BaseException | None, host: str, timeouts: aiohttp.ClientTimeout
+    error: BaseException | None,
+    host: str,
+    timeouts: aiohttp.ClientTimeout,
+    limit: float | None = None,
 ) -> DownloadError | None:
     """Return the DownloadError for an error of the HTTP library; None for any other error."""
     if isinstance(error, OSError) and (shortage := _shortage(error)) is not None:
@@ -72,7 +75,7 @@ def translation(
         case aiohttp.ClientError():
             return ConnectionFailedError(host, quoted(error))
         case TimeoutError():
-            return DownloadTimeoutError(f"no complete reply from {host}", timeouts.total)
+            return DownloadTimeoutError(f"no complete reply from {host}", limit)
     return None
 
 

@@ -11,7 +11,7 @@ from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import Tuning
-from rheo_core.infrastructure.http import Exchange, Requester
+from rheo_core.infrastructure.http import Exchange, Requester, Response
 
 from .body import Body, body_of
 from .errors import translation
@@ -194,13 +194,13 @@ def _range_headers(
     return {} if version.if_range is None else {**headers, "If-Range": version.if_range}
 
 
-def _check_coding(reply: aiohttp.ClientResponse) -> None:
+def _check_coding(reply: Response) -> None:
     """Refuse transfer codings that were not requested (RFC 9112 6.1)."""
     codings = ", ".join(reply.headers.getall("Transfer-Encoding", ()))
     if codings and codings.strip(" \t").lower() != "chunked":
         raise ProtocolError(f"transfer coding {printable(codings)!r} is not understood")
 
 
-def _length(reply: aiohttp.ClientResponse) -> int | None:
+def _length(reply: Response) -> int | None:
     """Return the length of the body from its header (RFC 9112 6.3: chunked coding overrides it)."""
     return None if "Transfer-Encoding" in reply.headers else reply.content_length

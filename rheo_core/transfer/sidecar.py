@@ -1,5 +1,6 @@
 """Checksum files next to a download: their usual URLs, and their contents."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import NamedTuple
@@ -13,8 +14,10 @@ from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryPolicy
-from rheo_core.infrastructure.http import Exchange, Requester
+from rheo_core.domain.tuning import DEFAULT_TUNING
+from rheo_core.infrastructure.http import Exchange, Requester, Response
 
+from .body import body_of
 from .errors import translated_errors
 from .host_limits import Connection
 from .response_head import status_error
@@ -89,12 +92,9 @@ async def fetch_checksum(
         DownloadError: a checksum file exists, or may exist, and cannot be fetched.
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
-    timeouts = aiohttp.ClientTimeout(
-        total=limit, sock_connect=timeouts.sock_connect, sock_read=timeouts.sock_read
-    )
     for place in sidecars(url):
         exchange = requester.get(place.url, _HEADERS, timeouts, options)
-        text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts)
+        text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts, limit)
         checksum = hash_in(text, filename, place.algorithm, is_single=place.is_single)
         if checksum is not None:
             return checksum
@@ -102,7 +102,7 @@ async def fetch_checksum(
 
 
 async def _fetch_text(
-    exchange: Exchange, connection: Connection, timeouts: aiohttp.ClientTimeout
+    exchange: Exchange, connection: Connection, timeouts: aiohttp.ClientTimeout, limit: float
 ) -> str:
     """Return the text of a reply; empty if it is missing or too large."""
 
@@ -111,29 +111,33 @@ async def _fetch_text(
 
     async with connection as note_answer:
         try:
-            with translated_errors(exchange.origin_host, timeouts):
-                reply = await exchange.open(go_on_to)
-                try:
+            with translated_errors(exchange.origin_host, timeouts, limit):
+                async with asyncio.timeout(limit):
+                    reply = await exchange.open(go_on_to)
                     if reply.status in _TRANSIENT:
                         raise status_error(reply.status, reply.reason or "", reply.headers)
                     note_answer()
-                    return await _text_of(reply)
-                finally:
-                    await exchange.close(None)
+                    return await _text_of(reply, timeouts.sock_read)
         except DownloadError as error:
             connection.is_refusal(connection.host, error)
             raise
+        finally:
+            await exchange.close(None)
 
 
-async def _text_of(reply: aiohttp.ClientResponse) -> str:
+async def _text_of(reply: Response, stall_timeout: float | None) -> str:
     if reply.status != HTTPStatus.OK:
         return ""
-    data = bytearray()
-    async for chunk in reply.content.iter_chunked(1 << 16):
-        data += chunk
-        if len(data) > _MAX_BYTES:
-            return ""
-    return data.decode(errors="replace")
+    body = body_of(reply, stall_timeout, DEFAULT_TUNING.max_batch_seconds)
+    try:
+        text = b""
+        while chunk := await body.fill(_MAX_BYTES + 1 - len(text), lambda _: False):
+            text += chunk
+            if len(text) > _MAX_BYTES:
+                return ""
+        return text.decode(errors="replace")
+    finally:
+        body.close()
 
 
 def hash_in(

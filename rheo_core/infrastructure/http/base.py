@@ -1,11 +1,47 @@
 """The HTTP client interface."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
-from typing import Any, Self
+from ssl import SSLContext
+from types import MappingProxyType, TracebackType
+from typing import Protocol, Self
 
-from aiohttp import ClientResponse
+from aiohttp import ClientMiddlewareType, ClientTimeout
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from .connectors import USUAL_ROUTE, Route
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+NO_TIMEOUT = ClientTimeout(total=None)
+
+
+class Response(Protocol):
+    """A response whose head has come: that of a client here, or of aiohttp.
+
+    Attributes:
+        status: three digits.
+        reason: phrase of the status line; may be empty.
+        headers: all fields, in their order.
+        content_length: bytes of the body by its header; None: not known from it.
+        url: the URL that was requested.
+    """
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+
+    @property
+    def content_length(self) -> int | None: ...
+
+    @property
+    def url(self) -> URL: ...
 
 
 class BaseHttpClient(ABC):
@@ -40,13 +76,27 @@ class BaseHttpClient(ABC):
         """Close the connections that are kept alive for later requests."""
 
     @abstractmethod
-    def get(self, url: str, **kwargs: Any) -> AbstractAsyncContextManager[ClientResponse]:
-        """Return a GET request, which is sent when it is entered.
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        timeout: ClientTimeout = NO_TIMEOUT,
+        route: Route = USUAL_ROUTE,
+        proxy: str | None = None,
+        ssl: SSLContext | bool = True,
+        middlewares: Sequence[ClientMiddlewareType] = (),
+    ) -> AbstractAsyncContextManager[Response]:
+        """Return a GET request, which is sent when it is entered. No redirect is followed.
 
         Args:
-            url: http or https.
-            kwargs: those of `aiohttp.ClientSession.get`, and `route` (a `Route`) if the user asks
-                for a SOCKS proxy, an IP version or a network interface.
+            url: http or https; sent byte for byte.
+            headers: fields of the request.
+            timeout: for the connection, and where aiohttp reads for a read, in seconds.
+            route: SOCKS proxy, IP version or network interface.
+            proxy: URL of an HTTP proxy.
+            ssl: TLS context; True: the usual checks, False: none.
+            middlewares: those of aiohttp, such as the one for digest logins.
 
         Raises:
             ClientNotInitialisedError: the client is not open.

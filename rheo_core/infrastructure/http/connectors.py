@@ -33,8 +33,13 @@ class Route(NamedTuple):
         """Check that this route can reach `host`, a name or an address.
 
         Raises:
-            RequestOptionsError: `host` is an address of the other IP version.
+            RequestOptionsError: values of the route do not go together, or `host` is an address of
+                the other IP version.
         """
+        if self.socks is not None:
+            if self != Route(self.socks):
+                raise RequestOptionsError("ip_version and interface do not go with a SOCKS proxy")
+            return
         version = self.ip_version or _version(self.interface or "")
         if version and _version(host) not in (None, version):
             raise RequestOptionsError(f"{host} is not an address of IP version {version}")
@@ -62,11 +67,9 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
     """Return a connector for a route.
 
     Raises:
-        RequestOptionsError: its values do not go together, or the interface does not exist.
+        RequestOptionsError: the interface does not exist, or is of another IP version.
     """
     if route.socks is not None:
-        if route != Route(route.socks):
-            raise RequestOptionsError("ip_version and interface do not go with a SOCKS proxy")
         from .socks import SocksConnector  # rarely needed
 
         return SocksConnector(route.socks)
@@ -90,7 +93,7 @@ def socket_options(route: Route) -> SocketOptions:
     """Return the options of a route without a SOCKS proxy.
 
     Raises:
-        RequestOptionsError: its values do not go together, or the interface does not exist.
+        RequestOptionsError: the interface does not exist, or is of another IP version.
     """
     family = _FAMILIES[route.ip_version]
     if route.interface is None:

@@ -9,12 +9,14 @@ from functools import cache
 from http.cookies import Morsel
 from pathlib import Path
 
-from aiohttp import ClientResponse, CookieJar
+from aiohttp import CookieJar
 from yarl import URL
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import printable
 from rheo_core.user_files import read_secret, read_secret_async
+
+from .base import Response
 
 _NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
@@ -131,7 +133,7 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
     return URL.build(scheme="https", host=host), morsel
 
 
-def store_cookies(jar: CookieJar, reply: ClientResponse) -> None:
+def store_cookies(jar: CookieJar, reply: Response) -> None:
     """Store the cookies that a reply sets, except those for a public suffix.
 
     A cookie for a suffix such as `co.uk` would reach unrelated sites (RFC 6265 5.3, step 5). A

@@ -5,8 +5,6 @@ Fetch and RFC 9110 15.4 leave both to the client. The rules are decision 0012.
 
 from urllib.parse import quote, urlsplit
 
-from aiohttp import ClientResponse
-
 from rheo_core.domain.exceptions import ProtocolError, RequestOptionsError
 from rheo_core.domain.file_config import normalise_url, origin_of
 from rheo_core.domain.hosts import is_same_host
@@ -16,13 +14,14 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 
 from .auth import split_login
+from .base import Response
 from .private_networks import OriginHost
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAFE_CHARACTERS = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
 
 
-def next_url(url: str, reply: ClientResponse) -> str | None:
+def next_url(url: str, reply: Response) -> str | None:
     """Return the target of a redirect; None if the reply is not a redirect.
 
     Args:

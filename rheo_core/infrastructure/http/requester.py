@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
+from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
 from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     RequestOptionsError,
@@ -23,7 +23,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 
 from .auth import DigestLogin, Login, NetrcFile, login_of
-from .base import BaseHttpClient
+from .base import BaseHttpClient, Response
 from .connectors import Route
 from .cookies import CookieFiles, cookie_header, new_jar, store_cookies
 from .proxies import usual_proxy
@@ -32,10 +32,6 @@ from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
 _MAX_REDIRECTS = 10
-_HEAD_TIMEOUT_FACTOR = 4
-"""Limit for the head of a reply, as a multiple of the time-outs for a connection and for a read.
-Each byte and each interim reply (RFC 9110 15.2) restarts the read time-out, so it alone may never
-expire."""
 _log = logging.getLogger(__name__)
 
 Admission = Callable[[str], Awaitable[None]]
@@ -47,10 +43,19 @@ class Requester:
     Args:
         client: sends the requests.
         rules: options of all requests and of hosts, in addition to those of each download.
+        response_timeout: limit for connecting and for the head of the reply, for each hop, seconds;
+            None: no limit. No byte and no interim reply (RFC 9110 15.2) restarts it.
     """
 
-    def __init__(self, client: BaseHttpClient, rules: RequestRules | None = None) -> None:
+    def __init__(
+        self,
+        client: BaseHttpClient,
+        rules: RequestRules | None = None,
+        *,
+        response_timeout: float | None = DEFAULT_RESPONSE_TIMEOUT_SECONDS,
+    ) -> None:
         self.client = client
+        self.response_timeout = response_timeout
         self.cookies = CookieFiles()
         self.use_rules(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
@@ -113,7 +118,7 @@ class Exchange:
         self._own = own
         self._is_plain = not requester.has_rules and own is NO_OPTIONS
         self._jar: aiohttp.CookieJar | None = None
-        self._sent: AbstractAsyncContextManager[ClientResponse] | None = None
+        self._sent: AbstractAsyncContextManager[Response] | None = None
 
     @property
     def origin_host(self) -> str:
@@ -125,7 +130,7 @@ class Exchange:
         """Host of the last hop, which caused the error if there was one."""
         return urlsplit(self._current_url).hostname or ""
 
-    async def open(self, admit: Admission | None = None) -> ClientResponse:
+    async def open(self, admit: Admission | None = None) -> Response:
         """Send the request, follow redirects, and return the head of the last reply.
 
         Args:
@@ -158,7 +163,7 @@ class Exchange:
             raise
         raise TooManyRedirectsError(_MAX_REDIRECTS)
 
-    async def __aenter__(self) -> ClientResponse:
+    async def __aenter__(self) -> Response:
         return await self.open()
 
     async def __aexit__(
@@ -175,16 +180,16 @@ class Exchange:
         if sent is not None:
             await sent.__aexit__(type(error) if error else None, error, None)
 
-    async def _send(self, url: str) -> ClientResponse:
+    async def _send(self, url: str) -> Response:
         headers: Mapping[str, str] = self._headers
         request_kwargs: dict[str, Any] = {}
         if not self._is_plain or self._policy.login is not None or self._jar is not None:
             headers, request_kwargs = await self._prepare(url)
         self._current_url = url
         sent = self._requester.client.get(
-            url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
+            url, headers=headers, timeout=self._timeouts, **request_kwargs
         )
-        seconds = _head_seconds(self._timeouts)
+        seconds = self._requester.response_timeout
         try:
             async with asyncio.timeout(seconds) as limit:
                 if self._policy.origin is not None or request_kwargs:
@@ -201,8 +206,8 @@ class Exchange:
         return reply
 
     async def _send_guarded(
-        self, sent: AbstractAsyncContextManager[ClientResponse], request_kwargs: dict[str, Any]
-    ) -> ClientResponse:
+        self, sent: AbstractAsyncContextManager[Response], request_kwargs: dict[str, Any]
+    ) -> Response:
         """Send a request after a redirect, or on a route of its own; return the reply.
 
         The resolver refuses private addresses if a redirect chose the host.
@@ -279,7 +284,7 @@ class Exchange:
         if any(pairs):
             headers["Cookie"] = "; ".join(filter(None, pairs))
 
-    def _store_cookies(self, reply: ClientResponse) -> None:
+    def _store_cookies(self, reply: Response) -> None:
         """Store the cookies of a redirect for the next hops.
 
         If the cookies come from a file, all requests with that file get them.
@@ -303,7 +308,7 @@ class Exchange:
                 request_kwargs["proxy"] = proxy
         route = Route(socks, options.ip_version, options.interface)
         if any(route):
-            if proxy in (None, DIRECT):
+            if "proxy" not in request_kwargs:
                 route.check(parts.hostname or "")
             request_kwargs["route"] = route
         if parts.scheme == "https" or "proxy" in request_kwargs:
@@ -314,10 +319,3 @@ class Exchange:
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 request_kwargs["ssl"] = tls
-
-
-def _head_seconds(timeouts: aiohttp.ClientTimeout) -> float | None:
-    """Return the limit for the head of one hop, in seconds; None without a read time-out."""
-    if timeouts.sock_read is None:
-        return None
-    return _HEAD_TIMEOUT_FACTOR * ((timeouts.connect or 0.0) + timeouts.sock_read)

@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from python_socks.async_.asyncio import Proxy
+import python_socks
 from aiohttp_socks import (
     ProxyConnectionError,
     ProxyConnector,
@@ -14,11 +14,20 @@ from aiohttp_socks import (
     ProxyTimeoutError,
     ProxyType,
 )
+from python_socks.async_.asyncio import Proxy
 
 from rheo_core.domain.exceptions import ConnectionFailedError
 from rheo_core.domain.text import printable
 
+from .problems import quoted, reason_of
 from .resolver import GuardedResolver
+
+_ERRORS = (
+    python_socks.ProxyConnectionError,
+    python_socks.ProxyError,
+    python_socks.ProxyTimeoutError,
+)
+_HUNG_UP = "the SOCKS proxy hung up; is the login right?"
 
 
 class SocksConnector(ProxyConnector):
@@ -94,9 +103,15 @@ async def connect_by_socks(
         return await opened.connect(host, port)
     except socket.gaierror as error:
         raise ConnectionFailedError(name, "host name not found") from error
-    except Exception as error:
-        explain_socks(error, proxy)
-        raise
+    except _ERRORS as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError):
+            problem = f"the SOCKS proxy: {reason_of(cause)}"
+        elif isinstance(error, python_socks.ProxyError) and "closed" in str(error):
+            problem = _HUNG_UP
+        else:
+            problem = f"the SOCKS proxy: {quoted(error)}"
+        raise ConnectionFailedError(name, problem) from error
 
 
 def _is_of_ipv6(address: Any) -> bool:
@@ -114,7 +129,7 @@ def explain_socks(error: Exception, proxy: str) -> None:
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         raise error.__cause__
     if isinstance(error, EOFError):
-        raise ConnectionFailedError(host, "the SOCKS proxy hung up; is the login right?") from error
+        raise ConnectionFailedError(host, _HUNG_UP) from error
     if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
         message = printable(str(error))[:200] or "timed out"
         raise ConnectionFailedError(host, f"the SOCKS proxy: {message}") from error

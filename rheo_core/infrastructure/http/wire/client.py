@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import cached_property, partial
+from functools import cached_property
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
+from aiohttp import ClientMiddlewareType
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -19,10 +20,10 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     RequestOptionsError,
 )
+from rheo_core.infrastructure.http.base import NO_HEADERS, NO_TIMEOUT, BaseHttpClient
+from rheo_core.infrastructure.http.connectors import USUAL_ROUTE, Route
+from rheo_core.infrastructure.http.tls import context_of
 
-from ..base import BaseHttpClient
-from ..connectors import USUAL_ROUTE, Route
-from ..tls import context_of
 from .connection import WireBody, WireConnection
 from .dialer import Dialer, Way, bracketed, port_of, proxy_login
 from .framing import Framing, Head
@@ -32,7 +33,7 @@ _REQUEST_TIMEOUT = 408
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _FORBIDDEN = frozenset("\r\n\0")
 
-Middleware = Callable[..., Awaitable[Any]]
+Handler = Callable[[Any], Awaitable[Any]]
 
 
 class WireClient(BaseHttpClient):
@@ -66,13 +67,12 @@ class WireClient(BaseHttpClient):
         self,
         url: str,
         *,
-        headers: Mapping[str, str],
-        timeout: aiohttp.ClientTimeout,
+        headers: Mapping[str, str] = NO_HEADERS,
+        timeout: aiohttp.ClientTimeout = NO_TIMEOUT,
         route: Route = USUAL_ROUTE,
         proxy: str | None = None,
         ssl: SSLContext | bool = True,
-        middlewares: Sequence[Middleware] = (),
-        allow_redirects: bool = False,
+        middlewares: Sequence[ClientMiddlewareType] = (),
     ) -> "WireRequest":
         if self._dialer is None:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
@@ -150,7 +150,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         way: Way,
         headers: CIMultiDict[str],
         timeouts: aiohttp.ClientTimeout,
-        middlewares: Sequence[Middleware],
+        middlewares: Sequence[ClientMiddlewareType],
     ) -> None:
         self.headers = headers
         self._client = client
@@ -169,10 +169,11 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         try:
             if not self._middlewares:
                 return await self._send(self)
-            handler: Callable[[Any], Awaitable[WireResponse]] = self._send
+            handler: Handler = self._send
             for middleware in reversed(self._middlewares):
-                handler = partial(middleware, handler=handler)
-            return await handler(self)
+                handler = _wrapped(middleware, handler)
+            response: WireResponse = await handler(self)
+            return response
         except BaseException:
             self._close()
             raise
@@ -256,6 +257,11 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
                 raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
             lines.append(f"{name}: {value}\r\n")
         return "".join([*lines, login, "\r\n"]).encode(errors="surrogateescape")
+
+
+def _wrapped(middleware: Callable[..., Awaitable[Any]], handler: Handler) -> Handler:
+    """Return a handler that sends its request through a middleware of aiohttp."""
+    return lambda request: middleware(request, handler)
 
 
 class WireResponse:

@@ -10,15 +10,12 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     ProtocolError,
 )
+from rheo_core.infrastructure.http.problems import connection_problem
 
-from ..problems import connection_problem
 from .framing import MAX_HEAD_BYTES, ChunkDecoder, Framing, Head, end_of_head, parse_head
 
 _SCRATCH_BYTES = 256 << 10
 _HEAD_READ_BYTES = 64 << 10
-_MAX_BATCH_SECONDS = 1.0
-"""Bytes that came are returned after this time, however few they are."""
-
 _PEEK_BYTES = 512
 _MIN_READ_BYTES = 4 << 10
 """Bytes that a body may take although its reader wants none: reading may go on for a moment."""
@@ -107,12 +104,13 @@ class WireConnection(asyncio.BufferedProtocol):
                 if head.status >= 200:
                     self._head = head
                     self.body = WireBody(self, head, data)
-                    return self._answered(None)
+                    self._answered(None)
+                    return
             if len(data) > MAX_HEAD_BYTES:
                 raise ProtocolError("malformed reply: its head is too long")
         except ProtocolError as error:
             self.close()
-            return self._answered(error)
+            self._answered(error)
         self._raw = data
 
     def _answered(self, error: Exception | None) -> None:
@@ -181,12 +179,14 @@ class WireBody:
 
     Attributes:
         stall_timeout: seconds without a byte after which reading fails; None: never.
+        max_batch_seconds: bytes that came are returned after this time, however few they are.
         is_over: all its bytes came.
         has_surplus: bytes came behind its end.
     """
 
     def __init__(self, connection: WireConnection, head: Head, early: bytes) -> None:
         self.stall_timeout: float | None = None
+        self.max_batch_seconds = 1.0
         self.is_over = False
         self.has_surplus = False
         self._connection = connection
@@ -217,10 +217,8 @@ class WireBody:
         room = max(self._capacity - self._filled, _MIN_READ_BYTES)
         if self._chunks is not None:
             return scratch[:room]
-        if self._missing is None:
-            room = min(room, _SCRATCH_BYTES)
-        else:
-            room = min(room, self._missing + 1)  # one more than is missing, to see a surplus
+        # One byte more than is missing, to see a surplus.
+        room = min(room, _SCRATCH_BYTES if self._missing is None else self._missing + 1)
         self._grow(self._filled + room)
         return memoryview(self._front)[self._filled : self._filled + room]
 
@@ -341,9 +339,9 @@ class WireBody:
             self._transport.resume_reading()
         while self._lacks_bytes():
             now = self._loop.time()
-            if self._filled and now - began >= _MAX_BATCH_SECONDS:
+            if self._filled and now - began >= self.max_batch_seconds:
                 break
-            seconds = _MAX_BATCH_SECONDS
+            seconds = self.max_batch_seconds
             if self.stall_timeout is not None:
                 left = self._active_at + self.stall_timeout - now
                 if left <= 0:

@@ -16,10 +16,10 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     RequestOptionsError,
 )
+from rheo_core.infrastructure.http.connectors import Route, socket_options
+from rheo_core.infrastructure.http.problems import connection_problem, quoted
+from rheo_core.infrastructure.http.resolver import GuardedResolver
 
-from ..connectors import Route, socket_options
-from ..problems import connection_problem, quoted, reason_of
-from ..resolver import GuardedResolver
 from .connection import Scratch, WireConnection
 
 _EYEBALLS_SECONDS = 0.25
@@ -82,17 +82,15 @@ class Dialer:
     async def _connect_directly(self, way: Way) -> WireConnection:
         is_tls = way.scheme == "https"
         if way.route.socks is not None:
-            from ..socks import connect_by_socks  # needs a package that is rarely needed
-
-            opened = await connect_by_socks(
-                way.route.socks, way.host, way.port, self._resolver
+            from rheo_core.infrastructure.http.socks import (
+                connect_by_socks,  # needs a package that is rarely needed
             )
+
+            opened = await connect_by_socks(way.route.socks, way.host, way.port, self._resolver)
             return await self._take(opened, way.host, way.tls if is_tls else None)
         return await self._connect_to(way.host, way.port, way, is_tls=is_tls)
 
-    async def _connect_to(
-        self, host: str, port: int, way: Way, *, is_tls: bool
-    ) -> WireConnection:
+    async def _connect_to(self, host: str, port: int, way: Way, *, is_tls: bool) -> WireConnection:
         options = socket_options(way.route)
         local = options.local_address
         try:

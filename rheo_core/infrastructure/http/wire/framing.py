@@ -18,6 +18,7 @@ MAX_HEAD_BYTES = 256 << 10
 _MAX_LENGTH_DIGITS = 19  # 2^63 - 1
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+_FOLD = re.compile(rb"(?<=[^\n])\r?\n[ \t]+")
 _FRAMING_FIELD = re.compile(rb"[\x00-\x20]*(content-length|transfer-encoding)\b", re.IGNORECASE)
 _BODILESS = frozenset({204, 304})
 
@@ -117,16 +118,20 @@ def _parse(raw: bytes) -> _Fields:
 
 
 def _without_oddities(raw: bytes) -> bytes:
-    """Drop what browsers pass over: lines that are no fields, one length given twice.
+    """Drop what browsers pass over: folds, lines that are no fields, one length given twice.
 
     Raises:
         ProtocolError: such a line may be about the framing.
     """
-    status, *lines = [line.removesuffix(b"\r") for line in raw.rstrip(b"\r\n").split(b"\n")]
+    status, _, rest = raw.rstrip(b"\r\n").partition(b"\n")
+    if rest[:1] in (b" ", b"\t"):  # it continues no field (RFC 9112 2.2)
+        raise ProtocolError("malformed reply: white space before its first header field")
+    rest = _FOLD.sub(b" ", rest)  # RFC 9112 5.2
+    lines = [line.removesuffix(b"\r") for line in rest.split(b"\n")]
     kept, lengths, has_coding = [], set(), False
     for line in lines:
         if not _FIELD.fullmatch(line):
-            if _FRAMING_FIELD.match(line) or line[:1] in (b" ", b"\t"):
+            if _FRAMING_FIELD.match(line) or b"\r" in line or b"\0" in line:
                 raise ProtocolError(f"malformed reply: {_shown(line)} is not a header field")
             continue
         name, _, value = line.partition(b":")
@@ -141,7 +146,7 @@ def _without_oddities(raw: bytes) -> bytes:
         kept.append(b"Content-Length: " + lengths.pop())
     elif lengths:
         kept.append(b"Connection: close")
-    return b"\r\n".join([status, *kept, b"", b""])
+    return b"\r\n".join([status.removesuffix(b"\r"), *kept, b"", b""])
 
 
 def _shown(line: bytes) -> str:
