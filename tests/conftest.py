@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from rheo_core.infrastructure.http import private_networks
+from rheo_core.downloads import manager
+from rheo_core.infrastructure.http import AiohttpClient, private_networks
 from tests import waiting
+from tests.clients import IS_AIOHTTP
 from tests.servers.misbehaving import MisbehavingServer
 from tests.waiting import Until
 
@@ -55,6 +57,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for worker in range(workers):
         begin, end = (len(short) * turn // workers for turn in (worker, worker + 1))
         items += [*long[worker::workers], *short[begin:end]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def chosen_client() -> Iterator[None]:
+    """Let engines make the client that the run is about."""
+    with pytest.MonkeyPatch.context() as patch:
+        if IS_AIOHTTP:
+            patch.setattr(manager, "WireClient", AiohttpClient)
+        yield
 
 
 @pytest.fixture(autouse=True)

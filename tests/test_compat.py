@@ -62,6 +62,7 @@ from rheo_core.events import (
 )
 from rheo_core.infrastructure.http import (
     AiohttpClient,
+    BaseHttpClient,
     create_secure_connector,
     create_ssl_context,
 )
@@ -131,7 +132,7 @@ async def test_client_is_there_only_while_open() -> None:
     with pytest.raises(ManagerNotInitialisedError):
         _ = manager.client
     async with manager:
-        assert isinstance(manager.client, AiohttpClient)
+        assert isinstance(manager.client, BaseHttpClient)
     with pytest.raises(ManagerNotInitialisedError):
         _ = manager.client
 

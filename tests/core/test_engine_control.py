@@ -451,11 +451,13 @@ async def test_stall_and_total_timeouts(server: MisbehavingServer, tmp_path: Pat
     stalls = FileConfig(url=server.on("/stalls", gate))
     never = FileConfig(url=server.on("/never", silent))
     long = FileConfig(url=server.on("/long", gate), timeout=0.2)
-    async with DownloadManager(download_dir=tmp_path, stall_timeout=0.4) as manager:
+    async with DownloadManager(
+        download_dir=tmp_path, stall_timeout=0.4, response_timeout=0.3
+    ) as manager:
         await manager.add([stalls, never, long])
         await manager.wait_until_complete(timeout=20)
     assert error_of(manager, stalls) == "no data from 127.0.0.1 for 0.4 s"
-    assert error_of(manager, never) == "no data from 127.0.0.1 for 0.4 s"
+    assert error_of(manager, never) == "no complete reply from 127.0.0.1 for 0.3 s"
     assert error_of(manager, long) == "download not complete for 0.2 s"
     assert "stalls.part" in names_in(tmp_path)  # its bytes are kept
 

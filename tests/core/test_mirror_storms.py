@@ -12,7 +12,8 @@ from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.tuning import Tuning
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from rheo_core.infrastructure.http import BaseHttpClient
+from tests.clients import opened_client
 from tests.core.engine import error_of, fetch, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -25,11 +26,9 @@ ATTEMPTS = 4
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[AiohttpClient]:
-    connector = create_secure_connector(resolver=Names())
-    async with AiohttpClient(connector=connector) as opened:
+async def client() -> AsyncIterator[BaseHttpClient]:
+    async with opened_client(resolver=Names()) as opened:
         yield opened
-    await connector.close()
 
 
 def named(url: str, host: str) -> str:
@@ -58,7 +57,7 @@ async def test_a_host_that_is_busy_is_not_asked_for_each_of_its_mirrors(
 
 @pytest.mark.parametrize("status", BUSY)
 async def test_mirrors_that_lead_to_a_busy_host_do_not_ask_it_each(
-    server: MisbehavingServer, tmp_path: Path, client: AiohttpClient, status: str
+    server: MisbehavingServer, tmp_path: Path, client: BaseHttpClient, status: str
 ) -> None:
     async with MisbehavingServer() as back:
         back.on("/f", answer(status))
@@ -74,7 +73,7 @@ async def test_mirrors_that_lead_to_a_busy_host_do_not_ask_it_each(
 
 
 async def test_a_busy_host_does_not_keep_a_good_mirror_from_its_turn(
-    server: MisbehavingServer, tmp_path: Path, client: AiohttpClient
+    server: MisbehavingServer, tmp_path: Path, client: BaseHttpClient
 ) -> None:
     url = named(server.on("/f", answer(BUSY[0])), "busy.example")
     mirrors = [named(server.on(f"/m{n}", answer(BUSY[0])), "busy.example") for n in range(10)]
@@ -88,7 +87,7 @@ async def test_a_busy_host_does_not_keep_a_good_mirror_from_its_turn(
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Oh", "403 Forbidden", "200 OK"])
 async def test_an_attempt_asks_few_of_many_mirrors_whatever_they_answer(
-    server: MisbehavingServer, tmp_path: Path, client: AiohttpClient, status: str
+    server: MisbehavingServer, tmp_path: Path, client: BaseHttpClient, status: str
 ) -> None:
     behaviour = answer(status) if status != "200 OK" else cut(BODY, 0)
     urls = [named(server.on(f"/m{n}", behaviour), f"m{n}.example") for n in range(MANY)]
@@ -100,18 +99,16 @@ async def test_an_attempt_asks_few_of_many_mirrors_whatever_they_answer(
 
 
 async def test_mirrors_that_refuse_connections_are_not_tried_one_by_one(
-    server: MisbehavingServer, tmp_path: Path, client: AiohttpClient
+    server: MisbehavingServer, tmp_path: Path, client: BaseHttpClient
 ) -> None:
     """Nothing listens; what is tried is counted by the names that are looked up."""
     names = Names()
-    connector = create_secure_connector(resolver=names)
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         place = f"http://closed.example:{held.getsockname()[1]}"
         config = with_mirrors(f"{place}/f", [f"{place}/m{n}" for n in range(MANY)])
-        async with AiohttpClient(connector=connector) as own:
+        async with opened_client(resolver=names) as own:
             manager, _ = await fetch(tmp_path, [config], client=own)
-    await connector.close()
     assert "refused" in error_of(manager, config)
     assert len(names.asked) <= 2
 
@@ -119,7 +116,7 @@ async def test_mirrors_that_refuse_connections_are_not_tried_one_by_one(
 async def test_segments_do_not_storm_mirrors_that_turn_busy(
     server: MisbehavingServer,
     tmp_path: Path,
-    client: AiohttpClient,
+    client: BaseHttpClient,
 ) -> None:
     """The file comes from its own host; all mirrors are on one host that is busy."""
 

@@ -15,8 +15,9 @@ from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from rheo_core.infrastructure.http import BaseHttpClient
 from tests import waiting
+from tests.clients import opened_client
 from tests.core.engine import EAGER, Journal, error_of, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -71,7 +72,7 @@ class Cdn:
 class World:
     """Host names, all of them on this machine: `front` serves the links, `back` the files."""
 
-    client: AiohttpClient
+    client: BaseHttpClient
     front: MisbehavingServer
     back: MisbehavingServer
     folder: Path
@@ -105,14 +106,12 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     names = Names()
-    connector = create_secure_connector(resolver=names)
     async with (
         MisbehavingServer() as front,
         MisbehavingServer() as back,
-        AiohttpClient(connector=connector) as client,
+        opened_client(resolver=names) as client,
     ):
         yield World(client, front, back, tmp_path, names)
-    await connector.close()
 
 
 async def ends(manager: DownloadManager, links: list[str], **wishes: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.clients import opened_client
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -35,11 +35,9 @@ async def asked(
         (tmp_path / "cookies.txt").chmod(0o600)
         options = RequestOptions(cookies=tmp_path / "cookies.txt")
     port = server.url("").rpartition(":")[2]
-    connector = create_secure_connector(resolver=Names())
-    async with AiohttpClient(connector=connector) as client:
+    async with opened_client(resolver=Names()) as client:
         config = FileConfig(url=f"http://{host}:{port}{path}", filename="f", request=options)
         manager, _ = await fetch(tmp_path / "out", [config], client=client)
-    await connector.close()
     assert status_of(manager, config) == "completed", error_of(manager, config)
     return [request.headers.get("cookie", "") for request in server.requests]
 

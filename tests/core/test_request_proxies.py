@@ -59,7 +59,8 @@ async def test_a_proxy_whose_name_is_not_found_is_the_one_named(tmp_path: Path) 
     options = RequestOptions(proxy="http://no-such-proxy.invalid:3128")
     config = FileConfig(url="http://files.invalid/x", request=options)
     manager, _ = await fetch(tmp_path, [config])
-    assert error_of(manager, config) == "no-such-proxy.invalid: host name not found"
+    assert error_of(manager, config).startswith("no-such-proxy.invalid: ")
+    assert error_of(manager, config).endswith("host name not found")
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])

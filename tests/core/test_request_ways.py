@@ -13,12 +13,12 @@ from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.http import (
-    AiohttpClient,
-    create_secure_connector,
+    BaseHttpClient,
     private_networks,
     resolver,
 )
 from rheo_core.infrastructure.http.resolver import GuardedResolver
+from tests.clients import opened_client
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -270,7 +270,7 @@ class Book(Names):
 class Town:
     """127.0.0.2 stands for a private address here, 127.0.0.1 for a public one."""
 
-    def __init__(self, tmp_path: Path, client: AiohttpClient, *servers: MisbehavingServer) -> None:
+    def __init__(self, tmp_path: Path, client: BaseHttpClient, *servers: MisbehavingServer) -> None:
         self._folder = tmp_path
         self._client = client
         self._servers = dict(zip(("127.0.0.1", "127.0.0.2"), servers, strict=True))
@@ -298,14 +298,12 @@ class Town:
 @pytest.fixture
 async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
     monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
-    connector = create_secure_connector(resolver=GuardedResolver(Book()))
     async with (
         MisbehavingServer() as outer,
         MisbehavingServer(host="127.0.0.2") as inner,
-        AiohttpClient(connector=connector) as client,
+        opened_client(resolver=GuardedResolver(Book())) as client,
     ):
         yield Town(tmp_path, client, outer, inner)
-    await connector.close()
 
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is Linux's")
@@ -369,11 +367,11 @@ async def test_a_name_that_becomes_private_between_two_hops(
     """It gains nothing from it: neither for itself nor for others."""
     monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
     monkeypatch.setattr(resolver, "_CACHE_SECONDS", 0.0)
-    connector = create_secure_connector(resolver=GuardedResolver(Flipping(*later)))
+    book = GuardedResolver(Flipping(*later))
     async with (
         MisbehavingServer() as outer,
         MisbehavingServer(host="127.0.0.2") as inner,
-        AiohttpClient(connector=connector) as client,
+        opened_client(resolver=book) as client,
     ):
         inner.on("/secret", serving(BODY))
         port = inner.url("").rpartition(":")[2]
@@ -381,7 +379,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
 
         async def lead(exchange: Exchange) -> None:
             # Somebody else looks the name up while the first reply is under way.
-            await connector._resolver.resolve("rebound.example", 80)
+            await book.resolve("rebound.example", 80)
             await redirect(target)(exchange)
 
         outer.on("/a", lead)
@@ -393,7 +391,6 @@ async def test_a_name_that_becomes_private_between_two_hops(
         manager, _ = await fetch(tmp_path / "out", [config], client=client)
         assert "refused a redirect" in error_of(manager, config)
         assert not inner.requests
-    await connector.close()
 
 
 @ON_LINUX

@@ -111,7 +111,7 @@ async def test_a_head_without_end_fails_the_attempt(
 
     url = server.on("/f", endless)
     config = FileConfig(url=server.on("/r", redirect) if hops else url)
-    manager, _ = await fetch(tmp_path, [config], connect_timeout=0.1, stall_timeout=0.1)
+    manager, _ = await fetch(tmp_path, [config], response_timeout=0.8)
     assert status_of(manager, config) is DownloadStatus.FAILED
     assert error_of(manager, config) == "no complete reply from 127.0.0.1 for 0.8 s"
 

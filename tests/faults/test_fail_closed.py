@@ -12,7 +12,7 @@ from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager
 from rheo_core.engine import make_manager
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.clients import opened_client
 from tests.core.engine import error_of, fetch, serving, sha256, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -60,12 +60,10 @@ async def test_the_settings_of_a_library_user_are_closed(
 
 
 async def with_names(tmp_path: Path, config: FileConfig, rules: RequestRules) -> DownloadManager:
-    connector = create_secure_connector(resolver=Names(), use_dns_cache=False)
-    async with AiohttpClient(connector=connector) as client:
+    async with opened_client(resolver=Names()) as client:
         manager, _ = await fetch(
             tmp_path / "out", [config], client=client, request_rules=rules, connections=2
         )
-    await connector.close()
     return manager
 
 

@@ -119,7 +119,8 @@ async def test_t05_a_server_that_takes_four_at_a_time(scene: Scene, refusal: str
             return await exchange.head(f"{refusal} Busy", Content_Length=0, Retry_After=0)
         at_once += 1
         try:
-            await four_refused.wait()
+            with suppress(TimeoutError):  # fewer, if the engine was told before it sent the rest
+                await asyncio.wait_for(four_refused.wait(), 0.5)
             await exchange.serve(BODY, **V1)
         finally:
             at_once -= 1
@@ -239,11 +240,11 @@ async def test_t10_a_head_without_end(scene: Scene, line: bytes) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"X: " + b"y" * 100_000,
+        b"X: " + b"y" * 300_000,
         b"\r\n".join(b"X-%d: %b" % (number, b"y" * 1000) for number in range(1000)),
         b"\r\n".join(b"X-%d: y" % number for number in range(100_000)),
     ],
-    ids=["100 KB line", "1 MB", "100,000 headers"],
+    ids=["300 KB line", "1 MB", "100,000 headers"],
 )
 async def test_t10_a_head_that_is_too_large(scene: Scene, head: bytes) -> None:
     sent = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n" + head + b"\r\n\r\n" + BODY
@@ -251,5 +252,5 @@ async def test_t10_a_head_that_is_too_large(scene: Scene, head: bytes) -> None:
 
 
 async def test_t10_a_large_head_is_read(scene: Scene) -> None:
-    headers: Headers = {f"X-{number}": "y" * 1000 for number in range(100)}
+    headers: Headers = {f"X-{number}": "y" * 1000 for number in range(150)}
     (await scene.fetch(whole(BODY, **headers), BODY)).completed(BODY, requests=1)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.clients import opened_client
 from tests.core.engine import quick_retries
 from tests.faults.oracle import Scene
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -105,11 +105,9 @@ async def test_d03_hosts_that_cannot_be(
 async def named(scene: Scene) -> AsyncIterator[Names]:
     """Host names instead of addresses: `files.example` is the server the user asked for."""
     names = Names()
-    connector = create_secure_connector(resolver=names)
-    async with AiohttpClient(connector=connector) as client:
+    async with opened_client(resolver=names) as client:
         scene.options["client"] = client
         yield names
-    await connector.close()
 
 
 def port_of(server: MisbehavingServer) -> str:
@@ -151,14 +149,12 @@ async def test_d06_a_host_behind_backslashes_is_another_host(
 
 async def test_d06_https_is_not_given_up_for_http(scene: Scene) -> None:
     authority = Authority()
-    connector = create_secure_connector(ssl=authority.trusting())
     scene.server.on(scene.path, whole(BODY))
     async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as secure:
         secure.on(scene.path, redirect(scene.server.url(scene.path)))
         url = secure.url(scene.path).replace("://", "://user:secret@")
-        async with AiohttpClient(connector=connector) as client:
+        async with opened_client(ssl=authority.trusting()) as client:
             outcome = await scene.fetch(None, BODY, config=scene.config(url=url), client=client)
-    await connector.close()
     assert all("authorization" not in request.headers for request in scene.server.requests)
     outcome.failed("https", "http", requests=0)
 

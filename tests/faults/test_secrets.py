@@ -12,7 +12,7 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.clients import opened_client
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
@@ -125,7 +125,6 @@ async def test_none_goes_astray(
         if kind == "digest":
             stage.url += "?digest"
             home.on("/a?digest", stage._send_on)
-        connector = create_secure_connector(resolver=stage.places, use_dns_cache=False)
         options = RequestOptions(**fields)
         own, rules = {}, None
         if level == "download":
@@ -139,9 +138,8 @@ async def test_none_goes_astray(
         if kind == "login in the URL":
             url = url.replace("://", f"://me:{SECRET}@")
         config = FileConfig(url=url, filename="a", **own)
-        async with AiohttpClient(connector=connector) as client:
+        async with opened_client(resolver=stage.places) as client:
             manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
-        await connector.close()
         assert status_of(manager, config) == "completed", error_of(manager, config)
         assert secrets_in(home.requests), "the secret was never sent"
         if move == "path":
@@ -185,11 +183,9 @@ async def test_what_is_kept_for_a_host_is_for_it(
         stage = Stage("host", home, there)
         if secure:
             stage._target = stage._target.replace("http:", "https:")
-        connector = create_secure_connector(resolver=stage.places, use_dns_cache=False)
         config = FileConfig(url=stage.url)
-        async with AiohttpClient(connector=connector) as client:
+        async with opened_client(resolver=stage.places) as client:
             manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
-        await connector.close()
         assert status_of(manager, config) == "completed"
         is_told = bool(secrets_in(there.requests))
         assert is_told is (secure or kind == "cookies.txt")
@@ -228,13 +224,11 @@ async def test_a_client_certificate_is_not_shown_elsewhere(
 
         home.on("/a", first)
         there.on("/b", second)
-        connector = create_secure_connector(resolver=stage.places, use_dns_cache=False)
         own = {"request": options} if level == "download" else {}
         rules = RequestRules(defaults=options) if level == "default" else None
         config = FileConfig(url=stage.url, **own)
-        async with AiohttpClient(connector=connector) as client:
+        async with opened_client(resolver=stage.places) as client:
             manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
-        await connector.close()
         assert status_of(manager, config) == "completed", error_of(manager, config)
     assert shown == {"/a": True, "/b": move == "path"}
 
@@ -286,11 +280,10 @@ async def test_a_dot_behind_a_host_makes_it_no_other_host(tmp_path: Path, there:
     """Secrets of a host go to no other port, in whatever form a redirect writes its name."""
     authority = Authority()
     serving = authority.serving(HOST)
-    connector = create_secure_connector(resolver=Names(), use_dns_cache=False)
     async with (
         MisbehavingServer(ssl=serving) as home,
         MisbehavingServer(ssl=serving) as other,
-        AiohttpClient(connector=connector) as client,
+        opened_client(resolver=Names()) as client,
     ):
         home.on("/a", redirect(f"https://{there}:{port_of(other)}/b"))
         other.on("/b", lambda exchange: exchange.serve(BODY))
@@ -302,4 +295,3 @@ async def test_a_dot_behind_a_host_makes_it_no_other_host(tmp_path: Path, there:
         manager, _ = await fetch(tmp_path / "out", [config], client=client, request_rules=rules)
         assert status_of(manager, config) == "completed", error_of(manager, config)
         assert secrets_in(home.requests) and not secrets_in(other.requests)
-    await connector.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rheo_core import FileConfig
-from rheo_core.infrastructure.http import AiohttpClient, create_secure_connector
+from tests.clients import opened_client
 from tests.core.engine import error_of, status_of
 from tests.faults.oracle import Scene
 from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
@@ -31,11 +31,9 @@ def authority() -> Authority:
 async def trusting(scene: Scene, authority: Authority) -> AsyncIterator[Names]:
     """The client of the scene believes the authority, and finds any host name."""
     names = Names()
-    connector = create_secure_connector(ssl=authority.trusting(), resolver=names)
-    async with AiohttpClient(connector=connector) as client:
+    async with opened_client(ssl=authority.trusting(), resolver=names) as client:
         scene.options["client"] = client
         yield names
-    await connector.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import python_socks
+from aiohttp.abc import AbstractResolver
 from aiohttp_socks import (
     ProxyConnectionError,
     ProxyConnector,
@@ -75,7 +76,7 @@ class SocksConnector(ProxyConnector):
 
 
 async def connect_by_socks(
-    proxy: str, host: str, port: int, resolver: GuardedResolver
+    proxy: str, host: str, port: int, resolver: AbstractResolver
 ) -> socket.socket:
     """Return a socket that is connected to a server through a SOCKS5 proxy.
 
@@ -102,7 +103,7 @@ async def connect_by_socks(
         )
         return await opened.connect(host, port)
     except socket.gaierror as error:
-        raise ConnectionFailedError(name, "host name not found") from error
+        raise ConnectionFailedError(name, "the SOCKS proxy: host name not found") from error
     except _ERRORS as error:
         cause = error.__cause__
         if isinstance(cause, OSError):

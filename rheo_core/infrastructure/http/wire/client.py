@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 from aiohttp import ClientMiddlewareType
+from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -22,6 +23,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.infrastructure.http.base import NO_HEADERS, NO_TIMEOUT, BaseHttpClient
 from rheo_core.infrastructure.http.connectors import USUAL_ROUTE, Route
+from rheo_core.infrastructure.http.resolver import GuardedResolver
 from rheo_core.infrastructure.http.tls import context_of
 
 from .connection import WireBody, WireConnection
@@ -37,16 +39,25 @@ Handler = Callable[[Any], Awaitable[Any]]
 
 
 class WireClient(BaseHttpClient):
-    """Makes GET requests on connections of its own; keeps those that ended cleanly."""
+    """Makes GET requests on connections of its own; keeps those that ended cleanly.
 
-    def __init__(self) -> None:
+    Args:
+        resolver: looks up names; None: the one of this library.
+        tls: context for https if a request names none; None: one with the usual checks.
+    """
+
+    def __init__(
+        self, resolver: AbstractResolver | None = None, tls: SSLContext | None = None
+    ) -> None:
+        self._resolver = resolver
+        self._tls = tls
         self._dialer: Dialer | None = None
         self._idle: dict[Way, list[WireConnection]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         if self._dialer is None:
-            self._dialer = Dialer()
+            self._dialer = Dialer(self._resolver or GuardedResolver())
 
     async def close(self) -> None:
         dialer, self._dialer = self._dialer, None
@@ -82,11 +93,14 @@ class WireClient(BaseHttpClient):
             parts.scheme,
             parts.hostname or "",
             port_of(parts),
-            context_of(ssl) if has_tls else None,
+            self._context(ssl) if has_tls else None,
             proxy,
             route,
         )
         return WireRequest(self, url, way, CIMultiDict(headers), timeout, middlewares)
+
+    def _context(self, ssl: SSLContext | bool) -> SSLContext:
+        return self._tls if ssl is True and self._tls is not None else context_of(ssl)
 
     # Connections
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
+from aiohttp.abc import AbstractResolver
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
@@ -18,7 +19,6 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.infrastructure.http.connectors import Route, socket_options
 from rheo_core.infrastructure.http.problems import connection_problem, quoted
-from rheo_core.infrastructure.http.resolver import GuardedResolver
 
 from .connection import Scratch, WireConnection
 
@@ -54,11 +54,15 @@ class Way(NamedTuple):
 
 
 class Dialer:
-    """Opens connections."""
+    """Opens connections.
 
-    def __init__(self) -> None:
+    Args:
+        resolver: looks up names; closed by `close`.
+    """
+
+    def __init__(self, resolver: AbstractResolver) -> None:
         self._scratch = Scratch()
-        self._resolver = GuardedResolver()
+        self._resolver = resolver
 
     async def connect(self, way: Way) -> WireConnection:
         """Return a connection that is ready for the first request.
@@ -111,7 +115,7 @@ class Dialer:
         if _family_of(host) is not None:
             return [_address_info(host, port)]
         addresses = await self._resolver.resolve(host, port, family)
-        return [_address_info(address["host"], port) for address in addresses]
+        return [_address_info(each["host"], each["port"]) for each in addresses]
 
     async def _take(
         self, opened: socket.socket, host: str, tls: ssl.SSLContext | None

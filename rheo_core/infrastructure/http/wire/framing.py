@@ -15,9 +15,10 @@ from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
 
 MAX_HEAD_BYTES = 256 << 10
-_MAX_LENGTH_DIGITS = 19  # 2^63 - 1
+_MAX_LENGTH_DIGITS = 20  # more than any size that is believed
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+_SPACED = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:")
 _FOLD = re.compile(rb"(?<=[^\n])\r?\n[ \t]+")
 _FRAMING_FIELD = re.compile(rb"[\x00-\x20]*(content-length|transfer-encoding)\b", re.IGNORECASE)
 _BODILESS = frozenset({204, 304})
@@ -67,6 +68,8 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
         framing, length = Framing.LENGTH, 0
     else:
         framing, length = _framing(fields.status, headers)
+    if not headers and framing is Framing.CLOSE and fields.status >= 200:
+        raise ProtocolError("malformed reply: it has no header field")  # its head may be the body
     return Head(
         fields.status,
         fields.reason.decode("utf-8", "surrogateescape"),
@@ -95,6 +98,8 @@ class _Fields:
         self.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if name[-1:] <= b" ":  # llhttp forgives it; to others it may be no field
+            raise ValueError("white space behind a name")
         self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -130,6 +135,8 @@ def _without_oddities(raw: bytes) -> bytes:
     lines = [line.removesuffix(b"\r") for line in rest.split(b"\n")]
     kept, lengths, has_coding = [], set(), False
     for line in lines:
+        if not _FRAMING_FIELD.match(line):
+            line = _SPACED.sub(rb"\1:", line, count=1)  # RFC 9112 5.1
         if not _FIELD.fullmatch(line):
             if _FRAMING_FIELD.match(line) or b"\r" in line or b"\0" in line:
                 raise ProtocolError(f"malformed reply: {_shown(line)} is not a header field")
@@ -167,8 +174,6 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
         if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_LENGTH_DIGITS):
             raise ProtocolError(f"malformed reply: Content-Length is {printable(length)!r}")
         return Framing.LENGTH, int(digits)
-    if not headers:
-        raise ProtocolError("malformed reply: it has no header field")
     return Framing.CLOSE, 0
 
 

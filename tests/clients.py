@@ -1,0 +1,34 @@
+"""HTTP clients of the tests: the one of this library, or the one on aiohttp."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ssl import SSLContext
+
+from aiohttp.abc import AbstractResolver
+
+from rheo_core.infrastructure.http import (
+    AiohttpClient,
+    BaseHttpClient,
+    WireClient,
+    create_secure_connector,
+)
+
+IS_AIOHTTP = os.environ.get("RHEO_TEST_CLIENT") == "aiohttp"
+"""Engines of the tests use aiohttp's sessions, as those of users may."""
+
+
+@asynccontextmanager
+async def opened_client(
+    resolver: AbstractResolver | None = None, ssl: SSLContext | None = None
+) -> AsyncIterator[BaseHttpClient]:
+    """Open a client with this resolver and this TLS context; close it at the end."""
+    if not IS_AIOHTTP:
+        async with WireClient(resolver, ssl) as client:
+            yield client
+        return
+    named = {"resolver": resolver, "ssl": ssl}
+    connector = create_secure_connector(**{k: v for k, v in named.items() if v is not None})
+    async with AiohttpClient(connector=connector) as session:
+        yield session
+    await connector.close()
