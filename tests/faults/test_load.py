@@ -1,6 +1,7 @@
 """Busy, failing and endless servers (rows T): bounded, and progress where there can be any."""
 
 import asyncio
+from contextlib import suppress
 from email.utils import formatdate
 from time import time
 
