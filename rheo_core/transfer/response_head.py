@@ -204,9 +204,15 @@ def _parse_partial(
     offset: int | None,
     validator: Validator,
 ) -> ResponseHead:
+    is_multipart = headers.get("Content-Type", "").strip().lower().startswith("multipart/")
     if offset is None:
-        raise ProtocolError("the server sent a part (206) although the whole file was requested")
-    if headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
+        total = None if is_multipart else _size_of_whole_range(headers)
+        if total is None or content_length not in (None, total):
+            raise ProtocolError(
+                "the server sent a part (206) although the whole file was requested"
+            )
+        return _parse_whole(HTTPStatus.OK, headers, total, offset, validator)
+    if is_multipart:
         raise RangeRefusedError("the server sent several parts for one range")
     content_range = ", ".join(dict.fromkeys(headers.getall("Content-Range", [])))
     match = _CONTENT_RANGE.fullmatch(content_range.strip())
@@ -231,6 +237,13 @@ def _parse_partial(
         partial=True,
         promised=digest_of(headers, partial=True),
     )
+
+
+def _size_of_whole_range(headers: MultiMapping[str]) -> int | None:
+    """Return the size of the file if Content-Range covers all of it, else None."""
+    match = _CONTENT_RANGE.fullmatch(_only(headers, "Content-Range"))
+    is_whole = match is not None and int(match[1]) == 0 and match[3] == str(int(match[2]) + 1)
+    return int(match[3]) if match is not None and is_whole else None
 
 
 def _check_is_whole(

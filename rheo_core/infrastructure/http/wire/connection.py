@@ -240,11 +240,11 @@ class WireBody:
         host = self._connection.host
         if exc is not None:
             self._error = self._error or connection_problem(exc, host)
-        elif self._chunks is not None:
+        elif self._missing is None and self._chunks is None:
+            self.is_over = True
+        else:
             lost = ConnectionFailedError(host, "connection lost before all bytes came")
             self._error = self._error or lost
-        else:
-            self.is_over = self._missing is None
         self._wake()
 
     def _append(self, data: bytes | memoryview) -> None:

@@ -16,10 +16,11 @@ from rheo_core.domain.text import printable
 
 MAX_HEAD_BYTES = 256 << 10
 _MAX_LENGTH_DIGITS = 20  # more than any size that is believed
+_LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 _SPACED = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:")
-_FOLD = re.compile(rb"(?<=[^\n])\r?\n[ \t]+")
+_FOLD = re.compile(rb"\n[ \t]+")
 _FRAMING_FIELD = re.compile(rb"[\x00-\x20]*(content-length|transfer-encoding)\b", re.IGNORECASE)
 _BODILESS = frozenset({204, 304})
 
@@ -110,6 +111,8 @@ class _Fields:
 
 
 def _parse(raw: bytes) -> _Fields:
+    if raw.count(b"\r") != raw.count(b"\r\n") or b"\0" in raw:  # others may see a line end there
+        raise ProtocolError("malformed reply: a carriage return or a NUL within its head")
     try:
         return _Fields(raw)
     except httptools.HttpParserError:
@@ -128,32 +131,31 @@ def _without_oddities(raw: bytes) -> bytes:
     Raises:
         ProtocolError: such a line may be about the framing.
     """
-    status, _, rest = raw.rstrip(b"\r\n").partition(b"\n")
-    if rest[:1] in (b" ", b"\t"):  # it continues no field (RFC 9112 2.2)
+    status, *lines = _LINE_END.split(_HEAD_END.split(raw, maxsplit=1)[0])
+    if lines and lines[0][:1] in (b" ", b"\t"):  # it continues no field (RFC 9112 2.2)
         raise ProtocolError("malformed reply: white space before its first header field")
-    rest = _FOLD.sub(b" ", rest)  # RFC 9112 5.2
-    lines = [line.removesuffix(b"\r") for line in rest.split(b"\n")]
+    lines = _LINE_END.split(_FOLD.sub(b" ", b"\n".join(lines)))  # RFC 9112 5.2
     kept, lengths, has_coding = [], set(), False
     for line in lines:
         if not _FRAMING_FIELD.match(line):
             line = _SPACED.sub(rb"\1:", line, count=1)  # RFC 9112 5.1
         if not _FIELD.fullmatch(line):
-            if _FRAMING_FIELD.match(line) or b"\r" in line or b"\0" in line:
+            if _FRAMING_FIELD.match(line):
                 raise ProtocolError(f"malformed reply: {_shown(line)} is not a header field")
             continue
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
-            lengths.add(value.strip(b" \t"))
+            lengths.add(_length(value.decode("latin-1")))
         else:
             has_coding = has_coding or name.lower() == b"transfer-encoding"
             kept.append(line)
     if len(lengths) > 1:
         raise ProtocolError("malformed reply: two different values of Content-Length")
     if lengths and not has_coding:  # the coding counts (RFC 9112 6.3)
-        kept.append(b"Content-Length: " + lengths.pop())
+        kept.append(b"Content-Length: %d" % lengths.pop())
     elif lengths:
         kept.append(b"Connection: close")
-    return b"\r\n".join([status.removesuffix(b"\r"), *kept, b"", b""])
+    return b"\r\n".join([status, *kept, b"", b""])
 
 
 def _shown(line: bytes) -> str:
@@ -170,11 +172,15 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
             raise ProtocolError(f"transfer coding {shown!r} is not understood")
         return Framing.CHUNKED, 0
     if (length := headers.get("Content-Length")) is not None:
-        digits = length.strip(" \t")
-        if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_LENGTH_DIGITS):
-            raise ProtocolError(f"malformed reply: Content-Length is {printable(length)!r}")
-        return Framing.LENGTH, int(digits)
+        return Framing.LENGTH, _length(length)
     return Framing.CLOSE, 0
+
+
+def _length(value: str) -> int:
+    digits = value.strip(" \t")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_LENGTH_DIGITS):
+        raise ProtocolError(f"malformed reply: Content-Length is {printable(value)!r}")
+    return int(digits)
 
 
 class ChunkDecoder:
