@@ -49,6 +49,8 @@ def _body(status: int, fields: list[tuple[bytes, bytes]], rest: bytes) -> bytes:
     if any(not re.fullmatch(rb"[0-9]{1,20}", value) for value in values):
         raise Refused("length")
     lengths = set(map(int, values))
+    if len(lengths) > 1:
+        raise Refused("two lengths")
     if status in (204, 304):
         return b""
     codings = [value for name, value in fields if name == b"transfer-encoding"]
@@ -60,8 +62,6 @@ def _body(status: int, fields: list[tuple[bytes, bytes]], rest: bytes) -> bytes:
         if not fields:
             raise Refused("a head without fields")
         return rest
-    if len(lengths) > 1:
-        raise Refused("two lengths")
     (length,) = lengths
     if len(rest) < length:
         raise Refused("cut off")
@@ -87,14 +87,18 @@ def _chunks(rest: bytes) -> bytes:
 def _check_trailers(rest: bytes) -> None:
     while not rest.startswith(b"\r\n"):
         line, found, rest = rest.partition(b"\r\n")
-        if not found or FIELD.fullmatch(line) is None:
+        field = FIELD.fullmatch(line)
+        if not found or field is None:
             raise Refused("trailer")
+        if field[1].lower() in (b"content-length", b"transfer-encoding"):  # RFC 9110 6.5.1
+            raise Refused("framing in a trailer")
 
 
 def forgiven(raw: bytes) -> bytes:
     """Return a reply with what the wire forgives in a head put right.
 
-    That is: an empty line before it, line ends without CR, folds, white space behind a name, lines that are no fields.
+    That is: an empty line before it, line ends without CR, folds, white space behind a name, lines
+    that are no fields.
 
     Raises:
         Refused: it is not forgiven.

@@ -49,7 +49,6 @@ class WireConnection(asyncio.BufferedProtocol):
         self.transport: asyncio.Transport
         self.body: WireBody | None = None
         self.idle_since = 0.0  # seconds, of the event loop
-        self.heard = False  # a byte of the reply came
         self._head: Head | None = None
         self._raw = b""  # the part of a head that came
         self._error: Exception | None = None
@@ -74,7 +73,6 @@ class WireConnection(asyncio.BufferedProtocol):
         if self.body is not None:
             self.body.receive(nbytes)
         elif self._is_asked:
-            self.heard = True
             self._take_head(bytes(self.scratch.view[:nbytes]))
         else:  # nobody asked for it: it must not pass as the next reply
             self.close()
@@ -127,7 +125,7 @@ class WireConnection(asyncio.BufferedProtocol):
             ProtocolError: the reply is malformed.
             DownloadError: the connection is lost.
         """
-        self._is_asked, self._is_tunnel, self.heard = True, is_tunnel, False
+        self._is_asked, self._is_tunnel = True, is_tunnel
         self._head, self._error, self._raw = None, None, b""
         if self._is_closed:
             self._lost(None)
