@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -27,6 +27,7 @@ from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, host_key
 from .media_types import names_in_url
 from .paths import check_relative
+from .references import split_authority
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
 from .text import is_unicode, printable, redact, redact_unreadable, shorten
@@ -88,7 +89,8 @@ def normalise_url(value: object) -> str:
         raise ValueError(f"URL {_shown(url)!r} has {scheme}; http and https are supported")
     if not parts.hostname:
         raise ValueError(f"URL {_shown(url)!r} has no host")
-    return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, parts.fragment))
+    rest = split_authority(url)[2]
+    return f"{parts.scheme}://{netloc}{'' if rest.startswith('/') else '/'}{rest}"
 
 
 def _shown(url: str) -> str:

@@ -13,6 +13,16 @@ _REMOVED = str.maketrans("", "", "\t\n\r")
 _TRIMMED = "".join(map(chr, range(0x21)))  # control characters and the space
 
 
+def split_authority(url: str) -> tuple[str, str, str]:
+    """Return the scheme, the authority and all that follows it, byte for byte.
+
+    `urlunsplit` would lose an empty query, as in `/f?`.
+    """
+    scheme, _, rest = url.partition("://")
+    cut = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    return scheme, rest[:cut], rest[cut:]
+
+
 def resolve(base: str, reference: str) -> str:
     """Return the URL that a reference leads to.
 

@@ -21,8 +21,6 @@ from .segments import Segment
 from .sources import Source, Sources
 from .state import PartState
 
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
-
 
 class Request:
     """Requests the missing range of a segment, or the whole file if it is unknown.
@@ -122,7 +120,7 @@ class Request:
     async def _ask(self) -> None:
         range_headers = _range_headers(self._segment, self._state.total, self._version)
         self._exchange = self._requester.get(
-            self._source.url, _HEADERS | range_headers, self._timeouts, self._options
+            self._source.url, range_headers, self._timeouts, self._options
         )
         reply = await self._exchange.open(self._go_on_to)
         self.body = body_of(reply, self._timeouts.sock_read, self._tuning.max_batch_seconds)

@@ -24,7 +24,6 @@ from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
 """Limit of a checksum file; those of whole distributions have about 100 KiB."""
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _TRANSIENT = RetryPolicy().transient_status_codes
 
 
@@ -93,7 +92,7 @@ async def fetch_checksum(
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     for place in sidecars(url):
-        exchange = requester.get(place.url, _HEADERS, timeouts, options)
+        exchange = requester.get(place.url, {}, timeouts, options)
         text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts, limit)
         checksum = hash_in(text, filename, place.algorithm, is_single=place.is_single)
         if checksum is not None:

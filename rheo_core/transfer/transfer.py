@@ -299,7 +299,7 @@ class Transfer:
         first: DownloadError | None = None
         for source in self.sources.usable():
             try:
-                request = await self._context.request(source, segment, state).open()
+                request = await self._opened(self._context.request(source, segment, state))
                 may_replace = self._is_anew or not state.can_resume
                 if source is self.sources.original or request.head.partial or may_replace:
                     self.sources.primary = source
@@ -316,6 +316,21 @@ class Transfer:
                 if first is None or isinstance(error, HostFullError):
                     first = error
         raise first or ProtocolError("no mirror is left")
+
+    async def _opened(self, request: Request) -> Request:
+        """Send a request; say so if its reply is long in coming."""
+        patience = self._context.options.tuning.reply_patience_seconds
+        seconds = self._context.options.response_timeout
+        limit = "" if seconds is None else f" (up to {seconds:g} s)"
+        timer = asyncio.get_running_loop().call_later(
+            patience, self._context.explain, f"waiting for the reply of the server{limit}"
+        )
+        try:
+            return await request.open()
+        finally:
+            timer.cancel()
+            if timer.when() <= asyncio.get_running_loop().time():
+                self._context.explain("")
 
 
 def _next_segment(state: PartState) -> Segment:

@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_header_pairs
 
 from rheo_core.domain.exceptions import RequestOptionsError
+from rheo_core.domain.references import split_authority
 from rheo_core.domain.text import printable
 from rheo_core.user_files import read_secret, read_secret_async
 
@@ -46,13 +47,13 @@ def split_login(url: str) -> tuple[str, Login | None]:
     """Return the URL without its login, and the login; None if the URL has none."""
     if "@" not in url:
         return url, None
-    parts = urlsplit(url)
-    userinfo, at, host = parts.netloc.rpartition("@")
+    scheme, authority, rest = split_authority(url)
+    userinfo, at, host = authority.rpartition("@")
     if not at:
         return url, None
     name, colon, password = userinfo.partition(":")
     login = Login(unquote(name), unquote(password) if colon else None)
-    return urlunsplit(parts._replace(netloc=host)), login if userinfo else None
+    return f"{scheme}://{host}{rest}", login if userinfo else None
 
 
 _DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from multidict import CIMultiDict
 
+from rheo_core import __version__
 from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
 from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
@@ -32,6 +33,12 @@ from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
 _MAX_REDIRECTS = 10
+_OURS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"rheo/{__version__}",
+}
+"""Fields of each request. A transfer coding would hide the size, and ranges are of the coded bytes."""
 _log = logging.getLogger(__name__)
 
 Admission = Callable[[str], Awaitable[None]]
@@ -71,7 +78,7 @@ class Requester:
     def get(
         self,
         url: str,
-        headers: Mapping[str, str],
+        headers: dict[str, str],
         timeouts: aiohttp.ClientTimeout,
         own: RequestOptions = NO_OPTIONS,
     ) -> "Exchange":
@@ -79,11 +86,11 @@ class Requester:
 
         Args:
             url: may contain a login.
-            headers: header fields of the engine.
+            headers: fields in addition to those of every request.
             timeouts: for each hop, in seconds.
             own: options of the download.
         """
-        return Exchange(self, url, headers, timeouts, own)
+        return Exchange(self, url, _OURS | headers, timeouts, own)
 
     def digest(self, url: str, login: Login) -> DigestLogin:
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.

@@ -21,6 +21,7 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     RequestOptionsError,
 )
+from rheo_core.domain.references import split_authority
 from rheo_core.infrastructure.http.base import NO_HEADERS, NO_TIMEOUT, BaseHttpClient
 from rheo_core.infrastructure.http.connectors import USUAL_ROUTE, Route
 from rheo_core.infrastructure.http.resolver import GuardedResolver
@@ -249,9 +250,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
     def _message(self) -> bytes:
         """Return the bytes of the request, with the target byte for byte as in the URL."""
         way = self._way
-        scheme, _, rest = self._text.partition("#")[0].partition("://")
-        cut = min((i for i in map(rest.find, "/?") if i >= 0), default=len(rest))
-        authority, target = rest[:cut].rpartition("@")[2], rest[cut:]
+        scheme, authority, target = split_authority(self._text.partition("#")[0])
         if not target.startswith("/"):
             target = f"/{target}"
         host = bracketed(way.host)
@@ -259,13 +258,10 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
             host = f"{host}:{way.port}"
         login = ""
         if way.proxy is not None and not way.has_tunnel:
-            target = f"{scheme}://{authority}{target}"
+            target = f"{scheme}://{authority.rpartition('@')[2]}{target}"
             login = proxy_login(urlsplit(way.proxy))
         target = quote(target.encode(errors="surrogateescape"), safe=_ASCII)
-        if "Host" in self.headers:
-            lines = [f"GET {target} HTTP/1.1\r\n"]
-        else:
-            lines = [f"GET {target} HTTP/1.1\r\nHost: {host}\r\n"]
+        lines = [f"GET {target} HTTP/1.1\r\nHost: {host}\r\n"]
         for name, value in self.headers.items():
             if not _FORBIDDEN.isdisjoint(value) or not _FORBIDDEN.isdisjoint(name):
                 raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
