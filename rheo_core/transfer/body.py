@@ -256,7 +256,7 @@ def body_of(reply: Response, stall_timeout: float | None, max_batch_seconds: flo
         reply.body.max_batch_seconds = max_batch_seconds
         return reply.body
     if not isinstance(reply, aiohttp.ClientResponse):
-        raise TypeError(f"{type(reply).__name__} is no response of a known client")
+        raise TypeError(f"{type(reply).__name__} is not a response of a known client")
     length = reply.content_length
     if (
         length is None

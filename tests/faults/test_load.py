@@ -120,7 +120,7 @@ async def test_t05_a_server_that_takes_four_at_a_time(scene: Scene, refusal: str
             return await exchange.head(f"{refusal} Busy", Content_Length=0, Retry_After=0)
         at_once += 1
         try:
-            with suppress(TimeoutError):  # fewer, if the engine was told before it sent the rest
+            with suppress(TimeoutError):  # the engine may learn of it before it sends the rest
                 await asyncio.wait_for(four_refused.wait(), 0.5)
             await exchange.serve(BODY, **V1)
         finally:

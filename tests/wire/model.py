@@ -98,7 +98,7 @@ def forgiven(raw: bytes) -> bytes:
     """Return a reply with what the wire forgives in a head put right.
 
     That is: an empty line before it, line ends without CR, folds, white space behind a name, lines
-    that are no fields.
+    that are not fields.
 
     Raises:
         Refused: it is not forgiven.

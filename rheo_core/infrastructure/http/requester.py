@@ -38,7 +38,7 @@ _OURS = {
     "Accept-Encoding": "identity",
     "User-Agent": f"rheo/{__version__}",
 }
-"""Fields of each request. A transfer coding would hide the size, and ranges are of the coded bytes."""
+"""Fields of each request. A content coding would hide the size, and ranges count coded bytes."""
 _log = logging.getLogger(__name__)
 
 Admission = Callable[[str], Awaitable[None]]

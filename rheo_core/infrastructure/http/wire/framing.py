@@ -28,7 +28,7 @@ _BODILESS = frozenset({204, 304})
 class Framing(Enum):
     """The end of a body (RFC 9112 6.3)."""
 
-    LENGTH = "after so many bytes"
+    LENGTH = "after a number of bytes"
     CHUNKED = "with the last chunk"
     CLOSE = "with the connection"
 
@@ -126,7 +126,7 @@ def _parse(raw: bytes) -> _Fields:
 
 
 def _without_oddities(raw: bytes) -> bytes:
-    """Drop what browsers pass over: folds, lines that are no fields, one length given twice.
+    """Drop what browsers pass over: folds, lines that are not fields, one length given twice.
 
     Raises:
         ProtocolError: such a line may be about the framing.
