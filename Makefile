@@ -57,6 +57,7 @@ coverage: $(READY)  ## Run the tests and measure which branches they take, 95 % 
 .PHONY: test-all
 test-all: lint types arrows  ## Run every check with every test, and with more kills, errors, signals and examples
 	$(EFFORT) $(PYTEST) -m '' -o faulthandler_timeout=7200
+	RHEO_TEST_CLIENT=aiohttp $(PYTEST) tests/wire tests/faults tests/core
 
 .PHONY: bench
 bench: $(READY)  ## Run this project beside its peers, 20 minutes or more (python -m benchmarks --help)

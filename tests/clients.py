@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 
+import pytest
 from aiohttp.abc import AbstractResolver
 
 from rheo_core.infrastructure.http import (
@@ -16,6 +17,10 @@ from rheo_core.infrastructure.http import (
 
 IS_AIOHTTP = os.environ.get("RHEO_TEST_CLIENT") == "aiohttp"
 """Engines of the tests use aiohttp's sessions, as those of users may."""
+
+STRICTER_CLIENT = pytest.mark.skipif(
+    IS_AIOHTTP, reason="aiohttp refuses replies that curl and browsers take"
+)
 
 
 @asynccontextmanager

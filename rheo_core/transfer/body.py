@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from rheo_core.domain.exceptions import DownloadTimeoutError
+from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
 from rheo_core.infrastructure.disk import DiskFuture, DiskThreads
 from rheo_core.infrastructure.http import Response, WireBody, WireResponse
 from rheo_core.tracking.record import DownloadRecord
@@ -35,6 +35,7 @@ class StreamBody:
         self._content = reply.content
         self._max_batch_seconds = max_batch_seconds
         self._protocol = reply.connection.protocol if reply.connection else None
+        self._is_chunked = "Transfer-Encoding" in reply.headers
         self._chunks: list[bytes] = []
         self._uncounted = 0  # bytes not yet passed to `count`
 
@@ -69,10 +70,22 @@ class StreamBody:
         """Return the whole body if it came with the head, else None. Do not call after `fill`."""
         if not self._content.is_eof():
             return None
-        return bytes(self.rest()) + self._content.read_nowait(-1)
+        data = bytes(self.rest()) + self._content.read_nowait(-1)
+        self._check_end()
+        return data
 
     def _check_end(self) -> None:
-        """Raise the error if the connection ended with a reset instead of a FIN."""
+        """Check that the body ended as its head says.
+
+        llhttp takes `chunked` with a tab or a fold behind it for no coding. aiohttp removes them,
+        and hands out the framing as if it were the file.
+
+        Raises:
+            ProtocolError: the chunks were not decoded.
+            aiohttp.ClientOSError: the connection ended with a reset instead of a FIN.
+        """
+        if self._is_chunked and self._content._http_chunk_splits is None:
+            raise ProtocolError("malformed reply: its Transfer-Encoding is not understood")
         lost = self._protocol.exception() if self._protocol is not None else None
         if isinstance(lost, aiohttp.ClientOSError):
             raise lost
@@ -250,6 +263,9 @@ def body_of(reply: Response, stall_timeout: float | None, max_batch_seconds: flo
         reply: of a `WireClient` or of aiohttp.
         stall_timeout: seconds without a byte after which reading fails; None: never.
         max_batch_seconds: bytes that came are returned after this time, however few they are.
+
+    Raises:
+        ProtocolError: the end of the head is in doubt.
     """
     if isinstance(reply, WireResponse):
         reply.body.stall_timeout = stall_timeout
@@ -257,6 +273,8 @@ def body_of(reply: Response, stall_timeout: float | None, max_batch_seconds: flo
         return reply.body
     if not isinstance(reply, aiohttp.ClientResponse):
         raise TypeError(f"{type(reply).__name__} is not a response of a known client")
+    if not reply.headers:  # what follows may be the rest of the head
+        raise ProtocolError("malformed reply: it has no header field")
     length = reply.content_length
     if (
         length is None

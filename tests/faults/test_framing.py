@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from rheo_core import FileConfig
+from tests.clients import STRICTER_CLIENT
 from tests.core.engine import status_of
 from tests.faults.oracle import Scene, checksum
 from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, body_of
@@ -123,6 +124,7 @@ async def test_b09_chunk_sizes_that_are_none(scene: Scene, size: str) -> None:
         outcome.failed()
 
 
+@STRICTER_CLIENT
 @pytest.mark.parametrize("length", [SMALL, 10, SMALL + 10_000, 0])
 async def test_b11_length_and_chunked_at_once(scene: Scene, length: int) -> None:
     """The coding counts (RFC 9112 6.3), and the connection is not used again."""
@@ -138,6 +140,7 @@ async def test_b11_length_and_chunked_at_once(scene: Scene, length: int) -> None
     assert scene.server.connections == 2
 
 
+@STRICTER_CLIENT
 @sizes
 async def test_b12_the_length_twice(scene: Scene, size: int) -> None:
     body, lengths = body_of(size), [f"Content-Length: {size}"] * 2
@@ -225,6 +228,7 @@ async def test_b20_what_is_no_reply(scene: Scene, sent: bytes) -> None:
     (await scene.fetch(raw(sent))).failed()
 
 
+@STRICTER_CLIENT
 @pytest.mark.parametrize(
     "line",
     [

@@ -1,12 +1,15 @@
 """Connectors: the secure default, and those for proxies, IP versions and interfaces."""
 
+import asyncio
 import ipaddress
+import select
 import socket
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
 
 from rheo_core.domain.exceptions import RequestOptionsError
 
@@ -48,6 +51,33 @@ class Route(NamedTuple):
 USUAL_ROUTE = Route()
 
 
+def drop_unfit(connector: aiohttp.BaseConnector, key: ConnectionKey) -> None:
+    """Close idle connections of aiohttp on which bytes wait (RFC 9112 9.3).
+
+    Nobody asked for these bytes. aiohttp would take them for the reply to the next request.
+    """
+    for protocol, _ in connector._conns.get(key, ()):  # there is no public way
+        if protocol.should_close or has_bytes(protocol.transport):
+            protocol.close()
+
+
+def has_bytes(transport: asyncio.BaseTransport | None) -> bool:
+    """Return whether bytes, or its end, wait on the socket of an idle connection."""
+    if transport is None or transport.is_closing():
+        return True
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class CleanConnector(aiohttp.TCPConnector):
+    """Connector that uses a connection again only if nothing waits on it."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Any]) -> Any:
+        drop_unfit(self, key)
+        return await super()._get(key, traces)
+
+
 def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
     """Return a connector that checks certificates and host names, unless `ssl` says otherwise.
 
@@ -60,7 +90,7 @@ def create_secure_connector(**connector_kwargs: Any) -> aiohttp.TCPConnector:
     connector_kwargs.setdefault("limit", 0)
     connector_kwargs.setdefault("resolver", GuardedResolver())
     connector_kwargs.setdefault("use_dns_cache", False)
-    return aiohttp.TCPConnector(**connector_kwargs)
+    return CleanConnector(**connector_kwargs)
 
 
 def create_connector(route: Route) -> aiohttp.BaseConnector:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import python_socks
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp_socks import (
     ProxyConnectionError,
     ProxyConnector,
@@ -20,6 +21,7 @@ from python_socks.async_.asyncio import Proxy
 from rheo_core.domain.exceptions import ConnectionFailedError
 from rheo_core.domain.text import printable
 
+from .connectors import drop_unfit
 from .problems import quoted, reason_of
 from .resolver import GuardedResolver
 
@@ -55,6 +57,10 @@ class SocksConnector(ProxyConnector):
             rdns=True,
             limit=0,
         )
+
+    async def _get(self, key: ConnectionKey, traces: list[Any]) -> Any:
+        drop_unfit(self, key)
+        return await super()._get(key, traces)
 
     async def _connect_via_proxy(
         self,

@@ -1,7 +1,6 @@
 """One connection: a request goes out, a head and a body come in; the hot path of the wire."""
 
 import asyncio
-import select
 from collections.abc import Callable
 
 from rheo_core.domain.exceptions import (
@@ -10,6 +9,7 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     ProtocolError,
 )
+from rheo_core.infrastructure.http.connectors import has_bytes
 from rheo_core.infrastructure.http.problems import connection_problem
 
 from .framing import MAX_HEAD_BYTES, ChunkDecoder, Framing, Head, end_of_head, parse_head
@@ -56,7 +56,6 @@ class WireConnection(asyncio.BufferedProtocol):
         self._is_tunnel = False
         self._is_asked = False
         self._is_closed = False
-        self._poll: select.poll | None = None
 
     # What the transport calls
 
@@ -156,12 +155,7 @@ class WireConnection(asyncio.BufferedProtocol):
 
     def is_fit(self) -> bool:
         """Return whether it is open and nothing waits on it that nobody asked for."""
-        if self._is_closed or self.transport.is_closing():
-            return False
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
-        return not self._poll.poll(0)
+        return not self._is_closed and not has_bytes(self.transport)
 
     def close(self) -> None:
         """End the connection at once."""
