@@ -6,11 +6,17 @@ differently could evade every check.
 """
 
 import re
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?([^?#]*)(.*)", re.DOTALL)
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
 _TRIMMED = "".join(map(chr, range(0x21)))  # control characters and the space
+
+
+def ascii_url(url: str) -> str:
+    """Return a URL, or a part of one, with what is not ASCII percent-encoded and all else unchanged."""
+    return quote(url.encode(errors="surrogateescape"), safe=_PRINTABLE)
 
 
 def split_authority(url: str) -> tuple[str, str, str]:

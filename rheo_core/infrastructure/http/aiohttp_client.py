@@ -7,6 +7,7 @@ import aiohttp
 from yarl import URL
 
 from rheo_core.domain.exceptions import ClientNotInitialisedError
+from rheo_core.domain.references import ascii_url
 
 from .base import BaseHttpClient
 from .connectors import USUAL_ROUTE, Route, create_connector, create_secure_connector
@@ -70,7 +71,7 @@ class AiohttpClient(BaseHttpClient):
         if route is not USUAL_ROUTE and route != USUAL_ROUTE:
             session = self._session_of(route)
         # Sent byte for byte, because servers answer 403 to a signed URL that was encoded again.
-        return session.get(URL(url, encoded=url.isascii()), **kwargs)
+        return session.get(URL(ascii_url(url), encoded=True), **kwargs)
 
     def _session_of(self, route: Route) -> aiohttp.ClientSession:
         if route not in self._routes:

@@ -7,7 +7,7 @@ from functools import cached_property
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import ClientMiddlewareType
@@ -21,7 +21,7 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     RequestOptionsError,
 )
-from rheo_core.domain.references import split_authority
+from rheo_core.domain.references import ascii_url, split_authority
 from rheo_core.infrastructure.http.base import NO_HEADERS, NO_TIMEOUT, BaseHttpClient
 from rheo_core.infrastructure.http.connectors import USUAL_ROUTE, Route
 from rheo_core.infrastructure.http.resolver import GuardedResolver
@@ -33,7 +33,6 @@ from .framing import Framing, Head
 
 _MAX_IDLE_SECONDS = 15.0
 _REQUEST_TIMEOUT = 408
-_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _FORBIDDEN = frozenset("\r\n\0")
 
 Handler = Callable[[Any], Awaitable[Any]]
@@ -260,7 +259,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         if way.proxy is not None and not way.has_tunnel:
             target = f"{scheme}://{authority.rpartition('@')[2]}{target}"
             login = proxy_login(urlsplit(way.proxy))
-        target = quote(target.encode(errors="surrogateescape"), safe=_ASCII)
+        target = ascii_url(target)
         lines = [f"GET {target} HTTP/1.1\r\nHost: {host}\r\n"]
         for name, value in self.headers.items():
             if not _FORBIDDEN.isdisjoint(value) or not _FORBIDDEN.isdisjoint(name):
