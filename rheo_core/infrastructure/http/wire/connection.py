@@ -91,11 +91,11 @@ class WireConnection(asyncio.BufferedProtocol):
             self._answered(exc or closed)
 
     def _take_head(self, data: bytes) -> None:
-        data = self._raw + data
+        known, data = len(self._raw), self._raw + data
         try:
-            while (end := end_of_head(data)) >= 0:
+            while (end := end_of_head(data, known)) >= 0:
                 head = parse_head(data[:end], is_tunnel=self._is_tunnel)
-                data = data[end:]
+                known, data = 0, data[end:]
                 if head.status == 101:
                     raise ProtocolError("the server switches to another protocol")
                 if head.status >= 200:

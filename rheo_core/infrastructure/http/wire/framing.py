@@ -18,6 +18,7 @@ MAX_HEAD_BYTES = 256 << 10
 _MAX_LENGTH_DIGITS = 20  # more than any size that is believed
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+_MAX_HEAD_END = 4  # bytes
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 _SPACED = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:")
 _FOLD = re.compile(rb"\n[ \t]+")
@@ -44,9 +45,12 @@ class Head(NamedTuple):
     keeps_alive: bool
 
 
-def end_of_head(data: bytes | bytearray) -> int:
-    """Return the offset behind the empty line that ends a head, or -1."""
-    found = _HEAD_END.search(data)
+def end_of_head(data: bytes, known: int) -> int:
+    """Return the offset behind the empty line that ends a head, or -1.
+
+    `known` bytes at the beginning are known to hold no such line.
+    """
+    found = _HEAD_END.search(data, max(known - _MAX_HEAD_END, 0))
     return found.end() if found else -1
 
 
