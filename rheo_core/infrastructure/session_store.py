@@ -375,7 +375,9 @@ def _resolved(path: Path) -> Path:
     except OSError as error:
         raise SessionStoreError(path, "its links cannot be followed") from error
     if resolved.name.endswith(files.SIDES):  # SQLite would replace it with that of another session
-        raise SessionStoreError(path, "its name ends like that of a file which SQLite keeps beside a session")
+        raise SessionStoreError(
+            path, "its name ends like that of a file which SQLite keeps beside a session"
+        )
     return resolved
 
 
