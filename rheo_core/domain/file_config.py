@@ -84,6 +84,8 @@ def normalise_url(value: object) -> str:
         elif str(error).startswith("Port could"):  # the message quotes the text in its place
             reason = ": its port is not a number"
         raise ValueError(f"URL {_shown(url)!r} is not valid{reason}") from None
+    if "\\" in parts.netloc:  # curl reads `http://a\@b/` as b, browsers as a
+        raise ValueError(f"URL {_shown(url)!r} has a backslash in its login; write %5C instead")
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
         raise ValueError(f"URL {_shown(url)!r} has {scheme}; http and https are supported")

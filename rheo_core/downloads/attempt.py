@@ -221,12 +221,14 @@ class Attempt:
         """Lock the path of the file; None if a file is there that stays untouched.
 
         Two links of one name are two files. A file that another download of this run wrote or
-        began is neither skipped nor overwritten: the next number is used. If nothing is at `path`
-        yet, `part` is prepared for it.
+        began is neither skipped nor overwritten: the next number is used. If the beginning of
+        another download is in the way, no file with a number is overwritten, because the user
+        asked for another name. If nothing is at `path` yet, `part` is prepared for it.
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
         self._existing, self._taken = [], []
+        may_overwrite = self._strategy is FileExistsStrategy.OVERWRITE
         candidates = chain((path,), numbered(path))
         for candidate in candidates:
             if not self._try_lock(candidate):
@@ -249,8 +251,9 @@ class Attempt:
             if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
                 self._unlock(candidate)  # the next link of this name goes there
                 return None
+            may_overwrite = may_overwrite and occupant is not _Occupant.ANOTHERS
             if occupant is _Occupant.FILE and not self._wrote_another(candidate):
-                if self._strategy is FileExistsStrategy.OVERWRITE:
+                if may_overwrite:
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
                     self._existing.append(candidate)

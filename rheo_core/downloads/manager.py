@@ -17,7 +17,11 @@ from rheo_core.domain.engine_options import (
     EngineOptions,
     OtherOptions,
 )
-from rheo_core.domain.exceptions import ManagerNotInitialisedError, PendingDownloadsError
+from rheo_core.domain.exceptions import (
+    DownloadManagerError,
+    ManagerNotInitialisedError,
+    PendingDownloadsError,
+)
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
@@ -33,6 +37,7 @@ from rheo_core.events import (
     stream_events,
 )
 from rheo_core.infrastructure.http import BaseHttpClient, WireClient
+from rheo_core.infrastructure.session_rows import has_lost_protection
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
@@ -421,11 +426,22 @@ class DownloadManager:
         """Return a copy of the facts about a download; None if it is unknown."""
         return self._parts.tracker.get_download_info(download_id)
 
-    async def find_config(self, download_id: str) -> FileConfig | None:
-        """Return the config of a download in the list or the history; None if it is unknown."""
+    async def find_config(self, download_id: str, *, to_show: bool = False) -> FileConfig | None:
+        """Return the config of a download in the list or the history; None if it is unknown.
+
+        Args:
+            download_id: id of the download.
+            to_show: return it even if it must not be downloaded.
+
+        Raises:
+            DownloadManagerError: another user's session asked for a proxy or the like, so that the
+                config would lead to a direct connection.
+        """
         record = self._parts.tracker.get(download_id)
         if record is None and self._parts.session is not None:
             record = await self._parts.session.find(download_id)
+        if record is not None and not to_show and has_lost_protection(record):
+            raise DownloadManagerError(record.reason)
         return record.config if record else None
 
     async def history(

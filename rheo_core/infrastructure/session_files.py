@@ -40,7 +40,7 @@ from .user_key import state_folder
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 5.0
-_SIDES = ("-wal", "-journal", "-shm")  # files that SQLite creates next to the database
+SIDES = ("-wal", "-journal", "-shm")  # files that SQLite creates next to the database
 _NO_SESSION = "is not a session"
 _OTHER_PROGRAM = "is a file of another program"
 _DAMAGED = "was damaged"
@@ -134,7 +134,7 @@ def rebuild(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
         fault = "has a damaged header"
     backup = _backup_path(path)
     new = _build(path, seals, salvaged.rows.values())
-    for suffix in ("", *_SIDES):
+    for suffix in ("", *SIDES):
         with suppress(FileNotFoundError):
             old = path.with_name(path.name + suffix).rename(backup.with_name(backup.name + suffix))
             old.chmod(0o600)
@@ -175,7 +175,7 @@ def check_files(path: Path) -> None:
         if os.geteuid() not in (0, status.st_uid):
             # It cannot be made private, and our lock next to it would keep its owner out.
             raise ForeignFileError(path, "it belongs to another user; choose another one")
-    for suffix in _SIDES:
+    for suffix in SIDES:
         side = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):
             if not is_plain(side.lstat()):
@@ -361,7 +361,7 @@ def _is_leftover(new: Path) -> bool:
 
 
 def _make_private(path: Path) -> None:
-    for suffix in ("", *_SIDES):
+    for suffix in ("", *SIDES):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).chmod(0o600)
 
@@ -383,7 +383,7 @@ def _has_orphan_journal(path: Path) -> bool:
 
 
 def _with_sides(path: Path) -> Iterator[Path]:
-    return (path.with_name(path.name + suffix) for suffix in ("", *_SIDES))
+    return (path.with_name(path.name + suffix) for suffix in ("", *SIDES))
 
 
 def _shown(path: Path) -> str:

@@ -134,6 +134,7 @@ _FOREIGN_FIELDS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy"
 """Fields that a row of another user may set. Its priority has a column of its own, and the user's
 default strategy is not known here."""
 
+_LOST = "would not be used"
 _PROTECTIVE_OPTIONS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
 
 
@@ -142,7 +143,7 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
 
     The row decides what is downloaded. It does not decide on the destination, the replacement of
     files, the route of requests, or the progress. If it has a proxy or a similar option, the
-    download is paused.
+    download is paused; if it has ended, it cannot be queued again.
 
     Raises:
         ValueError, OverflowError: the row is not valid.
@@ -161,14 +162,22 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     status = DownloadStatus(row.status)
     is_settled = status.is_terminal or status is DownloadStatus.PAUSED
     record.status = status if is_settled else DownloadStatus.QUEUED
-    may_go_on = row.listed and status is not DownloadStatus.COMPLETED  # a retry is one key
-    if may_go_on and (lost := _protection_in(requested)):
+    if lost := _protection_in(requested):
         # It may be the user's own row, which was meant to avoid a direct connection.
-        record.status = DownloadStatus.PAUSED
-        record.reason = f"its {', '.join(lost)} would not be used; resume it to go without"
+        record.reason = f"its {', '.join(lost)} {_LOST}; "
+        if row.listed and status is not DownloadStatus.COMPLETED:  # a retry is one key
+            record.status = DownloadStatus.PAUSED
+            record.reason += "resume it to go without"
+        else:
+            record.reason += "add its URL to go without"
     record.finished_at = row.finished_at if record.status.is_terminal else None
     record.listed = bool(row.listed)
     return record
+
+
+def has_lost_protection(record: DownloadRecord) -> bool:
+    """Return True if another user's row asked for a proxy or the like; `reason` says so."""
+    return record.status.is_terminal and _LOST in record.reason
 
 
 def _protection_in(requested: dict[str, Any]) -> list[str]:

@@ -371,9 +371,14 @@ def check_place(path: Path) -> None:
 def _resolved(path: Path) -> Path:
     """Return the path without links, so that a session has one lock under all its names."""
     try:
-        return resolve_links(path)
+        resolved = resolve_links(path)
     except OSError as error:
         raise SessionStoreError(path, "its links cannot be followed") from error
+    if resolved.name.endswith(files.SIDES):  # SQLite would replace it with that of another session
+        raise SessionStoreError(
+            path, "its name ends like that of a file which SQLite keeps beside a session"
+        )
+    return resolved
 
 
 def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:

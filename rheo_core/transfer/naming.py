@@ -4,7 +4,11 @@ Malformed headers that servers send are read as browsers do if browsers agree. O
 ignored, and the URL names the file.
 """
 
+import codecs
 import re
+from contextlib import suppress
+from email.errors import HeaderParseError
+from email.header import decode_header
 from urllib.parse import unquote_to_bytes
 
 from rheo_core.domain.filenames import sanitise_filename
@@ -17,12 +21,16 @@ _PARAMETER = re.compile(
 _EXTENDED = re.compile(
     r"(?P<charset>[\w!#$%&+^`{}~-]+)'[^']*'(?P<value>(?:[\x20-\x24\x26-\x7e]|%[0-9a-fA-F]{2})*)"
 )
-_CHARSETS = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "us-ascii": "ascii"}
+_LATIN_1 = codecs.lookup("latin-1").name
 _C1 = re.compile(r"[\x80-\x9f]")
 _ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 """HTML escapes that some servers use in headers; the semicolon would end the parameter."""
 _ESCAPED = re.compile("|".join(_ESCAPES))
-_NO_TOKEN = re.compile(r"=|.*/", re.DOTALL)
+_NO_TOKEN = re.compile(r"=(?!\?)|(?!=\?).*/", re.DOTALL)
+_SEPARATOR = re.compile(r"[/\\]")
+_BAD_WORD = re.compile(r"\?[Qq]\?[^?]*=(?![0-9A-Fa-f]{2})")
+_AFTER_WORD = re.compile(r"\?=[ \t]+")
+_PERCENT_ENCODED = re.compile("(?:%[0-9a-fA-F]{2})+")
 
 
 def filename_from_disposition(header: str) -> str | None:
@@ -41,17 +49,49 @@ def filename_from_disposition(header: str) -> str | None:
     name = extended or plain
     if not name:
         return None
-    last = re.split(r"[/\\]", name)[-1]  # RFC 6266 4.3: only the last path segment counts
+    last = _SEPARATOR.split(name)[-1]  # RFC 6266 4.3: only the last path segment counts
     return sanitise_filename(last, fallback="") or None
 
 
 def _decode_plain(match: re.Match[str]) -> str | None:
     if match["quoted"] is not None:
-        return _as_utf8(re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL))
+        return _decode_value(re.sub(r"\\(.)", r"\1", match["quoted"], flags=re.DOTALL))
     token: str = match["token"].strip()
     if token.startswith('"'):  # the quotes are not closed
-        return _as_utf8(token[1:])
-    return None if _NO_TOKEN.match(token) else _as_utf8(token)
+        return _decode_value(token[1:])
+    return None if _NO_TOKEN.match(token) else _decode_value(token)
+
+
+def _decode_value(text: str) -> str | None:
+    """Decode the ways in which servers write letters beyond ASCII; None if it is malformed.
+
+    Encoded words (RFC 2047) and `%D0%BE` count only if all is ASCII, as in Chrome and Firefox.
+    """
+    if not text.isascii():
+        return _as_utf8(text)
+    if "=?" in text:
+        return _decode_words(text)
+    return _PERCENT_ENCODED.sub(_decode_percent, text)
+
+
+def _decode_words(text: str) -> str | None:
+    if _BAD_WORD.search(text):
+        return None
+    try:
+        parts = [
+            part if isinstance(part, str) else part.decode(charset or "ascii")
+            for part, charset in decode_header(_AFTER_WORD.sub("?=", text))
+        ]
+    except (HeaderParseError, LookupError, ValueError):
+        return None
+    return _SEPARATOR.sub("_", "".join(parts))
+
+
+def _decode_percent(match: re.Match[str]) -> str:
+    """Decode a row of percent-encoded bytes; leave it as it is if it is not UTF-8."""
+    with suppress(UnicodeDecodeError):
+        return _SEPARATOR.sub("_", unquote_to_bytes(match[0]).decode())
+    return match[0]
 
 
 def _as_utf8(text: str) -> str:
@@ -77,11 +117,11 @@ def _bytes_of(text: str) -> bytes:
 def _decode_extended(text: str) -> str | None:
     """Decode an `ext-value` (RFC 8187 3.2.1); None if it is malformed or not in its charset."""
     match = _EXTENDED.fullmatch(text.strip())
-    charset = _CHARSETS.get(match["charset"].lower()) if match else None
-    if match is None or charset is None:
+    if match is None:
         return None
     try:
-        name = unquote_to_bytes(match["value"]).decode(charset)
-    except UnicodeError:
+        name = unquote_to_bytes(match["value"]).decode(match["charset"])
+        is_latin_1 = codecs.lookup(match["charset"]).name == _LATIN_1
+    except (LookupError, ValueError):  # an unknown charset, or bytes that it does not have
         return None
-    return None if charset == "latin-1" and _C1.search(name) else name  # it was UTF-8
+    return None if is_latin_1 and _C1.search(name) else name  # it was UTF-8

@@ -131,7 +131,7 @@ class LocalService:
 
     async def url_of(self, download_id: str) -> str | None:
         """Return the whole URL, secrets included."""
-        config = await self._manager.find_config(download_id)
+        config = await self._manager.find_config(download_id, to_show=True)
         return config.source if config else None
 
     async def history(
@@ -196,7 +196,8 @@ class LocalService:
         """Queue ended downloads again.
 
         Raises:
-            DownloadManagerError: a URL held a secret, which the history does not keep.
+            DownloadManagerError: a URL held a secret, which the history does not keep, or another
+                user's session asked for a proxy or the like.
         """
         configs = [await self._manager.find_config(download_id) for download_id in ids]
         if any(config and is_redacted(config.url) for config in configs):

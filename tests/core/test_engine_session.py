@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.exceptions import DownloadManagerError
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionLockedError
 from rheo_core.tracking import DownloadRecord
@@ -242,3 +244,34 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
         await manager.resume(config.id)
         await manager.wait_until_complete(timeout=20)
     assert (tmp_path / "file").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_an_ended_download_whose_proxy_is_lost_is_not_fetched_again(
+    tmp_path: Path, server: MisbehavingServer, state_home: Path, is_listed: bool
+) -> None:
+    path = tmp_path / "session.db"
+    plain = DownloadRecord.of(FileConfig(url=server.on("/plain", serving(BODY))))
+    record = DownloadRecord.of(
+        FileConfig(url=server.on("/file", serving(BODY)), request={"proxy": "http://127.0.0.1:9"})
+    )
+    for each in (record, plain):
+        each.status, each.listed = DownloadStatus.COMPLETED, is_listed
+        each.finished_at = time.time()
+    session = Session(path)
+    await session.open()
+    await session.save_now([record, plain])
+    await session.close()
+    (state_home / "rheo" / "key").unlink()
+    for _ in range(2):  # the second run finds rows of its own, if they were listed
+        async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+            assert await manager.find_config(plain.id) == plain.config
+            with pytest.raises(DownloadManagerError, match="its proxy would not be used; add"):
+                await manager.find_config(record.id)
+            found = await manager.find_config(record.id, to_show=True)
+            assert found is not None and found.url == record.config.url
+    async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+        if is_listed:
+            await manager.remove(record.id)
+            with pytest.raises(DownloadManagerError, match="its proxy would not be used"):
+                await manager.find_config(record.id)

@@ -292,6 +292,20 @@ async def test_two_links_of_one_name_are_two_files(
     }
 
 
+async def test_overwrite_replaces_no_number_because_another_download_began_the_name(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    begun = FileConfig(url=server.on("/a", cut(BODY, 1_000_000, ETag='"1"')), filename="f.bin")
+    await fetch(tmp_path, [begun], retry_handler=quick_retries(0))
+    assert (tmp_path / "f.bin.part").exists()
+    (tmp_path / "f (1).bin").write_bytes(b"mine")
+    config = FileConfig(url=server.on("/b", serving(b"b")), filename="f.bin")
+    await fetch(tmp_path, [config], file_exists_strategy=FileExistsStrategy.OVERWRITE)
+    assert (tmp_path / "f (1).bin").read_bytes() == b"mine"
+    assert (tmp_path / "f (2).bin").read_bytes() == b"b"
+    assert (tmp_path / "f.bin.part").exists()
+
+
 async def test_a_file_that_appears_meanwhile_is_not_overwritten(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:

@@ -66,6 +66,8 @@ def test_url_object() -> None:
         ("http://example.com/a b", "white space"),
         ("http://example.com/\nHost: x", "white space"),
         ("http://example.com:99999/", "not valid"),
+        (r"http://a.example\@b.example/x", "a backslash in its login; write %5C"),
+        (r"http://corp\me:c4nary@b.example/x", "a backslash in its login; write %5C"),
         ("http://example.com:x/", "not valid"),
         ("http://[::1/", "not valid"),
         ("http://a<b>/", "host 'a<b>' contains invalid characters"),

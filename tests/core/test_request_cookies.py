@@ -2,11 +2,16 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from multidict import CIMultiDict
+from yarl import URL
 
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
+from rheo_core.infrastructure.http.cookies import new_jar, store_cookies
 from tests.clients import opened_client
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -75,9 +80,12 @@ async def test_a_file_as_other_programs_write_it(tmp_path: Path, server: Misbeha
         (".example.org", False, "/", False, 0, "parent", "no"),
         ("FILES.example.org", False, "/", False, 0, "list[a]", '"x, y"'),
         ("files.example.org", False, "/", False, 0, "empty", ""),
-    ).removeprefix(HEAD).replace("\n", "\r\n")
+    ).removeprefix(HEAD).replace(
+        "empty\t\n", "empty\t\nfiles.example.org\tFALSE\t/\tFALSE\t0\tcut\n"
+    )
+    file = file.replace("\n", "\r\n")
     (sent,) = await asked(tmp_path, server, "files.example.org", file=file)
-    assert set(sent.split("; ")) == {"below=1", "dot=2", 'list[a]="x, y"', "empty="}
+    assert set(sent.split("; ")) == {"below=1", "dot=2", 'list[a]="x, y"', "empty=", "cut="}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,21 @@ async def test_a_file_as_other_programs_write_it(tmp_path: Path, server: Misbeha
         ("www.example.org", "id=1; Secure", "www.example.org", False),
         ("www.example.org", "id=1; Path=/x", "www.example.org", False),
         ("www.example.org", "id=1; Max-Age=0", "www.example.org", False),
+        ("www.example.org", "id=1; Domain=EXAMPLE.Org", "files.example.org", True),
+        (
+            "www.example.org",
+            "id=1; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            "www.example.org",
+            False,
+        ),
+        ("www.example.org", "id=1; Expires=Thu, 01-Jan-70 00:00:00 GMT", "www.example.org", False),
+        ("www.example.org", "id=1; Expires=Thu, 01-Jan-2070 00:00:00 GMT", "www.example.org", True),
+        (
+            "www.example.org",
+            "id=1; Max-Age=9; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            "www.example.org",
+            True,
+        ),
     ],
 )
 async def test_what_a_redirect_sets(
@@ -114,6 +137,39 @@ async def test_what_a_redirect_sets(
     first, second = await asked(tmp_path, server, host)
     assert first == ""
     assert second == ("id=1" if sent else "")
+
+
+async def test_a_deleted_cookie_of_a_file_is_not_sent(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    async def begin(exchange: Exchange) -> None:
+        field = "id=; Path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT"
+        await exchange.head("302 Found", Location="/there", Set_Cookie=field, Content_Length=0)
+
+    server.on("/a/b", begin)
+    server.on("/there", whole)
+    file = lines(("files.example.org", False, "/", False, 0, "id", "1"))
+    assert await asked(tmp_path, server, "files.example.org", file=file) == ["id=1", ""]
+
+
+@pytest.mark.parametrize(
+    ("url", "field", "stored"),
+    [
+        ("https://a.example.org/", "__Host-id=1; Secure; Path=/", True),
+        ("https://a.example.org/", "__Secure-id=1; secure", True),
+        ("http://a.example.org/", "__Host-id=1; Secure; Path=/", False),
+        ("http://a.example.org/", "__Secure-id=1; Secure", False),
+        ("https://a.example.org/", "__secure-id=1", False),
+        ("https://a.example.org/", "__Host-id=1; Secure; Path=/x", False),
+        ("https://a.example.org/", "__Host-id=1; Secure; Path=/; Domain=example.org", False),
+        ("https://a.example.org/", "__Hosts=1", True),
+    ],
+)
+async def test_a_prefix_of_a_name_is_a_promise(url: str, field: str, stored: bool) -> None:
+    jar = new_jar()
+    reply: Any = SimpleNamespace(url=URL(url), headers=CIMultiDict({"Set-Cookie": field}))
+    store_cookies(jar, reply)
+    assert len(jar) == stored
 
 
 async def test_another_download_has_none_of_them(tmp_path: Path, server: MisbehavingServer) -> None:

@@ -110,6 +110,23 @@ async def test_a_login_in_the_url_meets_a_digest(tmp_path: Path, server: Misbeha
     assert status_of(manager, config) == "completed", error_of(manager, config)
 
 
+async def test_a_name_with_a_colon_goes_with_basic_alone(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    """As curl sends it. Digest is impossible, and nobody asked for it."""
+
+    async def whole(exchange: Exchange) -> None:
+        await exchange.serve(BODY)
+
+    url = server.on("/a", whole).replace("http://", "http://a%3Ab:c@")
+    manager, _ = await fetch(tmp_path, [FileConfig(url=url)])
+    assert manager.stats.completed == 1
+    assert server.requests[0].headers["authorization"] == basic("a:b:c")
+    digest = FileConfig(url=url, filename="d", request=RequestOptions(auth="digest"))
+    manager, _ = await fetch(tmp_path, [digest])
+    assert "a name with a colon does not go with digest" in error_of(manager, digest)
+
+
 async def test_a_wrong_digest_ends(tmp_path: Path, server: MisbehavingServer) -> None:
     config = FileConfig(
         url=server.on("/a", Guarded("MD5")), request=RequestOptions(user="me:x", auth="digest")

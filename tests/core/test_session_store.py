@@ -999,6 +999,18 @@ def test_sessions_of_similar_names_share_nothing(tmp_path: Path) -> None:
             assert numbers(store) == [number]
 
 
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_no_session_has_the_name_of_a_file_beside_another(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"session.db{ending}"
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    for refused in (path, link):
+        for refuse in (check_place, SessionStore.open):
+            with pytest.raises(SessionStoreError, match="which SQLite keeps beside a session"):
+                refuse(refused)
+    assert list(tmp_path.iterdir()) == [link]
+
+
 class TestMigrations:
     def test_a_file_of_version_1(self, state_home: Path) -> None:
         path = state_home / "rheo" / "session.db"

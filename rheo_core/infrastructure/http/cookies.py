@@ -20,6 +20,9 @@ from .base import Response
 
 _NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
+_IN_1970 = re.compile(r"(?i);\s*expires\s*=[^;]*[\s-](?:19)?70\s[^;]*")
+_MAX_AGE = re.compile(r"(?i);\s*max-age\s*=")
+_FIELDS = 7
 
 
 class CookieFiles:
@@ -115,6 +118,8 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
     Raises:
         ValueError, OverflowError: the line is not a cookie.
     """
+    if len(fields) == _FIELDS - 1:
+        fields = [*fields, ""]  # an editor removed the tab before an empty value
     host, below, path, secure, expires, name, value = fields
     host = host.removeprefix(".").lower()
     if not host:  # aiohttp would send it to every host
@@ -134,7 +139,7 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
 
 
 def store_cookies(jar: CookieJar, reply: Response) -> None:
-    """Store the cookies that a reply sets, except those for a public suffix.
+    """Store the cookies that a reply sets, except those for a public suffix or with a false name.
 
     A cookie for a suffix such as `co.uk` would reach unrelated sites (RFC 6265 5.3, step 5). A
     host that is a public suffix itself, such as a name without a dot, may set its own cookies.
@@ -148,8 +153,31 @@ def store_cookies(jar: CookieJar, reply: Response) -> None:
             if domain != host:
                 continue
             field = _DOMAIN.sub("", field)
-        accepted.append(field)
+        if not _has_false_prefix(field, reply.url):
+            accepted.append(_as_aiohttp_reads(field))
     jar.update_cookies_from_headers(accepted, reply.url)
+
+
+def _as_aiohttp_reads(field: str) -> str:
+    """Return a Set-Cookie field in a form that aiohttp does not misread.
+
+    aiohttp compares domains by letter case, and takes the first second of 1970, by which servers
+    delete cookies, for no date.
+    """
+    field = _DOMAIN.sub(lambda domain: domain[0].lower(), field)
+    return field if _MAX_AGE.search(field) else _IN_1970.sub("; Max-Age=0", field)
+
+
+def _has_false_prefix(field: str, url: URL) -> bool:
+    """Return whether the name of a cookie promises what it does not keep (RFC 6265bis 4.1.3)."""
+    pair, *attributes = (part.strip().lower() for part in field.split(";"))
+    if not pair.startswith(("__secure-", "__host-")):
+        return False
+    is_secure = url.scheme == "https" and "secure" in attributes
+    if pair.startswith("__secure-"):
+        return not is_secure
+    names = [attribute.partition("=")[0].strip() for attribute in attributes]
+    return not is_secure or "domain" in names or "path=/" not in attributes
 
 
 def cookie_header(jar: CookieJar, url: str) -> str:

@@ -278,6 +278,8 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
+            if ":" in login.name:  # not possible with digest (RFC 7616 3.4)
+                return
         request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(
