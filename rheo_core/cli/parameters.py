@@ -106,6 +106,13 @@ AcceptHtml = Annotated[
     ),
 ]
 Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]
+NetworkTimeout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Time to wait if this computer has no network, 600 by default. 0: do not wait.",
+    ),
+]
 Exists = Annotated[
     str | None,
     typer.Option(metavar="|".join(FileExistsStrategy), help="Action if the file exists."),

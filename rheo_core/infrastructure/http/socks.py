@@ -16,6 +16,7 @@ from aiohttp_socks import (
 
 from rheo_core.domain.exceptions import ConnectionFailedError
 from rheo_core.domain.text import printable
+from rheo_core.infrastructure.network import failed_look_up
 
 from .resolver import GuardedResolver
 
@@ -61,7 +62,7 @@ class SocksConnector(ProxyConnector):
                 self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
-            raise ConnectionFailedError(self._proxy_name, "host name not found") from error
+            raise failed_look_up(self._proxy_name, error) from error
 
 
 def _is_of_ipv6(address: Any) -> bool:
