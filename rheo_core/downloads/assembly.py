@@ -75,7 +75,7 @@ def assemble(
         options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle,
         keep_unverified=session is not None,
     )  # fmt: skip
-    admission = Admission(queue, tracker, lifecycle, session)
+    admission = Admission(queue, tracker, lifecycle, session, worker.names)
     pool = WorkerPool(
         queue, worker.attempt, admission.requeue, options.max_concurrent, hosts, options.tuning
     )

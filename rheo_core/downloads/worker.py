@@ -38,6 +38,7 @@ from .attempt_context import AttemptContext
 from .destination import DestinationResolver, Folders, PathLocks, can_name
 from .disk_space import DiskSpaceWatcher
 from .lifecycle import Lifecycle
+from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
@@ -79,6 +80,7 @@ class DownloadWorker:
         request_rules: RequestRules | None = None,
     ) -> None:
         self.folders = Folders(download_dir, rules)
+        self.names = NameNumbers(self.folders)
         self.retry_handler = retry_handler or NullRetryHandler()
         self.disk_space: DiskSpaceWatcher | None = None  # None: a full disk is a failure
         self.network: NetworkWatch | None = None  # None: a missing network is a failure
@@ -101,6 +103,7 @@ class DownloadWorker:
             locks=PathLocks(),
             validator=validator,
             folders=self.folders,
+            names=self.names,
             written={},
             keep_unverified=keep_unverified,
         )
@@ -248,6 +251,7 @@ class DownloadWorker:
         record.stats.failures += 1
         delay = self.retry_handler.next_delay(error, record.stats.failures)
         if delay is None:
+            self.names.release(record)
             self._context.lifecycle.failed(record, error)
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
