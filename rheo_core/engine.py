@@ -47,9 +47,11 @@ def make_manager(
     raise_descriptor_limit()
     options = options_of(settings, insecure)
     rules = with_faults(options.request_rules) if wait_for_settings else options.request_rules
+    has_session = session_path is not None  # an app continues, and a script wants to know
     return DownloadManager.from_options(
         replace(
             options,
+            network_timeout=None if has_session else options.network_timeout,
             request_rules=rules,
             wait_for_settings=wait_for_settings,
             session_path=session_path,

@@ -110,6 +110,13 @@ ResponseTimeout = Annotated[
     str | None,
     typer.Option(metavar="SECONDS", help="Time limit for the head of each reply."),
 ]
+NetworkTimeout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Time to wait if this computer has no network, 600 by default. 0: do not wait.",
+    ),
+]
 Exists = Annotated[
     str | None,
     typer.Option(metavar="|".join(FileExistsStrategy), help="Action if the file exists."),

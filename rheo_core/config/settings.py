@@ -164,6 +164,13 @@ class Settings(BaseSettings):
         default=DEFAULT_STALL_TIMEOUT_SECONDS,
         description="Time without data after which an attempt fails, in seconds",
     )
+    network_timeout: float = Field(
+        default=600.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Time to wait in seconds if this computer has no network; 0: do not wait. The "
+        "app always waits",
+    )
     stall_speed: Annotated[int, BeforeValidator(size)] = Field(
         default=DEFAULTS.stall_speed,
         ge=0,

@@ -57,6 +57,8 @@ class EngineOptions:
         wait_for_room: pause a download while its disk is full. If False, it fails with
             `DiskFullError`. None: wait if there is a session, because an app continues and a
             script wants to know.
+        network_timeout: time to wait, in seconds, if this machine has no network. Such failures do
+            not count as attempts meanwhile. None: no limit; 0: they count.
         wait_for_settings: keep downloads queued while a setting that protects them is not valid
             (`RequestRules.unclear`), until `set_defaults` brings other rules. If False, they fail.
         history_days: age after which `open` forgets ended downloads that left the list; None:
@@ -90,6 +92,7 @@ class EngineOptions:
     stall_speed: int = 100
     durable: bool = True
     wait_for_room: bool | None = None
+    network_timeout: float | None = 0.0
     wait_for_settings: bool = False
     history_days: int | None = 365
     schedule: Sequence[str] = ()
@@ -128,6 +131,7 @@ class OtherOptions(TypedDict, total=False):
     stall_speed: int
     durable: bool
     wait_for_room: bool | None
+    network_timeout: float | None
     wait_for_settings: bool
     history_days: int | None
     schedule: Sequence[str]

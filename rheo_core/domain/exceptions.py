@@ -7,7 +7,8 @@ RheoError
 │   │   ├── FileExistsError
 │   │   ├── HttpStatusError, ProtocolError, TooManyRedirectsError
 │   │   ├── WebPageError, TooLargeError
-│   │   ├── ConnectionFailedError, CertificateError, DownloadTimeoutError, IncompleteError
+│   │   ├── ConnectionFailedError ── HostNotFoundError, NoNetworkError
+│   │   ├── CertificateError, DownloadTimeoutError, IncompleteError
 │   │   ├── HostFullError, ShortageError
 │   │   ├── DestinationError ── DiskFullError, FileInUseError
 │   │   └── FileValidationError ── FileAccessError, HashMismatchError
@@ -140,6 +141,25 @@ class ConnectionFailedError(DownloadError):
         self.host = host
         self.problem = problem
         super().__init__(f"{host}: {problem}")
+
+
+class HostNotFoundError(ConnectionFailedError):
+    """A name server says that the host does not exist."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host, "host name not found")
+
+
+class NoNetworkError(ConnectionFailedError):
+    """This machine has no network, or no name server answers.
+
+    With `network_timeout`, the engine waits until the network is back, and the attempt does not
+    count.
+    """
+
+    def __init__(self, host: str, problem: str, *, is_look_up: bool = False) -> None:
+        self.is_look_up = is_look_up  # True if a name server should have answered for `host`
+        super().__init__(host, problem)
 
 
 class CertificateError(DownloadError):

@@ -34,6 +34,7 @@ class Tuning:
         disk_look_seconds: time between two looks at full disks.
         max_disk_wait_seconds: time between two tries of a download that finds its disk full again
             and again. A quota may stop it although the disk has room.
+        network_look_seconds: time between two looks for the network while it is lost.
         session_write_seconds: shortest time between two transactions.
         session_progress_seconds: time between two notes of the progress of running downloads. The
             part files know it exactly; this is for the list that the next start shows.
@@ -60,6 +61,7 @@ class Tuning:
     shortage_patience_seconds: float = 30.0
     disk_look_seconds: float = 5.0
     max_disk_wait_seconds: float = 60.0
+    network_look_seconds: float = 2.0
     session_write_seconds: float = 0.5
     session_progress_seconds: float = 5.0
     session_retry_seconds: float = 5.0

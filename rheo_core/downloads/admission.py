@@ -11,6 +11,7 @@ from rheo_core.domain.file_config import FileConfig
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
 from .lifecycle import Lifecycle
+from .name_numbers import NameNumbers
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue
 from .session import Session
@@ -30,11 +31,13 @@ class Admission:
         tracker: BaseTracker,
         lifecycle: Lifecycle,
         session: Session | None,
+        names: NameNumbers,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
         self._lifecycle = lifecycle
         self._session = session
+        self._names = names
 
     async def restore_session(self, session: Session, on_problem: Callable[[str], None]) -> None:
         """Load the downloads of the session that are not known here yet."""
@@ -43,6 +46,8 @@ class Admission:
         for record in await session.restore():
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
+                if record.status not in (DownloadStatus.FAILED, DownloadStatus.CANCELLED):
+                    self._names.add(record)
                 self._queue.reserve(record.rank)  # paused ones return to their place too
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
@@ -80,6 +85,7 @@ class Admission:
                     _log.warning("%s is already queued; dropped", config.id)
                     continue
                 record = self._ranked(DownloadRecord.of(config, now))
+                self._names.add(record)
                 if self._session is not None and pool.is_running:
                     fresh[record.id] = record
                 else:
@@ -105,7 +111,7 @@ class Admission:
     def fresh_record(self, record: DownloadRecord) -> DownloadRecord:
         """Return a new record of the same download, at the end of the queue."""
         again = self._ranked(DownloadRecord.of(record.config, record.added_at))
-        again.priority = record.priority
+        again.priority, again.name_number = record.priority, record.name_number
         if record.status is DownloadStatus.FAILED:  # its bytes have that name
             again.destination, again.final_name = record.destination, record.final_name
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:

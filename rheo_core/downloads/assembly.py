@@ -18,6 +18,7 @@ from .disk_space import DiskSpaceWatcher
 from .hooks import HookRunner
 from .lifecycle import Lifecycle
 from .limit_control import LimitController
+from .network_watch import NetworkWatch
 from .pool import WorkerPool
 from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
@@ -46,6 +47,7 @@ class Parts:
     limits: LimitController
     hooks: HookRunner
     disk_space: DiskSpaceWatcher | None  # None: a full disk is a failure
+    network: NetworkWatch | None  # None: a missing network is a failure
 
 
 def assemble(
@@ -73,11 +75,15 @@ def assemble(
         options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle,
         keep_unverified=session is not None,
     )  # fmt: skip
-    admission = Admission(queue, tracker, lifecycle, session)
+    admission = Admission(queue, tracker, lifecycle, session, worker.names)
     pool = WorkerPool(
         queue, worker.attempt, admission.requeue, options.max_concurrent, hosts, options.tuning
     )
     worker.shortage = pool.shortage
+    if options.network_timeout != 0:
+        watch = NetworkWatch(options.network_timeout, queue.look_again, options.tuning)
+        worker.network = pool.network = watch
+        hosts.on_answer = watch.note_answer
     if options.wait_for_settings:
         pool.is_blocked = worker.is_blocked
     control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
@@ -105,6 +111,7 @@ def assemble(
         LimitController(tracker, lifecycle, control, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
+        worker.network,
     )
 
 

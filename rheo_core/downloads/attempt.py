@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from enum import Enum, auto
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from rheo_core.domain.exceptions import (
     DownloadError,
@@ -13,8 +15,11 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
+from rheo_core.domain.filenames import number_filename
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.infrastructure.file_metadata import FileMetadata
+from rheo_core.infrastructure.file_metadata import FileMetadata, source_at
+from rheo_core.infrastructure.files import folds_names
+from rheo_core.infrastructure.identity import Identity, identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     Connection,
@@ -28,8 +33,10 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside, check_name, numbered
-from .existing import find_existing
+from .existing import find_existing, is_checkable
 from .verification import Verification, is_hashed
+
+T = TypeVar("T")
 
 
 class Attempt:
@@ -43,8 +50,7 @@ class Attempt:
         self._expected: HashConfig | None = None  # from the user or a sidecar
         self._locked: set[Path] = set()
         self._occupant: _Occupant | None = None  # of the path that was claimed last
-        self._existing: list[Path] = []  # files that are left alone
-        self._taken: list[Path] = []  # names that other downloads of this run hold
+        self._existing: Path | None = None  # the file that stands for this download
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, requested: Path) -> None:
@@ -58,11 +64,8 @@ class Attempt:
         try:
             part = await self._fetch(await self._open(requested))
         except _FileIsThereError as error:
-            paths = (*error.paths, *self._taken)
-            path = await find_existing(context, record, paths, self._expected)
-            return context.lifecycle.skipped(record, path)
-        await self._commit(part)
-        context.written[str(part.destination)] = record.id
+            return context.lifecycle.skipped(record, error.path)
+        context.written[await self._commit(part)] = record.id
         return context.lifecycle.completed(record)
 
     async def close(self) -> None:
@@ -185,6 +188,7 @@ class Attempt:
         path = await self._claim(requested, part)
         if path is None:
             await disk.run(part.discard)  # not needed any more
+            assert self._existing is not None
             raise _FileIsThereError(self._existing)
         if path != requested:
             part = self._part(path)
@@ -218,7 +222,7 @@ class Attempt:
         )
 
     async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
-        """Lock the path of the file; None if a file is there that stays untouched.
+        """Lock the path of the file; None if `_existing` stands for it.
 
         Two links of one name are two files. A file that another download of this run wrote or
         began is neither skipped nor overwritten: the next number is used. If the beginning of
@@ -227,62 +231,108 @@ class Attempt:
         """
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        self._existing, self._taken = [], []
+        async with self._context.locks.turn(path):  # else two would pass over each other's names
+            if await self._has_begun_at_first_name(path):
+                return path
+            return await self._claim_number(path, part)
+
+    async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
+        existing: list[Path] = []
+        taken: list[Path] = []  # names that other downloads of this run hold
         may_overwrite = self._strategy is FileExistsStrategy.OVERWRITE
-        candidates = chain((path,), numbered(path))
+        candidates = self._candidates(path)
         for candidate in candidates:
-            if not self._try_lock(candidate):
-                self._taken.append(candidate)
+            if not await self._try_lock(candidate):
+                if await self._is_own_file(candidate):  # another passes over it just now
+                    existing = [candidate]
+                    break
+                taken.append(candidate)
                 continue
             is_requested = part is not None and candidate == path
             looking = part if part is not None and is_requested else self._new_part(candidate)
-            occupant = await self._context.disk.submit_maybe_inline(
+            look = await self._context.disk.submit_maybe_inline(
                 _look_at, looking, prepare=is_requested
             )
-            self._occupant = occupant
+            self._occupant = occupant = look.occupant
             if (
                 occupant is _Occupant.NOTHING
                 and is_requested
                 and self._strategy is FileExistsStrategy.RENAME
             ):
                 return await self._begun_at(next(candidates)) or candidate
-            if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not self._existing):
+            if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not existing):
                 return candidate
             if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
                 self._unlock(candidate)  # the next link of this name goes there
-                return None
+                break
             may_overwrite = may_overwrite and occupant is not _Occupant.ANOTHERS
-            if occupant is _Occupant.FILE and not self._wrote_another(candidate):
+            if occupant is _Occupant.FILE and not self._is_anothers(look):
                 if may_overwrite:
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
-                    self._existing.append(candidate)
-        raise AssertionError("the numbers never end")
+                    existing.append(candidate)
+                    if look.source == self._source:
+                        existing = [candidate]
+                        break
+                    if look.source is None and not is_checkable(self._record, self._expected):
+                        break  # further ones would tell nothing
+        paths = (*existing, *taken)
+        self._existing = await find_existing(self._context, self._record, paths, self._expected)
+        return None
+
+    def _candidates(self, path: Path) -> Iterator[Path]:
+        """Yield the paths that the file may have, the best one first.
+
+        The n-th link of one name begins with the n-th name.
+        """
+        first = path
+        number = self._record.name_number
+        is_numbered = number > 0 and self._strategy is not FileExistsStrategy.RENAME
+        if is_numbered and path == self._context.folders.path_of(self._record.config):
+            first = path.with_name(number_filename(path.name, number))
+            yield first
+        for candidate in chain((path,), numbered(path)):
+            if candidate != first or first == path:
+                yield candidate
+
+    async def _has_begun_at_first_name(self, path: Path) -> bool:
+        """Lock `path` if an earlier run, of this link alone, began there; return success."""
+        return self._record.name_number > 0 and await self._begun_at(path) is not None
 
     async def _begun_at(self, path: Path) -> Path | None:
-        """Lock the next number if an earlier run began there because the name was taken."""
-        occupant = await self._context.disk.submit_maybe_inline(
+        """Lock a path if an earlier run began there."""
+        look = await self._context.disk.submit_maybe_inline(
             _look_at, self._new_part(path), prepare=False
         )
-        if occupant is not _Occupant.OURS or not self._try_lock(path):
+        if look.occupant is not _Occupant.OURS or not await self._try_lock(path):
             return None
-        self._occupant = occupant
+        self._occupant = look.occupant
         return path
 
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._context.locks, self._context.lifecycle
-        if not self._try_lock(path):
+        if not await self._try_lock(path):
             lifecycle.explain(self._record, "another download writes this file")
             await locks.acquire(path)
             self._locked.add(path)
             lifecycle.explain(self._record, "")
         return await self._context.resolver.resolve(path, self._strategy)
 
-    def _try_lock(self, path: Path) -> bool:
+    async def _try_lock(self, path: Path) -> bool:
+        locks = self._context.locks
         if path in self._locked:
             return True
-        if not self._context.locks.try_acquire(path):
+        if not locks.try_acquire(path):
             return False
+        if locks.has_other_spelling(path):
+            try:
+                is_same_file = await self._context.disk.run(folds_names, path.parent)
+            except BaseException:
+                locks.release(path)
+                raise
+            if is_same_file:
+                locks.release(path)
+                return False
         self._locked.add(path)
         return True
 
@@ -290,11 +340,23 @@ class Attempt:
         self._locked.discard(path)
         self._context.locks.release(path)
 
-    def _wrote_another(self, path: Path) -> bool:
-        """Tell whether another download of this run wrote or skipped this file."""
-        return self._context.written.get(str(path), self._record.id) != self._record.id
+    async def _is_own_file(self, path: Path) -> bool:
+        """Tell whether this download wrote an existing file, and leaves it alone (SKIP)."""
+        if self._strategy is not FileExistsStrategy.SKIP:
+            return False
+        source = await self._context.disk.submit_maybe_inline(source_at, path)
+        return source == self._source
 
-    async def _commit(self, part: PartFile) -> None:
+    def _is_anothers(self, look: "_Look") -> bool:
+        """Tell whether a file belongs to another download of this run."""
+        context, mine = self._context, self._record.id
+        if look.identity is not None and context.written.get(look.identity, mine) != mine:
+            return True
+        is_other = look.source not in (None, self._source)
+        return is_other and context.names.has_source(look.source or "")
+
+    async def _commit(self, part: PartFile) -> Identity:
+        """Give the whole file its final name; return its identity."""
         overwrite = self._strategy is FileExistsStrategy.OVERWRITE
         assert part.state.total is not None
         size = part.state.total
@@ -317,6 +379,7 @@ class Attempt:
         return FileMetadata(
             modified=part.state.modified if options.server_time else None,
             origin=self._record.config.url if options.origin else None,
+            source=self._source,
         )
 
 
@@ -329,25 +392,34 @@ class _Occupant(Enum):
     FILE = auto()
 
 
-def _look_at(part: PartFile, *, prepare: bool) -> _Occupant:
+class _Look(NamedTuple):
+    """Result of a look at a path."""
+
+    occupant: _Occupant
+    identity: Identity | None = None  # of a file
+    source: str | None = None  # of the download that wrote the file, if it is known
+
+
+def _look_at(part: PartFile, *, prepare: bool) -> _Look:
     owner = part.owner()
     if os.path.lexists(part.destination):
-        return _Occupant.FILE
+        identity = identity_at(part.destination)
+        return _Look(_Occupant.FILE, identity, source_at(part.destination))
     if owner is None:
         if prepare:
             part.prepare()
-        return _Occupant.NOTHING
-    return _Occupant.OURS if owner == part.source else _Occupant.ANOTHERS
+        return _Look(_Occupant.NOTHING)
+    return _Look(_Occupant.OURS if owner == part.source else _Occupant.ANOTHERS)
 
 
 class _FileIsThereError(Exception):
-    """The name and each numbered one are taken, and the strategy is SKIP."""
+    """A file stands for the download, and the strategy is SKIP."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
 
-async def _uninterrupted(work: "asyncio.Future[None]") -> None:
+async def _uninterrupted(work: "asyncio.Future[T]") -> T:
     """Await work that cannot be undone; ignore cancellations meanwhile."""
     while not work.done():
         try:
@@ -356,4 +428,4 @@ async def _uninterrupted(work: "asyncio.Future[None]") -> None:
             continue
         except Exception:
             break
-    work.result()
+    return work.result()

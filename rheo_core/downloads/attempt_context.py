@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
+from rheo_core.infrastructure.identity import Identity
 from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
 from .destination import DestinationResolver, Folders, PathLocks
 from .lifecycle import Lifecycle
+from .name_numbers import NameNumbers
 from .progress import ProgressReporter
 from .validation import BaseFileValidator
 
@@ -28,7 +30,6 @@ class AttemptContext:
     folders: Folders
     locks: PathLocks
     validator: BaseFileValidator | None  # None: use the part file's own hash
-    written: dict[
-        str, str
-    ]  # path -> id of the download that wrote it; a Path needs far more memory
+    names: NameNumbers
+    written: dict[Identity, str]  # file -> id of the download that wrote or skipped it
     keep_unverified: bool  # keep files that failed their check for the user

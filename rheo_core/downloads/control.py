@@ -53,6 +53,7 @@ class DownloadController:
             waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
             if not await self._halt(record, keep_partial=False):
                 return CancelResult.ALREADY_TERMINAL
+            self._worker.names.release(record)
             was = CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
             self._lifecycle.cancelled(record, was)
             return CancelResult.CANCELLED

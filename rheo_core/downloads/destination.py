@@ -3,9 +3,12 @@
 import asyncio
 import os
 import sys
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path, PurePath
+from weakref import WeakValueDictionary
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.domain.file_config import FileConfig
@@ -74,7 +77,13 @@ class PathLocks:
 
     def __init__(self) -> None:
         self._held: set[str] = set()
+        self._spellings = Counter[str]()  # of held paths, by `folded`
         self._released = asyncio.Event()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, path: Path) -> asyncio.Lock:
+        """Return a lock for one choice at a time among `path` and its numbered names."""
+        return self._turns.setdefault(folded(path), asyncio.Lock())
 
     async def acquire(self, path: Path) -> None:
         """Lock the path; wait while another download holds it."""
@@ -88,12 +97,26 @@ class PathLocks:
         if not self._held.isdisjoint(names):
             return False
         self._held.update(names)
+        self._spellings[folded(path)] += 1
         return True
+
+    def has_other_spelling(self, path: Path) -> bool:
+        """Tell whether a locked path has another lock that differs in case or Unicode form only."""
+        return self._spellings[folded(path)] > 1
 
     def release(self, path: Path) -> None:
         """Unlock the path."""
         self._held.difference_update(_names_of(path))
+        self._spellings[folded(path)] -= 1
+        if not self._spellings[folded(path)]:
+            del self._spellings[folded(path)]
         self._released.set()
+
+
+def folded(path: Path) -> str:
+    """Return a path in the form that some file systems compare: without case, in NFC."""
+    text = str(path)
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold())
 
 
 def can_name(path: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import printable
+from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import WrittenRange, check_pieces
 from rheo_core.user_files import open_regular
@@ -40,8 +41,16 @@ async def find_existing(
         FileValidationError: no file matches. The error describes the first one.
     """
     path = await _find(context, record, paths, expected)
-    context.written[str(path)] = record.id
+    identity = await context.disk.run(identity_at, path)
+    if identity is not None:
+        context.written[identity] = record.id
     return path
+
+
+def is_checkable(record: DownloadRecord, expected: HashConfig | None) -> bool:
+    """Tell whether a size or a checksum of the file is known before any request."""
+    config = record.config
+    return not (expected is None and config.size_bytes is None and config.pieces is None)
 
 
 async def _find(
@@ -50,8 +59,7 @@ async def _find(
     paths: Sequence[Path],
     expected: HashConfig | None,
 ) -> Path:
-    config = record.config
-    if expected is None and config.size_bytes is None and config.pieces is None:
+    if not is_checkable(record, expected):
         return paths[0]
     first: FileValidationError | None = None
     for path in paths:

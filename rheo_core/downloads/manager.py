@@ -165,6 +165,8 @@ class DownloadManager:
         watchers = [parts.reporter.run(), parts.speed.run(), parts.limits.stop_when_spent()]
         if parts.disk_space is not None:
             watchers.append(parts.disk_space.run())
+        if parts.network is not None:
+            watchers.append(parts.network.run())
         self._watchers = [asyncio.create_task(watcher) for watcher in watchers]
         self._is_active = True
 

@@ -10,6 +10,7 @@ from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.transfer import HostLimiter
 
+from .network_watch import NetworkWatch
 from .queue import PriorityDownloadQueue
 from .shortage import Shortage
 
@@ -37,6 +38,7 @@ class WorkerPool:
         self._queue = queue
         self._hosts = hosts
         self.is_blocked: Callable[[str], bool] = lambda _: False  # by host, with its port
+        self.network: NetworkWatch | None = None  # None: do not wait for it
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
@@ -134,7 +136,8 @@ class WorkerPool:
                 self._run(config)
 
     def _must_wait(self, host: str) -> bool:
-        return self._hosts.is_busy(host) or self.is_blocked(host)
+        is_lost = self.network is not None and self.network.must_wait(host)
+        return is_lost or self._hosts.is_busy(host) or self.is_blocked(host)
 
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempt(config))

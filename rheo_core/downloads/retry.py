@@ -14,6 +14,7 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     FileExistsError,
     FileValidationError,
+    HostNotFoundError,
     HttpStatusError,
     IncompleteError,
     RequestOptionsError,
@@ -79,6 +80,8 @@ class ErrorCategoriser:
         match exception:
             case HttpStatusError(status=status) | aiohttp.ClientResponseError(status=status):
                 return self._by_status(status)
+            case HostNotFoundError():
+                return ErrorCategory.PERMANENT
             case ConnectionFailedError() | DownloadTimeoutError() | IncompleteError():
                 return ErrorCategory.TRANSIENT
             case ShortageError():

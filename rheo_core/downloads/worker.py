@@ -38,6 +38,8 @@ from .attempt_context import AttemptContext
 from .destination import DestinationResolver, Folders, PathLocks, can_name
 from .disk_space import DiskSpaceWatcher
 from .lifecycle import Lifecycle
+from .name_numbers import NameNumbers
+from .network_watch import NetworkWatch
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
 from .shortage import Shortage
@@ -78,8 +80,10 @@ class DownloadWorker:
         request_rules: RequestRules | None = None,
     ) -> None:
         self.folders = Folders(download_dir, rules)
+        self.names = NameNumbers(self.folders)
         self.retry_handler = retry_handler or NullRetryHandler()
         self.disk_space: DiskSpaceWatcher | None = None  # None: a full disk is a failure
+        self.network: NetworkWatch | None = None  # None: a missing network is a failure
         self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
@@ -100,6 +104,7 @@ class DownloadWorker:
             locks=PathLocks(),
             validator=validator,
             folders=self.folders,
+            names=self.names,
             written={},
             keep_unverified=keep_unverified,
         )
@@ -239,13 +244,18 @@ class DownloadWorker:
         if isinstance(error, ShortageError) and self._may_wait(error):
             self._context.lifecycle.put_off(record, f"waiting: {error.problem}")
             return 0.0
+        host = record.redirect_host or host_of(record.config.source)
+        if self.network is not None and self.network.is_lost(error, host):
+            self._context.requester.client.drop_idle()  # the old connections are dead
+            self._context.lifecycle.put_off(record, "waiting for the network")
+            return 0.0
         record.stats.failures += 1
         delay = self.retry_handler.next_delay(error, record.stats.failures)
         if delay is None:
+            self.names.release(record)
             self._context.lifecycle.failed(record, error)
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
-                host = record.redirect_host or host_of(record.config.source)
                 self._context.hosts.rest(host, min(delay, error.retry_after or 0.0))
             retries = self.retry_handler.max_retries
             self._context.lifecycle.retrying(record, error, delay, retries)

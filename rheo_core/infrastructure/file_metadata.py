@@ -1,15 +1,19 @@
-"""Metadata of a finished file: its modification time and its origin."""
+"""Metadata of a finished file: its modification time, its origin and its source."""
 
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from rheo_core.domain.text import redact_url
 
 _log = logging.getLogger(__name__)
 _ORIGIN = "user.xdg.origin.url"
 """Extended attribute of freedesktop.org (CommonExtendedAttributes), as curl and wget write it."""
+_SOURCE = "user.rheo.source"
+"""Extended attribute with the source of the download, by which a later run finds its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +22,29 @@ class FileMetadata:
 
     modified: int | None = None  # time at the server, seconds since the epoch
     origin: str | None = None  # URL; it is stored without its secrets
+    source: str | None = None  # hash of the URL
 
     def apply(self, descriptor: int) -> None:
         """Write the metadata to an open file. Blocks."""
         if self.origin is not None:
             _set_origin(descriptor, self.origin)
+        if self.source is not None and hasattr(os, "setxattr"):  # macOS has none in Python
+            with suppress(OSError):
+                os.setxattr(descriptor, _SOURCE, self.source.encode())
         # A server that does not know the time sends 1970. No file comes from the future.
         if self.modified is not None and 0 < self.modified <= time.time():
             try:
                 os.utime(descriptor, (time.time(), self.modified))
             except OSError as error:
                 _log.info("the file keeps its own time: %s", error.strerror)
+
+
+def source_at(path: Path) -> str | None:
+    """Return the source of the download that wrote a file; None if it is unknown."""
+    if hasattr(os, "getxattr"):
+        with suppress(OSError):
+            return os.getxattr(path, _SOURCE, follow_symlinks=False).decode("ascii", "replace")
+    return None
 
 
 def _set_origin(descriptor: int, url: str) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count, islice
@@ -14,6 +15,7 @@ from .folder_sync import sync_folder
 from .identity import (
     NEW_FILE,
     UNTRUSTED_FILE,
+    Identity,
     give_name,
     identity_of,
     link_open,
@@ -178,7 +180,7 @@ def create_whole(
     *,
     durable: bool = True,
     finish: Callable[[int], None] | None = None,
-) -> bool:
+) -> Identity | None:
     """Create a file that gets its name when it is complete (`O_TMPFILE`, then link(2)).
 
     Args:
@@ -188,7 +190,7 @@ def create_whole(
         finish: called with the descriptor before the file gets its name.
 
     Returns:
-        False if the system does not support it; then no file was created.
+        Its identity; None if the system does not support it. Then no file was created.
 
     Raises:
         builtins.FileExistsError: the name is taken.
@@ -196,14 +198,14 @@ def create_whole(
     """
     descriptor = _open_unnamed(path.parent)
     if descriptor is None:
-        return False
+        return None
     try:
         _write_all(descriptor, data)
         if finish is not None:
             finish(descriptor)
         if durable:
             os.fsync(descriptor)
-        return link_open(descriptor, path)
+        return identity_of(os.fstat(descriptor)) if link_open(descriptor, path) else None
     finally:
         os.close(descriptor)
 
@@ -248,6 +250,27 @@ def rename_to_first_free(descriptor: int, source: Path, name: str) -> Path:
             give_name(descriptor, source, target)
             return target
     raise AssertionError("there is always another number")
+
+
+def folds_names(folder: Path) -> bool:
+    """Return True if the file system takes two spellings for one name. Blocks.
+
+    Spellings differ in case (`a`, `A`) or in their Unicode form (NFC, NFD).
+    """
+    path = random_path(folder)
+    path = path.with_name(f"{path.name}\N{LATIN SMALL LETTER E WITH ACUTE}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | NEW_FILE, 0o600)
+    except (OSError, UnicodeEncodeError):  # the download will say why
+        return False
+    try:
+        others = path.name.upper(), unicodedata.normalize("NFD", path.name)
+        return any(os.path.lexists(path.with_name(other)) for other in others)
+    finally:
+        with suppress(OSError):
+            unlink_open(path, descriptor)
+        os.close(descriptor)
 
 
 def suffixed(path: Path) -> Iterator[Path]:

@@ -59,6 +59,7 @@ class DownloadRecord:
     priority: int
     final_name: str | None = None  # set if it differs from the name that the config suggests
     rank: Rank = 0
+    name_number: int = 0  # number of earlier downloads that ask for the same name
     status: DownloadStatus = DownloadStatus.QUEUED
     reason: str = ""
     bytes_downloaded: int = 0

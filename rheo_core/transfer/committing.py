@@ -10,7 +10,13 @@ from rheo_core.domain.exceptions import DestinationError, FileExistsError, Short
 from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.infrastructure.files import create_whole, unfinished
 from rheo_core.infrastructure.folder_sync import sync_folder
-from rheo_core.infrastructure.identity import give_name, is_at, take_name
+from rheo_core.infrastructure.identity import (
+    Identity,
+    give_name,
+    identity_of,
+    is_at,
+    take_name,
+)
 
 from .errors import named_errors
 from .part_file import PartFile
@@ -21,8 +27,8 @@ _NO_METADATA = FileMetadata()
 
 def commit(
     part: PartFile, size: int, *, overwrite: bool, metadata: FileMetadata = _NO_METADATA
-) -> None:
-    """Give the finished file its metadata, then its name. Blocks.
+) -> Identity:
+    """Give the finished file its metadata, then its name; return its identity. Blocks.
 
     Args:
         part: the whole file, in memory or on the disk.
@@ -37,9 +43,10 @@ def commit(
     """
     with named_errors(part.destination):
         try:
-            if overwrite or not _commit_buffer(part, metadata):
+            identity = None if overwrite else _commit_buffer(part, metadata)
+            if identity is None:
                 part.flush_buffer()
-                _commit_written(part, size, metadata, overwrite=overwrite)
+                identity = _commit_written(part, size, metadata, overwrite=overwrite)
         except OSError as error:
             if error.errno == errno.EEXIST:
                 part.flush_buffer()
@@ -47,20 +54,24 @@ def commit(
             raise
         if part.durable:
             sync_folder(part.destination.parent)
+    return identity
 
 
-def _commit_buffer(part: PartFile, metadata: FileMetadata) -> bool:
+def _commit_buffer(part: PartFile, metadata: FileMetadata) -> Identity | None:
+    """Create the file from memory; None if it is on the disk, or the system cannot do this."""
     if part.buffered is None:
-        return False
-    is_there = create_whole(
+        return None
+    identity = create_whole(
         part.destination, part.buffered, durable=part.durable, finish=metadata.apply
     )
-    if is_there:
+    if identity is not None:
         part.buffered = None
-    return is_there
+    return identity
 
 
-def _commit_written(part: PartFile, size: int, metadata: FileMetadata, *, overwrite: bool) -> None:
+def _commit_written(
+    part: PartFile, size: int, metadata: FileMetadata, *, overwrite: bool
+) -> Identity:
     """Give the open file its name, even if its old name leads to another file."""
     part.check_unchanged()
     os.ftruncate(part.descriptor, size)
@@ -75,10 +86,12 @@ def _commit_written(part: PartFile, size: int, metadata: FileMetadata, *, overwr
     else:
         give_name(part.descriptor, part.path, part.destination)
     take_mark(part.descriptor)
+    identity = identity_of(os.fstat(part.descriptor))
     with suppress(OSError, ShortageError):  # the file has its name, which cannot be undone
         if not is_at(part.descriptor, part.path):  # else the state still belongs to that name
             part.remove_state()
     part.close()
+    return identity
 
 
 def _refuse_special(path: Path) -> None:

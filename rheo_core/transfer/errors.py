@@ -17,12 +17,18 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     DownloadTimeoutError,
     HttpStatusError,
+    NoNetworkError,
     ProtocolError,
     RequestOptionsError,
     ShortageError,
 )
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.http.problems import quoted, reason_of
+from rheo_core.infrastructure.http.problems import (
+    failed_look_up,
+    is_unreachable,
+    quoted,
+    reason_of,
+)
 from rheo_core.infrastructure.identity import ReplacedError
 from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_sockets
 
@@ -52,7 +58,8 @@ def translation(
         case aiohttp.ClientHttpProxyError():
             return _proxy_refusal(error, host)
         case aiohttp.ClientProxyConnectionError():
-            return ConnectionFailedError(error.host, f"the proxy: {_os_problem(error)}")
+            kind = NoNetworkError if is_unreachable(error.os_error) else ConnectionFailedError
+            return kind(error.host, f"the proxy: {_os_problem(error)}")
         case aiohttp.ClientResponseError():
             if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
                 return _malformed_or_status(error)
@@ -63,8 +70,10 @@ def translation(
             return _timeout(error, host, timeouts)
         case aiohttp.ClientConnectorDNSError():
             # The error has the name of a proxy; `host` is that of the request.
-            return ConnectionFailedError(error.host or host, "host name not found")
+            return failed_look_up(error.host or host, error.os_error)
         case aiohttp.ClientOSError():
+            if is_unreachable(_cause(error)):
+                return NoNetworkError(host, _os_problem(error))
             return ConnectionFailedError(host, _os_problem(error))
         case aiohttp.ServerDisconnectedError():
             return ConnectionFailedError(host, "the server closed the connection")
@@ -80,8 +89,11 @@ def translation(
 
 
 def _shortage(error: OSError) -> ShortageError | None:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return shortage_of_sockets(cause)
+    return shortage_of_sockets(_cause(error))
+
+
+def _cause(error: OSError) -> OSError:
+    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
 
 
 def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadError:
@@ -105,8 +117,7 @@ def _timeout(error: Exception, host: str, timeouts: aiohttp.ClientTimeout) -> Do
 
 
 def _os_problem(error: aiohttp.ClientOSError) -> str:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return reason_of(cause)
+    return reason_of(_cause(error))
 
 
 def _certificate_problem(error: Exception) -> str:

@@ -8,7 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rheo_core.domain.exceptions import ConnectionFailedError, HostFullError, HttpStatusError
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    HostFullError,
+    HttpStatusError,
+    NoNetworkError,
+)
 from rheo_core.domain.hosts import HostLimits, find_host
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
@@ -57,6 +62,7 @@ class HostLimiter:
         self._limit = limit
         self.tuning = tuning
         self._on_room = on_room
+        self.on_answer: Callable[[str], None] = lambda _: None  # by host, with its port
         self._hosts: dict[str, _Host] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
         self._reserved = Counter[str]()  # their number, by host
@@ -409,6 +415,7 @@ class Connection:
         assert self._known is not None
         if not self._keeps_reservation:
             self._hosts.end_reservation(self._download_id)
+        self._hosts.on_answer(self.host)
         if not self._was_answered:
             self._was_answered = True
             self._known.answered += 1
@@ -422,7 +429,8 @@ class Connection:
         if isinstance(error, HttpStatusError):
             is_refusal = wants_fewer = error.status in _REFUSALS
         else:
-            is_refusal = isinstance(error, ConnectionFailedError)
+            is_lost = isinstance(error, NoNetworkError)  # says nothing about the host
+            is_refusal = isinstance(error, ConnectionFailedError) and not is_lost
             wants_fewer = is_refusal and self._hosts.has_other_connections(host)
         if wants_fewer:
             self._hosts.refused(host)

@@ -139,7 +139,7 @@ def test_no_secret_in_another_setting_is_told(path: Path, content: str) -> None:
         ("theme = ''\n", 1, ("theme = ''", "at least 1 character")),
         ("download_dir = '/x'\nmax_concurent = 2\n", 2, ("did you mean max_concurrent?",)),
         ("[keys]\na = 'b'\nquit = 3\n", 3, ("keys.quit = 3",)),
-        ("[network]\na = 'b'\n", 1, ("network is not a setting.",)),
+        ("[weather]\na = 'b'\n", 1, ("weather is not a setting.",)),
         ("theme = 'x'\n[[rules]]\nfolder = 'a'\npattern = '('\n", 2, ("pattern = '(' in rule 1",)),
         ("\n[[rules]]\nfolder = 'a'\nhots = 'b'\n", 2, ("'hots' in rule 1", "host, type")),
         ('on_error = "a \'b"\n', 1, ("on_error = … ", "should be a command")),

@@ -19,6 +19,7 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, PieceHashes
 from rheo_core.infrastructure import files, identity
 from rheo_core.infrastructure.files import create_whole
+from rheo_core.infrastructure.identity import Identity
 from rheo_core.transfer import committing, source_of
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -532,7 +533,7 @@ async def test_what_is_written_into_a_small_file_after_its_check_is_noticed(
             scribble(scene.part)
         real_sync(descriptor)
 
-    def too_late(*args: Any, **wishes: Any) -> bool:
+    def too_late(*args: Any, **wishes: Any) -> Identity | None:
         scene.final.write_bytes(b"quicker")
         return real_create(*args, **wishes)
 

@@ -1,12 +1,20 @@
 """Sentences about connections that fail."""
 
+import errno
 import socket
 import ssl
 
-from rheo_core.domain.exceptions import CertificateError, ConnectionFailedError, DownloadError
+from rheo_core.domain.exceptions import (
+    CertificateError,
+    ConnectionFailedError,
+    DownloadError,
+    HostNotFoundError,
+    NoNetworkError,
+)
 from rheo_core.domain.text import printable, redact
 from rheo_core.infrastructure.shortage import shortage_of_sockets
 
+NO_ROUTE = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
 _MAX_CHARACTERS = 200
 
 
@@ -18,14 +26,33 @@ def connection_problem(error: Exception, host: str) -> DownloadError:
         return shortage
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateError(host, quoted(error.verify_message or error))
+    if isinstance(error, socket.gaierror):
+        return failed_look_up(host, error)
+    if isinstance(error, OSError) and is_unreachable(error):
+        return NoNetworkError(host, reason_of(error))
     return ConnectionFailedError(host, reason_of(error))
+
+
+def failed_look_up(host: str, error: OSError) -> ConnectionFailedError:
+    """Return the error for a name look-up that failed."""
+    if is_silent(error):
+        return NoNetworkError(host, "no name server answers", is_look_up=True)
+    return HostNotFoundError(host)
+
+
+def is_silent(error: OSError) -> bool:
+    """Return True if no name server answered."""
+    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+
+
+def is_unreachable(error: OSError) -> bool:
+    """Return True if this machine has no route for a packet."""
+    return not isinstance(error, socket.gaierror) and error.errno in NO_ROUTE
 
 
 def reason_of(error: Exception) -> str:
     """Return in some words why a connection failed."""
     match error:
-        case socket.gaierror():
-            return "host name not found"
         case ssl.SSLError():
             return f"TLS handshake failed ({quoted(error.reason or error).lower()})"
         case ConnectionRefusedError():

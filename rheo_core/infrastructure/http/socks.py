@@ -18,11 +18,11 @@ from aiohttp_socks import (
 )
 from python_socks.async_.asyncio import Proxy
 
-from rheo_core.domain.exceptions import ConnectionFailedError
+from rheo_core.domain.exceptions import ConnectionFailedError, NoNetworkError
 from rheo_core.domain.text import printable
 
 from .connectors import drop_unfit
-from .problems import quoted, reason_of
+from .problems import failed_look_up, is_unreachable, quoted, reason_of
 from .resolver import GuardedResolver
 
 _ERRORS = (
@@ -78,7 +78,7 @@ class SocksConnector(ProxyConnector):
                 self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
-            raise ConnectionFailedError(self._proxy_name, "host name not found") from error
+            raise failed_look_up(self._proxy_name, error) from error
 
 
 async def connect_by_socks(
@@ -109,9 +109,11 @@ async def connect_by_socks(
         )
         return await opened.connect(host, port)
     except socket.gaierror as error:
-        raise ConnectionFailedError(name, "the SOCKS proxy: host name not found") from error
+        raise failed_look_up(name, error) from error
     except _ERRORS as error:
         cause = error.__cause__
+        if isinstance(cause, OSError) and is_unreachable(cause):
+            raise NoNetworkError(name, reason_of(cause)) from error
         if isinstance(cause, OSError):
             problem = f"the SOCKS proxy: {reason_of(cause)}"
         elif isinstance(error, python_socks.ProxyError) and "closed" in str(error):

@@ -15,6 +15,8 @@ from aiohttp.abc import AbstractResolver
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
     DownloadError,
+    HostNotFoundError,
+    NoNetworkError,
     RequestOptionsError,
 )
 from rheo_core.infrastructure.http.connectors import Route, socket_options
@@ -77,6 +79,8 @@ class Dialer:
             connection = await self._connect_to(
                 proxy.hostname or "", port_of(proxy), way, is_tls=proxy.scheme == "https"
             )
+        except (HostNotFoundError, NoNetworkError):
+            raise  # it names the proxy
         except ConnectionFailedError as error:
             raise ConnectionFailedError(error.host, f"the proxy: {error.problem}") from error
         if way.has_tunnel:

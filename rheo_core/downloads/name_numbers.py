@@ -1,0 +1,54 @@
+"""NameNumbers: the n-th link of one name in a list means the n-th name."""
+
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.tracking import DownloadRecord
+from rheo_core.transfer import source_of
+
+from .destination import Folders
+
+
+class NameNumbers:
+    """Numbers downloads that ask for the same name, in the order in which they are added.
+
+    So a second run of a list finds the files of the first one, whichever download begins first.
+    Only hashes are kept, because lists are long.
+    """
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+        self._first: dict[int, int] = {}  # name -> source of the first download
+        self._more: dict[int, dict[int, int]] = {}  # name -> sources of the others -> number
+        self._sources: set[int] | None = None  # of all downloads; None: not needed yet
+
+    def add(self, record: DownloadRecord) -> None:
+        """Number a new download."""
+        name, source = self._name_of(record.config), _number_of(source_of(record.config.url))
+        if self._first.setdefault(name, source) != source:
+            more = self._more.setdefault(name, {})
+            last = next(reversed(more.values()), 0)
+            record.name_number = more.setdefault(source, last + 1)
+        if self._sources is not None:
+            self._sources.add(source)
+
+    def release(self, record: DownloadRecord) -> None:
+        """Give back the number of a download that ended without a file."""
+        name, source = self._name_of(record.config), _number_of(source_of(record.config.url))
+        more = self._more.get(name, {})
+        more.pop(source, None)
+        if not more and self._first.get(name) == source:
+            del self._first[name]
+
+    def has_source(self, source: str) -> bool:
+        """Tell whether a download of this run has a source."""
+        if self._sources is None:
+            self._sources = {*self._first.values(), *(s for m in self._more.values() for s in m)}
+        return _number_of(source) in self._sources
+
+    def _name_of(self, config: FileConfig) -> int:
+        if self._folders.rules:
+            return hash(self._folders.path_of(config))
+        return hash((config.destination_subdir, config.get_destination_filename()))
+
+
+def _number_of(source: str) -> int:
+    return hash(source)

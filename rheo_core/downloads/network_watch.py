@@ -1,0 +1,122 @@
+"""NetworkWatch: downloads that wait until this machine has a network again."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    DownloadError,
+    DownloadTimeoutError,
+    NoNetworkError,
+)
+from rheo_core.domain.tuning import Tuning
+from rheo_core.infrastructure import network
+from rheo_core.infrastructure.http.private_networks import may_be_private
+
+_log = logging.getLogger(__name__)
+
+
+class NetworkWatch:
+    """Tells failures of the network from those of one host, and waits until the network is back.
+
+    Meanwhile no download starts that waits for a host which could not be reached. Others may
+    try: if their host answers, the network is there, and the first host failed alone.
+
+    Args:
+        patience: longest time to wait, seconds; None: no limit.
+        on_return: called when waiting downloads may start.
+        tuning: interval of the looks.
+    """
+
+    def __init__(
+        self, patience: float | None, on_return: Callable[[], None], tuning: Tuning
+    ) -> None:
+        self._patience = math.inf if patience is None else patience
+        self._on_return = on_return
+        self._tuning = tuning
+        self._had_route = network.has_route()  # when the network was last known to be there
+        self._lost = asyncio.Event()
+        self._lost_at = 0.0  # the loop's clock, as all times here
+        self._unreached: dict[str, float] = {}  # host -> its first failure since it last answered
+        self._unanswered: dict[str, None] = {}  # names that no name server answered for
+        self._answered_at = -math.inf  # last answer of any other host, while some are unreached
+        self._has_given_up = False
+
+    def must_wait(self, host: str) -> bool:
+        """Tell whether downloads of this host (with its port) wait for the network."""
+        return self._lost.is_set() and host in self._unreached
+
+    def is_lost(self, error: Exception, host: str) -> bool:
+        """Tell whether an attempt failed because there is no network.
+
+        Args:
+            error: reason of the failure.
+            host: the host of the download, with its port.
+        """
+        if not isinstance(error, ConnectionFailedError | DownloadTimeoutError):
+            return False
+        if self._has_given_up or not self._is_without_network(error, host):
+            return False
+        now = asyncio.get_running_loop().time()
+        since = self._unreached.setdefault(host, now)
+        if self._answered_at > since and network.has_route():
+            return False  # other hosts answer while this one fails
+        if isinstance(error, NoNetworkError) and error.is_look_up:
+            self._unanswered[error.host] = None
+        if not self._lost.is_set():
+            self._lost_at = now
+            self._lost.set()
+            _log.warning("no network (%s); downloads wait until it is back", error)
+        return True
+
+    def note_answer(self, host: str) -> None:
+        """Take note that a host (with its port) has answered."""
+        if not self._unreached:  # almost always
+            return
+        self._unreached.pop(host, None)
+        if may_be_private(host.rpartition(":")[0]):
+            return  # it answers without the Internet too
+        self._answered_at = asyncio.get_running_loop().time()
+        self._has_given_up = False
+        if self._lost.is_set():
+            self._end()
+
+    async def run(self) -> None:
+        """Look for the network until cancelled, but only while it is lost."""
+        while True:
+            await self._lost.wait()
+            await asyncio.sleep(self._tuning.network_look_seconds)
+            if asyncio.get_running_loop().time() - self._lost_at >= self._patience:
+                self._has_given_up = True
+                self._end()
+            elif self._lost.is_set() and await self._is_back():
+                _log.warning("the network is back")
+                self._unreached.clear()
+                self._end()
+
+    def _is_without_network(self, error: DownloadError, host: str) -> bool:
+        if isinstance(error, NoNetworkError):  # with a route, only that host is unreachable
+            return error.is_look_up or not network.has_route()
+        is_local = may_be_private(host.rpartition(":")[0])
+        return self._had_route and not is_local and not network.has_route()
+
+    async def _is_back(self) -> bool:
+        """Ask the same as the failed requests: for a route, and for one of their names."""
+        if not network.has_route():
+            return False
+        if not self._unanswered:
+            return True
+        name = next(iter(self._unanswered))
+        del self._unanswered[name]  # ask for another one next time
+        if await network.has_name_servers(name):
+            return True
+        self._unanswered[name] = None
+        return False
+
+    def _end(self) -> None:
+        self._lost.clear()
+        self._unanswered.clear()
+        self._had_route = network.has_route()
+        self._on_return()

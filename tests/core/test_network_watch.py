@@ -1,0 +1,185 @@
+"""The judgement whether the network or one host fails, and the wait for the network."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from rheo_core import DownloadManager, DownloadStatus, FileConfig
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    DownloadError,
+    DownloadTimeoutError,
+    HostNotFoundError,
+    HttpStatusError,
+    NoNetworkError,
+)
+from rheo_core.domain.tuning import Tuning
+from rheo_core.downloads.network_watch import NetworkWatch
+from rheo_core.infrastructure import network
+from rheo_core.infrastructure.http.problems import failed_look_up
+from rheo_core.transfer.errors import translation
+
+Until = Callable[..., Awaitable[None]]
+TUNING = Tuning(network_look_seconds=0.01)
+SILENT = NoNetworkError("a.example", "no name server answers", is_look_up=True)
+UNREACHABLE = NoNetworkError("a.example", "network is unreachable")
+A, B = "a.example:443", "b.example:443"
+
+
+class World:
+    """Route and name servers of the machine."""
+
+    def __init__(self) -> None:
+        self.route = True
+        self.names = True
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+
+    async def has_name_servers(_: str) -> bool:
+        return world.names
+
+    monkeypatch.setattr(network, "has_route", lambda: world.route)
+    monkeypatch.setattr(network, "has_name_servers", has_name_servers)
+    return world
+
+
+def watch(patience: float | None = None) -> NetworkWatch:
+    return NetworkWatch(patience, lambda: None, TUNING)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SILENT, UNREACHABLE, ConnectionFailedError("h", "reset"), DownloadTimeoutError("no data", 1)],
+)
+async def test_without_a_route_no_failure_is_that_of_a_host(
+    world: World, error: DownloadError
+) -> None:
+    network_watch = watch()
+    world.route = False
+    assert network_watch.is_lost(error, A)
+    assert network_watch.must_wait(A) and not network_watch.must_wait(B)  # that one may try
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UNREACHABLE, ConnectionFailedError("h", "refused"), HostNotFoundError("h")],
+)
+async def test_with_a_route_only_silent_look_ups_are_a_lost_network(
+    world: World, error: DownloadError
+) -> None:
+    network_watch = watch()
+    assert not network_watch.is_lost(error, A)
+    assert network_watch.is_lost(SILENT, A)
+
+
+async def test_a_status_is_never_a_lost_network(world: World) -> None:
+    network_watch = watch()
+    world.route = False
+    assert not network_watch.is_lost(HttpStatusError(503), A)
+
+
+async def test_a_local_server_needs_no_route(world: World) -> None:
+    network_watch = watch()
+    world.route = False
+    refused = ConnectionFailedError("127.0.0.1", "connection refused")
+    assert not network_watch.is_lost(refused, "127.0.0.1:80")
+
+
+async def test_a_machine_that_never_had_a_route_judges_by_the_error(world: World) -> None:
+    """Such as one that reaches the Internet over a proxy in its own network."""
+    world.route = False
+    network_watch = watch()
+    assert not network_watch.is_lost(DownloadTimeoutError("no data", 1), A)
+    assert network_watch.is_lost(UNREACHABLE, A)
+
+
+async def test_a_host_fails_alone_if_another_answers_meanwhile(world: World) -> None:
+    network_watch = watch()
+    assert network_watch.is_lost(SILENT, A)
+    network_watch.note_answer(B)
+    assert not network_watch.must_wait(A)
+    assert not network_watch.is_lost(SILENT, A)
+    network_watch.note_answer(A)  # that mends it
+    assert network_watch.is_lost(SILENT, A)
+
+
+async def test_a_local_answer_says_nothing_about_the_internet(world: World) -> None:
+    network_watch = watch()
+    assert network_watch.is_lost(SILENT, A)
+    network_watch.note_answer("127.0.0.1:80")
+    assert network_watch.must_wait(A) and network_watch.is_lost(SILENT, A)
+
+
+async def test_the_wait_ends_with_the_network(world: World, until: Until) -> None:
+    network_watch = watch()
+    world.names = False
+    looking = asyncio.create_task(network_watch.run())
+    assert network_watch.is_lost(SILENT, A)
+    await asyncio.sleep(0.05)
+    assert network_watch.must_wait(A)
+    world.names = True
+    await until(lambda: not network_watch.must_wait(A))
+    looking.cancel()
+
+
+async def test_the_wait_ends_with_the_patience_and_begins_again_after_an_answer(
+    world: World, until: Until
+) -> None:
+    network_watch = watch(patience=0.03)
+    world.names = False
+    looking = asyncio.create_task(network_watch.run())
+    assert network_watch.is_lost(SILENT, A)
+    await until(lambda: not network_watch.must_wait(A))
+    assert not network_watch.is_lost(SILENT, A)
+    network_watch.note_answer(B)
+    network_watch.note_answer(A)
+    assert network_watch.is_lost(SILENT, A)
+    looking.cancel()
+
+
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.ENETDOWN])
+def test_errors_of_the_system_that_mean_no_network(number: int) -> None:
+    cause = aiohttp.ClientOSError(number, os.strerror(number))
+    assert isinstance(translation(cause, "h", aiohttp.ClientTimeout()), NoNetworkError)
+
+
+@pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ETIMEDOUT])
+def test_errors_of_the_system_that_are_those_of_a_host(number: int) -> None:
+    cause = aiohttp.ClientOSError(number, os.strerror(number))
+    found = translation(cause, "h", aiohttp.ClientTimeout())
+    assert isinstance(found, ConnectionFailedError) and not isinstance(found, NoNetworkError)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(socket.EAI_AGAIN, NoNetworkError), (socket.EAI_NONAME, HostNotFoundError)],
+)
+def test_look_ups_fail_by_the_name_server_or_by_the_name(number: int, kind: type) -> None:
+    assert type(failed_look_up("h", socket.gaierror(number, ""))) is kind
+
+
+async def test_a_waiting_download_says_so_and_counts_no_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch, until: Until, tmp_path: Path
+) -> None:
+    async def resolve(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr("rheo_core.infrastructure.http.resolver.SystemResolver.resolve", resolve)
+    world.names = False
+    config = FileConfig(url="https://a.example/f.bin")
+    manager = DownloadManager(download_dir=tmp_path, tuning=TUNING, network_timeout=None)
+    async with manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].reason == "waiting for the network")
+        (seen,) = manager.snapshot().downloads
+        assert (seen.status, seen.failures) == (DownloadStatus.QUEUED, 0)
+        await manager.cancel(config.id)

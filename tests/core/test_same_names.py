@@ -1,0 +1,199 @@
+"""Links of one name: the n-th link is the n-th name, and a second run changes nothing."""
+
+import asyncio
+import os
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.downloads import attempt
+from rheo_core.infrastructure.file_metadata import source_at
+from rheo_core.infrastructure.files import folds_names
+from tests.core.engine import fetch, names_in
+from tests.servers.misbehaving import Exchange, MisbehavingServer
+
+COUNT = 6
+NAMES = ["same.txt", *(f"same ({number}).txt" for number in range(1, COUNT))]
+
+
+def bodies(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def place(server: MisbehavingServer, *, named_by_reply: bool = False) -> list[FileConfig]:
+    """Put files of one name on the server; the first is the slowest."""
+
+    def reply(number: int) -> Callable[[Exchange], Any]:
+        async def serve(exchange: Exchange) -> None:
+            await asyncio.sleep(0.02 * (COUNT - number))
+            told = {"Content_Disposition": "attachment; filename=same.txt"}
+            await exchange.serve(f"file {number}".encode(), **(told if named_by_reply else {}))
+
+        return serve
+
+    last = "get" if named_by_reply else "same.txt"
+    return [
+        FileConfig(
+            url=server.on(f"/{number}/{last}{number if named_by_reply else ''}", reply(number))
+        )
+        for number in range(COUNT)
+    ]
+
+
+@pytest.fixture(params=["with attributes", "without attributes"])
+def attributes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "without attributes":
+        monkeypatch.setattr(attempt, "source_at", lambda _: None)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.usefixtures("attributes")
+async def test_the_nth_link_is_the_nth_name_and_a_second_run_asks_nothing(
+    server: MisbehavingServer, tmp_path: Path, workers: int
+) -> None:
+    configs = place(server)
+    await fetch(tmp_path, configs, max_concurrent=8)
+    before = bodies(tmp_path)
+    assert before == {name: f"file {number}".encode() for number, name in enumerate(NAMES)}
+    asked = len(server.requests)
+    manager, _ = await fetch(tmp_path, configs, max_concurrent=workers)
+    assert bodies(tmp_path) == before and len(server.requests) == asked
+    assert manager.stats.skipped == COUNT
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+async def test_names_from_replies_are_found_again_by_their_links(
+    server: MisbehavingServer, tmp_path: Path, workers: int
+) -> None:
+    configs = place(server, named_by_reply=True)
+    await fetch(tmp_path, configs, max_concurrent=8)
+    before = bodies(tmp_path)
+    assert sorted(before) == sorted(NAMES)
+    manager, _ = await fetch(tmp_path, configs, max_concurrent=workers)
+    assert bodies(tmp_path) == before and manager.stats.skipped == COUNT
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+async def test_a_link_that_was_never_fetched_is_not_skipped_for_anothers_file(
+    server: MisbehavingServer, tmp_path: Path, workers: int
+) -> None:
+    """The list got a new first line, or the first link failed last time."""
+    configs = place(server)
+    await fetch(tmp_path, configs[1:], max_concurrent=8)
+    if source_at(tmp_path / "same.txt") is None:
+        pytest.skip("needs extended attributes")
+    await fetch(tmp_path, configs, max_concurrent=workers)
+    assert sorted(bodies(tmp_path).values()) == [f"file {n}".encode() for n in range(COUNT)]
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.usefixtures("attributes")
+async def test_a_run_that_ended_early_is_completed(
+    server: MisbehavingServer, tmp_path: Path, workers: int
+) -> None:
+    configs = place(server)
+    await fetch(tmp_path, configs, max_concurrent=8)
+    (tmp_path / NAMES[0]).unlink()
+    (tmp_path / NAMES[3]).unlink()
+    await fetch(tmp_path, configs, max_concurrent=workers)
+    assert bodies(tmp_path) == {name: f"file {n}".encode() for n, name in enumerate(NAMES)}
+
+
+async def test_a_file_of_somebody_else_stands_for_one_link(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "same.txt").write_bytes(b"mine")
+    await fetch(tmp_path, place(server), max_concurrent=8)
+    assert bodies(tmp_path)["same.txt"] == b"mine" and names_in(tmp_path) == sorted(NAMES)
+
+
+async def test_a_failed_download_does_not_keep_its_name(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    first, second = place(server)[:2]
+    failing = FileConfig(url=server.url("/nothing/same.txt"))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        for config in (failing, first, second):
+            await manager.add([config])
+            await manager.wait_until_complete()
+    assert names_in(tmp_path) == NAMES[1:2] + NAMES[:1]
+
+
+FOLDS: dict[str, Callable[[str], str]] = {
+    "case": str.lower,
+    "form": lambda name: unicodedata.normalize("NFC", name),
+}
+
+
+@pytest.fixture(params=FOLDS)
+def folding_disk(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str]:
+    """Make the file system take two spellings for one name, as macOS and exFAT do."""
+    fold, root = FOLDS[request.param], f"{tmp_path}/"
+
+    def folded(value: Any) -> Any:
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else value
+        if not isinstance(text, str) or not text.startswith(root):
+            return value
+        return root + fold(text.removeprefix(root))
+
+    def wrap(name: str) -> None:
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda *args, **kw: real(*(folded(each) for each in args), **kw)
+        )
+
+    for name in ("open", "lstat", "stat", "link", "rename", "replace", "unlink", "access"):
+        wrap(name)
+    wrap("getxattr")
+    return ("README.md", "readme.md") if request.param == "case" else ("\xe9.txt", "e\u0301.txt")
+
+
+def test_a_folder_is_asked_whether_it_folds(
+    tmp_path: Path, folding_disk: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert folds_names(tmp_path)
+    assert not folds_names(tmp_path_factory.mktemp("plain"))
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [1_000, 1_000_000], ids=["small", "large"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_two_spellings_of_one_name_are_two_files(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    folding_disk: tuple[str, str],
+    workers: int,
+    size: int,
+) -> None:
+    expected = [name[:1].encode() * size for name in folding_disk]
+    if folding_disk[0][0] == folding_disk[1][0]:
+        expected[1] = b"x" * size
+
+    def reply(body: bytes) -> Callable[[Exchange], Any]:
+        return lambda exchange: exchange.serve(body, ETag='"1"')
+
+    configs = [
+        FileConfig(url=server.on(f"/{number}", reply(body)), filename=name)
+        for number, (name, body) in enumerate(zip(folding_disk, expected, strict=True))
+    ]
+    for _ in range(2):  # the second run finds both
+        manager, _ = await fetch(tmp_path, configs, max_concurrent=workers)
+        assert manager.stats.failed == 0
+        assert sorted(bodies(tmp_path).values()) == sorted(expected)
+
+
+async def test_two_spellings_stay_two_names_where_the_disk_tells_them_apart(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    configs = [
+        FileConfig(url=server.on(f"/{name}", lambda exchange: exchange.serve(b"x")), filename=name)
+        for name in ("README.md", "readme.md")
+    ]
+    await fetch(tmp_path, configs, max_concurrent=2)
+    assert names_in(tmp_path) == ["README.md", "readme.md"]
