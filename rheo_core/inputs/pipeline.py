@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from io import BufferedReader, TextIOWrapper
@@ -17,7 +17,7 @@ from typing import TextIO
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
-from rheo_core.domain.outside import Admitted, admit
+from rheo_core.domain.outside import Admitted, Outside, admit
 from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact, shorten
 from rheo_core.user_files import open_regular
@@ -38,6 +38,8 @@ _SUBSTITUTE = "\ufffd"
 _MAX_SHOWN_LENGTH = 500
 _MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
 _LITERAL_PATTERN = "possible pattern, taken literally"
+_PLACEHOLDERS = "the name has #1 for a value of the pattern in the URL; read patterns"
+_PLACEHOLDER = re.compile(r"#(\d)")
 _WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 _MAX_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read in one hop to a thread
@@ -135,15 +137,17 @@ class _Reader:
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
 
     def _expand(self, candidate: Candidate) -> Iterator[Entry]:
-        expanded, problem = None, ""
-        if not candidate.problem:
+        expanded, problem = None, candidate.problem
+        if not problem:
             try:
                 expanded = expand(candidate.outside.url)
             except ValueError as error:
                 problem = str(error)
         if self._options.patterns:
-            candidate = candidate._replace(problem=candidate.problem or problem)
-        elif expanded is not None or problem:
+            candidate = candidate._replace(problem=problem)
+        elif expanded is not None or problem != candidate.problem:
+            if candidate.has_placeholders:
+                candidate = candidate._replace(problem=_PLACEHOLDERS)
             candidate, expanded = candidate._replace(wants="patterns"), None
         if expanded is None:
             yield self._checked(candidate)
@@ -154,8 +158,10 @@ class _Reader:
             return
         form = f"pattern: {count:,} {'file' if count == 1 else 'files'}"
         candidate = candidate._replace(form=f"{candidate.form}, {form}" if candidate.form else form)
-        for url in urls:
+        for url, values in urls:
             outside = candidate.outside._replace(url=url)
+            if candidate.has_placeholders:
+                outside = _with_values(outside, values)
             yield self._checked(candidate._replace(text=url, outside=outside))
 
     def _has_room(self, candidate: Candidate, count: int = 0) -> bool:
@@ -169,7 +175,7 @@ class _Reader:
 
     def _checked(self, candidate: Candidate) -> Entry:
         text = candidate.text
-        admitted, verdict = None, Verdict.INVALID
+        admitted, verdict = None, Verdict.NO_URL if candidate.is_left_out else Verdict.INVALID
         problem = candidate.problem
         if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in candidate.outside.url):
             problem = _WRONG_ENCODING  # a substitute for bytes leads nowhere
@@ -217,6 +223,22 @@ class _Reader:
             if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
                 return Verdict.ON_DISK, f"already on disk: {name}"
         return Verdict.OK, ""
+
+
+def _with_values(outside: Outside, values: Sequence[str]) -> Outside:
+    """Replace `#1` in the destination by the first value of the pattern, and so on."""
+
+    def fill(text: str | None) -> str | None:
+        return text and _PLACEHOLDER.sub(
+            lambda match: (
+                values[int(match[1]) - 1] if 0 < int(match[1]) <= len(values) else match[0]
+            ),
+            text,
+        )
+
+    return outside._replace(
+        filename=fill(outside.filename), destination_subdir=fill(outside.destination_subdir)
+    )
 
 
 def _shown(text: str) -> str:

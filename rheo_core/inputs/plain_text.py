@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rheo_core.domain.outside import Outside
 
-from .reader_api import INVISIBLE, Candidate, InputError, Lines, ReadOptions
+from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt
@@ -46,26 +46,30 @@ def sniff(text: str) -> bool:
     return len(text.split(maxsplit=1)) == 2 and not _SCHEME.match(text)
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the URLs of the rest of the text; skip lines without one.
+def names_url(text: str) -> bool:
+    """Check whether a line names an address of any scheme."""
+    return "://" in text
 
-    Raises:
-        InputError: it contains no URL.
+
+def left_out(line: int, text: str, count: int, *, is_all: bool) -> Candidate:
+    """Return the candidate that stands for all lines of a text without a URL.
+
+    Args:
+        line: number of the first.
+        text: the first.
+        count: number of these lines.
+        is_all: True if nothing else was found in the text.
     """
-    first = lines.number + 1
-    is_empty = True
-    for line in lines:
-        for url in urls_in(line):
-            is_empty = False
-            yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
-    if is_empty:
-        raise InputError(first, "there is no http or https URL in this text")
+    if is_all:
+        return Candidate(line, text, problem="there is no http or https URL in this text")
+    others = f" and {count - 1:,} others" if count > 2 else " and one other" if count == 2 else ""
+    return Candidate(line, text, problem=f"no URL in this line{others}", is_left_out=True)
 
 
 def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the URLs of one line of a list."""
+    """Yield the URLs of one line."""
     text = next(lines).strip()
-    urls = [] if _SCHEME.match(text) else list(urls_in(text))
+    urls = list(urls_in(text))
     for url in urls:
         yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
     if not urls:

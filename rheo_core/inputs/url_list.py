@@ -10,7 +10,7 @@ from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
 from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact_unreadable, redact_url
 
 from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, destination_fields, problem_of
 
@@ -56,10 +56,31 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield _with_options(waiting, pairs) if pairs else waiting
 
 
+def aria2_entry(
+    number: int, urls: list[str], pairs: list[tuple[str, str]], form: str = "aria2 entry"
+) -> Candidate:
+    """Return one download from mirrors and options of aria2.
+
+    Args:
+        number: number of its line.
+        urls: the mirrors, the preferred one first.
+        pairs: names and values of options, without dashes.
+        form: name of the format.
+    """
+    if not all(map(sniff, urls)):
+        bad = next(url for url in urls if not sniff(url))
+        return Candidate(number, redact_unreadable(bad), Outside(bad), form=form)
+    candidate = _mirrored(number, "\t".join(urls))
+    text = " ".join(map(redact_url, urls))
+    return _with_options(candidate, pairs)._replace(text=text, form=form)
+
+
 def _mirrored(number: int, text: str) -> Candidate:
-    url, *mirrors = (part for part in map(str.strip, text.split("\t")) if part)
+    url, *mirrors = [part for part in map(str.strip, text.split("\t")) if part] or [""]
     if not all(map(sniff, mirrors)):
         return Candidate(number, text, Outside(text))  # invalid, because of its white space
+    if not mirrors:
+        return Candidate(number, text, Outside(url), may_be_pattern=True)
     form = f"{min(len(mirrors), MAX_MIRRORS) + 1} mirrors"
     return Candidate(number, text, Outside(url, mirrors=mirrors), form=form)
 
@@ -69,10 +90,13 @@ def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candida
     ignored: list[str] = []
     headers: list[tuple[str, str]] = []
     wishes: dict[str, Any] = {}
+    login = {"http-user": "", "http-passwd": ""}
     problem = ""
     for name, value in pairs:
         try:
-            if name in _READERS:
+            if name in login:
+                login[name] = value
+            elif name in _READERS:
                 fields |= _READERS[name](value)
             elif name in _WISHES:
                 wishes |= _WISHES[name](value)
@@ -85,6 +109,8 @@ def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candida
         except ValueError as error:
             problem = problem or problem_of(error)
     fields |= _joined(fields)
+    if any(login.values()):
+        wishes["user"] = ":".join(login.values())
     outside = candidate.outside._replace(
         **fields, headers=tuple(headers) or None, wishes=wishes or None
     )

@@ -56,12 +56,6 @@ class TestLists:
         assert first.config.url == "https://example.org/x.zip"
         assert (second.form, second.verdict) == ("curl command", Verdict.OK)
 
-    def test_a_command_for_http_is_no_url(self) -> None:
-        (entry,) = read("http --auth me:c4nary7x get https://example.org/x.zip x-key:c4nary7x")
-        assert entry.config is not None
-        assert entry.config.url == "https://example.org/x.zip"
-        assert "c4nary7x" not in f"{entry}"
-
     def test_aria2(self) -> None:
         first, second = asked(ARIA2_LIST)
         assert first == {
