@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import checksum_list, commands, ef2, foreign, json_lines, plain_text, url_list
+from . import checksum_list, commands, ef2, foreign, json_lines, plain_text, table, url_list
 from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions
 
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
@@ -30,8 +30,8 @@ class Format(NamedTuple):
 
 
 def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Read a Metalink or a web page, depending on the first element."""
-    from . import metalink, web_page  # rarely needed, and slow to import
+    """Read a Metalink, a feed or a web page, depending on the first element."""
+    from . import feed, metalink, web_page  # rarely needed, and slow to import
 
     taken: list[str] = []
     head = ""
@@ -42,8 +42,13 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             break
     lines.give_back(*taken)
     element = _ELEMENT.search(_COMMENT.sub("", head))
-    is_metalink = element is not None and element[1].lower() == "metalink"
-    yield from metalink.read(lines, options) if is_metalink else web_page.read(lines, options)
+    root = element[1].lower() if element else ""
+    reader = web_page.read
+    if root == "metalink":
+        reader = metalink.read
+    elif root in feed.ROOTS:
+        reader = feed.read
+    yield from reader(lines, options)
 
 
 LINE_FORMATS = (
@@ -52,6 +57,7 @@ LINE_FORMATS = (
     Format(commands.sniff, commands.read),
     Format(ef2.sniff, ef2.read),
     Format(json_lines.sniff, json_lines.read),
+    Format(table.sniff, table.read),
     Format(checksum_list.sniff, checksum_list.read),
     Format(foreign.sniff, foreign.read),
 )
@@ -80,7 +86,7 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             is_prose = plain_text.sniff(text)
         if is_prose and reader in (url_list.read, plain_text.read_line):
             reader = plain_text.read_line
-            if not plain_text.names_url(text):
+            if not plain_text.names_url(text) and not plain_text.is_relative(text, options):
                 next(lines)
                 without_url += 1
                 first_without = first_without or (lines.number, text)

@@ -34,6 +34,10 @@ _BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
 _XML_ENCODING = re.compile(
     rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
 )
+_LABELS = {"iso8859-1": "windows-1252", "ascii": "windows-1252"}
+"""Encodings that browsers take for another one (WHATWG Encoding, 4.2 Names and labels)."""
+_PAGE = re.compile(rb"\s*<(?![?]xml|metalink)[!?A-Za-z]", re.IGNORECASE)
+_PAGE_ENCODING = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 _SUBSTITUTE = "\ufffd"
 _MAX_SHOWN_LENGTH = 500
 _MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
@@ -83,9 +87,10 @@ async def read_entries_file(
 
 
 def decoded(file: BufferedReader) -> TextIO:
-    """Return an open file as text: UTF-8, unless a byte order mark or XML declaration differs.
+    """Return an open file as text: UTF-8, unless a mark or a declaration at its head differs.
 
-    Wait for the first bytes. Bytes that cannot be decoded are replaced.
+    Wait for the first bytes. In a web page, bytes that are not UTF-8 are of windows-1252, as in
+    browsers. In other texts they are replaced, and their lines are not valid.
 
     Raises:
         OSError: it cannot be read, or begins with binary data.
@@ -95,10 +100,25 @@ def decoded(file: BufferedReader) -> TextIO:
     encoding = next(marked, "")
     if not encoding and b"\0" in head:
         raise OSError(errno.EILSEQ, "it is binary data, not text")
-    if not encoding and (declared := _XML_ENCODING.match(head)):
-        with suppress(LookupError):
-            encoding = codecs.lookup(declared[1].decode()).name
-    return TextIOWrapper(file, encoding=encoding or "utf-8", errors="replace")
+    is_page = _PAGE.match(head) is not None
+    declared = _PAGE_ENCODING.search(head) if is_page else _XML_ENCODING.match(head)
+    if not encoding and declared:
+        name = declared[1].decode()
+        with suppress(LookupError, UnicodeError):  # unknown, or not for text like this
+            if b"<".decode(name) == "<":
+                encoding = codecs.lookup(name).name
+    encoding = _LABELS.get(encoding, encoding or "utf-8")
+    errors = "windows-1252" if is_page and encoding == "utf-8" else "replace"
+    codecs.register_error("windows-1252", _decode_as_windows_1252)
+    return TextIOWrapper(file, encoding=encoding, errors=errors)
+
+
+def _decode_as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """Decode bytes that are not UTF-8, as browsers do with pages that declare nothing."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return wrong.decode("windows-1252", "replace"), error.end
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:

@@ -13,6 +13,7 @@ from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact_unreadable, redact_url
 
 from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, destination_fields, problem_of
+from .url_words import SIGNS, has_separator, separated, with_encoded_blanks, without_comment
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
 _HTTP = re.compile(r"https?(?:[:/]|\s*$)", re.IGNORECASE)  # not `http get …`, which is a command
@@ -44,16 +45,37 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         if not sniff(text):
             lines.give_back(line)
             return
-        if "\t" in text:
-            waiting = _mirrored(lines.number, text)
-        elif " " in text and all(map(sniff, words := text.split())):
-            yield from (
-                Candidate(lines.number, word, Outside(word), may_be_pattern=True) for word in words
-            )
-        else:
+        if not has_separator(text):
             waiting = Candidate(lines.number, text, Outside(text), may_be_pattern=True)
+            continue
+        *before, waiting = _separated(lines.number, text)
+        yield from before
     if waiting is not None:
         yield _with_options(waiting, pairs) if pairs else waiting
+
+
+def _separated(number: int, text: str) -> list[Candidate]:
+    """Return the downloads of a line of several words."""
+    text = without_comment(text)
+    if "\t" in text and all(map(sniff, filter(None, map(str.strip, text.split("\t"))))):
+        return [_mirrored(number, text)]
+    words = [word.lstrip(f"{SIGNS}'\"") for word in separated(text).split()]
+    count = next((at for at, word in enumerate(words) if not sniff(word)), len(words))
+    rest = " ".join(words[count:])
+    if not count or (rest and not _ends_in_cell(text, words[count - 1])):
+        if (url := with_encoded_blanks(text)) is None:
+            return [Candidate(number, text, Outside(text))]  # invalid, because of its white space
+        words, count, rest = [url], 1, ""
+    ignored = [printable(rest[:50])] if rest else []
+    return [
+        Candidate(number, word, Outside(word), ignored=ignored, may_be_pattern=True)
+        for word in words[:count]
+    ]
+
+
+def _ends_in_cell(text: str, url: str) -> bool:
+    """Check whether a URL is a cell of a table: a tab, a comma and the like follow it."""
+    return text[text.rfind(url) + len(url) :][:1] in f"\t{SIGNS}"
 
 
 def aria2_entry(

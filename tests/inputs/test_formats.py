@@ -112,7 +112,6 @@ class TestLists:
     def test_several_on_a_line(self) -> None:
         assert urls("https://x/1 https://x/2\n") == ["https://x/1", "https://x/2"]
         assert "white space" in only("https://x/1 or so").problem
-        assert "white space" in only("https://x/1\tA title").problem
 
     def test_formats_follow_each_other(self) -> None:
         event = json.dumps({"event_type": "download.failed", "url": "https://x/json"})
