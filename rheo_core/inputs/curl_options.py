@@ -12,6 +12,7 @@ LETTERS = {
     "0": "http1.0", "1": "tlsv1", "2": "sslv2", "3": "sslv3", "a": "append", "B": "use-ascii", "i":
     "show-headers", "j": "junk-session-cookies", "l": "list-only", "M": "manual", "N": "no-buffer",
     "p": "proxytunnel", "q": "disable", "R": "remote-time", "V": "version", "Z": "parallel",
+    ":": "next",
 }  # fmt: skip
 """Long names of options that have a letter too."""
 
@@ -84,13 +85,19 @@ NEEDLESS = frozenset(
 )  # fmt: skip
 """Options for less output, or for something that happens anyway."""
 
-SENDS = frozenset(
+SENDS = frozenset({"form", "form-string", "json", "upload-file"})
+"""Options that send data to the server, even with `-G`."""
+
+DATA = frozenset({"data", "data-ascii", "data-binary", "data-raw", "data-urlencode", "url-query"})
+"""Options that send data, or with `-G` parameters of the query."""
+
+CHANGES = frozenset(
     {
-        "data", "data-ascii", "data-binary", "data-raw", "data-urlencode", "form",
-        "form-string", "json", "upload-file",
+        "abstract-unix-socket", "aws-sigv4", "config", "connect-to", "ipfs-gateway", "range",
+        "request-target", "resolve", "unix-socket",
     }
 )  # fmt: skip
-"""Options that send data to the server."""
+"""Options that change what is fetched. Without them, something else would be downloaded."""
 
 
 def takes_value(name: str) -> bool | None:

@@ -15,11 +15,15 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"
     ON_DISK = "on-disk"
     INVALID = "invalid"
+    NO_URL = "no-url"
 
     @property
     def words(self) -> str:
         """Text for people."""
-        return "already there" if self is Verdict.ON_DISK else self.value
+        return _WORDS.get(self, self.value)
+
+
+_WORDS = {Verdict.ON_DISK: "already there", Verdict.NO_URL: "no URL"}
 
 
 class Entry(NamedTuple):
@@ -32,7 +36,7 @@ class Entry(NamedTuple):
     line: int  # number of its first line, counted from 1
     text: str  # the line, or a label for it; printable
     verdict: Verdict
-    config: FileConfig | None = None  # None if invalid
+    config: FileConfig | None = None  # None if there is nothing to download
     problem: str = ""  # one clear sentence unless the verdict is OK
     form: str = ""  # format, such as "curl command"; "" for a URL on its own line
     note: str = ""  # options that are left out

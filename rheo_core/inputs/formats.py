@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import checksum_list, curl, json_lines, plain_text, url_list
+from . import checksum_list, commands, ef2, foreign, json_lines, plain_text, table, url_list
 from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions
 
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
@@ -30,8 +30,8 @@ class Format(NamedTuple):
 
 
 def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Read a Metalink or a web page, depending on the first element."""
-    from . import metalink, web_page  # rarely needed, and slow to import
+    """Read a Metalink, a feed or a web page, depending on the first element."""
+    from . import feed, metalink, web_page  # rarely needed, and slow to import
 
     taken: list[str] = []
     head = ""
@@ -42,46 +42,66 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             break
     lines.give_back(*taken)
     element = _ELEMENT.search(_COMMENT.sub("", head))
-    is_metalink = element is not None and element[1].lower() == "metalink"
-    yield from metalink.read(lines, options) if is_metalink else web_page.read(lines, options)
+    root = element[1].lower() if element else ""
+    reader = web_page.read
+    if root == "metalink":
+        reader = metalink.read
+    elif root in feed.ROOTS:
+        reader = feed.read
+    yield from reader(lines, options)
 
 
 LINE_FORMATS = (
     Format(url_list.sniff, url_list.read),
-    Format(curl.sniff, curl.read),
+    Format(foreign.sniff_powershell, foreign.read),
+    Format(commands.sniff, commands.read),
+    Format(ef2.sniff, ef2.read),
     Format(json_lines.sniff, json_lines.read),
+    Format(table.sniff, table.read),
     Format(checksum_list.sniff, checksum_list.read),
+    Format(foreign.sniff, foreign.read),
 )
 """Formats that may follow each other in a text, in the order in which they are tried."""
-
-WHOLE_FORMATS = (
-    Format(lambda text: _MARKUP.match(text) is not None, read_markup),
-    Format(plain_text.sniff, plain_text.read),
-)
-"""Formats that take a whole text. They are tried last, on its first line alone."""
 
 
 def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the candidates of a text.
 
+    In prose, which begins with a line of words, lines without a URL are counted. In a list each
+    of them is a mistake.
+
     Raises:
         InputError: the rest cannot be read.
     """
-    is_first = True
+    is_first, is_prose, has_any = True, False, False
+    without_url = 0
+    first_without: tuple[int, str] | None = None
     for line in lines:
         text = line.strip()
         if not text or text[0] == "#":
             continue
         lines.give_back(line)
-        yield from _reader(text, is_first=is_first)(lines, options)
-        is_first = False
+        reader = _reader(text, is_first=is_first)
+        if is_first and reader is plain_text.read_line:
+            is_prose = plain_text.sniff(text)
+        if is_prose and reader in (url_list.read, plain_text.read_line):
+            reader = plain_text.read_line
+            if not plain_text.names_url(text) and not plain_text.is_relative(text, options):
+                next(lines)
+                without_url += 1
+                first_without = first_without or (lines.number, text)
+                is_first = False
+                continue
+        yield from reader(lines, options)
+        is_first, has_any = False, True
+    if first_without is not None:
+        yield plain_text.left_out(*first_without, without_url, is_all=not has_any)
     if lines.overlong:
         problem = f"a line may have {MAX_LINE_LENGTH:,} characters; the rest is not read"
         raise InputError(lines.overlong, problem)
 
 
 def _reader(text: str, *, is_first: bool) -> Reader:
-    for form in LINE_FORMATS + WHOLE_FORMATS if is_first else LINE_FORMATS:
-        if form.sniff(text):
-            return form.read
-    return plain_text.read_line
+    if is_first and _MARKUP.match(text):
+        return read_markup
+    return next((form.read for form in LINE_FORMATS if form.sniff(text)), plain_text.read_line)

@@ -1,5 +1,6 @@
-"""Lines of JSON: events as written by `--json`, downloads with the fields of `FileConfig`."""
+"""JSON: events as written by `--json`, downloads with the fields of `FileConfig`, lists of URLs."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,15 @@ from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import is_unicode, printable, redact_url
 
-from .reader_api import Candidate, Lines, ReadOptions, destination_fields, problem_of
+from .reader_api import (
+    MAX_DOCUMENT_LENGTH,
+    Candidate,
+    InputError,
+    Lines,
+    ReadOptions,
+    destination_fields,
+    problem_of,
+)
 
 _FORM = "JSON line"
 _EVENT = "JSON event"
@@ -18,9 +27,15 @@ _FIELDS = frozenset(Outside._fields) - {"wishes"}
 _WISHES = frozenset(RequestOptions.model_fields)
 
 
+_ARRAY = re.compile(r"\[\s*(?:$|[\"{\[])")
+_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*+\"")
+_MAX_COUNTED_LENGTH = 1 << 16
+"""Characters of a line whose brackets are counted. A longer one is taken for a whole value."""
+
+
 def sniff(text: str) -> bool:
-    """Check whether a line holds a JSON object."""
-    return text.startswith("{")
+    """Check whether a line begins with a JSON object, or with an array of objects or strings."""
+    return text.startswith("{") or _ARRAY.match(text) is not None
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
@@ -33,26 +48,70 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         if not sniff(text):
             lines.give_back(line)
             return
-        candidate = _read_line(lines.number, text)
-        if candidate.form == _EVENT:
-            if (url := hash(candidate.outside.url)) in seen:
-                continue
-            seen.add(url)
-        yield candidate
+        for candidate in _read_value(lines.number, _whole_value(text, lines)):
+            if candidate.form == _EVENT:
+                if (url := hash(candidate.outside.url)) in seen:
+                    continue
+                seen.add(url)
+            yield candidate
 
 
-def _read_line(number: int, text: str) -> Candidate:
+def _whole_value(text: str, lines: Lines) -> str:
+    """Return a JSON value that begins on a line, with the lines that it goes on to.
+
+    Raises:
+        InputError: it is too long.
+    """
+    if (depth := _depth(text)) <= 0:
+        return text
+    first, parts, size = lines.number, [text], len(text)
+    for line in lines:
+        parts.append(line)
+        depth += _depth(line)
+        size += len(line)
+        if size > MAX_DOCUMENT_LENGTH:
+            problem = f"a JSON text may have at most {MAX_DOCUMENT_LENGTH:,} characters"
+            raise InputError(first, problem)
+        if depth <= 0:
+            break
+    return "\n".join(parts)
+
+
+def _depth(line: str) -> int:
+    """Return the number of brackets that a line of JSON opens and does not close."""
+    code = _STRING.sub("", line) if len(line) <= _MAX_COUNTED_LENGTH else ""
+    return code.count("{") + code.count("[") - code.count("}") - code.count("]")
+
+
+def _read_value(number: int, text: str) -> Iterator[Candidate]:
+    """Yield the downloads of a JSON value: an object, or an array of objects and URLs."""
     try:
         value = _parsed(text)
+    except ValueError as error:
+        yield _invalid(number, error)
+        return
+    for element in value if isinstance(value, list) else [value]:
+        if isinstance(element, str):
+            yield Candidate(number, redact_url(element), Outside(element), form=_FORM)
+        else:
+            yield _read_object(number, element)
+
+
+def _read_object(number: int, value: object) -> Candidate:
+    try:
         if not isinstance(value, dict) or not isinstance(value.get("url"), str):
             raise ValueError('a line of JSON needs a "url"')
         if "event_type" in value:
             return _event(number, value["url"])
         return _config(number, value)
     except ValueError as error:
-        # The parser sees only this line; its number is reported separately.
-        problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
-        return Candidate(number, "{…}", problem=problem, form=_FORM)
+        return _invalid(number, error)
+
+
+def _invalid(number: int, error: ValueError) -> Candidate:
+    # The parser sees only these lines; their number is reported separately.
+    problem = problem_of(error)[:300].replace(" at line 1 column", ", column")
+    return Candidate(number, "{…}", problem=problem, form=_FORM)
 
 
 def _parsed(text: str) -> object:

@@ -68,14 +68,15 @@ def may_be_pattern(url: str) -> bool:
     return "[" in url or "{" in url
 
 
-def expand(url: str) -> tuple[int, Iterator[str]] | None:
+def expand(url: str) -> tuple[int, Iterator[tuple[str, Sequence[str]]]] | None:
     """Expand a pattern; the last range varies fastest.
 
     `[001-120]` keeps its zeros, `[0-100:10]` has a step, `[a-f]` counts letters, `{a,b}` lists
     choices. Other brackets and braces stay.
 
     Returns:
-        The number of URLs, and the URLs; None if there is no pattern in `url`.
+        The number of URLs, and the URLs with the values of their patterns; None if there is no
+        pattern in `url`.
 
     Raises:
         ValueError: in one sentence: a range goes down, or there are too many URLs.
@@ -117,6 +118,8 @@ def _choices(match: re.Match[str]) -> _Choices:
     return values, write
 
 
-def _join(texts: list[str], choices: list[_Choices], rest: str) -> Iterator[str]:
+def _join(
+    texts: list[str], choices: list[_Choices], rest: str
+) -> Iterator[tuple[str, Sequence[str]]]:
     for chosen in product(*(map(write, values) for values, write in choices)):
-        yield "".join(map(add, texts, chosen)) + rest
+        yield "".join(map(add, texts, chosen)) + rest, chosen

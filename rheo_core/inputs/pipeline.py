@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from io import BufferedReader, TextIOWrapper
@@ -17,7 +17,7 @@ from typing import TextIO
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
-from rheo_core.domain.outside import Admitted, admit
+from rheo_core.domain.outside import Admitted, Outside, admit
 from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact, shorten
 from rheo_core.user_files import open_regular
@@ -34,10 +34,16 @@ _BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
 _XML_ENCODING = re.compile(
     rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
 )
+_LABELS = {"iso8859-1": "windows-1252", "ascii": "windows-1252"}
+"""Encodings that browsers take for another one (WHATWG Encoding, 4.2 Names and labels)."""
+_PAGE = re.compile(rb"\s*<(?![?]xml|metalink)[!?A-Za-z]", re.IGNORECASE)
+_PAGE_ENCODING = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 _SUBSTITUTE = "\ufffd"
 _MAX_SHOWN_LENGTH = 500
 _MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
 _LITERAL_PATTERN = "possible pattern, taken literally"
+_PLACEHOLDERS = "the name has #1 for a value of the pattern in the URL; read patterns"
+_PLACEHOLDER = re.compile(r"#(\d)")
 _WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 _MAX_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read in one hop to a thread
@@ -81,9 +87,10 @@ async def read_entries_file(
 
 
 def decoded(file: BufferedReader) -> TextIO:
-    """Return an open file as text: UTF-8, unless a byte order mark or XML declaration differs.
+    """Return an open file as text: UTF-8, unless a mark or a declaration at its head differs.
 
-    Wait for the first bytes. Bytes that cannot be decoded are replaced.
+    Wait for the first bytes. In a web page, bytes that are not UTF-8 are of windows-1252, as in
+    browsers. In other texts they are replaced, and their lines are not valid.
 
     Raises:
         OSError: it cannot be read, or begins with binary data.
@@ -93,10 +100,25 @@ def decoded(file: BufferedReader) -> TextIO:
     encoding = next(marked, "")
     if not encoding and b"\0" in head:
         raise OSError(errno.EILSEQ, "it is binary data, not text")
-    if not encoding and (declared := _XML_ENCODING.match(head)):
-        with suppress(LookupError):
-            encoding = codecs.lookup(declared[1].decode()).name
-    return TextIOWrapper(file, encoding=encoding or "utf-8", errors="replace")
+    is_page = _PAGE.match(head) is not None
+    declared = _PAGE_ENCODING.search(head) if is_page else _XML_ENCODING.match(head)
+    if not encoding and declared:
+        name = declared[1].decode()
+        with suppress(LookupError, UnicodeError):  # unknown, or not for text like this
+            if b"<".decode(name) == "<":
+                encoding = codecs.lookup(name).name
+    encoding = _LABELS.get(encoding, encoding or "utf-8")
+    errors = "windows-1252" if is_page and encoding == "utf-8" else "replace"
+    codecs.register_error("windows-1252", _decode_as_windows_1252)
+    return TextIOWrapper(file, encoding=encoding, errors=errors)
+
+
+def _decode_as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """Decode bytes that are not UTF-8, as browsers do with pages that declare nothing."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return wrong.decode("windows-1252", "replace"), error.end
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:
@@ -135,15 +157,17 @@ class _Reader:
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
 
     def _expand(self, candidate: Candidate) -> Iterator[Entry]:
-        expanded, problem = None, ""
-        if not candidate.problem:
+        expanded, problem = None, candidate.problem
+        if not problem:
             try:
                 expanded = expand(candidate.outside.url)
             except ValueError as error:
                 problem = str(error)
         if self._options.patterns:
-            candidate = candidate._replace(problem=candidate.problem or problem)
-        elif expanded is not None or problem:
+            candidate = candidate._replace(problem=problem)
+        elif expanded is not None or problem != candidate.problem:
+            if candidate.has_placeholders:
+                candidate = candidate._replace(problem=_PLACEHOLDERS)
             candidate, expanded = candidate._replace(wants="patterns"), None
         if expanded is None:
             yield self._checked(candidate)
@@ -154,8 +178,10 @@ class _Reader:
             return
         form = f"pattern: {count:,} {'file' if count == 1 else 'files'}"
         candidate = candidate._replace(form=f"{candidate.form}, {form}" if candidate.form else form)
-        for url in urls:
+        for url, values in urls:
             outside = candidate.outside._replace(url=url)
+            if candidate.has_placeholders:
+                outside = _with_values(outside, values)
             yield self._checked(candidate._replace(text=url, outside=outside))
 
     def _has_room(self, candidate: Candidate, count: int = 0) -> bool:
@@ -169,7 +195,7 @@ class _Reader:
 
     def _checked(self, candidate: Candidate) -> Entry:
         text = candidate.text
-        admitted, verdict = None, Verdict.INVALID
+        admitted, verdict = None, Verdict.NO_URL if candidate.is_left_out else Verdict.INVALID
         problem = candidate.problem
         if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in candidate.outside.url):
             problem = _WRONG_ENCODING  # a substitute for bytes leads nowhere
@@ -217,6 +243,22 @@ class _Reader:
             if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
                 return Verdict.ON_DISK, f"already on disk: {name}"
         return Verdict.OK, ""
+
+
+def _with_values(outside: Outside, values: Sequence[str]) -> Outside:
+    """Replace `#1` in the destination by the first value of the pattern, and so on."""
+
+    def fill(text: str | None) -> str | None:
+        return text and _PLACEHOLDER.sub(
+            lambda match: (
+                values[int(match[1]) - 1] if 0 < int(match[1]) <= len(values) else match[0]
+            ),
+            text,
+        )
+
+    return outside._replace(
+        filename=fill(outside.filename), destination_subdir=fill(outside.destination_subdir)
+    )
 
 
 def _shown(text: str) -> str:

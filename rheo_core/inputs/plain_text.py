@@ -6,25 +6,26 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from rheo_core.domain.outside import Outside
+from rheo_core.domain.references import resolve
 
-from .reader_api import INVISIBLE, Candidate, InputError, Lines, ReadOptions
+from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, base_of
+from .url_words import separated
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt
 
 _FORM = "text"
+_RELATIVE = "relative to the base address"
+_FILE = re.compile(r"\.[A-Za-z0-9]{2,5}$")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECTION = re.compile(r"\[[A-Za-z]+\]")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not `git+https:`
 _MAX_WORD_LENGTH = 8192
 """Characters passed to linkify at once, because its time may grow with their square."""
-_BETWEEN = re.compile(  # linkify takes these for a part of both URLs
-    r"[,;|\uff0c\u3001\uff1b](?=https?://)", re.IGNORECASE
-)
 _FENCES = "`|"
 """Marks of code and tables around a URL. A URL cannot contain them unencoded."""
-_EMPHASIS = "*_~"
+_EMPHASIS = "*_~'"
 _TRAILING = (
     "\u2026\u3002\uff0c\u3001\uff1b\uff1a\uff01\uff1f\u201c\u201d\u2018\u2019\u00ab\u00bb\u2039\u203a"
     + INVISIBLE
@@ -46,26 +47,48 @@ def sniff(text: str) -> bool:
     return len(text.split(maxsplit=1)) == 2 and not _SCHEME.match(text)
 
 
-def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the URLs of the rest of the text; skip lines without one.
+def names_url(text: str) -> bool:
+    """Check whether a line names an address of any scheme."""
+    return "://" in text
 
-    Raises:
-        InputError: it contains no URL.
+
+def is_relative(text: str, options: ReadOptions) -> bool:
+    """Check whether a line is a path that the user's base completes."""
+    if options.base is None or ":" in text.partition("/")[0]:
+        return False
+    return len(text.split()) == 1 or _FILE.search(text) is not None
+
+
+def _relative(number: int, text: str, base: str) -> Candidate:
+    try:
+        url = resolve(base, text.replace(" ", "%20"))
+    except ValueError as error:
+        return Candidate(number, text, problem=str(error), form=_RELATIVE)
+    return Candidate(number, text, Outside(url), form=_RELATIVE, may_be_pattern=True)
+
+
+def left_out(line: int, text: str, count: int, *, is_all: bool) -> Candidate:
+    """Return the candidate that stands for all lines of a text without a URL.
+
+    Args:
+        line: number of the first.
+        text: the first.
+        count: number of these lines.
+        is_all: True if nothing else was found in the text.
     """
-    first = lines.number + 1
-    is_empty = True
-    for line in lines:
-        for url in urls_in(line):
-            is_empty = False
-            yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
-    if is_empty:
-        raise InputError(first, "there is no http or https URL in this text")
+    if is_all:
+        return Candidate(line, text, problem="there is no http or https URL in this text")
+    others = f" and {count - 1:,} others" if count > 2 else " and one other" if count == 2 else ""
+    return Candidate(line, text, problem=f"no URL in this line{others}", is_left_out=True)
 
 
 def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the URLs of one line of a list."""
+    """Yield the URLs of one line, or the URL of a path relative to `options.base`."""
     text = next(lines).strip()
-    urls = [] if _SCHEME.match(text) else list(urls_in(text))
+    urls = list(urls_in(text))
+    if not urls and is_relative(text, options):
+        yield _relative(lines.number, text, base_of(options, lines.number) or "")
+        return
     for url in urls:
         yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
     if not urls:
@@ -75,9 +98,11 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 def urls_in(text: str) -> Iterator[str]:
     """Yield the http(s) URLs in a text, without the punctuation around them."""
+    if "\\/" in text:  # as in JSON
+        text = text.replace("\\/", "/")
     if not _HTTP.search(text):
         return
-    for word in _BETWEEN.sub(r" \g<0>", text).split():
+    for word in separated(text).split():
         if (begin := _BEGIN.search(word)) is None:
             continue
         # Cut in front of the URL: linkify finds none after a letter, `=` or a backtick.

@@ -77,6 +77,8 @@ class Candidate(NamedTuple):
     wants: str = ""
     may_be_pattern: bool = False
     is_copy: bool = False  # differs from the previous one in URL and name only
+    has_placeholders: bool = False  # its name has `#1` for the first value of its pattern
+    is_left_out: bool = False  # a line without a request; `problem` says so
 
 
 class Lines(Iterator[str]):

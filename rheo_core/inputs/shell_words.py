@@ -14,7 +14,7 @@ MAX_LINES = 500
 _MAX_CHARACTERS = 1 << 20
 
 _BASH = re.compile(
-    r"(?P<blank>(?:[ \t\r]|\\\r?\n)+)"
+    r"(?P<blank>(?:[ \t\r]|[\\`]\r?\n)+)"  # PowerShell continues a line with a backtick
     r"|(?P<end>\n)|(?P<stop>\d?>+|[;&|<>]+)"
     r"|\$'(?P<ansi>[^'\\]*(?:\\.[^'\\]*)*)'"
     r"|\$?\"(?P<double>[^\"\\]*(?:\\.[^\"\\]*)*)\""
@@ -34,7 +34,7 @@ _LETTERS = {
     "v": "\v",
 }  # fmt: skip
 _BLANKS = re.compile(r"\s*")
-_HAS_DOWNLOAD = re.compile(r"\bcurl\b|https?://", re.IGNORECASE)
+_HAS_DOWNLOAD = re.compile(r"\b(?:curl|wget2?|aria2c)\b|https?://", re.IGNORECASE)
 _IS_CMD = re.compile(r"\^[\"\s]|\^$")
 _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
@@ -89,12 +89,12 @@ class _Text:
         if line is None or len(self._taken) > MAX_LINES or len(self.text) > _MAX_CHARACTERS:
             if not in_quote and line is None:
                 raise ValueError(
-                    "the curl command is incomplete: its last line ends with a continuation"
+                    "the command is incomplete: its last line ends with a continuation"
                 )
             if not in_quote:
-                raise ValueError(f"the curl command does not end within {MAX_LINES} lines")
+                raise ValueError(f"the command does not end within {MAX_LINES} lines")
             self._lines.give_back(*self._taken[1:])
-            raise ValueError("the curl command does not end: a quote is not closed")
+            raise ValueError("the command does not end: a quote is not closed")
 
     def skip_blanks(self, at: int) -> int:
         """Return the index of the next character from `at` on that is not white space."""

@@ -93,7 +93,9 @@ def explain_entry(entry: Entry) -> str:
 
 def diagnose(where: str, entry: Entry) -> Iterator[Item]:
     """Yield the download of an entry and a diagnostic on it, as far as there are any."""
-    if entry.config is None:
+    if entry.verdict is Verdict.NO_URL:
+        yield Diagnostic(f"{where}: {entry.problem}", is_problem=False)
+    elif entry.config is None:
         yield Diagnostic(f"{where}: {explain_entry(entry)}")
     elif entry.problem:
         yield Diagnostic(f"{where}: {entry.problem}, left out: {entry.text}", is_problem=False)

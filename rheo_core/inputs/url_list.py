@@ -10,9 +10,10 @@ from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
 from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact_unreadable, redact_url
 
 from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, destination_fields, problem_of
+from .url_words import SIGNS, has_separator, separated, with_encoded_blanks, without_comment
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
 _HTTP = re.compile(r"https?(?:[:/]|\s*$)", re.IGNORECASE)  # not `http get …`, which is a command
@@ -44,22 +45,64 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         if not sniff(text):
             lines.give_back(line)
             return
-        if "\t" in text:
-            waiting = _mirrored(lines.number, text)
-        elif " " in text and all(map(sniff, words := text.split())):
-            yield from (
-                Candidate(lines.number, word, Outside(word), may_be_pattern=True) for word in words
-            )
-        else:
+        if not has_separator(text):
             waiting = Candidate(lines.number, text, Outside(text), may_be_pattern=True)
+            continue
+        *before, waiting = _separated(lines.number, text)
+        yield from before
     if waiting is not None:
         yield _with_options(waiting, pairs) if pairs else waiting
 
 
+def _separated(number: int, text: str) -> list[Candidate]:
+    """Return the downloads of a line of several words."""
+    text = without_comment(text)
+    if "\t" in text and all(map(sniff, filter(None, map(str.strip, text.split("\t"))))):
+        return [_mirrored(number, text)]
+    words = [word.lstrip(f"{SIGNS}'\"") for word in separated(text).split()]
+    count = next((at for at, word in enumerate(words) if not sniff(word)), len(words))
+    rest = " ".join(words[count:])
+    if not count or (rest and not _ends_in_cell(text, words[count - 1])):
+        if (url := with_encoded_blanks(text)) is None:
+            return [Candidate(number, text, Outside(text))]  # invalid, because of its white space
+        words, count, rest = [url], 1, ""
+    ignored = [printable(rest[:50])] if rest else []
+    return [
+        Candidate(number, word, Outside(word), ignored=ignored, may_be_pattern=True)
+        for word in words[:count]
+    ]
+
+
+def _ends_in_cell(text: str, url: str) -> bool:
+    """Check whether a URL is a cell of a table: a tab, a comma and the like follow it."""
+    return text[text.rfind(url) + len(url) :][:1] in f"\t{SIGNS}"
+
+
+def aria2_entry(
+    number: int, urls: list[str], pairs: list[tuple[str, str]], form: str = "aria2 entry"
+) -> Candidate:
+    """Return one download from mirrors and options of aria2.
+
+    Args:
+        number: number of its line.
+        urls: the mirrors, the preferred one first.
+        pairs: names and values of options, without dashes.
+        form: name of the format.
+    """
+    if not all(map(sniff, urls)):
+        bad = next(url for url in urls if not sniff(url))
+        return Candidate(number, redact_unreadable(bad), Outside(bad), form=form)
+    candidate = _mirrored(number, "\t".join(urls))
+    text = " ".join(map(redact_url, urls))
+    return _with_options(candidate, pairs)._replace(text=text, form=form)
+
+
 def _mirrored(number: int, text: str) -> Candidate:
-    url, *mirrors = (part for part in map(str.strip, text.split("\t")) if part)
+    url, *mirrors = [part for part in map(str.strip, text.split("\t")) if part] or [""]
     if not all(map(sniff, mirrors)):
         return Candidate(number, text, Outside(text))  # invalid, because of its white space
+    if not mirrors:
+        return Candidate(number, text, Outside(url), may_be_pattern=True)
     form = f"{min(len(mirrors), MAX_MIRRORS) + 1} mirrors"
     return Candidate(number, text, Outside(url, mirrors=mirrors), form=form)
 
@@ -69,10 +112,13 @@ def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candida
     ignored: list[str] = []
     headers: list[tuple[str, str]] = []
     wishes: dict[str, Any] = {}
+    login = {"http-user": "", "http-passwd": ""}
     problem = ""
     for name, value in pairs:
         try:
-            if name in _READERS:
+            if name in login:
+                login[name] = value
+            elif name in _READERS:
                 fields |= _READERS[name](value)
             elif name in _WISHES:
                 wishes |= _WISHES[name](value)
@@ -85,6 +131,8 @@ def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candida
         except ValueError as error:
             problem = problem or problem_of(error)
     fields |= _joined(fields)
+    if any(login.values()):
+        wishes["user"] = ":".join(login.values())
     outside = candidate.outside._replace(
         **fields, headers=tuple(headers) or None, wishes=wishes or None
     )

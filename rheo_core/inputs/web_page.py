@@ -47,13 +47,13 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if options.links is None:
         problem = "this is a web page; choose links from it with a pattern such as *.iso or *"
         raise InputError(first, problem, "links")
-    tags = list(_tags(first, _whole(lines)))
+    tags = list(_tags(first, whole_page(lines)))
     base_url = _base_url_of(base_of(options, first), tags)
     seen: set[str] = set()
     for number, tag, attributes in tags:
         link = attributes.get(_LINKS.get(tag, ""), "")
-        url = _address(number, link, base_url)
-        if url in seen or not _matches(url, options.links):
+        url = absolute_link(number, link, base_url)
+        if url in seen or not matches(url, options.links):
             continue
         seen.add(url)
         yield Candidate(number, url, Outside(url), form=_FORM)
@@ -61,7 +61,12 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         raise InputError(first, f"no link of this page matches {options.links[:80]!r}", "links")
 
 
-def _whole(lines: Lines) -> str:
+def whole_page(lines: Lines) -> str:
+    """Return the rest of the text.
+
+    Raises:
+        InputError: it is too large.
+    """
     size = 0
     parts: list[str] = []
     for line in lines:
@@ -80,11 +85,16 @@ def _tags(number: int, page: str) -> Iterator[tuple[int, str, dict[str, str]]]:
     for match in _TAG.finditer(page):
         number += page.count("\n", counted, match.start())
         counted = match.start()
-        attributes: dict[str, str] = {}
-        for attribute in _ATTRIBUTE.finditer(match["attributes"]):
-            value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
-            attributes.setdefault(attribute["name"].lower(), unescape(value).strip())
-        yield number, match["tag"].lower(), attributes
+        yield number, match["tag"].lower(), attributes_of(match["attributes"])
+
+
+def attributes_of(text: str) -> dict[str, str]:
+    """Return the attributes of a tag by their names in lower case; the first of a name counts."""
+    attributes: dict[str, str] = {}
+    for attribute in _ATTRIBUTE.finditer(text):
+        value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
+        attributes.setdefault(attribute["name"].lower(), unescape(value).strip())
+    return attributes
 
 
 def _base_url_of(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
@@ -96,7 +106,7 @@ def _base_url_of(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) 
         return base or ""
 
 
-def _address(number: int, link: str, base_url: str) -> str:
+def absolute_link(number: int, link: str, base_url: str) -> str:
     """Return the absolute URL of a link; "" if it does not lead to a file over HTTP."""
     if link[:1] in {"", "#"}:  # no link, or a place in the page itself
         return ""
@@ -113,7 +123,7 @@ def _address(number: int, link: str, base_url: str) -> str:
     return ""
 
 
-def _matches(url: str, pattern: str) -> bool:
+def matches(url: str, pattern: str) -> bool:
     """Check whether a link matches. A link that ends in `/` does not lead to a file."""
     name = unquote(urlsplit(url).path.rpartition("/")[2])
     if not name:

@@ -18,10 +18,22 @@ from rheo_tui.formatting import count_text, size_text
 from .line_input import PlainInput
 from .line_view import LineView
 
-_GLYPHS = {Verdict.OK: "✓", Verdict.DUPLICATE: "=", Verdict.ON_DISK: "=", Verdict.INVALID: "✗"}
+_GLYPHS = {
+    Verdict.OK: "✓",
+    Verdict.DUPLICATE: "=",
+    Verdict.ON_DISK: "=",
+    Verdict.INVALID: "✗",
+    Verdict.NO_URL: "·",
+}
 _CLASSES = {  # in the order of display
     verdict: f"verdict--{verdict.value}"
-    for verdict in (Verdict.INVALID, Verdict.DUPLICATE, Verdict.ON_DISK, Verdict.OK)
+    for verdict in (
+        Verdict.INVALID,
+        Verdict.NO_URL,
+        Verdict.DUPLICATE,
+        Verdict.ON_DISK,
+        Verdict.OK,
+    )
 }
 _OPTION_PROMPTS = {  # fields of ReadOptions
     "links": "links of the page to add: *.iso, or * for all",

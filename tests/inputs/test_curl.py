@@ -145,7 +145,7 @@ def test_a_url_after_an_unknown_option_is_one(word: str) -> None:
     assert (entry.verdict, entry.note) == (Verdict.OK, "ignored: --frobnicate")
 
 
-@pytest.mark.parametrize("text", ["curl --frobnicate 5", "curl -W localhost", "> curl http://h/a"])
+@pytest.mark.parametrize("text", ["curl --frobnicate 5", "curl -W localhost"])
 def test_a_command_without_a_url_is_invalid(text: str) -> None:
     (entry,) = read(text)
     assert entry.problem == "the curl command has no URL"
@@ -181,7 +181,6 @@ def test_how_it_travels() -> None:
         ("--limit-rate 5M --retry 3", "ignored: --limit-rate, --retry"),
         ("-H @headers", "ignored: -H @file"),
         ("--not-of-curl", "ignored: --not-of-curl"),
-        ("-r 0-99", "ignored: --range"),
         ("--frobnicate 5", "ignored: --frobnicate and the word after it"),
         ("--frobnicate s3cret.example", "ignored: --frobnicate and the word after it"),
         ("--frobnicate=5", "ignored: --frobnicate"),
@@ -220,10 +219,10 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
         (f"curl -o 'C:\\x' {URL}", "-o 'C:\\\\x' must be relative"),
         (f"curl --output-dir ../x {URL}", "--output-dir '../x/file' must not"),
         ("curl ftp://x/y", "has scheme 'ftp'"),
-        ("curl 'https://x/open", "the curl command does not end"),
+        ("curl 'https://x/open", "the command does not end"),
         (
             "curl https://x/ \\",
-            "the curl command is incomplete: its last line ends with a continuation",
+            "the command is incomplete: its last line ends with a continuation",
         ),
     ],
 )

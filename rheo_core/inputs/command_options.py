@@ -1,0 +1,92 @@
+"""Options in the words of a command, read as its program reads them."""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+_LIKE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[\w-]+(?:\.[\w-]+)+(?::\d+)?/")
+
+
+class Syntax(NamedTuple):
+    """The options of a program.
+
+    Attributes:
+        letters: long names by the letters after a single dash.
+        takes_value: checks whether a long option needs a value; None if it is unknown.
+        full_name: returns the long name for an abbreviation. None: `--name=value` is not split,
+            and abbreviations are not expanded.
+    """
+
+    letters: Mapping[str, str]
+    takes_value: Callable[[str], bool | None]
+    full_name: Callable[[str], str] | None = None
+
+
+def getopt_syntax(
+    letters: Mapping[str, str], with_value: frozenset[str], flags: frozenset[str]
+) -> Syntax:
+    """Return the syntax of a program that uses `getopt_long`."""
+    names = sorted(with_value | flags)
+
+    def takes_value(name: str) -> bool | None:
+        if name in with_value:
+            return True
+        return False if name in flags or name.removeprefix("no-") in flags else None
+
+    def full_name(name: str) -> str:
+        if takes_value(name) is not None:
+            return name
+        longer = [each for each in names if each.startswith(name)]
+        return longer[0] if len(longer) == 1 else name
+
+    return Syntax(letters, takes_value, full_name)
+
+
+def read_options(words: Sequence[str], syntax: Syntax) -> Iterator[tuple[str, str]]:
+    """Yield the options of a command: the long name of each, and its value or "".
+
+    Other words, such as URLs, come with the name "". An unknown option may have a value, so the
+    word after it counts as one unless it looks like a URL or an option. Otherwise `--frobnicate 5`
+    would download from a host `5`.
+    """
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
+        if word == "--":
+            yield from (("", other) for other in rest)
+            return
+        if word.startswith("--"):
+            yield _long_option(word[2:], rest, syntax)
+        elif word.startswith("-") and word != "-":
+            yield from _short_options(word[1:], rest, syntax)
+        else:
+            yield "", word
+
+
+def _long_option(name: str, rest: deque[str], syntax: Syntax) -> tuple[str, str]:
+    if syntax.full_name is None:
+        return name, _value(name, rest, syntax)
+    name, equals, value = name.partition("=")
+    name = syntax.full_name(name)
+    return name, value if equals else _value(name, rest, syntax)
+
+
+def _short_options(letters: str, rest: deque[str], syntax: Syntax) -> Iterator[tuple[str, str]]:
+    at = 0
+    while at < len(letters):
+        length = 2 if letters[at : at + 2] in syntax.letters else 1  # wget has `-nc`
+        letter = letters[at : at + length]
+        at += length
+        name = syntax.letters.get(letter, letter)
+        if syntax.takes_value(name):
+            yield name, letters[at:] or _value(name, rest, syntax)
+            return
+        yield name, _value(name, rest, syntax) if at == len(letters) else ""
+
+
+def _value(name: str, rest: deque[str], syntax: Syntax) -> str:
+    has_value = syntax.takes_value(name)
+    if has_value is None and "=" not in name and rest:
+        has_value = not (rest[0].startswith("-") or _LIKE_URL.match(rest[0]))
+    return rest.popleft() if has_value and rest else ""

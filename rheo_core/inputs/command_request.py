@@ -1,0 +1,149 @@
+"""Requests of a command, and the downloads that they become."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+from rheo_core.domain.filenames import folder_path
+from rheo_core.domain.outside import Outside
+from rheo_core.domain.text import printable, redact_unreadable, redact_url
+
+from .reader_api import Candidate, destination_fields, problem_of
+
+_HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
+_VARIABLE = re.compile(
+    r"\$[({]|^\$|^[^?#]*\$(?!(?:metadata|value|count|batch|ref)\b)[A-Za-z_]"  # not words of OData
+)
+_PLACEHOLDER = re.compile(r"#\d")
+
+
+@dataclass(slots=True)
+class Request:
+    """The downloads of a command, or of a part of it.
+
+    Attributes:
+        program: name of the program, for messages.
+        name_option: its option for the name of a file, for messages.
+        folder_option: its option for a folder, for messages.
+        outputs: names in the order of the URLs; None: named by the URL.
+        login: `NAME:PASSWORD` for the server.
+        wishes: fields of `RequestOptions`.
+        is_literal: True if its URLs contain no patterns.
+        ignored: names of options that have no effect.
+        problem: the reason why nothing of it is downloaded; "" for none.
+    """
+
+    program: str
+    name_option: str = "-o"
+    folder_option: str = "--output-dir"
+    urls: list[str] = field(default_factory=list)
+    outputs: list[str | None] = field(default_factory=list)
+    folder: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    cookies: list[str] = field(default_factory=list)  # they share one header field
+    query: list[str] = field(default_factory=list)  # parameters added to each URL
+    wishes: dict[str, Any] = field(default_factory=dict)
+    login: str | None = None
+    is_literal: bool = False
+    ignored: list[str] = field(default_factory=list)
+    problem: str = ""
+
+    def refuse(self, problem: str) -> None:
+        """Set the problem unless there is one already."""
+        self.problem = self.problem or problem
+
+    def ignore(self, name: str, value: str = "", *, is_unknown: bool = False) -> None:
+        """Note an option that has no effect."""
+        shown = name.partition("=")[0]  # a value after `=` may be secret
+        label = f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}"
+        self.ignored.append(f"{label} and the word after it" if value and is_unknown else label)
+
+    def add_header(self, option: str, text: str) -> None:
+        """Add a header line; one without a value is not sent."""
+        name, colon, value = text.partition(":")
+        name = name.strip()
+        if not colon and name:
+            self.refuse(f"a header ({option}) is not of the form 'Name: value'")
+        elif value.strip():
+            self.headers.append((name, value.strip()))
+
+    def downloads(self, line: int) -> Iterator[Candidate]:
+        """Yield the downloads. Their texts contain nothing of the headers."""
+        form = f"{self.program} command"
+        candidate = Candidate(line, form, form=form, ignored=self.ignored)
+        try:
+            if not self.urls:
+                raise ValueError(self.problem or f"the {self.program} command has no URL")
+            headers = tuple(self._all_headers())
+            folder = self._safe_folder()
+        except ValueError as error:
+            yield candidate._replace(problem=problem_of(error))
+            return
+        for url, output in zip_longest(self.urls, self.outputs[: len(self.urls)]):
+            problem, show = self.problem or _problem_of_url(url), redact_url
+            if "://" not in url:
+                if not _HOST.match(url):
+                    problem = (
+                        problem or f"{redact_unreadable(url)[:80]!r} in the command is not a URL"
+                    )
+                    show = redact_unreadable
+                url = f"http://{url}"  # the default of these programs
+            candidate = candidate._replace(text=f"{self.program} {show(url)}", problem=problem)
+            try:
+                place = self._place(output, folder)
+            except ValueError as error:
+                yield candidate._replace(problem=candidate.problem or problem_of(error))
+                continue
+            url = _with_query(url, self.query)
+            outside = Outside(url, headers=headers or None, wishes=self.wishes or None, **place)
+            yield candidate._replace(
+                outside=outside,
+                may_be_pattern=not self.is_literal,
+                has_placeholders=not self.is_literal and bool(_PLACEHOLDER.search(output or "")),
+            )
+            candidate = candidate._replace(is_copy=True)
+
+    def _all_headers(self) -> list[tuple[str, str]]:
+        """Return all headers, including those for cookies and the login."""
+        headers = self.headers
+        if self.cookies:
+            headers = [*headers, ("Cookie", "; ".join(self.cookies))]
+        if self.login is None or any(name.lower() == "authorization" for name, _ in headers):
+            return headers
+        if ":" not in self.login:
+            raise ValueError("-u has no password; write -u NAME:PASSWORD")
+        login = b64encode(self.login.encode(errors="surrogateescape")).decode()
+        return [*headers, ("Authorization", f"Basic {login}")]
+
+    def _safe_folder(self) -> str:
+        """Return the folder in a safe form."""
+        if self.folder:
+            destination_fields(f"{self.folder}/file", self.folder_option)
+        return folder_path(self.folder)
+
+    def _place(self, output: str | None, folder: str) -> dict[str, Any]:
+        """Return the destination of a download with the name `output`, below the folder."""
+        fields: dict[str, Any] = {}
+        if output is not None and output != "-":
+            fields = destination_fields(output, self.name_option)
+        if folders := "/".join(filter(None, (folder, fields.get("destination_subdir", "")))):
+            fields["destination_subdir"] = folders
+        return fields
+
+
+def _problem_of_url(url: str) -> str:
+    if _VARIABLE.search(url):
+        return "the URL has a variable of the shell, whose value is unknown"
+    return ""
+
+
+def _with_query(url: str, parameters: list[str]) -> str:
+    """Return `url` with parameters added to its query."""
+    if not parameters:
+        return url
+    url, mark, fragment = url.partition("#")
+    joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
+    return f"{url}{joint}{'&'.join(parameters)}{mark}{fragment}"

@@ -1,0 +1,68 @@
+"""Links of feeds and indexes in XML: RSS, Atom, sitemaps and listings of S3."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from rheo_core.domain.outside import Outside
+
+from .reader_api import Candidate, InputError, Lines, ReadOptions, base_of
+from .web_page import absolute_link, attributes_of, matches, whole_page
+
+_FORM = "link of a feed"
+ROOTS = frozenset({"rss", "rdf", "feed", "urlset", "sitemapindex", "listbucketresult"})
+"""First elements of the documents that this module reads, in lower case."""
+_ATTRIBUTES = {"enclosure": "url", "link": "href", "content": "url"}
+_LINK = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(?:\w+:)?(?P<tag>enclosure|link|content)(?=[\s/])"
+    r"(?P<attributes>(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>"
+    r"|<(?:\w+:)?(?P<element>loc|Key)>(?P<text>[^<]*+)<",
+    re.DOTALL,
+)
+
+
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
+    """Yield the links of a feed, which is the rest of the text, each once.
+
+    Raises:
+        InputError: the user did not ask for links, none matches, or an address is missing.
+    """
+    first = lines.number + 1
+    if options.links is None:
+        problem = (
+            "this is a feed or an index; choose links from it with a pattern such as *.mp3 or *"
+        )
+        raise InputError(first, problem, "links")
+    base = base_of(options, first) or ""
+    seen: set[str] = set()
+    for number, element, link in _links(first, whole_page(lines)):
+        if element == "Key":
+            url = absolute_link(number, f"./{quote(link)}", _folder_of(base))
+        else:
+            url = absolute_link(number, link, base)
+        if url not in seen and matches(url, options.links):
+            seen.add(url)
+            yield Candidate(number, url, Outside(url), form=_FORM)
+    if not seen:
+        raise InputError(first, f"no link of this feed matches {options.links[:80]!r}", "links")
+
+
+def _links(number: int, feed: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line, element and text of each link."""
+    counted = 0
+    for match in _LINK.finditer(feed):
+        number += feed.count("\n", counted, match.start())
+        counted = match.start()
+        if tag := match["tag"]:
+            yield number, tag, attributes_of(match["attributes"]).get(_ATTRIBUTES[tag], "")
+        elif match["element"]:
+            yield number, match["element"], unescape(match["text"]).strip()
+
+
+def _folder_of(base: str) -> str:
+    """Return the address of a bucket: that of its listing as a folder, without the query."""
+    parts = urlsplit(base)
+    path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+    return urlunsplit(parts._replace(path=path, query="", fragment="")) if base else ""

@@ -1,0 +1,157 @@
+"""Commands, program code and request headers that are recognised, but not read.
+
+They are refused whole. The URLs in them are not downloads of their own: without its name, login
+and headers, a download would be another one, and the referer is none at all.
+"""
+
+import re
+from collections.abc import Iterator
+
+from rheo_core.domain.text import printable
+
+from .reader_api import Candidate, Lines, ReadOptions
+
+_MAX_LINES = 500
+"""Lines of one statement. An open bracket must not swallow a long list."""
+_MAX_STATEMENT_LENGTH = 20_000
+"""Characters of a line whose brackets are counted: the time may grow with their square."""
+_POWERSHELL_DOWNLOAD = (
+    r"(?:Invoke-(?:WebRequest|RestMethod)|iwr|irm|Start-BitsTransfer"
+    r"|curl(?:\.exe)?\s+-Uri|wget\s+-Uri)\b"
+)
+_PROMPT = r"(?:PS(?:\s[^\n>]{0,200}+)?>\s*|[$>]\s+)?"
+_POWERSHELL = re.compile(
+    rf"{_PROMPT}(?:\$[\w:]+(?:\.\w+)*+\s*(?:=[^=]|\()|{_POWERSHELL_DOWNLOAD}|New-Object\b|-Headers\b"
+    r"|(?:\(?New-Object\s+)?(?:System\.)?Net\.WebClient)",
+    re.IGNORECASE,
+)
+_CODE = re.compile(
+    r"(?:await\s+|return\s+)?(?:[\w$]+(?:\.[\w$]+)*+)\(\s*(?:[\w\"'`]{1,20},\s*)?[urbf]?[\"'`]https?://"
+    r"|(?:.{0,200}?[\s=(])?(?:fetch|axios(?:\.\w+)?|urlopen|urlretrieve|requests\.\w+|\$\.\w+)"
+    r"\(\s*[{\"'`]"
+)
+_HEADER = re.compile(
+    r"[\s\"'{,@]*(?:-H\s+[\"']?)?"
+    r"(?P<name>:?authority|referr?er(?:-policy)?|origin|(?:set-)?cookie|user-agent"
+    r"|accept(?:-[a-z]+)?|(?:proxy-)?authorization|host|connection|cache-control|pragma"
+    r"|upgrade-insecure-requests|if-[a-z-]+|sec-[a-z-]+|access-control-[a-z-]+|content-[a-z-]+"
+    r"|(?:content-)?location|x-[a-z-]+)"
+    r"(?:[\"']\s*[:=]|\s?:(?!//))",
+    re.IGNORECASE,
+)
+_REFERER = re.compile(r"\s*referr?er\s*=", re.IGNORECASE)  # a setting of another program
+_REQUEST = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\s\S+\sHTTP/\d")
+_LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)")
+_WITH_OPTION = re.compile(
+    r"(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*)(?=\s).*?\s-{1,2}[A-Za-z][\w-]*(?=[\s=]|$)"
+    r"|.*\s--[a-z][\w-]*(?=[\s=]|$)"
+    r"|.*?\b(?P<named>curl|wget2?|aria2c)(?:\.exe)?\s+(?:\S+\s+){0,9}?-{1,2}[A-Za-z]"
+)
+_PROGRAMS = re.compile(
+    r"(?:sudo\s+)?(?P<program>https?|xhs?|axel|yt-dlp|youtube-dl|gallery-dl|lftp|git|pip3?|npm|docker"
+    r"|podman|rclone|aws|gsutil|gcloud|s3cmd|rsync|certutil|bitsadmin|msiexec|winget|choco|brew"
+    r"|cargo|ffmpeg|mpv|vlc|xdg-open|powershell|pwsh|lynx|w3m)(?:\.exe)?\s",
+)
+_HAS_URL = re.compile(r"https?:(?://|\\/)", re.IGNORECASE)
+_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'", re.DOTALL)
+_CONTINUES = re.compile(r"[\\`^]\s*$")
+_ADVICE = "copy as cURL instead"
+
+
+def sniff(text: str) -> bool:
+    """Check whether a line is a command, program code or a header."""
+    return bool(_kind(text))
+
+
+def sniff_powershell(text: str) -> bool:
+    """Check whether a line is PowerShell, where `curl` and `wget` are names of a command."""
+    return _POWERSHELL.match(text) is not None
+
+
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
+    """Yield one invalid candidate for a statement, or for headers that follow each other."""
+    line = lines.number + 1
+    text = next(lines)
+    kind = _kind(text.strip())
+    if kind == "header":
+        yield _refused(line, f"request headers ({', '.join(_headers(text, lines))})")
+        return
+    statement = _whole_statement(text, lines)
+    while kind == "PowerShell" and not re.search(_POWERSHELL_DOWNLOAD, statement, re.IGNORECASE):
+        following = next(lines, None)
+        if following is None or _kind(following.strip()) != kind:
+            lines.give_back(*([] if following is None else [following]))
+            break
+        statement = _whole_statement(following, lines)  # the session that a request uses
+    yield _refused(line, "a PowerShell command" if kind == "PowerShell" else kind)
+
+
+def _refused(line: int, what: str) -> Candidate:
+    verb = "are" if what.startswith("request headers") else "is"
+    problem = f"{what} {verb} not read; {_ADVICE}, or give the URL alone"
+    return Candidate(line, what, problem=problem, form=what.partition(" (")[0])
+
+
+def _kind(text: str) -> str:
+    """Return the kind of a line in words; "" for other text."""
+    if _POWERSHELL.match(text):
+        return "PowerShell"
+    if _HEADER.match(text) or _REFERER.match(text):
+        return "header"
+    if _REQUEST.match(text):
+        return "an HTTP request"
+    if _LOOP.match(text):
+        return "a shell script"
+    if not (_HAS_URL.search(text) or _CONTINUES.search(text)):
+        return "program code" if "fetch(" in text and _CODE.match(text) else ""
+    if _CODE.match(text):
+        return "program code"
+    known = _PROGRAMS.match(text) or _WITH_OPTION.match(text)
+    if known is None:
+        return ""
+    name = known["program"] or known.groupdict().get("named")
+    return f"a command of {printable(name[:40])}" if name else "a command"
+
+
+def _headers(text: str, lines: Lines) -> list[str]:
+    """Return the names of the header on a line and of those on the next ones."""
+    names: dict[str, None] = {}
+    while True:
+        match = _HEADER.match(text.strip())
+        names[match["name"].lower() if match else "referer"] = None
+        following = next(lines, None)
+        if following is None:
+            break
+        if not following.strip() or _kind(following.strip()) != "header":
+            lines.give_back(following)
+            break
+        text = following
+    return list(names)[:10]
+
+
+def _whole_statement(text: str, lines: Lines) -> str:
+    """Take the further lines of a statement: after a continuation, or with open brackets.
+
+    If the brackets do not close, give back all lines but the first.
+    """
+    taken: list[str] = []
+    parts = [text]
+    depth = _depth(text)
+    while (is_open := depth > 0) or _CONTINUES.search(parts[-1]):
+        line = next(lines, None)
+        if line is not None:
+            taken.append(line)
+            parts.append(line)
+            depth += _depth(line)
+        if line is None or len(taken) > _MAX_LINES:
+            lines.give_back(*(taken if is_open else []))
+            break
+    return "".join(parts)
+
+
+def _depth(text: str) -> int:
+    """Return the number of brackets that a line opens and does not close."""
+    if len(text) > _MAX_STATEMENT_LENGTH:
+        return 0
+    code = _STRING.sub("", text)
+    return sum(code.count(sign) for sign in "([{") - sum(code.count(sign) for sign in ")]}")

@@ -1,0 +1,64 @@
+"""Tables (CSV, TSV) with a column of URLs."""
+
+import csv
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.outside import Outside
+from rheo_core.domain.text import printable, redact_url
+
+from .reader_api import Candidate, Lines, ReadOptions, destination_fields, problem_of
+
+_FORM = "row of a table"
+_URL = frozenset({"url", "uri", "link", "href", "download_url"})
+_NAMES = frozenset({"filename", "file_name"})
+_HASHES = frozenset({"md5", "sha1", "sha256", "sha512"})
+_HEAD = re.compile(
+    rf"(?:[^:/\n]*[,;|\t])?\"?(?:{'|'.join(_URL)})\"?(?:[,;|\t][^:/\n]*)?", re.IGNORECASE
+)
+
+
+def sniff(text: str) -> bool:
+    """Check whether a line is the head of a table that has a column of URLs."""
+    return _HEAD.fullmatch(text) is not None and re.search(r"[,;|\t]", text) is not None
+
+
+def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
+    """Yield the downloads of a table, which ends with a blank line or the text."""
+    head = next(lines)
+    delimiter = max(",;|\t", key=head.count)
+    columns = [name.strip().strip('"').lower() for name in head.strip().split(delimiter)]
+    for line in lines:
+        if not line.strip():
+            return
+        yield _candidate(lines.number, line.strip("\r\n"), columns, delimiter)
+
+
+def _candidate(number: int, line: str, columns: list[str], delimiter: str) -> Candidate:
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        return Candidate(number, line, problem=f"not a row of a table: {error}", form=_FORM)
+    row = dict(zip(columns, map(str.strip, cells), strict=False))
+    url = next((row[name] for name in columns if name in _URL and row.get(name)), "")
+    if not url:
+        return Candidate(number, line, problem="this row has no URL", form=_FORM)
+    try:
+        fields = _fields(row)
+    except ValueError as error:
+        return Candidate(number, redact_url(url), problem=problem_of(error), form=_FORM)
+    known = _URL | _NAMES | _HASHES
+    ignored = [f"column {printable(name[:50])}" for name in columns if name not in known]
+    return Candidate(number, redact_url(url), Outside(url, **fields), "", _FORM, ignored)
+
+
+def _fields(row: dict[str, str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in _NAMES and value:
+            fields |= destination_fields(value, name)
+        elif name in _HASHES and value:
+            fields["hash_config"] = HashConfig.from_checksum_string(f"{name}:{value}")
+    return fields

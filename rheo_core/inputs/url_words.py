@@ -1,0 +1,63 @@
+"""Ends of URLs in a line: one rule for lists, tables and prose."""
+
+import re
+from urllib.parse import urlsplit
+
+SIGNS = ",;|\uff0c\u3001\uff1b"
+"""Signs that may end a URL."""
+_SEPARATOR = re.compile(rf"[\s{SIGNS}]")
+_BETWEEN = re.compile(rf"[\"']?[{SIGNS}](?=[\"']?https?://)", re.IGNORECASE)
+_BEFORE_NUMBER = re.compile(r"(?<=\.)(\w{1,5})[,;|](?=\d+(?:[,;|\s]|$))")
+_BEFORE_BLANK = re.compile(r"[,;|]+(?=\s|$)")
+_WITHIN = re.compile(r".[=/]https?(?::|%3A)", re.IGNORECASE)
+_COMMENT = re.compile(r"\s#.*")
+_EXTENSION = re.compile(r"\.(?!html?$)[A-Za-z0-9]{2,5}$")
+
+
+def has_separator(text: str) -> bool:
+    """Check cheaply whether a text may be more than one word."""
+    return _SEPARATOR.search(text) is not None
+
+
+def separated(text: str) -> str:
+    """Return a text with a space after each URL that a sign ends; a sign before a URL stays.
+
+    Commas, semicolons and bars end one before another URL, before white space, and after an
+    extension before a number, as in tables. Elsewhere they belong to it: `/tile/12,34`, and
+    `?url=http://a,http://b` for a service that takes several.
+    """
+    text = _BEFORE_NUMBER.sub(r"\1 ", _BEFORE_BLANK.sub(" ", text))
+    if _BETWEEN.search(text) is None:
+        return text
+    return " ".join(map(_between, text.split()))
+
+
+def _between(word: str) -> str:
+    parts: list[str] = []
+    start = 0
+    for sign in _BETWEEN.finditer(word):
+        if not _WITHIN.search(word, start, sign.start()):
+            parts.append(word[start : sign.start()])
+            start = sign.start()
+    return " ".join([*parts, word[start:]])
+
+
+def without_comment(text: str) -> str:
+    """Return a line without a comment at its end (`URL # latest`)."""
+    return _COMMENT.sub("", text, count=1)
+
+
+def with_encoded_blanks(text: str) -> str | None:
+    """Return a line that is one URL with blanks in its path, encoded; None for other lines.
+
+    Only the last word may end like a file, and no word like an option. Otherwise the words behind
+    the first are something else, such as a title.
+    """
+    first, *others = text.split()
+    if not others or not _EXTENSION.search(urlsplit(others[-1]).path):
+        return None
+    if any(word.startswith(("-", "(", "[")) for word in others):
+        return None
+    if _EXTENSION.search(first) and "/" not in "".join(others):
+        return None
+    return text.replace(" ", "%20")

@@ -1,0 +1,335 @@
+"""Commands of wget and aria2c, prompts, and what is recognised but not read."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from rheo_core.inputs import Verdict, aria2c, wget
+from tests.inputs.texts import PROSE, SHA256, asked, problems, read, urls
+
+URL = "https://cdn.example.org/get/file.iso"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "$ ", "> ", "% ", "me@host:~$ ", "[me@host isos]$ ", "root@host:/# ", "PS C:\\me> ",
+        "C:\\Users\\me>", "(venv) me@host:~/x$ ", "bash-5.2$ ", "~/x $ ", "sudo ", "$ sudo -u me ",
+        "env A=b ", "A='b c' D=e ", "time ", "nohup ", "/usr/bin/", "cd x && ", "mkdir x; cd x; ",
+        "- ", "1. ", "!", "RUN ", "nice -n 10 ", "timeout 60 ", "PS> ",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "command", ["curl -o x.iso -H 'Cookie: a=b' {}", "wget -O x.iso --header 'Cookie: a=b' {}",
+                "aria2c -o x.iso --header='Cookie: a=b' {}"],
+)  # fmt: skip
+def test_words_before_a_command(before: str, command: str) -> None:
+    assert asked(before + command.format(URL)) == [
+        {"url": URL, "filename": "x.iso", "headers": [["Cookie", "a=b"]]}
+    ]
+
+
+def test_a_route_before_a_command_is_named() -> None:
+    (entry,) = read(f"https_proxy=http://me:s3cret@p:1 torsocks curl {URL}")
+    assert (entry.verdict, entry.note) == (Verdict.OK, "ignored: https_proxy, torsocks")
+
+
+@pytest.mark.parametrize("mark", ["\\", "`", "^"])
+def test_a_command_over_several_lines(mark: str) -> None:
+    text = f'curl.exe -L -o x.iso {mark}\n  -H "A: b" {mark}\n  "{URL}"\n{URL}?2\n'
+    assert asked(text) == [
+        {"url": URL, "filename": "x.iso", "headers": [["A", "b"]]},
+        {"url": f"{URL}?2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        ("wget -c -q -nc -nv --show-progress", {}),
+        ("wget -P a/b -O c.iso", {"destination_subdir": "a/b", "filename": "c.iso"}),
+        ("wget --output-document=c.iso", {"filename": "c.iso"}),
+        ("wget -Oc.iso -cP a", {"destination_subdir": "a", "filename": "c.iso"}),
+        ("wget --output-doc c.iso", {"filename": "c.iso"}),
+        ("wget -U Me --referer=http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
+        ("wget --user me --password pw", {"headers": [["Authorization", "Basic bWU6cHc="]]}),
+        ("wget -O -", {}),
+        ("aria2c -x16 -s 16 -k1M -c --file-allocation=none", {}),
+        ("aria2c -d a --out=b.iso", {"destination_subdir": "a", "filename": "b.iso"}),
+        ("aria2c -U Me --referer http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
+        ("aria2c --http-user=me --http-passwd pw", {"request": {"user": "**********"}}),
+        (
+            f"aria2c --checksum=sha-256={SHA256}",
+            {"hash_config": {"algorithm": "sha256", "expected_hash": SHA256}},
+        ),
+    ],
+)  # fmt: skip
+def test_options(command: str, fields: dict[str, object]) -> None:
+    for text in (f"{command} '{URL}'", f"{command.split()[0]} {URL} {command.partition(' ')[2]}"):
+        (entry,) = read(text)
+        assert entry.note == ""
+        assert asked(text) == [{"url": URL, **fields}]
+
+
+def test_urls_of_wget_are_files_and_those_of_aria2c_mirrors() -> None:
+    assert urls("wget http://a/1 b.example/2") == ["http://a/1", "http://b.example/2"]
+    assert asked("aria2c http://a/1 http://b/1") == [
+        {"url": "http://a/1", "mirrors": ["http://b/1"]}
+    ]
+    assert urls("aria2c -Z http://a/1 http://b/2") == ["http://a/1", "http://b/2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ("wget --no-check-certificate -t 3", "ignored: --no-check-certificate, --tries"),
+        ("wget --frobnicate 5", "ignored: --frobnicate and the word after it"),
+        ("aria2c -j 5 --seed-time=0", "ignored: max-concurrent-downloads, seed-time"),
+        ("wget -e robots=off", "ignored: --execute"),
+    ],
+)
+def test_what_is_ignored_is_named(options: str, note: str) -> None:
+    (entry,) = read(f"{options} {URL}")
+    assert (entry.verdict, entry.note) == (Verdict.OK, note)
+
+
+def test_a_route_is_only_asked_for() -> None:
+    (entry,) = read(f"wget --no-proxy --ca-certificate=/ca.pem {URL}")
+    assert entry.refused == "asks for proxy off, CA file /ca.pem: not used"
+    (entry,) = read(f"aria2c --all-proxy=http://p:1 {URL}")
+    assert entry.refused == "asks for proxy http://p:1: not used"
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("wget", "the wget command has no URL"),
+        ("aria2c -c", "the aria2c command has no URL"),
+        ("wget -i list.txt", "--input-file reads URLs from a file"),
+        ("aria2c -i list.txt", "--input-file reads URLs from a file"),
+        (f"wget -r {URL}", "--recursive downloads a whole site"),
+        (f"wget --spider {URL}", "--spider downloads nothing"),
+        (f"wget --post-data=a=s3cret {URL}", "--post-data sends data"),
+        (f"wget --method=PUT {URL}", "--method=PUT is not supported"),
+        (f"wget -O x {URL} {URL}2", "-O writes all files of the command into one"),
+        (f"wget -P /etc {URL}", "-P '/etc/file' must be relative"),
+        (f"wget -O ../x {URL}", "-O '../x' must not contain '..'"),
+        (f"aria2c -T x.torrent {URL}", "--torrent-file reads a torrent"),
+        (f"curl -r 0-99 {URL}", "--range changes what is fetched"),
+        (f"curl -K file {URL}", "--config changes what is fetched"),
+        (f"curl --resolve x:1:1.2.3.4 {URL}", "--resolve changes what is fetched"),
+        (f"curl -G --data-urlencode a@file {URL}", "--data-urlencode reads a file"),
+        (f"curl -G -d @file {URL}", "--data reads a file"),
+        ("wget http://x/$version.zip", "a variable of the shell"),
+        ('curl "http://x/${version}.zip"', "a variable of the shell"),
+        ('wget "$URL"', "a variable of the shell"),
+    ],
+)
+def test_what_is_refused(command: str, problem: str) -> None:
+    told = problems(command)
+    assert told and all(problem in text for _, text in told)
+    assert "s3cret" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        ("-G -d a=1 -d b=2", "?x=1&a=1&b=2"),
+        ("-Gd a=1", "?x=1&a=1"),
+        ("--get --data-urlencode 'q=a b&c/é'", "?x=1&q=a+b%26c%2F%C3%A9"),
+        ("--get --data-urlencode 'a b'", "?x=1&a+b"),
+        ("--get --data-urlencode '=a b'", "?x=1&a+b"),
+        ("--get --data-raw @a", "?x=1&@a"),
+        ("--url-query 'q=a b'", "?x=1&q=a+b"),
+        ("--url-query '+q=a%20b'", "?x=1&q=a%20b"),
+    ],
+)
+def test_data_of_a_get_is_the_query(options: str, query: str) -> None:
+    assert urls(f"curl {options} '{URL}?x=1#top'") == [f"{URL}{query}#top"]
+
+
+def test_the_query_of_the_curl_that_is_installed() -> None:
+    if (curl := shutil.which("curl")) is None:
+        pytest.skip("no curl")
+    words = ["-G", "-d", "a=1", "--data-urlencode", "q=ä b/~+", "--data-urlencode", "=c d"]
+    done = subprocess.run(
+        [curl, "-s", "-x", "http://127.0.0.1:1", "-w", "%{url_effective}", *words, "http://x/f"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    (url,) = urls("curl -G -d a=1 --data-urlencode 'q=ä b/~+' --data-urlencode '=c d' http://x/f")
+    assert url.lower() == done.stdout.lower()  # curl before 8.0 writes %2f
+
+
+def test_a_name_has_the_value_of_a_pattern() -> None:
+    text = "curl -o 'd/#1_#2.jpg' 'http://x/[1-2]/{a,b}'"
+    names = [fields["filename"] for fields in asked(text, patterns=True)]
+    assert names == ["1_a.jpg", "1_b.jpg", "2_a.jpg", "2_b.jpg"]
+    (entry,) = read(text)
+    assert (entry.verdict, entry.wants) == (Verdict.INVALID, "patterns")
+    assert asked("curl -g -o 'x_#1' 'http://x/[1-2]'")[0]["filename"] == "x_#1"
+    assert asked("curl -o 'x_#1' 'http://x/1'")[0]["filename"] == "x_#1"
+
+
+POWERSHELL = """\
+$session = New-Object Microsoft.PowerShell.Commands.WebRequestSession
+$session.UserAgent = "Mozilla/5.0"
+$session.Cookies.Add((New-Object System.Net.Cookie("sid", "abc", "/", "example.org")))
+Invoke-WebRequest -UseBasicParsing -Uri "https://example.org/a.iso" `
+-WebSession $session `
+-Headers @{
+  "method"="GET"
+  "referer"="https://example.org/account"
+}
+"""
+FETCH = """\
+fetch("https://example.org/a.iso", {
+  "headers": {
+    "accept": "*/*",
+    "x-note": "} not the end ("
+  },
+  "referrer": "https://example.org/account",
+  "body": null,
+  "method": "GET"
+});
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POWERSHELL,
+        FETCH,
+        FETCH.replace("fetch", "await fetch"),
+        FETCH.replace("fetch", "const reply = await fetch"),
+        "iwr https://example.org/a.iso -OutFile a.iso\n",
+        "PS C:\\> Invoke-RestMethod 'https://example.org/a.iso'\n",
+        "curl -Uri https://example.org/a.iso -OutFile a.iso\n",
+        "(New-Object Net.WebClient).DownloadFile('https://example.org/a', 'a')\n",
+        "Start-BitsTransfer -Source https://example.org/a.iso\n",
+        "requests.get('https://example.org/a.iso', headers={'Referer': 'https://x/'})\n",
+        'reply = requests.get("https://example.org/a.iso", headers={\n  "Referer": "https://x/",\n})\n',
+        "xhr.open('GET', 'https://example.org/a.iso')\n",
+        "http --auth me:c4nary7x get https://example.org/x.zip x-key:c4nary7x\n",
+        "axel -n 8 -o a.iso https://example.org/a.iso\n",
+        "yt-dlp \\\n  --referer https://example.org/page \\\n  https://example.org/v\n",
+        "git clone https://example.org/x.git\n",
+        "docker run --rm image/curl -o x https://example.org/x\n",
+        "ssh host 'curl -O https://example.org/x'\n",
+        "Run `curl -H 'A: b' -O https://example.org/x` there\n",
+        "for i in 1 2; do wget https://example.org/$i; done\n",
+        "echo https://example.org/x | xargs -n1 wget\n",
+        "referer: https://example.org/page\n",
+        "Referer: https://example.org/page\nCookie: next=https://example.org/\nHost: example.org\n",
+        "GET https://example.org/a.iso HTTP/1.1\nOrigin: https://example.org\n",
+        '"referrer": "https://example.org/page",\n',
+        "-H 'origin: https://example.org'\n",
+        "referer=https://example.org/page\n",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "https://x/before\n", "Hello, these files:\n"])
+def test_what_is_recognised_downloads_nothing_of_what_stands_inside(text: str, before: str) -> None:
+    entries = read(f"{before}{text}https://x/after\n")
+    found = [entry.config.url for entry in entries if entry.config is not None]
+    assert found == [*(["https://x/before"] if before[:1] == "h" else []), "https://x/after"]
+    refused = [entry for entry in entries if entry.verdict is Verdict.INVALID]
+    assert 1 <= len(refused) <= 2
+    assert all("not read; copy as cURL instead" in entry.problem for entry in refused)
+    assert "c4nary7x" not in str(refused)
+
+
+def test_an_open_bracket_swallows_no_list() -> None:
+    text = 'fetch("https://x/open", {\n' + "".join(f"https://x/{at}\n" for at in range(1000))
+    entries = read(text)
+    assert [entry.verdict for entry in entries] == [Verdict.INVALID] + [Verdict.OK] * 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "wget is at https://x/1, curl too", "Get it from https://x/1", "The host: https://x/1",
+        "- https://x/1", "a - b https://x/1", "fetch https://x/1", "mirror: https://x/1",
+        "[a](https://x/1)", "Version 2 -- see https://x/1", "url=https://x/1", "x (https://x/1)",
+    ],
+)  # fmt: skip
+def test_what_is_no_command(text: str) -> None:
+    if not text.startswith("wget"):
+        assert urls(text) == ["https://x/1"]
+
+
+EF2 = """\
+<\r
+https://x/1\r
+referer: https://x/page\r
+User-Agent: Me\r
+Cookie: sid=s3cret\r
+filesize: 5\r
+>\r
+<\r
+https://x/2\r
+>\r
+"""
+
+
+def test_exports_of_idm() -> None:
+    first, second = asked(EF2)
+    assert first == {
+        "url": "https://x/1",
+        "headers": [["referer", "https://x/page"], ["User-Agent", "Me"], ["Cookie", "sid=s3cret"]],
+    }
+    assert second == {"url": "https://x/2"}
+    assert read(EF2)[0].note == "ignored: filesize"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("<\nhttps://x/1\n", "does not end"),
+        ("<\nhttps://x/1\n<\nhttps://x/2\n>", "does not end"),
+        ("<\n>", "has no URL"),
+        ("<\nhttps://x/1\npostdata: a=b\n>", "sends data"),
+    ],
+)
+def test_exports_of_idm_that_are_broken(text: str, problem: str) -> None:
+    ((line, told),) = problems(text)
+    assert line == 1
+    assert problem in told
+
+
+def test_lines_of_prose_that_bring_nothing_are_counted() -> None:
+    first, *others, last = read(f"{PROSE}Bye\nand\nthanks\nftp://x/1\ncurl -d a=b http://x/2\n")
+    assert first.verdict is Verdict.OK
+    assert [entry.problem for entry in others if entry.verdict is Verdict.INVALID] == [
+        "URL 'ftp://x/1' has scheme 'ftp'; http and https are supported",
+        "--data sends data; only GET is supported",
+    ]
+    assert (last.line, last.verdict) == (5, Verdict.NO_URL)
+    assert last.problem == "no URL in this line and 2 others"
+
+
+def test_a_line_of_prose_does_not_hide_a_command() -> None:
+    text = f"These two:\ncurl -o a.iso {URL}\nwget -O b.iso {URL}\n"
+    found = [entry.config.filename for entry in read(text) if entry.config is not None]
+    assert found == ["a.iso", "b.iso"]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "pattern"),
+    [
+        (wget, ["wget", "--help"], r"^ +(?:-\w\w?, +)?--([\w-]+)(=)?"),
+        (aria2c, ["aria2c", "--help=#all"], r"^ -(?:\w(?:\[[^]]*\])?, +-)?-([\w-]+)(=)?"),
+    ],
+)
+def test_the_programs_that_are_installed_take_the_same_values(
+    program: object, arguments: list[str], pattern: str
+) -> None:
+    """Options that only BitTorrent and FTP need are not known."""
+    if shutil.which(arguments[0]) is None:
+        pytest.skip(f"no {arguments[0]}")
+    told = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    options = re.findall(pattern, told, re.MULTILINE)
+    assert len(options) > 100
+    takes_value = program._SYNTAX.takes_value  # type: ignore[attr-defined]
+    wrong = [name for name, value in options if takes_value(name) not in (None, bool(value))]
+    assert set(wrong) <= {"max-redirect", "hsts-file"}  # their help does not show the value

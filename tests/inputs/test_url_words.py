@@ -1,0 +1,168 @@
+"""Ends of URLs: tables, blanks, comments, relative lines, JSON, feeds, encodings."""
+
+from pathlib import Path
+
+import pytest
+
+from rheo_core.inputs import ReadOptions, Verdict, read_entries_file
+from rheo_core.inputs.url_words import separated
+from tests.inputs.texts import SHA256, problems, read, urls
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("http://x/a.iso,http://x/b.iso", ["http://x/a.iso", "http://x/b.iso"]),
+        ("http://x/a.iso;https://x/b.iso|http://x/c", ["http://x/a.iso", "https://x/b.iso", "http://x/c"]),
+        ("http://x/a.iso, http://x/b.iso;", ["http://x/a.iso", "http://x/b.iso"]),
+        ("http://x/a.iso ; http://x/b.iso", ["http://x/a.iso", "http://x/b.iso"]),
+        ("http://x/a.iso,1048576", ["http://x/a.iso"]),
+        ("2,http://x/a.iso,2097152", ["http://x/a.iso"]),
+        ("name=http://x/a.iso", ["http://x/a.iso"]),
+        ("a:http://x/a.iso", ["http://x/a.iso"]),
+        ("http://x/a.iso\t1048576", ["http://x/a.iso"]),
+        ("http://x/tile/12,34", ["http://x/tile/12,34"]),
+        ("http://x/a,b;c|d", ["http://x/a,b;c|d"]),
+        ("http://p/?url=http://x/a,http://x/b", ["http://p/?url=http://x/a,http://x/b"]),
+        ("http://p/http://x/a", ["http://p/http://x/a"]),
+        ("http://x/a.iso # latest", ["http://x/a.iso"]),
+        ("http://x/a.iso #latest", ["http://x/a.iso"]),
+        ("http://x/a.iso#latest", ["http://x/a.iso#latest"]),
+        ("\u00a0http://x/a.iso\u00a0", ["http://x/a.iso"]),
+        ("<http://x/a.iso>", ["http://x/a.iso"]),
+        ("'http://x/a.iso','http://x/b.iso'", ["http://x/a.iso", "http://x/b.iso"]),
+        ('"http:\\/\\/x\\/a.iso",', ["http://x/a.iso"]),
+        ("http://x/My Files/a b.iso", ["http://x/My%20Files/a%20b.iso"]),
+        ("http://x/get?name=a b.iso", ["http://x/get?name=a%20b.iso"]),
+    ],
+)  # fmt: skip
+def test_where_urls_end(line: str, expected: list[str]) -> None:
+    assert urls(line) == expected
+    assert urls(f"http://x/0\n{line}\n") == ["http://x/0", *expected]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["http://x/1 or so", "http://x/1 -O name.iso", "http://x/a.iso The title", "http://x/1 (b.zip)",
+     "http://x/a.iso b.iso"],
+)  # fmt: skip
+def test_words_behind_a_url_are_no_part_of_it(line: str) -> None:
+    assert "white space" in problems(f"http://x/0\n{line}")[0][1]
+
+
+def test_a_cell_behind_a_url_is_named() -> None:
+    (entry,) = read("http://x/a.iso,1048576")
+    assert entry.note == "ignored: 1048576"
+
+
+def test_separated_takes_little_time() -> None:
+    word = "http://x/,?u=" * 100_000
+    assert len(separated(word)) >= len(word)
+
+
+TABLE = f"""\
+name;url;sha256;filename
+"A; first";https://x/1;{SHA256};one.iso
+second;"https://x/2;y";;
+third;;;
+"""
+
+
+def test_a_table_with_a_column_of_urls() -> None:
+    first, second, third = read(TABLE)
+    assert first.config is not None and second.config is not None
+    assert (first.config.url, first.config.filename) == ("https://x/1", "one.iso")
+    assert first.config.hash_config is not None
+    assert first.note == "ignored: column name"
+    assert (second.config.url, second.config.hash_config) == ("https://x/2;y", None)
+    assert (third.line, third.problem) == (4, "this row has no URL")
+
+
+@pytest.mark.parametrize("head", ["id,URL", "url\tsize", '"Url","x"', "link|x"])
+def test_heads_of_tables(head: str) -> None:
+    sign = next(sign for sign in ",;|\t" if sign in head)
+    row = f"1{sign}http://x/a" if head.startswith("id") else f"http://x/a{sign}1"
+    assert urls(f"{head}\n{row}\n") == ["http://x/a"]
+
+
+def test_relative_lines() -> None:
+    text = "#EXTM3U\n#EXTINF:5,x\na.mp3\nsub/b c.mp3\n/d\nhttp://y/e\n?f=1\n"
+    base = "http://x/d/list.m3u"
+    assert urls(text, base=base) == [
+        "http://x/d/a.mp3", "http://x/d/sub/b%20c.mp3", "http://x/d", "http://y/e",
+        "http://x/d/list.m3u?f=1",
+    ]  # fmt: skip
+    assert "has no scheme" in problems("a.mp3")[0][1]
+    assert [entry.verdict for entry in read("mailto:a@b", base=base)] == [Verdict.INVALID]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["http://x/1", "http://x/2"]',
+        '[\n  "http://x/1",\n  "http:\\/\\/x\\/2"\n]\n',
+        '[{"url": "http://x/1"}, "http://x/2"]',
+        '{\n  "url": "http://x/1"\n}\n{"url": "http://x/2"}\n',
+        '[\n  {\n    "url": "http://x/1"\n  },\n  {"url": "http://x/2"}\n]\n',
+    ],
+)
+def test_json_over_several_lines(text: str) -> None:
+    assert urls(text) == ["http://x/1", "http://x/2"]
+    assert urls(f"{text}\nhttp://x/3") == ["http://x/1", "http://x/2", "http://x/3"]
+
+
+@pytest.mark.parametrize("text", ['["http://x/1",\n', '[\n"http://x/1",\n]', '{\n"a": 1\n}'])
+def test_json_that_cannot_be_read(text: str) -> None:
+    ((line, problem),) = problems(text)
+    assert line == 1 and "JSON" in problem
+
+
+RSS = """\
+<?xml version="1.0"?>
+<rss version="2.0" xmlns:media="http://search.yahoo.com/mrss/"><channel>
+<item><link>http://x/page</link><enclosure url="http://x/1.mp3?a=1&amp;b=2"/></item>
+<item><media:content url="http://x/2.mp3"/></item><!-- <enclosure url="http://x/no.mp3"/> -->
+</channel></rss>
+"""
+ATOM = '<feed><entry><link rel="enclosure" href="3.mp3"/></entry></feed>'
+SITEMAP = (
+    "<urlset><url><loc>http://x/a.iso</loc></url>\n<url><loc>http://x/b.pdf</loc></url></urlset>"
+)
+BUCKET = (
+    "<ListBucketResult><Contents><Key>a b/1.iso</Key></Contents>"
+    "<Contents><Key>a:2.iso</Key></Contents></ListBucketResult>"
+)
+
+
+def test_feeds() -> None:
+    assert urls(RSS, links="*.mp3*") == ["http://x/1.mp3?a=1&b=2", "http://x/2.mp3"]
+    assert urls(ATOM, links="*", base="http://x/d/feed") == ["http://x/d/3.mp3"]
+    assert urls(SITEMAP, links="*.iso") == ["http://x/a.iso"]
+    assert urls(BUCKET, links="*.iso", base="http://x/bucket?prefix=a") == [
+        "http://x/bucket/a%20b/1.iso", "http://x/bucket/a%3A2.iso",
+    ]  # fmt: skip
+    (entry,) = read(RSS)
+    assert (entry.wants, entry.problem[:30]) == ("links", "this is a feed or an index; ch")
+    assert read(ATOM, links="*")[0].wants == "base"
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ('<meta charset="iso-8859-1">', "windows-1252"),
+        ("<META http-equiv=x content='text/html; charset=gbk'>", "gbk"),
+        ("", "windows-1252"),
+        ("", "utf-8"),
+        ('<meta charset="utf-8">', "utf-8"),
+        ("<meta charset=rot13>", "windows-1252"),
+        ("<meta charset=utf-16>", "utf-8"),
+    ],
+)
+async def test_a_page_is_decoded_as_browsers_do(tmp_path: Path, head: str, encoding: str) -> None:
+    name = "中国.iso" if encoding == "gbk" else "Prüfung–1.iso"
+    path = tmp_path / "page.html"
+    page = f"<!doctype html><html><head>{head}</head><a href='http://x/{name}'>x</a>"
+    path.write_bytes(page.encode(encoding))
+    (entry,) = await read_entries_file(path, (), ReadOptions(links="*"))
+    assert entry.config is not None
+    assert entry.config.get_destination_filename() == name
