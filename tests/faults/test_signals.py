@@ -34,6 +34,14 @@ def hang(descriptor):
     threading.Event().wait()
 os.fdatasync = hang
 """
+LATE = """
+import os, sys
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid()):
+        kill(pid, {number:d})
+sys.late = Late()
+"""
+"""Send a signal while the interpreter takes its modules down."""
 SAID = "Interrupted. Run the same command again"
 
 
@@ -166,3 +174,12 @@ async def test_l20_ignored_by_the_parent(
     tap.opened.set()
     assert (await ended(process)).code == 0
     assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_l20_a_signal_at_the_very_end_keeps_the_exit_status(
+    server: MisbehavingServer, home: Home, tmp_path: Path, number: signal.Signals
+) -> None:
+    line = ("download", server.on("/file.bin", serving(b"data")), "-o", tmp_path)
+    result = await home.run(LATE.format(number=number) + COMMAND, *line)
+    assert result.code == 0, result
