@@ -747,18 +747,18 @@ class TestProblems:
         ({"of_next_year": {"a": 1}}, ()),
         ({"request": {"netrc": True, "of_next_year": 1}}, ()),
         ({"mirrors": ["http://a..b/x", "http://m/x"]}, ("http://m/x",)),
-        ({"mirrors": [f"http://m{at}/x" for at in range(200)]}, None),
+        (
+            {"mirrors": [f"http://m{at}/x" for at in range(200)]},
+            tuple(f"http://m{at}/x" for at in range(16)),
+        ),
     ],
     ids=["field", "inner field", "impossible mirror", "many mirrors"],
 )
-def test_rows_of_other_versions_are_read(
-    more: dict[str, object], mirrors: tuple[str, ...] | None
-) -> None:
+def test_rows_of_other_versions_are_read(more: dict[str, object], mirrors: tuple[str, ...]) -> None:
     row = to_stored(DownloadRecord.of(FileConfig(url="http://x/a", filename="b")))
     row = row._replace(config=json.dumps(json.loads(row.config) | more))
     found = records_of([row])
     assert not found.unreadable
     (record,) = found.records
     assert (record.config.url, record.config.filename) == ("http://x/a", "b")
-    assert mirrors is None or record.config.mirrors == mirrors
-    assert len(record.config.mirrors) <= 16
+    assert record.config.mirrors == mirrors

@@ -163,10 +163,14 @@ async def test_the_demo_shows_what_there_is(tmp_path: Path) -> None:
 
 
 async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Path) -> None:
+    """Nothing is committed before the kill, so that all four are done after it, not skipped."""
     gate = Gate(BODY, 2_000_000, ETag='"v1"')
-    urls = [server.on("/big.bin", gate)] + [
-        server.on(f"/small-{n}.bin", serving(b"data")) for n in range(3)
-    ]
+
+    async def small(exchange: Exchange) -> None:
+        await gate.opened.wait()
+        await exchange.serve(b"data")
+
+    urls = [server.on("/big.bin", gate), *(server.on(f"/small-{n}.bin", small) for n in range(3))]
     listing = tmp_path / "list.txt"
     listing.write_text("\n".join(urls))
     folder = tmp_path / "files"

@@ -101,8 +101,11 @@ async def test_l07_killed_at_every_step(
         assert result.code == 0, f"not done after a kill at {step}: {result}"
         assert final.read_bytes() == BODY, f"wrong bytes after a kill at {step}"
         assert names_in(folder) == ["file.bin"], f"orphans after a kill at {step}"
-        again = [r for r in server.requests[before:] if is_fetched_again(r, kept)]
-        assert not again, f"fetched again after a kill at {step}"
+        again = [r.range_start for r in server.requests[before:] if is_fetched_again(r, kept)]
+        is_whole = sum(piece.end - piece.start for piece in kept) == len(BODY)
+        # Without a hash the server confirms bytes that are all there: it is asked for the last one.
+        confirmation = [len(BODY) - 1] if is_whole and program == "session" else []
+        assert again == confirmation, f"fetched again after a kill at {step}"
     assert (
         killed > len(steps) // 4
     )  # checkpoints depend on time, so runs have different numbers of calls
