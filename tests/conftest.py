@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from rheo_core.infrastructure.http import private_networks
+from rheo_tui.demo import DemoServer
 from tests import waiting
 from tests.servers.misbehaving import MisbehavingServer
 from tests.waiting import Until
@@ -79,6 +80,13 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 async def server() -> AsyncIterator[MisbehavingServer]:
     async with MisbehavingServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def demo(request: pytest.FixtureRequest) -> AsyncIterator[DemoServer]:
+    """Serve the FILES of the test's module."""
+    async with DemoServer(request.module.FILES) as running:
         yield running
 
 
