@@ -142,11 +142,14 @@ async def test_x03_no_handshake(scene: Scene, trusting: Names, said: bytes, wait
 
 
 async def test_x03_nothing_but_tls_1_0(scene: Scene, authority: Authority, trusting: Names) -> None:
+    """Debian's Python names no lowest version: there OpenSSL refuses the signature instead."""
+    has_lowest = ssl.create_default_context().minimum_version is ssl.TLSVersion.TLSv1_2
     context = only_tls_1_0(authority.serving("127.0.0.1"))
     async with MisbehavingServer(ssl=context) as server:
         scene.server = server
         outcome = await scene.fetch(whole(BODY), BODY)
-    outcome.failed("connection reset by the server", requests=0)
+    reason = "connection reset by the server" if has_lowest else "TLS handshake failed"
+    outcome.failed(reason, requests=0)
 
 
 async def test_x03_http_where_https_was_asked_for(scene: Scene, trusting: Names) -> None:
