@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -22,9 +21,9 @@ from tests.core.engine import (
     status_of,
 )
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY, OTHER = body_of(3_000_000, "one"), body_of(3_000_000, "other")
-Until = Callable[..., Awaitable[None]]
 
 
 async def test_a_retry_never_goes_on_with_a_part_that_another_one_writes(

@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -36,9 +36,9 @@ from rheo_core.infrastructure.session_store import (
 )
 from rheo_core.tracking import DownloadRecord
 from tests.programs import start_program
+from tests.waiting import Until
 
 ROOT = Path(__file__).parents[2]
-Until = Callable[..., Awaitable[None]]
 KEPT = (
     *("config", "id", "name", "priority", "rank", "status", "reason", "bytes_downloaded"),
     *("total_bytes", "added_at", "finished_at", "destination", "listed"),

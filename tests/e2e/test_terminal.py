@@ -3,22 +3,18 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-import pytest
 
 from tests.core.engine import Gate, names_in, serving
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import needs_app
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.waiting import Until
 
 DOWN, ENTER, ESCAPE = "\x1b[B", "\r", "\x1b"
 BODY = body_of(3_000_000)
-Until = Callable[..., Awaitable[None]]
 
-pytestmark = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
+pytestmark = needs_app
 
 
 async def test_paste_watch_cancel_retry_quit(server: MisbehavingServer, tmp_path: Path) -> None:

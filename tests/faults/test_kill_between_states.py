@@ -7,7 +7,6 @@ A file has its final name, and the session does not know yet.
 """
 
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,7 @@ from tests.faults.program import LIMIT, WITH_SESSION, Home, needs_strace, strace
 from tests.faults.test_kill import code_after
 from tests.faults.test_part_read_back import BODY, leave_part
 from tests.servers.misbehaving import MisbehavingServer
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 
 @needs_strace

@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -25,12 +24,12 @@ from tests.faults.program import tuned
 from tests.programs import Running, start_program
 from tests.servers import nginx
 from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY = body_of(10_000_000)
 BLOCK = 5_000
 KILLS = effort("KILLS", 4)
 ROOT = Path(__file__).parents[2]
-Until = Callable[..., Awaitable[None]]
 
 # Several connections at once, and checkpoints as often as bytes come: a kill meets each of them.
 _BRISK = tuned(checkpoint_seconds=0.05, join_after_seconds=0.01, join_threshold_seconds=0.0)

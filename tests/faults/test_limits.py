@@ -5,7 +5,7 @@ import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from tests.faults.disk import kept_so_far
 from tests.faults.program import COMMAND, HASTE, WITH_SESSION, Home, ended
 from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap, paced
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from tests.faults.oracle import Scene, checksum
 from tests.faults.program import COMMAND, HASTE, Home, needs_strace, strace
 from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap, parts
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 BODY = body_of(1_200_000)
 HALF = len(BODY) // 2

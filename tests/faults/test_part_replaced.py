@@ -7,7 +7,6 @@ keeps its place, its bytes and its kind.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,7 @@ from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
 from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, Tap, parts
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 BODY = body_of(1_600_000)
 OTHER = b"of another program, " * 10_000

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,8 +30,7 @@ from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
 from tests.servers.misbehaving import V1, V2, Behaviour, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, Tap, answer, page, parts, whole, without_ranges
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 GOOD, EVIL = body_of(600_000, "good"), body_of(600_000, "evil")
 

@@ -7,7 +7,6 @@ import asyncio
 import json
 import random
 import signal
-from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,8 +20,7 @@ from tests.fork_server import stop_reading
 from tests.programs import Running
 from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536

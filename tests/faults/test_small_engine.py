@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,7 @@ from tests.faults.disk import check_kept, fill, small_disk
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, Home
 from tests.servers.misbehaving import V1, Exchange, Headers, MisbehavingServer, body_of
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 MB = 1_000_000
 sizes = pytest.mark.parametrize("size", [10_000, 200_000])
