@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from rheo_core.downloads import manager
 from rheo_core.infrastructure.http import AiohttpClient, private_networks
+from rheo_tui.demo import DemoServer
 from tests import waiting
 from tests.clients import IS_AIOHTTP
 from tests.servers.misbehaving import MisbehavingServer
@@ -90,6 +91,13 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 async def server() -> AsyncIterator[MisbehavingServer]:
     async with MisbehavingServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def demo(request: pytest.FixtureRequest) -> AsyncIterator[DemoServer]:
+    """Serve the FILES of the test's module."""
+    async with DemoServer(request.module.FILES) as running:
         yield running
 
 

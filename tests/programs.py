@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fork_server import Forked, can_fork, fork_server
 
 COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
@@ -16,9 +18,22 @@ COMMAND = "from rheo_core.cli.main import app; app(prog_name='rheo')"
 APP = str(Path(sys.executable).with_name("rheo-tui"))
 """The installed app."""
 
+needs_app = pytest.mark.skipif(
+    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
+)
+
+WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+"""A program that writes its process id to a file, then waits."""
+
 _APP = "import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 
 Running = asyncio.subprocess.Process | Forked
+
+
+def is_running(pid_file: Path) -> bool:
+    """Return True if the process whose id is in this file has not ended."""
+    status = Path(f"/proc/{int(pid_file.read_text())}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 async def start_program(

@@ -7,7 +7,6 @@ local server. tests/core/test_contract.py holds the names, fields and attributes
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -73,12 +72,7 @@ OTHER = DemoFile("/other.pdf", 50_000)
 BUSY = DemoFile("/busy.bin", 10_000, failures=2)
 GONE = DemoFile("/gone.bin", 0, missing=True)
 SLOW = DemoFile("/slow.bin", 50 * MB, speed=200_000)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DemoServer]:
-    async with DemoServer([SMALL, OTHER, BUSY, GONE, SLOW]) as running:
-        yield running
+FILES = [SMALL, OTHER, BUSY, GONE, SLOW]
 
 
 def sha256(path: Path) -> str:
@@ -88,43 +82,43 @@ def sha256(path: Path) -> str:
 # Programs
 
 
-async def test_quick_start(server: DemoServer, tmp_path: Path) -> None:
+async def test_quick_start(demo: DemoServer, tmp_path: Path) -> None:
     files = [
-        FileConfig(url=server.url(SMALL.path), priority=1),
-        FileConfig(url=server.url(OTHER.path), priority=2),
+        FileConfig(url=demo.url(SMALL.path), priority=1),
+        FileConfig(url=demo.url(OTHER.path), priority=2),
     ]
     async with DownloadManager(download_dir=tmp_path / "downloads", max_concurrent=3) as manager:
         await manager.add(files)
         await manager.wait_until_complete()
 
-    for file, demo in zip(files, (SMALL, OTHER), strict=True):
+    for file, offered in zip(files, (SMALL, OTHER), strict=True):
         path = file.get_destination_path(tmp_path / "downloads")
-        assert sha256(path) == server.sha256(demo.path)
+        assert sha256(path) == demo.sha256(offered.path)
 
 
-async def test_several_batches_one_manager(server: DemoServer, tmp_path: Path) -> None:
+async def test_several_batches_one_manager(demo: DemoServer, tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path) as manager:
-        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.add([FileConfig(url=demo.url(SMALL.path))])
         await manager.wait_until_complete(timeout=30)
-        await manager.add([FileConfig(url=server.url(OTHER.path))])
+        await manager.add([FileConfig(url=demo.url(OTHER.path))])
         await manager.wait_until_complete(timeout=30)
         assert (manager.stats.total, manager.stats.completed) == (2, 2)
         assert manager.stats.completed_bytes == SMALL.size + OTHER.size
 
 
-async def test_opened_and_closed_by_hand(server: DemoServer, tmp_path: Path) -> None:
+async def test_opened_and_closed_by_hand(demo: DemoServer, tmp_path: Path) -> None:
     manager = DownloadManager(download_dir=tmp_path)
     assert not manager.is_active
     await manager.open()
     try:
         assert manager.is_active
-        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.add([FileConfig(url=demo.url(SMALL.path))])
         await manager.wait_until_complete()
     finally:
         await manager.close(wait_for_current=True)
     assert not manager.is_active
     await manager.close()
-    assert sha256(tmp_path / "small.bin") == server.sha256(SMALL.path)
+    assert sha256(tmp_path / "small.bin") == demo.sha256(SMALL.path)
 
 
 async def test_client_is_there_only_while_open() -> None:
@@ -137,7 +131,7 @@ async def test_client_is_there_only_while_open() -> None:
         _ = manager.client
 
 
-async def test_events(server: DemoServer, tmp_path: Path) -> None:
+async def test_events(demo: DemoServer, tmp_path: Path) -> None:
     completed: list[DownloadCompletedEvent] = []
     every: list[DownloadEvent] = []
     failed: list[DownloadFailedEvent] = []
@@ -148,8 +142,8 @@ async def test_events(server: DemoServer, tmp_path: Path) -> None:
     async def on_any(event: DownloadEvent) -> None:
         every.append(event)
 
-    file = FileConfig(url=server.url(SMALL.path), priority=7)
-    gone = FileConfig(url=server.url(GONE.path))
+    file = FileConfig(url=demo.url(SMALL.path), priority=7)
+    gone = FileConfig(url=demo.url(GONE.path))
     async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
         subscription = manager.on(DownloadEventType.COMPLETED, on_completed)
         manager.on("*", on_any)
@@ -162,7 +156,7 @@ async def test_events(server: DemoServer, tmp_path: Path) -> None:
         subscription.unsubscribe()
         subscription.unsubscribe()
         assert not subscription.is_active
-        await manager.add([FileConfig(url=server.url(OTHER.path))])
+        await manager.add([FileConfig(url=demo.url(OTHER.path))])
         await manager.wait_until_complete()
 
     assert [event.download_id for event in completed] == [file.id]
@@ -189,9 +183,9 @@ async def test_events(server: DemoServer, tmp_path: Path) -> None:
     assert theirs == ["download.queued", "download.failed"]
 
 
-async def test_cancellation(server: DemoServer, tmp_path: Path) -> None:
-    slow = FileConfig(url=server.url(SLOW.path))
-    queued = FileConfig(url=server.url(SMALL.path))
+async def test_cancellation(demo: DemoServer, tmp_path: Path) -> None:
+    slow = FileConfig(url=demo.url(SLOW.path))
+    queued = FileConfig(url=demo.url(SMALL.path))
     cancelled: list[DownloadCancelledEvent] = []
     running = asyncio.Event()
     async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
@@ -217,11 +211,11 @@ async def test_cancellation(server: DemoServer, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_passing_hash(server: DemoServer, tmp_path: Path) -> None:
+async def test_passing_hash(demo: DemoServer, tmp_path: Path) -> None:
     file = FileConfig(
-        url=server.url(SMALL.path),
+        url=demo.url(SMALL.path),
         hash_config=HashConfig(
-            algorithm=HashAlgorithm.SHA256, expected_hash=server.sha256(SMALL.path).upper()
+            algorithm=HashAlgorithm.SHA256, expected_hash=demo.sha256(SMALL.path).upper()
         ),
     )
     seen: list[str] = []
@@ -235,12 +229,12 @@ async def test_passing_hash(server: DemoServer, tmp_path: Path) -> None:
     assert info.status is DownloadStatus.COMPLETED
     assert info.validation is not None
     assert info.validation.is_valid
-    assert info.validation.calculated_hash == server.sha256(SMALL.path)
+    assert info.validation.calculated_hash == demo.sha256(SMALL.path)
 
 
-async def test_failing_hash(server: DemoServer, tmp_path: Path) -> None:
+async def test_failing_hash(demo: DemoServer, tmp_path: Path) -> None:
     checksum = HashConfig.from_checksum_string(f"sha256:{'a' * 64}")
-    file = FileConfig(url=server.url(SMALL.path), hash_config=checksum)
+    file = FileConfig(url=demo.url(SMALL.path), hash_config=checksum)
     failed: list[DownloadFailedEvent] = []
     async with DownloadManager(download_dir=tmp_path) as manager:
         manager.on(DownloadEventType.FAILED, failed.append)
@@ -257,9 +251,9 @@ async def test_failing_hash(server: DemoServer, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_retries(server: DemoServer, tmp_path: Path) -> None:
+async def test_retries(demo: DemoServer, tmp_path: Path) -> None:
     handler = RetryHandler(RetryConfig(max_retries=3, base_delay=0.01, jitter=False))
-    file = FileConfig(url=server.url(BUSY.path))
+    file = FileConfig(url=demo.url(BUSY.path))
     retrying: list[DownloadRetryingEvent] = []
     async with DownloadManager(download_dir=tmp_path, retry_handler=handler) as manager:
         manager.on(DownloadEventType.RETRYING, retrying.append)
@@ -268,11 +262,11 @@ async def test_retries(server: DemoServer, tmp_path: Path) -> None:
     assert [(event.retry, event.max_retries) for event in retrying] == [(1, 3), (2, 3)]
     assert [event.delay_seconds for event in retrying] == [0.01, 0.02]
     assert all("503" in event.error.message for event in retrying)
-    assert sha256(tmp_path / "busy.bin") == server.sha256(BUSY.path)
+    assert sha256(tmp_path / "busy.bin") == demo.sha256(BUSY.path)
 
 
-async def test_no_retries_without_a_handler(server: DemoServer, tmp_path: Path) -> None:
-    file = FileConfig(url=server.url(BUSY.path))
+async def test_no_retries_without_a_handler(demo: DemoServer, tmp_path: Path) -> None:
+    file = FileConfig(url=demo.url(BUSY.path))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([file])
         await manager.wait_until_complete()
@@ -313,9 +307,9 @@ async def test_execute_with_retry() -> None:
     assert len(calls) == 1
 
 
-async def test_tracker_injection(server: DemoServer, tmp_path: Path) -> None:
+async def test_tracker_injection(demo: DemoServer, tmp_path: Path) -> None:
     tracker = DownloadTracker()
-    file = FileConfig(url=server.url(SMALL.path))
+    file = FileConfig(url=demo.url(SMALL.path))
     async with DownloadManager(download_dir=tmp_path, tracker=tracker) as manager:
         assert manager.tracker is tracker
         await manager.add([file])
@@ -333,29 +327,29 @@ async def test_tracker_injection(server: DemoServer, tmp_path: Path) -> None:
     assert tracker.get_stats().completed == 1
 
 
-async def test_null_tracker(server: DemoServer, tmp_path: Path) -> None:
-    file = FileConfig(url=server.url(SMALL.path))
+async def test_null_tracker(demo: DemoServer, tmp_path: Path) -> None:
+    file = FileConfig(url=demo.url(SMALL.path))
     async with DownloadManager(download_dir=tmp_path, tracker=NullTracker()) as manager:
         await manager.add([file])
         await manager.wait_until_complete()
         assert manager.get_download_info(file.id) is None
         assert manager.stats.total == 0
-    assert sha256(tmp_path / "small.bin") == server.sha256(SMALL.path)
+    assert sha256(tmp_path / "small.bin") == demo.sha256(SMALL.path)
 
 
-async def test_null_emitter(server: DemoServer, tmp_path: Path) -> None:
+async def test_null_emitter(demo: DemoServer, tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path, emitter=NullEmitter()) as manager:
         manager.on("*", lambda event: pytest.fail("nothing is sent"))
-        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.add([FileConfig(url=demo.url(SMALL.path))])
         await manager.wait_until_complete()
         assert manager.stats.completed == 1
 
 
-async def test_shared_emitter_and_queue(server: DemoServer, tmp_path: Path) -> None:
+async def test_shared_emitter_and_queue(demo: DemoServer, tmp_path: Path) -> None:
     emitter, queue = EventEmitter(), PriorityDownloadQueue()
     seen: list[Any] = []
     emitter.on(DownloadEventType.COMPLETED, seen.append)
-    file = FileConfig(url=server.url(SMALL.path))
+    file = FileConfig(url=demo.url(SMALL.path))
     await queue.add([file])
     assert (queue.size(), queue.is_empty(), queue.pending_count) == (1, False, 1)
     async with DownloadManager(download_dir=tmp_path, emitter=emitter, queue=queue) as manager:
@@ -364,8 +358,8 @@ async def test_shared_emitter_and_queue(server: DemoServer, tmp_path: Path) -> N
     assert (queue.size(), queue.is_empty(), queue.pending_count) == (0, True, 0)
 
 
-async def test_leaving_with_work_pending(server: DemoServer, tmp_path: Path) -> None:
-    files = [FileConfig(url=server.url(path)) for path in (SLOW.path, SMALL.path)]
+async def test_leaving_with_work_pending(demo: DemoServer, tmp_path: Path) -> None:
+    files = [FileConfig(url=demo.url(path)) for path in (SLOW.path, SMALL.path)]
     with pytest.raises(PendingDownloadsError) as caught:
         async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
             await manager.add(files)
@@ -373,22 +367,22 @@ async def test_leaving_with_work_pending(server: DemoServer, tmp_path: Path) -> 
     assert not manager.is_active
 
 
-async def test_leaving_with_an_error_of_ones_own(server: DemoServer, tmp_path: Path) -> None:
+async def test_leaving_with_an_error_of_ones_own(demo: DemoServer, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         async with DownloadManager(download_dir=tmp_path) as manager:
-            await manager.add([FileConfig(url=server.url(SLOW.path))])
+            await manager.add([FileConfig(url=demo.url(SLOW.path))])
             raise ZeroDivisionError
 
 
-async def test_closing_on_purpose_is_no_error(server: DemoServer, tmp_path: Path) -> None:
+async def test_closing_on_purpose_is_no_error(demo: DemoServer, tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path) as manager:
-        await manager.add([FileConfig(url=server.url(SLOW.path))])
+        await manager.add([FileConfig(url=demo.url(SLOW.path))])
         await manager.close()
 
 
-async def test_waiting_may_time_out(server: DemoServer, tmp_path: Path) -> None:
+async def test_waiting_may_time_out(demo: DemoServer, tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path) as manager:
-        await manager.add([FileConfig(url=server.url(SLOW.path))])
+        await manager.add([FileConfig(url=demo.url(SLOW.path))])
         with pytest.raises(TimeoutError):
             await manager.wait_until_complete(timeout=0.01)
         await manager.close()
@@ -404,7 +398,7 @@ async def test_waiting_may_time_out(server: DemoServer, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("of_the_file", [True, False], ids=["file", "manager"])
 async def test_file_exists_strategy(
-    server: DemoServer,
+    demo: DemoServer,
     tmp_path: Path,
     strategy: FileExistsStrategy,
     status: DownloadStatus,
@@ -417,7 +411,7 @@ async def test_file_exists_strategy(
         FileExistsStrategy.ERROR if strategy is FileExistsStrategy.SKIP else FileExistsStrategy.SKIP
     )
     file = FileConfig(
-        url=server.url(SMALL.path), file_exists_strategy=strategy if of_the_file else None
+        url=demo.url(SMALL.path), file_exists_strategy=strategy if of_the_file else None
     )
     async with DownloadManager(
         download_dir=tmp_path, file_exists_strategy=other if of_the_file else strategy
@@ -428,33 +422,33 @@ async def test_file_exists_strategy(
     assert info is not None
     assert info.status is status
     if content is None:
-        assert sha256(path) == server.sha256(SMALL.path)
+        assert sha256(path) == demo.sha256(SMALL.path)
     else:
         assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
 
 
-async def test_strategy_rename(server: DemoServer, tmp_path: Path) -> None:
+async def test_strategy_rename(demo: DemoServer, tmp_path: Path) -> None:
     (tmp_path / "small.bin").write_bytes(b"mine")
     strategy = FileExistsStrategy.RENAME
     async with DownloadManager(download_dir=tmp_path, file_exists_strategy=strategy) as manager:
-        await manager.add([FileConfig(url=server.url(SMALL.path))])
+        await manager.add([FileConfig(url=demo.url(SMALL.path))])
         await manager.wait_until_complete()
     assert (tmp_path / "small.bin").read_bytes() == b"mine"
-    assert sha256(tmp_path / "small (1).bin") == server.sha256(SMALL.path)
+    assert sha256(tmp_path / "small (1).bin") == demo.sha256(SMALL.path)
 
 
-async def test_custom_client(server: DemoServer, tmp_path: Path) -> None:
+async def test_custom_client(demo: DemoServer, tmp_path: Path) -> None:
     connector = create_secure_connector(ssl=create_ssl_context(), limit_per_host=2)
     async with AiohttpClient(connector=connector) as client:
         async with DownloadManager(client=client, download_dir=tmp_path) as manager:
             assert manager.client is client
-            await manager.add([FileConfig(url=server.url(SMALL.path))])
+            await manager.add([FileConfig(url=demo.url(SMALL.path))])
             await manager.wait_until_complete()
         assert not client.closed  # its opener closes it
     assert client.closed
     await connector.close()
-    assert sha256(tmp_path / "small.bin") == server.sha256(SMALL.path)
+    assert sha256(tmp_path / "small.bin") == demo.sha256(SMALL.path)
 
 
 async def test_client_must_be_open() -> None:
@@ -463,9 +457,9 @@ async def test_client_must_be_open() -> None:
 
 
 async def test_id_still_pending_is_dropped(
-    server: DemoServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    demo: DemoServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = FileConfig(url=server.url(SMALL.path))
+    file = FileConfig(url=demo.url(SMALL.path))
     with caplog.at_level(logging.WARNING):
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([file, file])
@@ -474,15 +468,15 @@ async def test_id_still_pending_is_dropped(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-async def test_subfolder_and_name(server: DemoServer, tmp_path: Path) -> None:
+async def test_subfolder_and_name(demo: DemoServer, tmp_path: Path) -> None:
     file = FileConfig(
-        url=server.url(SMALL.path), filename="mine.bin", destination_subdir="some/where"
+        url=demo.url(SMALL.path), filename="mine.bin", destination_subdir="some/where"
     )
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([file])
         await manager.wait_until_complete()
     assert file.get_destination_path(tmp_path) == tmp_path / "some" / "where" / "mine.bin"
-    assert sha256(tmp_path / "some" / "where" / "mine.bin") == server.sha256(SMALL.path)
+    assert sha256(tmp_path / "some" / "where" / "mine.bin") == demo.sha256(SMALL.path)
 
 
 async def test_file_validator(tmp_path: Path) -> None:

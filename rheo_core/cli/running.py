@@ -1,6 +1,7 @@
 """Runs downloads until they end or the user interrupts."""
 
 import asyncio
+import atexit
 import gc
 import logging
 import os
@@ -253,7 +254,8 @@ def _catch_signals(reporter: Reporter) -> _Interruption:
     shells with the Ctrl-C of what a script runs in the background.
 
     These handlers outlive the loop. With those of asyncio, which do not, a Ctrl-C at the last
-    moment would print a traceback.
+    moment would print a traceback. At its very end the interpreter restores the default action
+    of each signal that has a handler; ignored ones cannot replace the exit status.
     """
     interruption = _Interruption()
     loop = asyncio.get_running_loop()
@@ -272,4 +274,5 @@ def _catch_signals(reporter: Reporter) -> _Interruption:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, catch)
+            atexit.register(signal.signal, number, signal.SIG_IGN)
     return interruption

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.test_download import watch_in_terminal
 from tests.core.engine import names_in, serving
+from tests.programs import is_running
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.waiting import until
 
@@ -110,13 +111,8 @@ async def test_an_interrupt_ends_the_command(
     await until(lambda: pid.exists() and pid.read_text())
     process.send_signal(number)
     await asyncio.wait_for(process.communicate(), 30)
-    await until(lambda: not is_running(int(pid.read_text())))  # it is reaped by another process
+    await until(lambda: not is_running(pid))  # it is reaped by another process
     assert names_in(folder) == ["f"]
-
-
-def is_running(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_the_terminal_is_told_once(

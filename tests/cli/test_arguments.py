@@ -68,7 +68,7 @@ def test_one_sentence(arguments: tuple[str, ...], code: int, message: str) -> No
     assert result.exit_code == code
     assert message in result.stderr
     assert result.stdout == ""
-    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert isinstance(result.exception, SystemExit)
 
 
 def test_list_without_a_url(tmp_path: Path) -> None:

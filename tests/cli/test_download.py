@@ -7,7 +7,7 @@ import os
 import re
 import resource
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,7 @@ GONE = DemoFile("/gone.bin", 0, missing=True)
 MARKUP = DemoFile("/[/red]{x}.bin", 5 * MB, speed=4 * MB)
 BOOK = DemoFile("/get/2", 2 * MB, speed=4 * MB, offered_name="book.epub")
 SLOW = DemoFile("/slow.bin", 3 * MB, speed=1 * MB)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DemoServer]:
-    files = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, BOOK, SLOW]
-    async with DemoServer(files) as running:
-        yield running
+FILES = [SMALL, NAMED, CHUNKED, BUSY, GONE, MARKUP, BOOK, SLOW]
 
 
 def put(path: Path, content: bytes) -> None:
@@ -46,8 +40,8 @@ def put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-async def test_several(server: DemoServer, rheo: Run, folder: Path) -> None:
-    urls = [server.url(file.path) for file in (SMALL, NAMED, CHUNKED)]
+async def test_several(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    urls = [demo.url(file.path) for file in (SMALL, NAMED, CHUNKED)]
     result = await rheo("download", *urls, "-o", folder)
     assert result.code == 0, result.err
     assert result.out == ""
@@ -63,19 +57,19 @@ async def test_several(server: DemoServer, rheo: Run, folder: Path) -> None:
         "better.bin",
         "chunked.csv",
     ]
-    assert is_whole(folder / "a small.bin", server, SMALL)
-    assert is_whole(folder / "better.bin", server, NAMED)
-    assert is_whole(folder / "chunked.csv", server, CHUNKED)
+    assert is_whole(folder / "a small.bin", demo, SMALL)
+    assert is_whole(folder / "better.bin", demo, NAMED)
+    assert is_whole(folder / "chunked.csv", demo, CHUNKED)
 
 
-async def test_options_before_the_command(server: DemoServer, rheo: Run, folder: Path) -> None:
-    result = await rheo("-d", folder, "-w", 1, "download", server.url(SMALL.path), "-q")
+async def test_options_before_the_command(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    result = await rheo("-d", folder, "-w", 1, "download", demo.url(SMALL.path), "-q")
     assert (result.code, result.out, result.err) == (0, "", "")
-    assert is_whole(folder / "a small.bin", server, SMALL)
+    assert is_whole(folder / "a small.bin", demo, SMALL)
 
 
-async def test_json(server: DemoServer, rheo: Run, folder: Path) -> None:
-    urls = [server.url(file.path) for file in (SMALL, GONE)]
+async def test_json(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    urls = [demo.url(file.path) for file in (SMALL, GONE)]
     result = await rheo("download", *urls, "-o", folder, "--json")
     assert result.code == 1
     events = [json.loads(line) for line in result.out.splitlines()]
@@ -89,15 +83,15 @@ async def test_json(server: DemoServer, rheo: Run, folder: Path) -> None:
 
 
 async def test_verbose_before_and_after_the_name_of_the_command(
-    server: DemoServer, rheo: Run, folder: Path
+    demo: DemoServer, rheo: Run, folder: Path
 ) -> None:
-    line = ("download", server.url(GONE.path), "-o", folder)
+    line = ("download", demo.url(GONE.path), "-o", folder)
     for arguments, told in ((line, False), (("-v", *line), True), ((*line, "-v"), True)):
         assert ("attempt 1 failed" in (await rheo(*arguments)).err) == told
 
 
-async def test_failed_and_retried(server: DemoServer, rheo: Run, folder: Path) -> None:
-    urls = [server.url(file.path) for file in (BUSY, GONE)]
+async def test_failed_and_retried(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    urls = [demo.url(file.path) for file in (BUSY, GONE)]
     result = await rheo("download", *urls, "-o", folder)
     assert result.code == 1
     assert result.err.count("retrying  busy.bin") == 2
@@ -107,15 +101,15 @@ async def test_failed_and_retried(server: DemoServer, rheo: Run, folder: Path) -
     assert names_in(folder) == ["busy.bin"]
 
 
-async def test_retries_are_counted(server: DemoServer, rheo: Run, folder: Path) -> None:
-    result = await rheo("download", server.url(BUSY.path), "-o", folder, "--retries", 0)
+async def test_retries_are_counted(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    result = await rheo("download", demo.url(BUSY.path), "-o", folder, "--retries", 0)
     assert result.code == 1
     assert "retrying" not in result.err
     assert names_in(folder) == []
 
 
-async def test_hash(server: DemoServer, rheo: Run, folder: Path) -> None:
-    url, digest = server.url(SMALL.path), server.sha256(SMALL.path)
+async def test_hash(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    url, digest = demo.url(SMALL.path), demo.sha256(SMALL.path)
     wrong = await rheo("download", url, "-o", folder, "--hash", f"sha256:{digest[::-1]}")
     assert wrong.code == 1
     assert "hash mismatch" in wrong.err
@@ -126,7 +120,7 @@ async def test_hash(server: DemoServer, rheo: Run, folder: Path) -> None:
     assert right.code == 0
     assert "done      mine.bin" in right.err
     assert "hash verified" in right.err
-    assert is_whole(folder / "mine.bin", server, SMALL)
+    assert is_whole(folder / "mine.bin", demo, SMALL)
 
 
 @pytest.mark.parametrize(
@@ -139,10 +133,10 @@ async def test_hash(server: DemoServer, rheo: Run, folder: Path) -> None:
     ],
 )
 async def test_existing_file(
-    server: DemoServer, rheo: Run, folder: Path, strategy: str, code: int, names: list[str]
+    demo: DemoServer, rheo: Run, folder: Path, strategy: str, code: int, names: list[str]
 ) -> None:
     put(folder / "a small.bin", b"mine")
-    result = await rheo("download", server.url(SMALL.path), "-o", folder, "--exists", strategy)
+    result = await rheo("download", demo.url(SMALL.path), "-o", folder, "--exists", strategy)
     assert result.code == code, result.err
     assert names_in(folder) == names
     assert ((folder / "a small.bin").read_bytes() == b"mine") == (strategy != "overwrite")
@@ -150,10 +144,10 @@ async def test_existing_file(
 
 @pytest.mark.parametrize("way", ["flag", "checksums", "json", "size"])
 async def test_an_existing_file_that_is_wrong(
-    server: DemoServer, rheo: Run, folder: Path, way: str
+    demo: DemoServer, rheo: Run, folder: Path, way: str
 ) -> None:
     put(folder / "a small.bin", b"mine")
-    url, digest = server.url(SMALL.path), server.sha256(SMALL.path)
+    url, digest = demo.url(SMALL.path), demo.sha256(SMALL.path)
     entry: dict[str, Any] = {"url": url}
     if way == "size":
         entry["size_bytes"] = SMALL.size
@@ -163,7 +157,7 @@ async def test_an_existing_file_that_is_wrong(
     if way == "flag":
         arguments = [url, "--hash", f"sha256:{digest}"]
     elif way == "checksums":
-        arguments += ["--base", server.url("/")]
+        arguments += ["--base", demo.url("/")]
     text = f"{digest}  {SMALL.path[1:]}\n" if way == "checksums" else json.dumps(entry)
     result = await rheo("download", *arguments, "-o", folder, stdin=text.encode())
     assert result.code == 1, result.err
@@ -172,9 +166,9 @@ async def test_an_existing_file_that_is_wrong(
     assert (folder / "a small.bin").read_bytes() == b"mine"
 
 
-async def test_list_with_bad_lines(server: DemoServer, rheo: Run, folder: Path) -> None:
-    small = server.url(SMALL.path)
-    text = f"# mine\n{small}\nftp://x\n{server.url(NAMED.path)}\n{small}\n"
+async def test_list_with_bad_lines(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    small = demo.url(SMALL.path)
+    text = f"# mine\n{small}\nftp://x\n{demo.url(NAMED.path)}\n{small}\n"
     result = await rheo("download", "-i", "-", "-o", folder, stdin=text.encode())
     assert result.code == 1
     assert "standard input, line 3: " in result.err
@@ -183,7 +177,7 @@ async def test_list_with_bad_lines(server: DemoServer, rheo: Run, folder: Path) 
 
 
 async def test_disk_refuses(
-    server: DemoServer, rheo: Run, folder: Path, environment: dict[str, str]
+    demo: DemoServer, rheo: Run, folder: Path, environment: dict[str, str]
 ) -> None:
     for name in [name for name in environment if name.startswith("COVERAGE")]:
         del environment[name]  # it could not write its data either
@@ -191,7 +185,7 @@ async def test_disk_refuses(
     def limit_file_size() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    url = server.url(SMALL.path)
+    url = demo.url(SMALL.path)
     result = await rheo("download", url, "-o", folder, preexec_fn=limit_file_size)
     assert result.code == 4, result.err
     assert not (folder / "a small.bin").exists()
@@ -208,9 +202,9 @@ async def until_progress(process: asyncio.subprocess.Process) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_interrupted_and_resumed(
-    server: DemoServer, start: Start, rheo: Run, folder: Path, number: signal.Signals
+    demo: DemoServer, start: Start, rheo: Run, folder: Path, number: signal.Signals
 ) -> None:
-    arguments = ("download", server.url(SLOW.path), "-o", folder, "--json")
+    arguments = ("download", demo.url(SLOW.path), "-o", folder, "--json")
     process = await start(*arguments)
     await until_progress(process)
     process.send_signal(number)
@@ -224,14 +218,14 @@ async def test_interrupted_and_resumed(
     assert kept > 0
     again = await rheo(*arguments)
     assert again.code == 0
-    assert is_whole(folder / "slow.bin", server, SLOW)
+    assert is_whole(folder / "slow.bin", demo, SLOW)
     assert names_in(folder) == ["slow.bin"]
     counts = [json.loads(line).get("bytes_downloaded", 0) for line in again.out.splitlines()]
     assert min(count for count in counts if count) > 0
 
 
-async def test_reader_of_json_goes_away(server: DemoServer, start: Start, folder: Path) -> None:
-    process = await start("download", server.url(SLOW.path), "-o", folder, "--json")
+async def test_reader_of_json_goes_away(demo: DemoServer, start: Start, folder: Path) -> None:
+    process = await start("download", demo.url(SLOW.path), "-o", folder, "--json")
     await until_progress(process)
     stop_reading(process, 1)
     assert process.stderr is not None
@@ -239,11 +233,11 @@ async def test_reader_of_json_goes_away(server: DemoServer, start: Start, folder
         err = await process.stderr.read()
         assert await process.wait() == 0, err.decode()
     assert "Error" not in err.decode()
-    assert is_whole(folder / "slow.bin", server, SLOW)
+    assert is_whole(folder / "slow.bin", demo, SLOW)
 
 
 async def test_reader_of_json_is_stuck(
-    server: DemoServer, command: tuple[str, ...], environment: dict[str, str], folder: Path
+    demo: DemoServer, command: tuple[str, ...], environment: dict[str, str], folder: Path
 ) -> None:
     """The downloads go on; an interrupt ends the command although nobody reads."""
     files = [SMALL, SLOW, NAMED, CHUNKED, MARKUP]
@@ -253,7 +247,7 @@ async def test_reader_of_json_is_stuck(
         *command,
         *(
             "download",
-            *(server.url(file.path) for file in files),
+            *(demo.url(file.path) for file in files),
             "--json",
             "-o",
             str(folder),
@@ -296,9 +290,9 @@ def watch_in_terminal(
 
 
 async def test_a_bar_has_the_name_that_the_server_gives(
-    server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
+    demo: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
-    line = [*command, "download", server.url(BOOK.path), "-o", os.fspath(folder)]
+    line = [*command, "download", demo.url(BOOK.path), "-o", os.fspath(folder)]
     code, shown = await asyncio.to_thread(watch_in_terminal, line, environment)
     assert code == 0
     plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
@@ -307,9 +301,9 @@ async def test_a_bar_has_the_name_that_the_server_gives(
 
 
 async def test_bars_on_a_terminal(
-    server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
+    demo: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
-    urls = [server.url(file.path) for file in (MARKUP, SMALL, GONE)]
+    urls = [demo.url(file.path) for file in (MARKUP, SMALL, GONE)]
     line = [*command, "download", *urls, "-o", os.fspath(folder), "-x", "1"]
     code, shown = await asyncio.to_thread(watch_in_terminal, line, environment)
     assert code == 1
@@ -323,9 +317,9 @@ async def test_bars_on_a_terminal(
 
 
 async def test_ctrl_c_leaves_the_terminal_as_it_was(
-    server: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
+    demo: DemoServer, folder: Path, environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
-    line = [*command, "download", server.url(SLOW.path), "-o", os.fspath(folder), "-x", "1"]
+    line = [*command, "download", demo.url(SLOW.path), "-o", os.fspath(folder), "-x", "1"]
     code, shown = await asyncio.to_thread(watch_in_terminal, line, environment, "/3.0 MB")
     assert code == 130
     assert "Run the same command again" in shown
@@ -333,9 +327,9 @@ async def test_ctrl_c_leaves_the_terminal_as_it_was(
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
-async def test_waits_until_it_is_time(server: DemoServer, start: Start, folder: Path) -> None:
+async def test_waits_until_it_is_time(demo: DemoServer, start: Start, folder: Path) -> None:
     at = (datetime.now() + timedelta(seconds=2)).isoformat()
-    process = await start("download", server.url(SMALL.path), "-o", folder, "--at", at)
+    process = await start("download", demo.url(SMALL.path), "-o", folder, "--at", at)
     assert process.stderr is not None
     async with asyncio.timeout(30):
         assert (await process.stderr.readline()).startswith(b"Waiting until ")
@@ -343,11 +337,11 @@ async def test_waits_until_it_is_time(server: DemoServer, start: Start, folder: 
         await process.communicate()
     assert process.returncode == 0
     assert datetime.now().isoformat() > at
-    assert is_whole(folder / "a small.bin", server, SMALL)
+    assert is_whole(folder / "a small.bin", demo, SMALL)
 
 
-async def test_the_wait_can_be_interrupted(server: DemoServer, start: Start, folder: Path) -> None:
-    arguments = ("download", server.url(SMALL.path), "-o", folder, "--at", "2126-01-01T00:00")
+async def test_the_wait_can_be_interrupted(demo: DemoServer, start: Start, folder: Path) -> None:
+    arguments = ("download", demo.url(SMALL.path), "-o", folder, "--at", "2126-01-01T00:00")
     process = await start(*arguments)
     assert process.stderr is not None
     async with asyncio.timeout(30):
@@ -360,9 +354,9 @@ async def test_the_wait_can_be_interrupted(server: DemoServer, start: Start, fol
 
 
 async def test_stops_after_so_many_bytes_and_goes_on(
-    server: DemoServer, rheo: Run, folder: Path
+    demo: DemoServer, rheo: Run, folder: Path
 ) -> None:
-    arguments = ("download", server.url(MARKUP.path), "-o", folder, "-x", 1)
+    arguments = ("download", demo.url(MARKUP.path), "-o", folder, "-x", 1)
     stopped = await rheo(*arguments, "--stop-after", "2M")
     assert stopped.code == 3
     assert "Stopped by --stop-after. Run the same command again" in stopped.err
@@ -371,4 +365,4 @@ async def test_stops_after_so_many_bytes_and_goes_on(
     again = await rheo(*arguments, "--stop-after", "1G")
     assert again.code == 0, again.err
     (whole,) = folder.iterdir()
-    assert is_whole(whole, server, MARKUP)
+    assert is_whole(whole, demo, MARKUP)

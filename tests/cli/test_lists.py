@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,7 @@ Run = Callable[..., Awaitable[Any]]
 
 SMALL = [DemoFile(f"/small-{number}.bin", 1000) for number in range(3)]
 SLOW = DemoFile("/slow.bin", 3 * MB, speed=1 * MB)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DemoServer]:
-    async with DemoServer([*SMALL, SLOW]) as running_server:
-        yield running_server
+FILES = [*SMALL, SLOW]
 
 
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
@@ -47,11 +42,11 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
 
 
 async def test_files_come_while_standard_input_is_open(
-    server: DemoServer, start: Start, folder: Path
+    demo: DemoServer, start: Start, folder: Path
 ) -> None:
     process = await start("download", "-i", "-", "-o", folder)
     assert process.stdin is not None
-    first, second, third = (server.url(file.path) for file in SMALL)
+    first, second, third = (demo.url(file.path) for file in SMALL)
     process.stdin.write(f"{first}\n{second}\n# more to come\n".encode())
     await line_with(process.stderr, "done")
     await line_with(process.stderr, "done")
@@ -82,11 +77,11 @@ async def test_a_terminal_is_told_how_the_list_ends(
 
 
 async def test_interrupted_while_standard_input_is_open(
-    server: DemoServer, start: Start, folder: Path
+    demo: DemoServer, start: Start, folder: Path
 ) -> None:
     process = await start("download", "-i", "-", "-o", folder, "--json")
     assert process.stdin is not None
-    process.stdin.write(f"{server.url(SLOW.path)}\n# more to come\n".encode())
+    process.stdin.write(f"{demo.url(SLOW.path)}\n# more to come\n".encode())
     await line_with(process.stdout, "download.started")
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(30):
@@ -98,10 +93,10 @@ async def test_interrupted_while_standard_input_is_open(
 
 
 async def test_a_list_that_cannot_be_read_is_told_before_anything_is_downloaded(
-    server: DemoServer, rheo: Run, folder: Path, tmp_path: Path
+    demo: DemoServer, rheo: Run, folder: Path, tmp_path: Path
 ) -> None:
     good = tmp_path / "good.txt"
-    good.write_text(server.url(SMALL[0].path))
+    good.write_text(demo.url(SMALL[0].path))
     result = await rheo("download", "-i", good, "-i", tmp_path / "missing", "-o", folder)
     assert result.code == 1
     assert "missing: No such file" in result.err
@@ -109,11 +104,11 @@ async def test_a_list_that_cannot_be_read_is_told_before_anything_is_downloaded(
 
 
 async def test_a_second_list_knows_the_first(
-    server: DemoServer, rheo: Run, folder: Path, tmp_path: Path
+    demo: DemoServer, rheo: Run, folder: Path, tmp_path: Path
 ) -> None:
     lists = [tmp_path / "1.txt", tmp_path / "2.txt"]
     for path, files in zip(lists, (SMALL[:2], SMALL[1:]), strict=True):
-        path.write_text("".join(f"{server.url(file.path)}\n" for file in files))
+        path.write_text("".join(f"{demo.url(file.path)}\n" for file in files))
     result = await rheo("download", "-i", lists[0], "-i", lists[1], "-o", folder)
     assert result.code == 0
     assert f"{lists[1]}, line 1: already in the list, left out: " in result.err
@@ -128,7 +123,7 @@ async def test_a_flood_of_bad_lines_is_cut_short(rheo: Run) -> None:
 
 
 async def test_read_only_a_little_ahead(
-    server: DemoServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+    demo: DemoServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead, read_ahead, count = 8, 4, 60
     monkeypatch.setattr(running, "_READ_AHEAD", ahead)
@@ -139,7 +134,7 @@ async def test_read_only_a_little_ahead(
         nonlocal most
         for number in range(count):
             most = max(most, number - one_run._tally.ended)
-            yield FileConfig(url=f"{server.url(SMALL[0].path)}?{number}", filename=str(number))
+            yield FileConfig(url=f"{demo.url(SMALL[0].path)}?{number}", filename=str(number))
         yield Diagnostic("nonsense")
 
     remarks = Diagnostics(quiet=False)

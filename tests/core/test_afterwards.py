@@ -14,10 +14,9 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig
 from rheo_core.downloads import CompletionHooks
 from tests.core.engine import Gate, Journal, fetch, names_in, serving, sha256, status_of
+from tests.programs import WAITS, is_running
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.waiting import until
-
-WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
 
 @pytest.fixture
@@ -51,12 +50,6 @@ def told(path: Path) -> dict[str, str]:
 
 async def missing(exchange: Exchange) -> None:
     await exchange.head("404 Not Found", Content_Length=0)
-
-
-def is_running(pid_file: Path) -> bool:
-    pid = int(pid_file.read_text())
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def written(path: Path) -> bool:

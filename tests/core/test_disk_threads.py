@@ -2,15 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
 
 from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure.disk import DiskThreads
+from tests.waiting import Until
 
-Until = Callable[..., Awaitable[None]]
 LIMIT = 20.0
 
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,10 +29,10 @@ from tests.core.engine import (
 )
 from tests.servers.misbehaving import Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, cut, in_turn
+from tests.waiting import Until
 
 BODY = body_of(3_000_000)
 OTHER = body_of(3_000_000, "other")
-Until = Callable[..., Awaitable[None]]
 
 
 def repr_digest(body: bytes) -> Headers:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,9 +31,9 @@ from tests.core.engine import (
 )
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, in_turn
+from tests.waiting import Until
 
 BODY = body_of(3_000_000)
-Until = Callable[..., Awaitable[None]]
 
 
 async def silent(exchange: Exchange) -> None:

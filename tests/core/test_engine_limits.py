@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from rheo_core.domain.hosts import HostLimits
 from rheo_core.tracking import DownloadRecord
 from tests.core.engine import Gate, serving, sha256, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY = body_of(3_000_000)
 FAR = 10 * 365 * 86400.0
-Until = Callable[..., Awaitable[None]]
 
 
 def record_of(manager: DownloadManager, config: FileConfig) -> DownloadRecord:

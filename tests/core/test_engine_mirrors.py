@@ -1,7 +1,6 @@
 """Several URLs of one file: what they share, and which of them are left out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,10 @@ from tests.core.engine import EAGER, Journal, error_of, fetch, names_in, serving
 from tests.core.test_engine_segments import Trickle
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, cut, whole
+from tests.waiting import Until
 
 BODY = body_of(8_000_000)
 OTHER = body_of(8_000_000, "other")
-Until = Callable[..., Awaitable[None]]
 
 
 async def fetch_slowly(

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,13 @@ from tests.servers.scenarios import (
     in_turn,
     without_ranges,
 )
+from tests.waiting import Until
 
 LENGTH = 100_000
 BODY = body_of(3_050_000)  # 31 pieces, the last one shorter
 OTHER = body_of(3_050_000, "other")
 SPOILT = damaged(BODY, (450_000, 450_010), (1_230_000, 1_420_000), (3_049_999, 3_050_000))
 """Bad are the pieces 4, 12, 13, 14 and 30."""
-Until = Callable[..., Awaitable[None]]
 
 
 def pieces_of(body: bytes, length: int = LENGTH, algorithm: str = "sha1") -> PieceHashes:

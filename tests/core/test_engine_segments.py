@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from rheo_core.transfer import PartFile, segments, source_of
 from rheo_core.transfer.response_head import Validator
 from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY = body_of(8_000_000)
-Until = Callable[..., Awaitable[None]]
 
 
 class Trickle:

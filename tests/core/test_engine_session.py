@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from rheo_core.tracking import DownloadRecord
 from tests.core.engine import Gate, error_of, serving, status_of
 from tests.programs import start_program
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY = body_of(300_000)
-Until = Callable[..., Awaitable[None]]
 ROOT = Path(__file__).parents[2]
 
 

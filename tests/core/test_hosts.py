@@ -1,7 +1,7 @@
 """Connections to one host: a limit, and what is learned from refusals."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +15,9 @@ from rheo_core.domain.hosts import HostLimits
 from rheo_core.transfer import HostLimiter, host_limits
 from tests.core.engine import Gate, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY = body_of(300_000)
-Until = Callable[..., Awaitable[None]]
 
 
 async def test_a_host_is_full_at_its_limit() -> None:

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from tests.core.engine import error_of, fetch, quick_retries, serving, status_of
 from tests.faults.program import Home
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.proxy import proxy
+from tests.waiting import Until
 
 BODY = body_of(30_000)
-Until = Callable[..., Awaitable[None]]
 
 
 class SilentNames:

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY = body_of(3_000_000)
-Until = Callable[..., Awaitable[None]]
 
 HOLDER = """
 import sys

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,8 +10,7 @@ from rheo_core import FileConfig, PriorityDownloadQueue
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.downloads.pool import WorkerPool
 from rheo_core.transfer import HostLimiter
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 
 def config(name: object) -> FileConfig:

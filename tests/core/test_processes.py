@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from rheo_core.infrastructure.processes import CommandRunner
+from tests.programs import WAITS, is_running
 from tests.waiting import until
 
 MIB = 1 << 20
 DESCRIPTORS = Path("/proc/self/fd")
-WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAITS}"
 DETACHED = f"import os; os.fork() and os._exit(0); os.setsid(); {WAITS}"
 
@@ -36,11 +36,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return folder
-
-
-def is_running(pid_file: Path) -> bool:
-    status = Path(f"/proc/{int(pid_file.read_text())}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -156,17 +156,21 @@ def test_a_redacted_url_is_recognised(url: str, redacted: bool) -> None:
         ("unexpected token: 'x'", "unexpected token: 'x'"),
         ("http://x/TOKEN/c4nary7x", "http://x/TOKEN/***"),
         ("http://x/a?page=c4nary7x", "http://x/a?page=***"),
-        ("http://x/a?start=12:30&end=2024-01-01T12:30:00Z", None),
-        ("<ClientResponse(http://x/a?frob=c4nary7x) [404 None]>", None),
+        (
+            "http://x/a?start=12:30&end=2024-01-01T12:30:00Z",
+            "http://x/a?start=12:30&end=2024-01-01T12:30:00Z",
+        ),
+        (
+            "<ClientResponse(http://x/a?frob=c4nary7x) [404 None]>",
+            "<ClientResponse(http://x/a?frob=***) [404 None]>",
+        ),
         ("URL('http://x/a?frob=c4nary7x')", "URL('http://x/a?frob=***')"),
         ("//x/a?frob=c4nary7x", "//x/a?frob=***"),
         ("http://x/a?n=1&amp;frob=c4nary7x", "http://x/a?n=1&amp;frob=***"),
     ],
 )
-def test_other_places(text: str, shown: str | None) -> None:
-    assert "c4nary7x" not in redact(text)
-    if shown is not None:
-        assert redact(text) == shown
+def test_other_places(text: str, shown: str) -> None:
+    assert redact(text) == shown
 
 
 def test_tokens_made_by_chance_are_hidden() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from tests.core.engine import EAGER, Journal, error_of, quick_retries, serving, 
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import Tap, redirect
+from tests.waiting import Until
 
 BODY = body_of(300_000)
 SUM = sha256(BODY).encode()
-Until = Callable[..., Awaitable[None]]
 
 
 def bytes_of(manager: DownloadManager, config: FileConfig) -> int:

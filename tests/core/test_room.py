@@ -3,7 +3,6 @@
 import os
 import resource
 import threading
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,9 +16,9 @@ from rheo_core.downloads import disk_space
 from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, in_turn
+from tests.waiting import Until
 
 BODY = body_of(3_000_000)
-Until = Callable[..., Awaitable[None]]
 REASON = "disk full; goes on when there is room"
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -36,9 +36,9 @@ from rheo_core.infrastructure.session_store import (
 )
 from rheo_core.tracking import DownloadRecord
 from tests.programs import start_program
+from tests.waiting import Until
 
 ROOT = Path(__file__).parents[2]
-Until = Callable[..., Awaitable[None]]
 KEPT = (
     *("config", "id", "name", "priority", "rank", "status", "reason", "bytes_downloaded"),
     *("total_bytes", "added_at", "finished_at", "destination", "listed"),
@@ -747,18 +747,18 @@ class TestProblems:
         ({"of_next_year": {"a": 1}}, ()),
         ({"request": {"netrc": True, "of_next_year": 1}}, ()),
         ({"mirrors": ["http://a..b/x", "http://m/x"]}, ("http://m/x",)),
-        ({"mirrors": [f"http://m{at}/x" for at in range(200)]}, None),
+        (
+            {"mirrors": [f"http://m{at}/x" for at in range(200)]},
+            tuple(f"http://m{at}/x" for at in range(16)),
+        ),
     ],
     ids=["field", "inner field", "impossible mirror", "many mirrors"],
 )
-def test_rows_of_other_versions_are_read(
-    more: dict[str, object], mirrors: tuple[str, ...] | None
-) -> None:
+def test_rows_of_other_versions_are_read(more: dict[str, object], mirrors: tuple[str, ...]) -> None:
     row = to_stored(DownloadRecord.of(FileConfig(url="http://x/a", filename="b")))
     row = row._replace(config=json.dumps(json.loads(row.config) | more))
     found = records_of([row])
     assert not found.unreadable
     (record,) = found.records
     assert (record.config.url, record.config.filename) == ("http://x/a", "b")
-    assert mirrors is None or record.config.mirrors == mirrors
-    assert len(record.config.mirrors) <= 16
+    assert record.config.mirrors == mirrors

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,9 @@ from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_store import SessionStore
 from rheo_core.tracking import DownloadRecord
 from tests.programs import start_program
+from tests.waiting import Until
 
 ROOT = Path(__file__).parents[2]
-Until = Callable[..., Awaitable[None]]
 COUNT = 40
 
 _ENDING = """

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from rheo_core.transfer.errors import named_errors
 from rheo_core.transfer.state import PartState, encode_state, find_state
 from tests.core.engine import error_of, fetch, serving
 from tests.servers.misbehaving import MisbehavingServer
+from tests.waiting import Until
 
-Until = Callable[..., Awaitable[None]]
 ERROR = ShortageError("too many open files")
 
 

@@ -1,7 +1,6 @@
 """Connections that bring too little: overtaken, or the attempt is given up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tests.core.engine import EAGER, error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 BODY = body_of(8_000_000)
-Until = Callable[..., Awaitable[None]]
 
 
 class Watched:

@@ -16,12 +16,7 @@ CHUNKED = DemoFile("/chunked.csv", 300_000, has_length=False)
 BUSY = DemoFile("/busy.bin", 10, failures=2)
 GONE = DemoFile("/gone.bin", 0, missing=True)
 NAMED = DemoFile("/get/1", 5, offered_name="jährlich.pdf")
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DemoServer]:
-    async with DemoServer([PLAIN, EMPTY, CHUNKED, BUSY, GONE, NAMED]) as running:
-        yield running
+FILES = [PLAIN, EMPTY, CHUNKED, BUSY, GONE, NAMED]
 
 
 @pytest.fixture
@@ -31,14 +26,12 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.mark.parametrize("file", [PLAIN, EMPTY, CHUNKED, NAMED], ids=lambda file: file.path)
-async def test_whole_file(
-    server: DemoServer, session: aiohttp.ClientSession, file: DemoFile
-) -> None:
-    async with session.get(server.url(file.path)) as reply:
+async def test_whole_file(demo: DemoServer, session: aiohttp.ClientSession, file: DemoFile) -> None:
+    async with session.get(demo.url(file.path)) as reply:
         body = await reply.read()
     assert reply.status == 200
     assert len(body) == file.size
-    assert hashlib.sha256(body).hexdigest() == server.sha256(file.path)
+    assert hashlib.sha256(body).hexdigest() == demo.sha256(file.path)
     assert (reply.content_length is None) == (not file.has_length)
 
 
@@ -54,12 +47,12 @@ async def test_whole_file(
     ],
 )
 async def test_ranges(
-    server: DemoServer, session: aiohttp.ClientSession, asked: str, start: int, stop: int
+    demo: DemoServer, session: aiohttp.ClientSession, asked: str, start: int, stop: int
 ) -> None:
-    async with session.get(server.url(PLAIN.path)) as reply:
+    async with session.get(demo.url(PLAIN.path)) as reply:
         whole = await reply.read()
     headers = {"Range": asked, "If-Range": reply.headers["ETag"]}
-    async with session.get(server.url(PLAIN.path), headers=headers) as reply:
+    async with session.get(demo.url(PLAIN.path), headers=headers) as reply:
         assert reply.status == 206
         assert reply.headers["Content-Range"] == f"bytes {start}-{stop - 1}/700001"
         assert await reply.read() == whole[start:stop]
@@ -75,38 +68,36 @@ async def test_ranges(
     ],
 )
 async def test_ranges_that_are_not_served(
-    server: DemoServer, session: aiohttp.ClientSession, headers: dict[str, str], status: int
+    demo: DemoServer, session: aiohttp.ClientSession, headers: dict[str, str], status: int
 ) -> None:
-    async with session.get(server.url(PLAIN.path), headers=headers) as reply:
+    async with session.get(demo.url(PLAIN.path), headers=headers) as reply:
         assert reply.status == status
         if status == 416:
             assert reply.headers["Content-Range"] == "bytes */700001"
 
 
-async def test_no_ranges_without_a_length(
-    server: DemoServer, session: aiohttp.ClientSession
-) -> None:
-    async with session.get(server.url(CHUNKED.path), headers={"Range": "bytes=5-"}) as reply:
+async def test_no_ranges_without_a_length(demo: DemoServer, session: aiohttp.ClientSession) -> None:
+    async with session.get(demo.url(CHUNKED.path), headers={"Range": "bytes=5-"}) as reply:
         assert reply.status == 200
         assert len(await reply.read()) == CHUNKED.size
 
 
-async def test_busy_twice_then_works(server: DemoServer, session: aiohttp.ClientSession) -> None:
+async def test_busy_twice_then_works(demo: DemoServer, session: aiohttp.ClientSession) -> None:
     statuses = []
     for method in ("GET", "HEAD", "GET", "GET", "GET"):
-        async with session.request(method, server.url(BUSY.path)) as reply:
+        async with session.request(method, demo.url(BUSY.path)) as reply:
             statuses.append((method, reply.status))
     assert statuses == [("GET", 503), ("HEAD", 200), ("GET", 503), ("GET", 200), ("GET", 200)]
 
 
 @pytest.mark.parametrize("path", ["/gone.bin", "/never-heard-of"])
-async def test_missing(server: DemoServer, session: aiohttp.ClientSession, path: str) -> None:
-    async with session.get(server.url(path)) as reply:
+async def test_missing(demo: DemoServer, session: aiohttp.ClientSession, path: str) -> None:
+    async with session.get(demo.url(path)) as reply:
         assert reply.status == 404
 
 
-async def test_offered_name(server: DemoServer, session: aiohttp.ClientSession) -> None:
-    async with session.head(server.url(NAMED.path)) as reply:
+async def test_offered_name(demo: DemoServer, session: aiohttp.ClientSession) -> None:
+    async with session.head(demo.url(NAMED.path)) as reply:
         assert reply.content_disposition is not None
         assert reply.content_disposition.filename == "jährlich.pdf"
 
@@ -130,10 +121,10 @@ async def test_quiet_when_a_client_goes(
     session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     left, kept = DemoFile("/left.bin", 9 * MB, 1 * MB), DemoFile("/kept.bin", 500_000, 1 * MB)
-    async with DemoServer([left, kept]) as server:
-        async with session.get(server.url(left.path)) as reply:
+    async with DemoServer([left, kept]) as demo:
+        async with session.get(demo.url(left.path)) as reply:
             await reply.content.readany()
-        async with session.get(server.url(kept.path)) as reply:  # takes five of its writes
+        async with session.get(demo.url(kept.path)) as reply:  # takes five of its writes
             await reply.read()
     assert caplog.records == []
 
@@ -143,8 +134,8 @@ async def test_closes_at_once_and_cuts_what_runs(
     session: aiohttp.ClientSession, has_length: bool
 ) -> None:
     file = DemoFile("/slow.bin", 50 * MB, speed=100_000, has_length=has_length)
-    async with asyncio.timeout(30), DemoServer([file]) as server:  # it would last minutes
-        reply = await session.get(server.url(file.path))
+    async with asyncio.timeout(30), DemoServer([file]) as demo:  # it would last minutes
+        reply = await session.get(demo.url(file.path))
         await reply.content.readany()
     with pytest.raises(aiohttp.ClientError):
         await reply.read()
@@ -152,8 +143,8 @@ async def test_closes_at_once_and_cuts_what_runs(
 
 async def test_closes_at_once_when_a_client_does_not_read() -> None:
     file = DemoFile("/big.bin", 50 * MB)
-    async with asyncio.timeout(30), DemoServer([file]) as server:
-        address = server.url("").removeprefix("http://").split(":")
+    async with asyncio.timeout(30), DemoServer([file]) as demo:
+        address = demo.url("").removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(address[0], int(address[1]), limit=1024)
         writer.write(b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
         await writer.drain()
@@ -161,10 +152,10 @@ async def test_closes_at_once_when_a_client_does_not_read() -> None:
 
 
 async def test_the_demo_shows_every_case() -> None:
-    async with DemoServer() as server:
-        configs = server.configs()
+    async with DemoServer() as demo:
+        configs = demo.configs()
         hashes = [config.hash_config for config in configs if config.hash_config is not None]
-        right = server.sha256("/apps/blender-5.0-linux-x64.tar.xz")
+        right = demo.sha256("/apps/blender-5.0-linux-x64.tar.xz")
     assert len(configs) == len({config.id for config in configs}) == len(DEMO_FILES) >= 12
     hosts = [URL(config.url).host for config in configs]  # what is busy slows down no other
     assert hosts == ["localhost" if file.failures else "127.0.0.1" for file in DEMO_FILES]

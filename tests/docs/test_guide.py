@@ -6,7 +6,6 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -38,17 +37,11 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[DemoServer]:
-    async with DemoServer(FILES) as running:
-        yield running
-
-
 @pytest.mark.parametrize(("code", "printed"), BLOCKS)
 async def test_every_program_runs(
-    server: DemoServer, tmp_path: Path, code: str, printed: str
+    demo: DemoServer, tmp_path: Path, code: str, printed: str
 ) -> None:
-    here = server.url("/").rstrip("/")
+    here = demo.url("/").rstrip("/")
     (tmp_path / "urls.txt").write_text(f"# files\n{here}/a.iso\n{here}/missing.zip\n{here}/b.pdf\n")
     (tmp_path / "program.py").write_text(code.replace(SITE, here), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(

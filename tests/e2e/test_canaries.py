@@ -14,7 +14,7 @@ import pytest
 
 from tests.core.engine import serving
 from tests.e2e.terminal import APP, Terminal
-from tests.programs import COMMAND, start_program
+from tests.programs import COMMAND, needs_app, start_program
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 ENTER = "\r"
@@ -27,9 +27,7 @@ FIELDS = (
 NAMED = ("sig", "hdnea", "hm", "SAMLResponse", "frob")
 CANARY = {field: f"c4nary{number:02}x" for number, field in enumerate(FIELDS)}
 
-pytestmark = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
+pytestmark = needs_app
 
 
 def planted_url(url: str) -> str:

@@ -8,15 +8,14 @@ import pytest
 
 from tests.core.engine import serving
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import needs_app
 from tests.servers.misbehaving import MisbehavingServer
 
 HIDDEN = "\u200b\u200e\u202e\u2066\u2069\ufeff\u061c\u2060\u00ad\U000e0041"
 HOSTILE = f"be{HIDDEN}gun\x80\x85\x9b31m\x9d0;title\x9c\x90q{HIDDEN}"
 CTRL_P = "\x10"
 
-pytestmark = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
+pytestmark = needs_app
 
 
 def hidden_in(painted: bytes) -> set[str]:

@@ -3,18 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from tests.core.engine import serving, sha256
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import needs_app
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 ENTER, TAB = "\r", "\t"
 OTHER_HASH = sha256(b"of another file")
 
-pytestmark = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
+pytestmark = needs_app
 
 
 def as_browsers_copy_it(url: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.engine import serving
 from tests.e2e.terminal import APP, Terminal
-from tests.programs import COMMAND, start_program
+from tests.programs import COMMAND, needs_app, start_program
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.proxy import ProxyProcess, proxy
 
@@ -39,9 +39,7 @@ FORMS = {
     "aria2": lambda url, way: f"{url}\n  all-proxy=http://{way}",
 }
 
-pytestmark = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
+pytestmark = needs_app
 
 
 @pytest.fixture

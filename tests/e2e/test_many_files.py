@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import needs_app
 from tests.servers import nginx
 
 COMMAND = str(Path(sys.executable).with_name("rheo"))
 pytestmark = [
     pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed"),
-    pytest.mark.skipif(not Path(APP).exists(), reason="rheo-tui is not installed here"),
+    needs_app,
 ]
 
 

@@ -2,18 +2,15 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.core.engine import names_in
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import needs_app
 from tests.servers.misbehaving import MisbehavingServer
 from tests.servers.scenarios import page, redirect
 
 SIGN_IN = b"<html><title>Please sign in</title></html>"
 
-pytestmark = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
+pytestmark = needs_app
 
 
 async def test_a_sign_in_page_is_refused_until_the_user_accepts_it(

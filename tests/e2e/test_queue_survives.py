@@ -16,7 +16,7 @@ import pytest
 from rheo_core import DownloadManager
 from tests.e2e.terminal import APP, Terminal
 from tests.effort import effort
-from tests.programs import Running, start_program
+from tests.programs import Running, needs_app, start_program
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 
 COUNT = 10_000
@@ -93,7 +93,7 @@ async def test_l23_killed_while_adding(tmp_path: Path, seed: int) -> None:
     assert batches in (acknowledged, acknowledged + 1)  # the last one may not have said so yet
 
 
-@pytest.mark.skipif(not Path(APP).exists(), reason="rheo-tui is not installed here")
+@needs_app
 async def test_l23_a_long_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Path) -> None:
     goes_on = asyncio.Event()
 

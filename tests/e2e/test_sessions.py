@@ -17,8 +17,9 @@ from rheo_core.infrastructure.session_rows import to_stored
 from rheo_core.infrastructure.session_store import SessionStore
 from rheo_core.tracking import DownloadRecord
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import needs_app
 
-pytestmark = pytest.mark.skipif(not Path(APP).exists(), reason="rheo-tui is not installed here")
+pytestmark = needs_app
 
 
 def make_session(path: Path, count: int = 1) -> None:

@@ -3,22 +3,18 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-import pytest
 
 from tests.core.engine import Gate, names_in, serving
 from tests.e2e.terminal import APP, Terminal
+from tests.programs import needs_app
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.waiting import Until
 
 DOWN, ENTER, ESCAPE = "\x1b[B", "\r", "\x1b"
 BODY = body_of(3_000_000)
-Until = Callable[..., Awaitable[None]]
 
-pytestmark = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
+pytestmark = needs_app
 
 
 async def test_paste_watch_cancel_retry_quit(server: MisbehavingServer, tmp_path: Path) -> None:
@@ -163,10 +159,14 @@ async def test_the_demo_shows_what_there_is(tmp_path: Path) -> None:
 
 
 async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Path) -> None:
+    """Nothing is committed before the kill, so that all four are done after it, not skipped."""
     gate = Gate(BODY, 2_000_000, ETag='"v1"')
-    urls = [server.on("/big.bin", gate)] + [
-        server.on(f"/small-{n}.bin", serving(b"data")) for n in range(3)
-    ]
+
+    async def small(exchange: Exchange) -> None:
+        await gate.opened.wait()
+        await exchange.serve(b"data")
+
+    urls = [server.on("/big.bin", gate), *(server.on(f"/small-{n}.bin", small) for n in range(3))]
     listing = tmp_path / "list.txt"
     listing.write_text("\n".join(urls))
     folder = tmp_path / "files"

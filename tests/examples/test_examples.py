@@ -5,7 +5,6 @@ import os
 import re
 import runpy
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +33,7 @@ BUSY = DemoFile("/busy.bin", 10_000, failures=2)
 GONE = DemoFile("/gone.bin", 0, missing=True)
 SLOW = DemoFile("/slow.bin", 1_000_000, speed=1_000_000)
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DemoServer]:
-    async with DemoServer([SMALL, NAMED, CHUNKED, BUSY, GONE, SLOW]) as running:
-        yield running
+FILES = [SMALL, NAMED, CHUNKED, BUSY, GONE, SLOW]
 
 
 @dataclass(frozen=True)
@@ -100,35 +94,35 @@ async def test_bad_input_is_one_sentence(name: str, tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-async def test_basic_download(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("01_basic_download.py", server.url(NAMED.path), "-o", tmp_path)
+async def test_basic_download(demo: DemoServer, tmp_path: Path) -> None:
+    result = await run("01_basic_download.py", demo.url(NAMED.path), "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
     assert result.out == f"completed: {tmp_path / 'better.bin'} (70000 bytes)\n"
-    assert is_whole(tmp_path / "better.bin", server, NAMED)
+    assert is_whole(tmp_path / "better.bin", demo, NAMED)
 
 
-async def test_basic_download_failing(server: DemoServer, tmp_path: Path) -> None:
-    urls = [server.url(file.path) for file in (GONE, SMALL)]
+async def test_basic_download_failing(demo: DemoServer, tmp_path: Path) -> None:
+    urls = [demo.url(file.path) for file in (GONE, SMALL)]
     result = await run("01_basic_download.py", *urls, "-o", tmp_path)
     assert (result.code, result.err) == (1, "")
     assert result.out.splitlines()[0] == f"failed: {urls[0]}: HTTP 404 Not Found"
     assert names_in(tmp_path) == ["a small.bin"]
 
 
-async def test_multiple_with_priority(server: DemoServer, tmp_path: Path) -> None:
-    urls = [server.url(file.path) for file in (CHUNKED, SMALL, GONE, NAMED)]
+async def test_multiple_with_priority(demo: DemoServer, tmp_path: Path) -> None:
+    urls = [demo.url(file.path) for file in (CHUNKED, SMALL, GONE, NAMED)]
     result = await run("02_multiple_with_priority.py", *urls, "-o", tmp_path, "-n", "1")
     assert (result.code, result.err) == (1, "")
     assert result.out.splitlines() == [
         "done: chunked.csv",
         "done: a small.bin",
-        f"failed: {server.url(GONE.path)}: HTTP 404 Not Found",
+        f"failed: {demo.url(GONE.path)}: HTTP 404 Not Found",
         "done: better.bin",
         "3 of 4 completed",
     ]
     assert names_in(tmp_path) == ["a small.bin", "better.bin", "chunked.csv"]
-    assert is_whole(tmp_path / "a small.bin", server, SMALL)
-    assert is_whole(tmp_path / "chunked.csv", server, CHUNKED)
+    assert is_whole(tmp_path / "a small.bin", demo, SMALL)
+    assert is_whole(tmp_path / "chunked.csv", demo, CHUNKED)
 
 
 async def test_multiple_with_no_download_at_a_time(tmp_path: Path) -> None:
@@ -136,65 +130,65 @@ async def test_multiple_with_no_download_at_a_time(tmp_path: Path) -> None:
     assert (result.code, result.err) == (1, "--max-concurrent must be 1 or more.\n")
 
 
-async def test_hash_validation(server: DemoServer, tmp_path: Path) -> None:
-    url, checksum = server.url(SMALL.path), f"sha256:{server.sha256(SMALL.path)}"
+async def test_hash_validation(demo: DemoServer, tmp_path: Path) -> None:
+    url, checksum = demo.url(SMALL.path), f"sha256:{demo.sha256(SMALL.path)}"
     result = await run("03_hash_validation.py", url, checksum, "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
     assert result.out == f"verified: {tmp_path / 'a small.bin'} (sha256)\n"
-    assert is_whole(tmp_path / "a small.bin", server, SMALL)
+    assert is_whole(tmp_path / "a small.bin", demo, SMALL)
 
 
-async def test_hash_validation_failing(server: DemoServer, tmp_path: Path) -> None:
-    url, checksum = server.url(SMALL.path), f"sha256:{'0' * 64}"
+async def test_hash_validation_failing(demo: DemoServer, tmp_path: Path) -> None:
+    url, checksum = demo.url(SMALL.path), f"sha256:{'0' * 64}"
     result = await run("03_hash_validation.py", url, checksum, "-o", tmp_path)
     assert (result.code, result.err) == (1, "")
     assert result.out.startswith("failed: hash mismatch for a small.bin: expected 0000")
     assert names_in(tmp_path) == []
 
 
-async def test_hash_validation_bad_checksum(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("03_hash_validation.py", server.url(SMALL.path), "sha256:12")
+async def test_hash_validation_bad_checksum(demo: DemoServer, tmp_path: Path) -> None:
+    result = await run("03_hash_validation.py", demo.url(SMALL.path), "sha256:12")
     assert (result.code, result.out) == (1, "")
     assert result.err == "sha256 hash has 2 characters, 64 are needed.\n"
 
 
-async def test_progress_display(server: DemoServer, tmp_path: Path) -> None:
-    urls = [server.url(file.path) for file in (SMALL, GONE)]
+async def test_progress_display(demo: DemoServer, tmp_path: Path) -> None:
+    urls = [demo.url(file.path) for file in (SMALL, GONE)]
     result = await run("04_progress_display.py", *urls, "-o", tmp_path)
     assert (result.code, result.err) == (1, "")
     failure, bar, last = result.out.splitlines()
     assert failure == f"failed: {urls[1]}: HTTP 404 Not Found"
     assert bar.startswith("a%20small.bin ━━━") and "100 % 300.0/300.0 kB" in bar
     assert last == "1 completed, 0 skipped, 1 failed"
-    assert is_whole(tmp_path / "a small.bin", server, SMALL)
+    assert is_whole(tmp_path / "a small.bin", demo, SMALL)
 
 
-async def test_progress_display_on_a_terminal(server: DemoServer, tmp_path: Path) -> None:
-    seen = await on_a_terminal("04_progress_display.py", server.url(SLOW.path), "-o", tmp_path)
+async def test_progress_display_on_a_terminal(demo: DemoServer, tmp_path: Path) -> None:
+    seen = await on_a_terminal("04_progress_display.py", demo.url(SLOW.path), "-o", tmp_path)
     assert re.search(r"slow.bin .*━.* [1-9]\d? %.* MB/s, \d s left", seen)
-    assert is_whole(tmp_path / "slow.bin", server, SLOW)
+    assert is_whole(tmp_path / "slow.bin", demo, SLOW)
 
 
-async def test_progress_display_of_unknown_size(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("04_progress_display.py", server.url(CHUNKED.path), "-o", tmp_path)
+async def test_progress_display_of_unknown_size(demo: DemoServer, tmp_path: Path) -> None:
+    result = await run("04_progress_display.py", demo.url(CHUNKED.path), "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
-    assert is_whole(tmp_path / "chunked.csv", server, CHUNKED)
+    assert is_whole(tmp_path / "chunked.csv", demo, CHUNKED)
 
 
-async def test_event_logging(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("05_event_logging.py", server.url(SMALL.path), "-o", tmp_path)
+async def test_event_logging(demo: DemoServer, tmp_path: Path) -> None:
+    result = await run("05_event_logging.py", demo.url(SMALL.path), "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
     types = [line.split()[2] for line in result.out.splitlines()]
     assert types[:2] == ["download.queued", "download.started"]
     assert set(types[2:-1]) == {"download.progress"}
     assert types[-1] == "download.completed"
     assert "total_bytes=300001" in result.out.splitlines()[-1]
-    assert is_whole(tmp_path / "a small.bin", server, SMALL)
+    assert is_whole(tmp_path / "a small.bin", demo, SMALL)
 
 
-async def test_batch_summary(server: DemoServer, tmp_path: Path) -> None:
+async def test_batch_summary(demo: DemoServer, tmp_path: Path) -> None:
     urls = tmp_path / "urls.txt"
-    small, gone, chunked = (server.url(file.path) for file in (SMALL, GONE, CHUNKED))
+    small, gone, chunked = (demo.url(file.path) for file in (SMALL, GONE, CHUNKED))
     urls.write_text(f"# a list\n{small}\n\n  {gone}\n{chunked}\n", encoding="utf-8")
     folder = tmp_path / "out"
     result = await run("06_batch_summary.py", "--list", urls, "-o", folder)
@@ -204,13 +198,13 @@ async def test_batch_summary(server: DemoServer, tmp_path: Path) -> None:
         "2 completed (450001 bytes), 0 skipped, 1 failed",
     ]
     assert names_in(folder) == ["a small.bin", "chunked.csv"]
-    assert is_whole(folder / "a small.bin", server, SMALL)
+    assert is_whole(folder / "a small.bin", demo, SMALL)
     again = await run("06_batch_summary.py", "--list", urls, "-o", folder)
     assert again.out.splitlines()[-1] == "0 completed (0 bytes), 2 skipped, 1 failed"
 
 
-async def test_batch_summary_of_arguments(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("06_batch_summary.py", "nonsense", server.url(SMALL.path), "-o", tmp_path)
+async def test_batch_summary_of_arguments(demo: DemoServer, tmp_path: Path) -> None:
+    result = await run("06_batch_summary.py", "nonsense", demo.url(SMALL.path), "-o", tmp_path)
     assert (result.code, len(result.err.splitlines())) == (1, 1)
     assert result.out == "1 completed (300001 bytes), 0 skipped, 0 failed\n"
 
@@ -221,8 +215,8 @@ async def test_batch_summary_without_the_list(tmp_path: Path) -> None:
     assert result.err == f"{tmp_path / 'none.txt'}: No such file or directory.\n"
 
 
-async def test_retries(server: DemoServer, tmp_path: Path) -> None:
-    url = server.url(BUSY.path)
+async def test_retries(demo: DemoServer, tmp_path: Path) -> None:
+    url = demo.url(BUSY.path)
     result = await run("07_retries.py", url, "-o", tmp_path, "--delay", "0.01")
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
@@ -230,16 +224,16 @@ async def test_retries(server: DemoServer, tmp_path: Path) -> None:
         "retry 2 of 3: HTTP 503 Service Unavailable",
         f"completed: {tmp_path / 'busy.bin'}",
     ]
-    assert is_whole(tmp_path / "busy.bin", server, BUSY)
+    assert is_whole(tmp_path / "busy.bin", demo, BUSY)
 
 
-async def test_retries_used_up(server: DemoServer, tmp_path: Path) -> None:
+async def test_retries_used_up(demo: DemoServer, tmp_path: Path) -> None:
     options = ("-o", tmp_path, "--retries", "1", "--delay", "0.01")
-    result = await run("07_retries.py", server.url(BUSY.path), *options)
+    result = await run("07_retries.py", demo.url(BUSY.path), *options)
     assert (result.code, result.err) == (1, "")
     assert result.out.splitlines()[-1] == "failed: HTTP 503 Service Unavailable"
 
 
-async def test_retries_of_what_is_not_there(server: DemoServer, tmp_path: Path) -> None:
-    result = await run("07_retries.py", server.url(GONE.path), "-o", tmp_path)
+async def test_retries_of_what_is_not_there(demo: DemoServer, tmp_path: Path) -> None:
+    result = await run("07_retries.py", demo.url(GONE.path), "-o", tmp_path)
     assert (result.code, result.out) == (1, "failed: HTTP 404 Not Found\n")

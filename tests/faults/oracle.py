@@ -55,13 +55,13 @@ class Outcome:
         assert event.total_bytes == len(current) == self.manager.stats.completed_bytes
         assert self.error == ""
 
-    def failed(self, *reasons: str, requests: int | None = None) -> None:
-        """There is nothing under the final name, and a reason is given (one of these words)."""
+    def failed(self, reason: str = "", *, requests: int | None = None) -> None:
+        """There is nothing under the final name, and the error contains this reason."""
         self._judge(DownloadStatus.FAILED, requests)
         assert not self.scene.final.exists()
         assert self.error and self.error.isprintable()
+        assert reason in self.error
         assert self.journal.last("failed").error.message == self.error
-        assert not reasons or any(reason in self.error for reason in reasons), self.error
 
     def skipped(self) -> None:
         """Check that the existing file was left alone."""

@@ -1,7 +1,6 @@
 """L20: the window of `rheo download` is closed (SIGHUP): what came is kept, as with SIGTERM."""
 
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,10 @@ from tests.faults.disk import check_kept
 from tests.faults.program import COMMAND, Home, ended
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
+from tests.waiting import Until
 
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
-Until = Callable[..., Awaitable[None]]
 
 
 @pytest.mark.skipif(

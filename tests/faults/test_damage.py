@@ -3,7 +3,7 @@
 import hashlib
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,11 @@ from tests.core.engine import names_in, serving
 from tests.e2e.terminal import APP, Terminal
 from tests.faults.disk import kept_so_far
 from tests.faults.program import COMMAND, HASTE, Home
+from tests.programs import needs_app
 from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
+from tests.waiting import Until
 
-Until = Callable[..., Awaitable[None]]
 Damage = Callable[[bytes], bytes]
 
 BODY = body_of(1_200_000)
@@ -41,9 +42,6 @@ DAMAGES: dict[str, Damage] = {
     "random": lambda data: random.Random(7).randbytes(len(data)),
     "one bit": flipped,
 }
-needs_app = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, "the future"])

@@ -1,7 +1,6 @@
 """L01: what came before the disk was full is kept, and a download waits for room by itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,7 @@ from tests.faults.oracle import LIMIT, Scene
 from tests.faults.program import COMMAND, Home, ended
 from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 MB = 1_000_000
 BODY = body_of(6 * MB)

@@ -242,8 +242,11 @@ async def test_l16_a_failure_cleans_up_after_itself_only(scene: Scene, end: str)
         assert outcome.status == "cancelled"
     else:
         config = scene.config(hash_config=checksum(b"another"))
-        behaviour = answer("404 Not Found") if end == "status" else parts(BODY, **V1)
-        (await scene.fetch(behaviour, BODY, config=config)).failed("404", "hash mismatch")
+        if end == "status":
+            behaviour, reason = answer("404 Not Found"), "404"
+        else:
+            behaviour, reason = parts(BODY, **V1), "hash mismatch"
+        (await scene.fetch(behaviour, BODY, config=config)).failed(reason)
     assert scene.bystanders() == scene.before
     assert scene.part.exists() == (end == "status")
 

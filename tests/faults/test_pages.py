@@ -1,7 +1,7 @@
 """T04, R02, R25, D12: a web page comes in the place of the file."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,8 +36,7 @@ from tests.servers.scenarios import (
     redirect,
     whole,
 )
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 BODY = body_of(600_000)
 AT = 200_000

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,8 +31,7 @@ from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, HASTE, Home
 from tests.servers.misbehaving import V1, V2, Behaviour, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, Tap, answer, page, parts, whole, without_ranges
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 GOOD, EVIL = body_of(600_000, "good"), body_of(600_000, "evil")
 
@@ -415,7 +414,9 @@ async def test_another_downloads_beginning_is_left_alone(
         await manager.wait_until_complete()
         status = status_of(manager, config)
     assert [path.read_bytes() for path in (scene.part, scene.state)] == before
-    if is_there and strategy in ("skip", "error"):
+    left_alone = {"skip": DownloadStatus.SKIPPED, "error": DownloadStatus.FAILED}
+    if is_there and strategy in left_alone:
+        assert status is left_alone[strategy]
         assert scene.final.read_bytes() == b"there"
     else:
         assert status is DownloadStatus.COMPLETED

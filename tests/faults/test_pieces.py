@@ -17,7 +17,7 @@ from tests.faults.program import (
     needs_strace,
     strace,
 )
-from tests.faults.test_kill import KILLED, kill_at, some_steps
+from tests.faults.test_kill import code_after, kill_at, some_steps
 from tests.servers.misbehaving import Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import damaged, paced
 
@@ -62,8 +62,8 @@ async def test_killed_at_every_step_of_a_repair(
     killed, steps = 0, some_steps(log, KILLS // 3)
     for step in steps:
         folder = tmp_path / "-".join(map(str, step))
-        result = await run(folder, *kill_at(step))
-        assert result.code in (0, *KILLED), result
+        result = await run(folder, *kill_at(step, log))
+        assert result.code == code_after(step, log), (step, result)
         killed += result.code != 0
         final = folder / "file.bin"
         if final.exists():

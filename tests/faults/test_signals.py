@@ -7,7 +7,6 @@ import asyncio
 import json
 import random
 import signal
-from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,8 +20,7 @@ from tests.fork_server import stop_reading
 from tests.programs import Running
 from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
@@ -34,11 +32,19 @@ def hang(descriptor):
     threading.Event().wait()
 os.fdatasync = hang
 """
+LATE = """
+import os, sys
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid()):
+        kill(pid, {number:d})
+sys.late = Late()
+"""
+"""Send a signal while the interpreter takes its modules down."""
 SAID = "Interrupted. Run the same command again"
 
 
 class Trap:
-    """A good server on a line that takes its time; sends a signal after `moment` bytes."""
+    """Send a signal after `moment` bytes of the first reply, and then no more of it."""
 
     def __init__(self, moment: int, number: signal.Signals) -> None:
         self.victim: Running | None = None
@@ -47,15 +53,14 @@ class Trap:
     async def __call__(self, exchange: Exchange) -> None:
         if exchange.number > 1:
             return await exchange.serve(BODY, **V1)
-        cuts = {self._moment, *range(0, len(BODY), 50_000), len(BODY)}
+        cuts = {*range(0, self._moment, 50_000), self._moment}
         for start, end in pairwise(sorted(cuts)):
-            if start == self._moment:
-                assert self.victim is not None
-                self.victim.send_signal(self._number)
             if start == 0:
                 await exchange.head(Content_Length=len(BODY), **V1)
             await exchange.send(BODY[start:end])
             await asyncio.sleep(0.002)  # the pace of the line, not a wait of the test
+        assert self.victim is not None
+        self.victim.send_signal(self._number)
         return None
 
 
@@ -63,7 +68,7 @@ class Trap:
 async def test_l20_interrupted_at_any_moment(
     server: MisbehavingServer, home: Home, tmp_path: Path, number: signal.Signals
 ) -> None:
-    die, interrupted = random.Random(number), 0
+    die = random.Random(number)
     moments = [0, *(die.randrange(len(BODY)) for _ in range(MOMENTS))]
     for moment in sorted(moments):
         folder, path = tmp_path / str(moment), f"/{moment}/file.bin"
@@ -72,21 +77,35 @@ async def test_l20_interrupted_at_any_moment(
         final = folder / "file.bin"
         trap.victim = process = await home.start(COMMAND, *line)
         result = await ended(process)
-        # A commit that has begun is brought to its end.
-        assert final.exists() == ("done " in result.err), (moment, result)
-        assert final.exists() or result.code, (moment, result)
-        if result.code != 0:
-            interrupted += 1
-            assert result.code == 128 + number and result.told_once(SAID), (moment, result)
-        begun = not final.exists() and any(folder.iterdir())
-        kept = check_kept(final, BODY) if begun else 0
+        assert result.code == 128 + number and result.told_once(SAID), (moment, result)
+        kept = check_kept(final, BODY) if any(folder.iterdir()) else 0
 
         result = await home.rheo(*line)
         assert result.code == 0, (moment, result)
         assert final.read_bytes() == BODY and names_in(folder) == ["file.bin"], moment
         for request in server.requests_for(path)[1:]:
             assert request.range_start == (kept or None), moment
-    assert interrupted > 1
+
+
+COMMITTING = """
+import os
+real = os.link
+def link(*arguments, **options):
+    os.kill(os.getpid(), {number:d})
+    real(*arguments, **options)
+os.link = link
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_l20_a_commit_that_has_begun_is_brought_to_its_end(
+    server: MisbehavingServer, home: Home, tmp_path: Path, number: signal.Signals
+) -> None:
+    line = ("download", server.on("/file.bin", serving(BODY, **V1)), "-o", tmp_path / "files")
+    result = await home.run(COMMITTING.format(number=number) + COMMAND, *line)
+    assert result.code == 0 and result.told_once("done "), result
+    assert names_in(tmp_path / "files") == ["file.bin"]
+    assert (tmp_path / "files" / "file.bin").read_bytes() == BODY
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -166,3 +185,12 @@ async def test_l20_ignored_by_the_parent(
     tap.opened.set()
     assert (await ended(process)).code == 0
     assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_l20_a_signal_at_the_very_end_keeps_the_exit_status(
+    server: MisbehavingServer, home: Home, tmp_path: Path, number: signal.Signals
+) -> None:
+    line = ("download", server.on("/file.bin", serving(b"data")), "-o", tmp_path)
+    result = await home.run(LATE.format(number=number) + COMMAND, *line)
+    assert result.code == 0, result

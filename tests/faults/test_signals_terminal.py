@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,14 @@ from tests.core.engine import names_in
 from tests.e2e.terminal import APP, Terminal
 from tests.faults.disk import check_kept
 from tests.faults.program import COMMAND, Home
+from tests.programs import needs_app
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Tap
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 BODY = body_of(3_000_000)
 FIRST = 1_500_000
 RHEO = [sys.executable, "-c", COMMAND, "download", "-x", "1", "-o"]
-
-needs_app = pytest.mark.skipif(
-    not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
-)
 
 
 @needs_app

@@ -1,7 +1,7 @@
 """Lengths that nobody can mean, lengths that the user does not want, and none at all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from tests.faults.oracle import Scene
 from tests.faults.program import Home
 from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import answer, chunked, cut, endless, in_turn, raw, serving_until_close
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 MB = 1_000_000
 BODY = body_of(600_000)

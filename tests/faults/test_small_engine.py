@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,7 @@ from tests.faults.disk import check_kept, fill, small_disk
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, Home
 from tests.servers.misbehaving import V1, Exchange, Headers, MisbehavingServer, body_of
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 MB = 1_000_000
 sizes = pytest.mark.parametrize("size", [10_000, 200_000])
@@ -119,9 +117,18 @@ async def test_where_files_cannot_be_created_whole(
 
 
 @sizes
-@pytest.mark.parametrize("exists", ["skip", "rename", "overwrite"])
+@pytest.mark.parametrize(
+    ("exists", "codes", "names"),
+    [("skip", [0, 1], ["file.bin"]), ("rename", [0, 0], ["file (1).bin", "file.bin"])],
+)
 async def test_l13_two_processes_fetch_one_file(
-    server: MisbehavingServer, user: Home, tmp_path: Path, size: int, exists: str
+    server: MisbehavingServer,
+    user: Home,
+    tmp_path: Path,
+    size: int,
+    exists: str,
+    codes: list[int],
+    names: list[str],
 ) -> None:
     """Both have asked before either gets a byte: none saw that the other one was there."""
     body, folder = body_of(size), tmp_path / "files"
@@ -133,17 +140,70 @@ async def test_l13_two_processes_fetch_one_file(
 
     line = ("download", server.on("/file.bin", once_both_ask), "-o", folder, "--exists", exists)
     results = await asyncio.gather(user.rheo(*line), user.rheo(*line))
-    codes = sorted(result.code for result in results)
-    assert codes[0] == 0 and codes[1] in (0, 1), results
-    for result in results:
-        assert result.code == 0 or result.told_once("failed "), result
-    found = [path for path in folder.iterdir() if not path.name.endswith((".part", ".state"))]
-    assert all(path.read_bytes() == body for path in found)
-    both = ["file (1).bin", "file.bin"]
-    assert sorted(path.name for path in found) == (both if exists == "rename" else ["file.bin"])
+    assert sorted(result.code for result in results) == codes, results
     if exists == "skip":
-        assert (await user.rheo(*line)).code == 0
-        assert names_in(folder) == ["file.bin"]  # what the slower one kept is of no use any more
+        assert [r.told_once("failed    file.bin: file already exists") for r in results].count(
+            True
+        ) == 1
+        assert (await user.rheo(*line)).code == 0  # what the slower one kept is of no use any more
+    assert names_in(folder) == names
+    assert all((folder / name).read_bytes() == body for name in names)
+
+
+@sizes
+async def test_l13_the_slower_of_two_processes_overwrites(
+    server: MisbehavingServer, user: Home, tmp_path: Path, size: int
+) -> None:
+    """Both have asked before either gets a byte; the second gets its own after the first ended."""
+    body, folder, is_first_done = body_of(size), tmp_path / "files", asyncio.Event()
+
+    async def one_after_the_other(exchange: Exchange) -> None:
+        await server.wait_for_requests(2)
+        if exchange.number == 2:
+            await is_first_done.wait()
+        await exchange.serve(body, **V1)
+
+    url = server.on("/file.bin", one_after_the_other)
+    line = ("download", url, "-o", folder, "--exists", "overwrite")
+    runs = [asyncio.create_task(user.rheo(*line)) for _ in range(2)]
+    await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
+    is_first_done.set()
+    assert [(await run).code for run in runs] == [0, 0]
+    assert names_in(folder) == ["file.bin"] and (folder / "file.bin").read_bytes() == body
+
+
+_SLOW_COMMIT = """
+import os, time
+from pathlib import Path
+real = os.fsync
+def slow(descriptor):
+    Path({began!r}).touch()
+    while not Path({go_on!r}).exists():
+        time.sleep(0.01)
+    real(descriptor)
+os.fsync = slow
+"""
+
+
+@sizes
+async def test_l13_of_two_processes_that_overwrite_at_once_one_fails(
+    server: MisbehavingServer, user: Home, tmp_path: Path, until: Until, size: int
+) -> None:
+    body, folder = body_of(size), tmp_path / "files"
+    folder.mkdir()
+    (folder / "file.bin").write_bytes(b"old")
+    url = server.on("/file.bin", serving(body, **V1))
+    line = ("download", url, "-o", folder, "--exists", "overwrite")
+    began, go_on = tmp_path / "began", tmp_path / "go on"
+    slow = _SLOW_COMMIT.format(began=str(began), go_on=str(go_on)) + COMMAND
+    first = asyncio.create_task(user.run(slow, *line))
+    await until(began.exists)
+    second = await user.rheo(*line)
+    assert second.code == 1 and second.told_once("another process is working on it"), second
+    assert (folder / "file.bin").read_bytes() == b"old"
+    go_on.touch()
+    assert (await first).code == 0
+    assert names_in(folder) == ["file.bin"] and (folder / "file.bin").read_bytes() == body
 
 
 # The user intervenes

@@ -20,8 +20,8 @@ from tests.faults.program import (
     needs_strace,
     strace,
 )
-from tests.faults.test_disk_errors import finish, sample
-from tests.faults.test_kill import KILLED, kill_at, some_steps, steps_in
+from tests.faults.test_disk_errors import FAILED, finish, sample
+from tests.faults.test_kill import code_after, kill_at, some_steps, steps_in
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
 KILLS = effort("KILLS", 24)
@@ -77,8 +77,8 @@ async def test_l07_killed_at_every_step(
     killed, steps = 0, some_steps(log, max(KILLS // 4, 1))
     for step in steps:
         where, folder = f"a kill at {step}", tmp_path / "-".join(map(str, step)) / "files"
-        result = await case.run(folder, kill_at(step))
-        assert result.code in (0, *KILLED), (where, result)
+        result = await case.run(folder, kill_at(step, log))
+        assert result.code == code_after(step, log), (where, result)
         killed += result.code != 0
         there = case.whole_in(folder, where)
         assert not folder.exists() or set(names_in(folder)) == there, where
@@ -109,11 +109,11 @@ async def test_whatever_call_fails(
         folder = tmp_path / where.replace(" ", "-") / "files"
         inject = ("-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={number}")
         result = await case.run(folder, strace(*inject))
-        assert result.code in (0, 1, 4), (where, result)
-        failed += result.code != 0
         there = case.whole_in(folder, where)
         assert not folder.exists() or set(names_in(folder)) <= ours, where
-        assert there == set(case.bodies) or result.code, (where, result)
+        is_done = there == set(case.bodies)
+        assert result.code == (0 if is_done else FAILED[program]), (where, result)
+        failed += not is_done
 
         session = folder.with_name("state") / "session.db" if program == "session" else None
         stats = (await finish(folder, case.urls, session)).stats

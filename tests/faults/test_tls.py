@@ -140,18 +140,21 @@ async def test_x03_no_handshake(scene: Scene, trusting: Names, said: bytes, wait
 
 
 async def test_x03_nothing_but_tls_1_0(scene: Scene, authority: Authority, trusting: Names) -> None:
+    """Debian's Python names no lowest version: there OpenSSL refuses the signature instead."""
+    has_lowest = ssl.create_default_context().minimum_version is ssl.TLSVersion.TLSv1_2
     context = only_tls_1_0(authority.serving("127.0.0.1"))
     async with MisbehavingServer(ssl=context) as server:
         scene.server = server
         outcome = await scene.fetch(whole(BODY), BODY)
-    outcome.failed("TLS", "reset", requests=0)
+    reason = "connection reset by the server" if has_lowest else "TLS handshake failed"
+    outcome.failed(reason, requests=0)
 
 
 async def test_x03_http_where_https_was_asked_for(scene: Scene, trusting: Names) -> None:
     scene.server.on(scene.path, whole(BODY))
     url = scene.server.url(scene.path).replace("http:", "https:")
     outcome = await scene.fetch(None, BODY, config=scene.config(url=url), connect_timeout=0.1)
-    outcome.failed("TLS", "no connection", requests=0)
+    outcome.failed("no connection to 127.0.0.1 for 0.1 s", requests=0)
 
 
 async def test_x04_a_connection_serves_the_host_it_was_made_for(

@@ -1,7 +1,7 @@
 """ReadOnlyService over a real session file that another writer changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from rheo_core.infrastructure.session_store import (
 from rheo_core.tracking import DownloadRecord
 from rheo_tui.services import read_only
 from rheo_tui.services.read_only import ReadOnlyService
-
-Until = Callable[..., Awaitable[None]]
+from tests.waiting import Until
 
 
 def download(number: int, **values: object) -> DownloadRecord:
