@@ -16,7 +16,8 @@ DARK = Theme(
     panel="#1e2430",
     dark=True,
     variables={
-        "track": "#2a3242",
+        "track": "#2f394c",
+        "track-on-panel": "#3a465c",
         "done-bar": "#3f6147",
         "cursor-row": "#26354c",
         "cursor-row-blurred": "#1e2735",
@@ -45,7 +46,8 @@ LIGHT = Theme(
     panel="#e9e9e3",
     dark=False,
     variables={
-        "track": "#d8d9d3",
+        "track": "#cfd1cb",
+        "track-on-panel": "#c3c5be",
         "done-bar": "#a3c9a8",
         "cursor-row": "#cfe0f5",
         "cursor-row-blurred": "#e2e8ef",
@@ -66,6 +68,7 @@ NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
 # Variables that the stylesheet uses and Textual's own themes lack.
 FALLBACKS = {
     "track": "ansi_bright_black",
+    "track-on-panel": "ansi_bright_black",
     "done-bar": "ansi_green",
     "cursor-row": "ansi_blue",
     "cursor-row-blurred": "ansi_bright_black",
