@@ -2,6 +2,8 @@
 
 from textual.theme import Theme
 
+from rheo_core.config.settings import Settings
+
 DARK = Theme(
     name="rheo-dark",
     primary="#6cb0f0",
@@ -64,6 +66,19 @@ LIGHT = Theme(
 )
 THEMES = (DARK, LIGHT)
 NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
+
+
+def theme_of(settings: Settings, color_system: str | None) -> str:
+    """Return the theme to use: the user's choice, or one that fits the terminal.
+
+    Args:
+        settings: the settings.
+        color_system: colours of the terminal as rich names them; "standard" has 16.
+    """
+    if "theme" not in settings.model_fields_set and color_system == "standard":
+        return "ansi-dark"
+    return settings.theme
+
 
 # Variables that the stylesheet uses and Textual's own themes lack.
 FALLBACKS = {

@@ -65,6 +65,12 @@ class MainScreen(Screen[None]):
 
         error: SessionLockedError
 
+    @dataclass
+    class SettingsChanged(Message):
+        """The user has saved other settings."""
+
+        settings: Settings
+
     def __init__(self, service: DownloadService, items: "Iterable[Item]" = ()) -> None:
         super().__init__()
         self.keymap = dict(service.settings.keys)
@@ -421,7 +427,7 @@ class MainScreen(Screen[None]):
 
     async def _save_settings(self, settings: Settings | None) -> None:
         if settings is not None:
-            self.app.theme = settings.theme
+            self.post_message(self.SettingsChanged(settings))
             saved = self._service.change_settings(settings)
             await self.client.guard(saved, "The settings apply, but cannot be saved")
             await self.refresh_from_engine()
