@@ -24,6 +24,7 @@ class _Rule(NamedTuple):
     action: str = ""
 
 
+_HOST = r"(?:\[[^\]]+\]|[\w.-]+)(?::\d+)?"
 _LOGIN = "Add a login for this host to the settings file, then press {key} to retry."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _RETRY = "Press {key} to retry."
@@ -43,9 +44,9 @@ _RULES = tuple(
          "Free some space or choose another folder, then press {key} to retry.", "retry"),
         (r"file already exists: .*", "file exists already",
          "Move the file or allow overwriting, then press {key} to retry.", "retry"),
-        (r"[^\s:]+(?::\d+)?: (certificate refused.*)", r"\1",
+        (rf"{_HOST}: (certificate refused.*)", r"\1",
          "The connection is not safe; press {key} to replace the URL.", "link"),
-        (r"\[?[\w.:-]+\]?: (.+)", r"\1", "Check the network and the host; press {key} to retry.",
+        (rf"{_HOST}: (.+)", r"\1", "Check the network and the host; press {key} to retry.",
          "retry"),
         (r"connection ended at .*", "connection ended early", _RETRY, "retry"),
         (r"no complete reply from \S+( for .*)", r"no reply\1", _RETRY, "retry"),

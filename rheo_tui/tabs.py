@@ -46,7 +46,7 @@ TABS = (
         lambda stats: stats.cancelled),
 )  # fmt: skip
 BY_ID = {tab.id: tab for tab in TABS}
-_FIRST_HIDDEN = ("cancelled", "paused", "done", "queued", "failed", "active")
+_FIRST_HIDDEN = ("cancelled", "paused", "done", "queued", "failed", "active", "all")
 
 
 def tabs_in(width: int, stats: DownloadStats, current: Tab) -> list[tuple[Tab, str]]:
