@@ -16,7 +16,7 @@ class DownloadHandlers:
     """Handles the actions whose owner is `downloads`.
 
     Each `do_` method handles the action of that id for the targets of its context. The text that
-    it returns becomes a toast; "" shows none, because the rows show enough.
+    it returns becomes feedback: what was done, to how many, and what was left out.
     """
 
     def __init__(self, service: DownloadService) -> None:
@@ -24,31 +24,31 @@ class DownloadHandlers:
         self._removed: list[list[str]] = []
 
     @property
-    def can_undo(self) -> bool:
-        """True if there is a removal to undo."""
-        return bool(self._removed)
+    def undo_steps(self) -> int:
+        """Number of removals that can be undone."""
+        return len(self._removed)
 
     async def do_pause(self, context: Context) -> str:
         """Pause the downloads that can be paused; if none can, resume the paused ones."""
-        running = [row.id for row in context.targets if can_pause(row)]
+        running = [row for row in context.targets if can_pause(row)]
         if running:
-            await self._service.pause(running)
-            return _several("Paused", running)
-        paused = [row.id for row in context.targets if row.status is DownloadStatus.PAUSED]
-        await self._service.resume(paused)
-        return _several("Resumed", paused)
+            await self._service.pause(_ids(running))
+            return _done("Paused", running, context.targets)
+        paused = [row for row in context.targets if row.status is DownloadStatus.PAUSED]
+        await self._service.resume(_ids(paused))
+        return _done("Resumed", paused, context.targets)
 
     async def do_cancel(self, context: Context) -> str:
         """Cancel the downloads that have not ended."""
-        ids = unfinished(context.targets)
-        await self._service.cancel(ids)
-        return _several("Cancelled", ids)
+        rows = [row for row in context.targets if not row.status.is_terminal]
+        await self._service.cancel(_ids(rows))
+        return _done("Cancelled", rows, context.targets)
 
     async def do_retry(self, context: Context) -> str:
         """Queue failed, cancelled and skipped downloads again."""
-        ids = [row.id for row in context.targets if can_retry(row)]
-        await self._service.retry(ids)
-        return _several("Queued again:", ids)
+        rows = [row for row in context.targets if can_retry(row)]
+        await self._service.retry(_ids(rows))
+        return _done("Queued again:", rows, context.targets, "did not fail")
 
     do_retry_failed = do_retry
 
@@ -66,15 +66,15 @@ class DownloadHandlers:
         if len(paths) == 1:
             sentences.append(f"Kept as {printable(paths[0].name)}.")
         elif paths:
-            sentences.append(_several("Kept the data of", paths))
+            sentences.append(f"Kept the data of {count_text(len(paths))}.")
         return " ".join(sentences) or "No data is left to keep."
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
-        ids = [row.id for row in context.targets]
+        ids = _ids(context.targets)
         await self._service.remove(ids)
         self._removed.append(ids)
-        return f"Removed {count_text(len(ids))} from the list. Press the undo key to restore."
+        return _done("Removed", context.targets, context.targets)
 
     do_clear_finished = do_remove
 
@@ -94,9 +94,14 @@ class DownloadHandlers:
         """Lower the priority by 1."""
         return await self._change_priority(context.targets, -1)
 
-    async def _change_priority(self, rows: Rows, by: int) -> str:
-        await self._service.change_priority(unfinished(rows), by)
-        return ""
+    async def _change_priority(self, targets: Rows, by: int) -> str:
+        rows = [row for row in targets if not row.status.is_terminal]
+        await self._service.change_priority(_ids(rows), by)
+        if len(rows) == 1:
+            return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
+        return _done(
+            "Raised the priority of" if by > 0 else "Lowered the priority of", rows, targets
+        )
 
     # The row in front moves first; otherwise adjacent marked rows would only swap places.
 
@@ -143,9 +148,15 @@ class DownloadHandlers:
 
 def unfinished(rows: Rows) -> list[str]:
     """Return the ids of the rows that have not ended."""
-    return [row.id for row in rows if not row.status.is_terminal]
+    return _ids([row for row in rows if not row.status.is_terminal])
 
 
-def _several(verb: str, ids: Sequence[object]) -> str:
-    """Return a toast for more than one download; the row of a single one shows enough."""
-    return f"{verb} {count_text(len(ids))}." if len(ids) > 1 else ""
+def _ids(rows: Rows) -> list[str]:
+    return [row.id for row in rows]
+
+
+def _done(verb: str, rows: Rows, targets: Rows, left_out: str = "had ended") -> str:
+    """Return what was done to `rows`, and how many of `targets` were left out and why."""
+    what = printable(rows[0].name) if len(rows) == 1 else count_text(len(rows))
+    others = len(targets) - len(rows)
+    return f"{verb} {what}; {others:,} {left_out}." if others else f"{verb} {what}."

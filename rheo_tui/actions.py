@@ -13,6 +13,7 @@ from textual.keys import format_key
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
+from rheo_tui.tabs import TABS, Tab
 
 Owner = Literal["screen", "table", "downloads"]
 """The object that handles an action: `MainScreen`, `DownloadTable` or `DownloadHandlers`."""
@@ -26,6 +27,8 @@ class Context:
 
     targets: tuple[DownloadSnapshot, ...] = ()  # the marked rows shown, or the current row
     current: DownloadSnapshot | None = None
+    on_fold: bool = False  # the cursor stands for all finished downloads; `targets` has one
+    marked: int = 0  # marked rows shown
     total: int = 0
     failed: int = 0
     finished: int = 0  # completed or skipped
@@ -54,11 +57,12 @@ class Action:
     acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
     opens_input: bool = False  # keys typed after its own go to an input
     owner: Owner = "screen"
+    tab: Tab | None = None  # passed to the handler, which all tabs share
 
     @property
     def handler(self) -> str:
         """Name of the method of `owner` that handles the action."""
-        return f"do_{self.id}"
+        return f"do_{self.id}" if self.tab is None else "do_tab"
 
 
 SPEED_LIMITS = (
@@ -193,6 +197,10 @@ def _needs_current(context: Context) -> str:
     return "" if context.current else "nothing selected"
 
 
+def _needs_line(context: Context) -> str:
+    return "" if context.current or context.on_fold else "nothing selected"
+
+
 ACTIONS: tuple[Action, ...] = (
     Action(
         "add", "a", "Add links", "Links",
@@ -299,13 +307,21 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_needs_rows, owner="table",
     ),
     Action(
-        "clear", "escape", "Clear filter or marks", "List",
-        "Clear the filter first, then the marks.",
+        "clear", "escape", "Clear filter, marks or tab", "List",
+        "Clear the filter first, then the marks, then show all downloads.",
+    ),
+    *(
+        Action(
+            f"tab_{tab.id}", tab.key, f"Tab {tab.title}", "Tabs",
+            f"Show {'all' if tab.id == 'all' else 'only ' + tab.title.lower()} downloads.",
+            tab=tab,
+        )
+        for tab in TABS
     ),
     Action(
         "details", "enter", "Show details", "View",
-        "Show all facts about the current download.",
-        label="details", disabled=_needs_current,
+        "Show all facts about the current download, or the finished downloads.",
+        label="details", disabled=_needs_line,
     ),
     Action(
         "log", "l", "Show log", "View",

@@ -17,15 +17,19 @@ from textual import events, on
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.filter import LineFilter
 
+from rheo_core.config.settings import Settings
 from rheo_core.domain.text import printable, visible
 
 from .actions import unknown_actions
+from .ascii import AsciiFilter, needs_ascii
 from .screens.confirm import QuitScreen
 from .screens.main import MainScreen
 from .screens.session_locked import SessionLockedScreen
 from .services.protocol import READ_ONLY, DownloadService, ServiceFactory, SessionLockedError
-from .themes import DARK, FALLBACKS, THEMES
+from .themes import DARK, FALLBACKS, THEMES, theme_of
+from .typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
     from rheo_core.inputs.sources import Item
@@ -76,6 +80,8 @@ class RheoApp(App[None]):
         self._make_service = make_service
         self._quitting = False
         self._clashes: set[str] = set()
+        self._typed_ahead = TypedAhead(self, super().on_event)
+        self._ascii_filters = [AsciiFilter()] if needs_ascii(os.environ) else []
         self.main = MainScreen(service, items)
         for theme in THEMES:
             self.register_theme(theme)
@@ -88,7 +94,7 @@ class RheoApp(App[None]):
         """Apply the settings and show the main screen."""
         settings = self._service.settings
         known = settings.theme in self.available_themes
-        self.theme = settings.theme if known else DARK.name
+        self.theme = self._theme_of(settings) if known else DARK.name
         if not known:
             self._problems.append(f"Unknown theme “{settings.theme}”; using {DARK.name}.")
         if unknown := unknown_actions(settings.keys):
@@ -101,6 +107,17 @@ class RheoApp(App[None]):
             if problem not in on_bar:
                 self.notify(problem, severity="warning", markup=False, timeout=8)
         self._quit_on_signals()
+
+    def _theme_of(self, settings: Settings) -> str:
+        return theme_of(settings, None if self.is_headless else self.console.color_system)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters of every line that is drawn."""
+        return [*super().get_line_filters(), *self._ascii_filters]
+
+    @on(MainScreen.SettingsChanged)
+    def _settings_changed(self, event: MainScreen.SettingsChanged) -> None:
+        self.theme = self._theme_of(event.settings)
 
     def _quit_on_signals(self) -> None:
         if self.is_headless:
@@ -180,10 +197,13 @@ class RheoApp(App[None]):
         self.exit(return_code=1, message=Text(message))
 
     async def on_event(self, event: events.Event) -> None:
-        """Clean pasted text before any input sees it, including the palette's."""
+        """Clean pasted text before any input sees it, including the palette's; queue keys."""
         if isinstance(event, events.Paste) and not event.is_forwarded:
             event.text = visible(event.text)
-        await super().on_event(event)
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await self._typed_ahead.take(event)
+        else:
+            await super().on_event(event)
 
     def on_paste(self, event: events.Paste) -> None:
         """Open the box for links with a paste that no input took."""
@@ -199,7 +219,7 @@ class RheoApp(App[None]):
 
     def action_help_quit(self) -> None:
         """Show how to quit. In inputs Ctrl+C copies instead."""
-        self.notify("Press q to quit.", markup=False)
+        self.main.toast("Press q to quit.")
 
     async def action_quit(self) -> None:
         """Quit, and ask first while downloads run. A second call while closing quits at once."""

@@ -16,7 +16,7 @@ from .services.protocol import READ_ONLY, DownloadService
 
 
 class CommandHandlers:
-    """Runs parsed commands through the service; the text returned becomes a toast.
+    """Runs parsed commands through the service; the text returned becomes feedback.
 
     Args:
         service: the service to change.
@@ -91,7 +91,8 @@ class CommandHandlers:
             return "at: no unfinished download is selected."
         await self._service.set_start(ids, start_at)
         if start_at is None:
-            return ""
+            start = "starts as soon as it can" if len(ids) == 1 else "start as soon as they can"
+            return f"{count_text(len(ids))} {start}."
         return f"Starts {count_text(len(ids))} at {start_text(start_at, datetime.now())}."
 
     async def _stop_after(self, size: int | None) -> str:

@@ -10,7 +10,7 @@ from rheo_core.domain.sizes import parse_rate, parse_size
 
 ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
 _PLAIN_VERBS = ("reload", "quit-when-done", "quit")
-_ALL = (*ID_VERBS, "link", "add", "limit", "at", "stop-after", "prune", *_PLAIN_VERBS)
+VERBS = (*ID_VERBS, "link", "add", "limit", "at", "stop-after", "prune", *_PLAIN_VERBS)
 _EXAMPLES = {
     "link": "link 3fa9 https://example.org/file.iso",
     "add": "add https://example.org/file.iso",
@@ -53,8 +53,8 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
     """
     verb, _, argument = line.strip().removeprefix(":").partition(" ")
     argument = argument.strip()
-    if verb not in _ALL:
-        raise CommandError(f"Unknown command “{verb}”. Commands: {', '.join(_ALL)}.")
+    if verb not in VERBS:
+        raise CommandError(f"Unknown command “{verb}”. Commands: {', '.join(VERBS)}.")
     if verb in ID_VERBS:
         return Command(verb, download_id=find_id(verb, argument, ids))
     if verb in _PLAIN_VERBS:

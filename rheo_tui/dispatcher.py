@@ -1,6 +1,6 @@
 """Dispatcher: the table from actions to handlers; every action runs through it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
@@ -20,11 +20,14 @@ class ActionScreen(Protocol):
     def rows(self) -> Mapping[str, DownloadSnapshot]:
         """All downloads by their ids."""
 
+    def finished_rows(self) -> Sequence[DownloadSnapshot]:
+        """Return the downloads that the line of finished ones stands for."""
+
     def context(self) -> Context:
         """Return the state that decides which actions are available."""
 
     def toast(self, text: str) -> None:
-        """Show a toast."""
+        """Show a sentence."""
 
     def call_later(self, callback: Handler) -> bool:
         """Call `callback` after the messages that wait already."""
@@ -39,14 +42,19 @@ def dispatch_table(owners: Mapping[Owner, object]) -> dict[str, Handler]:
     Raises:
         AttributeError: an action has no handler.
     """
-    return {action.id: getattr(owners[action.owner], action.handler) for action in ACTIONS}
+    return {action.id: _handler(owners[action.owner], action) for action in ACTIONS}
+
+
+def _handler(owner: object, action: Action) -> Handler:
+    handler: Handler = getattr(owner, action.handler)
+    return handler if action.tab is None else partial(handler, action.tab)
 
 
 class Dispatcher:
     """Runs the handler of an action, unless the action is disabled.
 
     Coroutine functions get the context and run in the background; the text that they return
-    becomes a toast. Other handlers take nothing.
+    becomes feedback. Other handlers take nothing, or their tab.
     """
 
     def __init__(self, screen: ActionScreen, owners: Mapping[Owner, object]) -> None:
@@ -69,6 +77,8 @@ class Dispatcher:
 
     def _with_rows_of(self, action: Action, context: Context) -> Context:
         if not action.acts_on:
+            if context.on_fold:
+                return replace(context, targets=tuple(self._screen.finished_rows()))
             return context
         rows = self._screen.rows.values()
         return replace(context, targets=tuple(row for row in rows if row.status in action.acts_on))

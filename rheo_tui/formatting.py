@@ -1,6 +1,7 @@
 """Format sizes, speeds, times and bars for the screen; widths are in terminal cells."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -11,8 +12,10 @@ from rheo_core.domain.sizes import size_text as size_text
 from rheo_core.domain.sizes import speed_text as speed_text
 
 _ELLIPSIS = "…"
-_SPARKS = "▁▂▃▄▅▆▇█"
 _MAX_EXTENSION_WIDTH = 10
+_BRAILLE = 0x2800
+_LEFT_DOTS = (0x00, 0x40, 0x44, 0x46, 0x47)
+_RIGHT_DOTS = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
 
 
 def clock_text(timestamp: float | None) -> str:
@@ -35,21 +38,75 @@ def percent_text(fraction: float) -> str:
 
 
 def bar_text(fraction: float, width: int) -> tuple[str, str]:
-    """Return a bar of `width` cells in half-cell steps, as its filled part and the rest."""
+    """Return a bar of `width` cells in half-cell steps, as its filled part and the rest.
+
+    The rest is a thinner line, so that the bar can be read without colours.
+    """
     full, half = divmod(round(max(0.0, min(fraction, 1.0)) * width * 2), 2)
-    filled = "━" * full + "╸" * half
-    return filled, "━" * (width - len(filled))
+    filled = "━" * full + "╾" * half
+    return filled, "─" * (width - len(filled))
 
 
-def sparkline_text(values: list[float], width: int) -> str:
-    """Return the last `width` values as small columns; the highest has full height."""
-    shown = values[-width:]
-    top = max(shown, default=0.0)
-    if top <= 0:
-        return " " * width
-    steps = len(_SPARKS) - 1
-    line = "".join(_SPARKS[round(value / top * steps)] for value in shown)
-    return line.rjust(width)
+def moving_bar_text(phase: int, width: int) -> tuple[str, str, str]:
+    """Return a bar for an unknown size: a piece at the place `phase`, and the parts beside it."""
+    piece = max(width // 4, 1)
+    turn = max(width - piece, 1)
+    at = phase % (2 * turn)
+    at = min(at, 2 * turn - at, width - piece)  # to the end and back
+    return "─" * at, "━" * piece, "─" * (width - at - piece)
+
+
+def graph_text(values: Sequence[float], width: int, top: float) -> str:
+    """Return the last values as a graph of `width` cells, two values in each (braille).
+
+    Args:
+        values: the samples, oldest first.
+        width: cells of the graph.
+        top: the value of full height.
+    """
+    samples = [0.0] * max(0, 2 * width - len(values)) + list(values[-2 * width :])
+    heights = [_dots(value, top) for value in samples] if width > 0 else []
+    pairs = zip(heights[::2], heights[1::2], strict=True)
+    return "".join(chr(_BRAILLE + _LEFT_DOTS[left] + _RIGHT_DOTS[right]) for left, right in pairs)
+
+
+def _dots(value: float, top: float) -> int:
+    """Return a height of 0 to 4 dots; what moves has at least one."""
+    if value <= 0 or top <= 0:
+        return 0
+    return max(1, min(4, round(value / top * 4)))
+
+
+def size_pair_text(done: int, total: int | None) -> str:
+    """Return the bytes done of all in one unit: `5.3 / 8.0 MB`.
+
+    Only the size is shown before the first and after the last byte.
+    """
+    number, _, unit = size_text(done if total is None else total).partition(" ")
+    if total is None or done >= total or done == 0:
+        return f"{_short(number, 3)} {unit}" if done or total is not None else ""
+    factor = total / float(number.replace(",", ""))
+    part = f"{done:,}" if unit == "B" else f"{done / factor:.1f}"
+    return f"{_short(part, 4)} / {_short(number, 3)} {unit}"
+
+
+def _short(number: str, digits: int) -> str:
+    """Return a number without its fraction if it is longer than `digits`."""
+    return f"{float(number.replace(',', '')):,.0f}" if len(number) > digits else number
+
+
+def time_left_text(seconds: float) -> str:
+    """Return a rough duration in words: `42 s`, `34 min`, `2 h 10 min`, `3 days`."""
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minute = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minute} min" if minute else f"{hours} h"
+    days = round(hours / 24)
+    return f"{days:,} days" if days > 1 else "1 day"
 
 
 def fit(text: str, width: int) -> str:

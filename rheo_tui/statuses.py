@@ -1,5 +1,7 @@
-"""Glyph, label and style of each status, and the reason why a download waits."""
+"""Glyph, word and style of each status, and the reason why a download waits."""
 
+import re
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -7,6 +9,9 @@ from typing import NamedTuple
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.schedule import start_text
+
+from .causes import cause_of
+from .formatting import duration_text, fraction_done, percent_text, size_text, speed_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,68 +24,121 @@ class StatusLook:
 
 
 LOOKS = {
-    DownloadStatus.QUEUED: StatusLook("○", "queued", "queued"),
+    DownloadStatus.IN_PROGRESS: StatusLook("●", "downloading", "active"),
     DownloadStatus.PENDING: StatusLook("●", "connecting", "active"),
-    DownloadStatus.IN_PROGRESS: StatusLook("●", "active", "active"),
-    DownloadStatus.VERIFYING: StatusLook("●", "verifying", "active"),
+    DownloadStatus.VERIFYING: StatusLook("●", "checking", "active"),
     DownloadStatus.RETRYING: StatusLook("↻", "retrying", "retrying"),
-    DownloadStatus.PAUSED: StatusLook("‖", "paused", "paused"),
-    DownloadStatus.COMPLETED: StatusLook("✓", "done", "done"),
     DownloadStatus.FAILED: StatusLook("✗", "failed", "failed"),
-    DownloadStatus.SKIPPED: StatusLook("–", "skipped", "skipped"),
+    DownloadStatus.QUEUED: StatusLook("○", "queued", "queued"),
+    DownloadStatus.PAUSED: StatusLook("‖", "paused", "paused"),
     DownloadStatus.CANCELLED: StatusLook("⊘", "cancelled", "cancelled"),
+    DownloadStatus.COMPLETED: StatusLook("✓", "done", "done"),
+    DownloadStatus.SKIPPED: StatusLook("–", "skipped", "skipped"),
 }
 SORT_RANK = {status: rank for rank, status in enumerate(LOOKS)}
+_WAITS = "waiting"
+_HOST_LIMIT = re.compile(r"(host limit): (\d+ of \d+) connections")
+_HTTP_CODE = re.compile(r"[45]\d\d\b")
 
 
 class Waiting(NamedTuple):
     """Reasons why queued downloads wait."""
 
-    slots: str = ""  # such as `3 of 3 slots`; "" while a slot is free
     full_hosts: frozenset[str] = frozenset()
 
     @classmethod
     def now(cls, snapshot: Snapshot) -> "Waiting":
         """Return the reasons in a snapshot."""
-        busy, slots = snapshot.stats.in_progress, snapshot.slots
-        text = f"{busy} of {slots} slots" if slots and busy >= slots else ""
-        return cls(text, snapshot.full_hosts)
+        return cls(snapshot.full_hosts)
 
     def reason(self, row: DownloadSnapshot) -> str:
-        """Return the reason why `row` waits; "" if it is about to start."""
-        return self.slots or ("host limit" if host_of(row.url) in self.full_hosts else "")
+        """Return the reason why `row` waits; "" if it needs only a free slot."""
+        return "host limit" if host_of(row.url) in self.full_hosts else ""
 
 
-def reason_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
-    """Return the reason for the status of `row`; the engine's own reason comes first.
+def status_text(
+    row: DownloadSnapshot, waiting: Waiting, now: float, columns: Container[str] = ()
+) -> str:
+    """Return the state of `row` in words: its word, or a reason that says more.
 
     Args:
         row: the download.
         waiting: reasons why queued downloads wait.
-        now: seconds since the epoch, for the countdown of a retry.
+        now: seconds since the epoch, for countdowns.
+        columns: ids of the columns beside, whose facts are left out here.
     """
-    if row.status is DownloadStatus.RETRYING and row.retry_at is not None:
-        left = max(0, round(row.retry_at - now))
-        return f"in {left} s ({max(row.failures, 1)} of {max(row.max_attempts - 1, 1)})"
-    if row.reason:
-        return row.reason
-    if row.status is DownloadStatus.QUEUED:
-        if row.start_at is not None and row.start_at > now:
-            return f"until {start_text(row.start_at, datetime.fromtimestamp(now))}"
-        return waiting.reason(row)
-    if row.status is DownloadStatus.FAILED:
-        return row.error or ""
-    return ""
-
-
-def status_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
-    """Return label and reason: `waiting (3 of 3 slots)`, `retry in 12 s (2 of 5)`."""
-    reason = reason_text(row, waiting, now)
+    match row.status:
+        case DownloadStatus.IN_PROGRESS:
+            return row.reason or _progress_text(row, columns)
+        case DownloadStatus.PENDING | DownloadStatus.VERIFYING:
+            return row.reason or LOOKS[row.status].label
+        case DownloadStatus.RETRYING:
+            return _retry_text(row, now, columns)
+        case DownloadStatus.FAILED:
+            return _failure_text(row)
+        case DownloadStatus.QUEUED:
+            return _with_reason(_WAITS, _wait_reason(row, waiting, now)) or "queued"
+        case DownloadStatus.PAUSED:
+            return _with_reason(_WAITS, row.reason) or "paused"
     label = LOOKS[row.status].label
+    return _with_reason(label, row.reason) or label
+
+
+def short_status(text: str) -> str:
+    """Return a status text without its word, if its reason and the glyph say enough."""
+    return text.removeprefix(f"{_WAITS}: ").removeprefix(f"{_WAITS} ")
+
+
+def _with_reason(label: str, reason: str) -> str:
     if not reason:
-        return label
-    if row.status is DownloadStatus.QUEUED and not row.reason:
-        return f"waiting ({reason})"
-    if row.status is DownloadStatus.RETRYING and row.retry_at is not None:
-        return f"retry {reason}"
+        return ""
+    if reason.startswith("until "):
+        return f"{label} {reason}"
     return reason if reason.startswith(label) else f"{label}: {reason}"
+
+
+def _progress_text(row: DownloadSnapshot, columns: Container[str]) -> str:
+    facts = []
+    fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
+    if "progress" not in columns:
+        facts.append(
+            size_text(row.bytes_downloaded) if fraction is None else percent_text(fraction).strip()
+        )
+    if "left" not in columns and row.eta_seconds is not None:
+        facts.append(duration_text(row.eta_seconds))
+    if "speed" not in columns and "size" in columns and row.speed_bps >= 1:
+        facts.append(speed_text(row.speed_bps))
+    text = "  ".join(filter(None, facts)) or LOOKS[row.status].label
+    return f"{text} ×{row.connections}" if row.connections > 1 and "speed" in columns else text
+
+
+def _retry_text(row: DownloadSnapshot, now: float, columns: Container[str]) -> str:
+    turn = max(row.failures, 1) + 1
+    attempt = f"try {turn} of {max(row.max_attempts, turn)}"
+    if "left" not in columns and (countdown := countdown_text(row, now)):
+        attempt += f" in {countdown}"
+    cause = row.reason or cause_of(row).text
+    if code := _HTTP_CODE.match(cause):
+        cause = f"HTTP {code[0]}"  # so that the number of tries has space
+    return f"{cause} · {attempt}" if cause else attempt
+
+
+def countdown_text(row: DownloadSnapshot, now: float) -> str:
+    """Return the time until the next attempt, such as `12 s`; "" if there is none."""
+    if row.status is not DownloadStatus.RETRYING or row.retry_at is None:
+        return ""
+    return duration_text(max(0, round(row.retry_at - now)))
+
+
+def _failure_text(row: DownloadSnapshot) -> str:
+    cause = cause_of(row).text
+    more = row.reason if row.reason != row.error else ""
+    return " · ".join(filter(None, (cause, more))) or LOOKS[row.status].label
+
+
+def _wait_reason(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
+    if row.reason:
+        return _HOST_LIMIT.sub(r"\1 \2", row.reason)
+    if row.start_at is not None and row.start_at > now:
+        return f"until {start_text(row.start_at, datetime.fromtimestamp(now))}"
+    return waiting.reason(row)

@@ -2,11 +2,23 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from rheo_core.domain import DownloadSnapshot, Snapshot
 
-from .columns import QUEUE_ORDER, Column, SortKey, sort_key
+from .columns import QUEUE_ORDER, Column, sort_key
 from .filters import SubstringFilter
+from .row_order import Key, RowOrder
+from .tabs import ALL, BY_ID
+from .totals import Totals
+
+FOLD = ""
+"""Stands for the line of the finished downloads where an id is expected."""
+_DONE = BY_ID["done"]
+_SEARCH_COST = 50
+"""Rows that are looked at one after the other in the time of one search."""
+_MIN_BULK = 1000
+"""Changes from which a sort of all rows may be cheaper than a search for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +30,8 @@ class Sort:
 
     def towards(self, column: Column) -> "Sort":
         """Return the sort by `column`; reversed if it is the column already."""
+        if column is QUEUE_ORDER:
+            return Sort()
         if column is self.column:
             return Sort(column, not self.descending)
         return Sort(column, column.descending_first)
@@ -28,107 +42,241 @@ class Change:
     """Changes that a snapshot made on the screen."""
 
     rows: list[int] = field(default_factory=list)  # positions of rows with other content
-    order: bool = False  # rows were added, removed or moved
+    order: bool = False  # lines were added, removed or moved
+
+
+class _Descending:
+    """A value that sorts the other way round."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __lt__(self, other: "_Descending") -> bool:
+        return bool(other._value < self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Descending) and bool(other._value == self._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
 
 
 class TableModel:
     """All rows, and the order of those that are shown.
 
-    The cost of `apply` grows with the number of changed rows. It sorts only if rows are removed,
-    moved or inserted between others.
+    In queue order, what runs and what is broken comes first, and finished downloads fold into one
+    line at the end (`FOLD`). The cost of `apply` grows with the number of changed rows.
+
+    Attributes:
+        held: True keeps rows in their places while they change, because the user works on them.
     """
 
     def __init__(self) -> None:
         self.rows: dict[str, DownloadSnapshot] = {}
         self.revisions: dict[str, int] = {}
-        self.shown: list[str] = []
         self.marked: set[str] = set()
+        self.totals = Totals()
         self.sort = Sort()
         self.filter = SubstringFilter()
-        self.stale = False  # a volatile column's order is out of date
-        self._positions: dict[str, int] = {}
+        self.tab = ALL
+        self.held = False
+        self._listed = RowOrder()
+        self._finished = RowOrder()  # those under the fold
+        self._unfolded: bool | None = None  # chosen by the user
+        self._moving: set[str] = set()  # rows whose new place is kept back
 
-    def position(self, download_id: str) -> int | None:
-        """Return the position of a row among those shown; None if it is hidden."""
-        return self._positions.get(download_id)
+    # Lines
+
+    @property
+    def folds(self) -> bool:
+        """True if finished downloads have a line of their own instead of being in the list."""
+        return self.sort.column is QUEUE_ORDER and self.tab is ALL and not self.filter
+
+    @property
+    def is_unfolded(self) -> bool:
+        """True if the finished downloads are shown; until the user decides, if all are finished."""
+        return not self._listed if self._unfolded is None else self._unfolded
+
+    @property
+    def finished(self) -> int:
+        """Number of downloads under the fold."""
+        return len(self._finished)
+
+    @property
+    def lines(self) -> int:
+        """Number of lines: rows, and the fold."""
+        return len(self._listed) + bool(self._finished) + self._unfolded_rows
+
+    @property
+    def _unfolded_rows(self) -> int:
+        return len(self._finished) if self.is_unfolded else 0
+
+    @property
+    def shown(self) -> list[str]:
+        """Ids of all rows shown, in their order; costs time for each."""
+        return [*self._listed, *(self._finished if self.is_unfolded else ())]
+
+    @property
+    def shown_count(self) -> int:
+        """Number of rows shown."""
+        return len(self._listed) + self._unfolded_rows
+
+    def id_at(self, position: int) -> str | None:
+        """Return the id of the row at `position`, FOLD, or None outside the list."""
+        listed = len(self._listed)
+        if 0 <= position < listed:
+            return self._listed[position]
+        if not listed <= position < self.lines:
+            return None
+        return FOLD if position == listed else self._finished[position - listed - 1]
 
     def row_at(self, position: int) -> DownloadSnapshot | None:
-        """Return the row shown at `position`, or None."""
-        if 0 <= position < len(self.shown):
-            return self.rows[self.shown[position]]
-        return None
+        """Return the row at `position`; None at the fold and outside the list."""
+        download_id = self.id_at(position)
+        return self.rows[download_id] if download_id else None
+
+    def position(self, download_id: str) -> int | None:
+        """Return the position of a row, or of FOLD; None if it is not shown."""
+        listed = len(self._listed)
+        if download_id == FOLD:
+            return listed if self._finished else None
+        position = self._listed.position(download_id)
+        if position is None and self.is_unfolded:
+            position = self._finished.position(download_id)
+            return None if position is None else listed + 1 + position
+        return position
+
+    def first_finished(self) -> DownloadSnapshot | None:
+        """Return the first row under the fold, or None."""
+        return self.rows[self._finished[0]] if self._finished else None
+
+    def finished_rows(self) -> list[DownloadSnapshot]:
+        """Return the rows under the fold."""
+        return [self.rows[download_id] for download_id in self._finished]
+
+    def toggle_fold(self) -> None:
+        """Show or hide the finished downloads."""
+        self._unfolded = not self.is_unfolded
+
+    # Changes
 
     def apply(self, snapshot: Snapshot) -> Change:
         """Apply the changes of a snapshot; return the parts to repaint."""
-        change = Change()
+        gone = list(snapshot.removed)
         if snapshot.reset:
             listed = {row.id for row in snapshot.downloads}
-            change.order = self._forget([known for known in self.rows if known not in listed])
-        change.order |= self._forget(snapshot.removed)
-        changed, shown = [], len(self.shown)
+            gone = [known for known in self.rows if known not in listed]
+        is_bulk = len(gone) + len(snapshot.downloads) > max(_MIN_BULK, len(self.rows) // 8)
+        change = Change(order=self._forget(gone, in_place=not is_bulk))
         for row in snapshot.downloads:
-            if not change.order and row.id not in self.rows and self._comes_last(row):
-                self._positions[row.id] = len(self.shown)
-                self.shown.append(row.id)
-            change.order |= self._take(row, snapshot.revision)
-            changed.append(row.id)
-        if change.order:
+            old = self._store(row, snapshot.revision)
+            if not is_bulk:
+                change.order |= self._settle(row, old)
+        if is_bulk:
+            change.order = True
             self.rebuild()
-        change.order |= len(self.shown) != shown
-        change.rows = [self._positions[row] for row in changed if row in self._positions]
+        if not change.order:
+            positions = (self.position(row.id) for row in snapshot.downloads)
+            change.rows = [position for position in positions if position is not None]
         return change
 
-    def _forget(self, ids: Iterable[str]) -> bool:
-        visible = False
+    def _forget(self, ids: Iterable[str], *, in_place: bool) -> bool:
+        """Drop rows; return True if lines changed. Not `in_place`: `rebuild` follows."""
+        changed = False
         for download_id in ids:
-            if self.rows.pop(download_id, None) is not None:
-                del self.revisions[download_id]
-                self.marked.discard(download_id)
-                visible |= download_id in self._positions
-        return visible
+            row = self.rows.pop(download_id, None)
+            if row is None:
+                continue
+            self.totals.remove(row)
+            del self.revisions[download_id]
+            self.marked.discard(download_id)
+            self._moving.discard(download_id)
+            if in_place:
+                changed |= self._listed.remove(download_id) or self._finished.remove(download_id)
+        return changed
 
-    def _take(self, row: DownloadSnapshot, revision: int) -> bool:
-        """Store `row`; return True if all rows must be sorted again at once."""
+    def _store(self, row: DownloadSnapshot, revision: int) -> DownloadSnapshot | None:
         old = self.rows.get(row.id)
+        if old is not None:
+            self.totals.remove(old)
+        self.totals.add(row)
         self.rows[row.id] = row
         self.revisions[row.id] = revision
-        was_shown = row.id in self._positions
-        if was_shown != self.filter.matches(row):
-            return True
-        key = sort_key(self.sort.column.id)
-        if old is None or not was_shown or key(old) == key(row):
+        return old
+
+    def _settle(self, row: DownloadSnapshot, old: DownloadSnapshot | None) -> bool:
+        """Move `row` to its place, or keep that back; return True if lines changed."""
+        home, key = self._home(row), self._key(row)
+        present = self._present_home(row.id)
+        if home is present and (home is None or home.key(row.id) == key):
+            self._moving.discard(row.id)
             return False
-        if self.sort.column.volatile:
-            self.stale = True  # sorted once a second; otherwise rows would jump
+        if present is not None and old is not None and self._keeps_back(row, old):
+            self._moving.add(row.id)
             return False
+        self._move(row.id, present, home, key)
         return True
 
-    def _comes_last(self, row: DownloadSnapshot) -> bool:
-        """Return True if a new row goes below those shown, as while a long list is read."""
-        last = self.row_at(len(self.shown) - 1)
-        return (
-            self.sort == Sort()
-            and (last is None or last.order < row.order)
-            and self.filter.matches(row)
-        )
+    def _keeps_back(self, row: DownloadSnapshot, old: DownloadSnapshot) -> bool:
+        """Return True if the new place can wait: a volatile column, or the user is at work."""
+        if self.sort.column.volatile:
+            return True
+        return self.held and row.order == old.order and row.name == old.name
+
+    def _move(
+        self, download_id: str, present: RowOrder | None, home: RowOrder | None, key: Key
+    ) -> None:
+        self._moving.discard(download_id)
+        if present is not None and present is not home:
+            present.remove(download_id)
+        if home is not None:
+            home.place(download_id, key)
+
+    def _home(self, row: DownloadSnapshot) -> RowOrder | None:
+        if not (self.tab.matches(row) and self.filter.matches(row)):
+            return None
+        return self._finished if self.folds and _DONE.matches(row) else self._listed
+
+    def _present_home(self, download_id: str) -> RowOrder | None:
+        if download_id in self._listed:
+            return self._listed
+        return self._finished if download_id in self._finished else None
+
+    def _key(self, row: DownloadSnapshot) -> Key:
+        value = sort_key(self.sort.column.id)(row)
+        if value is None:
+            return (True, row.order, row.id)
+        return (False, _Descending(value) if self.sort.descending else value, row.order, row.id)
+
+    @property
+    def stale(self) -> bool:
+        """True if rows are not in their places; see `settle`."""
+        return bool(self._moving)
+
+    def settle(self) -> None:
+        """Move the rows whose new places were kept back."""
+        moving, self._moving = self._moving, set()
+        if len(moving) > max(_MIN_BULK, len(self.rows) // 8):
+            self.rebuild()
+            return
+        for row in (self.rows[download_id] for download_id in moving):
+            self._move(row.id, self._present_home(row.id), self._home(row), self._key(row))
 
     def rebuild(self) -> None:
         """Filter and sort all rows again."""
-        rows = [row for row in self.rows.values() if self.filter.matches(row)]
-        rows.sort(key=lambda row: row.order)
-        key = sort_key(self.sort.column.id)
-        valued: list[tuple[SortKey, str]] = []
-        valueless: list[str] = []
-        for row in rows:
-            value = key(row)
-            if value is None:
-                valueless.append(row.id)
-            else:
-                valued.append((value, row.id))
-        valued.sort(key=lambda pair: pair[0], reverse=self.sort.descending)  # type: ignore[arg-type, return-value]
-        self.shown = [row_id for _, row_id in valued] + valueless
-        self._positions = {row_id: index for index, row_id in enumerate(self.shown)}
-        self.stale = False
+        listed: dict[str, Key] = {}
+        finished: dict[str, Key] = {}
+        for row in self.rows.values():
+            home = self._home(row)
+            if home is not None:
+                (listed if home is self._listed else finished)[row.id] = self._key(row)
+        self._listed.fill(listed)
+        self._finished.fill(finished)
+        self._moving.clear()
+
+    # Marks
 
     def toggle_mark(self, download_id: str) -> None:
         """Mark or unmark a row."""
@@ -139,8 +287,9 @@ class TableModel:
         self.marked ^= set(self.shown)
 
     def marked_shown(self) -> list[DownloadSnapshot]:
-        """Return the marked rows in the order shown, without those that a filter hides."""
-        positions = (self._positions.get(row) for row in self.marked)
-        return [
-            self.rows[self.shown[at]] for at in sorted(at for at in positions if at is not None)
-        ]
+        """Return the marked rows in the order shown, without those that are hidden."""
+        if len(self.marked) > self.shown_count // _SEARCH_COST:
+            return [self.rows[each] for each in self.shown if each in self.marked]
+        places = ((self.position(download_id), download_id) for download_id in self.marked)
+        shown = sorted((at, download_id) for at, download_id in places if at is not None)
+        return [self.rows[download_id] for _, download_id in shown]

@@ -2,6 +2,8 @@
 
 from textual.theme import Theme
 
+from rheo_core.config.settings import Settings
+
 DARK = Theme(
     name="rheo-dark",
     primary="#6cb0f0",
@@ -16,7 +18,8 @@ DARK = Theme(
     panel="#1e2430",
     dark=True,
     variables={
-        "track": "#2a3242",
+        "track": "#2f394c",
+        "track-on-panel": "#3a465c",
         "done-bar": "#3f6147",
         "cursor-row": "#26354c",
         "cursor-row-blurred": "#1e2735",
@@ -45,7 +48,8 @@ LIGHT = Theme(
     panel="#e9e9e3",
     dark=False,
     variables={
-        "track": "#d8d9d3",
+        "track": "#cfd1cb",
+        "track-on-panel": "#c3c5be",
         "done-bar": "#a3c9a8",
         "cursor-row": "#cfe0f5",
         "cursor-row-blurred": "#e2e8ef",
@@ -63,9 +67,23 @@ LIGHT = Theme(
 THEMES = (DARK, LIGHT)
 NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
 
+
+def theme_of(settings: Settings, color_system: str | None) -> str:
+    """Return the theme to use: the user's choice, or one that fits the terminal.
+
+    Args:
+        settings: the settings.
+        color_system: colours of the terminal as rich names them; "standard" has 16.
+    """
+    if "theme" not in settings.model_fields_set and color_system == "standard":
+        return "ansi-dark"
+    return settings.theme
+
+
 # Variables that the stylesheet uses and Textual's own themes lack.
 FALLBACKS = {
     "track": "ansi_bright_black",
+    "track-on-panel": "ansi_bright_black",
     "done-bar": "ansi_green",
     "cursor-row": "ansi_blue",
     "cursor-row-blurred": "ansi_bright_black",

@@ -1,6 +1,7 @@
-"""MainScreen: table, details and log; the handlers of the actions that show things."""
+"""MainScreen: everything around the table; the handlers of the actions that show things."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
@@ -29,16 +30,18 @@ from rheo_tui.filters import parse_filter
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
+from rheo_tui.tabs import ALL, Tab
 from rheo_tui.terminal_notifications import TerminalNotifier
 from rheo_tui.toasts import Toasts
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
 from rheo_tui.widgets.filter_bar import FilterBar
-from rheo_tui.widgets.footer import KeyFooter
+from rheo_tui.widgets.footer import StatusFooter
+from rheo_tui.widgets.header import SummaryHeader
 from rheo_tui.widgets.log_pane import LogPane
+from rheo_tui.widgets.tab_bar import TabBar
 from rheo_tui.widgets.table import DownloadTable
-from rheo_tui.widgets.totals import TotalsHeader
 
 from .dialogs import Dialogs
 
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from rheo_core.inputs.sources import Item
 
 _POLL_SECONDS = 0.25
+_DISK_SECONDS = 5.0
 
 
 class MainScreen(Screen[None]):
@@ -53,13 +57,19 @@ class MainScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (12, "-short"), (30, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-short"), (24, "-medium"), (30, "-high")]  # noqa: RUF012
 
     @dataclass
     class SessionLocked(Message):
         """Another process has locked the session."""
 
         error: SessionLockedError
+
+    @dataclass
+    class SettingsChanged(Message):
+        """The user has saved other settings."""
+
+        settings: Settings
 
     def __init__(self, service: DownloadService, items: "Iterable[Item]" = ()) -> None:
         super().__init__()
@@ -78,22 +88,23 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Create header, filter, table with details, log and footer."""
         read_only = self._service.is_read_only
-        yield TotalsHeader(read_only=read_only, id="totals")
+        yield SummaryHeader(self._service.settings.download_dir, read_only=read_only, id="summary")
         yield ClosedBar(id="closed")
+        yield TabBar(id="tabs")
         yield FilterBar(id="filter")
         with Container(id="body"):
             yield DownloadTable(self.model, read_only=read_only, id="table")
-            yield DetailsPane(id="details")
+            yield DetailsPane(self.keymap, id="details")
         yield LogPane(self.event_log, id="log")
         yield CommandLine(id="command")
-        yield KeyFooter(self.keymap, id="footer")
+        yield StatusFooter(self.keymap, id="footer")
 
     def on_mount(self) -> None:
         """Build the dispatch table, open the engine and begin to poll."""
         self._dispatcher = Dispatcher(
             self, {"screen": self, "table": self.table, "downloads": self._downloads}
         )
-        self.query_one(LogPane).display = self._service.settings.show_log
+        self.query_one(LogPane).set_class(self._service.settings.show_log, "-open")
         self.table.focus()
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
@@ -101,6 +112,7 @@ class MainScreen(Screen[None]):
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._show_details)
+        self._watch_disk()
 
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
@@ -114,6 +126,14 @@ class MainScreen(Screen[None]):
             self.is_reading = True
             await self.client.add_items(self._items)
             self.is_reading = False
+
+    @work(exit_on_error=False)
+    async def _watch_disk(self) -> None:
+        while True:  # in a thread, because a disk in the network may hang
+            free = await asyncio.to_thread(self._service.free_space)
+            folder = self._service.settings.download_dir
+            self.query_one(SummaryHeader).show_folder(folder, free)
+            await asyncio.sleep(_DISK_SECONDS)
 
     def _name_of(self, download_id: str) -> str:
         row = self.model.rows.get(download_id)
@@ -130,7 +150,8 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return
         self.table.apply(snapshot)
-        self.query_one(TotalsHeader).apply(snapshot, len(self.model.marked))
+        self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
+        self.query_one(TabBar).show(snapshot.stats, self.model.tab)
         self.query_one(ClosedBar).apply(snapshot)
         self._show_count()
         self._show_context()
@@ -142,15 +163,18 @@ class MainScreen(Screen[None]):
     def context(self) -> Context:
         """Return the state that decides which actions are available."""
         latest = self.client.latest
-        current = self.table.current
+        current, on_fold = self.table.current, self.table.on_fold
         marked = tuple(self.model.marked_shown())
+        first = self.model.first_finished() if on_fold else current
         return Context(
-            targets=marked or ((current,) if current else ()),
+            targets=marked or ((first,) if first else ()),
             current=current,
-            total=len(self.model.shown),
+            on_fold=on_fold and not marked,
+            marked=len(marked),
+            total=self.model.lines,
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
-            can_undo=self._downloads.can_undo,
+            can_undo=self._downloads.undo_steps > 0,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
@@ -167,8 +191,21 @@ class MainScreen(Screen[None]):
         """All downloads by their ids."""
         return self.model.rows
 
+    def finished_rows(self) -> Sequence[DownloadSnapshot]:
+        """Return the downloads that the line of finished ones stands for."""
+        return self.model.finished_rows()
+
     def _show_context(self) -> None:
-        self.query_one(KeyFooter).show(self.context())
+        context, marked = self.context(), len(self.model.marked)
+        self.query_one(SummaryHeader).show_marks(marked, marked - context.marked)
+        self.query_one(StatusFooter).show(context, self._place())
+
+    def _place(self) -> str:
+        """Return the place of the cursor in words, for a screen without tabs."""
+        if self.query_one(TabBar).display or not self.model.lines:
+            return ""
+        tab = "" if self.model.tab is ALL else f"{self.model.tab.title} "
+        return f"{tab}{self.table.cursor + 1:,} of {self.model.lines:,}"
 
     def _show_details(self) -> None:
         details = self.query_one(DetailsPane)
@@ -181,11 +218,14 @@ class MainScreen(Screen[None]):
     def _show_count(self) -> None:
         bar = self.query_one(FilterBar)
         if bar.display:
-            bar.show_count(len(self.model.shown), len(self.model.rows))
+            bar.show_count(self.model.shown_count, len(self.model.rows))
 
-    def toast(self, text: str, error: bool = False) -> None:
-        """Show a toast."""
-        self._toasts.show(text, error)
+    def toast(self, text: str, error: bool = False, can_undo: bool = False) -> None:
+        """Show a sentence at the bottom; as a toast if a dialog covers the bottom."""
+        if self.is_current:
+            self.query_one(StatusFooter).say(text, is_error=error, can_undo=can_undo)
+        else:
+            self._toasts.show(text, error)
 
     @cached_property
     def _toasts(self) -> Toasts:
@@ -204,7 +244,13 @@ class MainScreen(Screen[None]):
 
     def action_run(self, action_id: str) -> None:
         """Run an action, or show why it is disabled."""
+        self.on_key()
         self._dispatcher.run(action_id)
+
+    def on_key(self) -> None:
+        """Remove old feedback, and keep rows in their places while the user works on them."""
+        self.query_one(StatusFooter).hush()
+        self.table.hold()
 
     def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         """Await `call()` in a worker; show the text that it returns, or `title` and the error."""
@@ -214,8 +260,9 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         async def run() -> None:
+            steps = self._downloads.undo_steps
             if text := await call():
-                self.toast(text)
+                self.toast(text, can_undo=self._downloads.undo_steps > steps)
 
         await self.client.guard(run(), title)
         await self.refresh_from_engine()
@@ -264,28 +311,45 @@ class MainScreen(Screen[None]):
     @on(DownloadTable.Marked)
     def _marks_changed(self) -> None:
         self.table.refresh()
-        if self.client.latest:
-            self.query_one(TotalsHeader).apply(self.client.latest, len(self.model.marked))
         self._show_context()
 
     def do_clear(self) -> None:
-        """Clear the filter; if there is none, clear the marks."""
+        """Clear the filter; if there is none, clear the marks, or return to all downloads."""
         if self.query_one(FilterBar).display:
             self._filter_cleared()
         elif self.model.marked:
             self.model.marked.clear()
             self._marks_changed()
+        elif self.model.tab is not ALL:
+            self.do_tab(ALL)
+
+    def do_tab(self, tab: Tab) -> None:
+        """Show the downloads of a tab."""
+        self.model.tab = tab
+        self.table.rebuild()
+        if self.client.latest:
+            self.query_one(TabBar).show(self.client.latest.stats, tab)
+        self._show_count()
+        self._show_context()
+
+    @on(TabBar.Chosen)
+    def _tab_chosen(self, event: TabBar.Chosen) -> None:
+        self.do_tab(event.tab)
 
     def do_details(self) -> None:
-        """Show or hide the details."""
+        """Show or hide the details, or the finished downloads if the cursor is on their line."""
+        if self.table.on_fold:
+            self.table.toggle_fold()
+            return
         details = self.query_one(DetailsPane)
-        details.display = not details.display
+        self.set_class(not details.display, "-details")
         self._show_details()
 
     def do_log(self) -> None:
         """Show or hide the log."""
         log = self.query_one(LogPane)
-        log.display = not log.display
+        asked = not log.display
+        log.set_class(asked, "-open", "-asked")
         log.update_lines()
 
     async def do_copy(self, context: Context) -> str:
@@ -355,15 +419,15 @@ class MainScreen(Screen[None]):
     def _activated(self) -> None:
         self.action_run("details")
 
-    @on(KeyFooter.Clicked)
-    def _footer_clicked(self, event: KeyFooter.Clicked) -> None:
+    @on(StatusFooter.Clicked)
+    def _footer_clicked(self, event: StatusFooter.Clicked) -> None:
         self.action_run(event.action_id)
 
     # Settings and the command line
 
     async def _save_settings(self, settings: Settings | None) -> None:
         if settings is not None:
-            self.app.theme = settings.theme
+            self.post_message(self.SettingsChanged(settings))
             saved = self._service.change_settings(settings)
             await self.client.guard(saved, "The settings apply, but cannot be saved")
             await self.refresh_from_engine()
@@ -371,16 +435,17 @@ class MainScreen(Screen[None]):
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
         on = self._quits_when_done
+        self.query_one(SummaryHeader).show_quits_when_done(on)
         self.toast("The app quits when all downloads have ended." if on else "The app stays open.")
 
     def do_command(self) -> None:
         """Open the command line."""
-        self.query_one(KeyFooter).display = False
+        self.query_one(StatusFooter).display = False
         self.query_one(CommandLine).open()
 
     @on(CommandLine.Left)
     def _command_line_left(self) -> None:
-        self.query_one(KeyFooter).display = True
+        self.query_one(StatusFooter).display = True
         self.table.focus()
 
     @on(CommandLine.Entered)

@@ -6,7 +6,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
+
+from rheo_tui.command_parser import VERBS
 
 from .line_input import LineInput
 
@@ -27,7 +30,8 @@ class CommandLine(Horizontal):
         """Create the colon and the input."""
         yield Static(":", id="command-sign")
         yield LineInput(
-            placeholder="cancel 3fa9 · limit 2M · at 23:30 · add URL · link 3fa9 URL · quit",
+            placeholder="limit 2M · at 23:30 · add URL · stop-after 5G · quit-when-done",
+            suggester=SuggestFromList(VERBS),
             id="command-text",
             compact=True,
         )

@@ -1,6 +1,6 @@
 """DetailsPane: all facts about the current download, and its log lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import ClassVar
 
@@ -12,6 +12,8 @@ from textual.widgets import Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
+from rheo_tui.actions import BY_ID, key_names
+from rheo_tui.causes import algorithm_text, cause_of
 from rheo_tui.event_log import LogLine
 from rheo_tui.formatting import (
     clock_text,
@@ -22,6 +24,7 @@ from rheo_tui.formatting import (
     size_text,
     speed_text,
 )
+from rheo_tui.statuses import LOOKS
 
 _LABEL_WIDTH = 9
 
@@ -39,8 +42,9 @@ class DetailsPane(VerticalScroll):
         "details--title",
     }
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, keymap: Mapping[str, str], *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._keymap = keymap
         self._seen: object = None
 
     def compose(self) -> ComposeResult:
@@ -87,11 +91,8 @@ class DetailsPane(VerticalScroll):
     def _facts(self, row: DownloadSnapshot, status: str) -> Iterator[tuple[str, Text]]:
         style = self.get_component_rich_style
         yield "Name", Text(printable(row.name), style("details--title", partial=True))
-        yield "Status", Text(printable(status))
-        if row.error:
-            hint = f"; enter :keep {row.id[:4]} to save the page" if row.got_page else ""
-            text = printable(row.error) + hint
-            yield "Error", Text(text, style("details--bad", partial=True))
+        yield "Status", Text(f"{LOOKS[row.status].glyph} {printable(status)}")
+        yield from self._failure(row, status)
         yield "Size", Text(_size(row))
         if speed := _speed(row):
             yield "Speed", Text(speed)
@@ -111,6 +112,15 @@ class DetailsPane(VerticalScroll):
         yield from _times(row)
         yield "ID", Text(row.id)
 
+    def _failure(self, row: DownloadSnapshot, status: str) -> Iterator[tuple[str, Text]]:
+        cause = cause_of(row)
+        if cause.advice and row.status is DownloadStatus.FAILED:
+            key = key_names(BY_ID[cause.action], self._keymap)[0]
+            yield "Advice", Text(cause.advice.format(key=key))
+        if row.error and row.error != status:
+            bad = self.get_component_rich_style("details--bad", partial=True)
+            yield "Error", Text(printable(row.error), bad)
+
     def _hashes(self, row: DownloadSnapshot) -> Iterator[tuple[str, Text]]:
         check = row.validation
         if check is None:
@@ -118,7 +128,7 @@ class DetailsPane(VerticalScroll):
         name = "details--good" if check.is_valid else "details--bad"
         style = self.get_component_rich_style(name, partial=True)
         verdict = "matches" if check.is_valid else "does not match"
-        yield "Hash", Text(f"{check.algorithm.value} {verdict}", style)
+        yield "Hash", Text(f"{algorithm_text(check.algorithm)} {verdict}", style)
         yield "Expected", Text(printable(check.expected_hash))
         yield "Actual", Text(printable(check.calculated_hash), style)
 

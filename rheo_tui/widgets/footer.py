@@ -1,8 +1,7 @@
-"""KeyFooter: the most useful keys on one line; disabled ones are dim."""
+"""StatusFooter: what the last key did on the left, the most useful keys on the right."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,15 +9,36 @@ from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
-from rheo_tui.actions import ACTIONS, Action, Context, key_names
+from rheo_core.domain.text import printable
+from rheo_tui.actions import ACTIONS, BY_ID, Action, Context, key_names
 
 _LAST = ("help", "quit")
+_MAX_LINES = 5
+_GAP = 2
 
 
-class KeyFooter(Widget):
-    """Shows keys and labels from the registry; a click runs the action."""
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One sentence on what a key did, or why it did nothing."""
 
-    COMPONENT_CLASSES: ClassVar = {"footer--key", "footer--label", "footer--disabled"}
+    text: str = ""
+    is_error: bool = False
+    can_undo: bool = False
+
+
+class StatusFooter(Widget):
+    """Shows feedback and keys from the registry; a click on a key runs its action.
+
+    A long sentence takes the lines that it needs, and the keys give way.
+    """
+
+    COMPONENT_CLASSES: ClassVar = {
+        "footer--key",
+        "footer--label",
+        "footer--disabled",
+        "footer--feedback",
+        "footer--error",
+    }
 
     @dataclass
     class Clicked(Message):
@@ -30,37 +50,99 @@ class KeyFooter(Widget):
         super().__init__(id=id)
         self._keymap = keymap
         self._disabled: frozenset[str] = frozenset()
+        self._feedback = Feedback()
+        self._place = ""
         self._hits: list[tuple[int, int, str]] = []
 
-    def show(self, context: Context) -> None:
-        """Dim the actions that are disabled in `context`."""
+    @property
+    def said(self) -> str:
+        """The feedback shown now; "" for none."""
+        return self._feedback.text
+
+    def show(self, context: Context, place: str = "") -> None:
+        """Dim the actions that are disabled in `context`.
+
+        Args:
+            context: the state that decides.
+            place: the place in the list, shown while there is no feedback.
+        """
         disabled = frozenset(action.id for action in _shown() if action.disabled(context))
-        if disabled != self._disabled:
-            self._disabled = disabled
+        if (disabled, place) != (self._disabled, self._place):
+            self._disabled, self._place = disabled, place
             self.refresh()
 
+    def say(self, text: str, *, is_error: bool = False, can_undo: bool = False) -> None:
+        """Show feedback until `hush`; "" shows none."""
+        feedback = Feedback(printable(text), is_error, can_undo)
+        if feedback != self._feedback:
+            self._feedback = feedback
+            self._fit()
+
+    def hush(self) -> None:
+        """Remove the feedback, because the user has pressed the next key."""
+        self.say("")
+
+    def on_resize(self) -> None:
+        """Give a long sentence the lines that it needs."""
+        self._fit()
+
+    def _fit(self) -> None:
+        width = self.size.width
+        lines = len(self._sentence(width)) if width else 1
+        self.styles.height = lines
+        self.refresh(layout=True)
+
+    def _sentence(self, width: int) -> list[Text]:
+        """Return the feedback, or the place in the list, in lines."""
+        style = self.get_component_rich_style
+        feedback = self._feedback
+        if not feedback.text:
+            return [Text(f" {self._place}" if self._place else "", style("footer--label"))]
+        text = Text(" ")
+        name = "footer--error" if feedback.is_error else "footer--feedback"
+        text.append(feedback.text.rstrip(".") if feedback.can_undo else feedback.text, style(name))
+        if feedback.can_undo:
+            text.append(" · ", style("footer--disabled"))
+            text.append_text(self._label(BY_ID["undo"]))
+        if text.cell_len <= width:
+            return [text]
+        return list(text.wrap(self.app.console, width))[:_MAX_LINES]
+
     def render(self) -> Text:
-        """Render as many actions as fit; always help and quit."""
-        last = [action for action in _shown() if action.id in _LAST]
-        available = self.size.width - sum(self._width(action) for action in last)
-        others = [action for action in _shown() if action.id not in _LAST]
-        used = accumulate(map(self._width, others))
-        actions = [action for action, width in zip(others, used, strict=True) if width <= available]
-        text = Text(no_wrap=True, end="")
+        """Render the sentence and, if its last line leaves space, the keys behind it."""
+        width = self.size.width
+        *before, line = self._sentence(width)
+        actions = self._fitting(width - line.cell_len - _GAP)
+        keys = sum(map(self._width, actions))
+        line.append(" " * max(0, width - line.cell_len - keys))
         self._hits = []
-        for action in actions + last:
-            start = text.cell_len
-            self._append(text, action)
-            self._hits.append((start, text.cell_len, action.id))
+        for action in actions:
+            start = line.cell_len
+            line.append_text(self._key_and_label(action))
+            self._hits.append((start, line.cell_len, action.id))
+        text = Text("\n", no_wrap=True, end="").join([*before, line])
+        text.no_wrap, text.end = True, ""
         return text
 
-    def _append(self, text: Text, action: Action) -> None:
+    def _fitting(self, width: int) -> Sequence[Action]:
+        """Return the actions that fit: help and quit first, then the others in their order."""
+        fitting: set[str] = set()
+        for action in sorted(_shown(), key=lambda action: action.id not in _LAST):
+            width -= self._width(action)
+            if width < 0:
+                break
+            fitting.add(action.id)
+        return [action for action in _shown() if action.id in fitting]
+
+    def _key_and_label(self, action: Action) -> Text:
+        return Text(" ").append_text(self._label(action)).append(" ")
+
+    def _label(self, action: Action) -> Text:
         style = self.get_component_rich_style
         dim = action.id in self._disabled
         key = style("footer--disabled" if dim else "footer--key")
         label = style("footer--disabled" if dim else "footer--label")
-        text.append(f" {self._key(action)}", key)
-        text.append(f" {action.label} ", label)
+        return Text.assemble((self._key(action), key), (f" {action.label}", label))
 
     def _key(self, action: Action) -> str:
         return key_names(action, self._keymap)[0]
@@ -70,6 +152,8 @@ class KeyFooter(Widget):
 
     def on_click(self, event: events.Click) -> None:
         """Run the action under the mouse."""
+        if event.y < self.size.height - 1:
+            return
         for start, end, action_id in self._hits:
             if start <= event.x < end:
                 self.post_message(self.Clicked(action_id))

@@ -18,17 +18,21 @@ class LineView(ScrollView, Generic[T], can_focus=False):
         super().__init__(id=id)
         self._items: Sequence[T] = ()
         self._follows = True
+        self._size_shown = Size()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Stop auto-follow when the user scrolls up; resume it at the end."""
         super().watch_scroll_y(old_value, new_value)
-        if new_value < old_value:
-            self._follows = False
-        elif new_value >= self.max_scroll_y:
+        if self.size != self._size_shown:
+            return  # a new height moves the lines, not the user
+        if new_value >= self.max_scroll_y:
             self._follows = True
+        elif new_value < old_value:
+            self._follows = False
 
     def on_resize(self) -> None:
         """Stay at the end during auto-follow."""
+        self._size_shown = self.size
         if self._follows:
             self.scroll_end(animate=False, immediate=True)
 

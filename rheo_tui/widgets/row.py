@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.file_config import host_of
 from rheo_core.domain.text import printable
-from rheo_tui.columns import GAP, PlacedColumn, layout
+from rheo_tui.columns import PERCENT_WIDTH, Layout, PlacedColumn
 from rheo_tui.formatting import (
     bar_text,
     duration_text,
@@ -16,14 +18,16 @@ from rheo_tui.formatting import (
     fit_middle,
     fit_right,
     fraction_done,
+    moving_bar_text,
     percent_text,
-    size_text,
+    size_pair_text,
     speed_text,
 )
-from rheo_tui.statuses import LOOKS
+from rheo_tui.statuses import LOOKS, short_status
 from rheo_tui.table_model import Sort
 
-_PERCENT_WIDTH = 5
+_CURSOR, _MARK = "▌", "◆"
+_FAINT = frozenset({DownloadStatus.SKIPPED, DownloadStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,23 @@ class RowStyles:
     base: Style
     header: Style
     cursor: Style  # added to the whole row
+    cursor_bar: Style
     mark: Style
     quiet: Style
     track: Style
     done_bar: Style
     by_status: dict[str, Style]
+
+
+@dataclass(frozen=True, slots=True)
+class RowLook:
+    """The parts of a row's look that do not come from the download."""
+
+    status: str  # status and reason in words
+    left: str = ""  # time left, or until the next attempt
+    marked: bool = False
+    cursor: bool = False
+    phase: int = 0  # place of the moving piece, for an unknown size
 
 
 class RowPainter:
@@ -54,93 +70,116 @@ class RowPainter:
         self._done_bar = Style(color=styles.done_bar.color, bgcolor=background)
         self._track = Style(color=styles.track.bgcolor, bgcolor=background)
 
-    def paint(
-        self,
-        row: DownloadSnapshot,
-        width: int,
-        *,
-        marked: bool,
-        cursor: bool,
-        status: str,
-    ) -> Strip:
+    def paint(self, row: DownloadSnapshot, width: int, layout: Layout, look: RowLook) -> Strip:
         """Return the strip of a row.
 
         Args:
             row: the download.
             width: length of the strip in cells.
-            marked: True if the row is marked.
-            cursor: True if the cursor is on the row.
-            status: status and reason in words.
+            layout: columns of the row.
+            look: what else the row shows.
         """
         segments: list[Segment] = []
-        for place in columns_in(width):
-            segments += self._cell(row, place, marked, status)
-            segments.append(Segment(" " * GAP, self.styles.base))
-        segments = _joined(segments)
-        return Strip(self._under_cursor(segments) if cursor else segments, width)
+        x = 0
+        for place in layout.places:
+            segments.append(Segment(" " * (place.x - x), self.styles.base))
+            segments += self._cell(row, place, look)
+            x = place.x + place.width
+        segments.append(Segment(" " * (width - x), self.styles.base))
+        return Strip(self._finished(segments, look.cursor), width)
 
-    def _under_cursor(self, segments: list[Segment]) -> list[Segment]:
-        track = self.styles.track.bgcolor
+    def paint_fold(
+        self, text: str, more: str, is_unfolded: bool, width: int, cursor: bool
+    ) -> Strip:
+        """Return the line that stands for the finished downloads.
+
+        Args:
+            text: their number in words.
+            more: facts and keys.
+            is_unfolded: True if they are shown below.
+            width: length of the strip in cells.
+            cursor: True if the cursor is on the line.
+        """
+        done = self.styles.by_status["done"]
+        bar = Segment(_CURSOR if cursor else " ", self.styles.cursor_bar)
+        arrow = Segment(f" {'▾' if is_unfolded else '▸'} {text}", done)
+        rest = fit(f"   {more}", max(0, width - 1 - len(arrow.text)))
+        segments = [bar, arrow, Segment(rest, self.styles.quiet)]
+        return Strip(self._finished(segments, cursor)).adjust_cell_length(width, self.styles.base)
+
+    def _finished(self, segments: list[Segment], cursor: bool) -> list[Segment]:
+        joined = _joined(segments)
+        if not cursor:
+            return joined
         return [
-            segment
-            if segment.style and segment.style.bgcolor == track
-            else Segment(segment.text, (segment.style or self.styles.base) + self.styles.cursor)
-            for segment in segments
+            Segment(segment.text, (segment.style or self.styles.base) + self.styles.cursor)
+            for segment in joined
         ]
 
-    def _cell(
-        self, row: DownloadSnapshot, place: PlacedColumn, marked: bool, status: str
-    ) -> list[Segment]:
+    def _cell(self, row: DownloadSnapshot, place: PlacedColumn, look: RowLook) -> list[Segment]:
         styles, width = self.styles, place.width
-        look = LOOKS[row.status]
-        colour = styles.by_status[look.style]
+        status = LOOKS[row.status]
         match place.column.id:
             case "mark":
-                return [Segment("▌" if marked else " ", styles.mark)]
+                if look.marked:
+                    return [Segment(_MARK, styles.mark)]
+                return [Segment(_CURSOR if look.cursor else " ", styles.cursor_bar)]
             case "name":
-                style = styles.mark if marked else self._name_style(row)
+                style = styles.mark if look.marked else self._name_style(row)
                 return [Segment(fit_middle(printable(row.name), width), style)]
             case "progress":
-                return self._progress(row, width)
+                return self._progress(row, width, look.phase)
             case "status":
-                words = fit(printable(status), width - 2)
-                return [Segment(f"{look.glyph} {words}", colour)]
-        text = self._plain_text(row, place.column.id)
-        style = styles.quiet if place.column.id in {"id", "priority"} else styles.base
+                words = printable(look.status)
+                if cell_len(words) > width - 2:
+                    words = short_status(words)
+                words = fit(words, width - 2)
+                return [Segment(f"{status.glyph} {words}", styles.by_status[status.style])]
+        text = self._plain_text(row, place.column.id, look)
         align = fit_right if place.column.right else fit
-        return [Segment(align(text, width), style)]
+        quiet = place.column.id in {"host", "priority", "size"}
+        return [Segment(align(text, width), styles.quiet if quiet else styles.base)]
 
     def _name_style(self, row: DownloadSnapshot) -> Style:
-        faint = {DownloadStatus.SKIPPED, DownloadStatus.CANCELLED}
-        return self.styles.quiet if row.status in faint else self.styles.base
+        return self.styles.quiet if row.status in _FAINT else self.styles.base
 
-    def _plain_text(self, row: DownloadSnapshot, column_id: str) -> str:
+    def _plain_text(self, row: DownloadSnapshot, column_id: str, look: RowLook) -> str:
         match column_id:
             case "size":
-                return size_text(row.total_bytes)
+                return size_pair_text(row.bytes_downloaded, row.total_bytes)
             case "speed":
                 return speed_text(row.speed_bps) if row.status.is_active else ""
-            case "eta":
-                return duration_text(row.eta_seconds) if row.status.is_active else ""
+            case "left":
+                return look.left
             case "priority":
                 return str(row.priority)
             case _:
-                return row.id[:8]
+                return host_of(row.url).rpartition(":")[0]
 
-    def _progress(self, row: DownloadSnapshot, width: int) -> list[Segment]:
+    def _progress(self, row: DownloadSnapshot, width: int, phase: int) -> list[Segment]:
         fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
-        if row.status is DownloadStatus.COMPLETED:
-            fraction = 1.0
-        if fraction is None or (fraction == 0.0 and not row.status.is_active):
-            so_far = size_text(row.bytes_downloaded) if row.bytes_downloaded else ""
-            return [Segment(fit_right(so_far, width), self.styles.quiet)]
-        filled, track = bar_text(fraction, width - _PERCENT_WIDTH)
-        percent = fit_right(percent_text(fraction), _PERCENT_WIDTH)
-        style = self.styles.base if row.status.is_active else self.styles.quiet
         bar = self._bars[LOOKS[row.status].style]
         if row.status is DownloadStatus.COMPLETED:
-            bar = self._done_bar  # many full bars in full colour would distract
+            return self._full_bar(width)
+        if fraction is None and row.status is DownloadStatus.IN_PROGRESS:
+            before, piece, after = moving_bar_text(phase, width - PERCENT_WIDTH)
+            return [
+                Segment(before, self._track),
+                Segment(piece, bar),
+                Segment(after + " " * PERCENT_WIDTH, self._track),
+            ]
+        if not fraction or row.status in _FAINT:
+            return [Segment(" " * width, self.styles.base)]
+        filled, track = bar_text(fraction, width - PERCENT_WIDTH)
+        percent = fit_right(percent_text(fraction), PERCENT_WIDTH)
+        style = self.styles.base if row.status.is_active else self.styles.quiet
         return [Segment(filled, bar), Segment(track, self._track), Segment(percent, style)]
+
+    def _full_bar(self, width: int) -> list[Segment]:
+        """Return a faint bar, because many full bars in full colour would distract."""
+        bar = "━" * (width - PERCENT_WIDTH)
+        percent = fit_right(percent_text(1.0), PERCENT_WIDTH)
+        return [Segment(bar, self._done_bar), Segment(percent, self.styles.quiet)]
 
 
 def _joined(segments: list[Segment]) -> list[Segment]:
@@ -150,28 +189,27 @@ def _joined(segments: list[Segment]) -> list[Segment]:
         last = joined[-1]
         if segment.style is last.style:
             joined[-1] = Segment(last.text + segment.text, last.style)
-        else:
+        elif segment.text:
             joined.append(segment)
     return joined
 
 
-def columns_in(width: int) -> tuple[PlacedColumn, ...]:
-    """Return the columns of a table of `width` cells; the last cell stays blank."""
-    return layout(width - GAP)
+def left_text(row: DownloadSnapshot, countdown: str) -> str:
+    """Return the time left of an active download, or `countdown` until the next attempt."""
+    return duration_text(row.eta_seconds) if row.status.is_active else countdown
 
 
-def header_line(sort: Sort, width: int, styles: RowStyles) -> Strip:
+def header_line(sort: Sort, width: int, layout: Layout, styles: RowStyles) -> Strip:
     """Return the line of titles, with an arrow at the sort column."""
     arrow = "▼" if sort.descending else "▲"
-    cells = []
-    for place in columns_in(width):
+    line = ""
+    for place in layout.places:
         title = place.column.title
         if place.column is sort.column:
             title = f"{arrow} {title}" if place.column.right else f"{title} {arrow}"
         align = fit_right if place.column.right else fit
-        cells.append(align(title, place.width))
-    line = Strip([Segment((" " * GAP).join(cells), styles.header)])
-    return line.adjust_cell_length(width, styles.header)
+        line = line.ljust(place.x) + align(title, place.width)
+    return Strip([Segment(line, styles.header)]).adjust_cell_length(width, styles.header)
 
 
 def hint_line(lines: tuple[str, ...], y: int, height: int, width: int, styles: RowStyles) -> Strip:

@@ -15,21 +15,30 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
-from rheo_tui.columns import GAP, Column
-from rheo_tui.statuses import Waiting, status_text
-from rheo_tui.table_model import TableModel
+from rheo_tui.columns import Column, Layout, layout
+from rheo_tui.formatting import size_text
+from rheo_tui.statuses import Waiting, countdown_text, status_text
+from rheo_tui.table_model import FOLD, TableModel
+from rheo_tui.tabs import ALL
 
-from .row import RowPainter, RowStyles, columns_in, header_line, hint_line
+from .row import RowLook, RowPainter, RowStyles, header_line, hint_line, left_text
 
-_HEADER_LINES = 1
+_MARK_CELLS = 2
+"""Cells at the left edge in which a click marks a row."""
+_MIN_TITLED_HEIGHT = 12
+_HOLD_SECONDS = 2.0
+"""Time after a key in which rows keep their places while they change."""
+_STEPS_PER_SECOND = 4
+"""Steps of the moving piece in the bar of an unknown size."""
+_READING = ("Reading your list…",)
 _STATUS_STYLES = (
     "queued", "active", "retrying", "paused", "done", "failed", "skipped", "cancelled",
 )  # fmt: skip
 _EMPTY = (
     "Nothing to download yet",
     "",
-    "Press a to add links, o to load a list,",
-    "or paste links here.",
+    "Paste links anywhere, press a to type them,",
+    "or press o to load a list.",
 )
 _EMPTY_READ_ONLY = ("No downloads yet", "", "Downloads that the other process adds appear here.")
 
@@ -41,6 +50,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         "table--header",
         "table--cursor",
         "table--cursor-blurred",
+        "table--cursor-bar",
         "table--mark",
         "table--quiet",
         "table--track",
@@ -86,6 +96,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._painter: RowPainter | None = None
         self._waiting = Waiting()
         self._current_id: str | None = None
+        self._held_until = 0.0
+        self._ready = False  # True after the first snapshot
 
     # Rows
 
@@ -95,9 +107,24 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.model.row_at(self.cursor)
 
     @property
+    def on_fold(self) -> bool:
+        """True if the cursor is on the line of the finished downloads."""
+        return self.model.id_at(self.cursor) == FOLD
+
+    @property
     def page_size(self) -> int:
         """Number of rows that fit."""
-        return max(1, self.size.height - _HEADER_LINES)
+        return max(1, self.size.height - self._header_lines)
+
+    @property
+    def _header_lines(self) -> int:
+        """Number of lines of titles, which a low screen has no space for."""
+        return int(self.size.height >= _MIN_TITLED_HEIGHT)
+
+    def hold(self) -> None:
+        """Keep rows in their places, because the user presses keys."""
+        self.model.held = True
+        self._held_until = time.monotonic() + _HOLD_SECONDS
 
     def on_mount(self) -> None:
         """Update countdowns and volatile orders once a second."""
@@ -105,11 +132,16 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def apply(self, snapshot: Snapshot) -> list[int]:
         """Apply a snapshot, repaint only its changes and return their positions."""
-        had_rows = bool(self.model.rows)
+        was_ready, self._ready = self._ready, True
+        priorities_differed = self.model.totals.priorities_differ
         change = self.model.apply(snapshot)
         waiting = Waiting.now(snapshot)
         waiting_changed, self._waiting = waiting != self._waiting, waiting
-        if change.order or had_rows != bool(self.model.rows):
+        if (
+            change.order
+            or not was_ready
+            or priorities_differed != self.model.totals.priorities_differ
+        ):
             self._reordered()
         else:
             self._refresh_rows(change.rows)
@@ -128,33 +160,39 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return status_text(row, self._waiting, time.time())
 
     def _reordered(self) -> None:
-        was_visible = self._is_visible(self.cursor)
-        self.virtual_size = Size(1, len(self.model.shown) + _HEADER_LINES)
-        position = self.model.position(self._current_id) if self._current_id else None
-        last = max(0, len(self.model.shown) - 1)
+        """Keep the cursor on its row, and the row on its line of the screen."""
+        line = self.cursor - self.scroll_offset.y if self._is_visible(self.cursor) else None
+        was_at_top = self.scroll_offset.y == 0
+        self.virtual_size = Size(1, self.model.lines + self._header_lines)
+        known = self._current_id is not None
+        position = self.model.position(self._current_id or FOLD) if known else None
+        last = max(0, self.model.lines - 1)
         self.set_reactive(
             DownloadTable.cursor, min(self.cursor, last) if position is None else position
         )
         self._announce()
-        if was_visible:
+        if line is not None:
+            if not was_at_top:
+                self.scroll_to(y=max(0, self.cursor - line), animate=False)
             self._scroll_to_cursor()
         self.refresh()
 
     def _tick(self) -> None:
-        if self.model.stale:
-            self.model.rebuild()
+        if self.model.held and time.monotonic() > self._held_until:
+            self.model.held = False
+        if self.model.stale and not self.model.held:
+            self.model.settle()
             self._reordered()
         else:
             self._refresh_rows(self._visible_with(DownloadStatus.RETRYING))
 
     def _visible_positions(self) -> range:
         first = self.scroll_offset.y
-        return range(first, min(first + self.page_size, len(self.model.shown)))
+        return range(first, min(first + self.page_size, self.model.lines))
 
     def _visible_with(self, status: DownloadStatus) -> list[int]:
-        rows = self.model.rows
-        shown = self.model.shown
-        return [at for at in self._visible_positions() if rows[shown[at]].status is status]
+        visible = ((at, self.model.row_at(at)) for at in self._visible_positions())
+        return [at for at, row in visible if row is not None and row.status is status]
 
     def _is_visible(self, position: int) -> bool:
         return position in self._visible_positions()
@@ -162,13 +200,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _refresh_rows(self, positions: Iterable[int]) -> None:
         """Draw visible rows that look different; drawing is most of the work."""
         visible = self._visible_positions()
-        top = self.scroll_offset.y - _HEADER_LINES
+        top = self.scroll_offset.y - self._header_lines
         width = self._width
         regions = [
             Region(0, position - top, self.size.width, 1)
             for position in positions
             if position in visible
-            and self._row_line(position, width) != self._drawn.get(position - top)
+            and self._line(position, width) != self._drawn.get(position - top)
         ]
         if regions:
             self.refresh(*regions)
@@ -177,7 +215,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor on a row."""
-        return max(0, min(cursor, len(self.model.shown) - 1))
+        return max(0, min(cursor, self.model.lines - 1))
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Repaint the old and the new row."""
@@ -209,7 +247,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def do_last(self) -> None:
         """Move the cursor to the last row."""
-        self.cursor = len(self.model.shown) - 1
+        self.cursor = self.model.lines - 1
+
+    def toggle_fold(self) -> None:
+        """Show or hide the finished downloads."""
+        self.model.toggle_fold()
+        self._reordered()
+        self._scroll_to_cursor()
 
     def do_mark(self) -> None:
         """Mark or unmark the current row and move to the next."""
@@ -227,7 +271,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _announce(self) -> None:
         row = self.current
-        row_id = row.id if row else None
+        row_id = self.model.id_at(self.cursor)
         if row_id != self._current_id:
             self._current_id = row_id
             self.post_message(self.CursorMoved(row))
@@ -250,23 +294,27 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        if offset.y < _HEADER_LINES:
+        if offset.y < self._header_lines:
             if (column := self._column_at(offset.x)) is not None:
                 self.post_message(self.SortRequested(column))
             return
-        position = self.scroll_offset.y + offset.y - _HEADER_LINES
+        self.hold()
+        position = self.scroll_offset.y + offset.y - self._header_lines
+        if self.model.id_at(position) == FOLD:
+            self.cursor = position
+            self.toggle_fold()
         row = self.model.row_at(position)
         if row is None:
             return
         self.cursor = position
-        if offset.x < GAP + 1:
+        if offset.x < _MARK_CELLS:
             self.model.toggle_mark(row.id)
             self.post_message(self.Marked())
         elif event.chain == 2:
             self.post_message(self.Activated())
 
     def _column_at(self, x: int) -> Column | None:
-        for place in columns_in(self._width):
+        for place in self._layout(self._width).places:
             if place.x <= x <= place.x + place.width and place.column.id != "mark":
                 return place.column
         return None
@@ -276,6 +324,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def _width(self) -> int:
         return self.scrollable_content_region.width
+
+    def _layout(self, width: int) -> Layout:
+        # The last cell stays blank.
+        return layout(width - 1, with_priority=self.model.totals.priorities_differ)
 
     def notify_style_update(self) -> None:
         """Paint everything again after a change of theme."""
@@ -297,6 +349,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             base=self.rich_style,
             header=get("table--header"),
             cursor=get(f"table--{cursor}", partial=True),
+            cursor_bar=get("table--cursor-bar"),
             mark=get("table--mark"),
             quiet=get("table--quiet"),
             track=get("table--track"),
@@ -357,31 +410,60 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return strips
 
     def render_line(self, y: int) -> Strip:
-        """Render the header, a row, a line of the hint, or a blank line."""
+        """Render the titles, a row, a line of the hint, or a blank line."""
         styles, width = self._painter_now.styles, self._width
-        if not self.model.shown:
+        if not self.model.lines:
             return hint_line(self._hint(), y, self.size.height, width, styles)
-        if y < _HEADER_LINES:
-            return header_line(self.model.sort, width, styles)
-        position = self.scroll_offset.y + y - _HEADER_LINES
-        if position >= len(self.model.shown):
+        if y < self._header_lines:
+            return header_line(self.model.sort, width, self._layout(width), styles)
+        position = self.scroll_offset.y + y - self._header_lines
+        if position >= self.model.lines:
             return Strip.blank(width, styles.base)
-        return self._row_line(position, width)
+        return self._line(position, width)
 
-    def _row_line(self, position: int, width: int) -> Strip:
-        row = self.model.rows[self.model.shown[position]]
-        cursor = position == self.cursor
-        marked = row.id in self.model.marked
-        status = self.status_of(row)
-        key = (row.id, self.model.revisions[row.id], width, cursor, marked, status)
+    def _line(self, position: int, width: int) -> Strip:
+        row = self.model.row_at(position)
+        return self._fold_line(position, width) if row is None else self._row(row, position, width)
+
+    def _fold_line(self, position: int, width: int) -> Strip:
+        more = "Enter shows them" if not self.model.is_unfolded else "Enter folds them"
+        if size := self.model.totals.completed_bytes:
+            more = f"{size_text(size)} · {more}"
+        return self._painter_now.paint_fold(
+            f"{self.model.finished:,} done",
+            f"{more} · X clears them from the list",
+            self.model.is_unfolded,
+            width,
+            position == self.cursor,
+        )
+
+    def _row(self, row: DownloadSnapshot, position: int, width: int) -> Strip:
+        columns, now = self._layout(width), time.time()
+        is_moving = row.total_bytes is None and row.status is DownloadStatus.IN_PROGRESS
+        look = RowLook(
+            status=status_text(row, self._waiting, now, columns.ids),
+            left=left_text(row, countdown_text(row, now)),
+            marked=row.id in self.model.marked,
+            cursor=position == self.cursor,
+            phase=int(now * _STEPS_PER_SECOND) if is_moving and self._is_animated else 0,
+        )
+        key = (row.id, self.model.revisions[row.id], width, len(columns.places), look)
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._painter_now.paint(row, width, marked=marked, cursor=cursor, status=status)
-            self._strips[key] = strip
+            strip = self._strips[key] = self._painter_now.paint(row, width, columns, look)
         return strip
 
+    @property
+    def _is_animated(self) -> bool:
+        return self.app.animation_level != "none"
+
     def _hint(self) -> tuple[str, ...]:
+        if not self._ready:
+            return _READING
         if not self.model.rows:
             return self._empty
+        tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"
         needle = printable(self.model.filter.needle)
-        return (f"No name or URL contains “{needle}”", "", "Press Esc to show all downloads.")
+        if not needle:
+            return (f"Nothing{tab}", "", "Press 1 to show all downloads.")
+        return (f"No name or URL{tab} contains “{needle}”", "", "Press Esc to show all downloads.")

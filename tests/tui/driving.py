@@ -10,6 +10,7 @@ from textual.widgets import Input
 from rheo_core.domain import FileConfig
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.main import MainScreen
+from rheo_tui.widgets.footer import StatusFooter
 from rheo_tui.widgets.line_view import LineView
 from rheo_tui.widgets.table import DownloadTable
 from tests.tui.fake_service import FakeService
@@ -71,8 +72,10 @@ class Driver:
     def called(self, name: str) -> list[Any]:
         return [value for call, value in self.service.calls if call == name]
 
-    def toasts(self) -> str:
-        return " | ".join(notice.message for notice in self.app._notifications)
+    def messages(self) -> str:
+        """Return the feedback at the bottom and the toasts."""
+        toasts = [notice.message for notice in self.app._notifications]
+        return " | ".join([self.main.query_one(StatusFooter).said, *toasts])
 
     def lines(self) -> list[str]:
         """Return the table as text."""

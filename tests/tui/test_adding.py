@@ -49,7 +49,7 @@ async def test_good_lines_are_queued_and_bad_ones_stay() -> None:
         assert app.called("add") == [["https://example.org/a.iso"]]
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "ftp://example.org/b\n\nno [/b] url"
-        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.toasts()
+        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.messages()
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
         assert len(app.table.model.shown) == 1
@@ -60,7 +60,7 @@ async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
         await paste(app, "https://example.org/a")
         app.service.fail_with = OSError("no room")
         await app.press("enter")
-        assert "Cannot add: no room." in app.toasts()
+        assert "Cannot add: no room." in app.messages()
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "https://example.org/a"
 
@@ -72,7 +72,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
         assert _box(app) == "http://b"  # Enter would add only the paste
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert "Press F7 and Del there to delete it" in app.toasts()
+        assert "Press F7 and Del there to delete it" in app.messages()
         await app.press("a")
         await app.until(lambda: _box(app) == "http://a\nhttp://b")
         await app.press("enter")
@@ -124,7 +124,7 @@ async def test_text_typed_while_others_are_added_stays() -> None:
 async def test_the_command_line_reports_all_that_it_added(text: str, message: str) -> None:
     async with running(size=(140, 30)) as app:
         await app.command(f"add {text}")
-        await app.until(lambda: message in app.toasts())
+        await app.until(lambda: message in app.messages())
 
 
 @pytest.mark.parametrize("key", ["enter", "escape"])
@@ -132,7 +132,7 @@ async def test_a_key_that_comes_with_the_paste(key: str) -> None:
     async with running() as app:
         app.app.post_message(events.Paste("http://a"))
         app.app.post_message(events.Key(key, None))
-        await app.until(lambda: app.called("add") or app.toasts())
+        await app.until(lambda: app.called("add") or app.messages())
         await app.until(lambda: app.app.screen is app.main)
         if key == "enter":
             assert app.called("add") == [["http://a/"]]
@@ -195,7 +195,7 @@ async def test_a_proxy_is_used_only_for_the_text_that_the_user_allowed() -> None
         await app.until(lambda: "not used" in verdicts(app)[1])
         await app.press("enter")
         await app.until(lambda: app.called("add"))
-        assert "Line 2 asks for proxy http://evil:3128: not used." in app.toasts()
+        assert "Line 2 asks for proxy http://evil:3128: not used." in app.messages()
 
 
 async def test_a_list_file_asks_in_the_same_way(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ async def test_a_list_file_with_other_options_must_be_allowed_again(
         path.write_text(f"{ASKING.replace('evil', 'worse')}\n")
         await app.press("enter")
         await app.until(lambda: "asks for proxy http://worse:3128" in verdicts(app)[1])
-        assert "Press F8 again to use them" in app.toasts()
+        assert "Press F8 again to use them" in app.messages()
         assert not app.called("add")
         await app.press("enter")  # without the proxy
         await app.until(lambda: app.called("add"))
@@ -371,6 +371,6 @@ async def test_hostile_names_are_only_text() -> None:
 
 async def test_an_empty_list_says_how_to_begin() -> None:
     async with running(size=(80, 24)) as app:
-        assert any("or paste links" in line for line in app.lines())
+        assert any("Paste links anywhere" in line for line in app.lines())
         await app.fill()
         assert "Name" in app.lines()[0]

@@ -17,6 +17,7 @@ from rheo_tui.app import RheoApp
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.threaded import ThreadedService
 from rheo_tui.widgets.closed_bar import ClosedBar
+from rheo_tui.widgets.footer import StatusFooter
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.tls import Authority
@@ -55,6 +56,10 @@ class Real:
     @property
     def statuses(self) -> list[DownloadStatus]:
         return [row.status for row in self.app.main.model.rows.values()]
+
+    @property
+    def feedback(self) -> str:
+        return self.app.main.query_one(StatusFooter).said
 
     @property
     def bar(self) -> str:
@@ -176,7 +181,7 @@ async def test_a_reload_that_would_close_changes_nothing(
     async with app_over(tmp_path) as app:
         file.write_text('[request]\nproxy = "socks4://127.0.0.1:9"\n')
         await app.command("reload")
-        await app.until(lambda: any("line 2" in n.message for n in app.app._notifications))
+        await app.until(lambda: "line 2" in app.feedback)
         assert not app.bar
         await app.app.main.client.add([config])
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED])
@@ -190,7 +195,7 @@ async def test_saving_in_the_app_keeps_the_broken_file(tmp_path: Path, file: Pat
         await app.pilot.press("comma")
         app.app.screen.query_one("#max_concurrent", Input).value = "9"
         await app.pilot.press("ctrl+s")
-        await app.until(lambda: any("cannot be saved" in n.message for n in app.app._notifications))
+        await app.until(lambda: "cannot be saved" in app.feedback)
         assert app.bar
     assert file.read_text() == text
 

@@ -6,10 +6,13 @@ from rheo_tui.formatting import (
     duration_text,
     fit,
     fit_middle,
+    graph_text,
     limit_text,
+    moving_bar_text,
     percent_text,
+    size_pair_text,
     size_text,
-    sparkline_text,
+    time_left_text,
 )
 
 
@@ -48,9 +51,9 @@ def test_percent_says_100_only_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("fraction", "bar"),
     [
-        (0.0, ("", "━━━━")),
-        (0.5, ("━━", "━━")),
-        (1 / 8, ("╸", "━━━")),
+        (0.0, ("", "────")),
+        (0.5, ("━━", "──")),
+        (1 / 8, ("╾", "───")),
         (1.0, ("━━━━", "")),
         (7.0, ("━━━━", "")),
     ],
@@ -59,9 +62,47 @@ def test_bars(fraction: float, bar: tuple[str, str]) -> None:
     assert bar_text(fraction, 4) == bar
 
 
-def test_sparkline_scales_to_its_highest() -> None:
-    assert sparkline_text([0, 1, 2], 5) == "  ▁▅█"
-    assert sparkline_text([0, 0], 3) == "   "
+def test_a_graph_has_two_values_in_a_cell() -> None:
+    assert graph_text([1, 2, 3, 4], 2, 4) == "⣠⣾"
+    assert graph_text([0.01], 2, 4) == "⠀⢀"  # moving is not standing still
+    assert graph_text([9, 9], 1, 4) == "⣿"
+    assert graph_text([1, 2], 0, 4) == ""
+
+
+@pytest.mark.parametrize("width", [1, 2, 8, 40])
+def test_the_moving_piece_stays_inside(width: int) -> None:
+    texts = ["".join(moving_bar_text(phase, width)) for phase in range(4 * width)]
+    assert {len(text) for text in texts} == {width}
+    assert {text.count("━") for text in texts} == {max(width // 4, 1)}
+    assert texts[0].startswith("━")
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "text"),
+    [
+        (0, None, ""),
+        (2_800_000, None, "2.8 MB"),
+        (0, 8_000_000, "8.0 MB"),
+        (5_300_000, 8_000_000, "5.3 / 8.0 MB"),
+        (11_200_000, 24_000_000, "11.2 / 24 MB"),
+        (99_940_000, 999_000_000, "99.9 / 999 MB"),
+        (1_000_000, 4_700_000_000, "0.0 / 4.7 GB"),
+        (500, 900, "500 / 900 B"),
+        (8_000_000, 8_000_000, "8.0 MB"),
+    ],
+)
+def test_two_sizes_share_a_unit(done: int, total: int | None, text: str) -> None:
+    assert size_pair_text(done, total) == text
+    assert len(text) <= 13
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "1 s"), (59, "59 s"), (2040, "34 min"), (7800, "2 h 10 min"), (7200, "2 h"),
+     (100_000, "1 day"), (9e5, "10 days")],
+)  # fmt: skip
+def test_rough_durations(seconds: float, text: str) -> None:
+    assert time_left_text(seconds) == text
 
 
 @pytest.mark.parametrize("width", range(1, 40))

@@ -126,7 +126,7 @@ async def test_queue_again() -> None:
         await app.press("down", "enter")
         await app.until(lambda: names(shown) == ["file-1.iso"])
         assert app.called("add_again") == [[ended(2).id]]
-        assert "Queued again: file-2.iso." in app.toasts()
+        assert "Queued again: file-2.iso." in app.messages()
         await app.press("escape")
         await app.update()
         assert app.table.model.shown == [ended(2).id]
@@ -141,7 +141,8 @@ async def test_delete_one() -> None:
         await app.until(lambda: names(shown) == ["file-3.iso", "file-4.iso"])
         assert list(app.service.past) == [ended(3).id]
         await app.press("end", "d")
-        await app.until(lambda: "file-4.iso is in the list. Remove it there first." in app.toasts())
+        message = "file-4.iso is in the list. Remove it there first."
+        await app.until(lambda: message in app.messages())
         assert names(shown) == ["file-3.iso", "file-4.iso"]
 
 
@@ -157,7 +158,7 @@ async def test_delete_all_matches() -> None:
             await app.press(key)
             await app.until(lambda left=left: len(app.service.past) == left)
         await app.until(lambda: not shown.rows)
-        assert "Deleted 11 downloads from the history." in app.toasts()
+        assert "Deleted 11 downloads from the history." in app.messages()
 
 
 async def test_copy_takes_the_whole_link() -> None:
@@ -199,22 +200,22 @@ async def test_errors_are_shown() -> None:
         await opened(app)
         app.service.fail_with = OSError("disk full")
         await app.press("d")
-        await app.until(lambda: "Cannot delete the download: disk full." in app.toasts())
+        await app.until(lambda: "Cannot delete the download: disk full." in app.messages())
         app.service.fail_with = OSError("disk full")
         app.app.screen.query_one(Input).value = "x"
-        await app.until(lambda: "Cannot read the history: disk full." in app.toasts())
+        await app.until(lambda: "Cannot read the history: disk full." in app.messages())
 
 
 async def test_prune() -> None:
     async with running(with_history(ended(1, finished_at=0.0), ended(2, finished_at=4e9))) as app:
         await app.command("prune")
-        assert "prune needs an argument, such as “prune 30”." in app.toasts()
+        assert "prune needs an argument, such as “prune 30”." in app.messages()
         await app.press("escape")
         await app.command("prune a month")
-        assert "“a month” is not a number of days such as 30" in app.toasts()
+        assert "“a month” is not a number of days such as 30" in app.messages()
         await app.press("escape")
         await app.command("prune 30d")
-        await app.until(lambda: "Deleted 1 download older than 30 days" in app.toasts())
+        await app.until(lambda: "Deleted 1 download older than 30 days" in app.messages())
         assert list(app.service.past) == [ended(2).id]
         await app.command("prune 0")
         assert app.called("forget") == [(None, "", 30), (None, "", 0)]

@@ -12,7 +12,7 @@ from rheo_tui.screens.sort import SortScreen
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
 from rheo_tui.widgets.filter_bar import FilterBar
-from rheo_tui.widgets.footer import KeyFooter
+from rheo_tui.widgets.footer import StatusFooter
 from rheo_tui.widgets.log_pane import LogPane
 from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
@@ -82,7 +82,7 @@ async def test_clear_the_finished_keeps_the_failed() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         await app.press("X")
-        assert "nothing has finished" in app.toasts()
+        assert "nothing has finished" in app.messages()
         app.service.fail(first, "404 Not Found")
         app.service.change(second, status=DownloadStatus.COMPLETED)
         app.service.change(third, status=DownloadStatus.SKIPPED)
@@ -100,13 +100,13 @@ async def test_speed_limit_steps() -> None:
         await app.press("[", "]", "]")
         assert app.called("set_speed_limit")[1:] == [20_000_000, 50_000_000, None]
         await app.press("]")
-        assert "there is no speed limit" in app.toasts()
+        assert "there is no speed limit" in app.messages()
 
 
 async def test_slow_mode_and_back() -> None:
     async with running() as app:
         await app.press("[", "t")
-        assert "Slow mode is on: 100 kB/s in total." in app.toasts()
+        assert "Slow mode is on: 100 kB/s in total." in app.messages()
         await app.press("t")
         assert app.called("set_speed_limit") == [50_000_000]
         assert app.called("set_slow") == [True, False]
@@ -115,17 +115,17 @@ async def test_slow_mode_and_back() -> None:
 async def test_disabled_actions_explain_themselves() -> None:
     async with running() as app:
         await app.press("c")
-        assert "nothing selected" in app.toasts()
+        assert "nothing selected" in app.messages()
         first, *_ = await app.fill()
         app.service.change(first, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.press("c")
-        assert "Cancel: this download has ended (done)." in app.toasts()
+        assert "Cancel: this download has ended (done)." in app.messages()
         await app.press("r")
-        assert "Retry: this download has not failed (done)." in app.toasts()
+        assert "Retry: this download has not failed (done)." in app.messages()
         assert not app.called("cancel")
         await app.press("u")
-        assert "nothing has been removed" in app.toasts()
+        assert "nothing has been removed" in app.messages()
 
 
 async def test_filter_is_live_and_escape_clears_it() -> None:
@@ -154,7 +154,7 @@ async def test_sort_picker_and_header_click() -> None:
         assert app.table.model.shown == ids[::-1]
         assert "Name ▼" in app.lines()[0]
         await app.press("J")
-        assert "not sorted by queue order" in app.toasts()
+        assert "not sorted by queue order" in app.messages()
 
 
 async def test_mouse_selects_marks_and_opens() -> None:
@@ -204,7 +204,7 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
         monkeypatch.setattr("rheo_tui.file_manager.Path.is_dir", lambda _: True)
         await app.press("f")
-        assert "is not installed" in app.toasts()
+        assert "is not installed" in app.messages()
 
 
 async def test_settings_are_checked_then_saved() -> None:
@@ -250,7 +250,7 @@ async def test_command_line() -> None:
         ids = await app.fill()
         line = app.main.query_one(CommandLine)
         await app.command("cancel zz")
-        assert "No download ID starts with" in app.toasts()
+        assert "No download ID starts with" in app.messages()
         assert line.display
         await app.press("escape")
         await app.command(f"cancel {ids[1][:6]}")
@@ -265,15 +265,16 @@ async def test_commands_for_marked_or_selected_downloads() -> None:
         first, second, third = (await app.fill())[:3]
         await app.command("limit 500K")
         assert app.called("limit_each") == [(500_000, [first])]
-        assert "Speed limit is 500 kB/s for 1 download." in app.toasts()
+        assert "Speed limit is 500 kB/s for 1 download." in app.messages()
         await app.press("space", "space")
         await app.command("limit off")
         await app.command("at 2126-01-01T10:00")
+        assert "Starts 2 downloads at 2126-01-01 10:00." in app.messages()
         await app.command("at now")
+        assert "2 downloads start as soon as they can." in app.messages()
         assert app.called("limit_each")[1:] == [(None, [first, second])]
         at = datetime(2126, 1, 1, 10).timestamp()
         assert app.called("set_start") == [([first, second], at), ([first, second], None)]
-        assert "Starts 2 downloads at 2126-01-01 10:00." in app.toasts()
         assert app.service.rows[third].start_at is None
 
 
@@ -309,12 +310,12 @@ def _screen(app: Driver) -> str:
 async def test_keys_can_be_chosen() -> None:
     async with running(FakeService(keys={"help": "f1", "pause": "z", "nonsense": "q"})) as app:
         first, *_ = await app.fill()
-        assert "Unknown actions in the keys setting: nonsense" in app.toasts()
+        assert "Unknown actions in the keys setting: nonsense" in app.messages()
         await app.press("p")
         assert not app.called("pause")
         await app.press("z")
         assert app.called("pause") == [[first]]
-        assert " z pause " in app.main.query_one(KeyFooter).render().plain
+        assert " z pause " in app.main.query_one(StatusFooter).render().plain
         await app.press("f1")
         assert isinstance(app.app.screen, HelpScreen)
 
@@ -344,7 +345,7 @@ async def test_errors_of_the_engine_do_not_end_the_app() -> None:
         await app.fill()
         service.fail_with = RuntimeError("engine on fire [/b]")
         await app.press("p")
-        assert "Pause or resume: engine on fire [/b]." in app.toasts()
+        assert "Pause or resume: engine on fire [/b]." in app.messages()
         assert any("on fire" in line.text for line in app.main.event_log.lines)
         await app.press("p")
         assert app.called("pause")

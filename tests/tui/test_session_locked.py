@@ -15,7 +15,8 @@ from rheo_tui.screens.history import HistoryScreen
 from rheo_tui.screens.main import MainScreen
 from rheo_tui.screens.session_locked import SessionLockedScreen
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
-from rheo_tui.widgets.totals import TotalsHeader
+from rheo_tui.tabs import TABS
+from rheo_tui.widgets.header import SummaryHeader
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
@@ -23,6 +24,7 @@ LOOKING = {
     *("filter", "sort", "mark", "mark_all", "clear", "details", "log", "history", "copy"),
     *("folder", "cursor_up", "cursor_down", "page_up", "page_down", "first", "last"),
     *("command", "palette", "help", "quit"),
+    *(f"tab_{tab.id}" for tab in TABS),
 }
 
 
@@ -95,21 +97,22 @@ async def test_read_only_shows_everything_and_changes_nothing(tmp_path: Path) ->
         await app.until(lambda: isinstance(app.app.screen, MainScreen))
         app.service = lists.made[str(path)]
         await app.until(lambda: app.main.client.ready)
-        assert f"No downloads were added: {READ_ONLY}." in app.toasts()
+        assert f"No downloads were added: {READ_ONLY}." in app.messages()
         await app.fill(2)
-        assert app.main.query_one(TotalsHeader).render().plain.startswith(" rheo  read-only ")
+        header = app.main.query_one(SummaryHeader).render().plain
+        assert header.split()[:2] == ["rheo", "read-only"]
         for key, title in (
             ("c", "Cancel"),
             ("x", "Remove from the list"),
             ("t", "Switch slow mode"),
         ):
             await app.press(key)
-            assert f"{title}: {READ_ONLY}." in app.toasts()
+            assert f"{title}: {READ_ONLY}." in app.messages()
         await app.command("limit 2M")
-        assert f"limit: {READ_ONLY}." in app.toasts()
+        assert f"limit: {READ_ONLY}." in app.messages()
         app.app.post_message(events.Paste("https://example.org/y"))
         await app.pilot.pause()
-        assert f"Cannot add: {READ_ONLY}." in app.toasts()
+        assert f"Cannot add: {READ_ONLY}." in app.messages()
         assert app.app.screen is app.main
         await app.press("h")
         assert isinstance(app.app.screen, HistoryScreen)
@@ -129,7 +132,7 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
         for key in ("enter", "d", "D"):
             app.app.clear_notifications()
             await app.press(key)
-            assert f"Cannot change the history: {READ_ONLY}." in app.toasts()
+            assert f"Cannot change the history: {READ_ONLY}." in app.messages()
         assert not app.called("add_again") and not app.called("forget")
 
 

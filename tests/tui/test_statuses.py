@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
-from rheo_tui.statuses import Waiting, status_text
+from rheo_tui.statuses import Waiting, countdown_text, short_status, status_text
 
 
 def row(reason: str = "") -> DownloadSnapshot:
@@ -34,9 +34,9 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
 @pytest.mark.parametrize(
     ("snapshot", "message"),
     [
-        (snapshot(3), "waiting (3 of 3 slots)"),
-        (snapshot(3, "example.org:443"), "waiting (3 of 3 slots)"),
-        (snapshot(1, "example.org:443"), "waiting (host limit)"),
+        (snapshot(3), "queued"),  # the header says that the slots are full
+        (snapshot(3, "example.org:443"), "waiting: host limit"),
+        (snapshot(1, "example.org:443"), "waiting: host limit"),
         (snapshot(1, "example.org:80"), "queued"),
         (snapshot(1), "queued"),
     ],
@@ -49,10 +49,64 @@ def test_delayed_downloads_show_their_start() -> None:
     at = datetime(2126, 3, 4, 23, 30).timestamp()
     later = row()._replace(start_at=at)
     waiting = Waiting.now(snapshot(3))
-    assert status_text(later, waiting, at - 3600) == "waiting (until 23:30)"
-    assert status_text(later, waiting, at - 86400) == "waiting (until 2126-03-04 23:30)"
-    assert status_text(later, waiting, at) == "waiting (3 of 3 slots)"
+    assert status_text(later, waiting, at - 3600) == "waiting until 23:30"
+    assert status_text(later, waiting, at - 86400) == "waiting until 2126-03-04 23:30"
+    assert status_text(later, waiting, at) == "queued"
 
 
 def test_the_engines_own_reason_comes_first() -> None:
-    assert status_text(row("other"), Waiting.now(snapshot(3)), 0.0) == "queued: other"
+    waiting = Waiting.now(snapshot(3, "example.org:443"))
+    assert status_text(row("other"), waiting, 0.0) == "waiting: other"
+    limited = row("host limit: 1 of 1 connections")
+    assert status_text(limited, waiting, 0.0) == "waiting: host limit 1 of 1"
+
+
+def test_a_narrow_column_drops_the_word_before_the_reason() -> None:
+    assert short_status("waiting: host limit 1 of 1") == "host limit 1 of 1"
+    assert short_status("waiting until 23:30") == "until 23:30"
+    assert short_status("404 Not Found") == "404 Not Found"
+
+
+def test_what_has_no_column_stands_in_the_status() -> None:
+    running = row()._replace(
+        status=DownloadStatus.IN_PROGRESS,
+        bytes_downloaded=66,
+        total_bytes=100,
+        speed_bps=2_000_000.0,
+        eta_seconds=2.0,
+        connections=4,
+    )
+    everything = {"size", "progress", "left", "speed"}
+    for columns, text in (
+        (everything, "downloading ×4"),
+        ({"size", "progress", "left"}, "2.0 MB/s"),
+        ({"size"}, "66%  2 s  2.0 MB/s"),
+        (set(), "66%  2 s"),
+    ):
+        assert status_text(running, Waiting(), 0.0, columns) == text
+
+
+def test_a_retry_shows_cause_and_turn() -> None:
+    retrying = row()._replace(
+        status=DownloadStatus.RETRYING,
+        retry_at=12.2,
+        failures=2,
+        max_attempts=6,
+        error="HTTP 503 Service Unavailable",
+    )
+    assert status_text(retrying, Waiting(), 0.0) == "HTTP 503 · try 3 of 6 in 12 s"
+    assert status_text(retrying, Waiting(), 0.0, {"left"}) == "HTTP 503 · try 3 of 6"
+    assert countdown_text(retrying, 0.0) == "12 s"
+
+
+def test_a_failure_shows_its_cause_and_no_word_before_it() -> None:
+    failed = row()._replace(status=DownloadStatus.FAILED, error="HTTP 404 Not Found")
+    assert status_text(failed, Waiting(), 0.0) == "404 Not Found"
+    kept = failed._replace(reason="kept as f.unverified")
+    assert status_text(kept, Waiting(), 0.0) == "404 Not Found · kept as f.unverified"
+
+
+def test_a_full_disk_makes_a_download_wait() -> None:
+    full = row("disk full; goes on when there is room")._replace(status=DownloadStatus.PAUSED)
+    assert status_text(full, Waiting(), 0.0).startswith("waiting: disk full")
+    assert status_text(full._replace(reason=""), Waiting(), 0.0) == "paused"

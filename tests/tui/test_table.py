@@ -6,7 +6,7 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.widgets.row import RowPainter
-from rheo_tui.widgets.totals import TotalsHeader
+from rheo_tui.widgets.tab_bar import TabBar
 from tests.tui.driving import running
 from tests.tui.fake_service import FakeService
 
@@ -87,18 +87,18 @@ async def test_states_and_reasons_in_words() -> None:
         )
         await app.update()
         lines = "\n".join(app.lines())
-        assert "● active" in lines
-        assert "○ waiting (1 of 1 slots)" in lines
-        assert "↻ retry in 12 s (2 of 5)" in lines
+        assert "● downloading" in lines
+        assert "○ queued" in lines
+        assert "12 s  ↻ try 3 of 6" in lines
         app.service.fail(second, "404 Not Found")
         app.service.change(first, status=DownloadStatus.COMPLETED, speed_bps=0.0)
         await app.update()
         lines = "\n".join(app.lines())
-        assert "✗ failed: 404 Not Found" in lines
-        assert "✓ done" in lines
-        header = app.main.query_one(TotalsHeader).render().plain
-        assert "✓ 1 done" in header
-        assert "✗ 1 failed" in header
+        assert "✗ 404 Not Found" in lines
+        assert "▸ 1 done" in lines
+        tabs = app.main.query_one(TabBar).render().plain
+        assert "6 Done 1" in tabs
+        assert "4 Failed 1" in tabs
 
 
 async def test_the_cursor_keeps_its_row() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
-from rheo_tui.columns import COLUMNS, QUEUE_ORDER, layout
+from rheo_tui.columns import COLUMNS, PERCENT_WIDTH, QUEUE_ORDER, layout
 from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.filters import parse_filter
 from rheo_tui.table_model import Sort, TableModel
@@ -53,7 +53,6 @@ def test_rows_below_the_others_cost_no_sort(monkeypatch: pytest.MonkeyPatch) -> 
         patched.delattr(TableModel, "rebuild")
         change = model.apply(snapshot([row(3), row(4)], 2))
     assert change.order
-    assert change.rows == [2, 3]
     assert names(model) == ["file-1", "file-2", "file-3", "file-4"]
     model.apply(snapshot([row(6), row(0)], 3, removed=(row(4).id,)))
     assert names(model) == ["file-0", "file-1", "file-2", "file-3", "file-6"]
@@ -126,7 +125,7 @@ def test_removed_rows_lose_their_mark_and_reset_drops_the_rest() -> None:
 
 @pytest.mark.parametrize("width", range(10, 240))
 def test_a_layout_fills_its_width(width: int) -> None:
-    columns = layout(width)
+    columns = layout(width).places
     end = columns[-1].x + columns[-1].width
     assert end == width or (end > width and width < 40)
     assert all(first.x + first.width < second.x for first, second in pairwise(columns))
@@ -134,13 +133,22 @@ def test_a_layout_fills_its_width(width: int) -> None:
 
 def test_columns_at_usual_widths() -> None:
     def ids(width: int) -> list[str]:
-        return [place.column.id for place in layout(width)]
+        return [place.column.id for place in layout(width).places]
 
-    at_80 = ["mark", "name", "progress", "speed", "eta", "status"]
-    assert ids(78) == at_80
-    assert ids(118) == list(COLUMNS)
-    assert ids(198) == list(COLUMNS)
-    assert ids(40) == ["mark", "name", "status"]
+    usual = [column for column in COLUMNS if column not in ("host", "priority")]
+    assert ids(78) == [column for column in usual if column != "speed"]
+    assert ids(118) == usual
+    assert ids(198) == [column for column in COLUMNS if column != "priority"]
+    assert [place.column.id for place in layout(198, with_priority=True).places] == list(COLUMNS)
+    assert ids(58) == ["mark", "name", "size", "status"]
+    assert ids(38) == ["mark", "name", "status"]
+
+
+@pytest.mark.parametrize("width", [118, 140, 198, 298])
+def test_the_bar_has_18_to_40_cells(width: int) -> None:
+    widths = {place.column.id: place.width for place in layout(width).places}
+    assert 18 <= widths["progress"] - PERCENT_WIDTH <= 40
+    assert widths["name"] >= 24
 
 
 IDS = ["3fa9000000000000", "3fb0000000000000", "7c00000000000000"]

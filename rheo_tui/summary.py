@@ -1,0 +1,244 @@
+"""The lines of the header: pure functions from numbers to styled text that fits a width."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from .formatting import (
+    bar_text,
+    count_text,
+    fit_middle,
+    graph_text,
+    limit_text,
+    percent_text,
+    size_text,
+    speed_text,
+    time_left_text,
+)
+
+
+class Span(NamedTuple):
+    """A text in one style, named as a component class of the header without its prefix."""
+
+    text: str
+    style: str = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Spans that are shown together; those with the highest `rank` are left out first."""
+
+    rank: int
+    spans: tuple[Span, ...]
+
+    @property
+    def width(self) -> int:
+        """Width in cells."""
+        return sum(cell_len(span.text) for span in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Numbers and names in the header. Sizes are in bytes, speeds in bytes/s."""
+
+    folder: str = ""
+    free: int | None = None
+    read_only: bool = False
+    busy: int = 0
+    slots: int = 0
+    connections: int = 0
+    limit: int | None = None
+    limit_reason: str = ""
+    quits_when_done: bool = False
+    marked: int = 0
+    hidden_marks: int = 0
+    done: int = 0
+    wanted: int = 0
+    left: int = 0
+    unknown: int = 0
+    speed: float = 0.0
+    mean_speed: float = 0.0  # of the last seconds, for the time left
+    samples: tuple[float, ...] = ()  # one a second, oldest first
+
+    @property
+    def fraction(self) -> float | None:
+        """Part of all bytes that has arrived; None if there is nothing to download."""
+        return self.done / self.wanted if self.wanted else None
+
+    @property
+    def time_left(self) -> str:
+        """Time until all known bytes have arrived: `34 min`; "" if nothing moves."""
+        if not self.left or self.mean_speed < 1:
+            return ""
+        return time_left_text(self.left / self.mean_speed)
+
+
+_NAME = Part(0, (Span(" rheo ", "name"),))
+_GAP, _DOT = "  ", " · "
+_MIN_BAR, _MIN_FOLDER = 10, 10
+_GRAPH = 12
+_MIN_GRAPH_WIDTH = 100
+
+
+def header_lines(summary: Summary, width: int, height: int) -> list[list[Span]]:
+    """Return the lines of the header.
+
+    Args:
+        summary: what to show.
+        width: cells of each line.
+        height: 2, or 1 for a low screen.
+    """
+    if height == 1:
+        return [_one_line(summary, width)]
+    return [_state_line(summary, width), _progress_line(summary, width)]
+
+
+def _state_line(summary: Summary, width: int) -> list[Span]:
+    """Return name, folder and marks on the left; slots, connections and limits on the right."""
+    left = [_NAME, *_badges(summary)]
+    right = _limits(summary)
+    used = sum(part.width + len(_GAP) for part in left) + _joined_width(right)
+    free = "" if summary.free is None else f"{size_text(summary.free)} free"
+    room = width - used - len(free) - len(_DOT) - 4
+    if summary.folder and room >= _MIN_FOLDER:
+        folder = fit_middle(summary.folder, min(room, cell_len(summary.folder)))
+        left.append(Part(4, (Span(folder, "plain"), Span(f"{_DOT}{free}" if free else ""))))
+    elif free:
+        left.append(Part(4, (Span(free),)))
+    return _spread(left, right, width)
+
+
+def _badges(summary: Summary) -> list[Part]:
+    parts = []
+    if summary.read_only:
+        parts.append(Part(0, (Span(" read-only ", "badge"),)))
+    if summary.marked:
+        hidden = f", {summary.hidden_marks:,} not shown" if summary.hidden_marks else ""
+        parts.append(Part(1, (Span(f"◆ {summary.marked:,} marked{hidden}", "paused"),)))
+    return parts
+
+
+def _limits(summary: Summary) -> list[Part]:
+    parts = []
+    if summary.slots:
+        style = "plain" if summary.busy else "quiet"
+        parts.append(Part(2, (Span(f"{summary.busy} of {summary.slots} slots", style),)))
+    if summary.connections:
+        parts.append(Part(5, (Span(count_text(summary.connections, "connection"), "plain"),)))
+    if summary.limit is not None:
+        why = f" ({summary.limit_reason})" if summary.limit_reason else ""
+        limit = Span(f"limit {limit_text(summary.limit)}", "paused")
+        parts.append(Part(1, (limit, Span(why, "quiet"))))
+    elif summary.limit_reason:
+        parts.append(Part(1, (Span(summary.limit_reason, "paused"),)))
+    if summary.quits_when_done:
+        parts.append(Part(1, (Span("quits when done", "paused"),)))
+    return parts
+
+
+def _progress_line(summary: Summary, width: int) -> list[Span]:
+    """Return a bar of all bytes, what is left, and the speed with its graph."""
+    parts = [*_progress_parts(summary), *_speed_parts(summary, width)]
+    while len(parts) > 1 and _gapped_width(parts) + _MIN_BAR + 2 > width:
+        parts.remove(max(parts, key=lambda part: part.rank))
+    bar = width - 2 - _gapped_width(parts)
+    spans = [Span(" "), *_bar(summary, max(0, bar))]
+    for part in parts:
+        spans += [Span(_GAP), *part.spans]
+    return _cut([*spans, Span(" ")], width)
+
+
+def _bar(summary: Summary, width: int) -> list[Span]:
+    fraction = summary.fraction
+    if fraction is None:
+        return [Span("─" * width, "track")]
+    filled, track = bar_text(fraction, width)
+    return [Span(filled, "bar"), Span(track, "track")]
+
+
+def _progress_parts(summary: Summary) -> list[Part]:
+    fraction = summary.fraction
+    if fraction is None:
+        return []
+    parts = [Part(0, (Span(percent_text(fraction).strip(), "strong"),))]
+    parts.append(Part(3, (Span(_of_text(summary.done, summary.wanted)),)))
+    if summary.time_left:
+        parts.append(Part(1, (Span(f"{summary.time_left} left", "plain"),)))
+        if summary.unknown:
+            parts.append(Part(6, (Span(f"+ {summary.unknown:,} unknown"),)))
+    return parts
+
+
+def _of_text(done: int, wanted: int) -> str:
+    """Return the bytes done of all, with one unit if they share it: `4.9 of 12.0 GB`."""
+    number, _, unit = size_text(done).partition(" ")
+    whole = size_text(wanted)
+    return f"{number if whole.endswith(f' {unit}') else size_text(done)} of {whole}"
+
+
+def _speed_parts(summary: Summary, width: int) -> list[Part]:
+    speed = Span(speed_text(summary.speed) or "0 B/s", "speed" if summary.speed >= 1 else "quiet")
+    parts = []
+    top = graph_top(summary)
+    if width >= _MIN_GRAPH_WIDTH and any(summary.samples):
+        graph = graph_text(summary.samples, _GRAPH, top)
+        parts.append(Part(4, (Span(graph, "speed"),)))
+    parts.append(Part(0, (speed,)))
+    if parts and top and summary.limit is None and width >= _MIN_GRAPH_WIDTH:
+        parts.append(Part(5, (Span(f"peak {speed_text(top)}"),)))
+    return parts
+
+
+def graph_top(summary: Summary) -> float:
+    """Return the speed of full height: the limit, or the highest sample."""
+    return float(summary.limit or max(summary.samples, default=0.0))
+
+
+def _one_line(summary: Summary, width: int) -> list[Span]:
+    """Return progress and speed for a screen that has one line for them."""
+    left = _badges(summary) + _progress_parts(summary)
+    right = [Part(0, _speed_parts(summary, 0)[-1].spans)]
+    if summary.limit is not None:
+        right.insert(0, Part(4, (Span(f"limit {limit_text(summary.limit)}", "paused"),)))
+    return _spread(left or [_NAME], right, width)
+
+
+def _spread(left: Sequence[Part], right: Sequence[Part], width: int) -> list[Span]:
+    """Return parts at both edges; leave out the least important ones until they fit."""
+    left, right = list(left), list(right)
+    while _gapped_width(left) + _joined_width(right) + 3 > width and len(left) + len(right) > 1:
+        worst = max([*right, *left], key=lambda part: part.rank)
+        (left if worst in left else right).remove(worst)
+    start: list[Span] = [Span(" ")] if left and left[0] is not _NAME else []
+    for at, part in enumerate(left):
+        start += [*([Span(_GAP)] if at else []), *part.spans]
+    end: list[Span] = []
+    for at, part in enumerate(right):
+        end += [*([Span(_DOT)] if at else []), *part.spans]
+    end.append(Span(" "))
+    blank = width - _width(start) - _width(end)
+    return _cut([*start, Span(" " * max(1, blank)), *end], width)
+
+
+def _gapped_width(parts: Sequence[Part]) -> int:
+    return sum(part.width + len(_GAP) for part in parts)
+
+
+def _joined_width(parts: Sequence[Part]) -> int:
+    return sum(part.width + len(_DOT) for part in parts)
+
+
+def _width(spans: Sequence[Span]) -> int:
+    return sum(cell_len(span.text) for span in spans)
+
+
+def _cut(spans: Sequence[Span], width: int) -> list[Span]:
+    """Return the spans that fit into `width` cells; the last one may be cut."""
+    shown = []
+    for span in spans:
+        text = span.text if cell_len(span.text) <= width else fit_middle(span.text, width)
+        shown.append(Span(text, span.style))
+        width -= cell_len(text)
+    return [span for span in shown if span.text]

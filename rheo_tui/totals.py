@@ -1,0 +1,61 @@
+"""Totals: sums over all downloads, kept up to date at the cost of the changed ones."""
+
+from collections import Counter
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+
+_UNWANTED = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
+_STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
+
+
+class Totals:
+    """Bytes wanted, done and left, and what else the header and the layout need.
+
+    Failed, cancelled and skipped downloads do not count, because their bytes will not come. A
+    download of unknown size counts with the bytes that it has.
+
+    Attributes:
+        wanted_bytes: size of all downloads together.
+        done_bytes: bytes of them that have arrived.
+        left_bytes: bytes that will arrive; paused downloads do not count.
+        unknown: number of unfinished downloads of unknown size.
+        connections: connections that receive data now.
+        completed_bytes: size of the completed downloads.
+    """
+
+    def __init__(self) -> None:
+        self.wanted_bytes = self.done_bytes = self.left_bytes = self.completed_bytes = 0
+        self.unknown = self.connections = 0
+        self._priorities: Counter[int] = Counter()
+
+    @property
+    def priorities_differ(self) -> bool:
+        """True if unfinished downloads have different priorities."""
+        return len(self._priorities) > 1
+
+    def add(self, row: DownloadSnapshot) -> None:
+        """Count a row."""
+        self._count(row, 1)
+
+    def remove(self, row: DownloadSnapshot) -> None:
+        """Undo `add` for a row that has left or changed."""
+        self._count(row, -1)
+
+    def _count(self, row: DownloadSnapshot, sign: int) -> None:
+        if row.status in _UNWANTED:
+            return
+        done = row.bytes_downloaded
+        size = done if row.total_bytes is None else row.total_bytes
+        self.wanted_bytes += sign * size
+        self.done_bytes += sign * min(done, size)
+        if row.status is DownloadStatus.COMPLETED:
+            self.completed_bytes += sign * size
+            return
+        self._priorities[row.priority] += sign
+        if not self._priorities[row.priority]:
+            del self._priorities[row.priority]
+        if row.status.is_active:
+            self.connections += sign * row.connections
+        if row.status not in _STANDING:
+            self.left_bytes += sign * max(size - done, 0)
+            self.unknown += sign * (row.total_bytes is None)

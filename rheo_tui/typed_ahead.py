@@ -1,0 +1,73 @@
+"""TypedAhead: hands over keys one at a time, so that each lands where it was meant.
+
+A slow line delivers several keys at once, such as `a` and the URL to add. Textual would give them
+all to the widget that has the focus now, although the first one opens a dialog.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from textual import events
+from textual.app import App
+from textual.message_pump import MessagePump
+from textual.timer import Timer
+
+Handle = Callable[[events.Key], Awaitable[None]]
+"""Gives a key to the focused widget."""
+
+_PATIENCE_SECONDS = 1.0
+"""Longest wait for the effect of a key; a widget that closes may lose the word that it is done."""
+
+
+class TypedAhead:
+    """Keeps back keys until the effect of the one before is complete.
+
+    Args:
+        app: the app that receives the keys.
+        handle: gives a key to the focused widget.
+    """
+
+    def __init__(self, app: App[None], handle: Handle) -> None:
+        self._app = app
+        self._handle = handle
+        self._waiting: deque[events.Key] = deque()
+        self._turn = 0  # counts the keys that were handed over
+        self._patience: Timer | None = None  # set while a key takes effect
+
+    async def take(self, key: events.Key) -> None:
+        """Hand over a key, or keep it until its turn."""
+        if self._patience is not None:
+            self._waiting.append(key)
+            return
+        self._turn += 1
+        turn = self._turn
+        self._patience = self._app.set_timer(_PATIENCE_SECONDS, lambda: self._next(turn))
+        pumps = self._pumps()
+        await self._handle(key)
+        self._pass_on(pumps, turn)
+
+    def _pumps(self) -> list[MessagePump]:
+        """Return the queues that a key passes: those of the focused widget and of its parents.
+
+        Twice, because a widget answers a key with a message, such as that of a button.
+        """
+        app = self._app
+        path: list[MessagePump] = list((app.focused or app.screen).ancestors_with_self)
+        return [*path, app.screen] * 2
+
+    def _pass_on(self, pumps: list[MessagePump], turn: int) -> None:
+        """Go through the queues, one after the other, then wait for a dialog to be shown."""
+        for at, pump in enumerate(pumps, start=1):
+            if pump.call_later(self._pass_on, pumps[at:], turn):
+                return
+        if not self._app.screen.call_after_refresh(self._app.call_later, self._next, turn):
+            self._app.call_later(self._next, turn)
+
+    async def _next(self, turn: int) -> None:
+        if turn != self._turn or self._patience is None:
+            return
+        self._patience.stop()
+        self._patience = None
+        waiting, self._waiting = self._waiting, deque()
+        for key in waiting:  # only the first is handed over; the others wait for it
+            await self.take(key)

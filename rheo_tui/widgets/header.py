@@ -1,0 +1,100 @@
+"""SummaryHeader: the progress of all downloads together, and the limits that hold."""
+
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.widget import Widget
+
+from rheo_core.domain import Snapshot
+from rheo_core.domain.text import printable
+from rheo_core.user_files import user_folder
+from rheo_tui.summary import Summary, header_lines
+from rheo_tui.totals import Totals
+
+_MAX_SAMPLES = 120
+_MEAN_SAMPLES = 10
+"""Samples, one a second, whose mean predicts the time left; one alone would make it jump."""
+
+
+class SummaryHeader(Widget):
+    """Shows two lines, or one on a low screen; only changes repaint it."""
+
+    COMPONENT_CLASSES: ClassVar = {
+        "summary--name",
+        "summary--badge",
+        "summary--plain",
+        "summary--strong",
+        "summary--quiet",
+        "summary--paused",
+        "summary--speed",
+        "summary--bar",
+        "summary--track",
+    }
+
+    def __init__(self, folder: Path, *, read_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown = Summary(folder=_short(folder), read_only=read_only)
+        self._samples: deque[float] = deque(maxlen=_MAX_SAMPLES)
+
+    def on_mount(self) -> None:
+        """Sample the speed once a second."""
+        self.set_interval(1.0, self._sample)
+
+    def apply(self, snapshot: Snapshot, totals: Totals) -> None:
+        """Show the totals of a snapshot."""
+        self._show(
+            busy=snapshot.stats.in_progress,
+            slots=snapshot.slots,
+            connections=totals.connections,
+            limit=snapshot.speed_limit_bps,
+            limit_reason=snapshot.speed_limit_reason,
+            done=totals.done_bytes,
+            wanted=totals.wanted_bytes,
+            left=totals.left_bytes,
+            unknown=totals.unknown,
+            speed=snapshot.speed_bps,
+        )
+
+    def show_marks(self, marked: int, hidden: int) -> None:
+        """Show the number of marked rows, and of those among them that are hidden."""
+        self._show(marked=marked, hidden_marks=hidden)
+
+    def show_folder(self, folder: Path, free: int | None) -> None:
+        """Show the download folder and the free bytes of its disk; None if they are unknown."""
+        self._show(folder=_short(folder), free=free)
+
+    def show_quits_when_done(self, on: bool) -> None:
+        """Show whether the app quits after the last download."""
+        self._show(quits_when_done=on)
+
+    def _show(self, **changes: object) -> None:
+        now = replace(self._shown, **changes)  # type: ignore[arg-type]
+        if now != self._shown:
+            self._shown = now
+            self.refresh()
+
+    def _sample(self) -> None:
+        self._samples.append(self._shown.speed)
+        if not any(self._samples):
+            self._samples.clear()
+        recent = list(self._samples)[-_MEAN_SAMPLES:]
+        mean = sum(recent) / len(recent) if recent else 0.0
+        self._show(samples=tuple(self._samples), mean_speed=mean)
+
+    def render(self) -> Text:
+        """Render the lines that fit."""
+        width, height = self.size
+        text = Text(no_wrap=True, end="")
+        for at, line in enumerate(header_lines(self._shown, width, height)):
+            text.append("\n" if at else "")
+            for span in line:
+                text.append(span.text, self.get_component_rich_style(f"summary--{span.style}"))
+        return text
+
+
+def _short(folder: Path) -> str:
+    """Return a folder as people write it, with `~` for their own."""
+    return printable(str(folder)).replace(str(user_folder(Path.home)), "~", 1)

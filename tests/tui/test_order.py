@@ -1,0 +1,153 @@
+"""The order of the list: active first, finished folded, and rows that stay while keys come."""
+
+import random
+
+import pytest
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
+from rheo_tui import table_model
+from rheo_tui.columns import SORTABLE
+from rheo_tui.filters import parse_filter
+from rheo_tui.table_model import FOLD, Sort, TableModel
+from rheo_tui.tabs import BY_ID, TABS
+from rheo_tui.totals import Totals
+from tests.tui.test_table_model import names, row, snapshot
+
+STATUSES = tuple(DownloadStatus)
+
+
+def changed(rows: list[DownloadSnapshot], revision: int) -> Snapshot:
+    return snapshot(rows, revision)
+
+
+def test_what_runs_and_what_is_broken_comes_first() -> None:
+    model = TableModel()
+    order = ["IN_PROGRESS", "RETRYING", "FAILED", "QUEUED", "PAUSED", "CANCELLED"]
+    rows = [row(at, name=name, status=DownloadStatus[name]) for at, name in enumerate(order[::-1])]
+    model.apply(snapshot([*rows, row(9, status=DownloadStatus.COMPLETED)]))
+    assert names(model) == order
+    assert model.id_at(len(order)) == FOLD
+    assert model.row_at(len(order)) is None
+    assert model.lines == len(order) + 1
+
+
+def test_finished_downloads_fold_and_open_latest_first() -> None:
+    model = TableModel()
+    done = [
+        row(at, name=f"done-{at}", status=DownloadStatus.COMPLETED, finished_at=float(at))
+        for at in range(3)
+    ]
+    model.apply(snapshot([row(7), *done, row(8, name="old", status=DownloadStatus.SKIPPED)]))
+    assert names(model) == ["file-7"]
+    assert model.finished == 4
+    model.toggle_fold()
+    assert names(model) == ["file-7", "done-2", "done-1", "done-0", "old"]
+    assert model.position(FOLD) == 1
+    assert [model.position(row.id) for row in done] == [4, 3, 2]
+    model.toggle_fold()
+    assert model.position(done[0].id) is None
+
+
+def test_a_list_of_finished_downloads_alone_is_open() -> None:
+    model = TableModel()
+    model.apply(snapshot([row(0, status=DownloadStatus.COMPLETED)]))
+    assert names(model) == ["file-0"]
+    model.apply(changed([row(1)], 2))
+    assert names(model) == ["file-1"]  # folded while something is left to do
+
+
+@pytest.mark.parametrize(
+    ("tab", "text", "sort"),
+    [("done", "", Sort()), ("all", "file", Sort()), ("all", "", Sort(SORTABLE[1]))],
+)
+def test_a_tab_a_filter_and_a_sort_fold_nothing(tab: str, text: str, sort: Sort) -> None:
+    model = TableModel()
+    model.apply(snapshot([row(0), row(1, status=DownloadStatus.COMPLETED)]))
+    model.tab, model.filter, model.sort = BY_ID[tab], parse_filter(text), sort
+    model.rebuild()
+    assert "file-1" in names(model)
+    assert model.position(FOLD) is None
+
+
+def test_rows_stay_in_their_places_while_the_user_works() -> None:
+    model = TableModel()
+    model.apply(snapshot([row(0), row(1), row(2)]))
+    model.held = True
+    paused = row(1, status=DownloadStatus.PAUSED)
+    change = model.apply(changed([paused], 2))
+    assert not change.order
+    assert change.rows == [1]
+    assert names(model) == ["file-0", "file-1", "file-2"]
+    model.apply(changed([row(2, order=(-5, 2.0))], 3))  # moved by a key: at once
+    assert names(model) == ["file-2", "file-0", "file-1"]
+    assert model.stale
+    model.settle()
+    assert names(model) == ["file-2", "file-0", "file-1"]
+    assert model.rows[model.shown[-1]].status is DownloadStatus.PAUSED
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_single_changes_lead_to_the_same_order_as_a_sort(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_model, "_MIN_BULK", random.Random(seed).choice([1, 10_000]))
+    chance = random.Random(seed)
+    model, revision = TableModel(), 1
+    model.sort = Sort(chance.choice(SORTABLE), chance.random() < 0.5)
+    model.tab = chance.choice([*TABS, BY_ID["all"], BY_ID["all"]])
+    model.filter = parse_filter(chance.choice(["", "", "file-1"]))
+    alive: dict[int, DownloadSnapshot] = {}
+    for _ in range(60):
+        revision += 1
+        gone = [at for at in alive if chance.random() < 0.05]
+        for at in gone:
+            del alive[at]
+        fresh = {at: _random_row(at, chance) for at in chance.sample(range(60), 6)}
+        alive |= fresh
+        model.held = chance.random() < 0.3
+        removed = tuple(f"{at:016x}" for at in gone if at not in fresh)
+        model.apply(snapshot(list(fresh.values()), revision, removed=removed))
+    model.settle()
+    expected = TableModel()
+    expected.sort, expected.tab, expected.filter = model.sort, model.tab, model.filter
+    expected.apply(snapshot(list(alive.values())))
+    expected.rebuild()
+    assert model.shown == expected.shown
+    assert model.lines == expected.lines
+    for at in range(model.lines):
+        download_id = model.id_at(at)
+        assert download_id is not None and model.position(download_id) == at
+    assert vars(model.totals) == vars(expected.totals)
+
+
+def _random_row(at: int, chance: random.Random) -> DownloadSnapshot:
+    total = chance.choice([None, 0, 100, 5_000])
+    return row(
+        at,
+        status=chance.choice(STATUSES),
+        priority=(priority := chance.randint(1, 3)),
+        order=(-priority, float(chance.randint(0, 99))),
+        total_bytes=total,
+        bytes_downloaded=chance.randint(0, total or 50),
+        speed_bps=chance.choice([0.0, 9.0]),
+        connections=chance.randint(0, 4),
+        finished_at=chance.choice([None, 5.0, 6.0]),
+    )
+
+
+def test_totals_count_what_will_come() -> None:
+    totals = Totals()
+    running = row(0, status=DownloadStatus.IN_PROGRESS, total_bytes=100, bytes_downloaded=40)
+    totals.add(running._replace(connections=4))
+    totals.add(row(1, total_bytes=50))
+    totals.add(row(2, status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7))
+    totals.add(row(3, status=DownloadStatus.PAUSED, total_bytes=10))
+    totals.add(row(4, status=DownloadStatus.FAILED, total_bytes=1000))
+    totals.add(row(5, status=DownloadStatus.COMPLETED, total_bytes=30, bytes_downloaded=30))
+    assert totals.wanted_bytes == 100 + 50 + 7 + 10 + 30
+    assert totals.done_bytes == 40 + 7 + 30
+    assert totals.left_bytes == 60 + 50  # the paused one does not move
+    assert (totals.unknown, totals.connections, totals.completed_bytes) == (1, 4, 30)
+    assert not totals.priorities_differ
+    totals.add(row(6, priority=2))
+    assert totals.priorities_differ

@@ -1,0 +1,161 @@
+"""The header, the tabs and the causes: pure functions from values to text."""
+
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from rheo_core.domain import (
+    DownloadStats,
+    DownloadStatus,
+    HashAlgorithm,
+    HashMismatchError,
+    ValidationResult,
+)
+from rheo_core.domain.exceptions import (
+    CertificateError,
+    ConnectionFailedError,
+    DestinationError,
+    DiskFullError,
+    DownloadTimeoutError,
+    HttpStatusError,
+    IncompleteError,
+    WebPageError,
+)
+from rheo_tui.actions import BY_ID as ACTIONS_BY_ID
+from rheo_tui.causes import cause_of
+from rheo_tui.summary import Summary, header_lines
+from rheo_tui.tabs import ALL, BY_ID, TABS, tabs_in
+from tests.tui.test_table_model import row
+
+BUSY = Summary(
+    folder="~/Downloads",
+    free=76_000_000_000,
+    busy=3,
+    slots=3,
+    connections=17,
+    limit=5_000_000,
+    limit_reason="until 18:00",
+    done=4_900_000_000,
+    wanted=12_000_000_000,
+    left=7_100_000_000,
+    unknown=177,
+    speed=3_600_000.0,
+    mean_speed=3_500_000.0,
+    samples=tuple(float(at * 100_000) for at in range(40)),
+)
+
+
+def texts(summary: Summary, width: int, height: int = 2) -> list[str]:
+    lines = header_lines(summary, width, height)
+    return ["".join(span.text for span in line) for line in lines]
+
+
+def test_the_header_shows_all_that_people_ask_for() -> None:
+    first, second = texts(BUSY, 140)
+    assert first.startswith(" rheo   ~/Downloads · 76.0 GB free")
+    assert first.endswith("3 of 3 slots · 17 connections · limit 5 MB/s (until 18:00) ")
+    assert "40%  4.9 of 12.0 GB  34 min left  + 177 unknown" in second
+    assert second.endswith("3.6 MB/s ")
+    assert "⣿" in second or "⣤" in second
+
+
+@pytest.mark.parametrize("width", [*range(20, 60), 80, 100, 120, 139, 200, 300])
+@pytest.mark.parametrize("height", [1, 2])
+@pytest.mark.parametrize(
+    "summary", [Summary(), BUSY, Summary(folder="~/東京/" + "長い" * 40, marked=14, hidden_marks=3)]
+)
+def test_every_line_fits(summary: Summary, width: int, height: int) -> None:
+    lines = texts(summary, width, height)
+    assert len(lines) == height
+    assert all(cell_len(line) <= width for line in lines)
+
+
+def test_progress_and_speed_stay_on_the_narrowest_screen() -> None:
+    (line,) = texts(BUSY, 40, 1)
+    assert line.startswith(" 40%  34 min left")
+    assert line.endswith(" 3.6 MB/s ")
+
+
+def test_nothing_moves_without_a_time_left() -> None:
+    assert "left" not in texts(Summary(done=1, wanted=2, left=1), 120)[1]
+    assert "%" not in texts(Summary(), 120)[1]
+
+
+def test_badges() -> None:
+    badges = Summary(read_only=True, marked=14, hidden_marks=3, quits_when_done=True)
+    first, _ = texts(badges, 120)
+    for badge in (" read-only ", "14 marked, 3 not shown", "quits when done"):
+        assert badge in first
+
+
+STATS = DownloadStats(total=208, in_progress=3, queued=177, failed=2, completed=25, skipped=1)
+
+
+def test_tabs_count_everything() -> None:
+    tabs = tabs_in(200, STATS, ALL)
+    assert [tab for tab, _ in tabs] == list(TABS)
+    assert [count for _, count in tabs] == ["208", "3", "177", "2", "0", "26", "0"]
+    assert [tab.key for tab in TABS] == list("1234567")
+
+
+@pytest.mark.parametrize("width", range(12, 120))
+def test_tabs_fit_and_the_current_one_stays(width: int) -> None:
+    current = BY_ID["cancelled"]
+    tabs = tabs_in(width, STATS, current)
+    assert current in [tab for tab, _ in tabs]
+    used = sum(len(f" {tab.key} {tab.title} {count} ") + 1 for tab, count in tabs)
+    assert used <= width or len(tabs) == 1
+
+
+def test_empty_tabs_give_way_first() -> None:
+    shown = [tab.id for tab, _ in tabs_in(68, STATS, ALL)]
+    assert shown == ["all", "active", "queued", "failed", "done"]
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "action"),
+    [
+        (HttpStatusError(404, "Not Found"), "404 Not Found", "link"),
+        (HttpStatusError(401, "Unauthorized"), "401 needs a login", "retry"),
+        (HttpStatusError(500, "Internal Server Error"), "500 Internal Server Error", "retry"),
+        (ConnectionFailedError("a.example:443", "connection refused"), "connection refused",
+         "retry"),
+        (ConnectionFailedError("[::1]:80", "connection refused"), "connection refused", "retry"),
+        (CertificateError("a.example", "it has expired"), "certificate refused: it has expired",
+         "link"),
+        (IncompleteError(10, 20), "connection ended early", "retry"),
+        (DownloadTimeoutError("no data from a.example", 30.0), "no data for 30 s", "retry"),
+        (WebPageError("text/html", "a.zip"), "web page, not the file", "keep"),
+        (ValueError("something else: entirely"), "something else: entirely", ""),
+    ],
+)  # fmt: skip
+def test_the_cause_comes_first(error: Exception, text: str, action: str) -> None:
+    cause = cause_of(row(0, status=DownloadStatus.FAILED, error=str(error)))
+    assert (cause.text, cause.action) == (text, action)
+    assert bool(cause.advice) == bool(action)
+    if action:
+        assert action in ACTIONS_BY_ID
+        assert "{key}" in cause.advice
+
+
+def test_causes_on_the_disk() -> None:
+    path = Path("/somewhere/a: b.iso")
+    denied = row(0, error=str(DestinationError(path, "permission denied")))
+    assert cause_of(denied).text == "permission denied"
+    full = row(0, error=str(DiskFullError(path, 1000)))
+    assert cause_of(full).text == "disk full, 1,000 bytes short"
+
+
+def test_a_wrong_checksum_names_its_algorithm() -> None:
+    check = ValidationResult(
+        algorithm=HashAlgorithm.SHA256,
+        expected_hash="a" * 64,
+        calculated_hash="b" * 64,
+        duration_ms=1.0,
+    )
+    error = HashMismatchError(
+        expected_hash="a" * 64, calculated_hash="b" * 64, file_path=Path("/x/router.bin")
+    )
+    failed = row(0, status=DownloadStatus.FAILED, error=str(error), validation=check)
+    assert cause_of(failed).text == "wrong SHA-256"
