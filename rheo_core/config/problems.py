@@ -21,7 +21,7 @@ _MAX_VALUE_LENGTH = 60
 _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
 """Number of names that lead to a value in a table; elsewhere it is one."""
 _QUOTES = 'write hosts in quotes, as in [hosts."example.org"]'
-_VERBS = ("contains", "ends", "names", "should")
+_VERBS = ("contains", "ends", "has", "names", "should")
 """First words of messages whose subject is the value."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
 """Names of values that a sentence must not show, and of tables that may contain them."""
