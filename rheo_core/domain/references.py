@@ -15,7 +15,7 @@ _TRIMMED = "".join(map(chr, range(0x21)))  # control characters and the space
 
 
 def ascii_url(url: str) -> str:
-    """Return a URL, or a part of one, with all but printable ASCII percent-encoded."""
+    """Return a URL, or a part of one, with only what is not ASCII percent-encoded."""
     return quote(url.encode(errors="surrogateescape"), safe=_PRINTABLE)
 
 

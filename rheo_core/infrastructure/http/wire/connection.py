@@ -1,6 +1,7 @@
 """One connection: a request goes out, a head and a body come in; the hot path of the wire."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 from rheo_core.domain.exceptions import (
@@ -53,6 +54,7 @@ class WireConnection(asyncio.BufferedProtocol):
         self._raw = b""  # the part of a head that came
         self._error: Exception | None = None
         self._answer: asyncio.Future[None] | None = None
+        self._tls: ssl.SSLObject | None = None
         self._is_tunnel = False
         self._is_asked = False
         self._is_closed = False
@@ -62,6 +64,7 @@ class WireConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self._tls = transport.get_extra_info("ssl_object")
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self.body is not None:
@@ -83,12 +86,34 @@ class WireConnection(asyncio.BufferedProtocol):
         self._lost(exc)
 
     def _lost(self, exc: Exception | None) -> None:
-        self._is_closed = True
+        if not self._is_closed:
+            self._is_closed = True
+            problem = self._receive_rest()
+            exc = exc or problem
         if self.body is not None:
             self.body.end(exc)
         elif self._is_asked and self._head is None and self._error is None:
             closed = ConnectionFailedError(self.host, "the server closed the connection")
             self._answered(exc or closed)
+
+    def _receive_rest(self) -> Exception | None:
+        """Receive what TLS still holds: asyncio drops it if the connection ends.
+
+        Returns:
+            The reason why this is not the end; None after close_notify (RFC 9112 9.8), and
+            without TLS.
+        """
+        if self._tls is None:
+            return None
+        try:
+            while count := self._tls.read(len(room := self.get_buffer(-1)), room):
+                self.buffer_updated(count)
+        except ssl.SSLWantReadError:
+            problem = "the server closed the connection without close_notify"
+            return ConnectionFailedError(self.host, problem)
+        except ssl.SSLError as error:
+            return error
+        return None
 
     def _take_head(self, data: bytes) -> None:
         known, data = len(self._raw), self._raw + data
@@ -143,6 +168,8 @@ class WireConnection(asyncio.BufferedProtocol):
     def release(self) -> bool:
         """End the exchange; return whether another request may follow (RFC 9112 9.3)."""
         body, head = self.body, self._head
+        if body is not None and body.is_over and not self._is_closed:
+            self._receive_rest()  # a reply that nobody asked for may wait in TLS
         self.body = self._head = None
         self._is_asked = False
         is_clean = body is not None and body.is_over and not body.has_surplus

@@ -1,0 +1,100 @@
+"""Ends of connections over TLS: asyncio may drop the last bytes, and does not show close_notify."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core import FileConfig
+from rheo_core.infrastructure.http import WireClient
+from tests.clients import IS_AIOHTTP, opened_client
+from tests.core.engine import error_of, fetch, status_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import reply
+from tests.servers.tls import Authority
+
+BODY = body_of(200_000)
+REPLIES = {
+    "close": reply(BODY, "Connection: close"),
+    "length": reply(BODY, f"Content-Length: {len(BODY)}"),
+    "chunked": reply(b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), "Transfer-Encoding: chunked"),
+}
+SLOW = 400_000
+"""Bytes a second. Reading pauses for most of the time, so the end comes while it does."""
+
+pytestmark = pytest.mark.skipif(IS_AIOHTTP, reason="aiohttp does not see close_notify")
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+async def secure(authority: Authority) -> AsyncIterator[MisbehavingServer]:
+    async with MisbehavingServer(ssl=authority.serving("127.0.0.1")) as server:
+        yield server
+
+
+async def hang_up(exchange: Exchange, *, notify: bool) -> None:
+    """Send close_notify or not, and a FIN without waiting for the client."""
+    await asyncio.sleep(0.05)
+    exchange.is_open = False
+    protocol: Any = exchange.writer.transport._ssl_protocol  # type: ignore[attr-defined]
+    if protocol._transport is None:  # the client was faster
+        return
+    if notify:
+        with pytest.raises(ssl.SSLWantReadError):
+            protocol._sslobj.unwrap()
+        protocol._process_outgoing()
+    protocol._transport.close()
+
+
+@pytest.mark.parametrize("framing", REPLIES)
+@pytest.mark.parametrize("notify", [True, False], ids=["close_notify", "none"])
+@pytest.mark.parametrize("limit", [None, SLOW], ids=["fast", "slow"])
+async def test_bytes_before_an_end_are_not_lost(
+    authority: Authority,
+    secure: MisbehavingServer,
+    tmp_path: Path,
+    framing: str,
+    notify: bool,
+    limit: int | None,
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(REPLIES[framing])
+        await hang_up(exchange, notify=notify)
+
+    config = FileConfig(url=secure.on("/f", behave))
+    async with opened_client(ssl=authority.trusting()) as client:
+        manager, _ = await fetch(tmp_path, [config], client=client, speed_limit_bps=limit)
+    if framing == "close" and not notify:  # RFC 9112 9.8
+        assert status_of(manager, config) == "failed"
+        assert "close_notify" in error_of(manager, config)
+        assert not (tmp_path / "f").exists()
+    else:
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+        assert (tmp_path / "f").read_bytes() == BODY
+    assert len(secure.requests) == 1
+
+
+async def test_a_reply_that_waits_in_tls_is_not_that_to_the_next_request(
+    authority: Authority, secure: MisbehavingServer
+) -> None:
+    async def generous(exchange: Exchange) -> None:
+        await exchange.send(REPLIES["length"] + reply(b"stray", "Content-Length: 5"))
+
+    async def good(exchange: Exchange) -> None:
+        await exchange.send(reply(b"good", "Content-Length: 4"))
+
+    first, second = secure.on("/f", generous), secure.on("/g", good)
+    tls = authority.trusting()
+    async with WireClient() as client:
+        async with client.get(first, ssl=tls) as response:
+            await asyncio.sleep(0.05)  # all of it is here
+            assert await response.body.fill(len(BODY), lambda _: False) == BODY
+        async with client.get(second, ssl=tls) as response:
+            assert await response.body.fill(100, lambda _: False) == b"good"
