@@ -27,6 +27,7 @@ from rheo_core.transfer import (
     ResponseHead,
     Transfer,
     commit,
+    exact_source_of,
     fetch_checksum,
     source_of,
 )
@@ -47,6 +48,7 @@ class Attempt:
         self._record = record
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
+        self._exact_source = exact_source_of(record.config.url)
         self._expected: HashConfig | None = None  # from the user or a sidecar
         self._locked: set[Path] = set()
         self._occupant: _Occupant | None = None  # of the path that was claimed last
@@ -268,7 +270,7 @@ class Attempt:
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
                     existing.append(candidate)
-                    if look.source == self._source:
+                    if look.source == self._exact_source:
                         existing = [candidate]
                         break
                     if look.source is None and not is_checkable(self._record, self._expected):
@@ -342,14 +344,14 @@ class Attempt:
         if self._strategy is not FileExistsStrategy.SKIP:
             return False
         source = await self._context.disk.submit_maybe_inline(source_at, path)
-        return source == self._source
+        return source == self._exact_source
 
     def _is_anothers(self, look: "_Look") -> bool:
         """Tell whether a file belongs to another download of this run."""
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
-        is_other = look.source not in (None, self._source)
+        is_other = look.source not in (None, self._exact_source)
         return is_other and context.names.has_source(look.source or "")
 
     async def _commit(self, part: PartFile) -> Identity:
@@ -376,7 +378,7 @@ class Attempt:
         return FileMetadata(
             modified=part.state.modified if options.server_time else None,
             origin=self._record.config.url if options.origin else None,
-            source=self._source,
+            source=self._exact_source,
         )
 
 

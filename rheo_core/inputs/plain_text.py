@@ -1,13 +1,13 @@
 """Plain text with URLs in it: a letter, notes, a table."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from rheo_core.domain.outside import Outside
 
-from .reader_api import INVISIBLE, Candidate, InputError, Lines, ReadOptions
+from .reader_api import INVISIBLE, Candidate, InputError, Lines, ReadOptions, with_hint
 
 if TYPE_CHECKING:
     from linkify_it import LinkifyIt
@@ -55,9 +55,9 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     first = lines.number + 1
     is_empty = True
     for line in lines:
-        for url in urls_in(line):
+        for candidate in _found(lines.number, line, list(urls_in(line))):
             is_empty = False
-            yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
+            yield candidate
     if is_empty:
         raise InputError(first, "there is no http or https URL in this text")
 
@@ -66,11 +66,19 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the URLs of one line of a list."""
     text = next(lines).strip()
     urls = [] if _SCHEME.match(text) else list(urls_in(text))
-    for url in urls:
-        yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
+    yield from _found(lines.number, text, urls)
     if not urls:
         problem = "there is no http or https URL in this line" if sniff(text) else ""
         yield Candidate(lines.number, text, Outside(text), problem)
+
+
+def _found(number: int, line: str, urls: Sequence[str]) -> Iterator[Candidate]:
+    """Yield the URLs of a line; a single one with the checksum in the rest of the line."""
+    if len(urls) == 1:
+        yield with_hint(number, urls[0], line, _FORM)
+        return
+    for url in urls:
+        yield Candidate(number, url, Outside(url), form=_FORM, may_be_pattern=True)
 
 
 def urls_in(text: str) -> Iterator[str]:

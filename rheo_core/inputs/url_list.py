@@ -12,7 +12,15 @@ from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
-from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, destination_fields, problem_of
+from .reader_api import (
+    INVISIBLE,
+    Candidate,
+    Lines,
+    ReadOptions,
+    destination_fields,
+    problem_of,
+    with_hint,
+)
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
 _HTTP = re.compile(r"https?(?:[:/]|\s*$)", re.IGNORECASE)  # not `http get …`, which is a command
@@ -46,6 +54,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             return
         if "\t" in text:
             waiting = _mirrored(lines.number, text)
+        elif " --hash" in text:  # a line of pip
+            waiting = with_hint(lines.number, text.split(maxsplit=1)[0], text)
         elif " " in text and all(map(sniff, words := text.split())):
             yield from (
                 Candidate(lines.number, word, Outside(word), may_be_pattern=True) for word in words
