@@ -33,7 +33,7 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, check_name, numbered
+from .destination import check_inside, check_name, fitted, is_surely_short, numbered
 from .existing import find_existing, is_checkable
 from .verification import Verification, is_hashed
 
@@ -52,6 +52,7 @@ class Attempt:
         self._expected: HashConfig | None = None  # from the user or a sidecar
         self._locked: set[Path] = set()
         self._occupant: _Occupant | None = None  # of the path that was claimed last
+        self._expected_path: Path | None = None  # the path before any reply, if it is used
         self._existing: Path | None = None  # the file that stands for this download
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
@@ -183,6 +184,11 @@ class Attempt:
         """
         check_name(requested)
         disk = self._context.disk
+        expected = self._record.name_number and self._context.folders.path_of(self._record.config)
+        is_expected = requested == expected
+        if not is_surely_short(requested.name):
+            requested = await disk.run(fitted, requested)
+        self._expected_path = requested if is_expected else None
         subdir = self._record.config.destination_subdir
         if subdir is not None:
             await disk.run(check_inside, requested, subdir)
@@ -287,7 +293,7 @@ class Attempt:
         first = path
         number = self._record.name_number
         is_numbered = number > 0 and self._strategy is not FileExistsStrategy.RENAME
-        if is_numbered and path == self._context.folders.path_of(self._record.config):
+        if is_numbered and path == self._expected_path:
             first = path.with_name(number_filename(path.name, number))
             yield first
         for candidate in chain((path,), numbered(path)):

@@ -9,8 +9,6 @@ from rheo_core.domain.exceptions import (
     NoNetworkError,
 )
 
-from .http.resolver import SystemResolver
-
 _NO_NETWORK = {errno.ENETUNREACH, errno.ENETDOWN}
 _ANYWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 """Addresses that only a default route leads to (RFC 5737, RFC 3849). No packet is sent to them."""
@@ -45,6 +43,8 @@ def _has_route(family: socket.AddressFamily, address: str) -> bool:
 
 async def has_name_servers(host: str) -> bool:
     """Return True if a name server answers for `host`, even if the name is unknown."""
+    from .http.resolver import SystemResolver  # the modules of HTTP import this one
+
     try:
         await SystemResolver().resolve(host, family=socket.AF_UNSPEC)
     except OSError as error:
