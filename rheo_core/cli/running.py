@@ -18,6 +18,7 @@ from rheo_core.domain import FileConfig, RheoError
 from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.events.notifications import EndedDownloads, terminal_sequence
+from rheo_core.infrastructure.key_log import drop_broken_key_log
 from rheo_core.infrastructure.wall_clock import sleep_until
 from rheo_core.inputs.background_reader import BackgroundReader
 from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
@@ -134,6 +135,7 @@ class _Run:
         reporter, output, tally = self._reporter, self._output, self._tally
         interruption = _catch_signals(reporter)
         interrupted = interruption.came
+        drop_broken_key_log()
         from rheo_core.engine import make_manager  # imports the HTTP library
 
         gc.freeze()  # imported modules stay

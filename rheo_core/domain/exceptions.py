@@ -20,8 +20,10 @@ RheoError
 
 from pathlib import Path
 
-from .sizes import size_text
+from .sizes import duration_text, size_text
 
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""Longest wait for which a server is obeyed. A download fails if it asks for more."""
 _SIGN_IN = "sign in, or get a new link if this one has expired"
 
 
@@ -79,7 +81,9 @@ class HttpStatusError(DownloadError):
         self.status = status
         self.reason = reason
         self.retry_after = retry_after  # seconds, as the server requested
-        super().__init__(f"HTTP {status} {reason}".rstrip())
+        is_long = retry_after is not None and retry_after > MAX_RETRY_AFTER_SECONDS
+        wait = f"; the server asks to wait {duration_text(retry_after)}" if is_long else ""
+        super().__init__(f"HTTP {status} {reason}".rstrip() + wait)
 
 
 class ProtocolError(DownloadError):

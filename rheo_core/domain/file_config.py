@@ -23,6 +23,7 @@ from pydantic import (
 
 from .file_exists import FileExistsStrategy as FileExistsStrategy  # public in this module too
 from .filenames import filename_from_url, sanitise_filename
+from .hash_hints import hash_in_fragment
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, host_key
 from .media_types import names_in_url
@@ -162,7 +163,7 @@ def _origin_of(beginning: str) -> tuple[str, str]:
     return parts.scheme, f"{parts.hostname}:{port}"
 
 
-ID_RULE = 1
+ID_RULE = 2
 """Version of the rule for `FileConfig.id`. Increase it when the rule or the default names change: a
 stored id of the same version that differs counts as damage."""
 
@@ -305,6 +306,8 @@ class FileConfig(BaseModel):
         """
         values, field_set = _FIELDS.copy(), self.__pydantic_fields_set__
         values.update(self.__dict__)
+        if "#" in self.url and self.hash_config is None:
+            values["hash_config"] = hash_in_fragment(self.url)
         object.__setattr__(self, "__dict__", values)
         field_set = _field_sets.setdefault(frozenset(field_set), field_set)
         object.__setattr__(self, "__pydantic_fields_set__", field_set)
@@ -400,11 +403,14 @@ class FileConfig(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def id(self) -> str:
-        """Id of the download, 16 hexadecimal characters: a hash of URL and destination."""
+        """Id of the download, 16 hexadecimal characters: a hash of URL and destination.
+
+        The fragment of the URL does not count, because no server sees it.
+        """
         relative = self.get_destination_filename()
         if self.destination_subdir is not None:
             relative = str(PurePosixPath(self.destination_subdir) / relative)
-        identity = f"{self.url}::{relative}".encode(errors="surrogateescape")
+        identity = f"{self.url.partition('#')[0]}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
 
 

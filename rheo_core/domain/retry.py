@@ -14,8 +14,16 @@ class ErrorCategory(Enum):
     UNKNOWN = "unknown"
 
 
+_LASTING_SERVER_ERRORS = {501, 505, 511}
+"""Not implemented, HTTP version, sign-in at the network: time cures none of them."""
+
+
 class RetryPolicy(BaseModel):
-    """HTTP statuses that are retried."""
+    """HTTP statuses that are retried.
+
+    An unknown status from 500 to 599 counts as 500 (RFC 9110 15). A reply with Retry-After is
+    retried whatever its status, unless the caller lists the status as permanent.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,11 +39,21 @@ class RetryPolicy(BaseModel):
         default=False, description="Retry statuses and errors that are in neither list"
     )
 
-    def should_retry_status(self, status_code: int) -> bool:
-        """Return True if a reply with this HTTP status should be retried."""
+    def should_retry_status(self, status_code: int, *, has_wait: bool = False) -> bool:
+        """Return True if a reply with this HTTP status should be retried.
+
+        Args:
+            status_code: the status.
+            has_wait: the reply says when to try again.
+        """
         if status_code in self.permanent_status_codes:
-            return False
-        return status_code in self.transient_status_codes or self.retry_unknown_errors
+            is_of_caller = "permanent_status_codes" in self.model_fields_set
+            return has_wait and not is_of_caller
+        if status_code in self.transient_status_codes or self.retry_unknown_errors or has_wait:
+            return True
+        is_unknown = status_code not in _LASTING_SERVER_ERRORS
+        is_counted = "transient_status_codes" not in self.model_fields_set
+        return 500 <= status_code < 600 and is_unknown and is_counted
 
 
 class RetryConfig(BaseModel):

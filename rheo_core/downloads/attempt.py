@@ -27,12 +27,13 @@ from rheo_core.transfer import (
     ResponseHead,
     Transfer,
     commit,
+    exact_source_of,
     fetch_checksum,
     source_of,
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, check_name, numbered
+from .destination import check_inside, check_name, fitted, is_surely_short, numbered
 from .existing import find_existing, is_checkable
 from .verification import Verification, is_hashed
 
@@ -47,9 +48,11 @@ class Attempt:
         self._record = record
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
+        self._exact_source = exact_source_of(record.config.url)
         self._expected: HashConfig | None = None  # from the user or a sidecar
         self._locked: set[Path] = set()
         self._occupant: _Occupant | None = None  # of the path that was claimed last
+        self._expected_path: Path | None = None  # the path before any reply, if it is used
         self._existing: Path | None = None  # the file that stands for this download
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
@@ -181,6 +184,11 @@ class Attempt:
         """
         check_name(requested)
         disk = self._context.disk
+        expected = self._record.name_number and self._context.folders.path_of(self._record.config)
+        is_expected = requested == expected
+        if not is_surely_short(requested.name):
+            requested = await disk.run(fitted, requested)
+        self._expected_path = requested if is_expected else None
         subdir = self._record.config.destination_subdir
         if subdir is not None:
             await disk.run(check_inside, requested, subdir)
@@ -271,7 +279,7 @@ class Attempt:
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
                     existing.append(candidate)
-                    if look.source == self._source:
+                    if look.source == self._exact_source:
                         existing = [candidate]
                         break
                     if look.source is None and not is_checkable(self._record, self._expected):
@@ -288,7 +296,7 @@ class Attempt:
         first = path
         number = self._record.name_number
         is_numbered = number > 0 and self._strategy is not FileExistsStrategy.RENAME
-        if is_numbered and path == self._context.folders.path_of(self._record.config):
+        if is_numbered and path == self._expected_path:
             first = path.with_name(number_filename(path.name, number))
             yield first
         for candidate in chain((path,), numbered(path)):
@@ -345,14 +353,14 @@ class Attempt:
         if self._strategy is not FileExistsStrategy.SKIP:
             return False
         source = await self._context.disk.submit_maybe_inline(source_at, path)
-        return source == self._source
+        return source == self._exact_source
 
     def _is_anothers(self, look: "_Look") -> bool:
         """Tell whether a file belongs to another download of this run."""
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
-        is_other = look.source not in (None, self._source)
+        is_other = look.source not in (None, self._exact_source)
         return is_other and context.names.has_source(look.source or "")
 
     async def _commit(self, part: PartFile) -> Identity:
@@ -379,7 +387,7 @@ class Attempt:
         return FileMetadata(
             modified=part.state.modified if options.server_time else None,
             origin=self._record.config.url if options.origin else None,
-            source=self._source,
+            source=self._exact_source,
         )
 
 

@@ -1,11 +1,13 @@
 """Destinations: folders, existing files, and one download at a time for each path."""
 
 import asyncio
+import errno
 import os
 import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
 from weakref import WeakValueDictionary
@@ -13,10 +15,21 @@ from weakref import WeakValueDictionary
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import number_filename
+from rheo_core.domain.filenames import (
+    MAX_NAME_BYTES,
+    RESERVED_SUFFIX_BYTES,
+    number_filename,
+    shorten_filename,
+)
 from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.files import resolve_links
+
+_SHORT_LIMITS = (200, 143, 120)
+"""Limits that are tried if a file system takes shorter names than it says."""
+_OWN_BYTES = RESERVED_SUFFIX_BYTES + len(".xxxxxxxx") + len(" (9999)")
+"""Bytes for the suffixes of our own files, for a name of a download alone, and for a number."""
+_MAX_SURE_BYTES = _SHORT_LIMITS[-1] - _OWN_BYTES
 
 
 class DestinationResolver:
@@ -140,6 +153,36 @@ def check_name(path: Path) -> None:
             f"the encoding of this locale ({sys.getfilesystemencoding()}) does not have all "
             "letters of the name; set LC_ALL=C.UTF-8",
         )
+
+
+def is_surely_short(name: str) -> bool:
+    """Tell whether every file system takes a name."""
+    return len(name.encode(errors="surrogateescape")) <= _MAX_SURE_BYTES
+
+
+def fitted(path: Path) -> Path:
+    """Return a path whose name, with our suffixes and a number, its file system takes. Blocks."""
+    limit = _name_limit(path.parent)
+    if limit >= MAX_NAME_BYTES:
+        return path
+    return path.with_name(shorten_filename(path.name, limit - _OWN_BYTES))
+
+
+def _name_limit(folder: Path) -> int:
+    """Return the longest name in bytes. Some encrypting file systems take 143 or less."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    told = MAX_NAME_BYTES
+    with suppress(OSError, ValueError):
+        told = os.pathconf(folder, "PC_NAME_MAX")
+    for limit in (min(told, MAX_NAME_BYTES), *_SHORT_LIMITS):
+        try:
+            os.lstat(folder / ("x" * limit))
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                continue
+        return limit
+    return _SHORT_LIMITS[-1]
 
 
 def check_inside(path: Path, subdir: str) -> None:

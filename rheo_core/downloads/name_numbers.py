@@ -2,7 +2,7 @@
 
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import source_of
+from rheo_core.transfer import exact_source_of
 
 from .destination import Folders
 
@@ -22,7 +22,7 @@ class NameNumbers:
 
     def add(self, record: DownloadRecord) -> None:
         """Number a new download."""
-        name, source = self._name_of(record.config), _number_of(source_of(record.config.url))
+        name, source = self._name_of(record.config), _number_of(exact_source_of(record.config.url))
         if self._first.setdefault(name, source) != source:
             more = self._more.setdefault(name, {})
             last = next(reversed(more.values()), 0)
@@ -32,7 +32,7 @@ class NameNumbers:
 
     def release(self, record: DownloadRecord) -> None:
         """Give back the number of a download that ended without a file."""
-        name, source = self._name_of(record.config), _number_of(source_of(record.config.url))
+        name, source = self._name_of(record.config), _number_of(exact_source_of(record.config.url))
         more = self._more.get(name, {})
         more.pop(source, None)
         if not more and self._first.get(name) == source:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import aiohttp
 
 from rheo_core.domain.exceptions import (
+    MAX_RETRY_AFTER_SECONDS,
     CertificateError,
     ConnectionFailedError,
     DestinationError,
@@ -78,7 +79,9 @@ class ErrorCategoriser:
     def categorise(self, exception: Exception) -> ErrorCategory:
         """Return the category of `exception`: whether another attempt can help."""
         match exception:
-            case HttpStatusError(status=status) | aiohttp.ClientResponseError(status=status):
+            case HttpStatusError(status=status, retry_after=wait):
+                return self._by_status(status, has_wait=wait is not None)
+            case aiohttp.ClientResponseError(status=status):
                 return self._by_status(status)
             case HostNotFoundError():
                 return ErrorCategory.PERMANENT
@@ -112,8 +115,8 @@ class ErrorCategoriser:
         """Tell whether another attempt can help."""
         return self.categorise(exception) is ErrorCategory.TRANSIENT
 
-    def _by_status(self, status: int) -> ErrorCategory:
-        if self.policy.should_retry_status(status):
+    def _by_status(self, status: int, *, has_wait: bool = False) -> ErrorCategory:
+        if self.policy.should_retry_status(status, has_wait=has_wait):
             return ErrorCategory.TRANSIENT
         return ErrorCategory.PERMANENT
 
@@ -132,13 +135,17 @@ class RetryHandler(BaseRetryHandler):
         return self.config.max_retries
 
     def next_delay(self, error: Exception, failures: int) -> float | None:
-        """Return the back-off, or the server's Retry-After up to `max_delay` if that is longer."""
+        """Return the back-off, or the server's Retry-After if that is longer.
+
+        Retry-After beats `max_delay`; above `MAX_RETRY_AFTER_SECONDS`, the download fails.
+        """
         if failures > self.config.max_retries or not self.categoriser.is_transient(error):
             return None
         delay = self.config.calculate_delay(failures - 1)
-        if isinstance(error, HttpStatusError) and error.retry_after is not None:
-            return max(delay, min(error.retry_after, self.config.max_delay))
-        return delay
+        wait = error.retry_after if isinstance(error, HttpStatusError) else None
+        if wait is None:
+            return delay
+        return max(delay, wait) if wait <= MAX_RETRY_AFTER_SECONDS else None
 
 
 class NullRetryHandler(BaseRetryHandler):

@@ -73,7 +73,7 @@ def write_atomically(
     """
     descriptor, temporary = _create_temporary(path, mode, mark)
     try:
-        os.fchmod(descriptor, mode)
+        set_mode(descriptor, mode)
         _write_all(descriptor, data)
         if durable:
             os.fsync(descriptor)
@@ -88,6 +88,12 @@ def write_atomically(
     if durable:
         sync_folder(path.parent)
     return status
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Set the permission bits of an open file, if its file system has them (FAT has not)."""
+    with suppress(OSError):
+        os.fchmod(descriptor, mode)
 
 
 def _create_temporary(path: Path, mode: int, mark: bytes) -> tuple[int, Path]:

@@ -19,7 +19,9 @@ NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags of open(2) for a file that must not exist."""
 
 _log = logging.getLogger(__name__)
-_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_NO_ANSWER_FOR_LINKS = {errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+"""Errors of link(2) that a rename would meet too. All others may mean that links are not supported:
+each file system, container and phone has its own."""
 
 _link_count_support: dict[int, bool] = {}
 """By device: True if the file system counts the names of an open file."""
@@ -221,7 +223,7 @@ def link_or_rename(source: Path, target: Path) -> bool:
         os.link(source, target, follow_symlinks=False)
         return True
     except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
+        if error.errno in _NO_ANSWER_FOR_LINKS:
             raise
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))

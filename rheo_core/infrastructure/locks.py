@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import logging
 import os
 import signal
 import socket
@@ -20,17 +21,20 @@ from rheo_core.domain.text import printable
 from .identity import UNTRUSTED_FILE, is_at
 from .session_errors import SessionLockedError, SessionStoreError
 
+_log = logging.getLogger(__name__)
 _MAX_BYTES = 4096  # size of the content of a lock file
 _CONTENT_MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
 _LOCK_BYTE = 0x40000000 + 512
 """Offset of the byte of the session that its writer locks: the first after those that SQLite locks
 (sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not extend the file."""
+_HELD = {errno.EAGAIN, errno.EACCES}  # POSIX allows both
+_without_locks: set[int] = set()  # devices
 _locked_files: set[tuple[int, int, int]] = set()  # pid, device, inode of locked files
 _guard = threading.Lock()
 
 
 def open_locked(path: Path, creating: int = 0) -> int:
-    """Open a file and lock it.
+    """Open a file and lock it, if its file system supports locks.
 
     Args:
         path: the file.
@@ -38,21 +42,32 @@ def open_locked(path: Path, creating: int = 0) -> int:
 
     Raises:
         FileInUseError: another process has locked it.
-        OSError: it cannot be opened, or the file system does not support locks.
+        OSError: it cannot be opened.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | UNTRUSTED_FILE | creating, 0o666)
         try:
             lock(descriptor)
-        except (BlockingIOError, PermissionError):
-            os.close(descriptor)
-            raise FileInUseError(path) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
+        except OSError as error:
+            if error.errno in _HELD:
+                os.close(descriptor)
+                raise FileInUseError(path) from None
+            _warn_of_no_locks(path.parent, descriptor, error)
         if is_at(descriptor, path):
             return descriptor
         os.close(descriptor)  # its last owner committed or removed it between the two calls
+
+
+def _warn_of_no_locks(folder: Path, descriptor: int, error: OSError) -> None:
+    """Warn once for each file system."""
+    device = os.fstat(descriptor).st_dev
+    if device not in _without_locks:
+        _without_locks.add(device)
+        _log.warning(
+            "%s does not support locks (%s): do not let two programs download there at once",
+            printable(str(folder)),
+            printable(error.strerror or str(error)).lower(),
+        )
 
 
 def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
@@ -194,7 +209,8 @@ class SessionLock:
                 self._lock(descriptor)
                 if not _is_ours(descriptor):
                     raise SessionStoreError(self._session, foreign_problem(self._path))
-                os.fchmod(descriptor, 0o600)
+                with suppress(OSError):  # not every file system has permissions
+                    os.fchmod(descriptor, 0o600)
             except BaseException:
                 os.close(descriptor)
                 raise

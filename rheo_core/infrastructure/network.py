@@ -27,6 +27,7 @@ def _has_route(family: socket.AddressFamily, address: str) -> bool:
 
 async def has_name_servers(host: str) -> bool:
     """Return True if a name server answers for `host`, even if the name is unknown."""
+
     try:
         await SystemResolver().resolve(host, family=socket.AF_UNSPEC)
     except OSError as error:

@@ -137,7 +137,8 @@ def rebuild(path: Path, seals: Seals, known: Tally | None, fault: str) -> str:
     for suffix in ("", *SIDES):
         with suppress(FileNotFoundError):
             old = path.with_name(path.name + suffix).rename(backup.with_name(backup.name + suffix))
-            old.chmod(0o600)
+            with suppress(OSError):  # not every file system has permissions
+                old.chmod(0o600)
     rename_without_clobbering(new, path)
     sync_folder(path.parent)
     return (
@@ -325,7 +326,8 @@ def _build(path: Path, seals: Seals, rows: Iterable[Row]) -> Path:
     os.close(
         os.open(new, os.O_RDWR | NEW_FILE, 0o600)
     )  # SQLite copies these permissions to its other files
-    new.chmod(0o600)
+    with suppress(OSError):
+        new.chmod(0o600)
     try:
         with closing(connect(new, "rw")) as connection:
             connection.execute("PRAGMA journal_mode = MEMORY")  # no journal is left by a crash
@@ -362,7 +364,7 @@ def _is_leftover(new: Path) -> bool:
 
 def _make_private(path: Path) -> None:
     for suffix in ("", *SIDES):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             path.with_name(path.name + suffix).chmod(0o600)
 
 

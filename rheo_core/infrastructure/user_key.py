@@ -13,7 +13,7 @@ import platformdirs
 from rheo_core.domain.text import printable
 from rheo_core.user_files import user_folder
 
-from .files import create_whole, rename_without_clobbering
+from .files import create_whole, rename_without_clobbering, set_mode
 from .folder_sync import sync_folder
 from .identity import NEW_FILE, UNTRUSTED_FILE, random_path
 from .shortage import shortage_of_files
@@ -85,7 +85,7 @@ def _read_or_create(path: Path) -> bytes:
 
 def _create(path: Path, key: bytes) -> None:
     """Create the key atomically."""
-    if create_whole(path, key, finish=lambda descriptor: os.fchmod(descriptor, 0o600)):
+    if create_whole(path, key, finish=lambda descriptor: set_mode(descriptor, 0o600)):
         return
     temporary = random_path(path.parent)
     with os.fdopen(os.open(temporary, os.O_WRONLY | NEW_FILE, 0o600), "wb") as file:
@@ -109,8 +109,10 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             raise PermissionError(0, "it is not a regular file of this user")
         if status.st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-            _log.warning("%s could be read by others; it is private now", printable(str(path)))
+            set_mode(descriptor, 0o600)
+            is_private = not os.fstat(descriptor).st_mode & 0o077
+            outcome = "it is private now" if is_private else "its file system has no permissions"
+            _log.warning("%s could be read by others; %s", printable(str(path)), outcome)
         key = os.read(descriptor, _KEY_BYTES + 1)
         if len(key) != _KEY_BYTES:
             raise OSError(0, f"it does not have {_KEY_BYTES} bytes; remove it")

@@ -296,6 +296,7 @@ def _length(candidate: Candidate) -> int:
 def _identity(config: FileConfig) -> str:
     """Return a text that is unique like the id, but cheap if there is only a URL."""
     folder, name = config.destination_subdir, config.filename
+    url = config.url.partition("#")[0]
     if folder is None and (name is None or name == filename_from_url(config.url)):
-        return config.url
-    return f"{config.url} {folder or ''} {name or ''}"
+        return url
+    return f"{url} {folder or ''} {name or ''}"

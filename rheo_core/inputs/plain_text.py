@@ -1,14 +1,14 @@
 """Plain text with URLs in it: a letter, notes, a table."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from rheo_core.domain.outside import Outside
 from rheo_core.domain.references import resolve
 
-from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, base_of
+from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, base_of, with_hint
 from .url_words import separated
 
 if TYPE_CHECKING:
@@ -89,11 +89,19 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if not urls and is_relative(text, options):
         yield _relative(lines.number, text, base_of(options, lines.number) or "")
         return
-    for url in urls:
-        yield Candidate(lines.number, url, Outside(url), form=_FORM, may_be_pattern=True)
+    yield from _found(lines.number, text, urls)
     if not urls:
         problem = "there is no http or https URL in this line" if sniff(text) else ""
         yield Candidate(lines.number, text, Outside(text), problem)
+
+
+def _found(number: int, line: str, urls: Sequence[str]) -> Iterator[Candidate]:
+    """Yield the URLs of a line; a single one with the checksum in the rest of the line."""
+    if len(urls) == 1:
+        yield with_hint(number, urls[0], line, _FORM)
+        return
+    for url in urls:
+        yield Candidate(number, url, Outside(url), form=_FORM, may_be_pattern=True)
 
 
 def urls_in(text: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import folder_path, sanitise_filename
+from rheo_core.domain.hash_hints import hash_in_line
 from rheo_core.domain.outside import NOTHING, Outside
 from rheo_core.domain.paths import check_relative
 from rheo_core.domain.text import printable
@@ -113,6 +114,18 @@ def problem_of(error: ValueError) -> str:
         field = ".".join(map(str, first["loc"]))
         return _NOISE.sub("", first["msg"]).replace("Input ", f"{field} ", 1)
     return str(error)
+
+
+def with_hint(number: int, url: str, line: str, form: str = "") -> Candidate:
+    """Return the only URL of a line, with the checksum in the rest of the line."""
+    hint, problem = None, ""
+    try:
+        hint = hash_in_line(line)
+    except ValueError as error:
+        problem = problem_of(error)
+    outside = Outside(url, hash_config=hint)
+    ignored = ("--hash",) if hint is None and " --hash" in line else ()
+    return Candidate(number, url, outside, problem, form=form, ignored=ignored, may_be_pattern=True)
 
 
 def base_of(options: ReadOptions, line: int) -> str | None:

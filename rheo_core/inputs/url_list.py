@@ -12,7 +12,15 @@ from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact_unreadable, redact_url
 
-from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, destination_fields, problem_of
+from .reader_api import (
+    INVISIBLE,
+    Candidate,
+    Lines,
+    ReadOptions,
+    destination_fields,
+    problem_of,
+    with_hint,
+)
 from .url_words import SIGNS, has_separator, separated, with_encoded_blanks, without_comment
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
@@ -56,6 +64,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 def _separated(number: int, text: str) -> list[Candidate]:
     """Return the downloads of a line of several words."""
+    if " --hash" in text:  # a line of pip
+        return [with_hint(number, text.split(maxsplit=1)[0], text)]
     text = without_comment(text)
     if "\t" in text and all(map(sniff, filter(None, map(str.strip, text.split("\t"))))):
         return [_mirrored(number, text)]

@@ -10,7 +10,7 @@ from .reserve import reserve_of
 from .response_head import RangeRefusedError, ResponseHead
 from .segments import WrittenRange
 from .sidecar import fetch_checksum
-from .state import source_of
+from .state import exact_source_of, source_of
 from .transfer import Transfer
 from .unverified import keep_unverified, reject, take_out_bad_pieces
 
@@ -28,6 +28,7 @@ __all__ = [
     "WrittenRange",
     "check_pieces",
     "commit",
+    "exact_source_of",
     "fetch_checksum",
     "gaps",
     "keep_unverified",

@@ -110,7 +110,14 @@ def _is_as_stored(fields: _Fields) -> bool:
 
     No RFC defines these headers, and they pass through caches that compress bodies.
     """
-    return all(map(_is_identity, fields.get("content-encoding", [])))
+    return all(map(_is_identity, fields.get("content-encoding", []))) and not _is_changed(fields)
+
+
+def _is_changed(fields: _Fields) -> bool:
+    """Tell whether a store or a proxy says that it changed the body (RFC 7234 5.5.6)."""
+    changes = fields.get("x-guploader-response-body-transformations", [])
+    warnings = fields.get("warning", [])
+    return any(map(str.strip, changes)) or any(each.strip().startswith("214") for each in warnings)
 
 
 def _is_identity(coding: str) -> bool:

@@ -1,6 +1,7 @@
 """Response heads: parsed and checked against the request (RFC 9110, sections 8.8, 14, 15)."""
 
 import re
+import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -32,6 +33,9 @@ _RANGE_REFUSALS = {
     HTTPStatus.PRECONDITION_FAILED,
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 }
+_QUOTA_REFUSALS = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+_UNKNOWN_QUOTA_SECONDS = 60.0
+_EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +167,17 @@ def _refusal(
             return NothingLeftError(offset, validator)
     if offset is not None and status in _RANGE_REFUSALS:
         return RangeRefusedError(f"the server answered {status} to a range request")
-    if 200 <= status < 300:
+    is_made_later = status == HTTPStatus.ACCEPTED and "Retry-After" in headers
+    if 200 <= status < 300 and not is_made_later:
         return ProtocolError(f"the server answered {status}, which brings no file")
     return status_error(status, reason, headers)
 
 
 def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
-    """Return the error for a reply that is not a success, with the wait that it asks for."""
+    """Return the error for a reply that brings no file now, with the wait that it asks for."""
     wait = _retry_after(headers.get("Retry-After", ""))
+    if wait is None and status in _QUOTA_REFUSALS:
+        wait = _quota_wait(headers)
     return HttpStatusError(status, printable(reason), retry_after=wait)
 
 
@@ -312,6 +319,19 @@ def _retry_after(value: str) -> float | None:
     if moment is None:
         return None
     return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
+
+
+def _quota_wait(headers: MultiMapping[str]) -> float | None:
+    """Return the seconds until a used-up quota is renewed; None if there is no such quota.
+
+    `x-ratelimit-reset` is a time in seconds since the epoch (GitHub), or a number of seconds.
+    """
+    if headers.get("x-ratelimit-remaining", "").strip() != "0":
+        return None
+    reset = _retry_after(headers.get("x-ratelimit-reset", ""))
+    if reset is None:
+        return _UNKNOWN_QUOTA_SECONDS
+    return reset if reset < _EARLIEST_EPOCH_SECONDS else max(reset - time.time(), 0.0)
 
 
 def check_version(

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter
 
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.signed_urls import unsigned
 from rheo_core.infrastructure.files import is_private
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage import shortage_of_files
@@ -71,7 +72,20 @@ _JSON = TypeAdapter(PartState)
 
 
 def source_of(url: str) -> str:
-    """Return the id of a source; validators cannot be compared across URLs (RFC 9110 8.8.1)."""
+    """Return the id of a source: a hash of its URL without signature and fragment.
+
+    Validators cannot be compared across URLs (RFC 9110 8.8.1). A new signature leaves the object
+    the same, and the validator decides whether it is.
+    """
+    return _hash(unsigned(url))
+
+
+def exact_source_of(url: str) -> str:
+    """Return the id of a source with its signature, for which no validator decides."""
+    return _hash(url.partition("#")[0])
+
+
+def _hash(url: str) -> str:
     return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
 
 

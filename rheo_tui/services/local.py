@@ -23,6 +23,7 @@ from rheo_core.domain import (
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.infrastructure.key_log import drop_broken_key_log
 
 from .protocol import SessionLockedError
 
@@ -70,6 +71,7 @@ class LocalService:
 
     @cached_property
     def _manager(self) -> "DownloadManager":
+        drop_broken_key_log()
         # The imports of the engine take half of the start; the first screen does not wait for them.
         from rheo_core.engine import make_manager
 

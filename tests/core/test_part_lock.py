@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import DestinationError, DownloadStatus, FileInUseError
+from rheo_core.domain import DownloadStatus, FileInUseError
 from rheo_core.infrastructure import locks
 from rheo_core.transfer import PartFile, commit
 from rheo_core.transfer.response_head import Validator
@@ -138,16 +138,18 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
     assert names_in(tmp_path) == ["a"]
 
 
-def test_a_file_system_without_locks_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_system_without_locks_costs_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(fcntl, "fcntl", no_locks)
     monkeypatch.setattr(fcntl, "lockf", no_locks)
-    with pytest.raises(DestinationError, match="no locks available"):
-        PartFile(tmp_path / "a", "source").open()
+    monkeypatch.setattr(locks, "_without_locks", set())
+    for name in ("a", "b"):
+        PartFile(tmp_path / name, "source").open()
+    assert caplog.text.count("does not support locks (no locks available)") == 1
 
 
 def test_systems_without_locks_of_descriptors_use_those_of_the_process(

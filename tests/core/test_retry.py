@@ -129,16 +129,41 @@ def test_next_delay_counts_failures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "delay"), [(None, 1.0), (0.0, 1.0), (0.5, 1.0), (7.0, 7.0), (3600.0, 60.0)]
+    ("asked", "delay"),
+    [(None, 1.0), (0.0, 1.0), (0.5, 1.0), (7.0, 7.0), (3600.0, 3600.0), (3601.0, None)],
 )
-def test_retry_after(asked: float | None, delay: float) -> None:
+def test_retry_after(asked: float | None, delay: float | None) -> None:
     error = exceptions.HttpStatusError(503, "Busy", retry_after=asked)
     assert RetryHandler(STEADY).next_delay(error, 1) == delay
 
 
-def test_retry_after_does_not_make_a_permanent_error_transient() -> None:
-    error = exceptions.HttpStatusError(403, retry_after=1.0)
-    assert RetryHandler().next_delay(error, 1) is None
+@pytest.mark.parametrize("status", [202, 400, 403, 404, 409, 429, 501, 503, 529])
+def test_retry_after_beats_the_status(status: int) -> None:
+    error = exceptions.HttpStatusError(status, retry_after=2.0)
+    assert RetryHandler(STEADY).next_delay(error, 1) == 2.0
+
+
+def test_the_policy_of_the_caller_beats_retry_after() -> None:
+    policy = RetryPolicy(permanent_status_codes=frozenset({403}))
+    handler = RetryHandler(RetryConfig(jitter=False, policy=policy))
+    error = exceptions.HttpStatusError(403, retry_after=2.0)
+    assert handler.next_delay(error, 1) is None
+
+
+@pytest.mark.parametrize("status", range(500, 600))
+def test_unknown_server_errors_count_as_500(status: int) -> None:
+    assert RetryPolicy().should_retry_status(status) == (status not in {501, 505, 511})
+
+
+def test_statuses_of_the_caller_are_complete() -> None:
+    policy = RetryPolicy(transient_status_codes=frozenset({503}))
+    assert not policy.should_retry_status(520) and policy.should_retry_status(503)
+
+
+def test_a_wait_that_is_too_long_is_named() -> None:
+    assert str(exceptions.HttpStatusError(503, "Busy", retry_after=7200)) == (
+        "HTTP 503 Busy; the server asks to wait 2h00m"
+    )
 
 
 def test_null_handler() -> None:

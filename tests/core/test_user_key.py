@@ -40,7 +40,7 @@ def test_it_is_made_when_it_is_first_asked_for(path: Path) -> None:
 async def test_processes_that_ask_at_once_agree(path: Path, way: str) -> None:
     program = "import sys\nfrom rheo_core.infrastructure import user_key\n"
     if way != "create_whole":
-        program += "user_key.create_whole = lambda *_, **__: False\n"
+        program += "user_key.create_whole = lambda *_, **__: None\n"
     program += "sys.stdin.readline()\nsys.stdout.write(user_key.user_key().hex())"
     processes = [await start_program(program, (), os.environ) for _ in range(4)]
     told = await asyncio.gather(*(process.communicate(b"\n") for process in processes))

@@ -1,0 +1,27 @@
+"""SSLKEYLOGFILE: a log of TLS keys that cannot be written costs itself, and no download."""
+
+import logging
+import os
+
+from rheo_core.domain.text import printable
+
+_log = logging.getLogger(__name__)
+_VARIABLE = "SSLKEYLOGFILE"
+
+
+def drop_broken_key_log() -> None:
+    """Remove the variable from the environment if its file cannot be written.
+
+    Call it before the first import of the HTTP library, which makes a TLS context at once and would
+    fail. Python opens the file for each context.
+    """
+    path = os.environ.get(_VARIABLE)
+    if not path:
+        return
+    try:
+        with open(path, "ab"):  # noqa: PTH123 - the path goes to OpenSSL as it is
+            return
+    except OSError as error:
+        problem = printable(error.strerror or str(error)).lower()
+    del os.environ[_VARIABLE]
+    _log.warning("%s: cannot write %s: %s; no keys are logged", _VARIABLE, printable(path), problem)

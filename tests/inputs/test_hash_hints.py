@@ -1,0 +1,57 @@
+"""Checksums next to a URL: in its fragment, as an option of pip, in a line of apt."""
+
+import pytest
+from pydantic import ValidationError
+
+from rheo_core import FileConfig
+from rheo_core.inputs import Verdict, read_entries
+
+MD5, SHA1, SHA256 = "0" * 32, "1" * 40, "2" * 64
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"https://h/a.whl#sha256={SHA256}", f"sha256:{SHA256}"),
+        (f"https://h/a.whl#SHA256={SHA256.upper()}", f"sha256:{SHA256}"),
+        (f"https://h/a.tar.gz#egg=a&md5={MD5}", f"md5:{MD5}"),
+        (f"https://h/a.zip#sha1={SHA1}", f"sha1:{SHA1}"),
+        (f"https://h/a-1.conda#{MD5}", f"md5:{MD5}"),
+        (f"https://h/a-1.tar.bz2#{MD5.upper()}", f"md5:{MD5}"),
+        (f"a @ https://h/a.whl#sha256={SHA256}", f"sha256:{SHA256}"),
+        (f"https://h/a.whl --hash=sha256:{SHA256}", f"sha256:{SHA256}"),
+        (f"a @ https://h/a.whl --hash sha256:{SHA256}", f"sha256:{SHA256}"),
+        (f"'http://h/a_1_all.deb' a_1_all.deb 340 SHA256:{SHA256}", f"sha256:{SHA256}"),
+        (f"'http://h/a_1_all.deb' a_1_all.deb 340 MD5Sum:{MD5}", f"md5:{MD5}"),
+        (f"https://h/a.html#{MD5}", None),  # a place in a page
+        ("https://h/a.html#section=2", None),
+        (f"https://h/a.whl --hash=sha256:{SHA256} --hash=sha1:{SHA1}", None),
+    ],
+)
+def test_a_checksum_in_the_line_is_checked(line: str, expected: str | None) -> None:
+    (entry,) = read_entries([line])
+    assert entry.verdict is Verdict.OK and entry.config is not None
+    found = entry.config.hash_config
+    assert (found and f"{found.algorithm}:{found.expected_hash}") == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["https://h/a.whl#sha256=12", "https://h/a.whl --hash=sha256:12", "x https://h/a#md5=x"]
+)
+def test_a_checksum_that_is_not_valid_makes_the_line_invalid(line: str) -> None:
+    (entry,) = read_entries([line])
+    assert entry.verdict is Verdict.INVALID
+    assert "hash" in entry.problem
+
+
+def test_two_urls_in_one_line_share_no_checksum() -> None:
+    entries = list(read_entries([f"see http://h/a and http://h/b --hash=sha256:{SHA256}"]))
+    assert [entry.config and entry.config.hash_config for entry in entries] == [None, None]
+
+
+def test_the_library_reads_fragments_too() -> None:
+    config = FileConfig(url=f"https://h/a.whl#sha256={SHA256}")
+    assert config.hash_config is not None
+    assert FileConfig.model_validate_json(config.model_dump_json()) == config
+    with pytest.raises(ValidationError, match="sha256 hash has 1 characters, 64 are needed"):
+        FileConfig(url="https://h/a.whl#sha256=0")
