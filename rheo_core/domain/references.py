@@ -8,6 +8,8 @@ differently could evade every check.
 import re
 from urllib.parse import urljoin, urlsplit
 
+from .text import printable
+
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?([^?#]*)(.*)", re.DOTALL)
 _REMOVED = str.maketrans("", "", "\t\n\r")
 _TRIMMED = "".join(map(chr, range(0x21)))  # control characters and the space
@@ -33,4 +35,6 @@ def resolve(base: str, reference: str) -> str:
     is_relative = scheme in ("", urlsplit(base).scheme) and not path.startswith("//")
     if not is_relative:
         path = f"//{path.lstrip('/')}"
+        if path == "//":  # `urljoin` would return the base
+            raise ValueError(f"{printable(reference[:80])!r} has no host")
     return urljoin(base, f"{scheme}{':' * bool(scheme)}{path}{rest}")

@@ -27,7 +27,7 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, check_name, numbered
+from .destination import check_inside, numbered, writable_path
 from .existing import find_existing
 from .verification import Verification, is_hashed
 
@@ -167,8 +167,8 @@ class Attempt:
             name = named or config.get_destination_filename()
             folder = folders.folder_of(config, name, head.type or config.type)
             if folder != path.parent:
-                return folder / name
-        return path if named is None else path.with_name(named)
+                return writable_path(folder / name)
+        return path if named is None else writable_path(path.with_name(named))
 
     async def _open(self, requested: Path) -> PartFile:
         """Claim a path and open its part file.
@@ -176,7 +176,6 @@ class Attempt:
         Raises:
             _FileIsThereError: nothing is to be downloaded.
         """
-        check_name(requested)
         disk = self._context.disk
         subdir = self._record.config.destination_subdir
         if subdir is not None:

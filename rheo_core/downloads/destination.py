@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path, PurePath
+from urllib.parse import quote
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import number_filename
+from rheo_core.domain.filenames import number_filename, shorten_filename
 from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.files import resolve_links
@@ -58,9 +59,9 @@ class Folders:
     def path_of(self, config: FileConfig) -> Path:
         """Return the path of a file from facts known before the transfer."""
         if not self.rules:
-            return config.get_destination_path(self.base)
+            return writable_path(config.get_destination_path(self.base))
         name = config.get_destination_filename()
-        return self.folder_of(config, name, config.type) / name
+        return writable_path(self.folder_of(config, name, config.type) / name)
 
     def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
         """Return the folder for a name and a media type; a requested folder wins."""
@@ -96,27 +97,33 @@ class PathLocks:
         self._released.set()
 
 
-def can_name(path: Path) -> bool:
-    """Tell whether the locale's encoding has all letters of a path."""
+def writable_path(path: Path) -> Path:
+    """Return a path whose letters the locale's encoding has; others are percent-encoded.
+
+    They stay distinct this way, as in a URL. With UTF-8, the usual encoding, nothing changes.
+    """
     try:
         os.fsencode(path)
     except UnicodeEncodeError:
+        escaped = Path(*map(_escaped, path.parts))
+        return escaped.with_name(shorten_filename(escaped.name))
+    return path
+
+
+def _escaped(part: str) -> str:
+    encoding = sys.getfilesystemencoding()
+    return "".join(
+        letter if _has(encoding, letter) else quote(letter, errors="surrogateescape")
+        for letter in part
+    )
+
+
+def _has(encoding: str, letter: str) -> bool:
+    try:
+        letter.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
         return False
     return True
-
-
-def check_name(path: Path) -> None:
-    """Check that the locale's encoding has all letters of a path.
-
-    Raises:
-        DestinationError: a letter is missing.
-    """
-    if not can_name(path):
-        raise DestinationError(
-            path,
-            f"the encoding of this locale ({sys.getfilesystemencoding()}) does not have all "
-            "letters of the name; set LC_ALL=C.UTF-8",
-        )
 
 
 def check_inside(path: Path, subdir: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError, ShortageError
 from rheo_core.infrastructure.file_metadata import FileMetadata
-from rheo_core.infrastructure.files import create_whole, unfinished
+from rheo_core.infrastructure.files import announce, create_whole, unfinished
 from rheo_core.infrastructure.folder_sync import sync_folder
 from rheo_core.infrastructure.identity import give_name, is_at, take_name
 
@@ -47,6 +47,7 @@ def commit(
             raise
         if part.durable:
             sync_folder(part.destination.parent)
+        announce(part.destination)
 
 
 def _commit_buffer(part: PartFile, metadata: FileMetadata) -> bool:

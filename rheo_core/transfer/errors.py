@@ -21,6 +21,7 @@ from rheo_core.domain.exceptions import (
     RequestOptionsError,
     ShortageError,
 )
+from rheo_core.domain.hosts import is_same_host
 from rheo_core.domain.text import printable, redact
 from rheo_core.infrastructure.identity import ReplacedError
 from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_sockets
@@ -52,14 +53,16 @@ def translation(
         case aiohttp.ClientResponseError():
             if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
                 return _malformed_or_status(error)
-            return ProtocolError(f"malformed reply: {_said(error.message)}")
+            return ProtocolError(f"malformed reply: {_parser_problem(error)}")
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             return CertificateError(host, _certificate_problem(error))
         case aiohttp.ServerTimeoutError():
             return _timeout(error, host, timeouts)
         case aiohttp.ClientConnectorDNSError():
             # The error has the name of a proxy; `host` is that of the request.
-            return ConnectionFailedError(error.host or host, "host name not found")
+            if error.host and not is_same_host(error.host, host):
+                return ConnectionFailedError(error.host, "the proxy: host name not found")
+            return ConnectionFailedError(host, "host name not found")
         case aiohttp.ClientOSError():
             return ConnectionFailedError(host, _os_problem(error))
         case aiohttp.ServerDisconnectedError():
@@ -90,8 +93,14 @@ def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadEr
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
     """Return the error for status 400, which aiohttp also reports for malformed replies."""
     if error.headers is None:
-        return ProtocolError(f"malformed reply: {_said(error.message)}")
+        return ProtocolError(f"malformed reply: {_parser_problem(error)}")
     return HttpStatusError(error.status, _said(error.message))
+
+
+def _parser_problem(error: aiohttp.ClientResponseError) -> str:
+    """Return the first line of a parser's message, without the bytes that it quotes."""
+    said = error.message.partition("\n")[0].partition(": b")[0]
+    return _said(said.strip().removesuffix(":"))
 
 
 def _timeout(error: Exception, host: str, timeouts: aiohttp.ClientTimeout) -> DownloadTimeoutError:

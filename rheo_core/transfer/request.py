@@ -12,6 +12,7 @@ from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import Exchange, Requester
+from rheo_core.version import __version__
 
 from .body import Body, body_of
 from .errors import translation
@@ -21,7 +22,8 @@ from .segments import Segment
 from .sources import Source, Sources
 from .state import PartState
 
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"rheo/{__version__}"}
+"""An own User-Agent lets owners of servers permit it. Options of the user replace it."""
 
 
 class Request:

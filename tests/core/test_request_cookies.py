@@ -82,6 +82,30 @@ async def test_a_file_as_other_programs_write_it(tmp_path: Path, server: Misbeha
     assert set(sent.split("; ")) == {"below=1", "dot=2", 'list[a]="x, y"', "empty="}
 
 
+EPOCH = "id=1; expires=Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["__Host-id=1; Path=/; Secure", "__Secure-id=1; Path=/", "__secure-id=1; Path=/; secure"],
+)
+async def test_a_prefix_promises_https(
+    tmp_path: Path, server: MisbehavingServer, field: str
+) -> None:
+    async def begin(exchange: Exchange) -> None:
+        await exchange.head("302 Found", Location="/there", Set_Cookie=field, Content_Length=0)
+
+    server.on("/a/b", begin)
+    server.on("/there", whole)
+    assert await asked(tmp_path, server, "www.example.org") == ["", ""]
+
+
+async def test_an_empty_value_may_lack_its_tab(tmp_path: Path, server: MisbehavingServer) -> None:
+    server.on("/a/b", whole)
+    file = lines(("www.example.org", False, "/", False, 0, "id", "")).replace("id\t", "id")
+    assert await asked(tmp_path, server, "www.example.org", file=file) == ["id="]
+
+
 @pytest.mark.parametrize(
     ("host", "field", "target", "sent"),
     [
@@ -98,6 +122,9 @@ async def test_a_file_as_other_programs_write_it(tmp_path: Path, server: Misbeha
         ("www.example.org", "id=1; Secure", "www.example.org", False),
         ("www.example.org", "id=1; Path=/x", "www.example.org", False),
         ("www.example.org", "id=1; Max-Age=0", "www.example.org", False),
+        ("www.example.org", "id=1; Domain=EXAMPLE.org", "files.example.org", True),
+        ("www.example.org", EPOCH, "www.example.org", False),
+        ("www.example.org", EPOCH.replace("00:00:00", "00:00:01"), "www.example.org", False),
     ],
 )
 async def test_what_a_redirect_sets(

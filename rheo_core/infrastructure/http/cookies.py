@@ -20,6 +20,9 @@ _NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
 
 
+_EPOCH = re.compile(r"(?i)(;\s*expires\s*=\s*[a-z]*,?\s*0?1[ -]jan[ -](?:19)?70 00:00:)00 GMT")
+
+
 class CookieFiles:
     """Cookie jars from files. Each file is read once, and never written.
 
@@ -108,12 +111,12 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
     """Return the cookie of a line: host, subdomains, path, https only, expiry, name, value.
 
     As in curl, the second column decides on subdomains, not a dot before the host. An expiry of 0
-    marks a session cookie, and the value is sent unchanged.
+    marks a session cookie, the value is sent unchanged, and an empty value may lack its tab.
 
     Raises:
         ValueError, OverflowError: the line is not a cookie.
     """
-    host, below, path, secure, expires, name, value = fields
+    host, below, path, secure, expires, name, value = [*fields, ""] if len(fields) == 6 else fields
     host = host.removeprefix(".").lower()
     if not host:  # aiohttp would send it to every host
         raise ValueError
@@ -146,8 +149,23 @@ def store_cookies(jar: CookieJar, reply: ClientResponse) -> None:
             if domain != host:
                 continue
             field = _DOMAIN.sub("", field)
-        accepted.append(field)
+        elif domain:  # in lower case, as hosts are compared (RFC 6265 5.2.3)
+            field = _DOMAIN.sub(f"; Domain={domain}", field)
+        if _is_prefix_kept(field, is_safe=reply.url.scheme == "https"):
+            accepted.append(_EPOCH.sub(r"\g<1>01 GMT", field))  # aiohttp takes 0 for no expiry
     jar.update_cookies_from_headers(accepted, reply.url)
+
+
+def _is_prefix_kept(field: str, *, is_safe: bool) -> bool:
+    """Check what the prefix of a cookie's name promises (RFC 6265bis 4.1.3)."""
+    name = field.partition("=")[0].strip().lower()
+    if not name.startswith(("__secure-", "__host-")):
+        return True
+    attributes = [part.strip().lower() for part in field.split(";")[1:]]
+    if not is_safe or "secure" not in attributes:
+        return False
+    has_domain = any(part.startswith("domain=") and part != "domain=" for part in attributes)
+    return name.startswith("__secure-") or ("path=/" in attributes and not has_domain)
 
 
 def cookie_header(jar: CookieJar, url: str) -> str:

@@ -31,7 +31,7 @@ from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
-_MAX_REDIRECTS = 10
+_MAX_REDIRECTS = 20
 _HEAD_TIMEOUT_FACTOR = 4
 """Limit for the head of a reply, as a multiple of the time-outs for a connection and for a read.
 Each byte and each interim reply (RFC 9110 15.2) restarts the read time-out, so it alone may never
@@ -50,6 +50,8 @@ class Requester:
     """
 
     def __init__(self, client: BaseHttpClient, rules: RequestRules | None = None) -> None:
+        # It warns of odd names of cookies, which servers choose and nobody can change.
+        logging.getLogger("aiohttp.internal").setLevel(logging.ERROR)
         self.client = client
         self.cookies = CookieFiles()
         self.use_rules(rules or RequestRules())
@@ -266,7 +268,8 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-        request_kwargs["middlewares"] = (self._requester.digest(url, login),)
+        if options.auth == "digest" or ":" not in login.name:  # digest has no such name
+            request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
