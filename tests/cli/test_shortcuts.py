@@ -16,7 +16,8 @@ BODY = body_of(300_000)
 
 @pytest.mark.parametrize(
     "words",
-    ["{url} -o {folder}", "-o {folder} {url} -q", "-d {folder} {url}", "download {url} -d {folder} -c",
+    ["{url} -o {folder}", "-o {folder} {url} -q", "-d {folder} {url}",
+     "download {url} -d {folder} -c",
      "download -c {url} --download-dir {folder}",
      "-w 2 download --continue {url} -o {folder}"],
 )  # fmt: skip
