@@ -15,6 +15,9 @@ from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, 
 
 from .exit import ExitCode, fail
 
+Places = dict[str, tuple[str, int]]
+"""By the id of a download, its input and the line there."""
+
 
 def read_options(
     glob: bool,
@@ -57,6 +60,7 @@ def downloads(
     diagnostics: Diagnostics,
     requests: RequestOptions,
     switches: Mapping[str, bool],
+    places: Places | None = None,
 ) -> Iterator[Item]:
     """Yield downloads and diagnostics; end the command if there is no download.
 
@@ -65,7 +69,10 @@ def downloads(
         diagnostics: reports everything in front of the first download.
         requests: options of requests, for every download.
         switches: fields of `FileConfig`, and whether a flag switches them on.
+        places: filled with the place of each download; None: nobody needs them.
     """
+    if places is not None:
+        located = _noted(located, places)
     items: Iterator[Item] = chain.from_iterable(starmap(diagnose, located))
     first = _first(items, diagnostics)
     if first is None:
@@ -76,6 +83,13 @@ def downloads(
     if requests is not NO_OPTIONS:
         items = _map_downloads(lambda config: config.with_options(requests), items)
     return items
+
+
+def _noted(located: Iterator[LocatedEntry], places: Places) -> Iterator[LocatedEntry]:
+    for where, entry in located:
+        if entry.config is not None and not entry.problem:
+            places[entry.config.id] = where.removesuffix(f", line {entry.line}"), entry.line
+        yield where, entry
 
 
 def _first(items: Iterator[Item], diagnostics: Diagnostics) -> FileConfig | None:
@@ -105,7 +119,7 @@ def only_one(
     """Return the only entry with its name, hash and mirrors; end the command if there are more."""
     both = list(islice(located, 2))
     if len(both) != 1:
-        fail("--filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
+        fail("-o -, --filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
     (where, entry), *_ = both
     if entry.config is not None and not entry.problem:
         entry = entry._replace(config=_refined(entry.config, filename, checksum, mirrors))

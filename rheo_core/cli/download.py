@@ -16,6 +16,7 @@ from .parameters import (
     Certificate,
     Checksum,
     Connections,
+    Continue,
     Cookies,
     DryRun,
     Exists,
@@ -52,6 +53,7 @@ from .parameters import (
     Workers,
 )
 from .settings import CommonOptions, check_protection, settings_in_force
+from .standard_output import STANDARD_OUTPUT, copy_to_output, temporary_folder
 
 
 def download(
@@ -68,6 +70,7 @@ def download(
     base: Base = None,
     allow_list_options: ListOptions = False,
     dry_run: DryRun = False,
+    resume: Continue = False,
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,
@@ -116,7 +119,10 @@ def download(
     from .run_limits import read_run_limits
 
     common: CommonOptions = context.obj
-    _check_usage(has_input=bool(urls or input_files), dry_run=dry_run, json_events=json_events)
+    _check_usage(bool(urls or input_files), output, dry_run=dry_run, json_events=json_events)
+    to_output = output == STANDARD_OUTPUT and not dry_run
+    if to_output:
+        output = context.with_resource(temporary_folder())
     settings = settings_in_force(
         quiet=quiet,
         download_dir=common.download_dir if output is None else output,
@@ -141,25 +147,31 @@ def download(
         from .dry_run import show_entries
 
         raise typer.Exit(show_entries(located, settings.download_dir))
-    if filename is not None or checksum is not None or mirrors:
+    if to_output or filename is not None or checksum is not None or mirrors:
         located = arguments.only_one(located, filename, checksum, mirrors or [])
     diagnostics = Diagnostics(quiet=quiet)
     switches = {"sidecar": sidecar, "accept_html": accept_html}
-    items = arguments.downloads(located, diagnostics, requests, switches)
+    places: arguments.Places | None = {} if json_events else None
+    items = arguments.downloads(located, diagnostics, requests, switches, places)
     _make_folder(settings.download_dir)
 
     from .running import Output, run  # the engine: not needed by commands that failed above
 
-    shown = Output(json=json_events, quiet=quiet, verbose=verbose or common.verbose)
+    is_verbose = verbose or common.verbose
+    shown = Output(places=places, quiet=quiet, verbose=is_verbose, to_output=to_output)
     code = run(items, diagnostics, settings, shown, limits, insecure=unchecked)
+    if to_output and code is ExitCode.DONE:
+        copy_to_output(settings.download_dir)
     if code is ExitCode.DONE and diagnostics.problems:
         code = ExitCode.FAILED
     raise typer.Exit(code)
 
 
-def _check_usage(*, has_input: bool, dry_run: bool, json_events: bool) -> None:
+def _check_usage(has_input: bool, output: str | None, *, dry_run: bool, json_events: bool) -> None:
     if not has_input:
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
+    if output == STANDARD_OUTPUT and json_events:
+        fail("-o - and --json both write to standard output.", ExitCode.USAGE)
     if dry_run and json_events:
         fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
 

@@ -11,8 +11,12 @@ from datetime import datetime
 from queue import SimpleQueue
 from threading import Thread
 
-from rheo_core.events import DownloadEvent, DownloadProgressEvent
+from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.events import DownloadEvent, DownloadEventType, DownloadProgressEvent
 from rheo_core.infrastructure.shortage import thread_shortage
+
+from .arguments import Places
+from .report import TERMINAL_EVENTS
 
 _MAX_WAITING = 64
 """Lines that may wait for a slow reader; beyond that, progress events are dropped."""
@@ -20,13 +24,36 @@ _READER_GONE = {errno.EPIPE, errno.ECONNRESET, errno.EIO}
 """Errors that mean that nobody reads any more; EIO is that of a closed terminal."""
 
 
+SCHEMA_VERSION = 1
+"""Version of the lines. New fields and events do not change it; removed or changed ones do."""
+STATUSES: dict[str, DownloadStatus] = {
+    DownloadEventType.QUEUED: DownloadStatus.QUEUED,
+    DownloadEventType.STARTED: DownloadStatus.IN_PROGRESS,
+    DownloadEventType.PROGRESS: DownloadStatus.IN_PROGRESS,
+    DownloadEventType.REPAIRING: DownloadStatus.IN_PROGRESS,
+    DownloadEventType.VALIDATING: DownloadStatus.VERIFYING,
+    DownloadEventType.RETRYING: DownloadStatus.RETRYING,
+    DownloadEventType.PAUSED: DownloadStatus.PAUSED,
+    DownloadEventType.RESUMED: DownloadStatus.QUEUED,
+    DownloadEventType.COMPLETED: DownloadStatus.COMPLETED,
+    DownloadEventType.FAILED: DownloadStatus.FAILED,
+    DownloadEventType.SKIPPED: DownloadStatus.SKIPPED,
+    DownloadEventType.CANCELLED: DownloadStatus.CANCELLED,
+}
+"""Status of a download after each event; other events do not change it."""
+
+
 class JsonLines:
     """Writer with a thread of its own, so that a slow reader does not delay downloads.
 
     Create it on the event loop.
+
+    Args:
+        places: inputs and lines by the id of a download, which are dropped when it ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._written = asyncio.Event()
@@ -43,7 +70,9 @@ class JsonLines:
         """Queue `event` for writing."""
         crowded = self._lines.qsize() > _MAX_WAITING
         if not (crowded and isinstance(event, DownloadProgressEvent)):
-            self._lines.put(_line_of(event))
+            self._lines.put(_line_of(event, self._places.get(event.download_id)))
+        if isinstance(event, TERMINAL_EVENTS):
+            self._places.pop(event.download_id, None)
 
     async def finish(self, timeout: float | None = None) -> None:
         """Wait until all events are written. Add none afterwards.
@@ -85,12 +114,17 @@ class JsonLines:
         poll.poll()
 
 
-def _line_of(event: DownloadEvent) -> bytes:
+def _line_of(event: DownloadEvent, place: tuple[str, int] | None) -> bytes:
+    """Return an event as JSON, with the fields that only this output has."""
     try:
-        return event.model_dump_json().encode() + b"\n"
+        text = event.model_dump_json()
     except ValueError:  # a path need not be UTF-8; other bytes become escapes: \udcff
         values = event.model_dump() | {"occurred_at": _iso(event.occurred_at)}
-        return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps(values, separators=(",", ":"))
+    source, line = place or (None, None)
+    more = {"status": STATUSES.get(event.event_type), "input": source, "line": line}
+    added = json.dumps(more, separators=(",", ":"))
+    return f'{{"schema":{SCHEMA_VERSION},{text[1:-1]},{added[1:]}\n'.encode()
 
 
 def _iso(time: datetime) -> str:

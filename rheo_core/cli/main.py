@@ -3,9 +3,10 @@
 import atexit
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rheo_core import __version__
 
@@ -13,12 +14,24 @@ from .download import download
 from .parameters import DownloadDir, Verbose, Workers
 from .settings import CommonOptions
 
+
+class DownloadByDefault(TyperGroup):
+    """Group of commands that takes a URL in place of a command for `download`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert `download` if there are URLs and no command, so that all of its flags work."""
+        has_url = any("://" in arg for arg in args) and (args[0][0:1] == "-" or "://" in args[0])
+        if has_url and not any(arg in self.commands for arg in args):
+            args = ["download", *args]
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="rheo",
+    cls=DownloadByDefault,
     help="Download files over HTTP: several at a time, resuming where it was interrupted.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -23,7 +23,23 @@ DownloadDir = Annotated[
     typer.Option("-d", "--download-dir", metavar="DIR", help="Download folder."),
 ]
 OutputDir = Annotated[
-    str | None, typer.Option("-o", "--output", metavar="DIR", help="Download folder.")
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        "-d",
+        "--download-dir",
+        metavar="DIR",
+        help="Download folder. -: write the file to standard output; for a single URL.",
+    ),
+]
+Continue = Annotated[
+    bool,
+    typer.Option(
+        "-c",
+        "--continue",
+        help="Resume interrupted downloads. rheo always does so; the flag is for habits of wget.",
+    ),
 ]
 Filename = Annotated[
     str | None, typer.Option(metavar="NAME", help="File name to save as; for a single URL.")

@@ -91,7 +91,8 @@ def _check_file(flag: str, file: Path | None) -> None:
     except OSError:  # such as a name that is too long
         exists = False
     if not exists:
-        fail(f"{flag}: the value is not the path of a file.", ExitCode.USAGE)
+        hint = " A cookie itself is sent with --header." if "=" in str(file) else ""
+        fail(f"{flag}: the value is not the path of a file.{hint}", ExitCode.USAGE)
 
 
 def _headers(texts: list[str]) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from rheo_core.inputs.background_reader import BackgroundReader
 from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
+from .arguments import Places
 from .exit import ExitCode
 from .json_lines import JsonLines
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
@@ -44,9 +45,15 @@ _JSON_GRACE_SECONDS = 2.0
 class Output:
     """Kinds of output."""
 
-    json: bool = False  # events to standard output
+    places: Places | None = None  # events to standard output, with the places of downloads
+    to_output: bool = False  # the file goes to standard output
     quiet: bool = False  # only errors to standard error
     verbose: bool = False
+
+    @property
+    def json(self) -> bool:
+        """True if events are written to standard output."""
+        return self.places is not None
 
     @property
     def live(self) -> bool:
@@ -144,7 +151,7 @@ class _Run:
         async with manager:
             for event_type in _event_types(output):
                 manager.on(event_type, self._report)
-            lines = JsonLines() if output.json else None
+            lines = None if output.places is None else JsonLines(output.places)
             if lines is not None:
                 manager.on("*", lines.add)
             manager.set_limits(stop_after_bytes=self._limits.stop_after)
@@ -163,7 +170,9 @@ class _Run:
         if (line := self._ended.take()) and sys.stderr.isatty():
             print(terminal_sequence(line), end="", file=sys.stderr, flush=True)
         if not output.quiet:
-            reporter.say(f"{tally.summary()}, in {self._settings.download_dir}")
+            folder = self._settings.download_dir
+            where = "to standard output" if output.to_output else f"in {folder}"
+            reporter.say(f"{tally.summary()}, {where}")
             if not finished:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
                 reporter.say(f"{reason}. Run the same command again to resume.")

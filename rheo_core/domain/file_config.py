@@ -25,7 +25,7 @@ from .file_exists import FileExistsStrategy as FileExistsStrategy  # public in t
 from .filenames import filename_from_url, sanitise_filename
 from .hash_hints import hash_in_fragment
 from .hash_validation import HashConfig, PieceHashes
-from .hosts import ascii_host, check_labels, host_key
+from .hosts import ascii_host, check_labels, dotted_host, host_key
 from .media_types import names_in_url
 from .paths import check_relative
 from .references import split_authority
@@ -45,8 +45,11 @@ _MAX_INTEGER = (1 << 63) - 1  # limit of SQLite
 _MAX_SHOWN_LENGTH = 200
 _MAX_START_AT = 253_402_214_400  # the last day of 9999, where `datetime` ends
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _NORMAL = re.compile(
-    r"https?://(?![^/:]{254})[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+"
+    rf"https?://(?:(?:{_OCTET}\.){{3}}{_OCTET}(?=[:/])"
+    r"|(?!(?:[^/:]*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)[:/])(?![^/:]{254})"
+    r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+)"
     r"(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
 )
 _ORIGIN = re.compile(r"https?://[^/?#]+")
@@ -110,6 +113,7 @@ def _normalise_netloc(parts: SplitResult) -> str:
         host = ascii_host(host)
         if not _HOST.fullmatch(host):
             raise ValueError(f"host {printable(host)!r} contains invalid characters")
+        host = dotted_host(host)
         check_labels(host)
     port = parts.port  # raises ValueError unless 0-65535
     if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):

@@ -127,11 +127,15 @@ def filename_from_url(url: str) -> str:
     """Return the name that a URL suggests: the last segment of its path, otherwise its host.
 
     The path is decoded before it is split: to a reader of the name, an encoded slash is a slash.
+    A path that is not UTF-8 keeps its escapes, so that two names do not become one.
     """
     plain = _PLAIN_URL.fullmatch(url)
     if plain and len(name := plain[1]) <= _MAX_QUICK_LENGTH and not _SPECIAL.match(name):
         return name  # the usual case; the rest takes five times as long
     parts = urlsplit(url)
-    path = unquote(parts.path, errors="replace").replace("\\", "/")
-    last = path.rpartition("/")[2]
+    try:
+        path = unquote(parts.path, errors="strict")
+    except UnicodeDecodeError:  # not UTF-8; with its escapes the name stays distinct
+        path = parts.path
+    last = path.replace("\\", "/").rpartition("/")[2]
     return sanitise_filename(last, fallback="") or sanitise_filename(parts.hostname or "")

@@ -14,6 +14,7 @@ T = TypeVar("T")
 _MAX_LABEL_LENGTH = 63
 _MAX_NAME_LENGTH = 253  # characters, without the dot at the end
 _MAX_SHOWN_LENGTH = 80
+_ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -53,6 +54,23 @@ def ascii_host(name: str) -> str:
                 f"host {shown!r} has a part that is empty or has over {_MAX_LABEL_LENGTH} "
                 "characters"
             ) from None
+
+
+def dotted_host(host: str) -> str:
+    """Return an IPv4 address of any spelling with four numbers, and other names unchanged.
+
+    Browsers and curl take `127.1` and `2130706433` for addresses (WHATWG URL, 3.5 Host parsing).
+
+    Raises:
+        ValueError: the last part is a number, but the name is not an address.
+    """
+    if not _ENDS_IN_NUMBER.search(host):
+        return host
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
+    except OSError:
+        shown = printable(host[:_MAX_SHOWN_LENGTH])
+        raise ValueError(f"host {shown!r} ends in a number, but is not an IPv4 address") from None
 
 
 def check_labels(host: str) -> None:

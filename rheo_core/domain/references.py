@@ -8,6 +8,8 @@ differently could evade every check.
 import re
 from urllib.parse import quote, urljoin, urlsplit
 
+from .text import printable
+
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?([^?#]*)(.*)", re.DOTALL)
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
@@ -49,4 +51,6 @@ def resolve(base: str, reference: str) -> str:
     is_relative = scheme in ("", urlsplit(base).scheme) and not path.startswith("//")
     if not is_relative:
         path = f"//{path.lstrip('/')}"
+        if path == "//":  # `urljoin` would return the base
+            raise ValueError(f"{printable(reference[:80])!r} has no host")
     return urljoin(base, f"{scheme}{':' * bool(scheme)}{path}{rest}")

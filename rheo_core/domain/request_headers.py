@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
 from .text import is_unicode, printable
 
@@ -17,7 +18,7 @@ _ENGINE = frozenset(
         "upgrade",
     }
 )  # fmt: skip
-_ANYWHERE = frozenset({"accept", "accept-language", "user-agent"})
+_ANYWHERE = frozenset({"accept", "accept-language", "referer", "user-agent"})
 
 
 def is_set_by_engine(name: str) -> bool:
@@ -26,8 +27,23 @@ def is_set_by_engine(name: str) -> bool:
 
 
 def for_any_origin(headers: Headers) -> Headers:
-    """Return the headers that every server may see. All others count as secrets."""
-    return tuple((name, value) for name, value in headers if name.lower() in _ANYWHERE)
+    """Return the headers that every server may see. All others count as secrets.
+
+    Of a referer, every server may see the origin.
+    """
+    shared = (
+        (name, referring_origin(value) if name.lower() == "referer" else value)
+        for name, value in headers
+        if name.lower() in _ANYWHERE
+    )
+    return tuple(pair for pair in shared if pair[1])
+
+
+def referring_origin(referer: str) -> str:
+    """Return the part of a referer for other origins, as browsers do; "" if it is not a URL."""
+    parts = urlsplit(referer)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}/" if parts.scheme in ("http", "https") and host else ""
 
 
 def read_headers(value: object) -> Headers:

@@ -20,13 +20,21 @@ from pydantic import (
 from .hosts import ascii_host, check_labels
 from .paths import absolute_path
 from .redaction import without_login
-from .request_headers import Headers, check_value, for_any_origin, read_headers
+from .request_headers import (
+    Headers,
+    check_value,
+    for_any_origin,
+    read_headers,
+    referring_origin,
+)
 from .text import redact_unreadable
 
 REVEAL = {"reveal": True}
 """Context for `model_dump_json` to write secrets, as in the session and the settings."""
 DIRECT = "off"
 """Value of `proxy` for direct connections, even if the environment names a proxy."""
+_SOCKS = "socks"
+"""Scheme of the desktops' settings, without a version."""
 _PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 
 
@@ -75,7 +83,8 @@ def read_proxy(value: object) -> str:
         return DIRECT
     check_value(value, "the proxy")
     scheme, _, place = value.rpartition("://")
-    url = f"{scheme.lower() or 'http'}://{place}"
+    scheme = scheme.lower() or "http"
+    url = f"{'socks5h' if scheme == _SOCKS else scheme}://{place}"
     try:
         parts = urlsplit(url)
         has_place = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
@@ -219,7 +228,7 @@ class RequestOptions(BaseModel):
         """Return these options without all secrets, including files and the login of the proxy."""
         if self is NO_OPTIONS:
             return self
-        without: dict[str, object] = {"cookies": None, "netrc": None}
+        without: dict[str, object] = {"cookies": None, "netrc": None, "referer": None}
         if self.proxy is not None:
             without["proxy"] = SecretStr(without_login(self.proxy.get_secret_value()))
         return self.without_secrets().model_copy(update=without)
@@ -233,13 +242,17 @@ class RequestOptions(BaseModel):
     def without_secrets(self) -> "RequestOptions":
         """Return the options for requests to an origin that the user did not name.
 
-        Cookies and netrc stay, because their entries name their hosts. `auth = "basic"` is dropped
+        Cookies and netrc stay, because their entries name their hosts. Of the referer its origin
+        stays, which other servers may require. `auth = "basic"` is dropped
         together with its login, because another login may require digest.
         """
         if self is NO_OPTIONS:
             return self
         without = dict.fromkeys(_SECRETS if self.auth != "basic" else (*_SECRETS, "auth"))
-        return self.model_copy(update={**without, "headers": for_any_origin(self.headers)})
+        referer = referring_origin(self.referer or "") or None
+        return self.model_copy(
+            update={**without, "referer": referer, "headers": for_any_origin(self.headers)}
+        )
 
 
 class ListedOptions(RequestOptions):
@@ -284,5 +297,5 @@ CERTIFICATE = frozenset({"client_cert", "client_key"})
 SECRET_FILES = frozenset({"cookies", "netrc"})
 """Options that read secrets from the user's files."""
 _LOGINS = frozenset({"user", "bearer"})
-_SECRETS = ("referer", "user", "bearer", "client_cert", "client_key")
+_SECRETS = ("user", "bearer", "client_cert", "client_key")
 NO_OPTIONS = RequestOptions()

@@ -33,7 +33,7 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, check_name, fitted, is_surely_short, numbered
+from .destination import check_inside, fitted, is_surely_short, numbered, writable_path
 from .existing import find_existing, is_checkable
 from .verification import Verification, is_hashed
 
@@ -173,8 +173,8 @@ class Attempt:
             name = named or config.get_destination_filename()
             folder = folders.folder_of(config, name, head.type or config.type)
             if folder != path.parent:
-                return folder / name
-        return path if named is None else path.with_name(named)
+                return writable_path(folder / name)
+        return path if named is None else writable_path(path.with_name(named))
 
     async def _open(self, requested: Path) -> PartFile:
         """Claim a path and open its part file.
@@ -182,7 +182,6 @@ class Attempt:
         Raises:
             _FileIsThereError: nothing is to be downloaded.
         """
-        check_name(requested)
         disk = self._context.disk
         expected = self._record.name_number and self._context.folders.path_of(self._record.config)
         is_expected = requested == expected

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
@@ -74,9 +75,9 @@ class Folders:
     def path_of(self, config: FileConfig) -> Path:
         """Return the path of a file from facts known before the transfer."""
         if not self.rules:
-            return config.get_destination_path(self.base)
+            return writable_path(config.get_destination_path(self.base))
         name = config.get_destination_filename()
-        return self.folder_of(config, name, config.type) / name
+        return writable_path(self.folder_of(config, name, config.type) / name)
 
     def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
         """Return the folder for a name and a media type; a requested folder wins."""
@@ -132,27 +133,33 @@ def folded(path: Path) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold())
 
 
-def can_name(path: Path) -> bool:
-    """Tell whether the locale's encoding has all letters of a path."""
+def writable_path(path: Path) -> Path:
+    """Return a path whose letters the locale's encoding has; others are percent-encoded.
+
+    They stay distinct this way, as in a URL. With UTF-8, the usual encoding, nothing changes.
+    """
     try:
         os.fsencode(path)
     except UnicodeEncodeError:
+        escaped = Path(*map(_escaped, path.parts))
+        return escaped.with_name(shorten_filename(escaped.name))
+    return path
+
+
+def _escaped(part: str) -> str:
+    encoding = sys.getfilesystemencoding()
+    return "".join(
+        letter if _has(encoding, letter) else quote(letter, errors="surrogateescape")
+        for letter in part
+    )
+
+
+def _has(encoding: str, letter: str) -> bool:
+    try:
+        letter.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
         return False
     return True
-
-
-def check_name(path: Path) -> None:
-    """Check that the locale's encoding has all letters of a path.
-
-    Raises:
-        DestinationError: a letter is missing.
-    """
-    if not can_name(path):
-        raise DestinationError(
-            path,
-            f"the encoding of this locale ({sys.getfilesystemencoding()}) does not have all "
-            "letters of the name; set LC_ALL=C.UTF-8",
-        )
 
 
 def is_surely_short(name: str) -> bool:

@@ -35,7 +35,7 @@ from rheo_core.transfer import (
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
-from .destination import DestinationResolver, Folders, PathLocks, can_name
+from .destination import DestinationResolver, Folders, PathLocks
 from .disk_space import DiskSpaceWatcher
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
@@ -188,8 +188,6 @@ class DownloadWorker:
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Work on the part file of a download that is not running."""
         path, locks = self._destination(record), self._context.locks
-        if not can_name(path):  # so no such file exists
-            return None
         if not locks.try_acquire(path):  # another download uses it now
             return None
         try:

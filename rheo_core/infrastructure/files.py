@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -284,3 +285,17 @@ def suffixed(path: Path) -> Iterator[Path]:
     yield path
     for number in count(1):
         yield path.with_name(f"{path.name}.{number}")
+
+
+def announce(path: Path) -> None:
+    """Let programs that watch a folder know that a file in it is complete (inotify).
+
+    A link gives a new name without the event for which they wait. Closing a descriptor that was
+    open for writing gives it.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            os.close(os.open(path, flags))

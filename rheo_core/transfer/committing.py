@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError, ShortageError
 from rheo_core.infrastructure.file_metadata import FileMetadata
-from rheo_core.infrastructure.files import create_whole, unfinished
+from rheo_core.infrastructure.files import announce, create_whole, unfinished
 from rheo_core.infrastructure.folder_sync import sync_folder
 from rheo_core.infrastructure.identity import (
     Identity,
@@ -54,6 +54,7 @@ def commit(
             raise
         if part.durable:
             sync_folder(part.destination.parent)
+        announce(part.destination)
     return identity
 
 

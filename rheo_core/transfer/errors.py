@@ -63,7 +63,7 @@ def translation(
         case aiohttp.ClientResponseError():
             if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
                 return _malformed_or_status(error)
-            return ProtocolError(f"malformed reply: {quoted(error.message)}")
+            return ProtocolError(f"malformed reply: {_parser_problem(error)}")
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             return CertificateError(host, _certificate_problem(error))
         case aiohttp.ServerTimeoutError():
@@ -106,8 +106,14 @@ def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadEr
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
     """Return the error for status 400, which aiohttp also reports for malformed replies."""
     if error.headers is None:
-        return ProtocolError(f"malformed reply: {quoted(error.message)}")
+        return ProtocolError(f"malformed reply: {_parser_problem(error)}")
     return HttpStatusError(error.status, quoted(error.message))
+
+
+def _parser_problem(error: aiohttp.ClientResponseError) -> str:
+    """Return the first line of a parser's message, without the bytes that it quotes."""
+    said = error.message.partition("\n")[0].partition(": b")[0]
+    return quoted(said.strip().removesuffix(":"))
 
 
 def _timeout(error: Exception, host: str, timeouts: aiohttp.ClientTimeout) -> DownloadTimeoutError:

@@ -104,10 +104,28 @@ def test_refused_urls(url: str, problem: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["a.", "a.b.", "_dmarc.a", "a-.b", f"{'a' * 63}.com", ".".join(["a" * 49] * 5), "127.0.0.1."],
+    ["a.", "a.b.", "_dmarc.a", "a-.b", f"{'a' * 63}.com", ".".join(["a" * 49] * 5), "1.a"],
 )
 def test_hosts_that_can_be(host: str) -> None:
     assert FileConfig(url=f"http://{host}/x").url == f"http://{host}/x"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.1", "127.0.0.1"), ("2130706433", "127.0.0.1"), ("127.0.0.1.", "127.0.0.1"),
+        ("0177.0.0.1", "127.0.0.1"), ("0x7f.1", "127.0.0.1"), ("1.2.3.4:8080", "1.2.3.4:8080"),
+        ("1.2.3.04", "1.2.3.4"),
+    ],
+)  # fmt: skip
+def test_addresses_in_an_odd_notation(host: str, address: str) -> None:
+    assert FileConfig(url=f"http://{host}/x").url == f"http://{address}/x"
+
+
+@pytest.mark.parametrize("host", ["1.2.3.4.5", "256.1.1.1", "a.1", "1.2.3.4.5:80", "0x"])
+def test_hosts_that_end_in_a_number_are_addresses(host: str) -> None:
+    with pytest.raises(ValidationError, match="ends in a number, but is not an IPv4 address"):
+        FileConfig(url=f"http://{host}/x")
 
 
 @pytest.mark.parametrize(

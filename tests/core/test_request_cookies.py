@@ -88,6 +88,30 @@ async def test_a_file_as_other_programs_write_it(tmp_path: Path, server: Misbeha
     assert set(sent.split("; ")) == {"below=1", "dot=2", 'list[a]="x, y"', "empty=", "cut="}
 
 
+EPOCH = "id=1; expires=Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["__Host-id=1; Path=/; Secure", "__Secure-id=1; Path=/", "__secure-id=1; Path=/; secure"],
+)
+async def test_a_prefix_promises_https(
+    tmp_path: Path, server: MisbehavingServer, field: str
+) -> None:
+    async def begin(exchange: Exchange) -> None:
+        await exchange.head("302 Found", Location="/there", Set_Cookie=field, Content_Length=0)
+
+    server.on("/a/b", begin)
+    server.on("/there", whole)
+    assert await asked(tmp_path, server, "www.example.org") == ["", ""]
+
+
+async def test_an_empty_value_may_lack_its_tab(tmp_path: Path, server: MisbehavingServer) -> None:
+    server.on("/a/b", whole)
+    file = lines(("www.example.org", False, "/", False, 0, "id", "")).replace("id\t", "id")
+    assert await asked(tmp_path, server, "www.example.org", file=file) == ["id="]
+
+
 @pytest.mark.parametrize(
     ("host", "field", "target", "sent"),
     [

@@ -52,10 +52,12 @@ async def test_secrets_stay_at_their_origin(tmp_path: Path) -> None:
         manager, _ = await fetch(tmp_path, [config])
         assert status_of(manager, config) is DownloadStatus.COMPLETED
         names = {name.lower() for name in SECRET}
+        assert home.requests_for("/here")[0].headers["referer"] == "http://example.org/private"
+        assert stranger.requests_for("/away")[0].headers["referer"] == "http://example.org/"
         for path in ("/a", "/here"):
             assert home.requests_for(path)[0].headers.keys() >= names
         for request in (stranger.requests_for("/away")[0], home.requests_for("/back")[0]):
-            assert not names & request.headers.keys()
+            assert not (names - {"referer"}) & request.headers.keys()
             assert request.headers["user-agent"] == "Mine/1.0"
 
 
@@ -68,7 +70,8 @@ async def test_a_mirror_gets_no_secrets(tmp_path: Path) -> None:
         assert status_of(manager, config) is DownloadStatus.COMPLETED
         assert stranger.requests
         for request in stranger.requests:
-            assert not {name.lower() for name in SECRET} & request.headers.keys()
+            assert not ({name.lower() for name in SECRET} - {"referer"}) & request.headers.keys()
+            assert request.headers["referer"] == "http://example.org/"
 
 
 async def test_a_redirect_to_a_login_of_the_same_origin(tmp_path: Path) -> None:

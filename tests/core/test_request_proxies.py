@@ -7,7 +7,7 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.config import build_settings
-from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.request_options import RequestOptions, read_proxy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.engine import make_manager
 from tests.core.engine import error_of, fetch, serving, sha256, status_of
@@ -100,6 +100,9 @@ async def test_each_host_may_have_its_own(tmp_path: Path, server: MisbehavingSer
         ("https_proxy", "", False),
         ("http_proxy", "127.0.0.1", False),
         ("http_proxy", "*", False),
+        ("http_proxy", "10.0.0.0/8, 127.0.0.0/8", False),
+        ("http_proxy", "127.0.0.1/32", False),
+        ("http_proxy", "10.0.0.0/8,::/0,x/y", True),
     ],
 )
 async def test_the_variables_of_the_environment(
@@ -122,6 +125,12 @@ async def test_the_variables_of_the_environment(
             await manager.wait_until_complete(timeout=20)
         assert status_of(manager, config) == "completed"
         assert (server.url("").rpartition(":")[2] in way.log) is used
+
+
+def test_the_scheme_of_desktops_means_socks() -> None:
+    """GNOME writes `socks://` into ALL_PROXY."""
+    assert read_proxy("socks://h:1080/") == "socks5h://h:1080/"
+    assert read_proxy("SOCKS5://h") == "socks5://h"
 
 
 @pytest.mark.parametrize("value", ["me:s3cret@h:99999", "http://me:s3/cret@h", "ftp://me:s3@h"])

@@ -188,19 +188,19 @@ async def test_where_connections_come_from(
         assert peers == [wanted if wanted[:1].isdigit() else "127.0.0.1"]
 
 
-async def test_ten_redirects_are_followed_and_no_more(
+async def test_twenty_redirects_are_followed_and_no_more(
     tmp_path: Path, server: MisbehavingServer
 ) -> None:
-    for number in range(1, 11):
+    for number in range(1, 21):
         server.on(f"/{number}", redirect(f"/{number - 1}"))
     server.on("/0", serving(BODY))
-    assert await ask(tmp_path, server.url("/10")) == ""
-    assert len(server.requests) == 11
-    server.on("/11", redirect("/10"))
+    assert await ask(tmp_path, server.url("/20")) == ""
+    assert len(server.requests) == 21
+    server.on("/21", redirect("/20"))
     server.requests.clear()
     (tmp_path / "out" / "f").unlink()
-    assert await ask(tmp_path, server.url("/11")) == "more than 10 redirects"
-    assert len(server.requests) == 11
+    assert await ask(tmp_path, server.url("/21")) == "more than 20 redirects"
+    assert len(server.requests) == 21
 
 
 @pytest.mark.parametrize(
@@ -243,12 +243,12 @@ async def test_an_error_names_the_host_that_failed(
     assert told == "localhost: connection refused"
 
 
-@pytest.mark.parametrize("host", ["127.1", "2130706433", "1.2.3.4.5"])
+@pytest.mark.parametrize("host", ["127.1", "2130706433"])
 async def test_an_address_in_an_odd_notation_is_not_called_a_redirect(
     tmp_path: Path, host: str
 ) -> None:
     told = await ask(tmp_path, f"http://{host}:9/a")
-    assert host in told and "redirect" not in told
+    assert told == "127.0.0.1: connection refused"
 
 
 class Book(Names):

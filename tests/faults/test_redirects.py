@@ -27,7 +27,7 @@ STATUSES = [
 async def test_d02_a_loop_ends(scene: Scene, status: str) -> None:
     scene.server.on("/b", redirect(scene.path, status))
     outcome = await scene.fetch(redirect("/b", status))
-    outcome.failed("redirects")
+    outcome.failed("redirects", requests=21)
 
 
 async def test_d02_a_thousand_hops_with_growing_headers_end(scene: Scene) -> None:
@@ -39,7 +39,7 @@ async def test_d02_a_thousand_hops_with_growing_headers_end(scene: Scene) -> Non
         await exchange.head("302 Found", Location=location, X=grown, Content_Length=0)
 
     outcome = await scene.fetch(further)
-    outcome.failed("redirects")
+    outcome.failed("redirects", requests=21)
 
 
 async def test_d02_a_few_hops_are_followed(scene: Scene) -> None:
@@ -72,15 +72,15 @@ async def test_d03_the_same_place_twice_is_clear(scene: Scene) -> None:
         ("ftp://127.0.0.1/file", "has scheme 'ftp'"),
         ("javascript:alert(1)", "has scheme 'javascript'"),
         ("data:text/plain,evil", "has scheme 'data'"),
-        ("http://", "more than 10 redirects"),
+        ("http://", "more than 20 redirects"),
         ("http://[::1", "redirect to an unusable address: Invalid IPv6 URL"),
         ("http://127.0.0.1:99999/", "Port out of range"),
         ("http://127.0.0.1:x/", "its port is not a number"),
         ("http:///path", "path: host name not found"),
-        ("//", "more than 10 redirects"),
+        ("//", "more than 20 redirects"),
         ("gopher://127.0.0.1:70/", "has scheme 'gopher'"),
         ("http://exa mple/", "contains invalid characters"),
-        ("\x1b[31m://", "404"),
+        ("\x1b[31m://", "302"),  # not a field
     ],
 )
 async def test_d03_places_that_are_none(scene: Scene, location: str, reason: str) -> None:

@@ -1,7 +1,5 @@
 """Logins from URLs and netrc files, and answers to digest challenges."""
 
-import io
-import netrc
 import os
 import re
 from base64 import b64encode
@@ -88,26 +86,50 @@ def _can_answer(challenge: str) -> bool:
     )
 
 
-class _Entries(dict[str, Any]):
-    """All entries by machine, in lower case. The standard library keeps the last one only."""
-
-    def __setitem__(self, machine: str, entry: Any) -> None:
-        if entry:  # the parser sets an empty one before each
-            self.setdefault(machine.lower(), []).append(entry)
-
-    def __getitem__(self, machine: str) -> Any:
-        return super().__getitem__(machine.lower())
+_Entries = dict[str, list[tuple[str | None, str | None]]]
+"""User names and passwords by machine, in lower case."""
+_TOKEN = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"?|(\S+)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+_MACRO = re.compile(r"(?m)^[ \t]*macdef\b.*(?:\n.*\S.*)*")
+_COMMENT = re.compile(r"(?m)^[ \t]*#.*")
 
 
-class _Netrc(netrc.netrc):
-    """Entries of a text. The parser of the standard library reads them from files only."""
+def parse_netrc(text: str) -> _Entries:
+    """Return the entries of a netrc file, read as curl does.
 
-    def __init__(self, text: str) -> None:
-        self.hosts, self.macros = {}, {}
-        self._parse("netrc", io.StringIO(text), False)  # type: ignore[attr-defined]
+    A backslash is an escape in quotes only. Macros, comments and unknown words are skipped. An
+    entry for any host (`default`) ends the last one and is ignored.
+    """
+    tokens = iter(_tokens(_COMMENT.sub("", _MACRO.sub("", text))))
+    entries: _Entries = {}
+    entry: list[str | None] | None = None
+    machine = ""
+    for token in tokens:
+        match token.lower():
+            case "machine" | "default" as word:
+                _keep(entries, machine, entry)
+                machine = next(tokens, "").lower() if word == "machine" else ""
+                entry = [None, None] if machine else None
+            case "login" | "password" as word:
+                value = next(tokens, None)
+                if entry is not None:
+                    entry[word == "password"] = value
+    _keep(entries, machine, entry)
+    return entries
 
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, _Entries() if name == "hosts" else value)
+
+def _tokens(text: str) -> Iterator[str]:
+    for match in _TOKEN.finditer(text):
+        if match[2] is not None:
+            yield match[2]
+        else:
+            yield _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), match[1])
+
+
+def _keep(entries: _Entries, machine: str, entry: list[str | None] | None) -> None:
+    if entry is not None and entry != [None, None]:
+        entries.setdefault(machine, []).append((entry[0], entry[1]))
 
 
 class NetrcFile:
@@ -131,11 +153,9 @@ class NetrcFile:
         """
         if self._entries is None:
             self._entries = await _load()
-        if host == "default":  # the standard library's name of the entry for any host
-            return None
         logins = [
-            Login(login or name or "", password)
-            for login, _, password in self._entries.get(host, ())
+            Login(login or name or "", password or "")
+            for login, password in self._entries.get(host.lower(), ())
             if name in (None, login) or not login
         ]
         # As in curl, an entry without a password does not hide a later one with a password.
@@ -150,14 +170,14 @@ def check_netrc() -> None:
     """
     path = _netrc_path()
     with _explained(path):
-        _parse(read_secret(_expanded(path)), path)
+        read_secret(_expanded(path))
 
 
 async def _load() -> _Entries:
     path = _netrc_path()
     with _explained(path):
-        return _parse(await read_secret_async(_expanded(path)), path)
-    return _Entries()
+        return _parse(await read_secret_async(_expanded(path)))
+    return {}
 
 
 def _netrc_path() -> Path:
@@ -189,12 +209,5 @@ def _problem(path: Path, problem: str) -> RequestOptionsError:
     return RequestOptionsError(f"netrc {printable(str(path))}: {problem}")
 
 
-def _parse(data: bytes, path: Path) -> _Entries:
-    try:
-        # The parser needs an empty line after a macro, which may be the last thing in the file.
-        text = data.decode("utf-8-sig") + "\n\n"
-        return _Netrc(text).hosts  # type: ignore[return-value]
-    except UnicodeError:
-        raise _problem(path, "it is not text in UTF-8") from None
-    except netrc.NetrcParseError as error:
-        raise _problem(path, f"line {error.lineno} cannot be understood") from None
+def _parse(data: bytes) -> _Entries:
+    return parse_netrc(data.decode("utf-8-sig", "surrogateescape"))

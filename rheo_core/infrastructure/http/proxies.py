@@ -1,7 +1,10 @@
 """Proxies from the *_PROXY environment variables."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from rheo_core.domain.exceptions import RequestOptionsError
@@ -23,12 +26,25 @@ def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | No
     """
     key = scheme if proxies.get(scheme) else "all"
     proxy = proxies.get(key)
-    if not proxy or proxy_bypass_environment(place, proxies):
+    if not proxy or proxy_bypass_environment(place, proxies) or _is_within(place, proxies):
         return None
     try:
         return read_proxy(proxy)
     except ValueError as error:
         raise RequestOptionsError(_problem(key, proxy, error)) from None
+
+
+def _is_within(place: str, proxies: Mapping[str, str]) -> bool:
+    """Check whether an address is in a network of `no_proxy` (`10.0.0.0/8`), as in curl."""
+    try:
+        address = ipaddress.ip_address((urlsplit(f"//{place}").hostname or "").partition("%")[0])
+    except ValueError:
+        return False
+    for entry in proxies.get("no", "").split(","):
+        with suppress(ValueError):
+            if "/" in entry and address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+    return False
 
 
 def proxy_problems(proxies: Mapping[str, str]) -> list[str]:

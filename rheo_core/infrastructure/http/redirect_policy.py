@@ -3,6 +3,7 @@
 Fetch and RFC 9110 15.4 leave both to the client. The rules are decision 0012.
 """
 
+import re
 from urllib.parse import quote, urlsplit
 
 from rheo_core.domain.exceptions import ProtocolError, RequestOptionsError
@@ -11,13 +12,14 @@ from rheo_core.domain.hosts import is_same_host
 from rheo_core.domain.references import resolve
 from rheo_core.domain.request_options import ListedOptions, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import is_unicode, printable
 
 from .auth import split_login
 from .base import Response
 from .private_networks import OriginHost
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_AUTHORITY = re.compile(r"(?:[A-Za-z]+:)?//[^/?#\\\s]*")
 _SAFE_CHARACTERS = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
 
 
@@ -39,12 +41,18 @@ def next_url(url: str, reply: Response) -> str | None:
     location = locations.pop() if locations else ""
     if not location:
         return None
-    # Servers send characters that a URL must not contain. Browsers encode them too.
-    location = quote(location.encode(errors="surrogateescape"), safe=_SAFE_CHARACTERS)
     try:
-        return normalise_url(resolve(url, location)).partition("#")[0]
+        return normalise_url(resolve(url, _quoted(location))).partition("#")[0]
     except ValueError as error:
         raise ProtocolError(f"redirect to an unusable address: {error}") from None
+
+
+def _quoted(location: str) -> str:
+    """Encode characters that a URL must not contain, as browsers do. A host keeps its letters."""
+    host = _AUTHORITY.match(location)
+    kept = host[0] if host and is_unicode(host[0]) else ""
+    rest = location[len(kept) :].encode(errors="surrogateescape")
+    return kept + quote(rest, safe=_SAFE_CHARACTERS)
 
 
 def check_hop(origin_host: OriginHost, before: str, url: str, *, allow_downgrade: bool) -> None:

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import aiohttp
 from multidict import CIMultiDict
 
-from rheo_core import __version__
 from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
 from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
@@ -22,6 +21,7 @@ from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
+from rheo_core.version import __version__
 
 from .auth import DigestLogin, Login, NetrcFile, login_of
 from .base import BaseHttpClient, Response
@@ -32,7 +32,7 @@ from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
-_MAX_REDIRECTS = 10
+_MAX_REDIRECTS = 20
 _OURS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
@@ -61,6 +61,8 @@ class Requester:
         *,
         response_timeout: float | None = DEFAULT_RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
+        # It warns of odd names of cookies, which servers choose and nobody can change.
+        logging.getLogger("aiohttp.internal").setLevel(logging.ERROR)
         self.client = client
         self.response_timeout = response_timeout
         self.cookies = CookieFiles()
@@ -278,9 +280,8 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-            if ":" in login.name:  # not possible with digest (RFC 7616 3.4)
-                return
-        request_kwargs["middlewares"] = (self._requester.digest(url, login),)
+        if options.auth == "digest" or ":" not in login.name:  # digest has no such name
+            request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]

@@ -1,0 +1,82 @@
+"""`rheo URL`, `-d` and `-c` after the command, `-o -`, completion, and the lines of `--json`."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from rheo_core.domain import DownloadStatus
+from tests.cli.conftest import Run
+from tests.core.engine import serving
+from tests.servers.misbehaving import MisbehavingServer, body_of
+
+BODY = body_of(300_000)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["{url} -o {folder}", "-o {folder} {url} -q", "-d {folder} {url}",
+     "download {url} -d {folder} -c",
+     "download -c {url} --download-dir {folder}",
+     "-w 2 download --continue {url} -o {folder}"],
+)  # fmt: skip
+async def test_ways_to_ask_for_a_file(
+    server: MisbehavingServer, rheo: Run, folder: Path, words: str
+) -> None:
+    url = server.on("/a.bin", serving(BODY))
+    done = await rheo(*words.format(url=url, folder=folder).split())
+    assert done.code == 0, done.err
+    assert (folder / "a.bin").read_bytes() == BODY
+
+
+async def test_a_command_that_does_not_exist(rheo: Run) -> None:
+    done = await rheo("downlaod", "http://x/")
+    assert done.code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+async def test_completion(rheo: Run, shell: str) -> None:
+    done = await rheo("--show-completion", shell)
+    assert done.code == 0
+    assert "complet" in done.out
+
+
+async def test_a_file_on_standard_output(
+    server: MisbehavingServer, command: tuple[str, ...], rheo: Run, tmp_path: Path
+) -> None:
+    text = b"a line\n" * 50_000
+    url = server.on("/a.txt", serving(text))
+    digest = hashlib.sha256(text).hexdigest()
+    done = await rheo(url, "-o", "-", "--hash", f"sha256:{digest}", cwd=tmp_path)
+    assert (done.code, done.out.encode()) == (0, text)
+    assert done.err.endswith("to standard output\n")
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+async def test_a_wrong_file_is_not_written_to_standard_output(
+    server: MisbehavingServer, rheo: Run
+) -> None:
+    url = server.on("/a.bin", serving(BODY))
+    done = await rheo(url, "-o", "-", "--hash", f"sha256:{'0' * 64}", "--retries", "0")
+    assert (done.code, done.out) == (1, "")
+
+
+async def test_lines_of_json_tell_version_status_and_place(
+    server: MisbehavingServer, rheo: Run, folder: Path, tmp_path: Path
+) -> None:
+    urls = [server.on(f"/{name}", serving(BODY)) for name in ("a", "b")]
+    missing = server.url("/missing")
+    file = tmp_path / "list.txt"
+    file.write_text(f"# files\n{urls[0]}\n\n{missing}\n")
+    done = await rheo(urls[1], "-i", file, "-o", folder, "--json", "--retries", "0")
+    assert done.code == 1
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert {event["schema"] for event in events} == {1}
+    places = {event["url"]: (event["input"], event["line"]) for event in events}
+    assert places == {
+        urls[1]: ("argument 1", 1), urls[0]: (str(file), 2), missing: (str(file), 4),
+    }  # fmt: skip
+    statuses = {event["url"]: event["status"] for event in events}
+    assert statuses == {urls[0]: "completed", urls[1]: "completed", missing: "failed"}
+    assert {event["status"] for event in events} <= set(DownloadStatus)
