@@ -5,7 +5,7 @@ import re
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[\t ]*([\t \x21-\x7e\x80-\xff]*)")
-CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})((?:;" + TOKEN + rb"(?:=" + TOKEN + rb")?)*)")
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*((?:;" + TOKEN + rb"(?:=" + TOKEN + rb")?)*)")
 
 
 class Refused(Exception):

@@ -121,6 +121,17 @@ async def test_chunks_are_never_saved_with_their_framing(
         assert (tmp_path / "f").read_bytes() == body
 
 
+@pytest.mark.parametrize("space", [" ", "      ", "\t", " ;name=value", ";name=value"])
+async def test_the_size_of_a_chunk_may_be_padded(
+    server: MisbehavingServer, tmp_path: Path, space: str
+) -> None:
+    chunks = b"5%b\r\nhello\r\n0%b\r\n\r\n" % (space.encode(), space.encode())
+    config = FileConfig(url=server.on("/f", raw(reply(chunks, "Transfer-Encoding: chunked"))))
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == b"hello"
+
+
 @pytest.mark.parametrize("space", [" ", "  ", "\t"])
 async def test_white_space_behind_the_status_line_ends_no_head(
     server: MisbehavingServer, tmp_path: Path, space: str

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import python_socks
 from aiohttp.abc import AbstractResolver
@@ -18,11 +18,15 @@ from aiohttp_socks import (
 )
 from python_socks.async_.asyncio import Proxy
 
-from rheo_core.domain.exceptions import ConnectionFailedError, NoNetworkError
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    DownloadError,
+    RequestOptionsError,
+)
 from rheo_core.domain.text import printable
 
 from .connectors import drop_unfit
-from .problems import failed_look_up, is_unreachable, quoted, reason_of
+from .problems import connection_problem, failed_look_up
 from .resolver import GuardedResolver
 
 _ERRORS = (
@@ -30,6 +34,7 @@ _ERRORS = (
     python_socks.ProxyError,
     python_socks.ProxyTimeoutError,
 )
+_MAX_LOGIN_LENGTH = 255  # RFC 1929 2; the package writes ASCII only
 _HUNG_UP = "the SOCKS proxy hung up; is the login right?"
 
 
@@ -94,33 +99,54 @@ async def connect_by_socks(
 
     Raises:
         ConnectionFailedError: the proxy could not be reached, or refused.
+        RequestOptionsError: its login cannot be sent.
+        ShortageError: the system has no more sockets.
     """
     parts = urlsplit(proxy)
     name = parts.hostname or ""
+    login = _login(parts)
     try:
         addresses = await resolver.resolve(name, family=socket.AF_UNSPEC)
         opened = Proxy(
             ProxyType.SOCKS5,
             min(addresses, key=_is_of_ipv6)["host"],
             parts.port or 1080,
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password or "") if parts.username else None,
+            *login,
             rdns=True,
         )
         return await opened.connect(host, port)
-    except socket.gaierror as error:
-        raise failed_look_up(name, error) from error
-    except _ERRORS as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and is_unreachable(cause):
-            raise NoNetworkError(name, reason_of(cause)) from error
-        if isinstance(cause, OSError):
-            problem = f"the SOCKS proxy: {reason_of(cause)}"
-        elif isinstance(error, python_socks.ProxyError) and "closed" in str(error):
-            problem = _HUNG_UP
-        else:
-            problem = f"the SOCKS proxy: {quoted(error)}"
-        raise ConnectionFailedError(name, problem) from error
+    except (*_ERRORS, OSError, ValueError) as error:
+        raise _problem(error, name) from error
+
+
+def _login(proxy: SplitResult) -> tuple[str | None, str | None]:
+    """Return name and password for a proxy.
+
+    Raises:
+        RequestOptionsError: they cannot be sent.
+    """
+    if not proxy.username:
+        return None, None
+    login = unquote(proxy.username), unquote(proxy.password or "")
+    if not all(each.isascii() and len(each) <= _MAX_LOGIN_LENGTH for each in login):
+        raise RequestOptionsError(
+            "the login of the SOCKS proxy: name and password should be ASCII, with up to "
+            f"{_MAX_LOGIN_LENGTH} characters each"
+        )
+    return login
+
+
+def _problem(error: Exception, name: str) -> DownloadError:
+    """Return the error of this library for one on the way to or through a SOCKS proxy."""
+    if isinstance(error, python_socks.ProxyError) and "closed" in str(error):
+        return ConnectionFailedError(name, _HUNG_UP)
+    if isinstance(error, ValueError):  # from parsing
+        return ConnectionFailedError(name, "the SOCKS proxy: its answer is malformed")
+    cause = error.__cause__
+    problem = connection_problem(cause if isinstance(cause, OSError) else error, name)
+    if type(problem) is ConnectionFailedError:
+        return ConnectionFailedError(name, f"the SOCKS proxy: {problem.problem}")
+    return problem
 
 
 def _is_of_ipv6(address: Any) -> bool:

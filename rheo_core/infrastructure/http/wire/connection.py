@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
@@ -105,8 +106,9 @@ class WireConnection(asyncio.BufferedProtocol):
         """
         if self._tls is None:
             return None
+        read: Any = self._tls.read  # typeshed does not know that it returns a number here
         try:
-            while count := self._tls.read(len(room := self.get_buffer(-1)), room):
+            while count := read(len(room := self.get_buffer(-1)), room):
                 self.buffer_updated(count)
         except ssl.SSLWantReadError:
             problem = "the server closed the connection without close_notify"
@@ -121,8 +123,6 @@ class WireConnection(asyncio.BufferedProtocol):
             while (end := end_of_head(data, known)) >= 0:
                 head = parse_head(data[:end], is_tunnel=self._is_tunnel)
                 known, data = 0, data[end:]
-                if head.status == 101:
-                    raise ProtocolError("the server switches to another protocol")
                 if head.status >= 200:
                     self._head = head
                     self.body = WireBody(self, head, data)

@@ -73,6 +73,8 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
         framing, length = Framing.LENGTH, 0
     else:
         framing, length = _framing(fields.status, headers)
+    if fields.status < 100:
+        raise ProtocolError(f"malformed reply: its status is {fields.status:03}")
     if not headers and framing is Framing.CLOSE and fields.status >= 200:
         raise ProtocolError("malformed reply: it has no header field")  # its head may be the body
     return Head(
@@ -92,12 +94,14 @@ class _Fields:
         self.reason = b""
         self.fields: list[tuple[bytes, bytes]] = []
         self._is_complete = self._has_body = False
-        parser = httptools.HttpResponseParser(self)
-        parser.feed_data(raw)
+        self._parser = httptools.HttpResponseParser(self)
+        try:
+            self._parser.feed_data(raw)
+        except httptools.HttpParserUpgrade:
+            raise ProtocolError("the server switches to another protocol") from None
         if self._has_body or not self._is_complete:  # it ends the head elsewhere than we do
             raise httptools.HttpParserError("the head ends in two places")
-        self.status = parser.get_status_code()
-        self.keeps_alive = parser.should_keep_alive()
+        del self._parser  # they would refer to each other
 
     def on_status(self, reason: bytes) -> None:
         self.reason += reason
@@ -109,6 +113,8 @@ class _Fields:
 
     def on_headers_complete(self) -> None:
         self._is_complete = True
+        self.status = self._parser.get_status_code()
+        self.keeps_alive = self._parser.should_keep_alive()  # it forgets that behind a body
 
     def on_body(self, data: bytes) -> None:
         self._has_body = True
@@ -123,8 +129,6 @@ def _parse(raw: bytes) -> _Fields:
         pass
     try:
         return _Fields(_without_oddities(raw))
-    except httptools.HttpParserUpgrade:
-        raise ProtocolError("the server switches to another protocol") from None
     except httptools.HttpParserError as error:
         raise ProtocolError(f"malformed reply: {printable(str(error))}") from None
 
@@ -195,6 +199,8 @@ class ChunkDecoder:
         self.has_surplus = False  # bytes came behind it
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
+        # Some servers pad the size; its meaning is clear (RFC 9112 7.1.1 for `5 ;name=value`).
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._parser.feed_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     def decode(self, data: bytes | bytearray | memoryview) -> bytes:

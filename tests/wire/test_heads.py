@@ -1,0 +1,50 @@
+"""Heads: whether the connection is kept after them, and those that begin no reply."""
+
+import pytest
+
+from rheo_core.domain.exceptions import ProtocolError
+from rheo_core.infrastructure.http.wire.framing import parse_head
+from tests.wire.feeding import receive
+
+
+def head(status: str, *lines: str) -> bytes:
+    return "\r\n".join((status, *lines, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    "status", ["200 OK", "204 No Content", "304 Not Modified", "404 Not Found"]
+)
+@pytest.mark.parametrize("length", [0, 5])
+@pytest.mark.parametrize(
+    ("version", "connection", "is_kept"),
+    [
+        ("1.1", None, True),
+        ("1.1", "close", False),
+        ("1.1", "keep-alive, close", False),
+        ("1.0", None, False),
+        ("1.0", "keep-alive", True),
+    ],
+)
+def test_a_connection_is_kept_as_the_head_says(
+    status: str, length: int, version: str, connection: str | None, is_kept: bool
+) -> None:
+    lines = [f"Content-Length: {length}"]
+    if connection is not None:
+        lines.append(f"Connection: {connection}")
+    assert parse_head(head(f"HTTP/{version} {status}", *lines)).keeps_alive is is_kept
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        head("HTTP/1.1 101 Switching Protocols", "Upgrade: h2c", "Connection: upgrade"),
+        head("HTTP/1.1 101 Switching Protocols", "Upgrade: h2c", "Connection: upgrade", "no field"),
+        head("HTTP/1.1 101 Switching Protocols", "Content-Length: 0"),
+        head("HTTP/1.1 000 OK", "Content-Length: 0"),
+        head("HTTP/1.1 099 OK", "Content-Length: 0"),
+    ],
+)
+@pytest.mark.parametrize("behind", [b"", head("HTTP/1.1 200 OK", "Content-Length: 4") + b"next"])
+async def test_a_head_that_begins_no_reply_is_refused(raw: bytes, behind: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        await receive([raw + behind], closes=True)
