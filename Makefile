@@ -6,7 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements-dev.lock
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv installs in a fifth of the time. It ignores the configuration of pip: if it fails, pip tries.
+UV := $(shell command -v uv)
+INSTALL_BY_UV := $(UV) pip install --quiet --python $(BIN)/python
+INSTALL_BY_PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+install = $(if $(UV),$(INSTALL_BY_UV) $1 ||) $(INSTALL_BY_PIP) $1
 PYTEST = $(BIN)/pytest --numprocesses=auto --dist=worksteal
 QUICK := tests/cli tests/config tests/demo tests/inputs tests/tui $(addprefix tests/core/, \
   test_engine_transfer.py test_redaction.py test_request_cookies.py test_request_proxies.py)
@@ -107,7 +111,7 @@ $(READY): pyproject.toml $(LOCK)
 	echo "Making $(VENV) with $$("$$found" --version) ($$(command -v "$$found"))"; \
 	"$$found" -m venv --clear $(VENV)
 	@echo "Installing the $$(grep -c == $(LOCK)) packages of $(LOCK), about a minute"
-	@$(PIP_INSTALL) --require-hashes --requirement $(LOCK)
+	@$(call install,--require-hashes --requirement $(LOCK))
 	@echo "Installing rheo-tui from this folder"
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(call install,--no-deps --no-build-isolation --editable .)
 	@touch $@

@@ -13,7 +13,8 @@ from tests.dependencies import ROOT
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 OLD = "#!/bin/sh\nexit 1\n"  # fails whatever it is asked
-REAL = f'#!/bin/sh\necho "$0" >> used\nexec "{sys.executable}" "$@"\n'
+REAL = f'#!/bin/sh\necho "$0" >> used\n[ "$2" = venv ] || exec "{sys.executable}" "$@"\n'
+"""Notes that it was used; it makes no virtual environment, which takes seconds."""
 WITHOUT_VENV = f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1;; esac\nexec "{sys.executable}" "$@"\n'
 
 
@@ -74,3 +75,17 @@ def test_the_newest_python_that_works_is_taken(checkout: Path) -> None:
     assert {line.rpartition("/")[2] for line in (checkout / "used").read_text().splitlines()} == {
         "python3.12"
     }
+
+
+@pytest.mark.parametrize(("status", "installers"), [(0, ["uv", "uv"]), (1, ["uv", "pip"])])
+def test_uv_installs_if_it_is_there_and_pip_if_that_fails(
+    checkout: Path, status: int, installers: list[str]
+) -> None:
+    pip = checkout / ".venv" / "bin" / "python"
+    pip.parent.mkdir(parents=True)
+    pip.write_text('#!/bin/sh\necho "pip $*" >> installed\nexit 1\n')
+    pip.chmod(0o755)
+    make(checkout, python3=REAL, uv=f'#!/bin/sh\necho "uv $*" >> installed\nexit {status}\n')
+    first, second = (checkout / "installed").read_text().splitlines()
+    assert [first.split()[0], second.split()[0]] == installers
+    assert "--require-hashes --requirement requirements-dev.lock" in first

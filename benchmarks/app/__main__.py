@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         kind = type(field.default)
         parser.add_argument(f"--{field.name}", type=kind, default=field.default, metavar="N")
     parser.add_argument("--results", type=Path, default=_RESULTS, help="for the results")
-    parser.epilog = "Windows are in seconds; large and slow are sizes of files, in bytes."
+    parser.epilog = "Window and settle are in seconds; large and slow are sizes of files, in bytes."
     return parser
 
 

@@ -21,7 +21,6 @@ from .watched import App, Engine
 Found = dict[str, list[float]]
 """Shares of one core, seconds or bytes, one value a window or key."""
 
-_SETTLE_SECONDS = 4.0
 _PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
 
@@ -34,6 +33,7 @@ class Size:
     active: int = 64
     windows: int = 7
     window: float = 5.0  # seconds
+    settle: float = 4.0  # seconds before the first window or key
     keys: int = 200
     large: int = 2 * GIB  # bytes of a file at full speed
     slow: int = 64 * MIB  # bytes of a slow one, which must not end
@@ -86,7 +86,7 @@ def idle(folder: Path, size: Size, rows: int) -> Found:
     with _place(folder) as place:
         _make_session(place.session, rows)
         with App(["--session", str(place.session)], place.environ()) as app:
-            app.watch(_SETTLE_SECONDS)
+            app.watch(size.settle)
             return {"app": [_share(app, size.window, app.watch) for _ in range(size.windows)]}
 
 
@@ -128,7 +128,7 @@ def busy(folder: Path, size: Size, server: Server) -> Found:
         ):
             for place in (for_app, for_engine):
                 _wait_for(app, lambda place=place: place.started >= size.active)  # type: ignore[misc]
-            app.watch(_SETTLE_SECONDS)
+            app.watch(size.settle)
             for _ in range(size.windows):
                 _window(app, engine, size.window, found)
             found["memory"] = [app.peak]
@@ -164,5 +164,5 @@ def full_speed(folder: Path, size: Size, server: Server) -> Found:
             Sweeper(place.out),
         ):
             _wait_for(app, lambda: place.started > 0)
-            app.watch(_SETTLE_SECONDS)
+            app.watch(size.settle)
             return {"keys": answer_seconds(app, size.keys), "memory": [app.peak]}

@@ -44,7 +44,7 @@ def test_a_client_that_fails_is_shown_as_failed(
 
 
 def test_the_app_is_measured(tmp_path: Path) -> None:
-    small = ["--rows", "30", "--active", "4", "--windows", "2", "--window", "0.3"]
+    small = ["--rows", "30", "--active", "4", "--windows", "2", "--window", "0.3", "--settle", "1"]
 
     code = measure_app([*small, "--keys", "5", "--large", "8000000", "--results", str(tmp_path)])
 

@@ -103,7 +103,7 @@ async def test_offered_name(demo: DemoServer, session: aiohttp.ClientSession) ->
 
 
 async def test_speed_is_kept(session: aiohttp.ClientSession) -> None:
-    paced, free = DemoFile("/paced.bin", 4 * MB, speed=1 * MB), DemoFile("/free.bin", 4 * MB)
+    paced, free = DemoFile("/paced.bin", 2 * MB, speed=2 * MB), DemoFile("/free.bin", 2 * MB)
     ended: list[str] = []
 
     async with DemoServer([paced, free]) as slow_server:

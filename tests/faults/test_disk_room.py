@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rheo_core.domain.tuning import Tuning
 from tests.core.engine import Journal, names_in
 from tests.faults.disk import check_kept, fill, small_disk
 from tests.faults.oracle import LIMIT, Scene
@@ -16,6 +17,7 @@ from tests.waiting import Until
 MB = 1_000_000
 BODY = body_of(6 * MB)
 FIRST = 5 * 65536
+LOOKS = Tuning(disk_look_seconds=0.2)
 KEPT = FIRST - 2 * 65536
 """At the least: the last batch is under way, and the state needs room too."""
 
@@ -50,7 +52,7 @@ async def test_l01_a_download_waits_for_room(scene: Scene, until: Until) -> None
     with small_disk(scene.folder / "small", 8 * MB) as disk:
         config = scene.config(destination_subdir="small")
         async with (
-            scene.manager(chunk_size=65536, wait_for_room=True) as manager,
+            scene.manager(chunk_size=65536, wait_for_room=True, tuning=LOOKS) as manager,
             asyncio.timeout(LIMIT),
         ):
             journal = Journal(manager)

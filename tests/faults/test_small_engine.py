@@ -8,6 +8,7 @@ import pytest
 
 from rheo_core import DownloadManager
 from rheo_core.domain.hash_validation import HashAlgorithm
+from rheo_core.domain.tuning import Tuning
 from rheo_core.transfer import PartFile
 from tests.core.engine import Gate, Journal, names_in, serving
 from tests.faults.disk import check_kept, fill, small_disk
@@ -17,6 +18,7 @@ from tests.servers.misbehaving import V1, Exchange, Headers, MisbehavingServer, 
 from tests.waiting import Until
 
 MB = 1_000_000
+LOOKS = Tuning(disk_look_seconds=0.2)
 sizes = pytest.mark.parametrize("size", [10_000, 200_000])
 """The first comes with the head of the reply and is read by the HTTP library; the second is not."""
 
@@ -54,7 +56,10 @@ async def test_l01_a_small_file_waits_for_room(scene: Scene, until: Until, size:
     scene.server.on(scene.path, serving(body, **V1))
     with small_disk(scene.folder / "small", 8 * MB) as disk:
         config = scene.config(destination_subdir="small")
-        async with scene.manager(wait_for_room=True) as manager, asyncio.timeout(LIMIT):
+        async with (
+            scene.manager(wait_for_room=True, tuning=LOOKS) as manager,
+            asyncio.timeout(LIMIT),
+        ):
             journal, filler = Journal(manager), fill(disk)
             await manager.add([config])
             await until(lambda: journal.names()[-1] == "paused")
