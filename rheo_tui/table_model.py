@@ -1,7 +1,7 @@
 """TableModel: the downloads that the table shows, filtered, sorted and marked. No widgets."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rheo_core.domain import DownloadSnapshot, Snapshot
@@ -41,7 +41,7 @@ class Sort:
 class Change:
     """Changes that a snapshot made on the screen."""
 
-    rows: list[int] = field(default_factory=list)  # positions of rows with other content
+    rows: frozenset[str] = frozenset()  # ids of rows with other content
     order: bool = False  # lines were added, removed or moved
 
 
@@ -177,9 +177,7 @@ class TableModel:
         if is_bulk:
             change.order = True
             self.rebuild()
-        if not change.order:
-            positions = (self.position(row.id) for row in snapshot.downloads)
-            change.rows = [position for position in positions if position is not None]
+        change.rows = frozenset(row.id for row in snapshot.downloads)
         return change
 
     def _forget(self, ids: Iterable[str], *, in_place: bool) -> bool:

@@ -130,8 +130,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Update countdowns and volatile orders once a second."""
         self.set_interval(1.0, self._tick)
 
-    def apply(self, snapshot: Snapshot) -> list[int]:
-        """Apply a snapshot, repaint only its changes and return their positions."""
+    def apply(self, snapshot: Snapshot) -> None:
+        """Apply a snapshot and repaint only its changes."""
         was_ready, self._ready = self._ready, True
         priorities_differed = self.model.totals.priorities_differ
         change = self.model.apply(snapshot)
@@ -144,10 +144,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         ):
             self._reordered()
         else:
-            self._refresh_rows(change.rows)
+            model, visible = self.model, self._visible_positions()
+            self._refresh_rows([at for at in visible if model.id_at(at) in change.rows])
             if waiting_changed:
                 self._refresh_rows(self._visible_with(DownloadStatus.QUEUED))
-        return change.rows
 
     def rebuild(self) -> None:
         """Filter and sort again after a change of either; the cursor keeps its row."""
@@ -175,7 +175,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             if not was_at_top:
                 self.scroll_to(y=max(0, self.cursor - line), animate=False)
             self._scroll_to_cursor()
-        self.refresh()
+        self._refresh_lines()
+
+    def _refresh_lines(self) -> None:
+        """Draw all lines that look different, because rows may be anywhere now."""
+        drawn, width = self._drawn, self.size.width
+        changed = [y for y in range(self.size.height) if self.render_line(y) != drawn.get(y)]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _tick(self) -> None:
         if self.model.held and time.monotonic() > self._held_until:
