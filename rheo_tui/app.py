@@ -200,7 +200,7 @@ class RheoApp(App[None]):
         """Clean pasted text before any input sees it, including the palette's; queue keys."""
         if isinstance(event, events.Paste) and not event.is_forwarded:
             event.text = visible(event.text)
-        if isinstance(event, events.Key) and not event.is_forwarded:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             await self._typed_ahead.take(event)
         else:
             await super().on_event(event)
