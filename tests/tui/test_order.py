@@ -52,6 +52,7 @@ def test_a_list_of_finished_downloads_alone_is_open() -> None:
     model = TableModel()
     model.apply(snapshot([row(0, status=DownloadStatus.COMPLETED)]))
     assert names(model) == ["file-0"]
+    assert model.position(FOLD) is None  # one line for one download would hide more than it saves
     model.apply(changed([row(1)], 2))
     assert names(model) == ["file-1"]  # folded while something is left to do
 
