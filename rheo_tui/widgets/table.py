@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
-from rheo_tui.columns import Column, Layout, layout
+from rheo_tui.columns import COLUMNS, Column, Layout, layout
 from rheo_tui.formatting import size_text
 from rheo_tui.statuses import Waiting, countdown_text, status_text
 from rheo_tui.table_model import FOLD, TableModel
@@ -156,8 +156,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._scroll_to_cursor()
 
     def status_of(self, row: DownloadSnapshot) -> str:
-        """Return status and reason of `row` in words."""
-        return status_text(row, self._waiting, time.time())
+        """Return status and reason of `row` in words, without what the details show anyway."""
+        is_running = row.status is DownloadStatus.IN_PROGRESS
+        columns = COLUMNS if is_running else {}
+        return status_text(row, self._waiting, time.time(), columns)
 
     def _reordered(self) -> None:
         """Keep the cursor on its row, and the row on its line of the screen."""
