@@ -19,7 +19,6 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 
-from rheo_core.config.settings import Settings
 from rheo_core.domain.text import printable, visible
 
 from .actions import unknown_actions
@@ -28,7 +27,7 @@ from .screens.confirm import QuitScreen
 from .screens.main import MainScreen
 from .screens.session_locked import SessionLockedScreen
 from .services.protocol import READ_ONLY, DownloadService, ServiceFactory, SessionLockedError
-from .themes import DARK, FALLBACKS, THEMES, theme_of
+from .themes import DARK, FALLBACKS, THEMES, theme_for
 from .typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class RheoApp(App[None]):
         """Apply the settings and show the main screen."""
         settings = self._service.settings
         known = settings.theme in self.available_themes
-        self.theme = self._theme_of(settings) if known else DARK.name
+        self.theme = self._theme_for(settings.theme if known else DARK.name)
         if not known:
             self._problems.append(f"Unknown theme “{settings.theme}”; using {DARK.name}.")
         if unknown := unknown_actions(settings.keys):
@@ -108,8 +107,8 @@ class RheoApp(App[None]):
                 self.notify(problem, severity="warning", markup=False, timeout=8)
         self._quit_on_signals()
 
-    def _theme_of(self, settings: Settings) -> str:
-        return theme_of(settings, None if self.is_headless else self.console.color_system)
+    def _theme_for(self, name: str) -> str:
+        return theme_for(name, None if self.is_headless else self.console.color_system)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters of every line that is drawn."""
@@ -117,7 +116,7 @@ class RheoApp(App[None]):
 
     @on(MainScreen.SettingsChanged)
     def _settings_changed(self, event: MainScreen.SettingsChanged) -> None:
-        self.theme = self._theme_of(event.settings)
+        self.theme = self._theme_for(event.settings.theme)
 
     def _quit_on_signals(self) -> None:
         if self.is_headless:
@@ -200,7 +199,7 @@ class RheoApp(App[None]):
         """Clean pasted text before any input sees it, including the palette's; queue keys."""
         if isinstance(event, events.Paste) and not event.is_forwarded:
             event.text = visible(event.text)
-        if isinstance(event, events.Key) and not event.is_forwarded:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             await self._typed_ahead.take(event)
         else:
             await super().on_event(event)

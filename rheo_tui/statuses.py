@@ -1,7 +1,7 @@
 """Glyph, word and style of each status, and the reason why a download waits."""
 
 import re
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -57,7 +57,7 @@ class Waiting(NamedTuple):
 
 
 def status_text(
-    row: DownloadSnapshot, waiting: Waiting, now: float, columns: Container[str] = ()
+    row: DownloadSnapshot, waiting: Waiting, now: float, columns: Collection[str] = ()
 ) -> str:
     """Return the state of `row` in words: its word, or a reason that says more.
 
@@ -97,7 +97,7 @@ def _with_reason(label: str, reason: str) -> str:
     return reason if reason.startswith(label) else f"{label}: {reason}"
 
 
-def _progress_text(row: DownloadSnapshot, columns: Container[str]) -> str:
+def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> str:
     facts = []
     fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
     if "progress" not in columns:
@@ -112,14 +112,15 @@ def _progress_text(row: DownloadSnapshot, columns: Container[str]) -> str:
     return f"{text} ×{row.connections}" if row.connections > 1 and "speed" in columns else text
 
 
-def _retry_text(row: DownloadSnapshot, now: float, columns: Container[str]) -> str:
+def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> str:
     turn = max(row.failures, 1) + 1
     attempt = f"try {turn} of {max(row.max_attempts, turn)}"
     if "left" not in columns and (countdown := countdown_text(row, now)):
         attempt += f" in {countdown}"
     cause = row.reason or cause_of(row).text
     if code := _HTTP_CODE.match(cause):
-        cause = f"HTTP {code[0]}"  # so that the number of tries has space
+        # So that the number of tries has space.
+        cause = f"HTTP {code[0]}" if "speed" in columns or not columns else code[0]
     return f"{cause} · {attempt}" if cause else attempt
 
 

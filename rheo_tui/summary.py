@@ -101,7 +101,7 @@ def _state_line(summary: Summary, width: int) -> list[Span]:
     right = _limits(summary)
     used = sum(part.width + len(_GAP) for part in left) + _joined_width(right)
     free = "" if summary.free is None else f"{size_text(summary.free)} free"
-    room = width - used - len(free) - len(_DOT) - 4
+    room = width - used - len(free) - len(_DOT) - 6
     if summary.folder and room >= _MIN_FOLDER:
         folder = fit_middle(summary.folder, min(room, cell_len(summary.folder)))
         left.append(Part(4, (Span(folder, "plain"), Span(f"{_DOT}{free}" if free else ""))))

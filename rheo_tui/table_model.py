@@ -1,7 +1,7 @@
 """TableModel: the downloads that the table shows, filtered, sorted and marked. No widgets."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rheo_core.domain import DownloadSnapshot, Snapshot
@@ -41,7 +41,7 @@ class Sort:
 class Change:
     """Changes that a snapshot made on the screen."""
 
-    rows: list[int] = field(default_factory=list)  # positions of rows with other content
+    rows: frozenset[str] = frozenset()  # ids of rows with other content
     order: bool = False  # lines were added, removed or moved
 
 
@@ -84,7 +84,7 @@ class TableModel:
         self.held = False
         self._listed = RowOrder()
         self._finished = RowOrder()  # those under the fold
-        self._unfolded: bool | None = None  # chosen by the user
+        self._unfolded = False  # chosen by the user
         self._moving: set[str] = set()  # rows whose new place is kept back
 
     # Lines
@@ -95,9 +95,14 @@ class TableModel:
         return self.sort.column is QUEUE_ORDER and self.tab is ALL and not self.filter
 
     @property
+    def has_fold(self) -> bool:
+        """True if a line stands for the finished downloads; not if there are no others."""
+        return bool(self._listed) and bool(self._finished)
+
+    @property
     def is_unfolded(self) -> bool:
-        """True if the finished downloads are shown; until the user decides, if all are finished."""
-        return not self._listed if self._unfolded is None else self._unfolded
+        """True if the finished downloads are shown."""
+        return self._unfolded or not self._listed
 
     @property
     def finished(self) -> int:
@@ -107,7 +112,7 @@ class TableModel:
     @property
     def lines(self) -> int:
         """Number of lines: rows, and the fold."""
-        return len(self._listed) + bool(self._finished) + self._unfolded_rows
+        return len(self._listed) + self.has_fold + self._unfolded_rows
 
     @property
     def _unfolded_rows(self) -> int:
@@ -130,7 +135,8 @@ class TableModel:
             return self._listed[position]
         if not listed <= position < self.lines:
             return None
-        return FOLD if position == listed else self._finished[position - listed - 1]
+        position -= listed + self.has_fold
+        return FOLD if position < 0 else self._finished[position]
 
     def row_at(self, position: int) -> DownloadSnapshot | None:
         """Return the row at `position`; None at the fold and outside the list."""
@@ -141,11 +147,11 @@ class TableModel:
         """Return the position of a row, or of FOLD; None if it is not shown."""
         listed = len(self._listed)
         if download_id == FOLD:
-            return listed if self._finished else None
+            return listed if self.has_fold else None
         position = self._listed.position(download_id)
         if position is None and self.is_unfolded:
             position = self._finished.position(download_id)
-            return None if position is None else listed + 1 + position
+            return None if position is None else listed + self.has_fold + position
         return position
 
     def first_finished(self) -> DownloadSnapshot | None:
@@ -158,7 +164,7 @@ class TableModel:
 
     def toggle_fold(self) -> None:
         """Show or hide the finished downloads."""
-        self._unfolded = not self.is_unfolded
+        self._unfolded = not self._unfolded
 
     # Changes
 
@@ -177,9 +183,7 @@ class TableModel:
         if is_bulk:
             change.order = True
             self.rebuild()
-        if not change.order:
-            positions = (self.position(row.id) for row in snapshot.downloads)
-            change.rows = [position for position in positions if position is not None]
+        change.rows = frozenset(row.id for row in snapshot.downloads)
         return change
 
     def _forget(self, ids: Iterable[str], *, in_place: bool) -> bool:

@@ -2,8 +2,6 @@
 
 from textual.theme import Theme
 
-from rheo_core.config.settings import Settings
-
 DARK = Theme(
     name="rheo-dark",
     primary="#6cb0f0",
@@ -68,16 +66,17 @@ THEMES = (DARK, LIGHT)
 NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
 
 
-def theme_of(settings: Settings, color_system: str | None) -> str:
-    """Return the theme to use: the user's choice, or one that fits the terminal.
+_WITH_16_COLOURS = {DARK.name: "ansi-dark", LIGHT.name: "ansi-light"}
+
+
+def theme_for(name: str, color_system: str | None) -> str:
+    """Return the name of the theme to use in place of `name`, which a terminal may not show.
 
     Args:
-        settings: the settings.
+        name: the theme in the settings.
         color_system: colours of the terminal as rich names them; "standard" has 16.
     """
-    if "theme" not in settings.model_fields_set and color_system == "standard":
-        return "ansi-dark"
-    return settings.theme
+    return _WITH_16_COLOURS.get(name, name) if color_system == "standard" else name
 
 
 # Variables that the stylesheet uses and Textual's own themes lack.

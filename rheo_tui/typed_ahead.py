@@ -1,4 +1,4 @@
-"""TypedAhead: hands over keys one at a time, so that each lands where it was meant.
+"""TypedAhead: hands over keys and pastes one at a time, so that each lands where it was meant.
 
 A slow line delivers several keys at once, such as `a` and the URL to add. Textual would give them
 all to the widget that has the focus now, although the first one opens a dialog.
@@ -12,8 +12,9 @@ from textual.app import App
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
-Handle = Callable[[events.Key], Awaitable[None]]
-"""Gives a key to the focused widget."""
+Input = events.Key | events.Paste
+Handle = Callable[[Input], Awaitable[None]]
+"""Gives a key or a paste to the focused widget."""
 
 _PATIENCE_SECONDS = 1.0
 """Longest wait for the effect of a key; a widget that closes may lose the word that it is done."""
@@ -30,12 +31,12 @@ class TypedAhead:
     def __init__(self, app: App[None], handle: Handle) -> None:
         self._app = app
         self._handle = handle
-        self._waiting: deque[events.Key] = deque()
+        self._waiting: deque[Input] = deque()
         self._turn = 0  # counts the keys that were handed over
         self._patience: Timer | None = None  # set while a key takes effect
 
-    async def take(self, key: events.Key) -> None:
-        """Hand over a key, or keep it until its turn."""
+    async def take(self, key: Input) -> None:
+        """Hand over a key or a paste, or keep it until its turn."""
         if self._patience is not None:
             self._waiting.append(key)
             return

@@ -5,6 +5,7 @@ may differ by a percent from run to run; times and dates do not.
 """
 
 import asyncio
+import os
 import re
 import tempfile
 import time
@@ -111,10 +112,13 @@ async def history(stage: Stage) -> None:
 
 async def draw(name: str, scene: Scene, size: tuple[int, int]) -> None:
     """Play a scene and write its picture."""
-    with tempfile.TemporaryDirectory(prefix="rheo-screenshot-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="rheo-screenshot-") as home,
+        patch.dict(os.environ, HOME=home),
+    ):
         async with DemoServer() as server:
-            chosen = Settings(download_dir=Path(folder), connections=1)
-            session = Path(folder) / "session.db"
+            chosen = Settings(download_dir=Path(home) / "Downloads", connections=1)
+            session = Path(home) / "session.db"
             service = LocalService(chosen, save=False, session_path=session)
             app = RheoApp(service, server.configs())
             async with app.run_test(size=size) as pilot:
@@ -123,7 +127,7 @@ async def draw(name: str, scene: Scene, size: tuple[int, int]) -> None:
                 picture = app.export_screenshot(title="rheo-tui")
             port = re.search(r":(\d+)/", server.url("/"))
     assert port is not None
-    picture = picture.replace(port[1], "8080").replace(folder, "~/Downloads")
+    picture = picture.replace(port[1], "8080").replace(home, "~")
     picture = re.sub(r"terminal-\d+-", "rheo-", picture)
     # Some viewers would drop the spaces at the start of a text.
     picture = picture.replace("<text ", '<text xml:space="preserve" ')

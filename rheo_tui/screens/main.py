@@ -222,8 +222,10 @@ class MainScreen(Screen[None]):
 
     def toast(self, text: str, error: bool = False, can_undo: bool = False) -> None:
         """Show a sentence at the bottom; as a toast if a dialog covers the bottom."""
-        if self.is_current:
-            self.query_one(StatusFooter).say(text, is_error=error, can_undo=can_undo)
+        if self.app.screen is self:
+            footer = self.query_one(StatusFooter)
+            footer.display = True  # the command line may be open
+            footer.say(text, is_error=error, can_undo=can_undo)
         else:
             self._toasts.show(text, error)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
@@ -46,6 +46,15 @@ class CommandLine(Horizontal):
         """Hide the line."""
         self.display = False
         self.post_message(self.Left())
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the suggestion on Tab, which never leaves the line."""
+        if event.key in ("tab", "shift+tab"):
+            event.stop()
+            event.prevent_default()
+            field = self.query_one(LineInput)
+            if event.key == "tab" and field.cursor_at_end:
+                field.action_cursor_right()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

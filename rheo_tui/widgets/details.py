@@ -117,7 +117,7 @@ class DetailsPane(VerticalScroll):
         if cause.advice and row.status is DownloadStatus.FAILED:
             key = key_names(BY_ID[cause.action], self._keymap)[0]
             yield "Advice", Text(cause.advice.format(key=key))
-        if row.error and row.error != status:
+        if row.error and row.error != status and not row.status.is_active:
             bad = self.get_component_rich_style("details--bad", partial=True)
             yield "Error", Text(printable(row.error), bad)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
@@ -46,6 +46,12 @@ class FilterBar(Horizontal):
     def show_count(self, shown: int, total: int) -> None:
         """Show the number of rows left, and of all rows."""
         self.query_one("#filter-count", Static).update(f"{shown:,} of {total:,}")
+
+    def on_key(self, event: events.Key) -> None:
+        """Keep the focus on Tab; Enter and Esc leave the bar."""
+        if event.key in ("tab", "shift+tab"):
+            event.stop()
+            event.prevent_default()
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:

@@ -110,7 +110,7 @@ class StatusFooter(Widget):
 
     def render(self) -> Text:
         """Render the sentence and, if its last line leaves space, the keys behind it."""
-        width = self.size.width
+        width = max(self.size.width, 1)
         *before, line = self._sentence(width)
         actions = self._fitting(width - line.cell_len - _GAP)
         keys = sum(map(self._width, actions))

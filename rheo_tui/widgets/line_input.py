@@ -27,13 +27,8 @@ class LineInput(PlainInput):
             event.prevent_default()
 
     def on_key(self, event: events.Key) -> None:
-        """Post `Left` on Esc; take the suggestion on Tab, which stays in the line."""
-        if event.key in ("tab", "shift+tab"):
-            event.stop()
-            event.prevent_default()
-            if event.key == "tab" and self._suggestion:
-                self.action_cursor_right()
-        elif event.key == "escape":
+        """Post `Left` on Esc."""
+        if event.key == "escape":
             event.stop()
             event.prevent_default()
             self.post_message(self.Left())

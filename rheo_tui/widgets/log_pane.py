@@ -44,7 +44,7 @@ class LogPane(LineView[LogLine], can_focus=True):
         clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
         text.append(f"{clock}  ", style("log--time", partial=True))
         if line.name:
-            width = max(_MIN_NAME_WIDTH, min(self.size.width // 4, _MAX_NAME_WIDTH))
+            width = max(_MIN_NAME_WIDTH, min(self.size.width * 2 // 7, _MAX_NAME_WIDTH))
             text.append(f"{fit_middle(line.name, width)}  ", style("log--name", partial=True))
         text.append(line.text, style(f"log--{line.level}", partial=True))
         return text

@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
-from rheo_tui.columns import Column, Layout, layout
+from rheo_tui.columns import COLUMNS, Column, Layout, layout
 from rheo_tui.formatting import size_text
 from rheo_tui.statuses import Waiting, countdown_text, status_text
 from rheo_tui.table_model import FOLD, TableModel
@@ -130,8 +130,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Update countdowns and volatile orders once a second."""
         self.set_interval(1.0, self._tick)
 
-    def apply(self, snapshot: Snapshot) -> list[int]:
-        """Apply a snapshot, repaint only its changes and return their positions."""
+    def apply(self, snapshot: Snapshot) -> None:
+        """Apply a snapshot and repaint only its changes."""
         was_ready, self._ready = self._ready, True
         priorities_differed = self.model.totals.priorities_differ
         change = self.model.apply(snapshot)
@@ -144,10 +144,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         ):
             self._reordered()
         else:
-            self._refresh_rows(change.rows)
+            model, visible = self.model, self._visible_positions()
+            self._refresh_rows([at for at in visible if model.id_at(at) in change.rows])
             if waiting_changed:
                 self._refresh_rows(self._visible_with(DownloadStatus.QUEUED))
-        return change.rows
 
     def rebuild(self) -> None:
         """Filter and sort again after a change of either; the cursor keeps its row."""
@@ -156,8 +156,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._scroll_to_cursor()
 
     def status_of(self, row: DownloadSnapshot) -> str:
-        """Return status and reason of `row` in words."""
-        return status_text(row, self._waiting, time.time())
+        """Return status and reason of `row` in words, without what the details show anyway."""
+        is_running = row.status is DownloadStatus.IN_PROGRESS
+        columns = COLUMNS if is_running else {}
+        return status_text(row, self._waiting, time.time(), columns)
 
     def _reordered(self) -> None:
         """Keep the cursor on its row, and the row on its line of the screen."""
@@ -175,7 +177,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             if not was_at_top:
                 self.scroll_to(y=max(0, self.cursor - line), animate=False)
             self._scroll_to_cursor()
-        self.refresh()
+        self._refresh_lines()
+
+    def _refresh_lines(self) -> None:
+        """Draw all lines that look different, because rows may be anywhere now."""
+        drawn, width = self._drawn, self.size.width
+        changed = [y for y in range(self.size.height) if self.render_line(y) != drawn.get(y)]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _tick(self) -> None:
         if self.model.held and time.monotonic() > self._held_until:

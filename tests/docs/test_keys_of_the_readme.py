@@ -14,7 +14,7 @@ def test_every_key_of_the_table_has_an_action() -> None:
     table = README.read_text("utf-8").partition("## Keys")[2].partition("![")[0]
     named = {key for row in table.splitlines() if row.startswith("| `") for key in _keys(row)}
     keys = [key.strip() for action in ACTIONS for key in action.keys.split(",")]
-    known = {"Ctrl+P", "Enter", "F8", *map(format_key, keys), *keys}
+    known = {"Ctrl+P", "Enter", "Esc", "F8", *map(format_key, keys), *keys}
     assert len(named) > 25 and sorted(named - known) == []
 
 

@@ -31,7 +31,7 @@ def hidden_in(painted: bytes) -> set[str]:
 INPUTS = {
     "add box": ("a", "Add links"),
     "filter": ("/", "part of a name"),
-    "command line": (":", "cancel 3fa9"),
+    "command line": (":", "limit 2M"),
     "history": ("h", "part of a name or URL"),
     "load dialog": ("o", "links.txt"),
     "link dialog": ("e", "Replace the URL"),
@@ -76,7 +76,7 @@ async def test_a_hidden_character_in_a_link_is_seen_and_kept(
         server.on(path, serving(b"data"))
     pasted = f"\ufeff{server.url('/first.bin')}\u200b\u2028{server.url('/a')}\u202egpj.bin\u200e"
     async with Terminal([APP, "-d", str(tmp_path / "files")], home) as terminal:
-        await terminal.shows("paste links")
+        await terminal.shows("Paste links")
         terminal.paste(pasted)
         await terminal.shows("Add links", "a%E2%80%AEgpj.bin")
         terminal.type("\r")
@@ -97,7 +97,7 @@ async def test_a_setting_with_hidden_characters_is_shown_without(tmp_path: Path)
         'user_agent = "be\\u009bgun\\u202e"\ndownload_dir = "/tmp/be\\u009bgun\\u202e"\n'
     )
     async with Terminal([APP], home) as terminal:
-        await terminal.shows("paste links")
+        await terminal.shows("Paste links")
         terminal.type(",")
         await terminal.shows("Parallel downloads", "gun")
         assert not hidden_in(bytes(terminal.painted))

@@ -121,7 +121,7 @@ async def test_every_form_becomes_its_files(server: MisbehavingServer, tmp_path:
         await answer(terminal, "URL of the page or list", base)
         await terminal.shows("2 to add")
         terminal.type(ENTER)
-        await terminal.shows(f"✓ {len(files)} done", "✗ 3 failed")
+        await terminal.shows(f"6 Done {len(files)}", "4 Failed 3")
         terminal.type("q")
         assert await terminal.exit_code() == 0
 

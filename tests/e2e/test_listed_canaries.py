@@ -180,7 +180,7 @@ async def test_the_app(
                     terminal.type(F8)
                     await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to ignore")
                 terminal.type(ENTER)
-            await terminal.shows("✓ 1 done")
+            await terminal.shows("6 Done 1")
             terminal.type("q")
             assert await terminal.exit_code() == 0
         assert went_through(way, server) == allowed

@@ -115,7 +115,7 @@ async def test_l23_a_long_list_outlives_a_kill(server: MisbehavingServer, tmp_pa
     async with Terminal(command, tmp_path / "home") as terminal:
         await terminal.until(lambda: counted(terminal) == COUNT, "the whole list", timeout=60)
         goes_on.set()
-        await terminal.until(lambda: count_of(terminal, "done") >= 100, "the work going on")
+        await terminal.until(lambda: count_of(terminal, "Done") >= 100, "the work going on")
         assert counted(terminal) == COUNT
         terminal.kill()
         await terminal.exit_code()
@@ -126,11 +126,11 @@ async def test_l23_a_long_list_outlives_a_kill(server: MisbehavingServer, tmp_pa
 
 
 def count_of(terminal: Terminal, what: str) -> int:
-    """A number of the header, such as that before "queued"."""
-    found = re.search(rf"([\d,]+) {what}", terminal.text.partition("\n")[0])
+    """A number of the tabs, such as that behind "Queued"."""
+    found = re.search(rf"{what} ([\d,]+)", terminal.text.split("\n")[2])
     return int(found[1].replace(",", "")) if found else 0
 
 
 def counted(terminal: Terminal) -> int:
-    """Return the number of downloads in the header."""
-    return sum(count_of(terminal, what) for what in ("active", "queued", "done", "failed"))
+    """Return the number of downloads in the tabs."""
+    return sum(count_of(terminal, what) for what in ("Active", "Queued", "Done", "Failed"))

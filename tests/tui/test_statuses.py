@@ -95,7 +95,8 @@ def test_a_retry_shows_cause_and_turn() -> None:
         error="HTTP 503 Service Unavailable",
     )
     assert status_text(retrying, Waiting(), 0.0) == "HTTP 503 · try 3 of 6 in 12 s"
-    assert status_text(retrying, Waiting(), 0.0, {"left"}) == "HTTP 503 · try 3 of 6"
+    assert status_text(retrying, Waiting(), 0.0, {"left", "speed"}) == "HTTP 503 · try 3 of 6"
+    assert status_text(retrying, Waiting(), 0.0, {"left"}) == "503 · try 3 of 6"
     assert countdown_text(retrying, 0.0) == "12 s"
 
 

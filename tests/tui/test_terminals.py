@@ -5,10 +5,9 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadStatus
 from rheo_tui.ascii import AsciiFilter, needs_ascii
-from rheo_tui.themes import theme_of
+from rheo_tui.themes import theme_for
 from rheo_tui.widgets.log_pane import LogPane
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -140,9 +139,10 @@ def test_every_character_keeps_its_cells() -> None:
 
 
 def test_a_terminal_with_16_colours_gets_its_own_theme() -> None:
-    assert theme_of(Settings(), "standard") == "ansi-dark"
-    assert theme_of(Settings(), "truecolor") == "rheo-dark"
-    assert theme_of(Settings(theme="rheo-light"), "standard") == "rheo-light"
+    assert theme_for("rheo-dark", "standard") == "ansi-dark"
+    assert theme_for("rheo-light", "standard") == "ansi-light"
+    assert theme_for("rheo-dark", "truecolor") == "rheo-dark"
+    assert theme_for("nord", "standard") == "nord"  # the user's own choice
 
 
 async def test_the_cursor_and_states_are_seen_without_colours(

@@ -1,0 +1,174 @@
+"""The line at the bottom: what a key did, to how many, and what was left out."""
+
+import pytest
+from textual.widgets import Input
+
+from rheo_core.domain import DownloadStatus
+from rheo_tui.screens.add import AddScreen
+from rheo_tui.tabs import ALL, BY_ID
+from rheo_tui.widgets.command_line import CommandLine
+from rheo_tui.widgets.footer import StatusFooter
+from rheo_tui.widgets.header import SummaryHeader
+from rheo_tui.widgets.tab_bar import TabBar
+from tests.tui.driving import Driver, running
+
+
+def footer(app: Driver) -> str:
+    return app.main.query_one(StatusFooter).render().plain
+
+
+async def test_a_key_says_what_it_did_until_the_next_key() -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("p")
+        assert footer(app).startswith(" Paused file-00000.iso.")
+        await app.press("down")
+        assert "Paused" not in footer(app)
+
+
+async def test_it_says_how_many_were_left_out_and_why() -> None:
+    async with running() as app:
+        first, *_ = await app.fill(4)
+        app.service.change(first, status=DownloadStatus.CANCELLED)
+        await app.update()
+        await app.press("*", "p")
+        assert footer(app).startswith(" Paused 3 downloads; 1 had ended.")
+
+
+async def test_a_removal_offers_undo_and_the_key_works() -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("x")
+        assert footer(app).startswith(" Removed file-00000.iso · u undo")
+        await app.press("u")
+        assert footer(app).startswith(" Restored 1 download.")
+        assert len(app.service.rows) == 3
+
+
+async def test_what_makes_no_sense_says_why() -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("r")
+        assert footer(app).startswith(" Retry: this download has not failed (queued).")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+async def test_a_long_sentence_takes_the_lines_that_it_needs(width: int) -> None:
+    async with running(size=(width, 24)) as app:
+        widget = app.main.query_one(StatusFooter)
+        app.main.toast(" ".join(f"word-{at}" for at in range(24)), error=True)
+        await app.pilot.pause()
+        sentence = footer(app)
+        assert all(f"word-{at}" in sentence for at in range(24))
+        assert widget.size.height == sentence.count("\n") + 1 > 1
+        await app.press("down")
+        assert widget.size.height == 1
+
+
+async def test_a_bad_command_is_explained_below_the_line() -> None:
+    async with running() as app:
+        await app.command("explode everything")
+        assert "Unknown command “explode”" in footer(app)
+        assert app.main.query_one(StatusFooter).size.height > 0
+        assert app.main.query_one(CommandLine).display
+
+
+@pytest.mark.parametrize("key", ["tab", "shift+tab"])
+async def test_tab_completes_a_command_and_stays_in_the_line(key: str) -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("colon", *"quit-w", key)
+        field = app.main.query_one("#command-text", Input)
+        assert field.has_focus
+        assert field.value == ("quit-when-done" if key == "tab" else "quit-w")
+
+
+async def test_toasts_are_for_what_happens_behind_a_dialog() -> None:
+    async with running() as app:
+        await app.press("a")
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        app.main.toast("The disk is full.", error=True)
+        await app.pilot.pause()
+        assert [notice.message for notice in app.app._notifications] == ["The disk is full."]
+        await app.press("escape")
+        assert "The disk is full." not in footer(app)
+
+
+async def test_hostile_text_is_shown_as_text() -> None:
+    async with running(size=(120, 30)) as app:
+        app.main.toast("[red]a\x1b]0;b\x07c[/red]")
+        await app.pilot.pause()
+        assert "[red]a" in footer(app)
+        assert "\x1b" not in footer(app)
+
+
+async def test_tabs_by_key_and_click_and_back() -> None:
+    async with running(size=(120, 30)) as app:
+        first, *_ = await app.fill(5)
+        app.service.fail(first, "HTTP 404 Not Found")
+        await app.update()
+        await app.press("4")
+        assert app.table.model.shown == [first]
+        assert "4 Failed 1" in app.main.query_one(TabBar).render().plain
+        await app.press("2")
+        assert app.table.model.shown == []
+        assert any("Nothing in the tab “Active”" in line for line in app.lines())
+        await app.press("escape")
+        assert app.table.model.tab is ALL
+        place = app.main.query_one(TabBar).render().plain.index("4 Failed")
+        await app.pilot.click(TabBar, offset=(place, 0))
+        assert app.table.model.tab is BY_ID["failed"]
+        await app.press("1")
+        assert len(app.table.model.shown) == 5
+
+
+async def test_the_fold_opens_by_key_and_click_and_stands_for_its_group() -> None:
+    async with running(size=(120, 30)) as app:
+        first, second, *_ = await app.fill(4)
+        for done in (first, second):
+            app.service.change(done, status=DownloadStatus.COMPLETED, bytes_downloaded=10_000_000)
+        await app.update()
+        assert "▸ 2 done   20.0 MB" in app.lines()[3]
+        await app.press("G", "enter")
+        assert "▾ 2 done" in app.lines()[3]
+        assert "file-00000.iso" in "".join(app.lines()[4:])
+        await app.pilot.click(app.table, offset=(10, 3))
+        assert "▸ 2 done" in app.lines()[3]
+        await app.press("p")
+        assert "this download has ended (done)" in footer(app)
+        await app.press("x")
+        assert sorted(app.called("remove")[0]) == sorted([first, second])
+        await app.press("u")
+        assert app.table.model.finished == 2
+
+
+async def test_rows_do_not_jump_under_the_keys() -> None:
+    async with running() as app:
+        first, second, third = await app.fill()
+        await app.press("down")
+        app.service.change(third, status=DownloadStatus.IN_PROGRESS)
+        await app.update()
+        assert app.table.model.shown == [first, second, third]
+        assert app.table.current and app.table.current.id == second
+        app.table._held_until = 0.0
+        app.table._tick()
+        assert app.table.model.shown == [third, first, second]
+        assert app.table.current and app.table.current.id == second
+
+
+async def test_marks_that_are_hidden_are_counted() -> None:
+    async with running(size=(120, 30)) as app:
+        first, *_ = await app.fill()
+        app.service.fail(first, "HTTP 404 Not Found")
+        await app.update()
+        await app.press("*", "4")
+        header = app.main.query_one(SummaryHeader).render().plain
+        assert "3 marked, 2 not shown" in header
+
+
+async def test_the_header_shows_folder_space_and_quitting() -> None:
+    async with running(size=(120, 30)) as app:
+        header = app.main.query_one(SummaryHeader)
+        await app.until(lambda: "50.0 GB free" in header.render().plain)
+        await app.command("quit-when-done")
+        assert "quits when done" in header.render().plain
