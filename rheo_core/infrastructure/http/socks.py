@@ -21,7 +21,7 @@ from python_socks.async_.asyncio import Proxy
 from rheo_core.domain.exceptions import ConnectionFailedError, NoNetworkError
 from rheo_core.domain.text import printable
 
-from .connectors import drop_unfit
+from .idle_connections import drop_unfit
 from .problems import failed_look_up, is_unreachable, quoted, reason_of
 from .resolver import GuardedResolver
 
