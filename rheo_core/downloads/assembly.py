@@ -14,7 +14,7 @@ from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
 from .admission import Admission
 from .control import DownloadController
-from .disk_space import DiskSpaceWatcher
+from .disk_space_watch import DiskSpaceWatch
 from .hooks import HookRunner
 from .lifecycle import Lifecycle
 from .limit_control import LimitController
@@ -46,7 +46,7 @@ class Parts:
     speed: SpeedPolicy
     limits: LimitController
     hooks: HookRunner
-    disk_space: DiskSpaceWatcher | None  # None: a full disk is a failure
+    disk_space: DiskSpaceWatch | None  # None: a full disk is a failure
     network: NetworkWatch | None  # None: a missing network is a failure
 
 
@@ -94,7 +94,7 @@ def assemble(
         schedule=parse_schedule(options.schedule),
     )
     if _waits_for_room(options):
-        worker.disk_space = DiskSpaceWatcher(disk, control.resume, options.tuning)
+        worker.disk_space = DiskSpaceWatch(disk, control.resume, options.tuning)
     return Parts(
         queue,
         tracker,

@@ -36,7 +36,7 @@ from rheo_core.transfer import (
 from .attempt import Attempt
 from .attempt_context import AttemptContext
 from .destination import DestinationResolver, Folders, PathLocks
-from .disk_space import DiskSpaceWatcher
+from .disk_space_watch import DiskSpaceWatch
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
@@ -82,7 +82,7 @@ class DownloadWorker:
         self.folders = Folders(download_dir, rules)
         self.names = NameNumbers(self.folders)
         self.retry_handler = retry_handler or NullRetryHandler()
-        self.disk_space: DiskSpaceWatcher | None = None  # None: a full disk is a failure
+        self.disk_space: DiskSpaceWatch | None = None  # None: a full disk is a failure
         self.network: NetworkWatch | None = None  # None: a missing network is a failure
         self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()

@@ -2,15 +2,15 @@
 
 from .committing import commit
 from .context import TransferOptions
+from .disk_space import reserve_of
 from .host_limits import Connection, HostLimiter
 from .part_file import PartFile
+from .part_state import exact_source_of, source_of
 from .pieces import check_pieces, gaps
 from .rate_limits import RateLimits, Throttle, TokenBucket
-from .reserve import reserve_of
 from .response_head import RangeRefusedError, ResponseHead
 from .segments import WrittenRange
 from .sidecar import fetch_checksum
-from .state import exact_source_of, source_of
 from .transfer import Transfer
 from .unverified import keep_unverified, reject, take_out_bad_pieces
 

@@ -22,12 +22,12 @@ from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
 
 from .host_limits import Connection, HostLimiter
+from .part_state import Key, PartState
 from .rate_limits import RateLimits, Throttle
 from .request import Request
 from .response_head import ResponseHead, Validator
 from .segments import Segment
 from .sources import Source, Sources
-from .state import Key, PartState
 
 _MIN_BATCH_BYTES = 64 << 10
 

@@ -40,6 +40,7 @@ from rheo_core.infrastructure.identity import (
 from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 from rheo_core.infrastructure.user_key import user_key
 
+from .disk_space import Reserve, check_room
 from .errors import named_errors
 from .part_place import (
     Place,
@@ -62,11 +63,10 @@ from .part_recovery import (
     set_aside,
     take_up,
 )
-from .reserve import Reserve, check_room
+from .part_state import STATE_MARK, Key, PartState, StateFile, encode_state
 from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
-from .state import STATE_MARK, Key, PartState, StateFile, encode_state
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20

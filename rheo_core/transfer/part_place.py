@@ -19,7 +19,7 @@ from rheo_core.infrastructure.files import unfinished
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of, unlink_same
 from rheo_core.infrastructure.locks import open_locked
 
-from .state import Key, StateFile, find_state
+from .part_state import Key, StateFile, find_state
 
 _ATTRIBUTE = "user.rheo.part"
 _MARK_BYTES = 16

@@ -20,10 +20,10 @@ from rheo_core.infrastructure.identity import unlink_same
 from rheo_core.infrastructure.locks import is_open_elsewhere
 
 from .part_place import Place, has_any_mark, has_mark
+from .part_state import Key, PartState, StateFile
 from .pieces import check_pieces
 from .running_hash import RunningHash
 from .segments import WrittenRange
-from .state import Key, PartState, StateFile
 
 _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20

@@ -16,10 +16,10 @@ from rheo_core.infrastructure.http import Exchange, Requester, Response
 from .body import Body, body_of
 from .errors import translation
 from .host_limits import Connection
+from .part_state import PartState
 from .response_head import ResponseHead, Validator, check_version, parse_response_head
 from .segments import Segment
 from .sources import Source, Sources
-from .state import PartState
 
 
 class Request:

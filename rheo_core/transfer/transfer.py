@@ -21,6 +21,7 @@ from .connection_group import ConnectionGroup
 from .context import TransferContext, TransferOptions
 from .host_limits import HostLimiter
 from .part_file import PartFile
+from .part_state import PartState
 from .rate_limits import RateLimits
 from .request import Request
 from .response_head import (
@@ -32,7 +33,6 @@ from .response_head import (
 )
 from .segments import Segment, SegmentMap, WrittenRange
 from .sources import Source
-from .state import PartState
 
 _MAX_ROUNDS = 4
 """Requests in one attempt: with a range, without, under the server's name, and once more."""

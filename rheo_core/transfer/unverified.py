@@ -12,8 +12,8 @@ from rheo_core.infrastructure.files import rename_to_first_free
 from .errors import named_errors
 from .part_file import PartFile, unverified_name
 from .part_place import take_mark
+from .part_state import PartState
 from .pieces import check_pieces
-from .state import PartState
 
 
 def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.transfer import PartFile, commit
 from rheo_core.transfer import part_file as part_file_module
+from rheo_core.transfer.part_state import PartState, encode_state
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
-from rheo_core.transfer.state import PartState, encode_state
 from tests.core.engine import names_in
 
 STRONG = Validator('"a"', "Sun, 06 Nov 1994 08:49:37 GMT")

@@ -11,9 +11,9 @@ from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.infrastructure.files import write_atomically
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit, part_file
+from rheo_core.transfer.part_state import STATE_MARK
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
-from rheo_core.transfer.state import STATE_MARK
 
 STRONG = Validator('"a"')
 

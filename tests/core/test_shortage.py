@@ -14,7 +14,7 @@ from rheo_core.downloads.attempt import Attempt
 from rheo_core.downloads.shortage import Shortage
 from rheo_core.infrastructure.shortage import shortage_of_sockets
 from rheo_core.transfer.errors import named_errors
-from rheo_core.transfer.state import PartState, encode_state, find_state
+from rheo_core.transfer.part_state import PartState, encode_state, find_state
 from tests.core.engine import error_of, fetch, serving
 from tests.servers.misbehaving import MisbehavingServer
 from tests.waiting import Until

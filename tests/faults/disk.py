@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.infrastructure.user_key import user_key
-from rheo_core.transfer.state import PartState, decode_state, encode_state
+from rheo_core.transfer.part_state import PartState, decode_state, encode_state
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from rheo_core.infrastructure import files, identity
 from rheo_core.infrastructure.files import create_whole
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.transfer import committing, source_of
+from rheo_core.transfer.part_state import PartState, encode_state
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
-from rheo_core.transfer.state import PartState, encode_state
 from tests import waiting
 from tests.core.engine import error_of, fetch, names_in, sha256, status_of
 from tests.faults.disk import state_of

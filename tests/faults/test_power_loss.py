@@ -9,7 +9,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import FileExistsStrategy
 from rheo_core.infrastructure.user_key import user_key
-from rheo_core.transfer.state import decode_state
+from rheo_core.transfer.part_state import decode_state
 from tests.core.engine import names_in, serving
 from tests.faults.disk import limit_file_size
 from tests.faults.oracle import LIMIT

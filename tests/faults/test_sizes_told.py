@@ -11,7 +11,7 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
 from rheo_core.domain.sizes import MAX_FILE_BYTES
 from rheo_core.domain.tuning import Tuning
-from rheo_core.downloads import RetryHandler, disk_space
+from rheo_core.downloads import RetryHandler, disk_space_watch
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.faults.disk import fill, free_bytes, small_disk, state_of
 from tests.faults.oracle import Scene
@@ -149,7 +149,7 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
     framing: str,
     headers: Headers,
 ) -> None:
-    looks, fitting = [0], disk_space._fitting
+    looks, fitting = [0], disk_space_watch._fitting
 
     def looked_at(entries: list[Any]) -> list[Any]:
         looks[0] += bool(entries)
@@ -159,7 +159,7 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
         before = looks[0]
         await until(lambda: looks[0] >= before + 3)
 
-    monkeypatch.setattr(disk_space, "_fitting", looked_at)
+    monkeypatch.setattr(disk_space_watch, "_fitting", looked_at)
     filler = fill(disk, leave=12 * MB)
     config = FileConfig(url=server.on("/f", endless(framing, **headers)))
     async with DownloadManager(download_dir=disk, wait_for_room=True, tuning=LOOKS) as manager:

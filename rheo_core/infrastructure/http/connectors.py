@@ -1,8 +1,6 @@
 """Connectors: the secure default, and those for proxies, IP versions and interfaces."""
 
-import asyncio
 import ipaddress
-import select
 import socket
 import sys
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from rheo_core.domain.exceptions import RequestOptionsError
 
+from .idle_connections import drop_unfit
 from .resolver import GuardedResolver
 
 _IP_BOUND_IF = 25  # macOS, netinet/in.h
@@ -49,25 +48,6 @@ class Route(NamedTuple):
 
 
 USUAL_ROUTE = Route()
-
-
-def drop_unfit(connector: aiohttp.BaseConnector, key: ConnectionKey) -> None:
-    """Close idle connections of aiohttp on which bytes wait (RFC 9112 9.3).
-
-    Nobody asked for these bytes. aiohttp would take them for the reply to the next request.
-    """
-    for protocol, _ in connector._conns.get(key, ()):  # there is no public way
-        if protocol.should_close or has_bytes(protocol.transport):
-            protocol.close()
-
-
-def has_bytes(transport: asyncio.BaseTransport | None) -> bool:
-    """Return whether bytes, or its end, wait on the socket of an idle connection."""
-    if transport is None or transport.is_closing():
-        return True
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 class CleanConnector(aiohttp.TCPConnector):

@@ -25,7 +25,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.text import printable
 
-from .connectors import drop_unfit
+from .idle_connections import drop_unfit
 from .problems import connection_problem, failed_look_up
 from .resolver import GuardedResolver
 

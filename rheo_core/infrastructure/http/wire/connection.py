@@ -11,7 +11,7 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     ProtocolError,
 )
-from rheo_core.infrastructure.http.connectors import has_bytes
+from rheo_core.infrastructure.http.idle_connections import has_bytes
 from rheo_core.infrastructure.http.problems import connection_problem
 
 from .framing import MAX_HEAD_BYTES, ChunkDecoder, Framing, Head, end_of_head, parse_head

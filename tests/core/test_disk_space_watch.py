@@ -12,7 +12,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.tuning import Tuning
-from rheo_core.downloads import disk_space
+from rheo_core.downloads import disk_space_watch
 from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, in_turn
@@ -145,7 +145,7 @@ async def test_the_user_comes_first_while_the_disk_is_looked_at(
         has_looked.set()
         return 1, 10_000_000
 
-    monkeypatch.setattr(disk_space, "_look_at", look_at)
+    monkeypatch.setattr(disk_space_watch, "_look_at", look_at)
     config = FileConfig(url=server.on("/f", serving(BODY)))
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         journal = Journal(manager)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rheo_core.transfer.reserve import Reserve, reserve_of
+from rheo_core.transfer.disk_space import Reserve, reserve_of
 
 MIB, GIB = 1 << 20, 1 << 30
 

@@ -1,4 +1,4 @@
-"""DiskSpaceWatcher: downloads that wait until their full disk has room again."""
+"""DiskSpaceWatch: downloads that wait until their full disk has room again."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ class _Waiting:
     not_before: float  # the loop's clock
 
 
-class DiskSpaceWatcher:
+class DiskSpaceWatch:
     """Looks at the disks from time to time, and resumes downloads that fit.
 
     Args:
