@@ -15,7 +15,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import number_filename
+from rheo_core.domain.filenames import is_numbered, number_filename
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.file_metadata import FileMetadata, source_at
 from rheo_core.infrastructure.files import folds_names
@@ -54,6 +54,8 @@ class Attempt:
         self._occupant: _Occupant | None = None  # of the path that was claimed last
         self._expected_path: Path | None = None  # the path before any reply, if it is used
         self._existing: Path | None = None  # the file that stands for this download
+        self._named: str | None = None  # the name in the reply
+        self._is_asked_for = False  # the user or a server asked for the name claimed last
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, requested: Path) -> None:
@@ -138,6 +140,7 @@ class Attempt:
 
         async def place(head: ResponseHead) -> PartFile:
             nonlocal part
+            self._named = head.name
             path = self._better_place(part.destination, head)
             if path != part.destination:
                 if part.is_open:
@@ -232,10 +235,11 @@ class Attempt:
         """Lock the path of the file; None if `_existing` stands for it.
 
         Two links of one name are two files. A file that another download of this run wrote or
-        began is neither skipped nor overwritten: the next number is used. If the beginning of
-        another download is in the way, no file with a number is overwritten, because the user
-        asked for another name. If nothing is at `path` yet, `part` is prepared for it.
+        began is neither skipped nor overwritten: the next number is used. A file of this number
+        is not overwritten either, unless this link wrote it: nobody asked for that name. If
+        nothing is at `path` yet, `part` is prepared for it.
         """
+        self._is_asked_for = False
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
         async with self._context.locks.turn(path):  # else two would pass over each other's names
@@ -246,11 +250,12 @@ class Attempt:
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
-        may_overwrite = self._strategy is FileExistsStrategy.OVERWRITE
         candidates = self._candidates(path)
-        for candidate in candidates:
+        for index, candidate in enumerate(candidates):
+            self._is_asked_for = not index and self._is_name_asked_for(candidate.name)
             if not await self._try_lock(candidate):
-                if await self._is_own_file(candidate):  # another passes over it just now
+                is_kept = self._strategy is FileExistsStrategy.SKIP
+                if is_kept and await self._is_own_file(candidate):  # another passes over it now
                     existing = [candidate]
                     break
                 taken.append(candidate)
@@ -272,13 +277,15 @@ class Attempt:
             if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
                 self._unlock(candidate)  # the next link of this name goes there
                 break
-            may_overwrite = may_overwrite and occupant is not _Occupant.ANOTHERS
             if occupant is _Occupant.FILE and not self._is_anothers(look):
-                if may_overwrite:
+                is_own = look.source == self._exact_source
+                if self._strategy is FileExistsStrategy.OVERWRITE and (
+                    is_own or self._is_asked_for
+                ):
                     return candidate
                 if self._strategy is FileExistsStrategy.SKIP:
                     existing.append(candidate)
-                    if look.source == self._exact_source:
+                    if is_own:
                         existing = [candidate]
                         break
                     if look.source is None and not is_checkable(self._record, self._expected):
@@ -293,14 +300,24 @@ class Attempt:
         The n-th link of one name begins with the n-th name.
         """
         first = path
-        number = self._record.name_number
-        is_numbered = number > 0 and self._strategy is not FileExistsStrategy.RENAME
-        if is_numbered and path == self._expected_path:
-            first = path.with_name(number_filename(path.name, number))
+        is_nth = self._strategy is not FileExistsStrategy.RENAME
+        if is_nth and path == self._expected_path:
+            first = path.with_name(self._nth(path.name))
+        if first != path:
             yield first
         for candidate in chain((path,), numbered(path)):
             if candidate != first or first == path:
                 yield candidate
+
+    def _nth(self, name: str) -> str:
+        """Return the name for the n-th link of `name`."""
+        number = self._record.name_number
+        return number_filename(name, number) if number > 0 else name
+
+    def _is_name_asked_for(self, name: str) -> bool:
+        """Tell whether the user or a server asked for a name that no earlier attempt numbered."""
+        nth = self._nth(self._record.config.get_destination_filename())
+        return name in (nth, self._named) or not is_numbered(name)
 
     async def _has_begun_at_first_name(self, path: Path) -> bool:
         """Lock `path` if an earlier run, of this link alone, began there; return success."""
@@ -348,9 +365,7 @@ class Attempt:
         self._context.locks.release(path)
 
     async def _is_own_file(self, path: Path) -> bool:
-        """Tell whether this download wrote an existing file, and leaves it alone (SKIP)."""
-        if self._strategy is not FileExistsStrategy.SKIP:
-            return False
+        """Tell whether this download wrote an existing file."""
         source = await self._context.disk.submit_maybe_inline(source_at, path)
         return source == self._exact_source
 
@@ -364,22 +379,28 @@ class Attempt:
 
     async def _commit(self, part: PartFile) -> Identity:
         """Give the whole file its final name; return its identity."""
-        overwrite = self._strategy is FileExistsStrategy.OVERWRITE
         assert part.state.total is not None
         size = part.state.total
         while True:
+            overwrite = await self._may_overwrite(part.destination)
             disk = self._context.disk
             submit = disk.submit_maybe_inline if part.is_buffering else disk.submit
             work = submit(commit, part, size, overwrite=overwrite, metadata=self._metadata(part))
             try:
                 return await _uninterrupted(work)
             except FileExistsError:  # another program took the name first
-                if self._strategy is not FileExistsStrategy.RENAME:
+                if overwrite or self._strategy.keeps_existing:
                     await self._context.disk.run(part.checkpoint, part.state.written)
                     raise
             part.destination = await self._claim(part.destination) or part.destination
             self._record.destination = part.destination
             self._record.final_name = part.destination.name
+
+    async def _may_overwrite(self, path: Path) -> bool:
+        """Tell whether a file that is at `path` when the download is complete may be replaced."""
+        if self._strategy is not FileExistsStrategy.OVERWRITE:
+            return False
+        return self._is_asked_for or await self._is_own_file(path)
 
     def _metadata(self, part: PartFile) -> FileMetadata:
         options = self._context.options

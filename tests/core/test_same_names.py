@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, FileExistsStrategy
 from rheo_core.downloads import attempt
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
-from tests.core.engine import fetch, names_in
-from tests.servers.misbehaving import Exchange, MisbehavingServer
+from tests import waiting
+from tests.core.engine import Gate, fetch, names_in, quick_retries, serving, status_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import cut
 
+OVERWRITE = FileExistsStrategy.OVERWRITE
+BODY = body_of(3_000_000)
 COUNT = 6
 NAMES = ["same.txt", *(f"same ({number}).txt" for number in range(1, COUNT))]
 
@@ -121,6 +126,71 @@ async def test_a_failed_download_does_not_keep_its_name(
             await manager.add([config])
             await manager.wait_until_complete()
     assert names_in(tmp_path) == NAMES[1:2] + NAMES[:1]
+
+
+@pytest.mark.parametrize("named_by_reply", [False, True])
+async def test_overwrite_replaces_the_same_files_in_every_run(
+    server: MisbehavingServer, tmp_path: Path, named_by_reply: bool
+) -> None:
+    configs = place(server, named_by_reply=named_by_reply)
+    for _ in range(3):
+        await fetch(tmp_path, configs, max_concurrent=8, file_exists_strategy=OVERWRITE)
+        assert names_in(tmp_path) == sorted(NAMES)
+
+
+async def test_overwrite_replaces_no_file_of_a_number_that_a_reply_caused(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """Nobody asked for that name, only for the one of the reply."""
+    (tmp_path / "same (1).txt").write_bytes(b"mine")
+    for _ in range(2):
+        configs = place(server, named_by_reply=True)[:2]
+        await fetch(tmp_path, configs, max_concurrent=8, file_exists_strategy=OVERWRITE)
+        assert bodies(tmp_path).pop("same (1).txt") == b"mine"
+        assert names_in(tmp_path) == ["same (1).txt", "same (2).txt", "same.txt"]
+
+
+async def test_overwrite_replaces_no_file_of_a_number_while_a_reply_holds_the_name(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 10, Content_Disposition="attachment; filename=same.txt")
+    slow = FileConfig(url=server.on("/slow", gate))
+    config = FileConfig(url=server.on("/same.txt", serving(b"asked for")))
+    (tmp_path / "same (1).txt").write_bytes(b"mine")
+    async with DownloadManager(download_dir=tmp_path, file_exists_strategy=OVERWRITE) as manager:
+        await manager.add([slow])
+        await waiting.until(lambda: (tmp_path / "same.txt.part").exists())
+        await manager.add([config])
+        await waiting.until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+    assert bodies(tmp_path) == {
+        "same.txt": BODY,
+        "same (1).txt": b"mine",
+        "same (2).txt": b"asked for",
+    }
+
+
+@pytest.mark.parametrize("fails_once", [False, True])
+async def test_overwrite_replaces_no_file_of_a_number_that_appears_meanwhile(
+    server: MisbehavingServer, tmp_path: Path, fails_once: bool
+) -> None:
+    begun = FileConfig(url=server.on("/a", cut(BODY, 1_000_000, ETag='"1"')), filename="f.bin")
+    await fetch(tmp_path, [begun], retry_handler=quick_retries(0))
+    assert (tmp_path / "f.bin.part").exists()
+    mine = tmp_path / "f (1).bin"
+
+    async def serve(exchange: Exchange) -> None:
+        if not mine.exists():
+            mine.write_bytes(b"mine")
+            if fails_once:
+                return await exchange.head("503 Service Unavailable", Content_Length=0)
+        return await exchange.serve(b"theirs")
+
+    config = FileConfig(url=server.on("/b", serve), filename="f.bin")
+    await fetch(tmp_path, [config], file_exists_strategy=OVERWRITE, retry_handler=quick_retries(1))
+    assert mine.read_bytes() == b"mine"
+    assert b"theirs" in bodies(tmp_path).values()
 
 
 FOLDS: dict[str, Callable[[str], str]] = {
