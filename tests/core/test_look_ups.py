@@ -149,7 +149,7 @@ async def test_names_of_proxies_without_an_answer_delay_no_other(
         names.go_on.set()
         await manager.wait_until_complete(timeout=20)
     assert {error_of(manager, each) for each in silent} == {
-        f"silent{n}.example: host name not found" for n in range(6)
+        f"silent{n}.example: the proxy: host name not found" for n in range(6)
     }
 
 

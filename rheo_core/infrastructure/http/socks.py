@@ -61,7 +61,9 @@ class SocksConnector(ProxyConnector):
                 self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
-            raise ConnectionFailedError(self._proxy_name, "host name not found") from error
+            raise ConnectionFailedError(
+                self._proxy_name, "the proxy: host name not found"
+            ) from error
 
 
 def _is_of_ipv6(address: Any) -> bool:
