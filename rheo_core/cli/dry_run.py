@@ -42,7 +42,7 @@ def show_entries(entries: Iterable[LocatedEntry], folder: Path) -> ExitCode:
 def _line(entry: Entry) -> str:
     config = entry.config
     if config is None:
-        return f"invalid: {explain_entry(entry)}"
+        return f"{entry.verdict.words}: {explain_entry(entry)}"
     line = f"{entry.verdict.words}: {redact_url(config.url)}"
     if config.filename or config.destination_subdir or entry.verdict is Verdict.ON_DISK:
         line += f" -> {entry.place}"

@@ -23,6 +23,8 @@ _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not `git+https:`
 _MAX_WORD_LENGTH = 8192
 """Characters passed to linkify at once, because its time may grow with their square."""
+_OTHER_KEY = re.compile(r"(?:IconFile|Icon|BASEURL|WorkingDirectory)\s*=", re.IGNORECASE)
+"""Keys of shortcuts whose URLs do not name the file."""
 _FENCES = "`|"
 """Marks of code and tables around a URL. A URL cannot contain them unencoded."""
 _EMPHASIS = "*_~'"
@@ -49,7 +51,7 @@ def sniff(text: str) -> bool:
 
 def names_url(text: str) -> bool:
     """Check whether a line names an address of any scheme."""
-    return "://" in text
+    return "://" in text and not _OTHER_KEY.match(text)
 
 
 def is_relative(text: str, options: ReadOptions) -> bool:
@@ -85,7 +87,7 @@ def left_out(line: int, text: str, count: int, *, is_all: bool) -> Candidate:
 def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the URLs of one line, or the URL of a path relative to `options.base`."""
     text = next(lines).strip()
-    urls = list(urls_in(text))
+    urls = [] if _OTHER_KEY.match(text) else list(urls_in(text))
     if not urls and is_relative(text, options):
         yield _relative(lines.number, text, base_of(options, lines.number) or "")
         return

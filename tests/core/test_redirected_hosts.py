@@ -173,7 +173,8 @@ async def test_a_host_is_one_however_it_is_written(
         links.append(link if leads else world.at(world.back, host, path))
     await ends(world.manager(connections_per_host=2), links)
     assert cdn.peak <= 2
-    assert {name.lower() for name in names[1:]} <= set(world.names.asked)  # as it is written
+    if not names[0][0].isdigit():  # an address gets its canonical form
+        assert {name.lower() for name in names[1:]} <= set(world.names.asked)  # as it is written
 
 
 async def test_a_name_with_a_dot_at_its_end_is_another_origin(world: World) -> None:

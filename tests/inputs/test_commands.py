@@ -333,3 +333,10 @@ def test_the_programs_that_are_installed_take_the_same_values(
     takes_value = program._SYNTAX.takes_value  # type: ignore[attr-defined]
     wrong = [name for name, value in options if takes_value(name) not in (None, bool(value))]
     assert set(wrong) <= {"max-redirect", "hsts-file"}  # their help does not show the value
+
+
+def test_the_icon_of_a_shortcut_is_no_download() -> None:
+    text = "[InternetShortcut]\nURL=https://x/a.iso\nIconFile=https://x/favicon.ico\n"
+    first, last = read(text)
+    assert first.config is not None and first.config.url == "https://x/a.iso"
+    assert last.verdict is Verdict.NO_URL
