@@ -36,6 +36,7 @@ class _Request:
     cookies: list[str] = field(default_factory=list)  # of `-b`; they share one field
     wishes: dict[str, Any] = field(default_factory=dict)  # fields of RequestOptions
     user: str | None = None
+    continues: bool = False  # -C: an existing file may be the beginning of this one
     is_literal: bool = False  # True if its URLs contain no patterns
     ignored: list[str] = field(default_factory=list)
     problem: str = ""
@@ -138,6 +139,8 @@ def _take(request: _Request, name: str, value: str) -> None:
             request.problem = f"--{name} sends data; only GET is supported"
         case "globoff":
             request.is_literal = True
+        case "continue-at":
+            request.continues = True
         case _ if name not in NEEDLESS and name != "request":
             shown = name.partition("=")[0]  # a value after `=` may be secret
             label = f"{'--' if len(name) > 1 else '-'}{printable(shown[:40])}"
@@ -209,7 +212,13 @@ def _downloads(line: int, request: _Request) -> Iterator[Candidate]:
         except ValueError as error:
             yield candidate._replace(problem=candidate.problem or problem_of(error))
             continue
-        outside = Outside(url, headers=headers or None, wishes=request.wishes or None, **place)
+        outside = Outside(
+            url,
+            headers=headers or None,
+            wishes=request.wishes or None,
+            check_existing=request.continues or None,
+            **place,
+        )
         yield candidate._replace(outside=outside, may_be_pattern=not request.is_literal)
         candidate = candidate._replace(is_copy=True)
 

@@ -1,11 +1,12 @@
 """Transfer of bytes from a URL to a file."""
 
 from .committing import commit
-from .context import TransferOptions
+from .context import TransferContext, TransferOptions
 from .host_limits import Connection, HostLimiter
 from .part_file import PartFile
 from .pieces import check_pieces, gaps
 from .rate_limits import RateLimits, Throttle, TokenBucket
+from .remote_size import size_at_server
 from .reserve import reserve_of
 from .response_head import RangeRefusedError, ResponseHead
 from .segments import WrittenRange
@@ -24,6 +25,7 @@ __all__ = [
     "Throttle",
     "TokenBucket",
     "Transfer",
+    "TransferContext",
     "TransferOptions",
     "WrittenRange",
     "check_pieces",
@@ -34,6 +36,7 @@ __all__ = [
     "keep_unverified",
     "reject",
     "reserve_of",
+    "size_at_server",
     "source_of",
     "take_out_bad_pieces",
 ]
