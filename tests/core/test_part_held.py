@@ -35,7 +35,7 @@ def part(tmp_path: Path) -> PartFile:
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With files that are created whole, and on a system without."""
     if request.param == "ordinary":
-        monkeypatch.setattr(committing, "create_whole", lambda *_, **__: False)
+        monkeypatch.setattr(committing, "create_whole", lambda *_, **__: None)
     return str(request.param)
 
 
