@@ -17,6 +17,7 @@ from rheo_core.config import LogLevel, Notify, Settings
 from rheo_core.domain import FileConfig, RheoError
 from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.events.models import IS_EVENT
 from rheo_core.events.notifications import EndedDownloads, terminal_sequence
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 from rheo_core.infrastructure.wall_clock import sleep_until
@@ -104,6 +105,7 @@ def _logging(reporter: Reporter, settings: Settings, output: Output) -> Iterator
         level = LogLevel.ERROR
     root = logging.getLogger()
     handler, before = LogLines(reporter), root.level
+    handler.addFilter(lambda record: not hasattr(record, IS_EVENT))  # those are reported anyway
     root.addHandler(handler)
     root.setLevel(level.value)
     try:

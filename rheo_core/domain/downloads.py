@@ -68,6 +68,9 @@ class DownloadInfo(BaseModel):
     bytes_downloaded: int = Field(default=0, ge=0, description="Bytes received so far")
     total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
     error: str | None = Field(default=None, description="Reason of the failure")
+    http_status: int | None = Field(
+        default=None, description="HTTP status of the failure, if the server refused the request"
+    )
     average_speed_bps: float | None = Field(
         default=None, ge=0.0, description="Average speed in bytes/s, after the end"
     )

@@ -106,9 +106,45 @@ class EngineOptions:
     request_rules: RequestRules = field(default_factory=RequestRules)
     tuning: Tuning = DEFAULT_TUNING
 
+    def __post_init__(self) -> None:
+        for name, minimum in _MINIMA.items():
+            _check_number(name, getattr(self, name), minimum)
+        for name in _POSITIVE:
+            _check_number(name, getattr(self, name), 0, is_allowed=False)
+
     def as_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `DownloadManager` that they stand for."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+_MINIMA = {
+    "max_concurrent": 1,
+    "connections": 1,
+    "connections_per_host": 1,
+    "chunk_size": 1,
+    "history_days": 1,
+    "max_size": 1,
+    "slow_limit_bps": 1,
+    "speed_limit_bps": 0,
+    "stall_speed": 0,
+    "network_timeout": 0,
+}
+_POSITIVE = ("timeout", "connect_timeout", "stall_timeout")
+
+
+def _check_number(name: str, value: object, minimum: int, *, is_allowed: bool = True) -> None:
+    """Check a number of a caller; None stands for no limit.
+
+    Raises:
+        ValueError: it is too small, or not a number.
+    """
+    if value is None:
+        return
+    least = f"{minimum} or more" if is_allowed else f"more than {minimum}"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_enough = is_number and (value >= minimum if is_allowed else value > minimum)  # type: ignore[operator]
+    if not is_enough:  # NaN too
+        raise ValueError(f"{name} is {value!r}; it must be {least}")
 
 
 DEFAULTS = EngineOptions()

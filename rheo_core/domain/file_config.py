@@ -233,6 +233,11 @@ class FileConfig(BaseModel):
     sidecar: bool = Field(
         default=False, description="Verify the file with URL.sha256 or SHA256SUMS next to it"
     )
+    check_existing: bool = Field(
+        default=False,
+        description="Compare the size of an existing file with that at the server before it is "
+        "skipped",
+    )
     accept_html: bool = Field(
         default=False, description="Save a web page even if a file was expected"
     )

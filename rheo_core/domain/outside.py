@@ -69,6 +69,7 @@ class Outside(NamedTuple):
     hash_config: Any = None
     pieces: Any = None
     sidecar: bool | None = None
+    check_existing: bool | None = None
     start_at: float | None = None
     speed_limit: int | None = None
     timeout: float | None = None

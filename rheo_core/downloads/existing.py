@@ -13,7 +13,7 @@ from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import WrittenRange, check_pieces
+from rheo_core.transfer import TransferContext, WrittenRange, check_pieces, size_at_server
 from rheo_core.user_files import open_regular
 
 from .attempt_context import AttemptContext
@@ -60,6 +60,8 @@ async def _find(
     expected: HashConfig | None,
 ) -> Path:
     if not is_checkable(record, expected):
+        if record.config.check_existing:
+            await _check_at_server(context, record, paths[0])
         return paths[0]
     first: FileValidationError | None = None
     for path in paths:
@@ -71,6 +73,35 @@ async def _find(
             return path
     assert first is not None
     raise first
+
+
+async def _check_at_server(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
+    """Compare the size of the file with that at the server.
+
+    Raises:
+        FileValidationError: they differ, or the server does not tell its size.
+        DownloadError: the server cannot be asked.
+    """
+    size = await context.disk.run(_size_of, path)
+    context.lifecycle.explain(record, "asking the server for the size")
+    total = await size_at_server(
+        TransferContext(
+            context.requester,
+            context.hosts,
+            context.limits,
+            context.options,
+            record,
+            lambda reason: context.lifecycle.explain(record, reason),
+            verified_at_end=True,
+        ),
+        size,
+    )
+    if total != size:
+        known = "another size" if total is None else f"{total:,}"
+        raise FileValidationError(
+            f"the existing {printable(path.name)} has {size:,} bytes, the file at the server has "
+            f"{known}; the file was not changed"
+        )
 
 
 async def _check(

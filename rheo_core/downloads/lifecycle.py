@@ -30,6 +30,8 @@ from rheo_core.events import (
     DownloadValidatingEvent,
     ErrorInfo,
 )
+from rheo_core.events.base import publish_safely
+from rheo_core.events.models import IS_EVENT
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
 _log = logging.getLogger(__name__)
@@ -69,7 +71,12 @@ class Lifecycle:
         self._change(record, DownloadStatus.IN_PROGRESS)
         if not record.stats.announced:
             record.stats.announced = True
-            self._publish(record, DownloadStartedEvent, total_bytes=record.total_bytes)
+            self._publish(
+                record,
+                DownloadStartedEvent,
+                total_bytes=record.total_bytes,
+                offset=record.bytes_downloaded,
+            )
 
     def explain(self, record: DownloadRecord, reason: str) -> None:
         """Set a short reason for the present state; "" clears it."""
@@ -96,7 +103,7 @@ class Lifecycle:
     def completed(self, record: DownloadRecord) -> None:
         """Report that the file has its final name."""
         record.end_attempt()
-        record.stats.error = None
+        record.stats.error = record.stats.http_status = None
         self._end(record, DownloadStatus.COMPLETED)
         self._publish(
             record,
@@ -125,6 +132,9 @@ class Lifecycle:
     def failed(self, record: DownloadRecord, error: Exception) -> None:
         """Report a failure without another attempt."""
         info = self._note_error(record, error)
+        _log.warning(
+            "%s failed: %s", redact(record.config.url), info.message, extra={IS_EVENT: True}
+        )
         self._end(record, DownloadStatus.FAILED)
         self._publish(record, DownloadFailedEvent, error=info, validation=record.stats.validation)
 
@@ -215,7 +225,7 @@ class Lifecycle:
     def _note_error(self, record: DownloadRecord, error: Exception) -> ErrorInfo:
         record.end_attempt()
         info = ErrorInfo.from_exception(error)
-        record.stats.error = info.message
+        record.stats.error, record.stats.http_status = info.message, info.http_status
         _log.info("%s: attempt %d failed: %s", record.id, record.stats.attempt, info.message)
         return info
 
@@ -241,7 +251,7 @@ class Lifecycle:
     def _publish(self, record: DownloadRecord, kind: type[DownloadEvent], **facts: object) -> None:
         if self._emitter.has_listeners(_type_of(kind)):
             values = {"download_id": record.id, "url": redact(record.config.url), **facts}
-            self._emitter.publish(kind.model_validate(values))
+            publish_safely(self._emitter, kind.model_validate(values))
 
 
 @cache

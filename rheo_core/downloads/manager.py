@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from rheo_core.events import (
     Subscription,
     stream_events,
 )
+from rheo_core.events.base import ForeignEmitter
 from rheo_core.infrastructure.http import BaseHttpClient, WireClient
 from rheo_core.infrastructure.session_rows import has_lost_protection
 from rheo_core.tracking import BaseTracker, DownloadTracker
@@ -59,6 +61,7 @@ class DownloadManager:
         emitter: carries the events.
         retry_handler: decides on further attempts; None: a download has one attempt.
         on_problem: called with a sentence about each problem of the session; None: the log.
+        logger: ignored, with a DeprecationWarning; configure the `logging` module instead.
 
     Every other argument is a field of `EngineOptions`, which documents it.
 
@@ -79,11 +82,18 @@ class DownloadManager:
         retry_handler: BaseRetryHandler | None = None,
         *,
         on_problem: Callable[[str], None] | None = None,
+        logger: object = None,
         hosts: Mapping[str, HostLimits] | None = None,
         following: CompletionHooks | None = None,
         request_rules: RequestRules | None = None,
         **options: Unpack[OtherOptions],
     ) -> None:
+        if logger is not None:
+            warnings.warn(
+                "logger is ignored: this library logs with the logging module, as rheo_core",
+                DeprecationWarning,
+                stacklevel=2,
+            )
         self._options = EngineOptions(
             timeout=timeout,
             max_concurrent=max_concurrent,
@@ -100,9 +110,9 @@ class DownloadManager:
         self._parts = assemble(
             self._options,
             self._client,
-            queue or PriorityDownloadQueue(),
-            tracker or DownloadTracker(),
-            emitter or EventEmitter(),
+            PriorityDownloadQueue() if queue is None else queue,
+            DownloadTracker() if tracker is None else tracker,
+            _emitter_of(emitter),
             retry_handler,
             self._on_problem,
         )
@@ -415,6 +425,31 @@ class DownloadManager:
     # Looking
 
     @property
+    def queue(self) -> PriorityDownloadQueue:
+        """Queue with the waiting downloads."""
+        return self._parts.queue
+
+    @property
+    def download_dir(self) -> Path:
+        """Folder for the files."""
+        return self._parts.worker.folders.base
+
+    @property
+    def timeout(self) -> float | None:
+        """Limit for a whole attempt, seconds; None: no limit."""
+        return self._options.timeout
+
+    @property
+    def max_concurrent(self) -> int:
+        """Maximum number of downloads that run at once."""
+        return self._parts.pool.slots
+
+    @property
+    def file_exists_strategy(self) -> FileExistsStrategy:
+        """Action if a file exists, unless its config says otherwise."""
+        return self._parts.worker.resolver.default_strategy
+
+    @property
     def tracker(self) -> BaseTracker:
         """Tracker with the records of all downloads."""
         return self._parts.tracker
@@ -514,15 +549,24 @@ class DownloadManager:
         return Subscription(self._parts.emitter, event_type, handler)
 
     def events(self) -> AsyncIterator[DownloadEvent]:
-        """Yield every event from this call on, until the manager closes."""
+        """Yield every event from this call on, until the manager closes.
+
+        A slow reader gets fewer progress events. Reading raises `QueueError` after 100,000 other
+        events have waited and later ones were lost.
+        """
         return stream_events(self._parts.emitter, self._ended)
 
     async def wait_until_complete(self, timeout: float | None = None) -> None:
         """Wait until every download has ended or is paused, and its events are handled.
 
         Raises:
+            ManagerNotInitialisedError: the manager is not open, so nothing would ever end.
             TimeoutError: this took more than `timeout` seconds.
         """
+        if not self._is_active:
+            raise ManagerNotInitialisedError(
+                "the DownloadManager is not open; use `async with`, or call open() first"
+            )
         async with asyncio.timeout(timeout):
             while True:
                 await self._parts.queue.join()
@@ -566,6 +610,12 @@ class DownloadManager:
         if request_rules is not None:
             self._parts.worker.request_rules = request_rules
             self._parts.queue.look_again()
+
+
+def _emitter_of(emitter: BaseEmitter | None) -> BaseEmitter:
+    if emitter is None:
+        return EventEmitter()
+    return emitter if isinstance(emitter, BaseEmitter) else ForeignEmitter(emitter)
 
 
 def _check_minimum(minimum: int, **limits: int | None) -> None:

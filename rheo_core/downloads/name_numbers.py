@@ -23,7 +23,7 @@ class NameNumbers:
     def add(self, record: DownloadRecord) -> None:
         """Number a new download."""
         name, source = self._name_of(record.config), _number_of(exact_source_of(record.config.url))
-        if self._first.setdefault(name, source) != source:
+        if self._first.setdefault(name, source) != source and not self._may_differ:
             more = self._more.setdefault(name, {})
             last = next(reversed(more.values()), 0)
             record.name_number = more.setdefault(source, last + 1)
@@ -43,6 +43,11 @@ class NameNumbers:
         if self._sources is None:
             self._sources = {*self._first.values(), *(s for m in self._more.values() for s in m)}
         return _number_of(source) in self._sources
+
+    @property
+    def _may_differ(self) -> bool:
+        """True if the types of replies may lead files of one name to different folders."""
+        return any(rule.type for rule in self._folders.rules)
 
     def _name_of(self, config: FileConfig) -> int:
         if self._folders.rules:

@@ -4,6 +4,7 @@ import asyncio
 
 from rheo_core.domain.text import redact
 from rheo_core.events import BaseEmitter, DownloadEventType, DownloadProgressEvent
+from rheo_core.events.base import publish_safely
 from rheo_core.tracking import BaseTracker, DownloadRecord
 
 _INTERVAL_SECONDS = 0.1
@@ -31,7 +32,8 @@ class ProgressReporter:
         if fresh or was_moving or last:
             self._tracker.touch(record)
         if (fresh or last) and self._emitter.has_listeners(DownloadEventType.PROGRESS):
-            self._emitter.publish(
+            publish_safely(
+                self._emitter,
                 DownloadProgressEvent(
                     download_id=record.id,
                     url=redact(record.config.url),
@@ -39,5 +41,5 @@ class ProgressReporter:
                     bytes_downloaded=record.bytes_downloaded,
                     total_bytes=record.total_bytes,
                     speed=record.metrics,
-                )
+                ),
             )

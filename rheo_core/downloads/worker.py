@@ -1,6 +1,8 @@
 """DownloadWorker: runs attempts and handles failed ones."""
 
+import inspect
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -154,7 +156,7 @@ class DownloadWorker:
         if record is None:  # put into the queue behind the manager's back
             record = DownloadRecord.of(config)
             self._tracker.add(record)
-        self._context.lifecycle.connecting(record, 1 + self.retry_handler.max_retries)
+        self._context.lifecycle.connecting(record, 1 + self._max_retries())
         try:
             attempt = Attempt(self._current_context(), record)
             try:
@@ -248,13 +250,36 @@ class DownloadWorker:
             self._context.lifecycle.put_off(record, "waiting for the network")
             return 0.0
         record.stats.failures += 1
-        delay = self.retry_handler.next_delay(error, record.stats.failures)
+        delay = self._next_delay(error, record.stats.failures)
         if delay is None:
             self.names.release(record)
             self._context.lifecycle.failed(record, error)
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
                 self._context.hosts.rest(host, min(delay, error.retry_after or 0.0))
-            retries = self.retry_handler.max_retries
-            self._context.lifecycle.retrying(record, error, delay, retries)
+            self._context.lifecycle.retrying(record, error, delay, self._max_retries())
         return delay
+
+    def _next_delay(self, error: Exception, failures: int) -> float | None:
+        """Ask the retry handler; give up if its answer is not one."""
+        try:
+            delay: object = self.retry_handler.next_delay(error, failures)
+            if delay is None:
+                return None
+            if inspect.iscoroutine(delay):
+                delay.close()
+            is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
+            if is_number and 0 <= float(delay) < math.inf:  # type: ignore[arg-type]
+                return float(delay)  # type: ignore[arg-type]
+            raise TypeError(f"next_delay returned {delay!r}; it must be seconds or None")
+        except Exception:
+            _log.exception("the retry handler failed; the download is not tried again")
+            return None
+
+    def _max_retries(self) -> int:
+        """Return the number of retries to show."""
+        try:
+            return max(int(self.retry_handler.max_retries), 0)
+        except Exception:
+            _log.exception("the retry handler failed")
+            return 0

@@ -1,17 +1,20 @@
 """BaseEmitter: interface of emitters."""
 
 import asyncio
+import inspect
+import logging
 from abc import ABC, abstractmethod
 from typing import Any
 
 from .models import DownloadEvent, EventHandler, EventType
 
+_log = logging.getLogger(__name__)
+
 
 class BaseEmitter(ABC):
     """Interface of emitters, which pass events of the engine to handlers."""
 
-    def __init__(self) -> None:
-        self._sending: set[asyncio.Task[None]] = set()
+    _sending: set[asyncio.Future[None]] | None = None  # set on first use
 
     @abstractmethod
     def on(self, event_type: EventType, handler: EventHandler) -> None:
@@ -26,10 +29,14 @@ class BaseEmitter(ABC):
         """Send an event and wait until its handlers have run."""
 
     def publish(self, event: DownloadEvent) -> None:
-        """Send an event without waiting, as the engine does."""
-        task = asyncio.get_running_loop().create_task(self.emit(event.event_type, event))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        """Send an event without waiting, as the engine does.
+
+        Errors of `emit` are logged, because no transfer may depend on them.
+        """
+        sending = self._sending = self._sending or set()
+        task = asyncio.get_running_loop().create_task(self._emit(event))
+        sending.add(task)
+        task.add_done_callback(sending.discard)
 
     def has_listeners(self, event_type: EventType) -> bool:
         """Return False if no handler receives events of this type, so that none need be made."""
@@ -39,3 +46,37 @@ class BaseEmitter(ABC):
         """Wait until all published events are handled."""
         while self._sending:
             await asyncio.wait(self._sending)
+
+    async def _emit(self, event: DownloadEvent) -> None:
+        try:
+            emitted: Any = self.emit(event.event_type, event)
+            if inspect.isawaitable(emitted):  # else a plain function, which has run
+                await emitted
+        except Exception:
+            _log.exception("emitter %r failed", self)
+
+
+class ForeignEmitter(BaseEmitter):
+    """Emitter of a user that has `on`, `off` and `emit` but another base class."""
+
+    def __init__(self, emitter: Any) -> None:
+        self._emitter = emitter
+
+    def on(self, event_type: EventType, handler: EventHandler) -> None:
+        self._emitter.on(event_type, handler)
+
+    def off(self, event_type: EventType, handler: EventHandler) -> None:
+        self._emitter.off(event_type, handler)
+
+    async def emit(self, event_type: EventType, event_data: Any) -> None:
+        emitted = self._emitter.emit(event_type, event_data)
+        if inspect.isawaitable(emitted):
+            await emitted
+
+
+def publish_safely(emitter: BaseEmitter, event: DownloadEvent) -> None:
+    """Send an event; log an error of the emitter, because no transfer may depend on it."""
+    try:
+        emitter.publish(event)
+    except Exception:
+        _log.exception("emitter %r failed", emitter)

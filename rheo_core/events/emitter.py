@@ -77,7 +77,6 @@ class EventEmitter(BaseEmitter):
     """The emitter the engine uses unless given another."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._listeners: dict[str, list[_Listener]] = {}
 
     def on(self, event_type: EventType, handler: EventHandler) -> None:

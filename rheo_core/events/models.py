@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from rheo_core.domain.cancellation import CancelledFrom as CancelledFrom
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.domain.hash_validation import ValidationResult as ValidationResult
 from rheo_core.domain.speed import SpeedMetrics
@@ -41,6 +42,9 @@ class ErrorInfo(BaseModel):
     exc_type: str = Field(description="Class of the exception with its module")
     message: str = Field(description="Message on one line")
     traceback: str | None = Field(default=None, description="Full traceback, if requested")
+    http_status: int | None = Field(
+        default=None, description="HTTP status, if the server refused the request"
+    )
 
     @classmethod
     def from_exception(cls, exc: BaseException, include_traceback: bool = False) -> Self:
@@ -56,7 +60,12 @@ class ErrorInfo(BaseModel):
             exc_type=f"{kind.__module__}.{kind.__qualname__}",
             message=printable(redact(str(exc))) or kind.__name__,
             traceback=trace,
+            http_status=exc.status if isinstance(exc, HttpStatusError) else None,
         )
+
+
+IS_EVENT = "rheo_event"
+"""Attribute of log records that an event reports too."""
 
 
 class DownloadEventType(StrEnum):
@@ -104,6 +113,7 @@ class DownloadStartedEvent(DownloadEvent):
 
     event_type: str = DownloadEventType.STARTED.value
     total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
+    offset: int = Field(default=0, ge=0, description="Bytes that an earlier run left")
 
 
 class DownloadProgressEvent(DownloadEvent):

@@ -3,9 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from rheo_core.domain.exceptions import QueueError
+
 from .base import BaseEmitter
-from .models import DownloadEvent
+from .models import DownloadEvent, DownloadEventType
 from .subscription import Subscription
+
+_MAX_WAITING = 100_000
+"""A list may have 100,000 downloads. An event takes about 1 kB."""
+_MAX_WAITING_PROGRESS = 64
 
 
 def stream_events(emitter: BaseEmitter, ended: asyncio.Event) -> AsyncIterator[DownloadEvent]:
@@ -15,13 +21,27 @@ def stream_events(emitter: BaseEmitter, ended: asyncio.Event) -> AsyncIterator[D
         emitter: source of the events.
         ended: ends the iteration once it is set and all events are read.
     """
-    waiting: asyncio.Queue[DownloadEvent] = asyncio.Queue()
-    emitter.on("*", waiting.put_nowait)
-    return _stream(waiting, Subscription(emitter, "*", waiting.put_nowait), ended)
+    waiting: asyncio.Queue[DownloadEvent] = asyncio.Queue(_MAX_WAITING)
+    lost = asyncio.Event()
+
+    def keep(event: DownloadEvent) -> None:
+        is_progress = event.event_type == DownloadEventType.PROGRESS
+        if is_progress and waiting.qsize() >= _MAX_WAITING_PROGRESS:
+            return
+        if waiting.full():
+            lost.set()
+        elif not lost.is_set():
+            waiting.put_nowait(event)
+
+    emitter.on("*", keep)
+    return _stream(waiting, Subscription(emitter, "*", keep), ended, lost)
 
 
 async def _stream(
-    waiting: asyncio.Queue[DownloadEvent], subscription: Subscription, ended: asyncio.Event
+    waiting: asyncio.Queue[DownloadEvent],
+    subscription: Subscription,
+    ended: asyncio.Event,
+    lost: asyncio.Event,
 ) -> AsyncIterator[DownloadEvent]:
     ending = asyncio.ensure_future(ended.wait())
     try:
@@ -33,6 +53,8 @@ async def _stream(
                     yield coming.result()
             finally:
                 coming.cancel()
+            if lost.is_set() and waiting.empty():
+                raise QueueError(f"more than {_MAX_WAITING:,} events waited; later ones are lost")
     finally:
         ending.cancel()
         subscription.unsubscribe()

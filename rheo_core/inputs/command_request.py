@@ -31,6 +31,7 @@ class Request:
         outputs: names in the order of the URLs; None: named by the URL.
         login: `NAME:PASSWORD` for the server.
         wishes: fields of `RequestOptions`.
+        check_existing: compare an existing file with the size at the server.
         is_literal: True if its URLs contain no patterns.
         ignored: names of options that have no effect.
         problem: the reason why nothing of it is downloaded; "" for none.
@@ -47,6 +48,7 @@ class Request:
     query: list[str] = field(default_factory=list)  # parameters added to each URL
     wishes: dict[str, Any] = field(default_factory=dict)
     login: str | None = None
+    check_existing: bool = False
     is_literal: bool = False
     ignored: list[str] = field(default_factory=list)
     problem: str = ""
@@ -98,7 +100,13 @@ class Request:
                 yield candidate._replace(problem=candidate.problem or problem_of(error))
                 continue
             url = _with_query(url, self.query)
-            outside = Outside(url, headers=headers or None, wishes=self.wishes or None, **place)
+            outside = Outside(
+                url,
+                headers=headers or None,
+                wishes=self.wishes or None,
+                check_existing=self.check_existing or None,
+                **place,
+            )
             yield candidate._replace(
                 outside=outside,
                 may_be_pattern=not self.is_literal,

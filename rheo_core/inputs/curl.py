@@ -113,6 +113,8 @@ def _take(request: Request, name: str, value: str) -> None:
             request.refuse(f"--{name} changes what is fetched, which is not supported")
         case "globoff":
             request.is_literal = True
+        case "continue-at":
+            request.check_existing = True
         case _ if name not in NEEDLESS and name != "request":
             request.ignore(name, value, is_unknown=takes_value(name) is None)
 

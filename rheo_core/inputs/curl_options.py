@@ -78,7 +78,7 @@ FLAGS = frozenset(
 
 NEEDLESS = frozenset(
     {
-        "basic", "compressed", "continue-at", "create-dirs", "fail", "fail-with-body", "get",
+        "basic", "compressed", "create-dirs", "fail", "fail-with-body", "get",
         "globoff", "http1.1", "location", "no-progress-meter", "progress-bar",
         "remote-header-name", "remote-name-all", "show-error", "silent",
     }

@@ -40,6 +40,7 @@ class AttemptStats:
     transferred: int = 0  # bytes from the network, including repeated ones
     received: int | None = None  # size of the file, set when this run received its last byte
     error: str | None = None  # of the last failed attempt
+    http_status: int | None = None  # of that error
     media_type: str | None = None  # of the file, from the last accepted reply
     validation: ValidationResult | None = None
     meter: _Meter | None = None  # set while an attempt runs
@@ -168,6 +169,7 @@ class DownloadRecord:
             bytes_downloaded=self.bytes_downloaded,
             total_bytes=self.total_bytes,
             error=stats.error,
+            http_status=stats.http_status,
             average_speed_bps=self.average_speed_bps if self.status.is_terminal else None,
             destination_path=str(self.destination) if self.destination else None,
             validation=stats.validation,

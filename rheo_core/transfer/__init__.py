@@ -1,13 +1,14 @@
 """Transfer of bytes from a URL to a file."""
 
 from .committing import commit
-from .context import TransferOptions
+from .context import TransferContext, TransferOptions
 from .disk_space import reserve_of
 from .host_limits import Connection, HostLimiter
 from .part_file import PartFile
 from .part_state import exact_source_of, source_of
 from .pieces import check_pieces, gaps
 from .rate_limits import RateLimits, Throttle, TokenBucket
+from .remote_size import size_at_server
 from .response_head import RangeRefusedError, ResponseHead
 from .segments import WrittenRange
 from .sidecar import fetch_checksum
@@ -24,6 +25,7 @@ __all__ = [
     "Throttle",
     "TokenBucket",
     "Transfer",
+    "TransferContext",
     "TransferOptions",
     "WrittenRange",
     "check_pieces",
@@ -34,6 +36,7 @@ __all__ = [
     "keep_unverified",
     "reject",
     "reserve_of",
+    "size_at_server",
     "source_of",
     "take_out_bad_pieces",
 ]

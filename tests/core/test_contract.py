@@ -117,11 +117,11 @@ FIELDS: dict[type[BaseModel], str] = {
     FileConfig: (
         "url type description priority size_human size_bytes filename destination_subdir "
         "hash_config timeout file_exists_strategy mirrors fetch_url headers speed_limit start_at "
-        "sidecar request pieces accept_html list_options"
+        "sidecar request pieces check_existing accept_html list_options"
     ),
     DownloadInfo: (
-        "id url status bytes_downloaded total_bytes error average_speed_bps destination_path "
-        "validation"
+        "id url status bytes_downloaded total_bytes error http_status average_speed_bps "
+        "destination_path validation"
     ),
     DownloadStats: (
         "total queued in_progress completed failed cancelled completed_bytes skipped paused"
@@ -131,7 +131,7 @@ FIELDS: dict[type[BaseModel], str] = {
     RetryPolicy: "transient_status_codes permanent_status_codes retry_unknown_errors",
     RetryConfig: "max_retries base_delay max_delay exponential_base jitter policy",
     SpeedMetrics: "current_speed_bps average_speed_bps eta_seconds elapsed_seconds",
-    ErrorInfo: "exc_type message traceback",
+    ErrorInfo: "exc_type message traceback http_status",
 }
 
 
@@ -184,7 +184,7 @@ def test_get_progress(
 
 EVENTS: dict[str, str] = {
     "queued": "priority",
-    "started": "total_bytes",
+    "started": "total_bytes offset",
     "progress": "chunk_size bytes_downloaded total_bytes speed progress_percent",
     "completed": "destination_path total_bytes elapsed_seconds average_speed_bps validation",
     "failed": "error validation",

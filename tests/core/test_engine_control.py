@@ -72,9 +72,11 @@ class TestCancel:
     async def test_queued(self, server: MisbehavingServer, tmp_path: Path) -> None:
         config = FileConfig(url=server.on("/f", serving(BODY)))
         manager = DownloadManager(download_dir=tmp_path)
+        await manager.open(paused=True)
         journal = Journal(manager)
         await manager.add([config])
         await self.check(manager, config, tmp_path, journal, CancelledFrom.QUEUED)
+        await manager.close()
         assert server.requests == []
 
     async def test_connecting(self, server: MisbehavingServer, tmp_path: Path) -> None:

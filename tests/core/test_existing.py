@@ -10,7 +10,7 @@ from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus, HashAlgorithm, HashConfig
 from rheo_core.domain.hash_validation import PieceHashes
 from tests.core.engine import error_of, fetch, names_in, serving, sha256, status_of
-from tests.servers.misbehaving import MisbehavingServer
+from tests.servers.misbehaving import Exchange, MisbehavingServer
 
 BODY = b"what was asked for"
 WRONG = b"what was ASKED for"
@@ -159,3 +159,42 @@ async def test_the_order_of_a_list_does_not_matter_if_hashes_are_known(
     manager, _ = await fetch(tmp_path, configs[::-1])
     assert {status_of(manager, config) for config in configs} == {DownloadStatus.SKIPPED}
     assert names_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
+@pytest.mark.parametrize("there", [0, 1, 17, 18, 19, 400], ids="{} bytes".format)
+async def test_the_server_is_asked_for_the_size_if_the_user_wants_to_continue(
+    server: MisbehavingServer, tmp_path: Path, there: int, ranges: bool
+) -> None:
+    (tmp_path / "a").write_bytes(b"x" * there)
+
+    async def serve(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if not ranges or start is None:
+            return await exchange.head(Content_Length=len(BODY))
+        if start < len(BODY):
+            return await exchange.serve(BODY, ETag='"1"')
+        size = f"bytes */{len(BODY)}"
+        return await exchange.head("416 No", Content_Range=size, Content_Length=0)
+
+    config = FileConfig(url=server.on("/a", serve), check_existing=True)
+    manager, _ = await fetch(tmp_path, [config])
+    is_whole = there == len(BODY)
+    assert manager.stats.skipped == is_whole and manager.stats.failed == (not is_whole)
+    assert (tmp_path / "a").read_bytes() == b"x" * there and len(server.requests) == 1
+    if not is_whole:
+        assert f"the existing a has {there} bytes" in error_of(manager, config)
+
+
+async def test_a_server_that_does_not_tell_its_size_proves_nothing(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(BODY)
+
+    async def serve(exchange: Exchange) -> None:
+        await exchange.head(Connection="close")
+        await exchange.close()
+
+    config = FileConfig(url=server.on("/a", serve), check_existing=True)
+    manager, _ = await fetch(tmp_path, [config])
+    assert "the file at the server has another size" in error_of(manager, config)
