@@ -35,7 +35,7 @@ _RULES = tuple(
         (r"HTTP 407\b.*", "407 the proxy needs a login", _LOGIN, "retry"),
         (r"HTTP ((?:403|404|410)\b.*)", r"\1", _NEW_LINK, "link"),
         (r"HTTP (\d{3}.*)", r"\1", _RETRY, "retry"),
-        (r"the server sent .* instead of the file.*", "web page, not the file",
+        (r"the server sent .* instead of the file.*", "web page, no file",
          "Sign in and replace the URL, or press {key} to save the page.", "keep"),
         (r"hash mismatch for .*? pieces are bad.*", "damaged at every source", _RETRY, "retry"),
         (r"hash mismatch for .*", "wrong checksum",

@@ -10,7 +10,8 @@ import pyte
 
 from .watched import COLUMNS, LINES, App
 
-_FIRST, _DOWN = "g", "j"
+_BY_NAME, _FIRST, _DOWN = "ss\r", "g", "j"
+"""Sorted by name, rows keep their places, and none of them folds away."""
 _PAUSES = (0.1, 0.4)
 """Seconds between two keys: at random, so that they meet the app's own rhythm anywhere."""
 _ROW = re.compile(r"..(\d{7})\.bin")  # in the table; the log has names too, further right
@@ -21,6 +22,8 @@ _SETTLE_SECONDS = 1.0
 def answer_seconds(app: App, count: int) -> list[float]:
     """From each of `count` presses of a key until the cursor is seen one row further down."""
     chance = random.Random(2026)
+    app.press(_BY_NAME)
+    app.watch(_SETTLE_SECONDS)
     app.press(_FIRST)
     app.watch(_SETTLE_SECONDS)
     begin = len(app.painted)
