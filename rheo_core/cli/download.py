@@ -161,7 +161,7 @@ def _check_usage(*, has_input: bool, dry_run: bool, json_events: bool) -> None:
     if not has_input:
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
     if dry_run and json_events:
-        fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
+        fail("--dry-run downloads nothing, so --json has no events to print.", ExitCode.USAGE)
 
 
 def _make_folder(folder: Path) -> None:
@@ -169,4 +169,4 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        fail(f"cannot make the folder {folder}: {reason}.", ExitCode.DISK)
+        fail(f"cannot create the folder {folder}: {reason}.", ExitCode.DISK)

@@ -137,8 +137,8 @@ def check_name(path: Path) -> None:
     if not can_name(path):
         raise DestinationError(
             path,
-            f"the encoding of this locale ({sys.getfilesystemencoding()}) does not have all "
-            "letters of the name; set LC_ALL=C.UTF-8",
+            f"the encoding of this locale ({sys.getfilesystemencoding()}) cannot represent the "
+            "name; set LC_ALL=C.UTF-8",
         )
 
 
@@ -152,9 +152,9 @@ def check_inside(path: Path, subdir: str) -> None:
     try:
         is_inside = resolve_links(path.parent).is_relative_to(resolve_links(base))
     except OSError as error:
-        raise DestinationError(path, "its folder is a link that leads in a circle") from error
+        raise DestinationError(path, "its folder is a circular link") from error
     if not is_inside:
-        raise DestinationError(path, f"a link leads outside of {base}")
+        raise DestinationError(path, f"a link leads outside {base}")
 
 
 def numbered(path: Path) -> Iterator[Path]:

@@ -30,7 +30,7 @@ _ERRORS = (
     python_socks.ProxyError,
     python_socks.ProxyTimeoutError,
 )
-_HUNG_UP = "the SOCKS proxy hung up; is the login right?"
+_HUNG_UP = "the SOCKS proxy closed the connection; check the login"
 
 
 class SocksConnector(ProxyConnector):
