@@ -57,6 +57,11 @@ def test_help_names_every_option(flag: str) -> None:
         (("http://x", "--hash", "nothing"), 1, "ALGORITHM:HEX"),
         (("http://x", "--hash", "crc:12"), 1, "unknown"),
         (("-i", "missing.txt"), 1, "cannot read the list missing.txt: No such file"),
+        (
+            ("-i", "https://x.org/list"),
+            1,
+            "https://x.org/list: it is a URL; save it to a file first",
+        ),
         (("-i", "/"), 1, "cannot read the list /: Is a directory"),
         (("-i", "a\x00b"), 1, "cannot read the list"),
         (("http://x", "-o", "/dev/null/x"), 4, "cannot create the folder /dev/null/x"),
