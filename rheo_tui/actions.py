@@ -160,8 +160,8 @@ _queued = _needs(
 
 _keep = _needs(
     can_keep,
-    lambda _: "this download has no wrong checksum and got no web page",
-    "no marked download has a wrong checksum or got a web page",
+    lambda _: "this download did not fail on a checksum or a web page",
+    "no marked download failed on a checksum or a web page",
 )
 
 
@@ -182,7 +182,7 @@ _move = _changes(_in_queue_order)
 
 
 def _at_lowest_limit(context: Context) -> str:
-    return "the limit is the lowest already" if context.speed_limit == SPEED_LIMITS[0] else ""
+    return "the limit is already at its lowest" if context.speed_limit == SPEED_LIMITS[0] else ""
 
 
 def _without_limit(context: Context) -> str:
@@ -278,7 +278,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "slow", "t", "Switch slow mode", "Queue",
-        "Apply the low limit slow_limit to all downloads together, or lift it.",
+        "Limit all downloads together to slow_limit, or lift that limit.",
         disabled=_changes(), owner="downloads",
     ),
     Action(

@@ -130,7 +130,7 @@ def _refined(
     config: FileConfig, filename: str | None, checksum: str | None, mirrors: list[str]
 ) -> FileConfig:
     if filename is not None and (not filename.strip(". ") or set(filename) & set("/\\\0")):
-        rule = "have / or \\ in it" if filename.strip(". ") else "consist of dots and spaces"
+        rule = "contain / or \\" if filename.strip(". ") else "consist only of dots and spaces"
         fail(f"--filename {filename!r} is not valid: a name cannot {rule}.", ExitCode.USAGE)
     try:
         hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None

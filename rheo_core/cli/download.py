@@ -173,7 +173,7 @@ def _check_usage(has_input: bool, output: str | None, *, dry_run: bool, json_eve
     if output == STANDARD_OUTPUT and json_events:
         fail("-o - and --json both write to standard output.", ExitCode.USAGE)
     if dry_run and json_events:
-        fail("--dry-run starts no download; there are no events for --json.", ExitCode.USAGE)
+        fail("--dry-run downloads nothing, so --json has no events to print.", ExitCode.USAGE)
 
 
 def _make_folder(folder: Path) -> None:
@@ -181,4 +181,4 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        fail(f"cannot make the folder {folder}: {reason}.", ExitCode.DISK)
+        fail(f"cannot create the folder {folder}: {reason}.", ExitCode.DISK)

@@ -57,7 +57,7 @@ Mirrors = Annotated[
     typer.Option(
         "--mirror",
         metavar="URL",
-        help="Mirror of the same file, which is used as well; for a single URL. May be repeated.",
+        help="Mirror of the same file, used as well as the URL; for one URL. May be repeated.",
     ),
 ]
 Glob = Annotated[bool, _option(GLOB)]
@@ -170,7 +170,7 @@ Cookies = Annotated[
         "-b",
         "--cookies",
         metavar="FILE",
-        help="cookies.txt with cookies to send. It is never written.",
+        help="cookies.txt with cookies to send. It is never changed.",
     ),
 ]
 User = Annotated[

@@ -50,7 +50,7 @@ class RequestFlags:
     def read(self) -> RequestOptions:
         """Return the options of every download of the command; end it if one is not valid."""
         if self.ipv4 and self.ipv6:
-            fail("-4 and -6 exclude each other.", ExitCode.USAGE)
+            fail("-4 and -6 cannot be used together.", ExitCode.USAGE)
         _check_file("--cookies", self.cookies)
         _check_file("--cert", self.client_cert)
         if self.client_key is not None and self.client_cert is None:
@@ -100,7 +100,7 @@ def _headers(texts: list[str]) -> list[tuple[str, str]]:
     for text in texts:
         name, colon, value = text.partition(":")
         if not colon:
-            fail("--header: one is not of the form 'Name: value'.", ExitCode.USAGE)
+            fail("--header: a header is not of the form 'Name: value'.", ExitCode.USAGE)
         pairs.append((name.strip(), value))
     try:
         read_headers(pairs)
@@ -112,7 +112,7 @@ def _headers(texts: list[str]) -> list[tuple[str, str]]:
 def _prompt(what: str, flag: str) -> str:
     """Return a secret that the user types unseen; Ctrl-C ends the command."""
     if not sys.stdin.isatty():
-        fail(f"{flag}: no terminal to ask for the secret on.", ExitCode.USAGE)
+        fail(f"{flag}: cannot ask for the secret without a terminal.", ExitCode.USAGE)
     before = signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # so that the terminal echoes again
@@ -137,6 +137,6 @@ def insecure_hosts(hosts: list[str]) -> frozenset[str]:
     """Return the hosts whose certificates are not checked. Warn even if the command is quiet."""
     names = frozenset(map(_host, hosts))
     for name in sorted(names):
-        warning = "anyone on the way may read and change what comes from there"
+        warning = "anyone on the network path can read and change the data"
         typer.echo(printable(f"rheo: CERTIFICATES OF {name} ARE NOT CHECKED: {warning}."), err=True)
     return names

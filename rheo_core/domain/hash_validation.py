@@ -27,7 +27,7 @@ def _check_digest(algorithm: HashAlgorithm, digest: str) -> None:
         raise ValueError(f"{algorithm} hash {shown!r} is not hexadecimal (0-9, a-f)")
     if len(digest) != algorithm.hex_length:
         raise ValueError(
-            f"{algorithm} hash has {len(digest)} characters, {algorithm.hex_length} are needed"
+            f"{algorithm} hash has {len(digest)} characters instead of {algorithm.hex_length}"
         )
 
 

@@ -82,7 +82,7 @@ def check_labels(host: str) -> None:
     labels = host.removesuffix(".").split(".")
     shown = shorten(host, _MAX_SHOWN_LENGTH)
     if "" in labels:
-        raise ValueError(f"host {shown!r} has a dot too many; an empty part is not allowed")
+        raise ValueError(f"host {shown!r} has an empty part; remove the extra dot")
     if max(map(len, labels)) > _MAX_LABEL_LENGTH:
         raise ValueError(f"a part of host {shown!r} is longer than {_MAX_LABEL_LENGTH} characters")
     if len(host.removesuffix(".")) > _MAX_NAME_LENGTH:

@@ -21,7 +21,7 @@ def expand_path(value: object, what: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError(f"should be the path of a {what}; there is no such user") from None
+        raise ValueError(f"should be the path of a {what}; the user does not exist") from None
 
 
 def absolute_path(value: object, what: str) -> Path:

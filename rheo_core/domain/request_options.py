@@ -138,7 +138,7 @@ class RequestOptions(BaseModel):
     )
     cookies: AbsolutePath | None = Field(
         default=None,
-        description="File of cookies to send, in Netscape's format (cookies.txt); never written",
+        description="File of cookies to send, in Netscape's cookies.txt format; never changed",
     )
     user: Secret | None = Field(
         default=None, description="Login as name:password; netrc completes a name alone"

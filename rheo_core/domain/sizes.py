@@ -40,7 +40,7 @@ def parse_rate(text: str) -> int | None:
     except ValueError:
         rate = 0
     if rate < 1:
-        raise ValueError("should be bytes a second such as 500K, 5M or 2.5 MiB, or off")
+        raise ValueError("should be bytes per second such as 500K, 5M or 2.5 MiB, or off")
     return rate
 
 

@@ -103,8 +103,8 @@ class Attempt:
             if checksum is not None:
                 return checksum
         raise FileValidationError(
-            "no checksum found: neither a .sha256 or .sha512 file nor SHA256SUMS or "
-            "SHA512SUMS beside it names the file"
+            "no checksum found: no .sha256 or .sha512 file, SHA256SUMS or SHA512SUMS on the "
+            "server lists the file"
         )
 
     async def _fetch_checksum(self, url: str) -> HashConfig | None:
@@ -336,7 +336,7 @@ class Attempt:
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._context.locks, self._context.lifecycle
         if not await self._try_lock(path):
-            lifecycle.explain(self._record, "another download writes this file")
+            lifecycle.explain(self._record, "another download is writing this file")
             await locks.acquire(path)
             self._locked.add(path)
             lifecycle.explain(self._record, "")

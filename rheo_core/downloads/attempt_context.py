@@ -7,9 +7,10 @@ from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
-from .destination import DestinationResolver, Folders, PathLocks
+from .destination import DestinationResolver, Folders
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
+from .path_locks import PathLocks
 from .progress import ProgressReporter
 from .validation import BaseFileValidator
 

@@ -1,17 +1,13 @@
-"""Destinations: folders, existing files, and one download at a time for each path."""
+"""Destinations: folders, existing files, and names checked against locale and links."""
 
-import asyncio
 import errno
 import os
 import sys
-import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
 from urllib.parse import quote
-from weakref import WeakValueDictionary
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.domain.file_config import FileConfig
@@ -86,53 +82,6 @@ class Folders:
         return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
 
 
-class PathLocks:
-    """Locks for paths, including the names of their part and state files."""
-
-    def __init__(self) -> None:
-        self._held: set[str] = set()
-        self._spellings = Counter[str]()  # of held paths, by `folded`
-        self._released = asyncio.Event()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    def turn(self, path: Path) -> asyncio.Lock:
-        """Return a lock for one choice at a time among `path` and its numbered names."""
-        return self._turns.setdefault(folded(path), asyncio.Lock())
-
-    async def acquire(self, path: Path) -> None:
-        """Lock the path; wait while another download holds it."""
-        while not self.try_acquire(path):
-            self._released.clear()
-            await self._released.wait()
-
-    def try_acquire(self, path: Path) -> bool:
-        """Lock the path if it is free; return success."""
-        names = _names_of(path)
-        if not self._held.isdisjoint(names):
-            return False
-        self._held.update(names)
-        self._spellings[folded(path)] += 1
-        return True
-
-    def has_other_spelling(self, path: Path) -> bool:
-        """Tell whether a locked path has another lock that differs in case or Unicode form only."""
-        return self._spellings[folded(path)] > 1
-
-    def release(self, path: Path) -> None:
-        """Unlock the path."""
-        self._held.difference_update(_names_of(path))
-        self._spellings[folded(path)] -= 1
-        if not self._spellings[folded(path)]:
-            del self._spellings[folded(path)]
-        self._released.set()
-
-
-def folded(path: Path) -> str:
-    """Return a path in the form that some file systems compare: without case, in NFC."""
-    text = str(path)
-    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold())
-
-
 def writable_path(path: Path) -> Path:
     """Return a path whose letters the locale's encoding has; others are percent-encoded.
 
@@ -202,9 +151,9 @@ def check_inside(path: Path, subdir: str) -> None:
     try:
         is_inside = resolve_links(path.parent).is_relative_to(resolve_links(base))
     except OSError as error:
-        raise DestinationError(path, "its folder is a link that leads in a circle") from error
+        raise DestinationError(path, "its folder is a circular link") from error
     if not is_inside:
-        raise DestinationError(path, f"a link leads outside of {base}")
+        raise DestinationError(path, f"a link leads outside {base}")
 
 
 def numbered(path: Path) -> Iterator[Path]:
@@ -214,8 +163,3 @@ def numbered(path: Path) -> Iterator[Path]:
 
 def _first_free(path: Path) -> Path:
     return next(candidate for candidate in numbered(path) if not os.path.lexists(candidate))
-
-
-def _names_of(path: Path) -> tuple[str, ...]:
-    name = str(path)
-    return name, f"{name}.part", f"{name}.part.state", f"{name}.part.state.new"

@@ -110,7 +110,7 @@ async def _check(
     known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
     if known not in (None, size):
         raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes, {known:,} were expected; "
+            f"the existing {printable(path.name)} has {size:,} bytes instead of {known:,}; "
             "the file was not changed"
         )
     if expected is None:

@@ -68,7 +68,9 @@ class HookRunner:
 
     async def _run_command(self, event: DownloadEvent) -> None:
         if not self._is_open:
-            _log.warning("%s: its command did not run because the program ends", event.download_id)
+            _log.warning(
+                "%s: its command did not run because the program is exiting", event.download_id
+            )
             return
         is_complete = isinstance(event, DownloadCompletedEvent)
         command = self._hooks.on_complete if is_complete else self._hooks.on_error

@@ -171,7 +171,7 @@ class Lifecycle:
         self._note_error(record, error)
         self._change(record, DownloadStatus.PAUSED)
         record.waits_for_room = True
-        record.reason = "disk full; goes on when there is room"
+        record.reason = "disk full; continues when there is space"
         self.changed(record)
         self._publish(record, DownloadPausedEvent, reason=str(error))
 

@@ -66,4 +66,4 @@ class LimitController:
             self._limits.set_budget(None)
             for record in stopped:
                 if record.status is DownloadStatus.PAUSED:
-                    self._lifecycle.explain(record, "stopped by the limit of bytes")
+                    self._lifecycle.explain(record, "stopped at the data limit")

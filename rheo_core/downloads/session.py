@@ -139,7 +139,7 @@ class Session:
         """
         save = self._opened.save
         if self._is_read_only:
-            raise SessionStoreError(self._path, "open for reading only")
+            raise SessionStoreError(self._path, "open read-only")
         async with self._writing:
             # Pending changes of an earlier download with the same id are out of date.
             outdated = {

@@ -82,10 +82,10 @@ class Verification:
         if self._pieces is not None:
             part = await self._repair(part, self._pieces)
         elif self._transfer.is_unasked:
-            part = await self._fetch_anew(part, "bytes of an earlier run do not match the hash")
+            part = await self._fetch_anew(part, "data from an earlier run does not match the hash")
         elif self._transfer.sources.brought_another(part.state.validator):
             # It is unknown which source sent the bad bytes.
-            why = "the mirrors do not have the same file; only those that agree are used"
+            why = "the mirrors have different files; using only those that agree"
             part = await self._fetch_anew(part, why)
         else:
             return await self._fetch_from_others(part)
@@ -133,7 +133,7 @@ class Verification:
                 break
             wrong.add(digest)
             try:
-                why = f"{host} does not have the right file; a mirror is asked"
+                why = f"{host} has the wrong file; trying a mirror"
                 part = await self._fetch_anew(part, why)
             except (DestinationError, ShortageError):
                 raise

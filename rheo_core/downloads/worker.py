@@ -37,11 +37,12 @@ from rheo_core.transfer import (
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
-from .destination import DestinationResolver, Folders, PathLocks
+from .destination import DestinationResolver, Folders
 from .disk_space_watch import DiskSpaceWatch
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
+from .path_locks import PathLocks
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
 from .shortage import Shortage

@@ -36,7 +36,7 @@ class FileMetadata:
             try:
                 os.utime(descriptor, (time.time(), self.modified))
             except OSError as error:
-                _log.info("the file keeps its own time: %s", error.strerror)
+                _log.info("cannot set the modification time of the file: %s", error.strerror)
 
 
 def source_at(path: Path) -> str | None:
@@ -53,4 +53,4 @@ def _set_origin(descriptor: int, url: str) -> None:
     try:
         os.setxattr(descriptor, _ORIGIN, redact_url(url).encode(errors="replace"))
     except OSError as error:
-        _log.info("the file goes without its origin: %s", error.strerror)
+        _log.info("cannot store the origin of the file: %s", error.strerror)

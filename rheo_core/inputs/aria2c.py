@@ -66,7 +66,7 @@ _REFUSED = {
     "dry-run": "downloads nothing",
     "input-file": "reads URLs from a file (load that file instead)",
     "metalink-file": "reads URLs from a file (load that file instead)",
-    "parameterized-uri": "makes URLs of a pattern",
+    "parameterized-uri": "expands patterns in URLs",
     "torrent-file": "reads a torrent",
 }
 """Options that change what is fetched."""

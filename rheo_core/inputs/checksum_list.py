@@ -12,7 +12,7 @@ from rheo_core.domain.outside import Outside
 from .reader_api import Candidate, Lines, ReadOptions, base_of, destination_fields, problem_of
 
 _FORM = "checksum list"
-_NO_BASE = "a checksum list has names without addresses; give the address of the list"
+_NO_BASE = "a checksum list contains names, not URLs; give the address of the list"
 _ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----"
 _END = "-----END PGP SIGNATURE-----"
 _URL = re.compile(r"https?://", re.IGNORECASE)

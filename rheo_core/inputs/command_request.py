@@ -144,7 +144,7 @@ class Request:
 
 def _problem_of_url(url: str) -> str:
     if _VARIABLE.search(url):
-        return "the URL has a variable of the shell, whose value is unknown"
+        return "the URL contains a shell variable, whose value is unknown"
     return ""
 
 

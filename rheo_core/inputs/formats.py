@@ -97,7 +97,7 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if first_without is not None:
         yield plain_text.left_out(*first_without, without_url, is_all=not has_any)
     if lines.overlong:
-        problem = f"a line may have {MAX_LINE_LENGTH:,} characters; the rest is not read"
+        problem = f"a line may have at most {MAX_LINE_LENGTH:,} characters; the rest is ignored"
         raise InputError(lines.overlong, problem)
 
 

@@ -140,8 +140,8 @@ def _config(number: int, value: dict[str, Any]) -> Candidate:
     unknown += [f"request.{name}" for name in request or {} if name not in wishes]
     if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):
         destination_fields(name, "filename")
-        raise ValueError(f"filename {printable(name[:200])!r} must have no folders; "
-                         "destination_subdir is for them")  # fmt: skip
+        raise ValueError(f"filename {printable(name[:200])!r} must not contain "
+                         "folders; use destination_subdir")  # fmt: skip
     return Candidate(
         number,
         redact_url(value["url"]),

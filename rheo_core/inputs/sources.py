@@ -116,7 +116,8 @@ def _open(name: str) -> BufferedReader:
         # Not sys.stdin: a thread stuck in a read would hold its lock when Python exits.
         return os.fdopen(os.dup(0), "rb") if name == _STANDARD_INPUT else open_list(Path(name))
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        raise ValueError(f"cannot read the list {name}: {_reason(error)}") from None
+        reason = "it is a URL; save it to a file first" if "://" in name else _reason(error)
+        raise ValueError(f"cannot read the list {name}: {reason}") from None
 
 
 def _display_name(name: str) -> str:

@@ -63,7 +63,7 @@ _NEEDLESS = frozenset(
 )  # fmt: skip
 """Options for less output, or for something that happens anyway."""
 _REFUSED = {
-    "base": "resolves links of a list",
+    "base": "resolves relative links in a list",
     "body-data": "sends data",
     "body-file": "sends data",
     "input-file": "reads URLs from a file (load that file instead)",

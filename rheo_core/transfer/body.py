@@ -85,7 +85,7 @@ class StreamBody:
             aiohttp.ClientOSError: the connection ended with a reset instead of a FIN.
         """
         if self._is_chunked and self._content._http_chunk_splits is None:
-            raise ProtocolError("malformed reply: its Transfer-Encoding is not understood")
+            raise ProtocolError("malformed reply: its Transfer-Encoding is not supported")
         lost = self._protocol.exception() if self._protocol is not None else None
         if isinstance(lost, aiohttp.ClientOSError):
             raise lost

@@ -173,7 +173,9 @@ class ConnectionGroup:
                 if not reply.head.partial:
                     context.check_page(reply.head, state)
                     reply.check_version()
-                    raise RangeRefusedError("the server sends the whole file for a range")
+                    raise RangeRefusedError(
+                        "the server answers a range request with the whole file"
+                    )
                 if reply.head.promised is not None:
                     self._promising = reply.head
                 if self._ranges_work is None:  # other connections need not wait for the next look

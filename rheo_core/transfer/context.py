@@ -212,12 +212,12 @@ class TransferContext:
             raise TooLargeError(limit, size)
         expected = config.size_bytes
         if expected is not None and size != expected:
-            raise ProtocolError(f"the server offers {size} bytes, {expected} were expected")
+            raise ProtocolError(f"the server offers {size} bytes instead of {expected}")
         if config.pieces is not None:
             try:
                 config.pieces.check_size(size)
             except ValueError as error:
-                raise ProtocolError(f"the server offers another file: {error}") from None
+                raise ProtocolError(f"the server offers a different file: {error}") from None
 
     def check_growth(self, size: int) -> None:
         """Check the first `size` bytes of a body of unknown length, as `check_size`."""

@@ -80,7 +80,7 @@ def translation(
         case aiohttp.InvalidURL():
             return ProtocolError(f"{host} cannot be requested: {quoted(error)}")
         case aiohttp.ClientPayloadError():
-            return ConnectionFailedError(host, "connection lost before all bytes came")
+            return ConnectionFailedError(host, "connection lost before the transfer was complete")
         case aiohttp.ClientError():
             return ConnectionFailedError(host, quoted(error))
         case TimeoutError():
@@ -98,7 +98,7 @@ def _cause(error: OSError) -> OSError:
 
 def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadError:
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return RequestOptionsError("the proxy wants a login, or another one")
+        return RequestOptionsError("the proxy requires a login, or does not accept this one")
     said = f"{error.status} {quoted(error.message)}".rstrip()
     return ConnectionFailedError(host, f"the proxy refuses: {said}")
 

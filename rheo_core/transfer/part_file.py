@@ -213,9 +213,7 @@ class PartFile:
                 if self._open_here(stop or threading.Event()):
                     return
         usual = usual_place(self.destination).part
-        raise DestinationError(
-            usual, "other programs have files of this name and of the four names tried instead"
-        )
+        raise DestinationError(usual, "other programs use this name and the four alternatives")
 
     def _open_here(self, stop: threading.Event) -> bool:
         """Open the file unless it or its state is foreign; return success."""

@@ -196,7 +196,7 @@ def _check_coding(reply: Response) -> None:
     """Refuse transfer codings that were not requested (RFC 9112 6.1)."""
     codings = ", ".join(reply.headers.getall("Transfer-Encoding", ()))
     if codings and codings.strip(" \t").lower() != "chunked":
-        raise ProtocolError(f"transfer coding {printable(codings)!r} is not understood")
+        raise ProtocolError(f"transfer coding {printable(codings)!r} is not supported")
 
 
 def _length(reply: Response) -> int | None:

@@ -358,11 +358,11 @@ def check_version(
     elif validator is not None:  # no size tells what the coding does to it
         same = same and head.validator.coding == validator.coding
     if not same:
-        raise ChangedError("the file on the server is another one than before")
+        raise ChangedError("the file on the server has changed")
     if (
         promised is not None
         and head.promised is not None
         and promised.algorithm is head.promised.algorithm
         and promised.expected_hash != head.promised.expected_hash
     ):
-        raise ChangedError("the server promises another checksum than before")
+        raise ChangedError("the server sends a different checksum than before")

@@ -264,8 +264,8 @@ class Transfer:
         """Refuse to replace bytes because of a new link, which may lead to another file."""
         if self._record.config.fetch_url is not None and state.can_resume:
             raise ProtocolError(
-                f"the new link offers another file; the {state.offset:,} bytes of the old one "
-                "are kept; to fetch the new one, add its link"
+                f"the new link offers a different file; the {state.offset:,} bytes of the old "
+                "one are kept; to download the new one, add its link"
             )
 
     def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:
@@ -286,7 +286,7 @@ class Transfer:
             part.state = replace(state, validator=head.validator)
             return True
         if self.sources.only is not None and source.version != head.validator:
-            raise ChangedError("the file on the server is another one than before")
+            raise ChangedError("the file on the server has changed")
         return False
 
     async def _open_first(self, segment: Segment, state: PartState) -> Request:
@@ -323,7 +323,7 @@ class Transfer:
         seconds = self._context.options.response_timeout
         limit = "" if seconds is None else f" (up to {seconds:g} s)"
         timer = asyncio.get_running_loop().call_later(
-            patience, self._context.explain, f"waiting for the reply of the server{limit}"
+            patience, self._context.explain, f"waiting for the server's reply{limit}"
         )
         try:
             return await request.open()

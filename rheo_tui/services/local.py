@@ -203,7 +203,9 @@ class LocalService:
         """
         configs = [await self._manager.find_config(download_id) for download_id in ids]
         if any(config and is_redacted(config.url) for config in configs):
-            raise DownloadManagerError("the history keeps no secrets of its URL; add the URL again")
+            raise DownloadManagerError(
+                "the history does not store the secrets in its URL; add the URL again"
+            )
         await self._manager.add([config for config in configs if config])
 
     async def pause(self, ids: Sequence[str]) -> None:

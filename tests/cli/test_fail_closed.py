@@ -315,8 +315,8 @@ async def test_a_table_closes_its_address_in_whatever_form_it_is_written(
         ("--ca-file", "", "it holds no certificate"),
         ("--ca-file", "-----BEGIN CERTIFICATE-----\nAA\n", "it holds no certificate"),
         ("--cert", "no certificate", "it cannot be used"),
-        ("--cookies", "{}", "is not of Netscape's format"),
-        ("--interface", None, "is not one of this machine"),
+        ("--cookies", "{}", "is not in Netscape's cookies.txt format"),
+        ("--interface", None, "does not exist on this computer"),
         ("--netrc", "machine localhost login me pasword c4nary", "line 1 cannot be understood"),
     ],
 )

@@ -152,7 +152,7 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-H", "c4nary"], "--header: one is not of the form 'Name: value'."),
+        (["-H", "c4nary"], "--header: a header is not of the form 'Name: value'."),
         (["-H", "Range: c4nary"], "--header: header 'Range' is set by the engine."),
         (["--proxy", "ftp://c4nary@h"], "--proxy: it should be the URL of a proxy"),
         (["--proxy", ""], "--proxy: it should be the URL of a proxy, or off"),
@@ -161,10 +161,10 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
         (["--user", ""], "--user: it should not be empty"),
         (["--bearer", ""], "--bearer: it should not be empty"),
         (["--auth", "ntlm"], "--auth: it should be 'basic' or 'digest'."),
-        (["-4", "-6"], "-4 and -6 exclude each other."),
+        (["-4", "-6"], "-4 and -6 cannot be used together."),
         (["--interface", "a b"], "--interface: it should be an address or an interface"),
-        (["-u", "me"], "--user: no terminal to ask for the secret on."),
-        (["--bearer", "-"], "--bearer: no terminal"),
+        (["-u", "me"], "--user: cannot ask for the secret without a terminal."),
+        (["--bearer", "-"], "--bearer: cannot ask"),
         (["--insecure", "http://x/"], "--insecure 'http://x/': give a host alone"),
         (["--insecure", "*.x.org"], "--insecure '*.x.org': give a host alone"),
         (["--insecure", "me:c4nary@x"], "give a host alone"),

@@ -19,7 +19,7 @@ from tests.servers.scenarios import Hold, answer, in_turn
 from tests.waiting import Until
 
 BODY = body_of(3_000_000)
-REASON = "disk full; goes on when there is room"
+REASON = "disk full; continues when there is space"
 
 
 class Disk:

@@ -204,7 +204,7 @@ async def test_everything_stops_after_so_many_bytes(
         assert 4_000_000 <= received < 4_600_000  # heads of replies bring some along
         stopped = [c for c in configs if status_of(manager, c) is DownloadStatus.PAUSED]
         assert stopped and len(stopped) + manager.stats.completed == 3
-        told = "stopped by the limit of bytes"
+        told = "stopped at the data limit"
         await until(lambda: all(record_of(manager, c).reason == told for c in stopped))
         await manager.resume_all()
         await manager.wait_until_complete(timeout=20)

@@ -279,7 +279,7 @@ async def test_two_links_of_one_name_are_two_files(
         await manager.add([second, strict])
         await waiting.until(lambda: status_of(manager, second) is DownloadStatus.COMPLETED)
         row = next(r for r in manager.snapshot().downloads if r.id == strict.id)
-        assert row.reason == "another download writes this file"
+        assert row.reason == "another download is writing this file"
         gate.opened.set()
         await manager.wait_until_complete(timeout=20)
         await manager.add([late])

@@ -47,7 +47,7 @@ async def test_the_right_file_is_skipped(
     [
         (WRONG, {"hash_config": known()}, "hash mismatch for the existing a: expected "),
         (b"", {"hash_config": known()}, "hash mismatch for the existing a: expected "),
-        (b"short", {"size_bytes": 18}, "the existing a has 5 bytes, 18 were expected; "),
+        (b"short", {"size_bytes": 18}, "the existing a has 5 bytes instead of 18; "),
         (WRONG, {"size_bytes": 18, "hash_config": known()}, "hash mismatch for the existing a"),
         (WRONG, {"size_bytes": 18, "pieces": PIECES}, "hash mismatch for the existing a"),
         (BODY[:10], {"pieces": PIECES}, "the existing a: a file of 10 bytes has 1 piece(s)"),

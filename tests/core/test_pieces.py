@@ -40,7 +40,7 @@ URL = "http://example.org/f"
     [
         ({"length": 0}, "length of a piece is 0 bytes; it must be 1 or more"),
         ({"hashes": []}, "a list of piece hashes must not be empty"),
-        ({"hashes": [SHA1, "12"]}, "piece 2 of 2: sha1 hash has 2 characters, 40 are needed"),
+        ({"hashes": [SHA1, "12"]}, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),
         ({"hashes": ["x"]}, "piece 1 of 1: sha1 hash 'x' is not hexadecimal (0-9, a-f)"),
         ({"length": 5}, "10 bytes has 2 piece(s) of 5 bytes, 1 piece hashes are given"),
         ({"hashes": [SHA1] * 2}, "10 bytes has 1 piece(s) of 10 bytes, 2 piece hashes are given"),

@@ -234,5 +234,5 @@ async def test_a_file_that_is_none(
     manager, journal = await fetch(tmp_path / "out", [config])
     told = error_of(manager, config)
     assert told.startswith(f"cookies {file}: {problem}") and "c4nary" not in told
-    assert told.endswith(" not of Netscape's format (cookies.txt)")
+    assert told.endswith(" not in Netscape's cookies.txt format")
     assert journal.names() == ["queued", "failed"] and not server.requests

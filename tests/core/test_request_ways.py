@@ -105,10 +105,11 @@ async def test_an_https_proxy_sees_no_client_certificate(tmp_path: Path, scheme:
             client_key=key,
             **trust,
         )
-        assert told == f"client_cert {certificate}: not with an https proxy, which would see it too"
+        rule = "cannot be used with an https proxy, which would get it too"
+        assert told == f"client_cert {certificate}: {rule}"
         insecure = RequestRules(insecure=frozenset({"127.0.0.1"}))
         told = await ask(tmp_path, f"{scheme}://127.0.0.1:9/", insecure, proxy=way, **trust)
-        assert told == "--insecure 127.0.0.1: not with an https proxy"
+        assert told == "--insecure 127.0.0.1: cannot be used with an https proxy"
         assert not proxy.connections
 
 
@@ -170,10 +171,10 @@ peers: list[str] = []
         ({"interface": "127.0.0.1"}, ""),
         ({"interface": "127.0.0.3"}, ""),
         ({"interface": "127.0.0.3", "ip_version": 6}, "not an address of IP version 6"),
-        ({"interface": "no-such-one"}, "interface 'no-such-one' is not one of this machine"),
+        ({"interface": "no-such-one"}, "interface 'no-such-one' does not exist on this computer"),
         ({"interface": "lo"}, ""),
         ({"interface": "192.0.2.1"}, "127.0.0.1: "),
-        ({"interface": "lo", "proxy": "socks5://127.0.0.1:9"}, "do not go with a SOCKS proxy"),
+        ({"interface": "lo", "proxy": "socks5://127.0.0.1:9"}, "a SOCKS proxy cannot be combined"),
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.3 and lo are Linux's")

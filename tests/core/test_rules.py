@@ -72,7 +72,7 @@ def test_the_first_rule_holds() -> None:
             "has folder = ' ' in rule 2, which should be the path",
         ),
         ([{"folder": "a\0"}], "should be the path of a folder"),
-        ([{"folder": "~no-such-user-here/x"}], "there is no such user"),
+        ([{"folder": "~no-such-user-here/x"}], "the user does not exist"),
         (
             [{"folder": "a", "pattern": "("}],
             "has pattern = '(' in rule 1, which should be a regular",

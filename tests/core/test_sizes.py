@@ -46,7 +46,7 @@ def test_rates(text: str, rate: int | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "-1M", "5X", "0.1", "/s", "0.0K"])
 def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="bytes a second such as"):
+    with pytest.raises(ValueError, match="bytes per second such as"):
         parse_rate(text)
 
 

@@ -151,7 +151,7 @@ async def test_hash_validation_failing(demo: DemoServer, tmp_path: Path) -> None
 async def test_hash_validation_bad_checksum(demo: DemoServer, tmp_path: Path) -> None:
     result = await run("03_hash_validation.py", demo.url(SMALL.path), "sha256:12")
     assert (result.code, result.out) == (1, "")
-    assert result.err == "sha256 hash has 2 characters, 64 are needed.\n"
+    assert result.err == "sha256 hash has 2 characters instead of 64.\n"
 
 
 async def test_progress_display(demo: DemoServer, tmp_path: Path) -> None:

@@ -483,7 +483,7 @@ async def test_no_name_for_the_part_file_is_a_sentence(scene: Scene) -> None:
     before = names_in(scene.folder)
     scene.server.on(scene.path, parts(GOOD, **V1))
     manager, _ = await fetch(scene.folder, [config := scene.config()])
-    assert "have files of this name and of the four names tried" in error_of(manager, config)
+    assert "use this name and the four alternatives" in error_of(manager, config)
     assert all(file.read_bytes() == b"of a browser" for file in others)
     assert names_in(scene.folder) == before
 

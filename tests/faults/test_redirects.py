@@ -73,7 +73,7 @@ async def test_d03_the_same_place_twice_is_clear(scene: Scene) -> None:
         ("javascript:alert(1)", "has scheme 'javascript'"),
         ("data:text/plain,evil", "has scheme 'data'"),
         ("http://", "has no host"),
-        ("http://[::1", "redirect to an unusable address: Invalid IPv6 URL"),
+        ("http://[::1", "redirect to an invalid address: Invalid IPv6 URL"),
         ("http://127.0.0.1:99999/", "Port out of range"),
         ("http://127.0.0.1:x/", "its port is not a number"),
         ("http:///path", "path: host name not found"),
@@ -97,7 +97,7 @@ async def test_d03_hosts_that_cannot_be(
     scene: Scene, caplog: pytest.LogCaptureFixture, host: str, form: str
 ) -> None:
     outcome = await scene.fetch(redirect(form.format(host)), retry_handler=quick_retries(1))
-    outcome.failed("redirect to an unusable address: URL '")
+    outcome.failed("redirect to an invalid address: URL '")
     assert "bug" not in caplog.text and "codec" not in outcome.error
 
 

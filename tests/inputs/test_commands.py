@@ -122,9 +122,9 @@ def test_a_route_is_only_asked_for() -> None:
         (f"curl --resolve x:1:1.2.3.4 {URL}", "--resolve changes what is fetched"),
         (f"curl -G --data-urlencode a@file {URL}", "--data-urlencode reads a file"),
         (f"curl -G -d @file {URL}", "--data reads a file"),
-        ("wget http://x/$version.zip", "a variable of the shell"),
-        ('curl "http://x/${version}.zip"', "a variable of the shell"),
-        ('wget "$URL"', "a variable of the shell"),
+        ("wget http://x/$version.zip", "a shell variable"),
+        ('curl "http://x/${version}.zip"', "a shell variable"),
+        ('wget "$URL"', "a shell variable"),
     ],
 )
 def test_what_is_refused(command: str, problem: str) -> None:

@@ -154,7 +154,7 @@ def test_a_line_without_end_ends_the_reading_and_is_told() -> None:
     assert [(entry.line, entry.verdict) for entry in entries] == [
         (1, Verdict.OK), (2, Verdict.INVALID),
     ]  # fmt: skip
-    told = "a line may have 16,777,216 characters; the rest is not read"
+    told = "a line may have at most 16,777,216 characters; the rest is ignored"
     assert entries[1].problem == told
     assert max(map(len, bounded_lines(StringIO(text)))) == MAX_LINE_LENGTH + 1
 

@@ -108,6 +108,6 @@ def test_a_failure_shows_its_cause_and_no_word_before_it() -> None:
 
 
 def test_a_full_disk_makes_a_download_wait() -> None:
-    full = row("disk full; goes on when there is room")._replace(status=DownloadStatus.PAUSED)
+    full = row("disk full; continues when there is space")._replace(status=DownloadStatus.PAUSED)
     assert status_text(full, Waiting(), 0.0).startswith("waiting: disk full")
     assert status_text(full._replace(reason=""), Waiting(), 0.0) == "paused"

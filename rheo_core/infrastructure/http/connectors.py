@@ -40,7 +40,9 @@ class Route(NamedTuple):
         """
         if self.socks is not None:
             if self != Route(self.socks):
-                raise RequestOptionsError("ip_version and interface do not go with a SOCKS proxy")
+                raise RequestOptionsError(
+                    "a SOCKS proxy cannot be combined with ip_version or interface"
+                )
             return
         version = self.ip_version or _version(self.interface or "")
         if version and _version(host) not in (None, version):
@@ -135,7 +137,7 @@ def check_interface(name: str) -> int:
     try:
         return socket.if_nametoindex(name)
     except OSError:
-        raise RequestOptionsError(f"interface {name!r} is not one of this machine") from None
+        raise RequestOptionsError(f"interface {name!r} does not exist on this computer") from None
 
 
 def _interface_socket_factory(name: str) -> Callable[[aiohttp.AddrInfoType], socket.socket]:

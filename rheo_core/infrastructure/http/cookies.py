@@ -18,7 +18,7 @@ from rheo_core.user_files import read_secret, read_secret_async
 
 from .base import Response
 
-_NOT_NETSCAPE = "not of Netscape's format (cookies.txt)"
+_NOT_NETSCAPE = "not in Netscape's cookies.txt format"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
 _IN_1970 = re.compile(r"(?i);\s*expires\s*=[^;]*[\s-](?:19)?70\s[^;]*")
 _MAX_AGE = re.compile(r"(?i);\s*max-age\s*=")

@@ -37,14 +37,14 @@ def next_url(url: str, reply: Response) -> str | None:
         return None
     locations = set(reply.headers.getall("Location", ()))
     if len(locations) > 1:
-        raise ProtocolError("the server redirects to two places at once")
+        raise ProtocolError("the redirect has more than one target")
     location = locations.pop() if locations else ""
     if not location:
         return None
     try:
         return normalise_url(resolve(url, _quoted(location))).partition("#")[0]
     except ValueError as error:
-        raise ProtocolError(f"redirect to an unusable address: {error}") from None
+        raise ProtocolError(f"redirect to an invalid address: {error}") from None
 
 
 def _quoted(location: str) -> str:
@@ -72,7 +72,7 @@ def check_hop(origin_host: OriginHost, before: str, url: str, *, allow_downgrade
     if target.scheme == "http" and urlsplit(before).scheme == "https" and not allow_downgrade:
         raise ProtocolError(
             f"refused a redirect from https to http ({printable(target.hostname or '')}); "
-            "allow_downgrade permits it"
+            "set allow_downgrade to follow it"
         )
     if origin_host.must_not_lead_to(target.hostname or ""):
         raise ProtocolError(

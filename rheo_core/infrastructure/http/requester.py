@@ -103,7 +103,9 @@ class Requester:
         key = (origin_of(url), login)
         if key not in self._digests:
             if ":" in login.name:
-                raise RequestOptionsError("user: a name with a colon does not go with digest")
+                raise RequestOptionsError(
+                    "user: digest authentication does not allow a colon in the name"
+                )
             self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 

@@ -64,8 +64,8 @@ def _system_addresses(host: str, port: int, family: socket.AddressFamily) -> lis
         raise
     except UnicodeError as error:  # from Python's IDNA codec
         raise ProtocolError(
-            f"host name {printable(host)!r} is not possible: each part between dots has 1 to 63 "
-            "characters"
+            f"host name {printable(host)!r} is not valid: each part between dots must have 1 "
+            "to 63 characters"
         ) from error
     return [
         ResolveResult(

@@ -35,7 +35,7 @@ _ERRORS = (
     python_socks.ProxyTimeoutError,
 )
 _MAX_LOGIN_LENGTH = 255  # RFC 1929 2; the package writes ASCII only
-_HUNG_UP = "the SOCKS proxy hung up; is the login right?"
+_HUNG_UP = "the SOCKS proxy closed the connection; check the login"
 
 
 class SocksConnector(ProxyConnector):

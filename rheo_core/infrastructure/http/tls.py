@@ -31,7 +31,7 @@ def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
     """
     ca, certificate, key = options.ca_file, options.client_cert, options.client_key
     if key is not None and certificate is None:
-        raise _problem("client_key", key, "there is no client_cert that it belongs to")
+        raise _problem("client_key", key, "client_cert is missing")
     if ca is None and certificate is None:
         return not insecure
     return _context(ca, certificate, key, insecure)
@@ -63,10 +63,12 @@ def check_https_proxy(options: RequestOptions, insecure: str) -> None:
             would also be shown to the proxy.
     """
     if insecure:
-        raise RequestOptionsError(f"--insecure {insecure}: not with an https proxy")
+        raise RequestOptionsError(f"--insecure {insecure}: cannot be used with an https proxy")
     if options.client_cert is not None:
         raise _problem(
-            "client_cert", options.client_cert, "not with an https proxy, which would see it too"
+            "client_cert",
+            options.client_cert,
+            "cannot be used with an https proxy, which would get it too",
         )
 
 

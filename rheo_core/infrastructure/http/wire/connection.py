@@ -262,7 +262,7 @@ class WireBody:
         elif self._missing is None and self._chunks is None:
             self.is_over = True
         else:
-            lost = ConnectionFailedError(host, "connection lost before all bytes came")
+            lost = ConnectionFailedError(host, "connection lost before the transfer was complete")
             self._error = self._error or lost
         self._wake()
 

@@ -147,7 +147,7 @@ class Dialer:
         try:
             head = await connection.ask(request.encode(), is_tunnel=True)
             if head.status == _PROXY_AUTHENTICATION_REQUIRED:
-                raise RequestOptionsError("the proxy wants a login, or another one")
+                raise RequestOptionsError("the proxy requires a login, or does not accept this one")
             if not 200 <= head.status < 300:
                 said = f"{head.status} {quoted(head.reason)}".rstrip()
                 raise ConnectionFailedError(way.host, f"the proxy refuses: {said}")

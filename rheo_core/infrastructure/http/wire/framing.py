@@ -177,7 +177,7 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
     if codings is not None:
         if len(codings) > 1 or codings[0].strip(" \t").lower() != "chunked":
             shown = printable(", ".join(codings))
-            raise ProtocolError(f"transfer coding {shown!r} is not understood")
+            raise ProtocolError(f"transfer coding {shown!r} is not supported")
         return Framing.CHUNKED, 0
     if (length := headers.get("Content-Length")) is not None:
         return Framing.LENGTH, _length(length)
