@@ -75,7 +75,7 @@ class Dialer:
         proxy = urlsplit(way.proxy)
         try:
             connection = await self._connect_to(
-                proxy.hostname or "", port_of(proxy), way, is_tls=proxy.scheme == "https"
+                host_of(proxy), port_of(proxy), way, is_tls=proxy.scheme == "https"
             )
         except ConnectionFailedError as error:
             raise ConnectionFailedError(error.host, f"the proxy: {error.problem}") from error
@@ -115,6 +115,8 @@ class Dialer:
         if _family_of(host) is not None:
             return [_address_info(host, port)]
         addresses = await self._resolver.resolve(host, port, family)
+        if not addresses:
+            raise ConnectionFailedError(host, "host name not found")
         return [_address_info(each["host"], each["port"]) for each in addresses]
 
     async def _take(
@@ -122,7 +124,6 @@ class Dialer:
     ) -> WireConnection:
         """Make a connection of a socket; over TLS if a context is given."""
         loop = asyncio.get_running_loop()
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         try:
             _, connection = await loop.create_connection(
                 lambda: WireConnection(self._scratch, host),
@@ -171,6 +172,11 @@ class Dialer:
         await self._resolver.close()
 
 
+def host_of(url: SplitResult) -> str:
+    """Return the host of a URL; before the zone of an IPv6 address is `%` (RFC 6874 2: `%25`)."""
+    return (url.hostname or "").replace("%25", "%", 1)
+
+
 def port_of(url: SplitResult) -> int:
     """Return the port of an http or https URL."""
     return url.port or (443 if url.scheme == "https" else 80)
@@ -190,8 +196,15 @@ def proxy_login(proxy: SplitResult) -> str:
 
 
 def _address_info(address: str, port: int) -> AddrInfoType:
+    """Return an address as `getaddrinfo` does.
+
+    Raises:
+        OSError: the zone of an IPv6 address is not an interface of this machine.
+    """
     if _family_of(address) == socket.AF_INET6:
-        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
+        bare, _, zone = address.partition("%")
+        scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone) if zone else 0
+        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (bare, port, 0, scope)
     return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
 
 
