@@ -15,6 +15,8 @@ from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
 
 MAX_HEAD_BYTES = 256 << 10
+"""Bytes of a head, with those of the interim replies before it."""
+
 _MAX_LENGTH_DIGITS = 20  # more than any size that is believed
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
