@@ -12,11 +12,7 @@ import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver
 
-from rheo_core.domain.exceptions import (
-    ConnectionFailedError,
-    DownloadError,
-    RequestOptionsError,
-)
+from rheo_core.domain.exceptions import ConnectionFailedError, RequestOptionsError
 from rheo_core.infrastructure.http.connectors import Route, socket_options
 from rheo_core.infrastructure.http.problems import connection_problem, quoted
 
@@ -131,7 +127,7 @@ class Dialer:
                 ssl=tls,
                 server_hostname=_name_for_tls(host) if tls else None,
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             raise connection_problem(error, host) from error
         return connection
 
@@ -162,7 +158,7 @@ class Dialer:
             inner.connection_made(transport)
         except BaseException as error:
             connection.close()
-            if isinstance(error, OSError) and not isinstance(error, DownloadError):
+            if isinstance(error, OSError):
                 raise connection_problem(error, way.host) from error
             raise
         return inner
