@@ -34,6 +34,13 @@ def test_a_connection_is_kept_as_the_head_says(
     assert parse_head(head(f"HTTP/{version} {status}", *lines)).keeps_alive is is_kept
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_chunks_of_http_1_0_end_the_connection(version: str) -> None:
+    """RFC 9112 6.1: their framing is faulty."""
+    lines = ["Connection: keep-alive", "Transfer-Encoding: chunked"]
+    assert parse_head(head(f"HTTP/{version} 200 OK", *lines)).keeps_alive is (version == "1.1")
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -79,13 +79,14 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
         raise ProtocolError(f"malformed reply: its status is {fields.status:03}")
     if not headers and framing is Framing.CLOSE and fields.status >= 200:
         raise ProtocolError("malformed reply: it has no header field")  # its head may be the body
+    is_faulty = fields.is_http_1_0 and framing is Framing.CHUNKED  # RFC 9112 6.1
     return Head(
         fields.status,
         fields.reason.decode("utf-8", "surrogateescape"),
         CIMultiDictProxy(headers),
         framing,
         length,
-        fields.keeps_alive and framing is not Framing.CLOSE,
+        fields.keeps_alive and framing is not Framing.CLOSE and not is_faulty,
     )
 
 
@@ -117,6 +118,7 @@ class _Fields:
         self._is_complete = True
         self.status = self._parser.get_status_code()
         self.keeps_alive = self._parser.should_keep_alive()  # it forgets that behind a body
+        self.is_http_1_0 = self._parser.get_http_version() == "1.0"
 
     def on_body(self, data: bytes) -> None:
         self._has_body = True
