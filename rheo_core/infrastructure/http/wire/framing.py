@@ -225,7 +225,8 @@ class ChunkDecoder:
     # What llhttp calls
 
     def on_body(self, data: bytes) -> None:
-        self._parts.append(data)
+        if not self.is_over:  # llhttp parses the reply behind it, too
+            self._parts.append(data)
 
     def on_message_complete(self) -> None:
         self.is_over = True
