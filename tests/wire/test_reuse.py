@@ -159,6 +159,9 @@ SURPLUS = {
     "a reply": STRAY,
     "a chunked reply": reply(b"5\r\nstray\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
     "a reply without an end": reply(b"stray", "Server: x"),
+    "an upgrade": reply(
+        b"", "Upgrade: h2c", "Connection: upgrade", status="HTTP/1.1 101 Switching Protocols"
+    ),
     "an empty line and a reply": b"\r\n" + STRAY,
 }
 

@@ -215,7 +215,7 @@ class ChunkDecoder:
         """
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_over:
                 raise ProtocolError(f"malformed chunk: {printable(str(error))}") from None
             self.has_surplus = True
