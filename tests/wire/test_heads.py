@@ -3,7 +3,7 @@
 import pytest
 
 from rheo_core.domain.exceptions import ProtocolError
-from rheo_core.infrastructure.http.wire.framing import parse_head
+from rheo_core.infrastructure.http.wire.framing import MAX_HEAD_BYTES, parse_head
 from tests.wire.feeding import receive
 
 
@@ -34,6 +34,13 @@ def test_a_connection_is_kept_as_the_head_says(
     assert parse_head(head(f"HTTP/{version} {status}", *lines)).keeps_alive is is_kept
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_chunks_of_http_1_0_end_the_connection(version: str) -> None:
+    """RFC 9112 6.1: their framing is faulty."""
+    lines = ["Connection: keep-alive", "Transfer-Encoding: chunked"]
+    assert parse_head(head(f"HTTP/{version} 200 OK", *lines)).keeps_alive is (version == "1.1")
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -48,3 +55,20 @@ def test_a_connection_is_kept_as_the_head_says(
 async def test_a_head_that_begins_no_reply_is_refused(raw: bytes, behind: bytes) -> None:
     with pytest.raises(ProtocolError):
         await receive([raw + behind], closes=True)
+
+
+INTERIM = head("HTTP/1.1 103 Early Hints", "Link: </x>")
+
+
+@pytest.mark.parametrize(
+    ("before", "is_taken"),
+    [(b"", True), (INTERIM * 5000, True), (INTERIM * (2 * MAX_HEAD_BYTES // len(INTERIM)), False)],
+)
+async def test_heads_of_one_reply_have_a_limit_together(before: bytes, is_taken: bool) -> None:
+    whole = before + head("HTTP/1.1 200 OK", "Content-Length: 4") + b"next"
+    pieces = [whole[at : at + 10_000] for at in range(0, len(whole), 10_000)]
+    if is_taken:
+        assert (await receive(pieces, closes=True)).body == b"next"
+    else:
+        with pytest.raises(ProtocolError):
+            await receive(pieces, closes=True)

@@ -113,6 +113,7 @@ BODIES = st.lists(
             b"0\r\n",
             b"abcde",
             b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+            b"5\r\nabcde\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
         ]
     ),
     max_size=4,

@@ -154,11 +154,24 @@ async def test_half_a_head_is_asked_for_again_on_a_new_connection_alone(
     assert server.connections == 2
 
 
+SURPLUS = {
+    "bytes": b"EXTRA",
+    "a reply": STRAY,
+    "a chunked reply": reply(b"5\r\nstray\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+    "a reply without an end": reply(b"stray", "Server: x"),
+    "an upgrade": reply(
+        b"", "Upgrade: h2c", "Connection: upgrade", status="HTTP/1.1 101 Switching Protocols"
+    ),
+    "an empty line and a reply": b"\r\n" + STRAY,
+}
+
+
 @STRICTER_CLIENT
 @pytest.mark.parametrize("size", [0, 1, 10, 16_384, 100_000, 200_000, 1_600_000])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("surplus", SURPLUS)
 async def test_bytes_behind_a_whole_body_fail_no_file_of_any_size(
-    server: MisbehavingServer, tmp_path: Path, size: int, framing: str
+    server: MisbehavingServer, tmp_path: Path, size: int, framing: str, surplus: str
 ) -> None:
     body = body_of(size)
     if framing == "chunked":
@@ -168,7 +181,7 @@ async def test_bytes_behind_a_whole_body_fail_no_file_of_any_size(
         raw = reply(body, f"Content-Length: {size}")
 
     async def generous(exchange: Exchange) -> None:
-        await exchange.send(raw + b"EXTRA")
+        await exchange.send(raw + SURPLUS[surplus])
 
     server.on("/f", generous)
     server.on("/g", whole(b"good"))

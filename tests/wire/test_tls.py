@@ -1,6 +1,7 @@
 """Ends of connections over TLS: asyncio may drop the last bytes, and does not show close_notify."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from rheo_core import FileConfig
+from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.infrastructure.http import WireClient
+from rheo_core.infrastructure.http.tls import context_of, tls_of
 from tests.clients import IS_AIOHTTP, opened_client
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -98,3 +101,23 @@ async def test_a_reply_that_waits_in_tls_is_not_that_to_the_next_request(
             assert bytes(await response.body.fill(len(BODY), lambda _: False)) == BODY
         async with client.get(second, ssl=tls) as response:
             assert bytes(await response.body.fill(100, lambda _: False)) == b"good"
+
+
+@pytest.mark.parametrize("kind", ["usual", "authority", "insecure", "certificate"])
+def test_each_context_names_the_protocol(authority: Authority, tmp_path: Path, kind: str) -> None:
+    """Some servers close connections that name none."""
+    certificate, key = authority.client(tmp_path)
+    options = {
+        "authority": RequestOptions(ca_file=authority.file(tmp_path)),
+        "certificate": RequestOptions(client_cert=certificate, client_key=key),
+    }
+    ours = context_of(tls_of(options.get(kind, NO_OPTIONS), insecure=kind == "insecure"))
+    assert _offered_protocols(ours) == ["http/1.1"]
+
+
+def _offered_protocols(client: ssl.SSLContext) -> list[str]:
+    """Return the protocols in the first message of a handshake (RFC 7301 3.1)."""
+    sent = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        client.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="files.example").do_handshake()
+    return re.findall(r"http/1\.[01]", sent.read().decode("latin-1"))

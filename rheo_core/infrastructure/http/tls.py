@@ -14,7 +14,13 @@ _PRIVATE_KEY = b"PRIVATE KEY-----"
 
 def create_ssl_context() -> ssl.SSLContext:
     """Return a context that checks certificates and host names, with the system's authorities."""
-    return ssl.create_default_context()
+    return _checking(None)
+
+
+def _checking(authorities: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=authorities)
+    context.set_alpn_protocols(["http/1.1"])  # some servers close connections without one
+    return context
 
 
 def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
@@ -41,14 +47,7 @@ def context_of(tls: ssl.SSLContext | bool) -> ssl.SSLContext:
     """Return the context for an `ssl` argument; equal arguments share one."""
     if isinstance(tls, ssl.SSLContext):
         return tls
-    return _usual_context() if tls else _context(None, None, None, insecure=True)
-
-
-@lru_cache(maxsize=1)
-def _usual_context() -> ssl.SSLContext:
-    context = create_ssl_context()
-    context.set_alpn_protocols(["http/1.1"])  # some servers close connections without one
-    return context
+    return _context(None, None, None, insecure=not tls)
 
 
 def check_https_proxy(options: RequestOptions, insecure: str) -> None:
@@ -76,9 +75,7 @@ def check_https_proxy(options: RequestOptions, insecure: str) -> None:
 def _context(
     ca: Path | None, certificate: Path | None, key: Path | None, insecure: bool
 ) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if ca is not None:
-        context = ssl.create_default_context(cadata=_authorities(ca))
+    context = _checking(None if ca is None else _authorities(ca))
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -28,7 +28,7 @@ from rheo_core.infrastructure.http.resolver import GuardedResolver
 from rheo_core.infrastructure.http.tls import context_of
 
 from .connection import WireBody, WireConnection
-from .dialer import Dialer, Way, bracketed, port_of, proxy_login
+from .dialer import Dialer, Way, bracketed, host_of, port_of, proxy_login
 from .framing import Framing, Head
 
 _MAX_IDLE_SECONDS = 15.0
@@ -91,7 +91,7 @@ class WireClient(BaseHttpClient):
         has_tls = parts.scheme == "https" or (proxy is not None and proxy.startswith("https:"))
         way = Way(
             parts.scheme,
-            parts.hostname or "",
+            host_of(parts),
             port_of(parts),
             self._context(ssl) if has_tls else None,
             proxy,

@@ -53,6 +53,7 @@ class WireConnection(asyncio.BufferedProtocol):
         self.idle_since = 0.0  # seconds, of the event loop
         self._head: Head | None = None
         self._raw = b""  # the part of a head that came
+        self._interim_bytes = 0  # of heads before it (RFC 9110 15.2)
         self._error: Exception | None = None
         self._answer: asyncio.Future[None] | None = None
         self._tls: ssl.SSLObject | None = None
@@ -123,12 +124,13 @@ class WireConnection(asyncio.BufferedProtocol):
             while (end := end_of_head(data, known)) >= 0:
                 head = parse_head(data[:end], is_tunnel=self._is_tunnel)
                 known, data = 0, data[end:]
+                self._interim_bytes += end
                 if head.status >= 200:
                     self._head = head
                     self.body = WireBody(self, head, data)
                     self._answered(None)
                     return
-            if len(data) > MAX_HEAD_BYTES:
+            if self._interim_bytes + len(data) > MAX_HEAD_BYTES:
                 raise ProtocolError("malformed reply: its head is too long")
         except ProtocolError as error:
             self.close()
@@ -150,7 +152,7 @@ class WireConnection(asyncio.BufferedProtocol):
             DownloadError: the connection is lost.
         """
         self._is_asked, self._is_tunnel = True, is_tunnel
-        self._head, self._error, self._raw = None, None, b""
+        self._head, self._error, self._raw, self._interim_bytes = None, None, b"", 0
         if self._is_closed:
             self._lost(None)
         else:
@@ -158,10 +160,10 @@ class WireConnection(asyncio.BufferedProtocol):
         if self._head is None and self._error is None:
             self._answer = self.loop.create_future()
             await self._answer
-        if isinstance(self._error, OSError):
-            raise connection_problem(self._error, self.host) from self._error
-        if self._error is not None:
+        if isinstance(self._error, DownloadError):
             raise self._error
+        if self._error is not None:
+            raise connection_problem(self._error, self.host) from self._error
         assert self._head is not None
         return self._head
 

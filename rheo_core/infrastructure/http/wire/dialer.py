@@ -14,7 +14,6 @@ from aiohttp.abc import AbstractResolver
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
-    DownloadError,
     HostNotFoundError,
     NoNetworkError,
     RequestOptionsError,
@@ -77,7 +76,7 @@ class Dialer:
         proxy = urlsplit(way.proxy)
         try:
             connection = await self._connect_to(
-                proxy.hostname or "", port_of(proxy), way, is_tls=proxy.scheme == "https"
+                host_of(proxy), port_of(proxy), way, is_tls=proxy.scheme == "https"
             )
         except (HostNotFoundError, NoNetworkError):
             raise  # it names the proxy
@@ -119,6 +118,8 @@ class Dialer:
         if _family_of(host) is not None:
             return [_address_info(host, port)]
         addresses = await self._resolver.resolve(host, port, family)
+        if not addresses:
+            raise ConnectionFailedError(host, "host name not found")
         return [_address_info(each["host"], each["port"]) for each in addresses]
 
     async def _take(
@@ -126,7 +127,6 @@ class Dialer:
     ) -> WireConnection:
         """Make a connection of a socket; over TLS if a context is given."""
         loop = asyncio.get_running_loop()
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         try:
             _, connection = await loop.create_connection(
                 lambda: WireConnection(self._scratch, host),
@@ -134,7 +134,7 @@ class Dialer:
                 ssl=tls,
                 server_hostname=_name_for_tls(host) if tls else None,
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             raise connection_problem(error, host) from error
         return connection
 
@@ -165,7 +165,7 @@ class Dialer:
             inner.connection_made(transport)
         except BaseException as error:
             connection.close()
-            if isinstance(error, OSError) and not isinstance(error, DownloadError):
+            if isinstance(error, OSError):
                 raise connection_problem(error, way.host) from error
             raise
         return inner
@@ -173,6 +173,11 @@ class Dialer:
     async def close(self) -> None:
         """Stop looking up names."""
         await self._resolver.close()
+
+
+def host_of(url: SplitResult) -> str:
+    """Return the host of a URL; before the zone of an IPv6 address is `%` (RFC 6874 2: `%25`)."""
+    return (url.hostname or "").replace("%25", "%", 1)
 
 
 def port_of(url: SplitResult) -> int:
@@ -194,8 +199,15 @@ def proxy_login(proxy: SplitResult) -> str:
 
 
 def _address_info(address: str, port: int) -> AddrInfoType:
+    """Return an address as `getaddrinfo` does.
+
+    Raises:
+        OSError: the zone of an IPv6 address is not an interface of this machine.
+    """
     if _family_of(address) == socket.AF_INET6:
-        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
+        bare, _, zone = address.partition("%")
+        scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone) if zone else 0
+        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (bare, port, 0, scope)
     return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
 
 

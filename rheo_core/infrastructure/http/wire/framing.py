@@ -15,6 +15,8 @@ from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
 
 MAX_HEAD_BYTES = 256 << 10
+"""Bytes of a head, with those of the interim replies before it."""
+
 _MAX_LENGTH_DIGITS = 20  # more than any size that is believed
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -77,13 +79,14 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
         raise ProtocolError(f"malformed reply: its status is {fields.status:03}")
     if not headers and framing is Framing.CLOSE and fields.status >= 200:
         raise ProtocolError("malformed reply: it has no header field")  # its head may be the body
+    is_faulty = fields.is_http_1_0 and framing is Framing.CHUNKED  # RFC 9112 6.1
     return Head(
         fields.status,
         fields.reason.decode("utf-8", "surrogateescape"),
         CIMultiDictProxy(headers),
         framing,
         length,
-        fields.keeps_alive and framing is not Framing.CLOSE,
+        fields.keeps_alive and framing is not Framing.CLOSE and not is_faulty,
     )
 
 
@@ -115,6 +118,7 @@ class _Fields:
         self._is_complete = True
         self.status = self._parser.get_status_code()
         self.keeps_alive = self._parser.should_keep_alive()  # it forgets that behind a body
+        self.is_http_1_0 = self._parser.get_http_version() == "1.0"
 
     def on_body(self, data: bytes) -> None:
         self._has_body = True
@@ -211,7 +215,7 @@ class ChunkDecoder:
         """
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_over:
                 raise ProtocolError(f"malformed chunk: {printable(str(error))}") from None
             self.has_surplus = True
@@ -221,7 +225,8 @@ class ChunkDecoder:
     # What llhttp calls
 
     def on_body(self, data: bytes) -> None:
-        self._parts.append(data)
+        if not self.is_over:  # llhttp parses the reply behind it, too
+            self._parts.append(data)
 
     def on_message_complete(self) -> None:
         self.is_over = True
