@@ -97,14 +97,22 @@ class NetworkWatch:
                 self._end()
 
     def _is_without_network(self, error: DownloadError, host: str) -> bool:
-        if isinstance(error, NoNetworkError):  # with a route, only that host is unreachable
-            return error.is_look_up or not network.has_route()
-        is_local = may_be_private(host.rpartition(":")[0])
-        return self._had_route and not is_local and not network.has_route()
+        if isinstance(error, NoNetworkError):
+            if error.is_look_up:
+                return True
+            # Without a route before, a new one would not tell that a local host is back.
+            may_wait = self._had_route or not may_be_private(error.host)
+        else:
+            may_wait = self._had_route and not may_be_private(host.rpartition(":")[0])
+        return may_wait and not network.has_route()  # with a route, only that host fails
 
     async def _is_back(self) -> bool:
-        """Ask the same as the failed requests: for a route, and for one of their names."""
-        if not network.has_route():
+        """Ask the same as the failed requests: for a route, and for one of their names.
+
+        A network that never had a default route may have name servers all the same.
+        """
+        may_lack_route = bool(self._unanswered) and not self._had_route
+        if not may_lack_route and not network.has_route():
             return False
         if not self._unanswered:
             return True

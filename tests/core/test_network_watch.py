@@ -102,6 +102,32 @@ async def test_a_machine_that_never_had_a_route_judges_by_the_error(world: World
     assert network_watch.is_lost(UNREACHABLE, A)
 
 
+async def test_a_local_host_that_needs_no_route_does_not_wait_for_one(world: World) -> None:
+    world.route = False
+    network_watch = watch()
+    flapping = NoNetworkError("10.5.0.1", "network is unreachable")
+    assert not network_watch.is_lost(flapping, "10.5.0.1:80")
+    assert not network_watch.is_lost(flapping, A)  # through a proxy there
+    world.route = True
+    network_watch = watch()
+    world.route = False  # both went away, and will come back together
+    assert network_watch.is_lost(flapping, "10.5.0.1:80")
+
+
+async def test_name_servers_of_a_network_without_a_route_end_the_wait(
+    world: World, until: Until
+) -> None:
+    world.route = world.names = False
+    network_watch = watch()
+    looking = asyncio.create_task(network_watch.run())
+    assert network_watch.is_lost(SILENT, A)
+    await asyncio.sleep(0.05)
+    assert network_watch.must_wait(A)
+    world.names = True
+    await until(lambda: not network_watch.must_wait(A))
+    looking.cancel()
+
+
 async def test_a_host_fails_alone_if_another_answers_meanwhile(world: World) -> None:
     network_watch = watch()
     assert network_watch.is_lost(SILENT, A)

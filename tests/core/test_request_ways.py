@@ -168,6 +168,14 @@ peers: list[str] = []
     [
         ({"ip_version": 4}, ""),
         ({"ip_version": 6}, "127.0.0.1 is not an address of IP version 6"),
+        (
+            {"ip_version": 6, "proxy": "http://127.0.0.1:9"},
+            "127.0.0.1 is not an address of IP version 6",
+        ),
+        (
+            {"ip_version": 4, "proxy": "http://[::1]:9"},
+            "::1 is not an address of IP version 4",
+        ),
         ({"interface": "127.0.0.1"}, ""),
         ({"interface": "127.0.0.3"}, ""),
         ({"interface": "127.0.0.3", "ip_version": 6}, "not an address of IP version 6"),

@@ -320,8 +320,7 @@ class Exchange:
                 request_kwargs["proxy"] = proxy
         route = Route(socks, options.ip_version, options.interface)
         if any(route):
-            if "proxy" not in request_kwargs:
-                route.check(parts.hostname or "")
+            route.check(urlsplit(request_kwargs.get("proxy", url)).hostname or "")
             request_kwargs["route"] = route
         if parts.scheme == "https" or "proxy" in request_kwargs:
             host = parts.hostname or ""
