@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import aiohttp
 
 from rheo_core.domain.checksum_lists import NAMELESS, read_checksum_line
-from rheo_core.domain.exceptions import DownloadError
+from rheo_core.domain.exceptions import DownloadError, IncompleteError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
@@ -134,6 +134,8 @@ async def _text_of(reply: Response, stall_timeout: float | None) -> str:
             text += chunk
             if len(text) > _MAX_BYTES:
                 return ""
+        if reply.content_length not in (None, len(text)):
+            raise IncompleteError(len(text), reply.content_length)
         return text.decode(errors="replace")
     finally:
         body.close()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from rheo_core.domain.exceptions import IncompleteError
 from rheo_core.infrastructure.http.wire.connection import Scratch, WireConnection
 from rheo_core.infrastructure.http.wire.framing import Head
 
@@ -62,6 +63,8 @@ async def receive(pieces: Iterable[bytes], *, closes: bool) -> Received:
         body = b""
         while batch := await connection.body.fill(1 << 16, lambda _: False):
             body += batch
+    if not connection.body.is_over:
+        raise IncompleteError(len(body), head.length)
     return Received(head, body, connection.release())
 
 

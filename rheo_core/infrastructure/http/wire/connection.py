@@ -261,11 +261,11 @@ class WireBody:
         host = self._connection.host
         if exc is not None:
             self._error = self._error or connection_problem(exc, host)
-        elif self._missing is None and self._chunks is None:
-            self.is_over = True
-        else:
+        elif self._chunks is not None:
             lost = ConnectionFailedError(host, "connection lost before the transfer was complete")
             self._error = self._error or lost
+        else:  # the reader sees that bytes of a known length are missing, and how many
+            self.is_over = self._missing is None
         self._wake()
 
     def _append(self, data: bytes | memoryview) -> None:
