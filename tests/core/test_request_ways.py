@@ -180,7 +180,7 @@ peers: list[str] = []
         ({"interface": "127.0.0.3", "ip_version": 6}, "not an address of IP version 6"),
         ({"interface": "no-such-one"}, "interface 'no-such-one' is not one of this machine"),
         ({"interface": "lo"}, ""),
-        ({"interface": "192.0.2.1"}, "interface 192.0.2.1 is not an address of this machine"),
+        ({"interface": "192.0.2.1"}, "interface 192.0.2.1 is not an address of this computer"),
         ({"interface": "2001:db8::1"}, "127.0.0.1 is not an address of IP version 6"),
         ({"interface": "lo", "proxy": "socks5://127.0.0.1:9"}, "do not go with a SOCKS proxy"),
     ],

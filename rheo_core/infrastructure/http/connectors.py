@@ -160,7 +160,7 @@ def _check_address(address: str) -> None:
             probe.bind(place)
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
-            problem = f"interface {address} is not an address of this machine"
+            problem = f"interface {address} is not an address of this computer"
             raise RequestOptionsError(problem) from None
 
 
