@@ -40,6 +40,8 @@ WISHES = [
     (f"curl -x evil:3128 {URL}", "proxy", "http://evil:3128", "proxy evil:3128"),
     (f"curl -xevil:3128 {URL}", "proxy", "http://evil:3128", "proxy evil:3128"),
     (f"curl --proxy '' {URL}", "proxy", "off", "proxy off"),
+    (f"wget -e use_proxy=on -e http_proxy=e:1 {URL}", "proxy", "http://e:1", "proxy e:1"),
+    (f"wget --execute 'HTTPS_PROXY = ' {URL}", "proxy", "off", "proxy off"),
     (f"curl -x off {URL}", "proxy", "off", "proxy off"),
     (f"curl --noproxy '*' {URL}", "proxy", "off", "proxy off"),
     (f"curl --socks5-hostname e:1 {URL}", "proxy", "socks5h://e:1", "proxy socks5h://e:1"),
