@@ -45,7 +45,7 @@ _LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)"
 _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
     r"(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
     r"|.*\s--(?!hash\b)[a-z][\w-]*(?=[\s=]|$)"
-    r"|.*?\b(?P<named>curl|wget2?|aria2c)(?:\.exe)?\s+(?:\S+\s+){0,9}?-{1,2}[A-Za-z]"
+    r"|.*?\b(?P<named>curl|wget2?|aria2c)(?:\.exe)?[\"']?\s+(?:\S+\s+){0,9}?[\"']?-{1,2}[A-Za-z]"
 )
 _PROGRAMS = re.compile(
     r"(?:sudo\s+)?(?P<program>https?|xhs?|axel|yt-dlp|youtube-dl|gallery-dl|lftp|git|pip3?|npm|docker"

@@ -25,6 +25,7 @@ from .url_words import SIGNS, has_separator, separated, with_encoded_blanks, wit
 
 _OPTION = re.compile(r"[ \t]+([a-z0-9][a-z0-9-]*)=(.*)")
 _HTTP = re.compile(r"https?(?:[:/]|\s*$)", re.IGNORECASE)  # not `http get …`, which is a command
+_HTTPS = re.compile("https:", re.IGNORECASE)
 _HEADERS = {"user-agent": "User-Agent", "referer": "Referer"}  # options that are headers
 
 
@@ -124,7 +125,7 @@ def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candida
     wishes: dict[str, Any] = {}
     login = {"http-user": "", "http-passwd": ""}
     problem = ""
-    for name, value in pairs:
+    for name, value in _proxies_last(pairs, candidate.outside.url):
         try:
             if name in login:
                 login[name] = value
@@ -147,6 +148,17 @@ def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candida
         **fields, headers=tuple(headers) or None, wishes=wishes or None
     )
     return candidate._replace(outside=outside, problem=problem, form="aria2 entry", ignored=ignored)
+
+
+def _proxies_last(pairs: list[tuple[str, str]], url: str) -> list[tuple[str, str]]:
+    """Sort the best proxy for a URL behind all others: that of its scheme, then that for all.
+
+    The other one is better than none, because a redirect may lead to its scheme.
+    """
+    own, other = ("https-proxy", "http-proxy")[:: 1 if _HTTPS.match(url) else -1]
+    order = {other: 1, "all-proxy": 2, own: 3}
+    pairs = [pair for pair in pairs if pair != (other, "")]
+    return sorted(pairs, key=lambda pair: order.get(pair[0], 0))
 
 
 def _joined(fields: dict[str, Any]) -> dict[str, str]:

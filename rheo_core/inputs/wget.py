@@ -1,5 +1,6 @@
 """wget commands."""
 
+import re
 from collections.abc import Iterator
 
 from rheo_core.domain.request_options import DIRECT
@@ -84,6 +85,8 @@ _FILES = {
     "load-cookies": "cookies",
     "private-key": "client_key",
 }
+_PROXY = re.compile(r"\s*https?_?proxy\s*=\s*(?P<proxy>.*?)\s*", re.IGNORECASE)
+"""A line of wgetrc, as `-e` has it."""
 _SYNTAX = getopt_syntax(_LETTERS, _WITH_VALUE, _FLAGS)
 
 
@@ -127,6 +130,8 @@ def _take(request: Request, name: str, value: str) -> None:
             request.wishes["ip_version"] = int(name[4])
         case "no-proxy":
             request.wishes["proxy"] = DIRECT
+        case "execute" if setting := _PROXY.fullmatch(value):
+            request.wishes["proxy"] = setting["proxy"] or request.wishes.get("proxy", DIRECT)
         case "method" if value.upper() != "GET":
             request.refuse(f"--method={printable(value[:20])} is not supported; only GET is")
         case _ if name in _FILES:

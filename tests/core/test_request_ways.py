@@ -181,7 +181,8 @@ peers: list[str] = []
         ({"interface": "127.0.0.3", "ip_version": 6}, "not an address of IP version 6"),
         ({"interface": "no-such-one"}, "interface 'no-such-one' does not exist on this computer"),
         ({"interface": "lo"}, ""),
-        ({"interface": "192.0.2.1"}, "127.0.0.1: "),
+        ({"interface": "192.0.2.1"}, "interface 192.0.2.1 is not an address of this computer"),
+        ({"interface": "2001:db8::1"}, "127.0.0.1 is not an address of IP version 6"),
         ({"interface": "lo", "proxy": "socks5://127.0.0.1:9"}, "a SOCKS proxy cannot be combined"),
     ],
 )

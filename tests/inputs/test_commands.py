@@ -218,6 +218,10 @@ fetch("https://example.org/a.iso", {
         "docker run --rm image/curl -o x https://example.org/x\n",
         "ssh host 'curl -O https://example.org/x'\n",
         "Run `curl -H 'A: b' -O https://example.org/x` there\n",
+        '"C:\\My Tools\\curl.exe" -H "Cookie: c4nary7x" -o x.zip https://example.org/x\n',
+        "& 'C:\\My Tools\\curl.exe' -H 'Cookie: c4nary7x' https://example.org/x\n",
+        "'/opt/my tools/curl' -u me:c4nary7x https://example.org/x\n",
+        '"wget" "--password=c4nary7x" "https://example.org/x"\n',
         "for i in 1 2; do wget https://example.org/$i; done\n",
         "echo https://example.org/x | xargs -n1 wget\n",
         "referer: https://example.org/page\n",
@@ -250,7 +254,8 @@ def test_an_open_bracket_swallows_no_list() -> None:
     [
         "wget is at https://x/1, curl too", "Get it from https://x/1", "The host: https://x/1",
         "- https://x/1", "a - b https://x/1", "fetch https://x/1", "mirror: https://x/1",
-        "[a](https://x/1)", "Version 2 -- see https://x/1", "url=https://x/1", "x (https://x/1)",
+        'As "curl" says -- https://x/1', "[a](https://x/1)", "Version 2 -- see https://x/1",
+        "url=https://x/1", "x (https://x/1)",
     ],
 )  # fmt: skip
 def test_what_is_no_command(text: str) -> None:

@@ -40,6 +40,8 @@ WISHES = [
     (f"curl -x evil:3128 {URL}", "proxy", "http://evil:3128", "proxy evil:3128"),
     (f"curl -xevil:3128 {URL}", "proxy", "http://evil:3128", "proxy evil:3128"),
     (f"curl --proxy '' {URL}", "proxy", "off", "proxy off"),
+    (f"wget -e use_proxy=on -e http_proxy=e:1 {URL}", "proxy", "http://e:1", "proxy e:1"),
+    (f"wget --execute 'HTTPS_PROXY = ' {URL}", "proxy", "off", "proxy off"),
     (f"curl -x off {URL}", "proxy", "off", "proxy off"),
     (f"curl --noproxy '*' {URL}", "proxy", "off", "proxy off"),
     (f"curl --socks5-hostname e:1 {URL}", "proxy", "socks5h://e:1", "proxy socks5h://e:1"),
@@ -54,7 +56,10 @@ WISHES = [
     (f"curl -b /x/jar {URL}", "cookies", Path("/x/jar"), "cookie file /x/jar"),
     (f"curl -E /x/me.pem {URL}", "client_cert", Path("/x/me.pem"), "client certificate /x/me.pem"),
     (f"{URL}\n  all-proxy=http://evil:1", "proxy", "http://evil:1", "proxy http://evil:1"),
-    (f"{URL}\n  https-proxy=", "proxy", "off", "proxy off"),
+    (f"{URL}\n  https-proxy=e:1", "proxy", "http://e:1", "proxy e:1"),
+    (f"{URL}\n  http-proxy=\n  all-proxy=f:1", "proxy", "off", "proxy off"),
+    (f"{URL}\n  http-proxy=e:1\n  https-proxy=", "proxy", "http://e:1", "proxy e:1"),
+    (f"{URL}\n  http-proxy=e:1\n  all-proxy=f:1", "proxy", "http://e:1", "proxy e:1"),
     (f"{URL}\n  ca-certificate=/x/ca", "ca_file", Path("/x/ca"), "CA file /x/ca"),
     (f"{URL}\n  interface=eth0", "interface", "eth0", "interface eth0"),
     (f"{URL}\n  load-cookies=/x/jar", "cookies", Path("/x/jar"), "cookie file /x/jar"),
@@ -495,3 +500,12 @@ def test_a_metalink_with_an_element_of_a_million_lines_takes_no_minutes() -> Non
     """Not by the clock: given line by line, expat 2.5 needs five."""
     for text in ("<metalink>\n<file" + "\n" * 10**6, "<metalink>\n<!-- " + ">\n" * 10**6):
         assert "incomplete" in only(text).problem
+
+
+@pytest.mark.parametrize("option", ["socks4", "socks4a"])
+def test_a_proxy_of_a_kind_that_is_not_supported_is_never_passed_by(option: str) -> None:
+    text = f"curl --{option} e:1 {URL}"
+    (entry,) = read(text)
+    assert entry.refused == f"asks for proxy {option}://e:1: not used"
+    (entry,) = read(text, list_options=True)
+    assert entry.config is None and "should be the URL of a proxy" in entry.problem

@@ -1,5 +1,6 @@
 """Connectors: the secure default, and those for proxies, IP versions and interfaces."""
 
+import errno
 import ipaddress
 import socket
 import sys
@@ -117,6 +118,7 @@ def socket_options(route: Route) -> SocketOptions:
         raise RequestOptionsError(
             f"interface {route.interface} is not an address of IP version {route.ip_version}"
         )
+    _check_address(route.interface)
     return SocketOptions(_FAMILIES[version], local_address=(route.interface, 0))
 
 
@@ -126,6 +128,22 @@ def _version(text: str) -> int | None:
         return ipaddress.ip_address(text).version
     except ValueError:
         return None
+
+
+def _check_address(address: str) -> None:
+    """Check that an address is one of this machine.
+
+    Raises:
+        RequestOptionsError: it is not.
+    """
+    family, _, _, _, place = socket.getaddrinfo(address, 0, flags=socket.AI_NUMERICHOST)[0]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            problem = f"interface {address} is not an address of this computer"
+            raise RequestOptionsError(problem) from None
 
 
 def check_interface(name: str) -> int:
