@@ -7,14 +7,13 @@ load the HTTP library.
 from typing import TYPE_CHECKING
 
 from .lazy import names_from
+from .version import __version__
 
 if TYPE_CHECKING:
     from .domain import DownloadInfo, DownloadStats, DownloadStatus, FileConfig
     from .downloads import DownloadManager, DownloadWorker, PriorityDownloadQueue
     from .events import EventEmitter
     from .tracking import DownloadTracker, NullTracker
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DownloadInfo",

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import aiohttp
 from multidict import CIMultiDict
 
-from rheo_core import __version__
 from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
 from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
@@ -22,6 +21,7 @@ from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
+from rheo_core.version import __version__
 
 from .auth import DigestLogin, Login, NetrcFile, login_of
 from .base import BaseHttpClient, Response
