@@ -56,7 +56,7 @@ def test_help_names_every_option(flag: str) -> None:
         (("http://x", "--hash", "md5:12"), 1, "2 characters instead of 32"),
         (("http://x", "--hash", "nothing"), 1, "ALGORITHM:HEX"),
         (("http://x", "--hash", "crc:12"), 1, "unknown"),
-        (("http://x", "--filename", "a/b"), 2, "a name cannot have /"),
+        (("http://x", "--filename", "a/b"), 2, "a name cannot contain /"),
         (("http://x", "http://y", "-o", "-"), 2, "exactly one URL"),
         (("http://x", "-o", "-", "--json"), 2, "both write to standard output"),
         (("http://x", "-b", "sid=s3cret"), 2, "A cookie itself is sent with --header"),

@@ -16,7 +16,7 @@ BODY = body_of(20_000)
 
 BROKEN_OPTIONS = [
     'proxy = "socks4://127.0.0.1:9050"',
-    'proxy = "socks://127.0.0.1:9050"',
+    'proxy = "sock5://127.0.0.1:9050"',
     'proxy = "ftp://127.0.0.1:21"',
     'proxy = "127.0.0.1:abc"',
     'proxy = ""',
@@ -317,7 +317,6 @@ async def test_a_table_closes_its_address_in_whatever_form_it_is_written(
         ("--cert", "no certificate", "it cannot be used"),
         ("--cookies", "{}", "is not in Netscape's cookies.txt format"),
         ("--interface", None, "does not exist on this computer"),
-        ("--netrc", "machine localhost login me pasword c4nary", "line 1 cannot be understood"),
     ],
 )
 async def test_what_a_flag_names_and_is_of_no_use(

@@ -212,7 +212,7 @@ def test_dry_run_tells_sizes(folder: Path) -> None:
                                   "of the page (--base)"),
         (("--links", "*.zip", "--base", "http://x/"), 1, "no link of this page matches '*.zip'"),
         (("--base", "x"), 2, "--base: URL 'x' has no scheme"),
-        (("--dry-run", "--json"), 2, "there are no events for --json"),
+        (("--dry-run", "--json"), 2, "--json has no events to print"),
     ],
 )  # fmt: skip
 def test_one_sentence(arguments: tuple[str, ...], code: int, message: str) -> None:

@@ -42,7 +42,7 @@ def test_case_and_white_space() -> None:
         (":abc", "unknown"),
         ("sha256:", "no digest"),
         ("sha256:  ", "no digest"),
-        ("sha256:abc", "3 characters, 64"),
+        ("sha256:abc", "3 characters instead of 64"),
         (f"sha256:{'z' * 64}", "not hexadecimal"),
         (f"sha256:{'٠' * 64}", "not hexadecimal"),
     ],

@@ -63,7 +63,7 @@ def test_the_first_that_fits_holds() -> None:
         ("24:00-06:00 2M", "should not be empty, as"),
         ("Mon-Fry 08:00-18:00 2M", "contains 'Mon-Fry'; days are"),
         ("Mon, 08:00-18:00 2M", "contains 'Mon,'"),
-        ("08:00-18:00 fast", "ends with 'fast', which should be bytes a second"),
+        ("08:00-18:00 fast", "ends with 'fast', which should be bytes per second"),
     ],
 )
 def test_a_bad_line_is_named_in_one_sentence(line: str, told: str) -> None:

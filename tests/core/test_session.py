@@ -732,7 +732,7 @@ class TestProblems:
             assert [record.name for record in await second.restore()] == ["file-1"]
             second.note(download(2))
             assert await second.has_changed() and not await second.has_changed()
-            with pytest.raises(SessionStoreError, match="reading only"):
+            with pytest.raises(SessionStoreError, match="open read-only"):
                 await second.save_now([download(3)])
             await first.save_now([download(4)])
             assert await second.has_changed() and not await second.has_changed()

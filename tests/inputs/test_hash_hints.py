@@ -53,5 +53,5 @@ def test_the_library_reads_fragments_too() -> None:
     config = FileConfig(url=f"https://h/a.whl#sha256={SHA256}")
     assert config.hash_config is not None
     assert FileConfig.model_validate_json(config.model_dump_json()) == config
-    with pytest.raises(ValidationError, match="sha256 hash has 1 characters, 64 are needed"):
+    with pytest.raises(ValidationError, match="sha256 hash has 1 characters instead of 64"):
         FileConfig(url="https://h/a.whl#sha256=0")
