@@ -144,8 +144,9 @@ async def test_errors_stay_in_the_dialog() -> None:
         await app.press("escape")
         assert app.app.screen is app.main
         await app.update()
-        await app.press("e")
-        assert "Replace the URL: this download has ended (done)." in app.messages()
+        await app.press("6", "e")  # on its tab it is the only row
+        message = "Replace the URL: this download has ended (done)."
+        await app.until(lambda: message in app.messages())
 
 
 async def test_link_from_the_command_line() -> None:
