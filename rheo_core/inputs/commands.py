@@ -18,14 +18,14 @@ _PROMPT = (
 _OTHER_COMMANDS = (
     r"(?:(?:cd|pushd|popd|mkdir|export|set|source|umask|sleep)\b[^;&|\n]{0,500}+(?:&&|;)\s*)"
 )
-_WRAPPER = (
-    r"(?:(?:(?:sudo|doas)(?:\s+(?:-[ugpCT]\s+\S+|-\S+))*+|env(?:\s+-\S+)*+|time(?:\s+-\S+)*+"
-    r"|nohup|exec|command|builtin|setsid|winpty|nice(?:\s+-n?\s*\d+)?|ionice(?:\s+-\S+)*+"
-    r"|timeout(?:\s+-\S+)*+\s+[\d.]+\w?|torsocks|torify|proxychains4?(?:\s+-q)?|RUN|&"
+_WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails before Python 3.11.5
+    r"(?:(?:(?:sudo|doas)(?>(?:\s+(?:-[ugpCT]\s+\S+|-\S+))*)|env(?>(?:\s+-\S+)*)|time(?>(?:\s+-\S+)*)"
+    r"|nohup|exec|command|builtin|setsid|winpty|nice(?:\s+-n?\s*\d+)?|ionice(?>(?:\s+-\S+)*)"
+    r"|timeout(?>(?:\s+-\S+)*)\s+[\d.]+\w?|torsocks|torify|proxychains4?(?:\s+-q)?|RUN|&"
     r"|[A-Za-z_]\w*=(?:\"[^\"\n]*\"|'[^'\n]*'|\S*))\s+)"
 )
-_COMMAND = re.compile(rf"(?:{_PROMPT})?(?:{_OTHER_COMMANDS}|{_WRAPPER})*+{_PROGRAM}")
-_BEFORE = re.compile(rf"(?:{_PROMPT})?{_OTHER_COMMANDS}*+")
+_COMMAND = re.compile(rf"(?:{_PROMPT})?(?>(?:{_OTHER_COMMANDS}|{_WRAPPER})*){_PROGRAM}")
+_BEFORE = re.compile(rf"(?:{_PROMPT})?(?>{_OTHER_COMMANDS}*)")
 _ROUTE = re.compile(r"\w*_proxy(?==)|(?:torsocks|torify|proxychains4?)$", re.IGNORECASE)
 _IS_PROGRAM = re.compile(_PROGRAM)
 

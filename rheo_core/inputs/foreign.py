@@ -21,12 +21,12 @@ _POWERSHELL_DOWNLOAD = (
 )
 _PROMPT = r"(?:PS(?:\s[^\n>]{0,200}+)?>\s*|[$>]\s+)?"
 _POWERSHELL = re.compile(
-    rf"{_PROMPT}(?:\$[\w:]+(?:\.\w+)*+\s*(?:=[^=]|\()|{_POWERSHELL_DOWNLOAD}|New-Object\b|-Headers\b"
+    rf"{_PROMPT}(?:\$[\w:]+(?>(?:\.\w+)*)\s*(?:=[^=]|\()|{_POWERSHELL_DOWNLOAD}|New-Object\b|-Headers\b"
     r"|(?:\(?New-Object\s+)?(?:System\.)?Net\.WebClient)",
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    r"(?:await\s+|return\s+)?(?:[\w$]+(?:\.[\w$]+)*+)\(\s*(?:[\w\"'`]{1,20},\s*)?[urbf]?[\"'`]https?://"
+    r"(?:await\s+|return\s+)?(?:[\w$]+(?>(?:\.[\w$]+)*))\(\s*(?:[\w\"'`]{1,20},\s*)?[urbf]?[\"'`]https?://"
     r"|(?:.{0,200}?[\s=(])?(?:fetch|axios(?:\.\w+)?|urlopen|urlretrieve|requests\.\w+|\$\.\w+)"
     r"\(\s*[{\"'`]"
 )
