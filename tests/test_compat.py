@@ -451,6 +451,23 @@ async def test_custom_client(demo: DemoServer, tmp_path: Path) -> None:
     assert sha256(tmp_path / "small.bin") == demo.sha256(SMALL.path)
 
 
+async def test_a_client_of_ones_own_is_told_to_follow_no_redirects(
+    demo: DemoServer, tmp_path: Path
+) -> None:
+    """Written for aiohttp's session, it would follow them, with all headers."""
+
+    class Own(AiohttpClient):
+        def get(self, url: str, **kwargs: Any) -> Any:
+            told.append(kwargs["allow_redirects"])
+            return super().get(url, **kwargs)
+
+    told: list[bool] = []
+    async with Own() as client, DownloadManager(client=client, download_dir=tmp_path) as manager:
+        await manager.add([FileConfig(url=demo.url(SMALL.path))])
+        await manager.wait_until_complete()
+    assert told == [False]
+
+
 async def test_client_must_be_open() -> None:
     with pytest.raises(ClientNotInitialisedError):
         AiohttpClient().get("http://127.0.0.1/")

@@ -129,7 +129,7 @@ _MINIMA = {
     "stall_speed": 0,
     "network_timeout": 0,
 }
-_POSITIVE = ("timeout", "connect_timeout", "stall_timeout")
+_POSITIVE = ("timeout", "connect_timeout", "response_timeout", "stall_timeout")
 
 
 def _check_number(name: str, value: object, minimum: int, *, is_allowed: bool = True) -> None:

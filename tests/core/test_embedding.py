@@ -78,7 +78,8 @@ async def test_a_number_of_retries_that_is_none_stops_nothing(
     "name",
     [
         "max_concurrent", "connections", "connections_per_host", "timeout", "connect_timeout",
-        "stall_timeout", "chunk_size", "history_days", "max_size", "slow_limit_bps",
+        "response_timeout", "stall_timeout", "chunk_size", "history_days", "max_size",
+        "slow_limit_bps",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("value", [0, -1, math.nan, "3", True])

@@ -64,7 +64,6 @@ class AiohttpClient(BaseHttpClient):
     def get(
         self, url: str, *, route: Route = USUAL_ROUTE, **kwargs: Any
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        kwargs.setdefault("allow_redirects", False)
         session = self._session
         if session is None or session.closed:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")

@@ -86,8 +86,9 @@ class BaseHttpClient(ABC):
         proxy: str | None = None,
         ssl: SSLContext | bool = True,
         middlewares: Sequence[ClientMiddlewareType] = (),
+        allow_redirects: bool = False,
     ) -> AbstractAsyncContextManager[Response]:
-        """Return a GET request, which is sent when it is entered. No redirect is followed.
+        """Return a GET request, which is sent when it is entered.
 
         Args:
             url: http or https; sent byte for byte.
@@ -97,6 +98,8 @@ class BaseHttpClient(ABC):
             proxy: URL of an HTTP proxy.
             ssl: TLS context; True: the usual checks, False: none.
             middlewares: those of aiohttp, such as the one for digest logins.
+            allow_redirects: follow redirects. The engine passes False and follows them itself,
+                because it decides which secrets may go along.
 
         Raises:
             ClientNotInitialisedError: the client is not open.

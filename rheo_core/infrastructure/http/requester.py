@@ -198,7 +198,7 @@ class Exchange:
             headers, request_kwargs = await self._prepare(url)
         self._current_url = url
         sent = self._requester.client.get(
-            url, headers=headers, timeout=self._timeouts, **request_kwargs
+            url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
         seconds = self._requester.response_timeout
         try:

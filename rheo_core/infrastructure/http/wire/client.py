@@ -84,7 +84,10 @@ class WireClient(BaseHttpClient):
         proxy: str | None = None,
         ssl: SSLContext | bool = True,
         middlewares: Sequence[ClientMiddlewareType] = (),
+        allow_redirects: bool = False,
     ) -> "WireRequest":
+        if allow_redirects:
+            raise ValueError("allow_redirects is True; this client follows no redirects")
         if self._dialer is None:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
         parts = urlsplit(url)
