@@ -401,7 +401,8 @@ class FileConfig(BaseModel):
 
     def get_destination_path(self, base_dir: Path) -> Path:
         """Return the expected path of the file below `base_dir`, before any reply is known."""
-        return base_dir / (self.destination_subdir or "") / self.get_destination_filename()
+        folder = base_dir / self.destination_subdir if self.destination_subdir else base_dir
+        return folder / self.get_destination_filename()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed and with the id of its new fields."""

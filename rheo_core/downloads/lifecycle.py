@@ -80,8 +80,9 @@ class Lifecycle:
 
     def explain(self, record: DownloadRecord, reason: str) -> None:
         """Set a short reason for the present state; "" clears it."""
-        record.reason = reason
-        self._tracker.touch(record)
+        if record.reason != reason:
+            record.reason = reason
+            self._tracker.touch(record)
 
     def explain_ended(self, download_id: str, reason: str) -> None:
         """Set the reason of an ended download; ignore one that has begun again."""

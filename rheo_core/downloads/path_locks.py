@@ -42,9 +42,10 @@ class PathLocks:
     def release(self, path: Path) -> None:
         """Unlock the path."""
         self._held.difference_update(_names_of(path))
-        self._spellings[_folded(path)] -= 1
-        if not self._spellings[_folded(path)]:
-            del self._spellings[_folded(path)]
+        folded = _folded(path)
+        self._spellings[folded] -= 1
+        if not self._spellings[folded]:
+            del self._spellings[folded]
         self._released.set()
 
 

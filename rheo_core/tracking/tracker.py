@@ -43,9 +43,7 @@ class DownloadTracker(BaseTracker):
         if self._records.get(record.id) is not record:
             return  # removed in the meantime
         if status is not None and status is not record.status:
-            self._count(record, -1)
-            record.status = status
-            self._count(record, +1)
+            self._change(record, status)
         self._set_revision(record)
 
     def remove(self, download_id: str) -> DownloadRecord | None:
@@ -141,6 +139,16 @@ class DownloadTracker(BaseTracker):
         if record is not None:
             self._count(record, -1)
         return record
+
+    def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:
+        if record.status.is_active and status.is_active:  # an attempt passes through several
+            self._counts[record.status] -= 1
+            self._counts[status] += 1
+            record.status = status
+            return
+        self._count(record, -1)
+        record.status = status
+        self._count(record, +1)
 
     def _count(self, record: DownloadRecord, by: int) -> None:
         self._counts[record.status] += by

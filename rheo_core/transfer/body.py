@@ -66,8 +66,8 @@ class StreamBody:
                 break
         return self.rest()
 
-    def all_here(self) -> bytes | None:
-        """Return the whole body if it came with the head, else None. Do not call after `fill`."""
+    async def whole(self) -> bytes | None:
+        """Return the whole body if it came with the head, else None; only before `fill`."""
         if not self._content.is_eof():
             return None
         data = bytes(self.rest()) + self._content.read_nowait(-1)
@@ -168,8 +168,8 @@ class SocketBody(asyncio.BufferedProtocol):
         await self._wait_until_filled()
         return self.rest()
 
-    def all_here(self) -> memoryview | None:
-        """Return the whole body if it is here already, else None. Do not call after `fill`."""
+    async def whole(self) -> memoryview | None:
+        """Return the whole body if it came with the head, else None; only before `fill`."""
         return None if self._missing else self.rest()
 
     def rest(self) -> memoryview:

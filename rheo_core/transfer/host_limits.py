@@ -192,22 +192,15 @@ class HostLimiter:
         """Return a place for a connection; see `Connection`."""
         return Connection(self, host, explain, download_id, keeps_reservation=keeps_reservation)
 
-    async def acquire(
-        self,
-        host: str,
-        explain: Callable[[str], None],
-        download_id: str,
-        *,
-        keeps_reservation: bool,
-    ) -> _Host:
-        """Count a connection as soon as there is room for it."""
-        if not self._has_place(host, download_id):
-            explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
-            while not self._has_place(host, download_id):
-                self._room.clear()
-                await self._room.wait()
-            explain("")
-        return self._take_place(host, "" if keeps_reservation else download_id)
+    async def wait_for_place(
+        self, host: str, explain: Callable[[str], None], download_id: str
+    ) -> None:
+        """Wait until there is room for a connection; take it before the next `await`."""
+        explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
+        while not self.has_place(host, download_id):
+            self._room.clear()
+            await self._room.wait()
+        explain("")
 
     def move(
         self, known: _Host, before: str, host: str, download_id: str, *, keeps_reservation: bool
@@ -217,7 +210,7 @@ class HostLimiter:
         Do not wait for room, because a waiting download would hold its slot.
         """
         takes_download = not keeps_reservation and self._running.get(download_id) == before
-        if host in self._rests or not self._has_place(host, download_id):
+        if host in self._rests or not self.has_place(host, download_id):
             return None
         if takes_download and self._has_enough_downloads(host):
             return None
@@ -225,7 +218,7 @@ class HostLimiter:
             _take_out(self._running, self._downloads, download_id)
             self._running[download_id] = host
             self._downloads[host] += 1
-        moved = self._take_place(host, "" if keeps_reservation else download_id)
+        moved = self.take_place(host, "" if keeps_reservation else download_id)
         self.release(before, known)
         return moved
 
@@ -256,13 +249,14 @@ class HostLimiter:
             del self._hosts[host]
         self._note_room()
 
-    def _has_place(self, host: str, download_id: str) -> bool:
+    def has_place(self, host: str, download_id: str) -> bool:
         """Tell whether a download may connect now; reservations keep places."""
         has_reservation = self._reservations.get(download_id) == host
         reserved = 0 if has_reservation else self._reserved[host]
         return self._in_use(host) + reserved < self.allowed(host)
 
-    def _take_place(self, host: str, download_id: str) -> _Host:
+    def take_place(self, host: str, download_id: str) -> _Host:
+        """Count a connection. The reservation of the download ends; "" keeps it."""
         if self._reservations.get(download_id) == host:
             _take_out(self._reservations, self._reserved, download_id)
         known = self._hosts.get(host)
@@ -296,7 +290,7 @@ class HostLimiter:
         return find_host(self._host_limits, host.rpartition(":")[0])
 
     def _limit_of(self, host: str) -> int:
-        limits = self._limits_of(host)
+        limits = self._limits_of(host) if self._host_limits else None
         return limits.connections if limits and limits.connections else self._limit
 
     def _look_again(self, host: str, known: _Host) -> None:
@@ -364,17 +358,15 @@ class Connection:
         Raises:
             HostFullError: the host had no room in that time.
         """
-        is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
-        try:
-            async with asyncio.timeout(self._hosts.tuning.passing_seconds if is_passing else None):
-                self._known = await self._hosts.acquire(
-                    self.host,
-                    self._explain,
-                    self._download_id,
-                    keeps_reservation=self._keeps_reservation,
-                )
-        except TimeoutError:
-            raise HostFullError(self.host) from None
+        hosts, host, download_id = self._hosts, self.host, self._download_id
+        if not hosts.has_place(host, download_id):
+            is_passing = hosts.has_reservation_elsewhere(download_id, host)
+            try:
+                async with asyncio.timeout(hosts.tuning.passing_seconds if is_passing else None):
+                    await hosts.wait_for_place(host, self._explain, download_id)
+            except TimeoutError:
+                raise HostFullError(host) from None
+        self._known = hosts.take_place(host, "" if self._keeps_reservation else download_id)
 
     async def move(self, host: str) -> None:
         """Count the connection at the host that a redirect leads to.

@@ -124,7 +124,12 @@ class PartFile:
 
     def _go_to(self, place: Place) -> None:
         self._place = place
-        self.path, self.state_path = place
+        self.path = place.part
+
+    @property
+    def state_path(self) -> Path:
+        """Path of the state file."""
+        return self._place.state
 
     def hear_promise(self, promised: HashConfig | None, validator: Validator) -> None:
         """Use the checksum of the whole file from a 206, unless an earlier reply had one.

@@ -34,7 +34,11 @@ class Place(NamedTuple):
     """Names of a part file and its state."""
 
     part: Path
-    state: Path
+
+    @property
+    def state(self) -> Path:
+        """Name of the state."""
+        return self.part.with_name(f"{self.part.name}.state")
 
     def find_state(self, key: Key) -> StateFile | None:
         """Read the file with the name of the state; None if there is none."""
@@ -62,7 +66,7 @@ def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | No
     None if no valid state exists. Every download calls this first and mostly finds nothing.
     """
     owner = None
-    if os.access(usual.state, os.F_OK):
+    if os.access(f"{usual.part}.state", os.F_OK):
         state_file = usual.find_state(key)
         state = None if state_file is None else state_file.state
         owner = None if state is None else state.source
@@ -160,7 +164,7 @@ def _end_commit(path: Path, part: Identity, destination: Path) -> bool:
 
 
 def _place(destination: Path, name: str) -> Place:
-    return Place(destination.with_name(name), destination.with_name(f"{name}.state"))
+    return Place(destination.with_name(name))
 
 
 def put_mark(descriptor: int, source: str, key: bytes) -> None:

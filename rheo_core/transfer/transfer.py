@@ -82,6 +82,8 @@ class Transfer:
             DownloadError: the received bytes are kept for the next attempt.
         """
         try:
+            if self._ends_at is None:
+                return await self._rounds(part)
             async with asyncio.timeout_at(self._ends_at):
                 return await self._rounds(part)
         except TimeoutError as error:
@@ -224,8 +226,8 @@ class Transfer:
         record.resume_from(state.offset)
         self._announce()
         if part.fits_in_memory(state.total) and not self._context.may_be_limited:
-            data = reply.body.all_here()
-            if data is not None:  # no connection is needed
+            data = await reply.body.whole()
+            if data is not None:  # no further connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
                 record.stats.transferred += len(data)
@@ -319,18 +321,20 @@ class Transfer:
 
     async def _opened(self, request: Request) -> Request:
         """Send a request; say so if its reply is long in coming."""
+        loop = asyncio.get_running_loop()
         patience = self._context.options.tuning.reply_patience_seconds
-        seconds = self._context.options.response_timeout
-        limit = "" if seconds is None else f" (up to {seconds:g} s)"
-        timer = asyncio.get_running_loop().call_later(
-            patience, self._context.explain, f"waiting for the server's reply{limit}"
-        )
+        timer = loop.call_later(patience, self._explain_wait)
         try:
             return await request.open()
         finally:
             timer.cancel()
-            if timer.when() <= asyncio.get_running_loop().time():
+            if timer.when() <= loop.time():
                 self._context.explain("")
+
+    def _explain_wait(self) -> None:
+        seconds = self._context.options.response_timeout
+        limit = "" if seconds is None else f" (up to {seconds:g} s)"
+        self._context.explain(f"waiting for the server's reply{limit}")
 
 
 def _next_segment(state: PartState) -> Segment:
