@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Iterator
 from enum import Enum, auto
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -35,6 +34,7 @@ from rheo_core.transfer import (
 from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, numbered, writable_path
 from .existing import find_existing, is_checkable
+from .name_numbers import UNKNOWN_OWNER
 from .verification import Verification, is_hashed
 
 T = TypeVar("T")
@@ -202,9 +202,7 @@ class Attempt:
             raise _FileIsThereError(self._existing)
         if path != requested:
             part = self._part(path)
-            if requested in self._locked:
-                # An earlier attempt began under a name that is taken now: continue with its bytes.
-                await disk.run(part.adopt, requested)
+            await self._adopt(part, requested)
         record = self._record
         if not part.is_open and (path != requested or self._occupant is not _Occupant.NOTHING):
             self._context.lifecycle.explain(self._record, "checking the bytes on the disk")
@@ -214,6 +212,15 @@ class Attempt:
         record.resume_from(part.state.offset)
         self._context.lifecycle.explain(record, "")
         return part
+
+    async def _adopt(self, part: PartFile, requested: Path) -> None:
+        """Continue with the bytes of an earlier attempt under a name that is taken now."""
+        was_locked = requested in self._locked
+        async with self._context.locks.turn(requested):
+            if await self._try_lock(requested):
+                await self._context.disk.submit_maybe_inline(part.adopt, requested)
+                if not was_locked:
+                    self._unlock(requested)
 
     def _part(self, path: Path) -> PartFile:
         part = self._new_part(path)
@@ -250,8 +257,10 @@ class Attempt:
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
-        candidates = self._candidates(path)
-        for index, candidate in enumerate(candidates):
+        numbers = self._numbers(path)
+        for index, number in enumerate(numbers):
+            candidate = numbered(path, number)
+            was_locked = candidate in self._locked
             self._is_asked_for = not index and self._is_name_asked_for(candidate.name)
             if not await self._try_lock(candidate):
                 is_kept = self._strategy is FileExistsStrategy.SKIP
@@ -271,43 +280,48 @@ class Attempt:
                 and is_requested
                 and self._strategy is FileExistsStrategy.RENAME
             ):
-                return await self._begun_at(next(candidates)) or candidate
+                return await self._begun_at(numbered(path, next(numbers))) or candidate
             if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not existing):
                 return candidate
             if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
                 self._unlock(candidate)  # the next link of this name goes there
                 break
-            if occupant is _Occupant.FILE and not self._is_anothers(look):
-                is_own = look.source == self._exact_source
-                if self._strategy is FileExistsStrategy.OVERWRITE and (
-                    is_own or self._is_asked_for
-                ):
-                    return candidate
-                if self._strategy is FileExistsStrategy.SKIP:
-                    existing.append(candidate)
-                    if is_own:
-                        existing = [candidate]
-                        break
-                    if look.source is None and not is_checkable(self._record, self._expected):
-                        break  # further ones would tell nothing
+            if occupant is not _Occupant.FILE:
+                continue
+            is_own = look.source == self._exact_source
+            is_anothers = self._is_anothers(look)
+            may_replace = self._strategy is FileExistsStrategy.OVERWRITE
+            if may_replace and not is_anothers and (is_own or self._is_asked_for):
+                return candidate
+            if is_anothers or self._strategy is not FileExistsStrategy.SKIP:
+                self._context.names.pass_over(path, number, self._owners_of(look))
+                if not was_locked:  # else our part file has this name
+                    self._unlock(candidate)  # the owner of the file must find it
+                continue
+            existing.append(candidate)
+            if is_own:
+                existing = [candidate]
+                break
+            if look.source is None and not is_checkable(self._record, self._expected):
+                break  # further ones would tell nothing
         paths = (*existing, *taken)
         self._existing = await find_existing(self._context, self._record, paths, self._expected)
         return None
 
-    def _candidates(self, path: Path) -> Iterator[Path]:
-        """Yield the paths that the file may have, the best one first.
+    def _numbers(self, path: Path) -> Iterator[int]:
+        """Yield the numbers that the name of the file may have, the best one first; 0: none.
 
         The n-th link of one name begins with the n-th name.
         """
-        first = path
-        is_nth = self._strategy is not FileExistsStrategy.RENAME
-        if is_nth and path == self._expected_path:
-            first = path.with_name(self._nth(path.name))
-        if first != path:
-            yield first
-        for candidate in chain((path,), numbered(path)):
-            if candidate != first or first == path:
-                yield candidate
+        is_renamed = self._strategy is FileExistsStrategy.RENAME
+        is_nth = path == self._expected_path and not is_renamed
+        first = self._record.name_number if is_nth else 0
+        yield first
+        owners = set() if is_renamed else {self._record.id, self._exact_source}
+        if self._strategy is FileExistsStrategy.SKIP:
+            owners.add(UNKNOWN_OWNER)
+        others = self._context.names.numbers(path, owners)
+        yield from (number for number in others if number != first)
 
     def _nth(self, name: str) -> str:
         """Return the name for the n-th link of `name`."""
@@ -376,6 +390,15 @@ class Attempt:
             return True
         is_other = look.source not in (None, self._exact_source)
         return is_other and context.names.has_source(look.source or "")
+
+    def _owners_of(self, look: "_Look") -> set[str]:
+        """Return the id and the source of the download that a file belongs to, if known."""
+        owners = set[str]()
+        if look.identity is not None and look.identity in self._context.written:
+            owners.add(self._context.written[look.identity])
+        if look.source is not None:
+            owners.add(look.source)
+        return owners or {UNKNOWN_OWNER}
 
     async def _commit(self, part: PartFile) -> Identity:
         """Give the whole file its final name; return its identity."""

@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
@@ -156,10 +156,11 @@ def check_inside(path: Path, subdir: str) -> None:
         raise DestinationError(path, f"a link leads outside {base}")
 
 
-def numbered(path: Path) -> Iterator[Path]:
-    """Yield `name (1).ext`, `name (2).ext` and so on."""
-    return (path.with_name(number_filename(path.name, number)) for number in count(1))
+def numbered(path: Path, number: int) -> Path:
+    """Return `name (2).ext` for `name.ext` and 2; 0 changes nothing."""
+    return path.with_name(number_filename(path.name, number)) if number else path
 
 
 def _first_free(path: Path) -> Path:
-    return next(candidate for candidate in numbered(path) if not os.path.lexists(candidate))
+    candidates = (numbered(path, number) for number in count(1))
+    return next(candidate for candidate in candidates if not os.path.lexists(candidate))

@@ -14,6 +14,7 @@ from rheo_core.domain import DownloadStatus, FileExistsStrategy
 from rheo_core.downloads import attempt
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
+from rheo_core.transfer import PartFile
 from tests import waiting
 from tests.core.engine import Gate, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -136,6 +137,41 @@ async def test_overwrite_replaces_the_same_files_in_every_run(
     for _ in range(3):
         await fetch(tmp_path, configs, max_concurrent=8, file_exists_strategy=OVERWRITE)
         assert names_in(tmp_path) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("strategy", ["skip", "overwrite", "rename"])
+@pytest.mark.parametrize("names", [0, 40], ids=["new folder", "folder with foreign files"])
+async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    names: int,
+) -> None:
+    looks: list[Path] = []
+
+    def look_at(part: PartFile, *, prepare: bool) -> Any:
+        looks.append(part.destination)
+        return _look_at(part, prepare=prepare)
+
+    _look_at = attempt._look_at
+    monkeypatch.setattr(attempt, "_look_at", look_at)
+    for number in range(names):
+        (tmp_path / (f"same ({number}).txt" if number else "same.txt")).write_bytes(b"mine")
+    told = {"Content_Disposition": "attachment; filename=same.txt"}
+    links = [server.on(f"/get{n}", serving(f"file {n}".encode(), **told)) for n in range(60)]
+    configs = [FileConfig(url=link) for link in links]
+    for _ in range(2):
+        looks.clear()
+        await fetch(
+            tmp_path, configs, max_concurrent=4, file_exists_strategy=FileExistsStrategy(strategy)
+        )
+        assert len(looks) < 8 * (len(links) + names)
+    found = list(bodies(tmp_path).values())
+    assert found.count(b"mine") >= names - (strategy == "overwrite")
+    for number in range(len(links)):
+        copies = found.count(f"file {number}".encode())
+        assert copies == (2 if strategy == "rename" else 1) or (strategy, names) == ("skip", 40)
 
 
 async def test_overwrite_replaces_no_file_of_a_number_that_a_reply_caused(
