@@ -330,8 +330,9 @@ class Attempt:
 
     def _is_name_asked_for(self, name: str) -> bool:
         """Tell whether the user or a server asked for a name that no earlier attempt numbered."""
-        nth = self._nth(self._record.config.get_destination_filename())
-        return name in (nth, self._named) or not is_numbered(name)
+        if not is_numbered(name) or name == self._named:
+            return True
+        return name == self._nth(self._record.config.get_destination_filename())
 
     async def _has_begun_at_first_name(self, path: Path) -> bool:
         """Lock `path` if an earlier run, of this link alone, began there; return success."""
