@@ -58,11 +58,16 @@ class Dialogs:
 
         self._app.push_screen(HistoryScreen(self._client))
 
-    def settings(self, chosen: Callable[[Settings | None], Awaitable[None]]) -> None:
-        """Open the settings; call `chosen` with the new ones, or with None."""
+    def settings(
+        self,
+        apply: Callable[[Settings], Awaitable[bool]],
+        preview: Callable[[Settings], None],
+        reload: Callable[[], Awaitable[Settings]],
+    ) -> None:
+        """Open the settings; see `SettingsScreen`."""
         from .settings import SettingsScreen
 
-        self._app.push_screen(SettingsScreen(self._client.service.settings), chosen)
+        self._app.push_screen(SettingsScreen(self._client.service.settings, apply, preview, reload))
 
     def help(self, keymap: Mapping[str, str]) -> None:
         """Open the help."""

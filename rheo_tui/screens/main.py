@@ -296,7 +296,7 @@ class MainScreen(Screen[None]):
 
     def do_settings(self) -> None:
         """Open the settings."""
-        self._dialogs.settings(self._save_settings)
+        self._dialogs.settings(self._save_settings, self._show_settings, self._reload_settings)
 
     def do_palette(self) -> None:
         """Open the command palette."""
@@ -427,12 +427,25 @@ class MainScreen(Screen[None]):
 
     # Settings and the command line
 
-    async def _save_settings(self, settings: Settings | None) -> None:
-        if settings is not None:
-            self.post_message(self.SettingsChanged(settings))
-            saved = self._service.change_settings(settings)
-            await self.client.guard(saved, "The settings apply, but cannot be saved")
-            await self.refresh_from_engine()
+    def _show_settings(self, settings: Settings) -> None:
+        self.post_message(self.SettingsChanged(settings))
+
+    async def _save_settings(self, settings: Settings) -> bool:
+        self._show_settings(settings)
+        saving = self._service.change_settings(settings)
+        is_saved = await self.client.guard(saving, "The settings apply, but cannot be saved")
+        await self.refresh_from_engine()
+        return is_saved
+
+    async def _reload_settings(self) -> Settings:
+        async def reload() -> None:
+            for problem in await self._service.reload_settings():
+                self.event_log.note(problem, "bad")
+                self.toast(problem, True)
+
+        await self.client.guard(reload(), "Cannot read the settings")
+        self._show_settings(self._service.settings)
+        return self._service.settings
 
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
