@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from rheo_core.domain.exceptions import (
+    DestinationError,
     DownloadError,
     FileExistsError,
     FileValidationError,
@@ -142,6 +143,8 @@ class Attempt:
             nonlocal part
             self._named = head.name
             path = self._better_place(part.destination, head)
+            if path == part.destination and self._occupant is _Occupant.SPECIAL:
+                raise _special_problem(path)
             if path != part.destination:
                 if part.is_open:
                     await context.disk.run(part.discard)
@@ -204,6 +207,8 @@ class Attempt:
             part = self._part(path)
             await self._adopt(part, requested)
         record = self._record
+        if self._occupant is _Occupant.SPECIAL and (self._named or record.config.filename):
+            raise _special_problem(path)  # else the server may give another name
         if not part.is_open and (path != requested or self._occupant is not _Occupant.NOTHING):
             self._context.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._context.reading.run_stoppable(part.open)
@@ -257,6 +262,7 @@ class Attempt:
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
+        is_renamed = self._strategy is FileExistsStrategy.RENAME
         numbers = self._numbers(path)
         for index, number in enumerate(numbers):
             candidate = numbered(path, number)
@@ -275,13 +281,11 @@ class Attempt:
                 _look_at, looking, prepare=is_requested
             )
             self._occupant = occupant = look.occupant
-            if (
-                occupant is _Occupant.NOTHING
-                and is_requested
-                and self._strategy is FileExistsStrategy.RENAME
-            ):
+            if occupant is _Occupant.NOTHING and is_requested and is_renamed:
                 return await self._begun_at(numbered(path, next(numbers))) or candidate
             if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not existing):
+                return candidate
+            if occupant is _Occupant.SPECIAL and not index and not is_renamed:
                 return candidate
             if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
                 self._unlock(candidate)  # the next link of this name goes there
@@ -441,6 +445,7 @@ class _Occupant(Enum):
     OURS = auto()  # the beginning of this very download
     ANOTHERS = auto()  # the beginning of another one
     FILE = auto()
+    SPECIAL = auto()  # a folder, a device, or a link that leads to no file
 
 
 class _Look(NamedTuple):
@@ -453,14 +458,19 @@ class _Look(NamedTuple):
 
 def _look_at(part: PartFile, *, prepare: bool) -> _Look:
     owner = part.owner()
-    if os.path.lexists(part.destination):
-        identity = identity_at(part.destination)
-        return _Look(_Occupant.FILE, identity, source_at(part.destination))
+    path = part.destination
+    if os.path.lexists(path):
+        occupant = _Occupant.FILE if path.is_file() else _Occupant.SPECIAL
+        return _Look(occupant, identity_at(path), source_at(path))
     if owner is None:
         if prepare:
             part.prepare()
         return _Look(_Occupant.NOTHING)
     return _Look(_Occupant.OURS if owner == part.source else _Occupant.ANOTHERS)
+
+
+def _special_problem(path: Path) -> DestinationError:
+    return DestinationError(path, "exists and is not a regular file")
 
 
 class _FileIsThereError(Exception):
