@@ -57,6 +57,7 @@ class Attempt:
         self._existing: Path | None = None  # the file that stands for this download
         self._named: str | None = None  # the name in the reply
         self._is_asked_for = False  # the user or a server asked for the name claimed last
+        self._is_nth = False  # it is the name of the n-th link, which nobody asked for
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, requested: Path) -> None:
@@ -251,7 +252,7 @@ class Attempt:
         is not overwritten either, unless this link wrote it: nobody asked for that name. If
         nothing is at `path` yet, `part` is prepared for it.
         """
-        self._is_asked_for = False
+        self._is_asked_for = self._is_nth = False
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
         async with self._context.locks.turn(path):  # else two would pass over each other's names
@@ -268,6 +269,7 @@ class Attempt:
             candidate = numbered(path, number)
             was_locked = candidate in self._locked
             self._is_asked_for = not index and self._is_name_asked_for(candidate.name)
+            self._is_nth = not index and candidate.name == self._nth_name()
             if not await self._try_lock(candidate):
                 is_kept = self._strategy is FileExistsStrategy.SKIP
                 if is_kept and await self._is_own_file(candidate):  # another passes over it now
@@ -294,8 +296,8 @@ class Attempt:
                 continue
             is_own = look.source == self._exact_source
             is_anothers = self._is_anothers(look)
-            may_replace = self._strategy is FileExistsStrategy.OVERWRITE
-            if may_replace and not is_anothers and (is_own or self._is_asked_for):
+            is_replaced = self._strategy is FileExistsStrategy.OVERWRITE and not is_anothers
+            if is_replaced and self._may_replace(look.source):
                 return candidate
             if is_anothers or self._strategy is not FileExistsStrategy.SKIP:
                 self._context.names.pass_over(path, number, self._owners_of(look))
@@ -306,7 +308,7 @@ class Attempt:
             if is_own:
                 existing = [candidate]
                 break
-            if look.source is None and not is_checkable(self._record, self._expected):
+            if not look.source and not is_checkable(self._record, self._expected):
                 break  # further ones would tell nothing
         paths = (*existing, *taken)
         self._existing = await find_existing(self._context, self._record, paths, self._expected)
@@ -327,15 +329,23 @@ class Attempt:
         others = self._context.names.numbers(path, owners)
         yield from (number for number in others if number != first)
 
-    def _nth(self, name: str) -> str:
-        """Return the name for the n-th link of `name`."""
-        number = self._record.name_number
-        return number_filename(name, number) if number > 0 else name
+    def _nth_name(self) -> str | None:
+        """Return the name for the n-th link of a name; None for the first link."""
+        number, name = self._record.name_number, self._record.config.get_destination_filename()
+        return number_filename(name, number) if number else None
 
     def _is_name_asked_for(self, name: str) -> bool:
         """Tell whether the user or a server asked for a name that no earlier attempt numbered."""
-        nth = self._nth(self._record.config.get_destination_filename())
-        return name in (nth, self._named) or not is_numbered(name)
+        asked_for = self._named, self._record.config.get_destination_filename()
+        return name in asked_for or not is_numbered(name)
+
+    def _may_replace(self, source: str | None) -> bool:
+        """Tell whether `overwrite` may replace a file with this source; see `source_at`.
+
+        Without attributes, the n-th file of an earlier run is known by its name alone.
+        """
+        is_known = self._is_asked_for or source == self._exact_source
+        return is_known or (self._is_nth and source is None)
 
     async def _has_begun_at_first_name(self, path: Path) -> bool:
         """Lock `path` if an earlier run, of this link alone, began there; return success."""
@@ -392,7 +402,7 @@ class Attempt:
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
-        is_other = look.source not in (None, self._exact_source)
+        is_other = look.source != self._exact_source
         return is_other and context.names.has_source(look.source or "")
 
     def _owners_of(self, look: "_Look") -> set[str]:
@@ -400,7 +410,7 @@ class Attempt:
         owners = set[str]()
         if look.identity is not None and look.identity in self._context.written:
             owners.add(self._context.written[look.identity])
-        if look.source is not None:
+        if look.source:
             owners.add(look.source)
         return owners or {UNKNOWN_OWNER}
 
@@ -427,7 +437,9 @@ class Attempt:
         """Tell whether a file that is at `path` when the download is complete may be replaced."""
         if self._strategy is not FileExistsStrategy.OVERWRITE:
             return False
-        return self._is_asked_for or await self._is_own_file(path)
+        if self._is_asked_for:
+            return True
+        return self._may_replace(await self._context.disk.submit_maybe_inline(source_at, path))
 
     def _metadata(self, part: PartFile) -> FileMetadata:
         options = self._context.options
