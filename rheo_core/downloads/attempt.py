@@ -402,7 +402,7 @@ class Attempt:
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
-        is_other = look.source != self._exact_source
+        is_other = look.source not in (None, "", self._exact_source)
         return is_other and context.names.has_source(look.source or "")
 
     def _owners_of(self, look: "_Look") -> set[str]:
