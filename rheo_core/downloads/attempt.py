@@ -365,6 +365,8 @@ class Attempt:
         locks, lifecycle = self._context.locks, self._context.lifecycle
         if not await self._try_lock(path):
             lifecycle.explain(self._record, "another download is writing this file")
+            # That one may need the reserved connection, and would wait for it for ever.
+            self._context.hosts.end_reservation(self._record.id)
             await locks.acquire(path)
             self._locked.add(path)
             lifecycle.explain(self._record, "")
