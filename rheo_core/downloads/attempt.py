@@ -149,6 +149,8 @@ class Attempt:
             if path != part.destination:
                 if part.is_open:
                     await context.disk.run(part.discard)
+                # Two downloads that got each other's name would wait for each other.
+                self._unlock(part.destination)
                 part = await self._open(path)
             return part
 
@@ -391,8 +393,9 @@ class Attempt:
         return True
 
     def _unlock(self, path: Path) -> None:
-        self._locked.discard(path)
-        self._context.locks.release(path)
+        if path in self._locked:
+            self._locked.discard(path)
+            self._context.locks.release(path)
 
     async def _is_own_file(self, path: Path) -> bool:
         """Tell whether this download wrote an existing file."""

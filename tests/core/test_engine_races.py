@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -275,3 +276,26 @@ async def test_a_download_that_waits_for_a_name_keeps_no_connection_from_its_own
     assert status_of(manager, owner) is DownloadStatus.COMPLETED
     assert (tmp_path / "x.bin").read_bytes() == BODY
     assert "already exists" in error_of(manager, waiting)
+
+
+@pytest.mark.parametrize("strategy", list(FileExistsStrategy))
+async def test_two_links_whose_replies_swap_their_names_get_them(
+    server: MisbehavingServer, tmp_path: Path, strategy: FileExistsStrategy
+) -> None:
+    def named(name: str, body: bytes) -> Callable[[Exchange], Awaitable[None]]:
+        async def serve(exchange: Exchange) -> None:
+            await server.wait_for_requests(2)
+            await exchange.serve(body, Content_Disposition=f"attachment; filename={name}")
+
+        return serve
+
+    configs = [
+        FileConfig(url=server.on("/x.bin", named("y.bin", BODY))),
+        FileConfig(url=server.on("/y.bin", named("x.bin", OTHER))),
+    ]
+    manager, _ = await fetch(tmp_path, configs, file_exists_strategy=strategy)
+    assert manager.stats.completed == 2
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {BODY, OTHER}
+    if strategy is FileExistsStrategy.ERROR:
+        assert (tmp_path / "y.bin").read_bytes() == BODY
+        assert (tmp_path / "x.bin").read_bytes() == OTHER
