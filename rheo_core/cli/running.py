@@ -177,7 +177,9 @@ class _Run:
             reporter.say(f"{tally.summary()}, {where}")
             if not finished:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
-                reporter.say(f"{reason}. Run the same command again to resume.")
+                # The folder of a file for standard output is removed.
+                advice = "" if output.to_output else " Run the same command again to resume."
+                reporter.say(f"{reason}.{advice}")
         if not finished:
             return ExitCode.STOPPED if stopped else interruption.code
         if lines is not None and lines.problem is not None:

@@ -239,8 +239,9 @@ class _Reader:
         )
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
-            # No `Path`: it would double the time of a long list.
-            if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
+            path = f"{folder}/{config.destination_subdir or '.'}/{name}"
+            # First without `Path`, which would double the time of a long list.
+            if os.path.lexists(path) and Path(path).is_file():
                 return Verdict.ON_DISK, f"already on disk: {name}"
         return Verdict.OK, ""
 

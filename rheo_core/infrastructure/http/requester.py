@@ -98,14 +98,12 @@ class Requester:
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
 
         Raises:
-            RequestOptionsError: the user name contains a colon.
+            RequestOptionsError: the login cannot be used with digest authentication.
         """
         key = (origin_of(url), login)
         if key not in self._digests:
-            if ":" in login.name:
-                raise RequestOptionsError(
-                    "user: digest authentication does not allow a colon in the name"
-                )
+            if problem := login.digest_problem:
+                raise RequestOptionsError(f"user: digest authentication {problem}")
             self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 
@@ -127,7 +125,6 @@ class Exchange:
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
-        self._is_plain = not requester.has_rules and own is NO_OPTIONS
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[Response] | None = None
 
@@ -194,7 +191,9 @@ class Exchange:
     async def _send(self, url: str) -> Response:
         headers: Mapping[str, str] = self._headers
         request_kwargs: dict[str, Any] = {}
-        if not self._is_plain or self._policy.login is not None or self._jar is not None:
+        # The rules may have changed since the last hop.
+        is_plain = not self._requester.has_rules and self._own is NO_OPTIONS
+        if not is_plain or self._policy.login is not None or self._jar is not None:
             headers, request_kwargs = await self._prepare(url)
         self._current_url = url
         sent = self._requester.client.get(
@@ -282,7 +281,7 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-        if options.auth == "digest" or ":" not in login.name:  # digest has no such name
+        if options.auth == "digest" or login.digest_problem is None:
             request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(

@@ -4,9 +4,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from base64 import b64encode
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
@@ -18,6 +17,7 @@ from rheo_core.domain.exceptions import (
     NoNetworkError,
     RequestOptionsError,
 )
+from rheo_core.infrastructure.http.auth import Login, decode_login
 from rheo_core.infrastructure.http.connectors import Route, socket_options
 from rheo_core.infrastructure.http.problems import connection_problem, quoted
 
@@ -194,8 +194,8 @@ def proxy_login(proxy: SplitResult) -> str:
     """Return the header line with the login of a proxy's URL; empty if it has none."""
     if proxy.username is None:
         return ""
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}\r\n"
+    login = Login(decode_login(proxy.username), decode_login(proxy.password or ""))
+    return f"Proxy-Authorization: {login.basic}\r\n"
 
 
 def _address_info(address: str, port: int) -> AddrInfoType:
