@@ -315,7 +315,7 @@ class Attempt:
         return number_filename(name, number) if number > 0 else name
 
     def _is_name_asked_for(self, name: str) -> bool:
-        """Tell whether the user or a server asked for a name that no earlier attempt numbered."""
+        """Return True if the user or a server asked for a name that no earlier attempt numbered."""
         nth = self._nth(self._record.config.get_destination_filename())
         return name in (nth, self._named) or not is_numbered(name)
 
@@ -365,12 +365,12 @@ class Attempt:
         self._context.locks.release(path)
 
     async def _is_own_file(self, path: Path) -> bool:
-        """Tell whether this download wrote an existing file."""
+        """Return True if this download wrote an existing file."""
         source = await self._context.disk.submit_maybe_inline(source_at, path)
         return source == self._exact_source
 
     def _is_anothers(self, look: "_Look") -> bool:
-        """Tell whether a file belongs to another download of this run."""
+        """Return True if a file belongs to another download of this run."""
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
@@ -397,7 +397,7 @@ class Attempt:
             self._record.final_name = part.destination.name
 
     async def _may_overwrite(self, path: Path) -> bool:
-        """Tell whether a file that is at `path` when the download is complete may be replaced."""
+        """Return True if a file that is at `path` when the download is complete may be replaced."""
         if self._strategy is not FileExistsStrategy.OVERWRITE:
             return False
         return self._is_asked_for or await self._is_own_file(path)

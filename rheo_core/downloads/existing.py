@@ -48,7 +48,7 @@ async def find_existing(
 
 
 def is_checkable(record: DownloadRecord, expected: HashConfig | None) -> bool:
-    """Tell whether a size or a checksum of the file is known before any request."""
+    """Return True if a size or a checksum of the file is known before any request."""
     config = record.config
     return not (expected is None and config.size_bytes is None and config.pieces is None)
 
@@ -79,7 +79,7 @@ async def _check_at_server(context: AttemptContext, record: DownloadRecord, path
     """Compare the size of the file with that at the server.
 
     Raises:
-        FileValidationError: they differ, or the server does not tell its size.
+        FileValidationError: they differ, or the server does not report the size.
         DownloadError: the server cannot be asked.
     """
     size = await context.disk.run(_size_of, path)

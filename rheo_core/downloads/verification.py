@@ -34,7 +34,7 @@ _MAX_ROUNDS = 2
 
 
 def is_hashed(context: AttemptContext, expected: HashConfig | None) -> bool:
-    """Tell whether all bytes will be compared with the user's checksum.
+    """Return True if all bytes will be compared with the user's checksum.
 
     A validator of the user may accept every file.
     """
@@ -92,7 +92,7 @@ class Verification:
         return part if await self._is_valid(part) else await self._fetch_from_others(part)
 
     async def _is_valid(self, part: PartFile) -> bool:
-        """Tell whether the whole matches its checksum; True if none is known."""
+        """Return True if the file matches its checksum, or if none is known."""
         expected = self._expected or part.state.promised
         if expected is None:
             return True

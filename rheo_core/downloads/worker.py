@@ -122,7 +122,7 @@ class DownloadWorker:
         self._context.requester.use_rules(rules)
 
     def is_blocked(self, host: str) -> bool:
-        """Tell whether the rules forbid requests to this host (with its port)."""
+        """Return True if the rules forbid requests to this host (with its port)."""
         return self.request_rules.refusal(host.rpartition(":")[0]) is not None
 
     @property

@@ -247,7 +247,7 @@ class PartFile:
 
     @staticmethod
     def _is_anothers(part: FoundPart) -> bool:
-        """Tell whether another program is about to write an empty file."""
+        """Return True if another program is about to write an empty file."""
         is_empty = not os.fstat(part.descriptor).st_size
         return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
 
@@ -331,7 +331,7 @@ class PartFile:
         self.is_begun = True
 
     def fits_in_memory(self, size: int | None) -> bool:
-        """Tell whether a file of `size` bytes can wait in memory for its `commit`.
+        """Return True if a file of `size` bytes can wait in memory for its `commit`.
 
         A crash loses these bytes, but the disk saves two files and their names.
         """
@@ -472,7 +472,7 @@ class PartFile:
             self.close()  # always, because the lock would block that attempt
 
     def _is_there(self) -> bool:
-        """Tell whether the name still leads to the file."""
+        """Return True if the name still leads to the file."""
         with suppress(OSError):
             check_at(self.descriptor, self.path)
             return True
@@ -500,7 +500,7 @@ class PartFile:
                 unlink_same(self.state_path, state_file.identity)
 
     def _has_written_state(self) -> bool:
-        """Tell whether the state file is the one that this object wrote, and unchanged since."""
+        """Return True if the state file is the one that this object wrote, and unchanged since."""
         written = self._written_state
         if written is None:
             return False
@@ -552,7 +552,7 @@ class PartFile:
         return False
 
     def _is_blank(self) -> bool:
-        """Tell whether a crash before the first reply left the file: empty and without a state."""
+        """Return True if a crash before the first reply left the file empty and without a state."""
         if os.path.lexists(self.state_path):
             return False
         with suppress(OSError, FileInUseError):

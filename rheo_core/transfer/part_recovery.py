@@ -56,7 +56,7 @@ class FoundPart:
 
 
 def is_unproven(part: FoundPart) -> bool:
-    """Tell whether an earlier version of this program or another key wrote the file."""
+    """Return True if an earlier version of this program or another key wrote the file."""
     state_file = part.state_file
     return (
         state_file is not None
@@ -104,7 +104,7 @@ def _find_set_aside(usual: Path) -> Path | None:
 
 
 def _is_of_this_user(descriptor: int) -> bool:
-    """Tell whether this program made a file that a private state names.
+    """Return True if this program made a file that a private state names.
 
     Without support for marks, the state is the only evidence.
     """
@@ -160,19 +160,19 @@ def _begin_afresh(part: FoundPart, size: int) -> PartState | None:
 
 
 def is_begun_by_us(part: FoundPart) -> bool:
-    """Tell whether a file beside a valid state is the one that the state describes."""
+    """Return True if a file beside a valid state is the one that the state describes."""
     return not os.fstat(part.descriptor).st_size or part.has_mark is not False
 
 
 def can_resume(state: PartState, pieces: PieceHashes | None) -> bool:
-    """Tell whether another attempt may continue from the bytes in `state`."""
+    """Return True if another attempt may continue from the bytes in `state`."""
     return state.can_resume or (pieces is not None and bool(state.written))
 
 
 def is_intact(
     descriptor: int, state: PartState, hashing: RunningHash, stop: threading.Event
 ) -> bool:
-    """Tell whether the file has every byte listed in `state`; False if stopped."""
+    """Return True if the file has every byte listed in `state`; False if stopped."""
     return all(
         crc_of(descriptor, written_range, hashing, stop) == written_range.crc
         for written_range in state.written

@@ -140,7 +140,7 @@ class StateFile:
     data: bytes
 
     def proves(self, source: str) -> bool:
-        """Tell whether this program wrote the state of this download."""
+        """Return True if this program wrote the state of this download."""
         return self.state is not None and self.state.source == source
 
     @property

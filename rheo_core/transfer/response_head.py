@@ -71,7 +71,7 @@ class Validator:
         return cls(last_modified=modified, weak_etag=weak, coding=coding)
 
     def may_be(self, other: "Validator") -> bool:
-        """Tell whether a file with validator `other` may be of this version."""
+        """Return True if a file with validator `other` may be of this version."""
         are_weak_known = None not in (self.weak_etag, other.weak_etag)
         return self.if_range == other.if_range and not (
             are_weak_known and self.weak_etag != other.weak_etag
