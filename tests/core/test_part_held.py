@@ -172,7 +172,7 @@ def test_the_state_never_speaks_of_bytes_in_memory(
 
 @pytest.mark.parametrize("validator", [WEAK, STRONG])
 def test_what_is_kept_needs_no_other_request(tmp_path: Path, validator: Validator) -> None:
-    """It is whole: even without a validator nothing more is to be asked for."""
+    """The file is whole: even without a validator, nothing more has to be requested."""
     part = holding(tmp_path / "a.bin", validator=validator)
     part.release(keep=True)
     assert not part.is_buffering and not part.is_open
@@ -274,7 +274,7 @@ def test_discarded_data_does_not_come_back(part: PartFile) -> None:
 
 
 def test_what_another_one_left_meanwhile_is_written_over(part: PartFile) -> None:
-    """It was not there when this one began, or else nothing would be held."""
+    """The file appeared after this one began, or else nothing would be held."""
     holding(part.destination, b"x" * 150, STRONG).release(keep=True)
     part.flush_buffer()
     assert part.path.read_bytes() == DATA

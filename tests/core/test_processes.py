@@ -112,7 +112,7 @@ async def test_a_secret_that_a_command_writes_is_not_logged(
 async def test_a_child_that_holds_the_pipe_delays_nothing_and_may_write(
     commands: CommandRunner, tmp_path: Path
 ) -> None:
-    """It is read until it ends or rheo does."""
+    """The pipe is read until the child or rheo ends."""
     done = tmp_path / "done"
     script = f"(sleep 0.3; head -c 3000000 /dev/zero; echo written > '{done}') & exit 0"
     async with asyncio.timeout(30):

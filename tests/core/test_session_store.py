@@ -341,7 +341,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert content(path) == [1, 2]
 
     def test_killed_anywhere(self, path: Path) -> None:
-        """Whatever was acknowledged is there, and nothing that was not asked for."""
+        """Every acknowledged row is there, and no other."""
         code = """
 store = SessionStore.open(path).store
 for number in range(int(sys.argv[2]), 10**9):
