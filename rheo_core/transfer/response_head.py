@@ -15,8 +15,8 @@ from rheo_core.domain.media_types import media_type
 from rheo_core.domain.sizes import MAX_FILE_BYTES, size_text
 from rheo_core.domain.text import printable
 
+from .content_disposition import filename_from_disposition
 from .digests import digest_of
-from .naming import filename_from_disposition
 
 _CONTENT_RANGE = re.compile(
     r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
