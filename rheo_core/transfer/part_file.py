@@ -24,11 +24,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import (
-    remove_leftover,
-    unfinished,
-    write_atomically,
-)
+from rheo_core.infrastructure.files import remove_leftover, unfinished
 from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
@@ -63,7 +59,7 @@ from .part_recovery import (
     set_aside,
     take_up,
 )
-from .part_state import STATE_MARK, Key, PartState, StateFile, encode_state
+from .part_state import STATE_MARK, Key, PartState, StateFile, write_state
 from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -426,9 +422,9 @@ class PartFile:
         state_file = self._place.find_state(self._key)
         if state_file is not None and not state_file.proves(self.source):
             raise ReplacedError(self.state_path)
-        data = encode_state(state, self.path.name, self._key())
-        status = write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
-        self._written_state = status
+        self._written_state = write_state(
+            self.state_path, state, self.path.name, self._key, durable=durable
+        )
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """Make a checkpoint; give up the last bytes if the state has no room.

@@ -13,7 +13,7 @@ import pytest
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.transfer import PartFile, commit, committing, keep_unverified, reject
+from rheo_core.transfer import PartFile, commit, committing, keep_unverified, part_state, reject
 from rheo_core.transfer import part_file as part_file_module
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -95,7 +95,7 @@ def test_commit(part: PartFile, either_way: str) -> None:
 def test_commit_makes_no_other_file(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """This is what it is for: one file, and one name."""
     monkeypatch.setattr(part_file_module, "open_locked", failing(errno.EIO))
-    monkeypatch.setattr(part_file_module, "write_atomically", failing(errno.EIO))
+    monkeypatch.setattr(part_state, "write_atomically", failing(errno.EIO))
     commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
 
