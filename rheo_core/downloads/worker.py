@@ -274,7 +274,7 @@ class DownloadWorker:
                 return float(delay)  # type: ignore[arg-type]
             raise TypeError(f"next_delay returned {delay!r}; it must be seconds or None")
         except Exception:
-            _log.exception("the retry handler failed; the download is not tried again")
+            _log.exception("the retry handler failed; the download is not retried")
             return None
 
     def _max_retries(self) -> int:

@@ -186,8 +186,8 @@ class SessionLock:
         if self._database is not None and not is_at(self._database, self._session):
             raise SessionStoreError(
                 self._session,
-                "it was replaced or removed by another program; start this one again to use what "
-                "is there now",
+                "another program replaced or removed it; start this program again to use the new "
+                "file",
             )
 
     def release(self) -> None:

@@ -376,7 +376,7 @@ def _resolved(path: Path) -> Path:
         raise SessionStoreError(path, "its links cannot be followed") from error
     if resolved.name.endswith(files.SIDES):  # SQLite would replace it with that of another session
         raise SessionStoreError(
-            path, "its name ends like that of a file which SQLite keeps beside a session"
+            path, f"its name must not end in {', '.join(files.SIDES)}, which SQLite uses itself"
         )
     return resolved
 

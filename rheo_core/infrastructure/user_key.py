@@ -55,7 +55,7 @@ def user_key() -> bytes:
                     raise shortage from error
                 _keys[path] = secrets.token_bytes(_KEY_BYTES)
                 _log.warning(
-                    "cannot use the key %s (%s): a later run begins unfinished downloads again",
+                    "cannot use the key %s (%s); unfinished downloads start over in the next run",
                     printable(str(path)),
                     printable(error.strerror or str(error)).lower(),
                 )

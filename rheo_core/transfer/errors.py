@@ -98,9 +98,9 @@ def _cause(error: OSError) -> OSError:
 
 def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadError:
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return RequestOptionsError("the proxy requires a login, or does not accept this one")
+        return RequestOptionsError("the proxy requires a login, or rejected the one it got")
     said = f"{error.status} {quoted(error.message)}".rstrip()
-    return ConnectionFailedError(host, f"the proxy refuses: {said}")
+    return ConnectionFailedError(host, f"the proxy refused the connection: {said}")
 
 
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:

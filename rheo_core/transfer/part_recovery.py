@@ -77,10 +77,10 @@ def set_aside(part: FoundPart, name: str) -> None:
     earlier = _find_set_aside(part.place.part.with_name(name))
     if earlier is not None and _is_of_this_user(part.descriptor):
         os.ftruncate(part.descriptor, 0)
-        fate, kept_path = "Its bytes are removed, because others are kept", earlier
+        fate, kept_path = "Its data is removed, because earlier data is kept", earlier
     else:
         kept_path = rename_to_first_free(part.descriptor, part.place.part, name)
-        fate = "Its bytes are kept"
+        fate = "Its data is kept"
     unlink_same(part.place.state, part.state_file.identity)
     _log.warning(
         "%s cannot be resumed, because another version or user of this program began it. %s as %s",

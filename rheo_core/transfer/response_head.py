@@ -169,7 +169,7 @@ def _refusal(
         return RangeRefusedError(f"the server answered {status} to a range request")
     is_made_later = status == HTTPStatus.ACCEPTED and "Retry-After" in headers
     if 200 <= status < 300 and not is_made_later:
-        return ProtocolError(f"the server answered {status}, which brings no file")
+        return ProtocolError(f"the server answered {status}, which has no file")
     return status_error(status, reason, headers)
 
 

@@ -307,7 +307,7 @@ async def test_another_size_is_refused(
     manager, _ = await fetch(tmp_path, [config])
     assert error_of(manager, config) == (
         "the server offers a different file: a file of 13 bytes has 1 piece(s) of 100,000 bytes, "
-        "31 piece hashes are given"
+        "but 31 piece hashes are given"
     )
     assert names_in(tmp_path) == []
 

@@ -53,7 +53,7 @@ async def test_a_flood_of_output_is_read_and_dropped(
             await asyncio.sleep(0.01)
             assert list(temporary.iterdir()) == []
             assert nameless() == before
-    assert run.result() == "yes: not done after 1 s"
+    assert run.result() == "yes: timed out after 1 s"
     *kept, last = logged(caplog)
     assert MIB - 2000 < sum(len(text) - len("yes: ") + 1 for text in kept) <= MIB + 1
     assert last.endswith("more bytes of output were dropped")
@@ -141,7 +141,7 @@ async def test_a_time_out_ends_the_children_too(commands: CommandRunner, tmp_pat
     pid = tmp_path / "pid"
     command = ["sh", "-c", '"$1" -c "$2" "$3" & wait', "sh", sys.executable, DEAF, str(pid)]
     problem = await commands.run(command, {}, 3)
-    assert problem == "sh: not done after 3 s"
+    assert problem == "sh: timed out after 3 s"
     await until(lambda: not is_running(pid))
 
 

@@ -147,12 +147,12 @@ class Dialer:
         try:
             head = await connection.ask(request.encode(), is_tunnel=True)
             if head.status == _PROXY_AUTHENTICATION_REQUIRED:
-                raise RequestOptionsError("the proxy requires a login, or does not accept this one")
+                raise RequestOptionsError("the proxy requires a login, or rejected the one it got")
             if not 200 <= head.status < 300:
                 said = f"{head.status} {quoted(head.reason)}".rstrip()
-                raise ConnectionFailedError(way.host, f"the proxy refuses: {said}")
+                raise ConnectionFailedError(way.host, f"the proxy refused the connection: {said}")
             if connection.body is None or connection.body.has_surplus:
-                raise ConnectionFailedError(way.host, "the proxy sends bytes of its own")
+                raise ConnectionFailedError(way.host, "the proxy sent unexpected data")
             assert way.tls is not None
             inner = WireConnection(self._scratch, way.host)
             transport = await asyncio.get_running_loop().start_tls(
