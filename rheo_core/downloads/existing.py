@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import TransferContext, WrittenRange, check_pieces, size_at_server
@@ -174,5 +174,5 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
         with open_regular(path) as file:
             yield file
     except OSError as error:
-        problem = printable(error.strerror or str(error)).lower()
+        problem = system_reason(error)
         raise FileAccessError(f"cannot compare the existing {path}: {problem}") from error

@@ -14,7 +14,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.media_types import is_page
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     PartFile,
@@ -188,7 +188,7 @@ class Verification:
         try:
             return await context.reading.run_stoppable(partial(take_out_bad_pieces, part))
         except OSError as error:
-            problem = printable(error.strerror or str(error)).lower()
+            problem = system_reason(error)
             raise FileAccessError(f"cannot read {part.path} to check it: {problem}") from error
 
     async def _spoilt(

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rheo_core.domain.exceptions import FileInUseError
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 
 from .identity import UNTRUSTED_FILE, is_at
 from .session_errors import SessionLockedError, SessionStoreError
@@ -66,7 +66,7 @@ def _warn_of_no_locks(folder: Path, descriptor: int, error: OSError) -> None:
         _log.warning(
             "%s does not support locks (%s): do not let two programs download there at once",
             printable(str(folder)),
-            printable(error.strerror or str(error)).lower(),
+            system_reason(error),
         )
 
 
