@@ -1,4 +1,4 @@
-"""Format times and bars for the screen, in cells; sizes and speeds come from `domain.sizes`."""
+"""Format sizes, speeds, times and bars for the screen; widths are in terminal cells."""
 
 import math
 from collections.abc import Sequence

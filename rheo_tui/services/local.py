@@ -21,7 +21,7 @@ from rheo_core.domain import (
     Snapshot,
 )
 from rheo_core.domain.redaction import is_redacted
-from rheo_core.domain.text import printable, system_reason
+from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
@@ -121,9 +121,10 @@ class LocalService:
         try:
             await aiofiles.os.makedirs(folder, exist_ok=True)
         except OSError as error:  # downloads fail with this reason until it is fixed
+            reason = (error.strerror or str(error)).lower()
             self._problems.append(
-                f"Cannot create the download folder {printable(str(folder))}: "
-                f"{system_reason(error)}. Choose another folder in the settings."
+                f"Cannot create the download folder {printable(str(folder))}: {reason}. "
+                "Choose another folder in the settings."
             )
         try:
             await self._manager.open()
