@@ -162,8 +162,6 @@ def download(
     code = run(items, diagnostics, settings, shown, limits, insecure=unchecked)
     if to_output and code is ExitCode.DONE:
         copy_to_output(settings.download_dir)
-    if code is ExitCode.DONE and diagnostics.problems:
-        code = ExitCode.FAILED
     raise typer.Exit(code)
 
 

@@ -38,7 +38,7 @@ Continue = Annotated[
     typer.Option(
         "-c",
         "--continue",
-        help="Resume interrupted downloads. rheo always does so; the flag is for habits of wget.",
+        help="Resume interrupted downloads. rheo always does this; the flag is for users of wget.",
     ),
 ]
 Filename = Annotated[
@@ -57,7 +57,7 @@ Mirrors = Annotated[
     typer.Option(
         "--mirror",
         metavar="URL",
-        help="Mirror of the same file, used as well as the URL; for one URL. May be repeated.",
+        help="Mirror of the file, used together with the URL; for a single URL. May be repeated.",
     ),
 ]
 Glob = Annotated[bool, _option(GLOB)]

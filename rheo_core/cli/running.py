@@ -185,6 +185,8 @@ class _Run:
         if lines is not None and lines.problem is not None:
             reporter.say(f"rheo: events are missing from the output: {lines.problem}")
             return tally.exit_code or ExitCode.DISK
+        if self._diagnostics.problems:
+            return tally.exit_code or ExitCode.FAILED
         return tally.exit_code
 
     async def _download(self, reader: BackgroundReader[Item], manager: "DownloadManager") -> None:

@@ -207,7 +207,8 @@ class Settings(BaseSettings):
         default=DEFAULTS.stall_speed,
         ge=0,
         le=TIB,
-        description="Lowest speed in bytes per second; slower over stall_timeout counts as no data",
+        description="Lowest speed in bytes per second; an attempt slower than this for "
+        "stall_timeout fails",
     )
     speed_limit: Rate = Field(
         title="Speed limit",

@@ -205,6 +205,11 @@ class ShortageError(DownloadError):
         self.problem = problem
         super().__init__(f"{problem}{advice}")
 
+    @classmethod
+    def of_threads(cls) -> "ShortageError":
+        """Return the error for a thread that cannot be started."""
+        return cls("no further thread can be started")
+
 
 class RequestOptionsError(DownloadError):
     """Options of a request cannot be used: a file is missing, or a proxy does not work."""

@@ -185,7 +185,7 @@ class FileConfig(BaseModel):
     )
     type: str | None = Field(default=None, description="MIME type of the file")
     description: str | None = Field(default=None, description="Description of the file, for people")
-    priority: int = Field(default=1, ge=1, le=_MAX_INTEGER, description="Higher goes first")
+    priority: int = Field(default=1, ge=1, le=_MAX_INTEGER, description="Higher values start first")
     size_human: str | None = Field(default=None, description="Size estimate, for people")
     size_bytes: int | None = Field(
         default=None, ge=0, le=_MAX_INTEGER, description="Exact size, bytes"

@@ -60,14 +60,7 @@ def assemble(
     on_problem: Callable[[str], None],
 ) -> Parts:
     """Make the parts of a manager from its options and the objects of the caller."""
-    session = None
-    if options.session_path is not None:
-        session = Session(
-            options.session_path,
-            on_problem,
-            history_days=options.history_days,
-            tuning=options.tuning,
-        )
+    session = _make_session(options, on_problem)
     disk, limits = DiskThreads(), RateLimits()
     hosts = HostLimiter(options.connections_per_host, queue.look_again, options.tuning)
     lifecycle = Lifecycle(tracker, emitter, session)
@@ -112,6 +105,17 @@ def assemble(
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
         worker.network,
+    )
+
+
+def _make_session(options: EngineOptions, on_problem: Callable[[str], None]) -> Session | None:
+    if options.session_path is None:
+        return None
+    return Session(
+        options.session_path,
+        on_problem,
+        history_days=options.history_days,
+        tuning=options.tuning,
     )
 
 

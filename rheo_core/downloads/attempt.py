@@ -337,13 +337,13 @@ class Attempt:
         return number_filename(name, number) if number else None
 
     def _is_name_asked_for(self, name: str) -> bool:
-        """Tell whether the user or a server asked for a name that no earlier attempt numbered."""
+        """Return True if the user or a server asked for a name that no earlier attempt numbered."""
         if not is_numbered(name) or name == self._named:
             return True
         return name == self._record.config.get_destination_filename()
 
     def _may_replace(self, source: str | None) -> bool:
-        """Tell whether `overwrite` may replace a file with this source; see `source_at`.
+        """Return True if `overwrite` may replace a file with this source; see `source_at`.
 
         Without attributes, the n-th file of an earlier run is known by its name alone.
         """
@@ -399,12 +399,12 @@ class Attempt:
             self._context.locks.release(path)
 
     async def _is_own_file(self, path: Path) -> bool:
-        """Tell whether this download wrote an existing file."""
+        """Return True if this download wrote an existing file."""
         source = await self._context.disk.submit_maybe_inline(source_at, path)
         return source == self._exact_source
 
     def _is_anothers(self, look: "_Look") -> bool:
-        """Tell whether a file belongs to another download of this run."""
+        """Return True if a file belongs to another download of this run."""
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
@@ -440,7 +440,7 @@ class Attempt:
             self._record.final_name = part.destination.name
 
     async def _may_overwrite(self, path: Path) -> bool:
-        """Tell whether a file that is at `path` when the download is complete may be replaced."""
+        """Return True if a file that is at `path` when the download is complete may be replaced."""
         if self._strategy is not FileExistsStrategy.OVERWRITE:
             return False
         if self._is_asked_for:

@@ -288,6 +288,6 @@ def _is_completed(record: DownloadRecord) -> bool:
 
 
 def can_pause(record: DownloadRecord) -> bool:
-    """Tell whether a download has not ended and does not wait for the user."""
+    """Return True if a download has not ended and does not wait for the user."""
     is_paused = record.status is DownloadStatus.PAUSED and not record.waits_for_room
     return not record.status.is_terminal and not is_paused

@@ -112,7 +112,7 @@ def _has(encoding: str, letter: str) -> bool:
 
 
 def is_surely_short(name: str) -> bool:
-    """Tell whether every file system takes a name."""
+    """Return True if every file system takes a name."""
     return len(name.encode(errors="surrogateescape")) <= _MAX_SURE_BYTES
 
 
@@ -128,10 +128,10 @@ def _name_limit(folder: Path) -> int:
     """Return the longest name in bytes. Some encrypting file systems take 143 or less."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    told = MAX_NAME_BYTES
+    reported = MAX_NAME_BYTES
     with suppress(OSError, ValueError):
-        told = os.pathconf(folder, "PC_NAME_MAX")
-    for limit in (min(told, MAX_NAME_BYTES), *_SHORT_LIMITS):
+        reported = os.pathconf(folder, "PC_NAME_MAX")
+    for limit in (min(reported, MAX_NAME_BYTES), *_SHORT_LIMITS):
         try:
             os.lstat(folder / ("x" * limit))
         except OSError as error:

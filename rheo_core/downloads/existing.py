@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import TransferContext, WrittenRange, check_pieces, size_at_server
@@ -48,7 +48,7 @@ async def find_existing(
 
 
 def is_checkable(record: DownloadRecord, expected: HashConfig | None) -> bool:
-    """Tell whether a size or a checksum of the file is known before any request."""
+    """Return True if a size or a checksum of the file is known before any request."""
     config = record.config
     return not (expected is None and config.size_bytes is None and config.pieces is None)
 
@@ -79,7 +79,7 @@ async def _check_at_server(context: AttemptContext, record: DownloadRecord, path
     """Compare the size of the file with that at the server.
 
     Raises:
-        FileValidationError: they differ, or the server does not tell its size.
+        FileValidationError: they differ, or the server does not report the size.
         DownloadError: the server cannot be asked.
     """
     size = await context.disk.run(_size_of, path)
@@ -174,5 +174,5 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
         with open_regular(path) as file:
             yield file
     except OSError as error:
-        problem = printable(error.strerror or str(error)).lower()
+        problem = system_reason(error)
         raise FileAccessError(f"cannot compare the existing {path}: {problem}") from error

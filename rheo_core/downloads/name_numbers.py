@@ -47,7 +47,7 @@ class NameNumbers:
             del self._first[name]
 
     def has_source(self, source: str) -> bool:
-        """Tell whether a download of this run has a source."""
+        """Return True if a download of this run has a source."""
         if self._sources is None:
             self._sources = {*self._first.values(), *(s for m in self._more.values() for s in m)}
         return _number_of(source) in self._sources

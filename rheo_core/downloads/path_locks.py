@@ -36,7 +36,7 @@ class PathLocks:
         return True
 
     def has_other_spelling(self, path: Path) -> bool:
-        """Tell whether a locked path has another lock that differs in case or Unicode form only."""
+        """Return True if another locked path differs in case or Unicode form only."""
         return self._spellings[_folded(path)] > 1
 
     def release(self, path: Path) -> None:

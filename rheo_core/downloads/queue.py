@@ -214,7 +214,7 @@ class PriorityDownloadQueue:
         return len(self._waiting) + len(self._taken)
 
     def is_empty(self) -> bool:
-        """Tell whether no download waits."""
+        """Return True if no download waits."""
         return not self._waiting
 
     def size(self) -> int:
@@ -226,7 +226,7 @@ class PriorityDownloadQueue:
         await self._idle.wait()
 
     def __contains__(self, download_id: object) -> bool:
-        """Tell whether this id waits or is taken and not done."""
+        """Return True if this id waits or is taken and not done."""
         return download_id in self._waiting or download_id in self._taken
 
     def __iter__(self) -> Iterator[FileConfig]:

@@ -197,7 +197,7 @@ class Session:
         return count
 
     async def has_changed(self) -> bool:
-        """Tell whether another process wrote since the last call; True the first time."""
+        """Return True if another process wrote since the last call, and on the first call."""
         version_of = self._opened.version
         version = await self._thread.run(version_of)
         changed, self._version = version != self._version, version

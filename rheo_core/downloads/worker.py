@@ -122,7 +122,7 @@ class DownloadWorker:
         self._context.requester.use_rules(rules)
 
     def is_blocked(self, host: str) -> bool:
-        """Tell whether the rules forbid requests to this host (with its port)."""
+        """Return True if the rules forbid requests to this host (with its port)."""
         return self.request_rules.refusal(host.rpartition(":")[0]) is not None
 
     @property
@@ -274,7 +274,7 @@ class DownloadWorker:
                 return float(delay)  # type: ignore[arg-type]
             raise TypeError(f"next_delay returned {delay!r}; it must be seconds or None")
         except Exception:
-            _log.exception("the retry handler failed; the download is not tried again")
+            _log.exception("the retry handler failed; the download is not retried")
             return None
 
     def _max_retries(self) -> int:

@@ -164,12 +164,13 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     record.status = status if is_settled else DownloadStatus.QUEUED
     if lost := _protection_in(requested):
         # It may be the user's own row, which was meant to avoid a direct connection.
+        without = "them" if len(lost) > 1 else "it"
         record.reason = f"its {', '.join(lost)} {_LOST}; "
         if row.listed and status is not DownloadStatus.COMPLETED:  # a retry is one key
             record.status = DownloadStatus.PAUSED
-            record.reason += "resume it to go without"
+            record.reason += f"resume it to connect without {without}"
         else:
-            record.reason += "add its URL to go without"
+            record.reason += f"add its URL again to connect without {without}"
     record.finished_at = row.finished_at if record.status.is_terminal else None
     record.listed = bool(row.listed)
     return record

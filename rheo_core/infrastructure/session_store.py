@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 
 from . import session_files as files
 from . import session_schema as schema
@@ -376,7 +376,7 @@ def _resolved(path: Path) -> Path:
         raise SessionStoreError(path, "its links cannot be followed") from error
     if resolved.name.endswith(files.SIDES):  # SQLite would replace it with that of another session
         raise SessionStoreError(
-            path, "its name ends like that of a file which SQLite keeps beside a session"
+            path, f"its name must not end in {', '.join(files.SIDES)}, which SQLite uses itself"
         )
     return resolved
 
@@ -393,7 +393,7 @@ def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
     except OSError as error:  # the home may be read-only and the session elsewhere
         if (shortage := shortage_of_files(error)) is not None:
             raise SessionStoreError(path, str(shortage)) from error
-        reason = printable(error.strerror or str(error)).lower()
+        reason = system_reason(error)
         _log.warning("the key cannot be stored: %s", reason)
         if os.path.lexists(where := user_key_path()):
             problems = (f"The key {printable(str(where))} cannot be used: {reason}.",)
@@ -455,7 +455,7 @@ def _store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SessionStoreError(path, printable(error.strerror or str(error)).lower()) from error
+        raise SessionStoreError(path, system_reason(error)) from error
     except sqlite3.Error as error:
         is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
         raise SessionStoreError(path, "disk full" if is_full else printable(str(error))) from error

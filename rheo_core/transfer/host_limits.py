@@ -119,14 +119,14 @@ class HostLimiter:
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
-        """Tell whether no further download of a link at `host` may begin now."""
+        """Return True if no further download of a link at `host` may begin now."""
         final_host = self.likely(host)
         return self._takes_no_download(host) or (
             final_host != host and self._takes_no_download(final_host)
         )
 
     def is_full(self, host: str) -> bool:
-        """Tell whether a host accepts no further connection besides the reserved ones."""
+        """Return True if a host accepts no further connection besides the reserved ones."""
         return self._in_use(host) + self._reserved[host] >= self.allowed(host)
 
     def busy(self) -> frozenset[str]:
@@ -177,7 +177,7 @@ class HostLimiter:
             self._note_room()
 
     def has_other_connections(self, host: str) -> bool:
-        """Tell whether a host has other connections than the caller's."""
+        """Return True if a host has other connections than the caller's."""
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
 
@@ -233,7 +233,7 @@ class HostLimiter:
         self._leads[link_host] = _Lead(host, expiry)
 
     def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
-        """Tell whether a download has a reservation on another host than this one."""
+        """Return True if a download has a reservation on another host than this one."""
         return self._reservations.get(download_id, host) != host
 
     def end_reservation(self, download_id: str) -> None:
@@ -250,7 +250,7 @@ class HostLimiter:
         self._note_room()
 
     def has_place(self, host: str, download_id: str) -> bool:
-        """Tell whether a download may connect now; reservations keep places."""
+        """Return True if a download may connect now; reservations keep places."""
         has_reservation = self._reservations.get(download_id) == host
         reserved = 0 if has_reservation else self._reserved[host]
         return self._in_use(host) + reserved < self.allowed(host)
@@ -414,7 +414,7 @@ class Connection:
             self._known.peak_accepted = max(self._known.peak_accepted, self._known.answered)
 
     def is_refusal(self, host: str, error: BaseException | None) -> bool:
-        """Tell whether an error means that a host refused the request.
+        """Return True if an error means that a host refused the request.
 
         If the host seems to want fewer connections, it gets fewer.
         """

@@ -96,7 +96,7 @@ def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
 
 
 def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool:
-    """Tell whether a part file may be opened in a place, because no file there is foreign.
+    """Return True if a part file may be opened in a place, because no file there is foreign.
 
     Args:
         place: names of the part file and its state.
@@ -119,12 +119,12 @@ def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool
 
 
 def is_empty_of_another_user(status: os.stat_result) -> bool:
-    """Tell whether another user owns an empty file, and so would own data written to it."""
+    """Return True if another user owns an empty file, and so would own data written to it."""
     return not status.st_size and status.st_uid != os.geteuid()
 
 
 def _is_or_was_ours(state_file: StateFile, source: str) -> bool:
-    """Tell whether this program wrote the state, or may have before it was damaged."""
+    """Return True if this program wrote the state, or may have before it was damaged."""
     may_be_damaged = state_file.is_private and state_file.claimed_source in (None, source)
     return state_file.proves(source) or may_be_damaged
 
@@ -175,7 +175,7 @@ def put_mark(descriptor: int, source: str, key: bytes) -> None:
 
 
 def has_mark(descriptor: int, source: str, key: bytes) -> bool | None:
-    """Tell whether an open file is a part file of this download.
+    """Return True if an open file is a part file of this download.
 
     None: the file system does not support marks, so the state decides.
     """
@@ -184,7 +184,7 @@ def has_mark(descriptor: int, source: str, key: bytes) -> bool | None:
 
 
 def has_any_mark(file: int | Path) -> bool | None:
-    """Tell whether a file has a mark of any key; None: marks are not supported."""
+    """Return True if a file has a mark of any key; None: marks are not supported."""
     mark = _read_mark(file)
     return None if mark is None else bool(mark)
 

@@ -15,8 +15,8 @@ from rheo_core.domain.media_types import media_type
 from rheo_core.domain.sizes import MAX_FILE_BYTES, size_text
 from rheo_core.domain.text import printable
 
+from .content_disposition import filename_from_disposition
 from .digests import digest_of
-from .naming import filename_from_disposition
 
 _CONTENT_RANGE = re.compile(
     r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
@@ -71,7 +71,7 @@ class Validator:
         return cls(last_modified=modified, weak_etag=weak, coding=coding)
 
     def may_be(self, other: "Validator") -> bool:
-        """Tell whether a file with validator `other` may be of this version."""
+        """Return True if a file with validator `other` may be of this version."""
         are_weak_known = None not in (self.weak_etag, other.weak_etag)
         return self.if_range == other.if_range and not (
             are_weak_known and self.weak_etag != other.weak_etag
@@ -158,7 +158,7 @@ def _refusal(
         return RangeRefusedError(f"the server answered {status} to a range request")
     is_made_later = status == HTTPStatus.ACCEPTED and "Retry-After" in headers
     if 200 <= status < 300 and not is_made_later:
-        return ProtocolError(f"the server answered {status}, which brings no file")
+        return ProtocolError(f"the server answered {status}, which has no file")
     return status_error(status, reason, headers)
 
 

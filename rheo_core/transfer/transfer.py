@@ -151,7 +151,7 @@ class Transfer:
         raise ProtocolError("the server keeps changing its answer")
 
     def _needs_no_reply(self, state: PartState) -> bool:
-        """Tell whether a whole file on the disk needs no confirmation by the server.
+        """Return True if a whole file on the disk needs no confirmation by the server.
 
         Either a hash or pieces will verify it, or this run received it. Otherwise one request asks
         the server whether it is still the same file.
@@ -159,7 +159,7 @@ class Transfer:
         return self._context.verified_at_end or self._came_now(state)
 
     def _came_now(self, state: PartState) -> bool:
-        """Tell whether this run received all bytes."""
+        """Return True if this run received all bytes."""
         return (
             self._record.stats_or_none is not None
             and self._record.stats_or_none.received == state.total
@@ -271,7 +271,7 @@ class Transfer:
             )
 
     def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:
-        """Tell whether written bytes stay, although a source sends the whole instead of the rest.
+        """Return True if written bytes stay, although a source sends the whole instead of the rest.
 
         They stay if pieces will find bad bytes, for the first such reply of a source. It may have
         another version, so the next request has its own validator.
@@ -349,7 +349,7 @@ def _whole_of(state: PartState) -> Segment:
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
-    """Tell whether a 416 confirms that this version ends where the part file does."""
+    """Return True if a 416 confirms that this version ends where the part file does."""
     return (
         isinstance(refused, NothingLeftError)
         and refused.size == state.offset
@@ -360,7 +360,7 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
 
 
 def _continues(head: ResponseHead, state: PartState) -> bool:
-    """Tell whether the bytes under the new name are the beginning of the offered file."""
+    """Return True if the bytes under the new name are the beginning of the offered file."""
     return (
         state.offset > 0
         and state.validator.if_range is not None

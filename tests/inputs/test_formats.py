@@ -239,7 +239,7 @@ class TestMetalink:
                 "262144",
                 6,
                 "a file of 4,702,863,360 bytes has 17,940 piece(s) of 262,144 bytes, "
-                "2 piece hashes are given",
+                "but 2 piece hashes are given",
             ),
             (SHA256, "g" * 64, 6, "is not hexadecimal"),
             ("http", "ftp", 6, "has no http or https URL"),

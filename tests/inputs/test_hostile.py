@@ -1,4 +1,4 @@
-"""Whatever a text holds: entries or our own error with a line, bounded memory, no escape."""
+"""Hostile texts: entries or our own error with a line, in bounded memory, without escapes."""
 
 import random
 import subprocess

@@ -3,6 +3,7 @@
 import errno
 import socket
 import ssl
+from http import HTTPStatus
 
 from rheo_core.domain.exceptions import (
     CertificateError,
@@ -10,6 +11,7 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     HostNotFoundError,
     NoNetworkError,
+    RequestOptionsError,
 )
 from rheo_core.domain.text import printable, redact
 from rheo_core.infrastructure.shortage import shortage_of_sockets
@@ -57,6 +59,14 @@ def failed_look_up(host: str, error: OSError) -> ConnectionFailedError:
     if is_silent(error):
         return NoNetworkError(host, "no name server answers", is_look_up=True)
     return HostNotFoundError(host)
+
+
+def proxy_refusal(host: str, status: int, reason: str) -> DownloadError:
+    """Return the error for a proxy that refused a request to `host` with this status."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return RequestOptionsError("the proxy requires a login, or rejected the one it got")
+    said = f"{status} {quoted(reason)}".rstrip()
+    return ConnectionFailedError(host, f"the proxy refused the connection: {said}")
 
 
 def is_silent(error: OSError) -> bool:

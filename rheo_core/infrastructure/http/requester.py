@@ -12,11 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
-from rheo_core.domain.exceptions import (
-    DownloadTimeoutError,
-    RequestOptionsError,
-    TooManyRedirectsError,
-)
+from rheo_core.domain.exceptions import DownloadTimeoutError, RequestOptionsError
 from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
@@ -32,7 +28,6 @@ from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
-_MAX_REDIRECTS = 20
 _OURS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
@@ -145,7 +140,7 @@ class Exchange:
             admit: awaited with the URL of each redirect before it is followed; may raise.
 
         Raises:
-            TooManyRedirectsError: more than `_MAX_REDIRECTS` redirects.
+            TooManyRedirectsError: the redirects exceed the limit of `RedirectPolicy`.
             ProtocolError: a redirect is not valid or not allowed.
             RequestOptionsError: an option of the user cannot be applied.
             DownloadTimeoutError: the head of a reply is not complete in time.
@@ -153,7 +148,7 @@ class Exchange:
         """
         url, policy = self._policy.url, self._policy
         try:
-            for _ in range(_MAX_REDIRECTS + 1):
+            while True:
                 reply = await self._send(url)
                 if "Set-Cookie" in reply.headers:
                     self._store_cookies(reply)
@@ -169,7 +164,6 @@ class Exchange:
         except BaseException as error:
             await self.close(error)
             raise
-        raise TooManyRedirectsError(_MAX_REDIRECTS)
 
     async def __aenter__(self) -> Response:
         return await self.open()

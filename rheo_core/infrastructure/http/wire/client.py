@@ -212,9 +212,9 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         return WireResponse(self._text, head, self._connection.body)
 
     async def _ask_on_kept(self, message: bytes) -> Head | None:
-        """Ask on a kept connection; None if there is none, or the server has given it up.
+        """Send the request on a kept connection; None if there is none or the server has closed it.
 
-        Such a failure says nothing of the server (RFC 9112 9.3.1). It is not counted as one.
+        Such a failure is normal (RFC 9112 9.3.1) and is not counted against the server.
         """
         connection = self._client.take_idle(self._way)
         if connection is None:
