@@ -24,6 +24,9 @@ from .sizes import duration_text, size_text
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """Longest wait for which a server is obeyed. A download fails if it asks for more."""
+FILE_UNCHANGED = "; the file was not changed"
+"""End of the message if an existing file is not the requested one and is kept."""
+_FILE_EXISTS = "file already exists: "
 _SIGN_IN = "sign in, or get a new link if this one has expired"
 
 
@@ -71,7 +74,17 @@ class FileExistsError(DownloadError):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        super().__init__(f"file already exists: {path}")
+        super().__init__(f"{_FILE_EXISTS}{path}")
+
+
+def met_existing_file(message: str | None) -> bool:
+    """Return True if an existing file caused the error of `message`.
+
+    Sessions store only the message.
+    """
+    return message is not None and (
+        message.startswith(_FILE_EXISTS) or message.endswith(FILE_UNCHANGED)
+    )
 
 
 class HttpStatusError(DownloadError):
@@ -303,7 +316,7 @@ class HashMismatchError(FileValidationError):
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
         if was_there:
-            problem += "; the file was not changed"
+            problem += FILE_UNCHANGED
         which = f"the existing {file_path.name}" if was_there else file_path.name
         super().__init__(f"hash mismatch for {which}: {problem}")
 
