@@ -10,12 +10,15 @@ from textual.widgets.option_list import Option
 
 from rheo_core.inputs import Entry, Verdict
 from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.formatting import count_text
 
 _UNDECIDED = "choose"
 CAPTION = (
     "Already on the disk (Tab): v open · a again · r rename · o overwrite · s skip; A O S: all"
 )
 """The line above the list."""
+_MAX_LINES = 1000
+"""Entries with a line of their own; keys for all decide the others too."""
 
 
 class ExistingFiles(OptionList):
@@ -57,9 +60,11 @@ class ExistingFiles(OptionList):
         self._entries = [entry for entry in entries if entry.verdict is Verdict.ON_DISK]
         at = self.highlighted or 0
         self.clear_options()
-        self.add_options(Option(self._text_of(entry)) for entry in self._entries)
+        self.add_options(Option(self._text_of(entry)) for entry in self._entries[:_MAX_LINES])
+        if hidden := len(self._entries[_MAX_LINES:]):
+            self.add_option(Option(f"  and {count_text(hidden, 'more file')}", disabled=True))
         self.display = bool(self._entries)
-        self.highlighted = min(at, len(self._entries) - 1) if self._entries else None
+        self.highlighted = min(at, self.option_count - 1) if self._entries else None
 
     def decision_on(self, entry: Entry) -> Decision | None:
         """Return the user's decision on an entry; None if there is none."""
@@ -67,18 +72,24 @@ class ExistingFiles(OptionList):
 
     def decide(self, entry: Entry, decision: Decision) -> None:
         """Note a decision."""
-        self._note([entry], decision)
+        self._decisions |= _all_as([entry], decision)
+        for at, each in enumerate(self._entries[:_MAX_LINES]):
+            if each == entry:
+                self.replace_option_prompt_at_index(at, self._text_of(each))
+        self.post_message(self.Decided())
 
     def action_decide(self, choice: str) -> None:
         """Decide the entry under the cursor, and go to the next one."""
         if (entry := self._current) is not None:
-            self._note([entry], Decision(Choice(choice)))
-            if self.highlighted != len(self._entries) - 1:
+            self.decide(entry, Decision(Choice(choice)))
+            if self.highlighted != self.option_count - 1:
                 self.action_cursor_down()
 
     def action_decide_all(self, choice: str) -> None:
         """Decide all entries."""
-        self._note(self._entries, Decision(Choice(choice)))
+        self._decisions |= _all_as(self._entries, Decision(Choice(choice)))
+        self.show(self._entries)
+        self.post_message(self.Decided())
 
     def action_open(self) -> None:
         """Ask to open the file under the cursor."""
@@ -94,14 +105,11 @@ class ExistingFiles(OptionList):
     def _current(self) -> Entry | None:
         return self._entries[self.highlighted] if self.highlighted is not None else None
 
-    def _note(self, entries: Sequence[Entry], decision: Decision) -> None:
-        self._decisions |= {entry.config.id: decision for entry in entries if entry.config}
-        for at, entry in enumerate(self._entries):
-            if entry in entries:
-                self.replace_option_prompt_at_index(at, self._text_of(entry))
-        self.post_message(self.Decided())
-
     def _text_of(self, entry: Entry) -> str:
         decision = self.decision_on(entry)
         words = decision.words if decision else _UNDECIDED
         return f"= line {entry.line}  {entry.place}  ({words})"
+
+
+def _all_as(entries: Sequence[Entry], decision: Decision) -> dict[str, Decision]:
+    return {entry.config.id: decision for entry in entries if entry.config}
