@@ -254,7 +254,7 @@ class DiskFullError(DestinationError):
         self.missing = missing  # bytes that do not fit; None: unknown
         self.reserve = reserve  # bytes kept free while the length of a file is unknown
         self.is_too_large = is_too_large  # for the file system, even if the disk has space
-        problem = "disk full" if missing is None else f"disk full, {missing:,} bytes short"
+        problem = "disk full" if missing is None else f"disk full, {size_text(missing)} short"
         if reserve is not None:
             kept_free = size_text(reserve)
             problem += f": {kept_free} are kept free because the length of the file is unknown"
