@@ -289,7 +289,10 @@ class HashMismatchError(FileValidationError):
         pieces: number of pieces of the file.
         page: media type of the web page that the server sent; None: no page.
         was_there: the file existed before and was not downloaded, because existing files are kept.
+        is_promised: the expected digest is from the headers of the server's reply.
     """
+
+    _PROMISED = "; the expected one is from the server's headers"
 
     def __init__(
         self,
@@ -301,6 +304,7 @@ class HashMismatchError(FileValidationError):
         pieces: int = 0,
         page: str | None = None,
         was_there: bool = False,
+        is_promised: bool = False,
     ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
@@ -313,12 +317,19 @@ class HashMismatchError(FileValidationError):
         problem = f"expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
             problem = f"{bad_pieces:,} of {pieces:,} pieces are bad from every source"
+        if is_promised:
+            problem += self._PROMISED
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
         if was_there:
             problem += FILE_UNCHANGED
         which = f"the existing {file_path.name}" if was_there else file_path.name
         super().__init__(f"hash mismatch for {which}: {problem}")
+
+    @classmethod
+    def is_of_headers(cls, message: str) -> bool:
+        """Return True if `message` is that of this error for a digest from the server's headers."""
+        return cls._PROMISED in message
 
 
 class WorkerError(DownloadManagerError):
