@@ -233,7 +233,7 @@ class _Reader:
         if (first := self._first_line.get(identity)) is not None:
             return Verdict.DUPLICATE, f"already in the list, line {first}", ""
         self._first_line[identity] = line
-        folder = self._options.folder
+        folder = self._options.folder if self._options.finds_files else None
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
         # With a size or a checksum the download compares: a wrong file must not pass for it.
         is_compared = strategy is FileExistsStrategy.SKIP and (

@@ -52,7 +52,9 @@ class ReadOptions:
         links: links to take from a page: a shell pattern (`*.iso`) for the name or the whole
             address. None: a page is not read as a list.
         patterns: expand `[001-120]` and `{a,b}` in URLs.
-        folder: download folder, to report files that exist. None: do not look.
+        folder: download folder; absolute folders in aria2 lists are relative to it. None if it is
+            unknown.
+        finds_files: report files in `folder` that exist.
         exists: the user's strategy for files that exist; a text can only make it stricter. None
             if it is unknown.
         list_options: allow options that texts may only ask for, such as proxy and CA file.
@@ -62,6 +64,7 @@ class ReadOptions:
     links: str | None = None
     patterns: bool = False
     folder: Path | None = None
+    finds_files: bool = False
     exists: FileExistsStrategy | None = None
     list_options: bool = False
 

@@ -216,12 +216,16 @@ class LocalService:
             return None
 
     def _with_folder(self, options: "ReadOptions | None") -> "ReadOptions":
-        """Return `options` with the download folder, if its files decide the verdicts."""
+        """Return `options` with the download folder, whose files decide the verdicts."""
         from rheo_core.inputs import ReadOptions
 
-        exists = self._settings.file_exists_strategy
-        folder = self._settings.download_dir if exists.keeps_existing else None
-        return replace(options or ReadOptions(), folder=folder, exists=exists)
+        settings = self._settings
+        return replace(
+            options or ReadOptions(),
+            folder=settings.download_dir,
+            finds_files=True,
+            exists=settings.file_exists_strategy,
+        )
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
