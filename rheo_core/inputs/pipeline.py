@@ -25,7 +25,16 @@ from rheo_core.user_files import open_regular
 from .entries import Entry, Verdict
 from .formats import read_candidates
 from .patterns import Budget, expand, may_be_pattern
-from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions, problem_of
+from .reader_api import (
+    MAX_LINE_LENGTH,
+    SUBSTITUTE,
+    WRONG_ENCODING,
+    Candidate,
+    InputError,
+    Lines,
+    ReadOptions,
+    problem_of,
+)
 
 _BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -38,13 +47,11 @@ _LABELS = {"iso8859-1": "windows-1252", "ascii": "windows-1252"}
 """Encodings that browsers take for another one (WHATWG Encoding, 4.2 Names and labels)."""
 _PAGE = re.compile(rb"\s*<(?![?]xml|metalink)[!?A-Za-z]", re.IGNORECASE)
 _PAGE_ENCODING = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
-_SUBSTITUTE = "\ufffd"
 _MAX_SHOWN_LENGTH = 500
 _MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
 _LITERAL_PATTERN = "possible pattern, taken literally"
 _PLACEHOLDERS = "the name uses #1 for a pattern in the URL; expand patterns"
 _PLACEHOLDER = re.compile(r"#(\d)")
-_WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 _MAX_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read in one hop to a thread
 
@@ -197,8 +204,8 @@ class _Reader:
         text = candidate.text
         admitted, verdict = None, Verdict.NO_URL if candidate.is_left_out else Verdict.INVALID
         problem, existing = candidate.problem, ""
-        if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in candidate.outside.url):
-            problem = _WRONG_ENCODING  # a substitute for bytes leads nowhere
+        if not problem and (SUBSTITUTE in text or _is_damaged(candidate.outside)):
+            problem = WRONG_ENCODING
         if not problem:
             try:
                 admitted = self._admit(candidate)
@@ -246,6 +253,14 @@ class _Reader:
             if os.path.lexists(path):
                 return Verdict.ON_DISK, f"already on disk: {name}", path
         return Verdict.OK, "", ""
+
+
+def _is_damaged(outside: Outside) -> bool:
+    """Return True if a request has a substitute for bytes: two names could become one."""
+    parts = (outside.filename, outside.destination_subdir, outside.headers, outside.wishes)
+    return SUBSTITUTE in outside.url or (
+        any(parts) and any(SUBSTITUTE in str(part) for part in parts)
+    )
 
 
 def _with_values(outside: Outside, values: Sequence[str]) -> Outside:

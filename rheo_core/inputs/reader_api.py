@@ -23,6 +23,9 @@ INVISIBLE = (
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
 """Invisible characters that copies from pages, letters and paths have around a line."""
+SUBSTITUTE = "\ufffd"
+"""Letter in place of bytes that are not UTF-8."""
+WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 MAX_DOCUMENT_LENGTH = 16 << 20
 """Characters of a Metalink or a web page, which are read whole."""
 MAX_LINE_LENGTH = MAX_DOCUMENT_LENGTH
@@ -157,6 +160,8 @@ def destination_fields(path: str, what: str) -> dict[str, str]:
     folders, _, name = path.replace("\\", "/").rpartition("/")
     if name in {"", "."} or "\x00" in path:
         raise ValueError(f"{what} {printable(path[:200])!r} must name a file")
+    if SUBSTITUTE in path:  # in place of bytes; two names could become one
+        raise ValueError(WRONG_ENCODING)
     fields = {"filename": sanitise_filename(name)}
     if safe := folder_path(folders):
         fields["destination_subdir"] = safe
