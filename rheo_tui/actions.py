@@ -165,6 +165,13 @@ _keep = _needs(
 )
 
 
+_existing = _needs(
+    lambda row: row.has_file,
+    lambda row: f"no file is in the way of this download ({_state(row)})",
+    "no file is in the way of the marked downloads",
+)
+
+
 def _replace_url(context: Context) -> str:
     row = context.current
     if row is None:
@@ -238,6 +245,11 @@ ACTIONS: tuple[Action, ...] = (
         "keep", "w", "Keep unverified data", "Downloads",
         "Save data with a wrong checksum as NAME.unverified, or a web page sent instead.",
         disabled=_keep, owner="downloads",
+    ),
+    Action(
+        "existing", "d", "File on the disk", "Downloads",
+        "Open it, download again, save under another name, or overwrite it.",
+        disabled=_existing,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",

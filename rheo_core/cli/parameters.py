@@ -121,6 +121,14 @@ AcceptHtml = Annotated[
         help="Save a web page even if a file, such as a .zip, was expected.",
     ),
 ]
+IgnoreDigest = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-digest",
+        help="Save a file even if it does not match a checksum in the server's headers, such as a "
+        "stale Content-MD5. --hash still applies.",
+    ),
+]
 Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]
 ResponseTimeout = Annotated[
     str | None,

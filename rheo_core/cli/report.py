@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 
+from rheo_core.domain.exceptions import HashMismatchError
 from rheo_core.domain.sizes import size_text
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -36,8 +37,18 @@ def line_of(event: DownloadEvent, name: str) -> str | None:
     if type(event) not in _REPORTED:
         return None
     status, detail, _ = describe(event)
-    hint = "; --accept-html saves the page" if is_web_page(event) else ""
-    return f"{status:<9} {name_of(event, name)}{': ' * bool(detail)}{detail}{hint}"
+    return f"{status:<9} {name_of(event, name)}{': ' * bool(detail)}{detail}{_hint(event)}"
+
+
+def _hint(event: DownloadEvent) -> str:
+    """Return the flag that saves what the server sent all the same."""
+    if is_web_page(event):
+        return "; --accept-html saves the page"
+    if isinstance(event, DownloadFailedEvent) and HashMismatchError.is_of_headers(
+        event.error.message
+    ):
+        return "; --ignore-digest saves the file"
+    return ""
 
 
 class Tally:

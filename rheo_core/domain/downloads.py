@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
-from .exceptions import WebPageError
+from .exceptions import WebPageError, met_existing_file
 from .hash_validation import ValidationResult
 
 
@@ -141,6 +141,13 @@ class DownloadSnapshot(NamedTuple):
     def got_page(self) -> bool:
         """True if the download failed because the server sent a web page instead of the file."""
         return self.status is DownloadStatus.FAILED and WebPageError.matches_message(self.error)
+
+    @property
+    def has_file(self) -> bool:
+        """True if the download ended with its file on the disk, or because of an existing one."""
+        if self.status is DownloadStatus.FAILED:
+            return met_existing_file(self.error)
+        return self.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)

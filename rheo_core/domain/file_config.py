@@ -241,6 +241,10 @@ class FileConfig(BaseModel):
     accept_html: bool = Field(
         default=False, description="Save a web page even if a file was expected"
     )
+    ignore_digest: bool = Field(
+        default=False,
+        description="Save the file even if it does not match a checksum in the server's headers",
+    )
     # Not validated again: pydantic would copy the headers that the downloads of a command share.
     headers: Annotated[Headers, SkipValidation, BeforeValidator(read_headers)] = Field(
         default=(),

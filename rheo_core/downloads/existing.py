@@ -8,7 +8,12 @@ from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
-from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
+from rheo_core.domain.exceptions import (
+    FILE_UNCHANGED,
+    FileAccessError,
+    FileValidationError,
+    HashMismatchError,
+)
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import printable, system_reason
 from rheo_core.infrastructure.identity import identity_at
@@ -100,7 +105,7 @@ async def _check_at_server(context: AttemptContext, record: DownloadRecord, path
         known = "another size" if total is None else f"{total:,}"
         raise FileValidationError(
             f"the existing {printable(path.name)} has {size:,} bytes, the file at the server has "
-            f"{known}; the file was not changed"
+            f"{known}{FILE_UNCHANGED}"
         )
 
 
@@ -110,8 +115,8 @@ async def _check(
     known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
     if known not in (None, size):
         raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes instead of {known:,}; "
-            "the file was not changed"
+            f"the existing {printable(path.name)} has {size:,} bytes instead of {known:,}"
+            f"{FILE_UNCHANGED}"
         )
     if expected is None:
         await _check_pieces(context, record, path)
@@ -152,7 +157,7 @@ def _bad_pieces(path: Path, pieces: PieceHashes, stop: threading.Event) -> dict[
         try:
             pieces.check_size(size)
         except ValueError as error:
-            problem = f"the existing {printable(path.name)}: {error}; the file was not changed"
+            problem = f"the existing {printable(path.name)}: {error}{FILE_UNCHANGED}"
             raise FileValidationError(problem) from None
         written = (WrittenRange(0, size, crc=0),)
         return check_pieces(file.fileno(), pieces, size, written, stop).bad

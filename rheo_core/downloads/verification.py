@@ -93,7 +93,8 @@ class Verification:
 
     async def _is_valid(self, part: PartFile) -> bool:
         """Return True if the file matches its checksum, or if none is known."""
-        expected = self._expected or part.state.promised
+        promised = None if self._record.config.ignore_digest else part.state.promised
+        expected = self._expected or promised
         if expected is None:
             return True
         context = self._context
@@ -218,6 +219,7 @@ class Verification:
             calculated_hash=result.calculated_hash,
             file_path=part.destination,
             page=came if is_page(came) else None,
+            is_promised=self._expected is None,
         )
 
     async def _drop(self, part: PartFile) -> None:

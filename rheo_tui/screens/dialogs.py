@@ -3,13 +3,14 @@
 The first screen does not wait for their imports.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from textual.app import App
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
+from rheo_tui.existing_files import Decision
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
@@ -45,6 +46,14 @@ class Dialogs:
         from .replace_url import ReplaceUrlScreen
 
         self._app.push_screen(ReplaceUrlScreen(self._client.service, row))
+
+    def existing_file(
+        self, rows: Sequence[DownloadSnapshot], decided: Callable[[Decision | None], None]
+    ) -> None:
+        """Open the choices for files on the disk; call `decided` with the decision, or None."""
+        from .existing_file import ExistingFileScreen
+
+        self._app.push_screen(ExistingFileScreen(rows), decided)
 
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """Open the choice of a column; call `chosen` with it, or with None."""

@@ -1,6 +1,7 @@
 """LocalService: the service over an engine in this process."""
 
 import asyncio
+import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from rheo_core.domain import (
     DownloadSnapshot,
     DownloadStatus,
     FileConfig,
+    FileExistsStrategy,
     Snapshot,
 )
 from rheo_core.domain.redaction import is_redacted
@@ -167,13 +169,44 @@ class LocalService:
             entries.append(entry)
             if len(entries) % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        return entries
+        return self._with_owners(entries)
 
     async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
         """Return the entries of a list file."""
         from rheo_core.inputs import read_entries_file
 
-        return await read_entries_file(path, self._known(), self._with_folder(options))
+        entries = await read_entries_file(path, self._known(), self._with_folder(options))
+        return self._with_owners(entries)
+
+    def _with_owners(self, entries: "list[Entry]") -> "list[Entry]":
+        """Return the entries with verdicts that consider who owns an existing file.
+
+        The user may want the file of a completed download again. A file of another download does
+        not stand for an entry, because the entry gets the next number.
+        """
+        from rheo_core.inputs import Verdict
+
+        completed = {
+            row.id: row.destination
+            for row in self._rows.values()
+            if row.status is DownloadStatus.COMPLETED
+        }
+        owners = {path: download_id for download_id, path in completed.items()}
+        for at, entry in enumerate(entries if completed else ()):
+            if entry.config is None:
+                continue
+            if entry.verdict is Verdict.DUPLICATE:
+                path = completed.pop(entry.config.id, "")  # once: a second line is a duplicate
+                if os.path.lexists(path):
+                    problem = f"already on disk: {printable(Path(path).name)}"
+                    entries[at] = entry._replace(
+                        verdict=Verdict.ON_DISK, problem=problem, existing=path
+                    )
+            elif entry.verdict is Verdict.ON_DISK:
+                owner = owners.get(os.path.normpath(entry.existing))
+                if owner not in (None, entry.config.id):
+                    entries[at] = entry._replace(verdict=Verdict.OK, problem="", existing="")
+        return entries
 
     def free_space(self) -> int | None:
         """Return the free bytes in the download folder; None if they are unknown."""
@@ -183,19 +216,28 @@ class LocalService:
             return None
 
     def _with_folder(self, options: "ReadOptions | None") -> "ReadOptions":
-        """Return `options` with the download folder, if its files decide the verdicts."""
+        """Return `options` with the download folder, whose files decide the verdicts."""
         from rheo_core.inputs import ReadOptions
 
-        exists = self._settings.file_exists_strategy
-        folder = self._settings.download_dir if exists.keeps_existing else None
-        return replace(options or ReadOptions(), folder=folder, exists=exists)
+        settings = self._settings
+        return replace(
+            options or ReadOptions(),
+            folder=settings.download_dir,
+            finds_files=True,
+            exists=settings.file_exists_strategy,
+        )
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
         await self._manager.add(configs)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue ended downloads again.
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
+        """Queue ended downloads again, with another strategy or name if there is one.
 
         Raises:
             DownloadManagerError: a URL held a secret, which the history does not keep, or another
@@ -206,7 +248,9 @@ class LocalService:
             raise DownloadManagerError(
                 "the history does not store the secrets in its URL; add the URL again"
             )
-        await self._manager.add([config for config in configs if config])
+        changes = {"file_exists_strategy": exists, "filename": filename}
+        update = {name: value for name, value in changes.items() if value is not None}
+        await self._manager.add([config.model_copy(update=update) for config in configs if config])
 
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause downloads that have not ended."""

@@ -77,6 +77,7 @@ OPTIONS = st.builds(
     links=st.none() | st.just("*") | TEXT,
     patterns=st.booleans(),
     folder=st.none() | st.just(Path("/nowhere")),
+    finds_files=st.booleans(),
     exists=st.none() | st.sampled_from(FileExistsStrategy),
     list_options=st.booleans(),
 )

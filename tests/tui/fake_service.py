@@ -13,6 +13,7 @@ from rheo_core.domain import (
     DownloadStats,
     DownloadStatus,
     FileConfig,
+    FileExistsStrategy,
     Snapshot,
 )
 from rheo_core.domain.file_config import normalise_url
@@ -146,7 +147,12 @@ class FakeService:
             )
             self._emit(DownloadQueuedEvent, config.id, priority=config.priority)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
         self._record("add_again", list(ids))
         for row in ids:
             ended = (self.past | self.rows)[row]
