@@ -8,6 +8,8 @@ from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
 from rheo_core.events.describe import Level, describe
+from rheo_tui.formatting import count_text
+from rheo_tui.services.protocol import ManyDownloadsEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def log_line(event: DownloadEvent, name: str = "") -> LogLine:
         name: name of the download; "" takes the name in its URL.
     """
     description = describe(event)
+    if isinstance(event, ManyDownloadsEvent):
+        name = count_text(event.count)
     return LogLine(
         time=event.occurred_at.timestamp(),
         text=printable(str(description)),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from rheo_core.domain.downloads import DownloadStatus
@@ -117,6 +118,23 @@ class Admission:
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
                 again.stats.media_type = record.stats_or_none.media_type
         return again
+
+    def revived_record(self, record: DownloadRecord) -> DownloadRecord:
+        """Return a new record of a cancelled download, at its place and with its partial data."""
+        if not record.bytes_downloaded:
+            again = self.fresh_record(record)
+            again.rank = record.rank
+            return again
+        record.stats.announced = False
+        return replace(
+            record,
+            status=DownloadStatus.QUEUED,
+            reason="",
+            finished_at=None,
+            listed=True,
+            before_cancel=None,
+            before_removal=None,
+        )
 
     def requeue(self, config: FileConfig) -> None:
         """Put a waiting or stopped download back at its former place."""

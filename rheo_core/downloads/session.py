@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class Session:
         self._log_due: float | None = None  # time to empty the log; None: it is empty
         self._is_failing = False
         self._is_read_only = False
+        self._may_write = asyncio.Event()  # unset during `deferred`
         self._store: SessionStore | None = None
         self._writer: asyncio.Task[None] | None = None
         self._version: int | None = None
@@ -86,6 +87,8 @@ class Session:
             raise
         self._store, problems = opened.store, opened.problems
         self._wake, self._closing, self._writing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
         if read_only:
             return problems
         if self._changed:  # noted before it was open
@@ -166,6 +169,15 @@ class Session:
             self._forget_running(record.id)
         self._wake_up()
 
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Write no noted changes in the background meanwhile, to write many in one transaction."""
+        self._may_write.clear()
+        try:
+            yield
+        finally:
+            self._may_write.set()
+
     async def find(self, download_id: str) -> DownloadRecord | None:
         """Return the saved download with this id, listed or not; None if it is unknown."""
         find = self._opened.find
@@ -239,6 +251,7 @@ class Session:
         while not self._closing.is_set():
             await _wait(self._wake, self._patience())
             self._wake.clear()
+            await self._may_write.wait()
             await self._flush()
             await self._empty_log()
             await _wait(self._closing, self._tuning.session_write_seconds)

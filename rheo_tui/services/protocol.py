@@ -6,9 +6,11 @@ the session file of another process. A daemon or a remote engine can implement i
 and results are frozen values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from pydantic import Field
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
@@ -30,6 +32,14 @@ class SessionLockedError(RheoError):
     def __init__(self, message: str, path: Path) -> None:
         self.path = path
         super().__init__(message)
+
+
+class ManyDownloadsEvent(DownloadEvent):
+    """One event instead of the same one for each of many downloads; it has no id and no URL."""
+
+    download_id: str = ""
+    url: str = ""
+    count: int = Field(description="Number of downloads")
 
 
 class ServiceFactory(Protocol):
@@ -92,7 +102,10 @@ class DownloadService(Protocol):
         """Return new messages for the user, such as about a damaged session; each one once."""
 
     def take_events(self) -> Sequence[DownloadEvent]:
-        """Return new events, oldest first, each one once; progress events are left out."""
+        """Return new events, oldest first, each one once; progress events are left out.
+
+        A call that changes many downloads is one `ManyDownloadsEvent`.
+        """
 
     async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
         """Return an entry with a verdict for each download in `text`; queue nothing.
@@ -122,8 +135,13 @@ class DownloadService(Protocol):
     async def resume(self, ids: Sequence[str]) -> None:
         """Put paused downloads back into the queue."""
 
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel downloads that have not ended; delete their partial data."""
+    async def cancel(self, ids: Sequence[str], *, keep_partial: bool = False) -> None:
+        """Cancel downloads that have not ended; delete their partial data.
+
+        Args:
+            ids: the downloads.
+            keep_partial: keep the data for `restore`, until `discard_kept` or the end.
+        """
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
@@ -153,10 +171,19 @@ class DownloadService(Protocol):
         """
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list and cancel running ones; keep finished files."""
+        """Remove downloads from the list and cancel running ones; keep finished files.
+
+        Partial data stays for `restore`, until `discard_kept` or the end.
+        """
 
     async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`."""
+        """Undo `remove`, or `cancel` of downloads in the list: restore their states and places.
+
+        A download that ran is queued.
+        """
+
+    async def discard_kept(self) -> None:
+        """Delete the partial data of removed and cancelled downloads, which is useless now."""
 
     async def forget(
         self,
@@ -177,6 +204,9 @@ class DownloadService(Protocol):
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         """Add `by` to the priority of each download; the lowest priority is 1."""
+
+    async def set_priorities(self, priorities: Mapping[str, int]) -> None:
+        """Set priorities (1 or more) by id; ended downloads are left out."""
 
     async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
         """Move a queued download by one place, or to an end of the queue."""
