@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ class LocalService:
         self._careful = careful
         # A `ThreadedService` fills and empties both deques from different threads.
         self._problems: deque[str] = deque()
-        self._events: deque[DownloadEvent] = deque(maxlen=_MAX_EVENTS)
+        self._events: deque[DownloadEvent | ManyDownloadsEvent] = deque(maxlen=_MAX_EVENTS)
         self._subscriptions: dict[DownloadEventType, Subscription] = {}
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
@@ -160,7 +161,7 @@ class LocalService:
         """Return the changes after revision `since`."""
         return self._manager.snapshot(since)
 
-    def take_events(self) -> list[DownloadEvent]:
+    def take_events(self) -> list[DownloadEvent | ManyDownloadsEvent]:
         """Return new events except progress, each one once."""
         return _drain(self._events)
 
@@ -380,7 +381,7 @@ class LocalService:
         finally:
             for kind in muted:
                 self._listen(kind)
-            self._events.append(ManyDownloadsEvent(event_type=event_type, count=len(changed)))
+            self._events.append(ManyDownloadsEvent(event_type, len(changed), time.time()))
 
     def _listen(self, event_type: DownloadEventType) -> None:
         self._subscriptions[event_type] = self._manager.on(event_type, self._events.append)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
-from rheo_tui.event_log import EventLog, log_line
+from rheo_tui.event_log import EventLog, line_of_many, log_line
 from rheo_tui.formatting import count_text
 
-from .protocol import DownloadService
+from .protocol import DownloadService, ManyDownloadsEvent
 
 if TYPE_CHECKING:
     from rheo_core.inputs.sources import Item
@@ -84,8 +84,11 @@ class EngineClient:
         since = self.latest.revision if self.latest else 0
         try:
             for event in self.service.take_events():
-                self._event_log.write(log_line(event, name_of(event.download_id)))
-                self._on_event(event)
+                if isinstance(event, ManyDownloadsEvent):
+                    self._event_log.write(line_of_many(event))
+                else:
+                    self._event_log.write(log_line(event, name_of(event.download_id)))
+                    self._on_event(event)
             snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:

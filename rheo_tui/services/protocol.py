@@ -7,14 +7,13 @@ and results are frozen values.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pydantic import Field
-
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
-from rheo_core.events import DownloadEvent
+from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
@@ -34,12 +33,13 @@ class SessionLockedError(RheoError):
         super().__init__(message)
 
 
-class ManyDownloadsEvent(DownloadEvent):
-    """One event instead of the same one for each of many downloads; it has no id and no URL."""
+@dataclass(frozen=True, slots=True)
+class ManyDownloadsEvent:
+    """One event instead of the same one for each of many downloads."""
 
-    download_id: str = ""
-    url: str = ""
-    count: int = Field(description="Number of downloads")
+    event_type: DownloadEventType
+    count: int  # of downloads
+    time: float  # seconds since the epoch
 
 
 class ServiceFactory(Protocol):
@@ -101,7 +101,7 @@ class DownloadService(Protocol):
     def take_problems(self) -> Sequence[str]:
         """Return new messages for the user, such as about a damaged session; each one once."""
 
-    def take_events(self) -> Sequence[DownloadEvent]:
+    def take_events(self) -> Sequence[DownloadEvent | ManyDownloadsEvent]:
         """Return new events, oldest first, each one once; progress events are left out.
 
         A call that changes many downloads is one `ManyDownloadsEvent`.
