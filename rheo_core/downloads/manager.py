@@ -125,6 +125,7 @@ class DownloadManager:
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._is_active = False
+        self._is_loading = False
 
     @classmethod
     def from_options(
@@ -159,6 +160,7 @@ class DownloadManager:
         if self._is_active:
             return
         parts = self._parts
+        self._is_loading = parts.session is not None
         try:
             if parts.session is not None:
                 await parts.admission.restore_session(parts.session, self._on_problem)
@@ -169,6 +171,8 @@ class DownloadManager:
             if self._parts.session is not None:
                 await self._parts.session.close()
             raise
+        finally:
+            self._is_loading = False
         self._ended.clear()
         parts.hooks.open()
         parts.pool.start(paused=paused)
@@ -593,6 +597,7 @@ class DownloadManager:
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,
+            is_loading=self._is_loading,
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:

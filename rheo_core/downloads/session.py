@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 _LOG_SECONDS = 2.0
 """Time until written rows leave the write-ahead log. Until then the log holds earlier versions of
 rows, such as passwords of ended downloads."""
+OnRecords = Callable[[list[DownloadRecord]], None]
+"""Takes a piece of the list."""
+
 _DAY_SECONDS = 24 * 60 * 60.0
 _SLICE_RECORDS = 500  # records made into rows before the event loop gets its turn
 
@@ -68,11 +71,14 @@ class Session:
         self._writer: asyncio.Task[None] | None = None
         self._version: int | None = None
 
-    async def open(self, *, read_only: bool = False) -> tuple[str, ...]:
+    async def open(
+        self, *, read_only: bool = False, on_records: OnRecords | None = None
+    ) -> tuple[str, ...]:
         """Open the file or create it; return problems that the user should know.
 
         Args:
             read_only: open a session that another process may write; `note` does nothing then.
+            on_records: called with pieces of the list while it is read; `restore` returns them too.
 
         Raises:
             SessionLockedError: another process uses the session.
@@ -80,8 +86,11 @@ class Session:
         """
         self._is_read_only, self._version = read_only, None
         self._thread = DiskThreads(1)
+        self._early = _EarlyRecords(on_records)
         try:
-            opened = await self._thread.run(SessionStore.open, self._path, read_only=read_only)
+            opened = await self._thread.run(
+                SessionStore.open, self._path, read_only=read_only, on_rows=self._early.take
+            )
         except BaseException:
             self._thread.close()
             raise
@@ -109,7 +118,7 @@ class Session:
         """
         load = self._opened.load
         rows = await self._thread.run(load)
-        loaded = await self._thread.run(records_of, rows)
+        loaded = await self._thread.run(self._early.completed, rows)
         for old_id, record in loaded.renamed:
             self._outdated.add(old_id)
             self.note(record)
@@ -322,6 +331,34 @@ class Session:
         if not self._is_failing:
             self._is_failing = True
             self._on_problem(f"Changes to the list cannot be saved: {error}.")
+
+
+class _EarlyRecords:
+    """Records made while the list is read, so that the first ones are shown soon."""
+
+    def __init__(self, on_records: OnRecords | None) -> None:
+        self._on_records = on_records
+        self._loop = asyncio.get_running_loop()
+        self._pieces: list[LoadedRecords] = []
+        self._ids: set[str] = set()  # of rows
+
+    def take(self, rows: list[StoredDownload]) -> None:
+        """Make records of a piece and pass them on; called in the thread that reads."""
+        if self._on_records is None:
+            return
+        piece = records_of(rows)
+        self._pieces.append(piece)
+        self._ids.update(row.id for row in rows)
+        self._loop.call_soon_threadsafe(self._on_records, piece.records)
+
+    def completed(self, rows: Iterable[StoredDownload]) -> LoadedRecords:
+        """Return the records of all rows, in the order of the queue, and forget the pieces."""
+        loaded = records_of(row for row in rows if row.id not in self._ids)
+        for piece in self._pieces:
+            loaded.extend(piece)
+        self._pieces, self._ids = [], set()
+        loaded.records.sort(key=lambda record: (-record.priority, record.rank, record.id))
+        return loaded
 
 
 def _in_order(records: Iterable[DownloadRecord]) -> list[DownloadRecord]:

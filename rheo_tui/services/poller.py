@@ -41,6 +41,7 @@ class EngineClient:
     ) -> None:
         self.service = service
         self.ready = False
+        self._is_starting = False
         self.latest: Snapshot | None = None
         self._event_log = event_log
         self._show_toast = show_toast
@@ -57,6 +58,7 @@ class EngineClient:
         """
         try:
             if not self._closed:
+                self._is_starting = True
                 await self.service.start()
                 self.ready = not self._closed
         except RheoError:
@@ -64,6 +66,7 @@ class EngineClient:
         except Exception as error:
             self.report("Cannot start the engine", error)
         finally:
+            self._is_starting = False
             self._tried.set()
 
     async def close(self) -> None:
@@ -79,7 +82,7 @@ class EngineClient:
         Args:
             name_of: returns the name of a download by its id; "" if it is unknown.
         """
-        if not self.ready:
+        if not (self.ready or self._is_starting):
             return None
         since = self.latest.revision if self.latest else 0
         try:
@@ -96,6 +99,8 @@ class EngineClient:
                 self.report("Cannot update the list", error)
             return None
         self._poll_failed = False
+        if not self.ready and not snapshot.downloads:  # the list may follow
+            return None
         for problem in self.service.take_problems():
             self._event_log.note(problem, "bad")
             self._show_toast(problem, True)

@@ -193,3 +193,42 @@ async def test_a_set_is_saved_in_one_transaction(tmp_path: Path) -> None:
     await session._flush()
     assert session._opened._tally.commits == before + 1
     await manager.close()
+
+
+async def test_a_long_list_is_read_in_pieces(tmp_path: Path) -> None:
+    files = configs(5_000)
+    path = tmp_path / "session.db"
+    manager = DownloadManager(download_dir=tmp_path, session_path=path)
+    await manager.open(paused=True)
+    await manager.add(files)
+    await manager.pause(files[3].id)
+    ended = [file.id for file in files[::2]]
+    await manager.cancel_many(ended)
+    await manager.close()
+
+    manager = DownloadManager(download_dir=tmp_path, session_path=path)
+    opening = asyncio.create_task(manager.open(paused=True))
+    totals: list[int] = []
+    while not opening.done():
+        await asyncio.sleep(0)
+        snapshot = manager.snapshot()
+        if snapshot.is_loading and snapshot.downloads:
+            if not totals:  # what has not ended comes first, in the order of the queue
+                first = sorted(row.order for row in snapshot.downloads)
+                assert first[0][1] == 2 and first[1][1] == 4
+                assert await manager.remove(files[1].id)
+                assert await manager.set_priority(files[5].id, 9)
+            totals.append(snapshot.stats.total)
+    await opening
+    assert 0 < min(totals) < 1_000 < max(totals)
+    assert not manager.snapshot().is_loading
+    assert manager.stats.total == 4_999 and manager.stats.cancelled == 2_500
+    assert manager.stats.paused == 1
+    waiting = [file.id for file in files[1::2] if file not in (files[1], files[3])]
+    expected = sorted(waiting, key=lambda id_: id_ != files[5].id)
+    assert [config.id for config in manager.queue] == expected
+    await manager.close()
+    manager = DownloadManager(download_dir=tmp_path, session_path=path)
+    await manager.open(paused=True)
+    assert [config.id for config in manager.queue] == expected  # changes meanwhile were saved
+    await manager.close()
