@@ -41,6 +41,11 @@ _MAX_EVENTS = 2000
 _MAX_SINGLE_EVENTS = 200
 """Downloads of one call that have an event each. More would push all others out of the log."""
 
+_MAX_QUIET_SECONDS = 2.0
+"""Time for which a call that changes many downloads keeps its changes back."""
+_NEVER = 2**63
+"""A revision after which nothing has changed."""
+
 
 class LocalService:
     """Implements `DownloadService` over a `DownloadManager`.
@@ -73,6 +78,7 @@ class LocalService:
         self._subscriptions: dict[DownloadEventType, Subscription] = {}
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
+        self._quiet_until = 0.0  # the monotonic clock
 
     @cached_property
     def _manager(self) -> "DownloadManager":
@@ -158,7 +164,13 @@ class LocalService:
         await self._manager.close()
 
     async def snapshot(self, since: int = 0) -> Snapshot:
-        """Return the changes after revision `since`."""
+        """Return the changes after revision `since`.
+
+        While a call changes many downloads, none are returned: sorting the list again and again
+        would take longer than the call.
+        """
+        if time.monotonic() < self._quiet_until:
+            return replace(self._manager.snapshot(_NEVER), revision=since)
         return self._manager.snapshot(since)
 
     def take_events(self) -> list[DownloadEvent | ManyDownloadsEvent]:
@@ -376,9 +388,11 @@ class LocalService:
         muted = {event_type, *others} & self._subscriptions.keys()
         for kind in muted:
             self._subscriptions.pop(kind).unsubscribe()
+        self._quiet_until = time.monotonic() + _MAX_QUIET_SECONDS
         try:
             yield
         finally:
+            self._quiet_until = 0.0
             for kind in muted:
                 self._listen(kind)
             self._events.append(ManyDownloadsEvent(event_type, len(changed), time.time()))
