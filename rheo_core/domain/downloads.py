@@ -170,4 +170,5 @@ class Snapshot:
     is_slow: bool = False  # True in slow mode
     closed_by: tuple[str, ...] = ()  # sentences on mistakes in settings; downloads wait for them
     is_closed: bool = False  # True if all downloads wait, not only those of some hosts
+    is_loading: bool = False  # True while the session is read; more downloads follow
     reset: bool = False

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from rheo_core.domain.downloads import DownloadStatus
@@ -40,14 +41,29 @@ class Admission:
         self._names = names
 
     async def restore_session(self, session: Session, on_problem: Callable[[str], None]) -> None:
-        """Load the downloads of the session that are not known here yet."""
-        for problem in await session.open():
+        """Load the downloads of the session that are not known here yet, in pieces."""
+        early: set[str] = set()
+
+        def take_early(records: list[DownloadRecord]) -> None:
+            early.update(record.id for record in records)
+            self._take_up(records)
+
+        for problem in await session.open(on_records=take_early):
             on_problem(problem)
-        for record in await session.restore():
+        records = await session.restore()
+        self._take_up([record for record in records if record.id not in early])
+        for record in records:  # only now, because names are numbered in the order of the queue
+            if self._tracker.get(record.id) is record and record.status not in (
+                DownloadStatus.FAILED,
+                DownloadStatus.CANCELLED,
+            ):
+                self._names.add(record)
+
+    def _take_up(self, records: Iterable[DownloadRecord]) -> None:
+        """Add restored downloads that are not known here to list and queue."""
+        for record in records:
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
-                if record.status not in (DownloadStatus.FAILED, DownloadStatus.CANCELLED):
-                    self._names.add(record)
                 self._queue.reserve(record.rank)  # paused ones return to their place too
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
@@ -117,6 +133,23 @@ class Admission:
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
                 again.stats.media_type = record.stats_or_none.media_type
         return again
+
+    def revived_record(self, record: DownloadRecord) -> DownloadRecord:
+        """Return a new record of a cancelled download, at its place and with its partial data."""
+        if not record.bytes_downloaded:
+            again = self.fresh_record(record)
+            again.rank = record.rank
+            return again
+        record.stats.announced = False
+        return replace(
+            record,
+            status=DownloadStatus.QUEUED,
+            reason="",
+            finished_at=None,
+            listed=True,
+            before_cancel=None,
+            before_removal=None,
+        )
 
     def requeue(self, config: FileConfig) -> None:
         """Put a waiting or stopped download back at its former place."""

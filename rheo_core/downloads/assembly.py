@@ -24,6 +24,7 @@ from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 from .session import Session
+from .set_control import SetController
 from .speed_limits import SpeedPolicy
 from .worker import DownloadWorker
 
@@ -43,6 +44,7 @@ class Parts:
     admission: Admission
     pool: WorkerPool
     control: DownloadController
+    sets: SetController
     speed: SpeedPolicy
     limits: LimitController
     hooks: HookRunner
@@ -80,6 +82,7 @@ def assemble(
     if options.wait_for_settings:
         pool.is_blocked = worker.is_blocked
     control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
+    sets = SetController(queue, tracker, lifecycle, worker, pool, control, session)
     speed = SpeedPolicy(
         limits,
         rate_bps=options.speed_limit_bps or None,
@@ -100,8 +103,9 @@ def assemble(
         admission,
         pool,
         control,
+        sets,
         speed,
-        LimitController(tracker, lifecycle, control, hosts, limits),
+        LimitController(tracker, lifecycle, sets, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
         worker.network,

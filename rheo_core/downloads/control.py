@@ -2,21 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
+from rheo_core.transfer import source_of
 
-from .admission import Admission, in_slices
+from .admission import Admission
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
-from .queue import PriorityDownloadQueue
+from .queue import PriorityDownloadQueue, check_priority
 from .worker import DownloadWorker
 
 
@@ -39,24 +39,35 @@ class DownloadController:
         self._admission = admission
         self._pool = pool
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._kept: dict[str, DownloadRecord] = {}  # cancelled ones with their partial data
 
     async def add(self, files: Sequence[FileConfig]) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning."""
         await self._admission.add(files, self._pool)
 
-    async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in whatever state it is and remove its partial data."""
+    async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
+        """End a download in whatever state it is; remove its partial data unless it is kept."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None:
                 return CancelResult.NOT_FOUND
-            waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
-            if not await self._halt(record, keep_partial=False):
+            was = cancelled_from(record)
+            if not await self._halt(record, keep_partial=keep_partial):
                 return CancelResult.ALREADY_TERMINAL
-            self._worker.names.release(record)
-            was = CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
-            self._lifecycle.cancelled(record, was)
+            self.end_halted(record, was, keep_partial=keep_partial)
             return CancelResult.CANCELLED
+
+    def end_halted(
+        self, record: DownloadRecord, was: CancelledFrom, *, keep_partial: bool = False
+    ) -> None:
+        """End a cancelled download that neither waits nor runs any more."""
+        self._worker.names.release(record)
+        record.before_cancel = state_to_restore(record)
+        if keep_partial:
+            self._kept[record.id] = record
+        else:
+            record.bytes_downloaded = 0
+        self._lifecycle.cancelled(record, was)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -150,51 +161,86 @@ class DownloadController:
                 self._lifecycle.kept(record, path)
             return path
 
-    async def remove(self, download_id: str) -> bool:
+    async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays."""
         record = self._tracker.get(download_id)
         if record is None:
             return False
-        # Downloads that wait for room continue without the user, as queued ones do.
-        was = DownloadStatus.QUEUED if record.waits_for_room else record.status
-        await self.cancel(download_id)
-        if self._tracker.get(download_id) is not record:
-            return False  # removed meanwhile
+        was = state_to_restore(record)
+        await self.cancel(download_id, keep_partial=keep_partial)
+        return self.remove_ended(record, was)
+
+    def remove_ended(self, record: DownloadRecord, was: DownloadStatus) -> bool:
+        """Remove a download that has ended; False if it was removed meanwhile.
+
+        Args:
+            record: the download.
+            was: its state before it was cancelled, for `restore`.
+        """
+        if self._tracker.get(record.id) is not record or not record.status.is_terminal:
+            return False
         record.before_removal = was if record.status is DownloadStatus.CANCELLED else None
         self._lifecycle.removed(record)
         return True
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: restore the previous state; a running download starts again."""
+        """Undo `remove`, or `cancel` in the list: restore state and place; see `_revive`."""
         async with self._verb(download_id):
             record = self._tracker.restore(download_id)
             if record is None:
-                return False
-            was, record.before_removal = record.before_removal, None
-            if was is None or was.is_terminal:
-                self._lifecycle.restored(record)
-                return True
-            again = self._admission.fresh_record(record)  # its bytes went with it
-            if was is DownloadStatus.PAUSED:
-                self._tracker.add(again)
-                self._lifecycle.paused(again)
+                record = self._tracker.get(download_id)
+                if record is None or record.status is not DownloadStatus.CANCELLED:
+                    return False
+                was = record.before_cancel
             else:
-                self._admission.enqueue(again)
-                self._lifecycle.changed(again)
+                was, record.before_removal = record.before_removal, None
+                if was is None or was.is_terminal:
+                    self._lifecycle.restored(record)
+                    return True
+            if was is None:
+                return False
+            self._revive(record, was)
             return True
+
+    def _revive(self, record: DownloadRecord, was: DownloadStatus) -> None:
+        """Return a cancelled download to the state that it had; a running one is queued."""
+        self._kept.pop(record.id, None)
+        again = self._admission.revived_record(record)
+        if was is DownloadStatus.PAUSED:
+            self._tracker.add(again)
+            self._lifecycle.paused(again)
+        else:
+            self._admission.enqueue(again)
+            self._lifecycle.changed(again)
+
+    async def discard_kept(self) -> None:
+        """Remove the partial data that `cancel` kept, unless another download continues it."""
+        kept, self._kept = self._kept, {}
+        in_use = {
+            source_of(record.config.url)
+            for record in self._tracker.records()
+            if record.status not in (DownloadStatus.CANCELLED, DownloadStatus.COMPLETED)
+        }
+        useless = [each for each in kept.values() if source_of(each.config.url) not in in_use]
+        for record in useless:
+            record.bytes_downloaded = 0
+        await self._worker.discard_many(useless)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False if it is unknown or has ended."""
-        if priority < 1:
-            raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
+        check_priority(priority)
         record = self._tracker.get(download_id)
         if record is None or record.status.is_terminal:
             return False
         self._queue.set_priority(download_id, priority)
+        self.note_priority(record, priority)
+        return True
+
+    def note_priority(self, record: DownloadRecord, priority: int) -> None:
+        """Set the priority of a download whose place in the queue is settled."""
         if record.priority != priority:
             record.priority = priority
             self._lifecycle.priority_changed(record)
-        return True
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
         """Make a download wait until a time (seconds since the epoch)."""
@@ -239,20 +285,6 @@ class DownloadController:
             self._lifecycle.priority_changed(record)
         return True
 
-    async def pause_all(self) -> None:
-        """Pause every download that has not ended."""
-        async for waiting in in_slices(tuple(self._queue)):
-            for config in waiting:  # in queue order, so that none of them starts meanwhile
-                await self.pause(config.id)
-        await asyncio.gather(*(self.pause(id_) for id_ in self._ids(can_pause)))
-
-    async def resume_all(self) -> None:
-        """Resume every paused download."""
-        paused = self._ids(lambda record: record.status is DownloadStatus.PAUSED)
-        async for some in in_slices(paused):
-            for download_id in some:
-                await self.resume(download_id)
-
     async def verbs_done(self) -> None:
         """Wait until all running verbs have ended."""
         for lock in tuple(self._verbs.values()):
@@ -272,15 +304,17 @@ class DownloadController:
             await self._worker.discard(record)
         return True
 
+    def is_changing(self, download_id: str) -> bool:
+        """Tell whether a verb is changing a download."""
+        lock = self._verbs.get(download_id)
+        return lock is not None and lock.locked()
+
     def _verb(self, download_id: str) -> asyncio.Lock:
         """Return the lock of a download, so that each verb sees a settled state."""
         lock = self._verbs.get(download_id)
         if lock is None:
             lock = self._verbs[download_id] = asyncio.Lock()
         return lock
-
-    def _ids(self, matches: Callable[[DownloadRecord], bool]) -> list[str]:
-        return [record.id for record in self._tracker.records() if matches(record)]
 
 
 def _is_completed(record: DownloadRecord) -> bool:
@@ -291,3 +325,15 @@ def can_pause(record: DownloadRecord) -> bool:
     """Return True if a download has not ended and does not wait for the user."""
     is_paused = record.status is DownloadStatus.PAUSED and not record.waits_for_room
     return not record.status.is_terminal and not is_paused
+
+
+def cancelled_from(record: DownloadRecord) -> CancelledFrom:
+    """Return the state for the event of a download that is about to be cancelled."""
+    waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
+    return CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
+
+
+def state_to_restore(record: DownloadRecord) -> DownloadStatus:
+    """Return the state of a download that `restore` returns to."""
+    # Downloads that wait for room continue without the user, as queued ones do.
+    return DownloadStatus.QUEUED if record.waits_for_room else record.status

@@ -157,7 +157,6 @@ class Lifecycle:
 
     def cancelled(self, record: DownloadRecord, was: CancelledFrom) -> None:
         """Report that the user cancelled the download."""
-        record.bytes_downloaded = 0
         self._end(record, DownloadStatus.CANCELLED)
         self._publish(record, DownloadCancelledEvent, cancelled_from=was)
 

@@ -125,6 +125,7 @@ class DownloadManager:
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._is_active = False
+        self._is_loading = False
 
     @classmethod
     def from_options(
@@ -159,6 +160,7 @@ class DownloadManager:
         if self._is_active:
             return
         parts = self._parts
+        self._is_loading = parts.session is not None
         try:
             if parts.session is not None:
                 await parts.admission.restore_session(parts.session, self._on_problem)
@@ -169,6 +171,8 @@ class DownloadManager:
             if self._parts.session is not None:
                 await self._parts.session.close()
             raise
+        finally:
+            self._is_loading = False
         self._ended.clear()
         parts.hooks.open()
         parts.pool.start(paused=paused)
@@ -249,9 +253,12 @@ class DownloadManager:
         """
         await self._parts.control.add(files)
 
-    async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in any state and remove its partial data."""
-        return await self._parts.control.cancel(download_id)
+    async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
+        """End a download in any state and remove its partial data.
+
+        If `keep_partial`, the data stays for `restore`, until `discard_kept`.
+        """
+        return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -299,16 +306,24 @@ class DownloadManager:
         """
         return await self._parts.control.keep(download_id)
 
-    async def remove(self, download_id: str) -> bool:
+    async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays.
 
-        With a session, the download stays in the history.
+        With a session, the download stays in the history. `keep_partial` is that of `cancel`.
         """
-        return await self._parts.control.remove(download_id)
+        return await self._parts.control.remove(download_id, keep_partial=keep_partial)
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: restore the previous state; a running download starts again."""
+        """Undo `remove`, or `cancel` of a download in the list.
+
+        The download gets back its state and its place in the queue; one that ran is queued. It
+        begins again unless its partial data was kept. False if there is nothing to undo.
+        """
         return await self._parts.control.restore(download_id)
+
+    async def discard_kept(self) -> None:
+        """Remove the partial data that `cancel` and `remove` kept; it can be used no more."""
+        await self._parts.control.discard_kept()
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False if it is unknown or has ended.
@@ -340,13 +355,57 @@ class DownloadManager:
         """
         return await self._parts.control.move(download_id, before=before, after=after, to=to)
 
+    # Verbs on many downloads: each id once, unknown ones are ignored
+
+    async def pause_many(self, ids: Sequence[str]) -> list[str]:
+        """Pause downloads; return the ids of those that had not ended or been paused."""
+        return await self._parts.sets.pause(ids)
+
+    async def resume_many(self, ids: Sequence[str]) -> list[str]:
+        """Resume downloads; return the ids of those for which `resume` returns True."""
+        return await self._parts.sets.resume(ids)
+
+    async def cancel_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
+        """Cancel downloads; return the ids of those that had not ended.
+
+        `keep_partial` is that of `cancel`.
+        """
+        return await self._parts.sets.cancel(ids, keep_partial=keep_partial)
+
+    async def retry_many(self, ids: Sequence[str]) -> list[str]:
+        """Queue downloads again; return the ids of those for which `retry` returns True."""
+        return await self._parts.sets.retry(ids)
+
+    async def remove_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
+        """Remove downloads from the list; return the ids of those that were in it.
+
+        `restore_many` undoes this for the latest 200,000 downloads. `keep_partial` is that of
+        `cancel`.
+        """
+        return await self._parts.sets.remove(ids, keep_partial=keep_partial)
+
+    async def restore_many(self, ids: Sequence[str]) -> list[str]:
+        """Undo `remove_many` or `cancel_many`; return the ids of the restored downloads."""
+        return await self._parts.sets.restore(ids)
+
+    async def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
+        """Change priorities (1 or more, higher first); return the ids of downloads not ended.
+
+        Args:
+            priorities: new priorities by id.
+
+        Raises:
+            ProcessQueueError: a priority is below 1. Nothing has changed.
+        """
+        return await self._parts.sets.set_priorities(priorities)
+
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
-        await self._parts.control.pause_all()
+        await self._parts.sets.pause_all()
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        await self._parts.control.resume_all()
+        await self._parts.sets.resume_all()
 
     # Limits
 
@@ -538,6 +597,7 @@ class DownloadManager:
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,
+            is_loading=self._is_loading,
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
@@ -570,7 +630,7 @@ class DownloadManager:
         async with asyncio.timeout(timeout):
             while True:
                 await self._parts.queue.join()
-                await self._parts.control.verbs_done()  # a verb may put a download back
+                await self._parts.sets.verbs_done()  # a verb may put a download back
                 if not self._parts.queue.pending_count:
                     break
             await self._parts.emitter.drain()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
@@ -18,6 +18,8 @@ from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.tracking.record import Rank
 
 _log = logging.getLogger(__name__)
+_SORT_COST = 8
+"""Downloads that are sorted in the time of one search in a long list."""
 
 
 class _Waiting(NamedTuple):
@@ -151,15 +153,41 @@ class PriorityDownloadQueue:
         self._note_idle()
         return True
 
+    def remove_many(self, ids: Collection[str]) -> None:
+        """Remove waiting downloads; others are ignored."""
+        if self._is_bulk(ids):
+            gone = {download_id for download_id in ids if download_id in self._waiting}
+            for download_id in gone:
+                del self._waiting[download_id]
+            self._sort_again()
+        else:
+            for download_id in ids:
+                self._take_out(download_id)
+        self._note_idle()
+
     def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority of a waiting download; it keeps its rank."""
-        if priority < 1:
-            raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
-        waiting = self._take_out(download_id)
-        if waiting is None:
-            return False
-        self._insert(waiting._replace(negative=-priority))
-        return True
+        return download_id in self.set_priorities({download_id: priority})
+
+    def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
+        """Change priorities by id; return the ids that wait here. They keep their ranks.
+
+        Raises:
+            ProcessQueueError: a priority is below 1. Nothing has changed.
+        """
+        for priority in priorities.values():
+            check_priority(priority)
+        known = [download_id for download_id in priorities if download_id in self._waiting]
+        if self._is_bulk(known):
+            for download_id in known:
+                waiting = self._waiting[download_id]
+                self._waiting[download_id] = waiting._replace(negative=-priorities[download_id])
+            self._sort_again()
+        else:
+            for download_id in known:
+                if (taken := self._take_out(download_id)) is not None:
+                    self._insert(taken._replace(negative=-priorities[download_id]))
+        return known
 
     def move(
         self,
@@ -234,13 +262,35 @@ class PriorityDownloadQueue:
         later = (self._waiting[download_id] for _, download_id in self._later)
         return (waiting.config for waiting in chain(self._order, later))
 
+    def waits(self, download_id: str) -> bool:
+        """Tell whether this id waits, that is, has not been taken."""
+        return download_id in self._waiting
+
+    def _is_bulk(self, ids: Collection[str]) -> bool:
+        """Tell whether sorting everything again is cheaper than a search for each of `ids`."""
+        return len(ids) > len(self._waiting) // _SORT_COST
+
+    def _sort_again(self) -> None:
+        """Build the order from what waits now."""
+        self._order = SortedList()
+        self._later = SortedList()
+        self._waiting_for.clear()
+        now = time.time()
+        in_line = []
+        for waiting in self._waiting.values():
+            if _is_due(waiting, now):
+                in_line.append(waiting)
+            else:
+                self._later.add((waiting.config.start_at or 0.0, waiting.id))
+        self._order.update(in_line)
+        self._waiting_for.update(waiting.host for waiting in in_line)
+
     def _insert(self, waiting: _Waiting) -> None:
         self._waiting[waiting.id] = waiting
-        start_at = waiting.config.start_at
-        if start_at is None or start_at <= time.time():
+        if _is_due(waiting, time.time()):
             self._stand_in_line(waiting)
         else:
-            self._later.add((start_at, waiting.id))
+            self._later.add((waiting.config.start_at or 0.0, waiting.id))
 
     def _stand_in_line(self, waiting: _Waiting) -> None:
         self._waiting_for[waiting.host] += 1
@@ -282,3 +332,18 @@ class PriorityDownloadQueue:
     def _note_idle(self) -> None:
         if not self._waiting and not self._taken:
             self._idle.set()
+
+
+def check_priority(priority: int) -> None:
+    """Check a priority of the user.
+
+    Raises:
+        ProcessQueueError: it is below 1.
+    """
+    if priority < 1:
+        raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
+
+
+def _is_due(waiting: _Waiting, now: float) -> bool:
+    start_at = waiting.config.start_at
+    return start_at is None or start_at <= now

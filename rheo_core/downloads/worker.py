@@ -3,7 +3,7 @@
 import inspect
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,7 @@ from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,
     PartFile,
+    PartNames,
     RateLimits,
     TransferOptions,
     keep_unverified,
@@ -55,6 +56,9 @@ _TOO_MANY_REQUESTS = 429
 _MIN_PROGRESS_BYTES = 16 << 10
 """Progress that resets the number of failures. Otherwise a server that sends one byte for each
 request would get as many requests as the file has bytes."""
+
+_SLICE_PARTS = 200
+"""Part files that are removed at once; the disk thread may then do other work."""
 
 
 class DownloadWorker:
@@ -180,6 +184,40 @@ class DownloadWorker:
         """Remove the partial data of a download that is not running."""
         await self._with_part(record, PartFile.discard)
 
+    async def discard_many(self, records: Sequence[DownloadRecord]) -> None:
+        """Remove the partial data of downloads that are not running."""
+        found = await self._context.reading.run(self._with_part_files, records)
+        for start in range(0, len(found), _SLICE_PARTS):
+            await self._discard_slice(found[start : start + _SLICE_PARTS])
+
+    def _with_part_files(self, records: Sequence[DownloadRecord]) -> list[tuple[Path, str]]:
+        """Return destinations and sources of downloads that may have partial data; this blocks."""
+        names = PartNames()
+        return [
+            (self._destination(record), source_of(record.config.url))
+            for record in records
+            if names.may_include(*self._place(record))
+        ]
+
+    def _place(self, record: DownloadRecord) -> tuple[Path, str]:
+        """Return the folder and the name of a destination; mostly faster than `_destination`."""
+        config, name = record.config, record.config.get_destination_filename()
+        is_plain = config.destination_subdir is None and name.isascii() and not self.folders.rules
+        if record.destination is None and is_plain:
+            return self.folders.base, name
+        destination = self._destination(record)
+        return destination.parent, destination.name
+
+    async def _discard_slice(self, found: Sequence[tuple[Path, str]]) -> None:
+        locks, key = self._context.locks, self._context.options.key
+        free = [(path, source) for path, source in found if locks.try_acquire(path)]
+        try:
+            parts = [PartFile(path, source, key=key) for path, source in free]
+            await self._context.disk.run(_discard_each, parts)
+        finally:
+            for path, _ in free:
+                locks.release(path)
+
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Rename data that failed its check; None if there is no such data.
 
@@ -284,3 +322,8 @@ class DownloadWorker:
         except Exception:
             _log.exception("the retry handler failed")
             return 0
+
+
+def _discard_each(parts: Iterable[PartFile]) -> None:
+    for part in parts:
+        part.discard()

@@ -199,6 +199,13 @@ class LoadedRecords:
     unreadable: list[str]  # ids
     foreign: list[DownloadRecord]  # those of `records` that another user wrote
 
+    def extend(self, other: "LoadedRecords") -> None:
+        """Append the results for other rows."""
+        self.records.extend(other.records)
+        self.renamed.extend(other.renamed)
+        self.unreadable.extend(other.unreadable)
+        self.foreign.extend(other.foreign)
+
 
 def records_of(rows: Iterable[StoredDownload]) -> LoadedRecords:
     """Return the downloads of `rows`, in their order; rows that are not valid are listed apart."""

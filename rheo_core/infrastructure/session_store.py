@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -57,6 +57,12 @@ _SEARCH = (
     f"ORDER BY {schema.ENDED_AT} DESC, id LIMIT :limit OFFSET :offset"
 )
 
+_FIRST_ROWS, _MORE_ROWS = 200, 2000
+"""Rows of the first piece of the list, which fills a screen, and of the others."""
+
+OnRows = Callable[[list[StoredDownload]], None]
+"""Takes a piece of the list."""
+
 
 class SessionStore:
     """One open session.
@@ -83,7 +89,9 @@ class SessionStore:
         self._connection = self._connect()
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> "OpenedSession":
+    def open(
+        cls, path: Path, *, read_only: bool = False, on_rows: OnRows | None = None
+    ) -> "OpenedSession":
         """Open the session at `path`, or create one.
 
         The folder is created (0700) if it is missing, and the files are private (0600). A damaged
@@ -93,6 +101,8 @@ class SessionStore:
         Args:
             path: the file, such as `session.db`.
             read_only: take no lock and change nothing; another process may write meanwhile.
+            on_rows: called with pieces of the list while a writer reads and checks it; in a
+                damaged session some rows may never be passed.
 
         Raises:
             SessionLockedError: another process has it open for writing.
@@ -101,10 +111,10 @@ class SessionStore:
         """
         path = _resolved(path)
         with _store_errors(path):
-            return cls._open_reading(path) if read_only else cls._open_writing(path)
+            return cls._open_reading(path) if read_only else cls._open_writing(path, on_rows)
 
     @classmethod
-    def _open_writing(cls, path: Path) -> "OpenedSession":
+    def _open_writing(cls, path: Path, on_rows: OnRows | None) -> "OpenedSession":
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.check_files(path)
         seals, key_problems = _seals_for(path)
@@ -117,7 +127,7 @@ class SessionStore:
             problems = key_problems + files.prepare(path, seals, note.read())
             store = cls(path, seals, lock, note)
             opened.callback(store.close)
-            problems += store._check_rows()
+            problems += store._check_rows(on_rows)
             opened.pop_all()
         return OpenedSession(store, problems)
 
@@ -156,14 +166,14 @@ class SessionStore:
             raise
         return connection
 
-    def _check_rows(self) -> tuple[str, ...]:
+    def _check_rows(self, on_rows: OnRows | None) -> tuple[str, ...]:
         """Read all rows before anything is written; rebuild the file if some are damaged.
 
         Returns:
             A sentence for the user if the file was rebuilt; it names the copy that is kept.
         """
         problems: tuple[str, ...] = ()
-        rows, damaged = self._read()
+        rows, damaged = self._read(on_rows)
         if damaged:
             self._connection.close()
             known = self._note.read() if self._note else None
@@ -186,16 +196,22 @@ class SessionStore:
                 rows = sound + damaged
         return rows
 
-    def _read(self) -> tuple[list[StoredDownload], list[StoredDownload]]:
+    def _read(
+        self, on_rows: OnRows | None = None
+    ) -> tuple[list[StoredDownload], list[StoredDownload]]:
         """Return the list, and all damaged rows, including those of the history."""
         rows: list[StoredDownload] = []
         damaged: list[StoredDownload] = []
-        for values in self._connection.execute(schema.SELECT):
+        passed, due = 0, _FIRST_ROWS
+        for values in self._connection.execute(schema.SELECT_IN_ORDER):
             row = self._seals.to_download(values)
             if row.proof is Proof.DAMAGED:
                 damaged.append(row)
             elif row.listed:
                 rows.append(row)
+                if on_rows is not None and len(rows) == due:
+                    on_rows(rows[passed:])
+                    passed, due = due, due + _MORE_ROWS
         rows.sort(key=_queue_order)
         return rows, damaged
 

@@ -70,7 +70,8 @@ class DownloadRecord:
     finished_at: float | None = None
     destination: Path | None = None
     listed: bool = True  # False after removal from the list; the history keeps it
-    before_removal: DownloadStatus | None = None
+    before_cancel: DownloadStatus | None = None  # for `restore`
+    before_removal: DownloadStatus | None = None  # set if the removal cancelled it
     waits_for_room: bool = False  # paused because its disk is full; resumes automatically
     keep_partial: bool = True  # False: the partial file is removed after an attempt
     revision: int = 0

@@ -13,8 +13,8 @@ from rheo_core.domain.speed import SpeedMetrics
 from .base import BaseTracker
 from .record import DownloadRecord
 
-_MAX_REMOVED = 10_000
-"""Number of removed downloads kept for undo and for slow readers."""
+_MAX_REMOVED = 200_000
+"""Number of removed downloads kept for undo and for slow readers. A list may have 100,000."""
 
 
 class DownloadTracker(BaseTracker):

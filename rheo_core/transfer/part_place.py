@@ -9,6 +9,7 @@ import errno
 import hmac
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -93,6 +94,45 @@ def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
     ours = [each is not None and each.proves(source) for each in states]
     yield from (place for place, is_ours in zip(every, ours, strict=True) if is_ours)
     yield from (place for place, is_ours in zip(every, ours, strict=True) if not is_ours)
+
+
+class PartNames:
+    """Names of the part files in folders, each of which is listed once. This blocks."""
+
+    def __init__(self) -> None:
+        self._stems: dict[Path, set[str] | None] = {}
+
+    def may_include(self, folder: Path, name: str) -> bool:
+        """Tell whether a part file or a state of the file `name` may exist in `folder`."""
+        if folder not in self._stems:
+            self._stems[folder] = _stems_of_parts(folder)
+        stems = self._stems[folder]
+        if not stems:
+            return stems is None
+        shortened = shorten_filename(name, _MAX_STEM_BYTES)
+        return not stems.isdisjoint((_folded(name), _folded(shortened)))
+
+
+def _stems_of_parts(folder: Path) -> set[str] | None:
+    """Return the beginnings of the names of all part files in a folder; None: unknown."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    except OSError:
+        return None
+    parts = [name.removesuffix(".state").removesuffix(".part") for name in names if _is_part(name)]
+    return {stem for name in parts for stem in (_folded(name), _folded(name.rpartition(".")[0]))}
+
+
+def _is_part(name: str) -> bool:
+    return name.endswith((".part", ".part.state"))
+
+
+def _folded(name: str) -> str:
+    """Return a name in a form in which all spellings that a file system takes for one agree."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool:

@@ -265,11 +265,13 @@ class MainScreen(Screen[None]):
     async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         async def run() -> None:
             steps = self._downloads.undo_steps
-            if text := await call():
+            text = await call()
+            await self.refresh_from_engine()  # first: the next key acts on what the list shows
+            if text:
                 self.toast(text, can_undo=self._downloads.undo_steps > steps)
 
-        await self.client.guard(run(), title)
-        await self.refresh_from_engine()
+        if not await self.client.guard(run(), title):
+            await self.refresh_from_engine()
         self._show_context()
 
     def open_add(self, text: str) -> None:

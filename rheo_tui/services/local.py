@@ -3,8 +3,10 @@
 import asyncio
 import os
 import shutil
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +26,10 @@ from rheo_core.domain import (
 )
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
-from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
-from .protocol import SessionLockedError
+from .protocol import ManyDownloadsEvent, SessionLockedError
 
 if TYPE_CHECKING:
     from rheo_core.downloads import DownloadManager
@@ -38,6 +40,13 @@ _ENTRIES_PER_TURN = 100
 """Lines of a paste that are checked in one turn of the event loop, which takes 2 ms."""
 _MAX_EVENTS = 2000
 """Events kept for a late reader; the oldest are dropped first."""
+_MAX_SINGLE_EVENTS = 200
+"""Downloads of one call that have an event each. More would push all others out of the log."""
+
+_MAX_QUIET_SECONDS = 2.0
+"""Time for which a call that changes many downloads keeps its changes back."""
+_NEVER = 2**63
+"""A revision after which nothing has changed."""
 
 
 class LocalService:
@@ -67,9 +76,11 @@ class LocalService:
         self._careful = careful
         # A `ThreadedService` fills and empties both deques from different threads.
         self._problems: deque[str] = deque()
-        self._events: deque[DownloadEvent] = deque(maxlen=_MAX_EVENTS)
+        self._events: deque[DownloadEvent | ManyDownloadsEvent] = deque(maxlen=_MAX_EVENTS)
+        self._subscriptions: dict[DownloadEventType, Subscription] = {}
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
+        self._quiet_until = 0.0  # the monotonic clock
 
     @cached_property
     def _manager(self) -> "DownloadManager":
@@ -85,7 +96,7 @@ class LocalService:
         )
         # Progress has no listener here, so the engine does not create 10 events/s per download.
         for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
-            manager.on(event_type, self._events.append)
+            self._subscriptions[event_type] = manager.on(event_type, self._events.append)
         return manager
 
     @property
@@ -150,13 +161,21 @@ class LocalService:
 
     async def close(self) -> None:
         """Stop running downloads, keep their partial data and release all resources."""
+        if self._manager.is_active:
+            await self._manager.discard_kept()
         await self._manager.close()
 
     async def snapshot(self, since: int = 0) -> Snapshot:
-        """Return the changes after revision `since`."""
+        """Return the changes after revision `since`.
+
+        While a call changes many downloads, none are returned: sorting the list again and again
+        would take longer than the call.
+        """
+        if time.monotonic() < self._quiet_until:
+            return replace(self._manager.snapshot(_NEVER), revision=since)
         return self._manager.snapshot(since)
 
-    def take_events(self) -> list[DownloadEvent]:
+    def take_events(self) -> list[DownloadEvent | ManyDownloadsEvent]:
         """Return new events except progress, each one once."""
         return _drain(self._events)
 
@@ -229,7 +248,8 @@ class LocalService:
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
-        await self._manager.add(configs)
+        with self._as_one_event(configs, DownloadEventType.QUEUED):
+            await self._manager.add(configs)
 
     async def add_again(
         self,
@@ -254,21 +274,23 @@ class LocalService:
 
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause downloads that have not ended."""
-        await asyncio.gather(*map(self._manager.pause, ids))
+        with self._as_one_event(ids, DownloadEventType.PAUSED):
+            await self._manager.pause_many(ids)
 
     async def resume(self, ids: Sequence[str]) -> None:
         """Put paused downloads back into the queue."""
-        for download_id in ids:
-            await self._manager.resume(download_id)
+        with self._as_one_event(ids, DownloadEventType.RESUMED):
+            await self._manager.resume_many(ids)
 
-    async def cancel(self, ids: Sequence[str]) -> None:
+    async def cancel(self, ids: Sequence[str], *, keep_partial: bool = False) -> None:
         """Cancel downloads that have not ended."""
-        await asyncio.gather(*map(self._manager.cancel, ids))
+        with self._as_one_event(ids, DownloadEventType.CANCELLED):
+            await self._manager.cancel_many(ids, keep_partial=keep_partial)
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
-        for download_id in ids:
-            await self._manager.retry(download_id)
+        with self._as_one_event(ids, DownloadEventType.QUEUED):
+            await self._manager.retry_many(ids)
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data with a wrong checksum as `NAME.unverified`; None if there is none."""
@@ -284,12 +306,17 @@ class LocalService:
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Remove downloads from the list."""
-        await asyncio.gather(*map(self._manager.remove, ids))
+        with self._as_one_event(ids, DownloadEventType.REMOVED, DownloadEventType.CANCELLED):
+            await self._manager.remove_many(ids, keep_partial=True)
 
     async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`."""
-        for download_id in ids:
-            await self._manager.restore(download_id)
+        """Undo `remove` and `cancel`."""
+        with self._as_one_event(ids, DownloadEventType.QUEUED, DownloadEventType.PAUSED):
+            await self._manager.restore_many(ids)
+
+    async def discard_kept(self) -> None:
+        """Delete the partial data of removed and cancelled downloads."""
+        await self._manager.discard_kept()
 
     async def forget(
         self,
@@ -304,8 +331,13 @@ class LocalService:
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         """Add `by` to the priority of each download; the lowest priority is 1."""
         rows = self._rows_now()
-        for row in (rows[download_id] for download_id in ids if download_id in rows):
-            await self._manager.set_priority(row.id, max(1, row.priority + by))
+        known = (rows[download_id] for download_id in ids if download_id in rows)
+        await self.set_priorities({row.id: max(1, row.priority + by) for row in known})
+
+    async def set_priorities(self, priorities: Mapping[str, int]) -> None:
+        """Set priorities by id."""
+        with self._as_one_event(priorities, DownloadEventType.PRIORITY_CHANGED):
+            await self._manager.set_priorities(priorities)
 
     async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
         """Move a queued download."""
@@ -385,6 +417,32 @@ class LocalService:
     async def stop_after(self, count: int | None) -> None:
         """Pause all downloads after `count` more bytes; None switches that off."""
         self._manager.set_limits(stop_after_bytes=count or 0)
+
+    @contextmanager
+    def _as_one_event(
+        self, changed: Sized, event_type: DownloadEventType, *others: DownloadEventType
+    ) -> Iterator[None]:
+        """Report a call that changes many downloads as one event of `event_type`.
+
+        The engine makes no event of these types meanwhile.
+        """
+        if len(changed) <= _MAX_SINGLE_EVENTS:
+            yield
+            return
+        muted = {event_type, *others} & self._subscriptions.keys()
+        for kind in muted:
+            self._subscriptions.pop(kind).unsubscribe()
+        self._quiet_until = time.monotonic() + _MAX_QUIET_SECONDS
+        try:
+            yield
+        finally:
+            self._quiet_until = 0.0
+            for kind in muted:
+                self._listen(kind)
+            self._events.append(ManyDownloadsEvent(event_type, len(changed), time.time()))
+
+    def _listen(self, event_type: DownloadEventType) -> None:
+        self._subscriptions[event_type] = self._manager.on(event_type, self._events.append)
 
     def _rows_now(self) -> dict[str, DownloadSnapshot]:
         """Return all rows; an update costs only the changed ones."""

@@ -6,7 +6,8 @@ the session file of another process. A daemon or a remote engine can implement i
 and results are frozen values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -18,7 +19,7 @@ from rheo_core.domain import (
     RheoError,
     Snapshot,
 )
-from rheo_core.events import DownloadEvent
+from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
@@ -36,6 +37,15 @@ class SessionLockedError(RheoError):
     def __init__(self, message: str, path: Path) -> None:
         self.path = path
         super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ManyDownloadsEvent:
+    """One event instead of the same one for each of many downloads."""
+
+    event_type: DownloadEventType
+    count: int  # of downloads
+    time: float  # seconds since the epoch
 
 
 class ServiceFactory(Protocol):
@@ -97,8 +107,11 @@ class DownloadService(Protocol):
     def take_problems(self) -> Sequence[str]:
         """Return new messages for the user, such as about a damaged session; each one once."""
 
-    def take_events(self) -> Sequence[DownloadEvent]:
-        """Return new events, oldest first, each one once; progress events are left out."""
+    def take_events(self) -> Sequence[DownloadEvent | ManyDownloadsEvent]:
+        """Return new events, oldest first, each one once; progress events are left out.
+
+        A call that changes many downloads is one `ManyDownloadsEvent`.
+        """
 
     async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
         """Return an entry with a verdict for each download in `text`; queue nothing.
@@ -139,8 +152,13 @@ class DownloadService(Protocol):
     async def resume(self, ids: Sequence[str]) -> None:
         """Put paused downloads back into the queue."""
 
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel downloads that have not ended; delete their partial data."""
+    async def cancel(self, ids: Sequence[str], *, keep_partial: bool = False) -> None:
+        """Cancel downloads that have not ended; delete their partial data.
+
+        Args:
+            ids: the downloads.
+            keep_partial: keep the data for `restore`, until `discard_kept` or the end.
+        """
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
@@ -170,10 +188,19 @@ class DownloadService(Protocol):
         """
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list and cancel running ones; keep finished files."""
+        """Remove downloads from the list and cancel running ones; keep finished files.
+
+        Partial data stays for `restore`, until `discard_kept` or the end.
+        """
 
     async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`."""
+        """Undo `remove`, or `cancel` of downloads in the list: restore their states and places.
+
+        A download that ran is queued.
+        """
+
+    async def discard_kept(self) -> None:
+        """Delete the partial data of removed and cancelled downloads, which is useless now."""
 
     async def forget(
         self,
@@ -194,6 +221,9 @@ class DownloadService(Protocol):
 
     async def change_priority(self, ids: Sequence[str], by: int) -> None:
         """Add `by` to the priority of each download; the lowest priority is 1."""
+
+    async def set_priorities(self, priorities: Mapping[str, int]) -> None:
+        """Set priorities (1 or more) by id; ended downloads are left out."""
 
     async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
         """Move a queued download by one place, or to an end of the queue."""

@@ -102,8 +102,8 @@ class ReadOnlyService:
     check = check_file = add = add_again = set_speed_limit = _refuse
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
-    keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
-    reload_settings = _refuse
+    keep = accept_html = replace_url = change_priority = set_priorities = move = _refuse
+    discard_kept = change_settings = reload_settings = _refuse
 
     def free_space(self) -> int | None:
         """Return None, because nothing can be added."""

@@ -30,7 +30,7 @@ _HOLD_SECONDS = 2.0
 """Time after a key in which rows keep their places while they change."""
 _STEPS_PER_SECOND = 4
 """Steps of the moving piece in the bar of an unknown size."""
-_READING = ("Reading your list…",)
+_READING = "Reading your list…"
 _STATUS_STYLES = (
     "queued", "active", "retrying", "paused", "done", "failed", "skipped", "cancelled",
 )  # fmt: skip
@@ -97,7 +97,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._waiting = Waiting()
         self._current_id: str | None = None
         self._held_until = 0.0
-        self._ready = False  # True after the first snapshot
+        self._is_loading = True  # until the first snapshot, and while more of the list follows
 
     # Rows
 
@@ -132,14 +132,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def apply(self, snapshot: Snapshot) -> None:
         """Apply a snapshot and repaint only its changes."""
-        was_ready, self._ready = self._ready, True
+        was_loading, self._is_loading = self._is_loading, snapshot.is_loading
         priorities_differed = self.model.totals.priorities_differ
         change = self.model.apply(snapshot)
         waiting = Waiting.now(snapshot)
         waiting_changed, self._waiting = waiting != self._waiting, waiting
         if (
             change.order
-            or not was_ready
+            or was_loading
             or priorities_differed != self.model.totals.priorities_differ
         ):
             self._reordered()
@@ -467,8 +467,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.app.animation_level != "none"
 
     def _hint(self) -> tuple[str, ...]:
-        if not self._ready:
-            return _READING
+        if self._is_loading:
+            return (f"{_READING} {len(self.model.rows):,}" if self.model.rows else _READING,)
         if not self.model.rows:
             return self._empty
         tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"

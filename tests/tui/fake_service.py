@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,7 +170,7 @@ class FakeService:
             self.change(row, status=DownloadStatus.QUEUED)
             self._emit(DownloadResumedEvent, row)
 
-    async def cancel(self, ids: Sequence[str]) -> None:
+    async def cancel(self, ids: Sequence[str], *, keep_partial: bool = False) -> None:
         self._record("cancel", list(ids))
         for row in ids:
             self.change(row, status=DownloadStatus.CANCELLED, speed_bps=0.0, eta_seconds=None)
@@ -215,6 +215,9 @@ class FakeService:
         for row in ids:
             self.put(self.past[row])
 
+    async def discard_kept(self) -> None:
+        self._record("discard_kept")
+
     async def forget(
         self,
         ids: Sequence[str] | None = None,
@@ -241,6 +244,11 @@ class FakeService:
             priority = max(1, self.rows[row].priority + by)
             order = (-priority, self.rows[row].order[1])
             self.change(row, priority=priority, order=order)
+
+    async def set_priorities(self, priorities: Mapping[str, int]) -> None:
+        self._record("set_priorities", dict(priorities))
+        for row, priority in priorities.items():
+            self.change(row, priority=priority, order=(-priority, self.rows[row].order[1]))
 
     async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
         self._record("move", (download_id, where))
