@@ -71,26 +71,12 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 _RUNNING = frozenset(status for status in DownloadStatus if status.is_active)
 STATUSES = {
-    "queued": frozenset({DownloadStatus.QUEUED}),
-    "connecting": frozenset({DownloadStatus.PENDING}),
-    "downloading": frozenset({DownloadStatus.IN_PROGRESS}),
-    "checking": frozenset({DownloadStatus.VERIFYING}),
-    "retrying": frozenset({DownloadStatus.RETRYING}),
-    "paused": frozenset({DownloadStatus.PAUSED}),
-    "waiting": frozenset({DownloadStatus.QUEUED, DownloadStatus.PAUSED}),
-    "done": frozenset({DownloadStatus.COMPLETED}),
-    "skipped": frozenset({DownloadStatus.SKIPPED}),
-    "cancelled": frozenset({DownloadStatus.CANCELLED}),
-    "failed": frozenset({DownloadStatus.FAILED}),
+    **{status.word: frozenset({status}) for status in DownloadStatus},
     "active": _RUNNING,
+    "waiting": frozenset({DownloadStatus.QUEUED, DownloadStatus.PAUSED}),
 }
 """States of a filter by the words of the screen; `waiting` are those with a reason to wait."""
-_ALIASES = {
-    "pending": "connecting",
-    "in_progress": "downloading",
-    "verifying": "checking",
-    "completed": "done",
-}
+_ALIASES = {status.value: status.word for status in DownloadStatus}
 """Words of the library."""
 
 

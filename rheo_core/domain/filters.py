@@ -154,7 +154,7 @@ def _term_text(term: Term) -> str:
 
 def _needs_quotes(term: Term) -> bool:
     value = term.value
-    if not _WORD.fullmatch(value) or value[0] in '"/':
+    if not _WORD.fullmatch(value) or value[0] in '"/<>=':
         return True
     if term.field:
         return False
@@ -210,7 +210,7 @@ class _Parser:
         return (*alternatives, tuple(terms)) if terms else ()
 
     def _skip_blanks(self) -> bool:
-        """Go to the next character that is no blank; return False at the end."""
+        """Go to the next character that is not blank; return False at the end."""
         rest = self._text[self._at :]
         self._at += len(rest) - len(rest.lstrip())
         return self._at < len(self._text)
@@ -291,7 +291,7 @@ class _Parser:
             raise FilterError("there is no text between the quotes", self._at)
         self._at = match.end()
         if self._word():
-            raise FilterError("a blank is missing after the quotes", self._at)
+            raise FilterError("a blank must follow the quotes", self._at)
         return _ESCAPE.sub(r"\1", match[1])
 
     def _pattern(self) -> str:

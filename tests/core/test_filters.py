@@ -141,7 +141,7 @@ def test_the_examples_of_the_fields_are_valid() -> None:
         ("a or ", 2, "“or” needs a term after it"),
         ('ok "a', 3, "does not end"),
         ('""', 0, "no text between the quotes"),
-        ('"a"b', 3, "a blank is missing after the quotes"),
+        ('"a"b', 3, "a blank must follow the quotes"),
         ("/pub/linux", 0, "put a path in quotes"),
         ("name:/(/", 5, "regular expression"),
         (f"/{'a' * 201}/", 0, "at most 200 characters"),
