@@ -47,14 +47,14 @@ def dispatch_table(owners: Mapping[Owner, object]) -> dict[str, Handler]:
 
 def _handler(owner: object, action: Action) -> Handler:
     handler: Handler = getattr(owner, action.handler)
-    return handler if action.tab is None else partial(handler, action.tab)
+    return partial(handler, action.tab) if action.tab else handler
 
 
 class Dispatcher:
     """Runs the handler of an action, unless the action is disabled.
 
     Coroutine functions get the context and run in the background; the text that they return
-    becomes feedback. Other handlers take nothing, or their tab.
+    becomes feedback. Other handlers take nothing, or the key of their tab.
     """
 
     def __init__(self, screen: ActionScreen, owners: Mapping[Owner, object]) -> None:

@@ -44,7 +44,8 @@ class Term:
 
     Attributes:
         value: text to look for, a value of the field, or a regular expression.
-        field: name of the field; "" for a word, which is looked for in name and URL.
+        field: name of the field; "" for a word, which is looked for in name and URL, and for an
+            expression, which is looked for in the name.
         operator: one of `OPERATORS`; "" for a word.
         is_pattern: True if the value is a regular expression.
         negated: True if the condition must not hold.
@@ -224,6 +225,8 @@ def _test_of(term: Term) -> Test:
         case ChoiceField() as field:
             return field.test(term.value)
     find = _finder(term)
+    if term.is_pattern:  # most have anchors, which are meant for names
+        return lambda row, _: find(row.name)
     return lambda row, _: find(row.name) or find(row.url)
 
 

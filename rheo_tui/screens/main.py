@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +18,7 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
+from rheo_core.domain.filters import NO_FILTER, FilterError, parse_filter
 from rheo_core.domain.text import printable
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
@@ -26,11 +28,11 @@ from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.file_manager import folder_of, open_folder
-from rheo_tui.filters import parse_filter
+from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
-from rheo_tui.tabs import ALL, Tab
+from rheo_tui.tabs import ALL, TABS, Tab, own_tabs
 from rheo_tui.terminal_notifications import TerminalNotifier
 from rheo_tui.toasts import Toasts
 from rheo_tui.widgets.closed_bar import ClosedBar
@@ -71,8 +73,14 @@ class MainScreen(Screen[None]):
 
         settings: Settings
 
-    def __init__(self, service: DownloadService, items: "Iterable[Item]" = ()) -> None:
+    def __init__(
+        self,
+        service: DownloadService,
+        items: "Iterable[Item]" = (),
+        memory: ScreenMemory | None = None,
+    ) -> None:
         super().__init__()
+        self.memory = memory or ScreenMemory()
         self.keymap = dict(service.settings.keys)
         self.event_log = EventLog()
         self.model = TableModel()
@@ -106,6 +114,7 @@ class MainScreen(Screen[None]):
         )
         self.query_one(LogPane).set_class(self._service.settings.show_log, "-open")
         self.table.focus()
+        self._recall()
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
@@ -113,6 +122,20 @@ class MainScreen(Screen[None]):
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._show_details)
         self._watch_disk()
+
+    def _recall(self) -> None:
+        """Show the filter and the tab of the last run."""
+        self.model.set_own_tabs(own_tabs(self._tabs))
+        known = (tab for tab in self._all_tabs if tab.id == self.memory.tab)
+        self.model.tab = next(known, ALL)
+        with suppress(FilterError):  # of another version
+            self.model.filter = parse_filter(self.memory.filter)
+            self.query_one(FilterBar).show(self.memory.filter)
+
+    def remember(self) -> None:
+        """Save filter, tab and commands for the next run. Blocks."""
+        self.memory.filter, self.memory.tab = str(self.model.filter), self.model.tab.id
+        self.memory.save()
 
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
@@ -151,7 +174,8 @@ class MainScreen(Screen[None]):
             return
         self.table.apply(snapshot)
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
-        self.query_one(TabBar).show(snapshot.stats, self.model.tab)
+        self._show_problem()
+        self._show_tabs()
         self.query_one(ClosedBar).apply(snapshot)
         self._show_count()
         self._show_context()
@@ -178,6 +202,8 @@ class MainScreen(Screen[None]):
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
+            has_filter=bool(self.model.filter) or self.model.tab not in TABS,
+            own_tabs=len(self.model.own_tabs),
             read_only=self._service.is_read_only,
         )
 
@@ -323,20 +349,68 @@ class MainScreen(Screen[None]):
             self.model.marked.clear()
             self._marks_changed()
         elif self.model.tab is not ALL:
-            self.do_tab(ALL)
+            self._open_tab(ALL)
 
-    def do_tab(self, tab: Tab) -> None:
-        """Show the downloads of a tab."""
+    @property
+    def _all_tabs(self) -> tuple[Tab, ...]:
+        return (*TABS, *self.model.own_tabs)
+
+    def do_tab(self, key: str) -> None:
+        """Show the downloads of the tab on a key."""
+        self._open_tab(next(tab for tab in self._all_tabs if tab.key == key))
+
+    def _open_tab(self, tab: Tab) -> None:
         self.model.tab = tab
-        self.table.rebuild()
-        if self.client.latest:
-            self.query_one(TabBar).show(self.client.latest.stats, tab)
+        self._refilter()
+
+    def _refilter(self) -> None:
+        """Show what matches the filter and the tab now."""
+        self.table.refilter()
+        self._show_problem()
+        self._show_tabs()
         self._show_count()
         self._show_context()
 
+    def _show_tabs(self) -> None:
+        if self.client.latest:
+            counts = self.model.own_counts()
+            own = {tab: counts[tab.id] for tab in self.model.own_tabs}
+            self.query_one(TabBar).show(self.client.latest.stats, self.model.tab, own)
+
+    def _show_problem(self) -> None:
+        """Say that a filter was dropped because it takes too long."""
+        problem, self.model.problem = self.model.problem, ""
+        if problem:
+            self.toast(f"The filter is off: {problem}", error=True)
+
+    def do_keep_tab(self) -> None:
+        """Ask for a name, and keep the filter as a tab."""
+        tab, kept = self.model.tab, self.model.tab.filter & self.model.filter
+        name = "" if tab in TABS else tab.title
+
+        def chosen(new: str | None) -> None:
+            if new is not None:
+                others = {each: text for each, text in self._tabs.items() if each != name}
+                self._keep_tabs({**others, new: str(kept)} if new else others, new)
+
+        self._dialogs.keep_tab(str(kept), name, chosen)
+
+    @property
+    def _tabs(self) -> dict[str, str]:
+        return self._service.settings.tabs
+
+    def _keep_tabs(self, tabs: dict[str, str], opened: str) -> None:
+        """Save the user's tabs, and open one by its name; "" opens all downloads."""
+        self.model.set_own_tabs(own_tabs(tabs))
+        self.query_one(FilterBar).show("")
+        self.model.filter = NO_FILTER
+        self._open_tab(next((tab for tab in self.model.own_tabs if tab.title == opened), ALL))
+        settings = self._service.settings.model_copy(update={"tabs": tabs})
+        self.run_worker(self._save_settings(settings), exit_on_error=False)
+
     @on(TabBar.Chosen)
     def _tab_chosen(self, event: TabBar.Chosen) -> None:
-        self.do_tab(event.tab)
+        self._open_tab(event.tab)
 
     def do_details(self) -> None:
         """Show or hide the details, or the finished downloads if the cursor is on their line."""
@@ -387,7 +461,7 @@ class MainScreen(Screen[None]):
     def _sort_by(self, column: Column | None) -> None:
         if column is not None:
             self.model.sort = self.model.sort.towards(column)
-            self.table.rebuild()
+            self.table.resort()
             self._show_context()
 
     @on(FilterBar.Changed)
@@ -400,15 +474,22 @@ class MainScreen(Screen[None]):
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
-        self.query_one(FilterBar).close()
+        self.query_one(FilterBar).show("")
         self._filter_by("")
         self.table.focus()
 
     def _filter_by(self, text: str) -> None:
-        self.model.filter = parse_filter(text)
-        self.table.rebuild()
-        self._show_count()
-        self._show_context()
+        """Filter by `text`; a mistake in it is shown, and the filter stays."""
+        bar = self.query_one(FilterBar)
+        try:
+            wanted = parse_filter(text)
+        except FilterError as error:
+            bar.show_mistake(error)
+            return
+        bar.show_mistake(None)
+        if wanted != self.model.filter:
+            self.model.filter = wanted
+            self._refilter()
 
     # From the widgets
 

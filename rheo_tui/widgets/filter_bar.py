@@ -1,18 +1,43 @@
 """FilterBar: an input that filters while the user types, and the number of rows left."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from rich.highlighter import Highlighter
+from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from rheo_core.domain.filters import FilterError
+from rheo_core.domain.text import printable
+
 from .line_input import LineInput
 
+_HELP = "status:failed  host:example.org  size>1g  name:*.iso  age<1d  !word  /expression/  or"
+_KEYS = "Enter keeps the filter · Esc clears it"
+_SIGN_WIDTH = 2
 
-class FilterBar(Horizontal):
-    """A bar that is hidden while there is no filter."""
+
+class _Mistake(Highlighter):
+    """Underlines the character at fault."""
+
+    column: int | None = None
+
+    def highlight(self, text: Text) -> None:
+        if self.column is not None:
+            text.stylize("underline bold", self.column, self.column + 1)
+
+
+class FilterBar(Vertical):
+    """A bar that is hidden while there is no filter.
+
+    While it has the focus, a second line has an arrow at a mistake, with a sentence on it.
+    """
+
+    COMPONENT_CLASSES: ClassVar = {"filter--mistake", "filter--hint"}
 
     @dataclass
     class Changed(Message):
@@ -26,26 +51,59 @@ class FilterBar(Horizontal):
     class Cleared(Message):
         """The user has cleared the filter."""
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._mistake = _Mistake()
+
     def compose(self) -> ComposeResult:
-        """Create the slash, the input and the count."""
-        yield Static("/", id="filter-sign")
-        yield LineInput(placeholder="part of a name or URL", id="filter-text", compact=True)
-        yield Static("", id="filter-count", markup=False)
+        """Create the slash, the input and the count, and the line below."""
+        with Horizontal(id="filter-line"):
+            yield Static("/", id="filter-sign")
+            yield LineInput(id="filter-text", compact=True, highlighter=self._mistake)
+            yield Static("", id="filter-count", markup=False)
+        yield Static(_HELP, id="filter-hint", markup=False)
 
     def open(self) -> None:
         """Show the bar and focus it."""
         self.display = True
         self.screen.set_focus(self.query_one(LineInput))  # at once, because keys may be typed ahead
 
-    def close(self) -> None:
-        """Empty and hide the bar; post no message."""
+    def show(self, text: str) -> None:
+        """Show a filter without the focus; "" hides the bar. Post no message."""
         with self.prevent(Input.Changed):
-            self.query_one(LineInput).value = ""
-        self.display = False
+            self.query_one(LineInput).value = text
+        self.display = bool(text)
+        self.show_mistake(None)
 
     def show_count(self, shown: int, total: int) -> None:
         """Show the number of rows left, and of all rows."""
         self.query_one("#filter-count", Static).update(f"{shown:,} of {total:,}")
+
+    def show_mistake(self, error: FilterError | None) -> None:
+        """Show a mistake at its character; a calm hint if more typing can correct it."""
+        column = None if error is None or error.is_incomplete else error.column
+        if column != self._mistake.column:
+            self._mistake.column = column
+            self.query_one(LineInput).refresh()
+        self.query_one("#filter-hint", Static).update(self._hint(error))
+        self.query_one("#filter-count").set_class(column is not None, "-stale")
+
+    def _hint(self, error: FilterError | None) -> Text:
+        field = self.query_one(LineInput)
+        quiet = self.get_component_rich_style("filter--hint", partial=True)
+        if error is None:
+            return Text(f"{' ' * _SIGN_WIDTH}{_KEYS if field.value.strip() else _HELP}", quiet)
+        sentence = printable(str(error))
+        style = (
+            quiet
+            if error.is_incomplete
+            else self.get_component_rich_style("filter--mistake", partial=True)
+        )
+        column = _SIGN_WIDTH + error.column - field.scroll_offset.x
+        fits = column + 2 + len(sentence) <= self.size.width
+        left = max(0, column - len(sentence) - 1) if not fits else column
+        text = f"↑ {sentence}" if fits else f"{sentence} ↑"
+        return Text(" " * left + text, style, no_wrap=True, overflow="ellipsis")
 
     def on_key(self, event: events.Key) -> None:
         """Keep the focus on Tab; Enter and Esc leave the bar."""

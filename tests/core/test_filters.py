@@ -67,8 +67,9 @@ def test_what_matches(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "windows", "debian windows", "!debian", "*.is", "debian*.zip", "/^http$/", "name:pub",
-        "name:*.zip", "name:/^bian/", "folder:debian", "id:fa9", "host:example.com", "host:xample",
+        "windows", "/pub/", "debian windows", "!debian", "*.is", "debian*.zip", "/^http$/",
+        "name:pub", "name:*.zip", "name:/^bian/", "folder:debian", "id:fa9", "host:example.com",
+        "host:xample",
         "host:ple.org", "host:example.org.evil.net", "host:dl.example.org:80", "size>2g", "size<2g",
         "speed<10k", "left<1d", "error:404", "age>1d", "tries>2", "priority>=5", "status:failed",
         "status:waiting", "status:active", "debian windows or windows", "!status:queued",

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.filters import parse_filter
 from rheo_tui.columns import COLUMNS, PERCENT_WIDTH, QUEUE_ORDER, layout
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.filters import parse_filter
 from rheo_tui.table_model import Sort, TableModel
 
 
