@@ -50,11 +50,12 @@ class FilterError(ValueError):
 
     Attributes:
         column: index of the character at fault; the length of the text if something is missing.
+        term_column: index at which the term with the mistake begins.
         is_incomplete: True if more text at the end can correct it.
     """
 
     def __init__(self, message: str, column: int, *, is_incomplete: bool = False) -> None:
-        self.column = column
+        self.column = self.term_column = column
         self.is_incomplete = is_incomplete
         super().__init__(message)
 
@@ -197,6 +198,19 @@ def _field_in(word: str) -> "re.Match[str] | None":
     return None if is_text else match
 
 
+def parse_typed(text: str) -> tuple[Filter | None, FilterError | None]:
+    """Read a filter that the user is typing.
+
+    Return the filter, without what is incomplete at its end, or None; and the mistake, or None.
+    """
+    try:
+        return parse_filter(text), None
+    except FilterError as error:
+        if not error.is_incomplete:
+            return None, error
+        return parse_typed(text[: error.term_column])[0], error
+
+
 def parse_filter(text: str) -> Filter:
     """Read a filter; a text of blanks matches all.
 
@@ -222,7 +236,11 @@ class _Parser:
         while self._skip_blanks():
             start = self._at
             if self._word().lower() != _OR:
-                terms.append(self._term())
+                try:
+                    terms.append(self._term())
+                except FilterError as error:
+                    error.term_column = start
+                    raise
                 continue
             if not terms:
                 raise FilterError("“or” needs a term before it", start)

@@ -18,7 +18,7 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
-from rheo_core.domain.filters import NO_FILTER, FilterError, parse_filter
+from rheo_core.domain.filters import NO_FILTER, FilterError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
@@ -480,14 +480,9 @@ class MainScreen(Screen[None]):
 
     def _filter_by(self, text: str) -> None:
         """Filter by `text`; a mistake in it is shown, and the filter stays."""
-        bar = self.query_one(FilterBar)
-        try:
-            wanted = parse_filter(text)
-        except FilterError as error:
-            bar.show_mistake(error)
-            return
-        bar.show_mistake(None)
-        if wanted != self.model.filter:
+        wanted, mistake = parse_typed(text)
+        self.query_one(FilterBar).show_mistake(mistake)
+        if wanted is not None and wanted != self.model.filter:
             self.model.filter = wanted
             self._refilter()
 

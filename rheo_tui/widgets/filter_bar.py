@@ -99,11 +99,14 @@ class FilterBar(Vertical):
             if error.is_incomplete
             else self.get_component_rich_style("filter--mistake", partial=True)
         )
-        column = _SIGN_WIDTH + error.column - field.scroll_offset.x
-        fits = column + 2 + len(sentence) <= self.size.width
-        left = max(0, column - len(sentence) - 1) if not fits else column
-        text = f"↑ {sentence}" if fits else f"{sentence} ↑"
-        return Text(" " * left + text, style, no_wrap=True, overflow="ellipsis")
+        width, column = self.size.width, _SIGN_WIDTH + error.column - field.scroll_offset.x
+        if column + 2 + len(sentence) <= width:
+            text = f"{' ' * column}↑ {sentence}"
+        elif len(sentence) < column < width:
+            text = f"{f'{sentence} ↑':>{column + 1}}"
+        else:
+            text = f"{' ' * _SIGN_WIDTH}{sentence}"
+        return Text(text, style, no_wrap=True, overflow="ellipsis")
 
     def on_key(self, event: events.Key) -> None:
         """Keep the focus on Tab; Enter and Esc leave the bar."""

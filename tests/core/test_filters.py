@@ -18,6 +18,7 @@ from rheo_core.domain.filters import (
     Term,
     example,
     parse_filter,
+    parse_typed,
 )
 
 NOW = 1_800_000_000.0
@@ -164,6 +165,17 @@ def test_what_can_be_completed_is_not_yet_a_mistake(text: str) -> None:
         parse_filter(text)
     except FilterError as error:
         assert error.is_incomplete
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [("a size>", "a"), ("a or status:fa", "a"), ("a or", "a"), ("!", ""), ("a b", "a b"),
+     ('x "a', "x"), ("statsu:x", None), ("a size:5 b", None)],
+)  # fmt: skip
+def test_while_typing_what_is_complete_counts(text: str, taken: str | None) -> None:
+    found, error = parse_typed(text)
+    assert found == (None if taken is None else parse_filter(taken))
+    assert (error is None) == (text == taken)
 
 
 @pytest.mark.parametrize("text", ["statsu:x", "size> b", "status:fail b", "or a", '""', "size:5 a"])
