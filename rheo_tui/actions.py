@@ -59,6 +59,7 @@ class Action:
     acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
     opens_input: bool = False  # keys typed after its own go to an input
     owner: Owner = "screen"
+    takes_targets: bool = False  # as a command, it acts on the downloads that are named
     tab: str = ""  # key of a tab, passed to the handler that all tabs share
 
     @property
@@ -220,17 +221,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "pause", "p", "Pause or resume", "Downloads",
         "Pause and keep the partial data, or resume.",
-        label="pause", disabled=_not_ended, owner="downloads",
+        label="pause", disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
         "Stop and delete the partial data.",
-        label="cancel", disabled=_not_ended, owner="downloads",
+        label="cancel", disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "retry", "r", "Retry", "Downloads",
         "Queue the download again.",
-        label="retry", disabled=_retry, owner="downloads",
+        label="retry", disabled=_retry, owner="downloads", takes_targets=True,
     ),
     Action(
         "retry_failed", "R", "Retry all failed", "Downloads",
@@ -247,12 +248,12 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
         "Save data with a wrong checksum as NAME.unverified, or a web page sent instead.",
-        disabled=_keep, owner="downloads",
+        disabled=_keep, owner="downloads", takes_targets=True,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",
         "Completed files stay on the disk.",
-        label="remove", disabled=_any_target, owner="downloads",
+        label="remove", disabled=_any_target, owner="downloads", takes_targets=True,
     ),
     Action(
         "clear_finished", "X", "Remove all finished", "Downloads",
@@ -264,22 +265,22 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "priority_up", "plus", "Raise the priority", "Queue",
         "A higher priority starts first.",
-        disabled=_not_ended, owner="downloads",
+        disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "priority_down", "minus", "Lower the priority", "Queue",
         "The lowest priority is 1.",
-        disabled=_not_ended, owner="downloads",
+        disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_up", "K", "Move up in the queue", "Queue",
         "Start one place earlier.",
-        disabled=_move, owner="downloads",
+        disabled=_move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_down", "J", "Move down in the queue", "Queue",
         "Start one place later.",
-        disabled=_move, owner="downloads",
+        disabled=_move, owner="downloads", takes_targets=True,
     ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",

@@ -184,7 +184,7 @@ class TableModel:
     def apply(self, snapshot: Snapshot) -> Change:
         """Apply the changes of a snapshot; return the parts to repaint."""
         self._full_hosts = snapshot.full_hosts
-        self._moment = self._moment_now()
+        self._moment = self.moment()
         gone = list(snapshot.removed)
         if snapshot.reset:
             listed = {row.id for row in snapshot.downloads}
@@ -240,7 +240,7 @@ class TableModel:
 
     def set_own_tabs(self, tabs: tuple[Tab, ...]) -> None:
         """Replace the user's tabs and count their downloads."""
-        self.own_tabs, self._moment = tabs, self._moment_now()
+        self.own_tabs, self._moment = tabs, self.moment()
         self._in_own_tab = {tab.id: set() for tab in tabs}
         for tab in tabs:
             for row in self.rows.values():
@@ -250,7 +250,8 @@ class TableModel:
         """Return the number of downloads in each of the user's tabs, by the id of the tab."""
         return {tab_id: len(ids) for tab_id, ids in self._in_own_tab.items()}
 
-    def _moment_now(self) -> Moment:
+    def moment(self) -> Moment:
+        """Return the present time and the hosts that are full."""
         return Moment(time.time(), self._full_hosts)
 
     def _settle_safely(self, row: DownloadSnapshot, old: DownloadSnapshot | None) -> bool:
@@ -337,7 +338,7 @@ class TableModel:
         if len(moving) > max(_MIN_BULK, len(self.rows) // 8):
             self.rebuild()
             return
-        self._moment = self._moment_now()
+        self._moment = self.moment()
         try:
             for row in (self.rows[download_id] for download_id in moving):
                 self._move(row.id, self._present_home(row.id), self._home(row), self._key(row))
@@ -352,7 +353,7 @@ class TableModel:
 
     def refilter(self) -> None:
         """Filter all rows again, after a change of the filter or the tab."""
-        self._moment = self._moment_now()
+        self._moment = self.moment()
         try:
             self._fill()
         except SlowPatternError as error:

@@ -19,18 +19,21 @@ from textual.widgets import Input
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
 from rheo_core.domain.filters import NO_FILTER, FilterError, parse_filter, parse_typed
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
-from rheo_tui.command_handlers import CommandHandlers
+from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
+from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
+from rheo_tui.commands import COMMANDS
+from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.file_manager import folder_of, open_folder
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.services.protocol import DownloadService, SessionLockedError
+from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS, Tab, own_tabs
 from rheo_tui.terminal_notifications import TerminalNotifier
@@ -99,12 +102,14 @@ class MainScreen(Screen[None]):
         yield SummaryHeader(self._service.settings.download_dir, read_only=read_only, id="summary")
         yield ClosedBar(id="closed")
         yield TabBar(id="tabs")
-        yield FilterBar(id="filter")
+        yield FilterBar(self._complete_filter, id="filter")
         with Container(id="body"):
             yield DownloadTable(self.model, read_only=read_only, id="table")
             yield DetailsPane(self.keymap, id="details")
         yield LogPane(self.event_log, id="log")
-        yield CommandLine(id="command")
+        yield CommandLine(
+            self._complete_command, self._command_hint, lambda: self.memory.commands, id="command"
+        )
         yield StatusFooter(self.keymap, id="footer")
 
     def on_mount(self) -> None:
@@ -526,22 +531,65 @@ class MainScreen(Screen[None]):
         self.query_one(StatusFooter).display = True
         self.table.focus()
 
+    def _complete_filter(self, text: str) -> str:
+        return complete_filter(text, self.model.rows)
+
+    def _complete_command(self, line: str) -> str:
+        settings, history = self._service.settings, self.memory.commands
+        return complete_command(line, self.model.rows, history, settings, self._tabs)
+
+    def _command_hint(self, line: str) -> Hint:
+        context = self._dispatcher.whole_context()
+        return hint_for(line, self.model.rows, context.targets, self.model.moment())
+
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
         try:
-            command = parse_command(event.text, self.model.rows)
+            command = parse_command(event.text, self.model.rows, self.model.moment())
+            self._run_command(command)
         except CommandError as error:
             self.toast(str(error), error=True)
             return
         self.query_one(CommandLine).close()
-        self._run_command(command)
+        line = event.text.strip().removeprefix(":")
+        self.memory.add_command(line)
+        if not COMMANDS[command.verb].action_id:  # the dispatcher logs actions
+            self.log_command(line)
+
+    def log_command(self, command: str) -> None:
+        """Write a command to the log, without secrets."""
+        self.event_log.note(f":{redact(command)}")
 
     def _run_command(self, command: Command) -> None:
-        if command.verb == "quit":
-            self.do_quit()
-        elif command.verb == "quit-when-done":
-            self._toggle_quit_when_done()
-        else:
-            rows, targets = self.model.rows, self.context().targets
-            run = partial(self._commands.run, command, rows, targets)
-            self.run_in_background(command.verb, run)
+        rows, spec = self.model.rows, COMMANDS[command.verb]
+        match command.verb:
+            case "set":
+                changed = with_setting(self._service.settings, command.text, command.value)
+                self.run_in_background("set", partial(self._set, changed, command.text))
+            case "filter":
+                self.query_one(FilterBar).show(command.text)
+                self._filter_by(command.text)
+            case "tab":
+                self._open_tab(self._tab_named(command.text))
+            case "quit-when-done":
+                self._toggle_quit_when_done()
+            case _ if spec.action_id:
+                targets = command.targets
+                named = None if targets is None else [rows[each] for each in targets]
+                self.call_later(self._dispatcher.run, spec.action_id, named)
+            case _:
+                run = partial(self._commands.run, command, rows, self._dispatcher.whole_context())
+                self.run_in_background(command.verb, run)
+
+    async def _set(self, settings: Settings, name: str) -> str:
+        if self._service.is_read_only:
+            return f"set: {READ_ONLY}."
+        await self._save_settings(settings)
+        return f"{name} is {setting_text(settings, name)} now."
+
+    def _tab_named(self, name: str) -> Tab:
+        for tab in self._all_tabs:
+            if name.casefold() == tab.title.casefold():
+                return tab
+        names = ", ".join(tab.title.lower() for tab in self._all_tabs)
+        raise CommandError(f"There is no tab “{name}”. Tabs: {names}.")

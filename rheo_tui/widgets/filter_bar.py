@@ -1,5 +1,6 @@
 """FilterBar: an input that filters while the user types, and the number of rows left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,10 +15,10 @@ from textual.widgets import Input, Static
 from rheo_core.domain.filters import FilterError
 from rheo_core.domain.text import printable
 
-from .line_input import LineInput
+from .line_input import Completer, LineInput
 
 _HELP = "status:failed  host:example.org  size>1g  name:*.iso  age<1d  !word  /expression/  or"
-_KEYS = "Enter keeps the filter · Esc clears it"
+_KEYS = "Tab completes · Enter keeps the filter · Esc clears it"
 _SIGN_WIDTH = 2
 
 
@@ -35,6 +36,9 @@ class FilterBar(Vertical):
     """A bar that is hidden while there is no filter.
 
     While it has the focus, a second line has an arrow at a mistake, with a sentence on it.
+
+    Args:
+        complete: returns a filter with its likeliest rest, or "".
     """
 
     COMPONENT_CLASSES: ClassVar = {"filter--mistake", "filter--hint"}
@@ -51,15 +55,21 @@ class FilterBar(Vertical):
     class Cleared(Message):
         """The user has cleared the filter."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, complete: Callable[[str], str], *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._completer = Completer(complete)
         self._mistake = _Mistake()
 
     def compose(self) -> ComposeResult:
         """Create the slash, the input and the count, and the line below."""
         with Horizontal(id="filter-line"):
             yield Static("/", id="filter-sign")
-            yield LineInput(id="filter-text", compact=True, highlighter=self._mistake)
+            yield LineInput(
+                id="filter-text",
+                compact=True,
+                highlighter=self._mistake,
+                suggester=self._completer,
+            )
             yield Static("", id="filter-count", markup=False)
         yield Static(_HELP, id="filter-hint", markup=False)
 
@@ -109,8 +119,10 @@ class FilterBar(Vertical):
         return Text(text, style, no_wrap=True, overflow="ellipsis")
 
     def on_key(self, event: events.Key) -> None:
-        """Keep the focus on Tab; Enter and Esc leave the bar."""
+        """Complete on Tab, which keeps the focus; Enter and Esc leave the bar."""
         if event.key in ("tab", "shift+tab"):
+            if event.key == "tab":
+                self.query_one(LineInput).take_suggestion()
             event.stop()
             event.prevent_default()
 

@@ -249,8 +249,8 @@ async def test_command_line() -> None:
     async with running() as app:
         ids = await app.fill()
         line = app.main.query_one(CommandLine)
-        await app.command("cancel zz")
-        assert "No download ID starts with" in app.messages()
+        await app.command("cancel 0000")
+        assert "No download ID starts with “0000”" in app.messages()
         assert line.display
         await app.press("escape")
         await app.command(f"cancel {ids[1][:6]}")
