@@ -85,6 +85,7 @@ settings-docs: $(READY)  ## Update the tables of docs/SETTINGS.md and its schema
 docs: settings-docs  ## Write the generated parts of docs/ anew
 	@$(BIN)/python -m scripts.command_docs
 	@$(BIN)/python -m scripts.event_docs
+	@$(BIN)/python -m scripts.filter_docs
 	@$(BIN)/python -m scripts.module_docs
 
 .PHONY: lock

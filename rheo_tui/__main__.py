@@ -213,6 +213,7 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable
     from rheo_core.config.store import load_settings, session_path
 
     from .app import RheoApp
+    from .screen_memory import ScreenMemory
     from .services.local import LocalService
     from .services.threaded import ThreadedService
 
@@ -227,7 +228,8 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable
 
     path = options.session or session_path()
     service = ThreadedService(LocalService(settings, session_path=path, load=load))
-    app = RheoApp(service, items, loaded.problems, make_service)
+    memory = ScreenMemory.load(session_path().with_name("screen.json"))
+    app = RheoApp(service, items, loaded.problems, make_service, memory)
     _begin()
     app.run()
     return app.return_code or 0

@@ -34,22 +34,22 @@ class DownloadHandlers:
         running = [row for row in context.targets if can_pause(row)]
         if running:
             await self._service.pause(_ids(running))
-            return _done("Paused", running, context.targets)
+            return done_text("Paused", running, context.targets)
         paused = [row for row in context.targets if row.status is DownloadStatus.PAUSED]
         await self._service.resume(_ids(paused))
-        return _done("Resumed", paused, context.targets)
+        return done_text("Resumed", paused, context.targets)
 
     async def do_cancel(self, context: Context) -> str:
         """Cancel the downloads that have not ended."""
         rows = [row for row in context.targets if not row.status.is_terminal]
         await self._service.cancel(_ids(rows))
-        return _done("Cancelled", rows, context.targets)
+        return done_text("Cancelled", rows, context.targets)
 
     async def do_retry(self, context: Context) -> str:
         """Queue failed, cancelled and skipped downloads again."""
         rows = [row for row in context.targets if can_retry(row)]
         await self._service.retry(_ids(rows))
-        return _done("Queued again:", rows, context.targets, "did not fail")
+        return done_text("Queued again:", rows, context.targets, "did not fail")
 
     do_retry_failed = do_retry
 
@@ -73,14 +73,14 @@ class DownloadHandlers:
     async def download_again(self, rows: Rows, decision: Decision) -> str:
         """Queue downloads again whose files are on the disk."""
         await self._service.add_again(_ids(rows), decision.strategy, decision.filename)
-        return _done("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
+        return done_text("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
         ids = _ids(context.targets)
         await self._service.remove(ids)
         self._removed.append(ids)
-        return _done("Removed", context.targets, context.targets)
+        return done_text("Removed", context.targets, context.targets)
 
     do_clear_finished = do_remove
 
@@ -105,7 +105,7 @@ class DownloadHandlers:
         await self._service.change_priority(_ids(rows), by)
         if len(rows) == 1:
             return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
-        return _done(
+        return done_text(
             "Raised the priority of" if by > 0 else "Lowered the priority of", rows, targets
         )
 
@@ -161,7 +161,7 @@ def _ids(rows: Rows) -> list[str]:
     return [row.id for row in rows]
 
 
-def _done(verb: str, rows: Rows, targets: Rows, left_out: str = "had ended") -> str:
+def done_text(verb: str, rows: Rows, targets: Rows, left_out: str = "had ended") -> str:
     """Return what was done to `rows`, and how many of `targets` were left out and why."""
     what = printable(rows[0].name) if len(rows) == 1 else count_text(len(rows))
     others = len(targets) - len(rows)

@@ -13,7 +13,7 @@ from textual.keys import format_key
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
-from rheo_tui.tabs import TABS, Tab
+from rheo_tui.tabs import OWN_KEYS, TABS
 
 Owner = Literal["screen", "table", "downloads"]
 """The object that handles an action: `MainScreen`, `DownloadTable` or `DownloadHandlers`."""
@@ -36,6 +36,8 @@ class Context:
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
     is_slow: bool = False
+    has_filter: bool = False  # or a tab of the user is open
+    own_tabs: int = 0
     read_only: bool = False
 
 
@@ -57,12 +59,13 @@ class Action:
     acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
     opens_input: bool = False  # keys typed after its own go to an input
     owner: Owner = "screen"
-    tab: Tab | None = None  # passed to the handler, which all tabs share
+    takes_targets: bool = False  # as a command, it acts on the downloads that are named
+    tab: str = ""  # key of a tab, passed to the handler that all tabs share
 
     @property
     def handler(self) -> str:
         """Name of the method of `owner` that handles the action."""
-        return f"do_{self.id}" if self.tab is None else "do_tab"
+        return "do_tab" if self.tab else f"do_{self.id}"
 
 
 SPEED_LIMITS = (
@@ -196,6 +199,14 @@ def _without_limit(context: Context) -> str:
     return "there is no speed limit" if context.speed_limit is None else ""
 
 
+def _needs_own_tab(number: int) -> Reason:
+    return lambda context: "" if number <= context.own_tabs else "there is no such tab"
+
+
+def _needs_filter(context: Context) -> str:
+    return "" if context.has_filter else "there is no filter; press / first"
+
+
 def _needs_rows(context: Context) -> str:
     return "" if context.total else "the list is empty"
 
@@ -217,17 +228,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "pause", "p", "Pause or resume", "Downloads",
         "Pause and keep the partial data, or resume.",
-        label="pause", disabled=_not_ended, owner="downloads",
+        label="pause", disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
         "Stop and delete the partial data.",
-        label="cancel", disabled=_not_ended, owner="downloads",
+        label="cancel", disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "retry", "r", "Retry", "Downloads",
         "Queue the download again.",
-        label="retry", disabled=_retry, owner="downloads",
+        label="retry", disabled=_retry, owner="downloads", takes_targets=True,
     ),
     Action(
         "retry_failed", "R", "Retry all failed", "Downloads",
@@ -244,7 +255,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
         "Save data with a wrong checksum as NAME.unverified, or a web page sent instead.",
-        disabled=_keep, owner="downloads",
+        disabled=_keep, owner="downloads", takes_targets=True,
     ),
     Action(
         "existing", "d", "File on the disk", "Downloads",
@@ -254,7 +265,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "remove", "x", "Remove from the list", "Downloads",
         "Completed files stay on the disk.",
-        label="remove", disabled=_any_target, owner="downloads",
+        label="remove", disabled=_any_target, owner="downloads", takes_targets=True,
     ),
     Action(
         "clear_finished", "X", "Remove all finished", "Downloads",
@@ -266,22 +277,22 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "priority_up", "plus", "Raise the priority", "Queue",
         "A higher priority starts first.",
-        disabled=_not_ended, owner="downloads",
+        disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "priority_down", "minus", "Lower the priority", "Queue",
         "The lowest priority is 1.",
-        disabled=_not_ended, owner="downloads",
+        disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_up", "K", "Move up in the queue", "Queue",
         "Start one place earlier.",
-        disabled=_move, owner="downloads",
+        disabled=_move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_down", "J", "Move down in the queue", "Queue",
         "Start one place later.",
-        disabled=_move, owner="downloads",
+        disabled=_move, owner="downloads", takes_targets=True,
     ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
@@ -300,7 +311,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "filter", "/", "Filter", "List",
-        "Show downloads whose name or URL contains a text.",
+        "Show downloads that match words or conditions, such as status:failed size>1g.",
         label="filter", opens_input=True,
     ),
     Action(
@@ -326,9 +337,22 @@ ACTIONS: tuple[Action, ...] = (
         Action(
             f"tab_{tab.id}", tab.key, f"Tab {tab.title}", "Tabs",
             f"Show {'all' if tab.id == 'all' else 'only ' + tab.title.lower()} downloads.",
-            tab=tab,
+            tab=tab.key,
         )
         for tab in TABS
+    ),
+    *(
+        Action(
+            f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
+            f"Show the downloads of your tab {number}; F keeps a filter as a tab.",
+            disabled=_needs_own_tab(number), tab=key,
+        )
+        for number, key in enumerate(OWN_KEYS, 1)
+    ),
+    Action(
+        "keep_tab", "F", "Keep the filter as a tab", "Tabs",
+        "Give the filter a name; or rename or remove the tab that is open.",
+        disabled=_changes(_needs_filter),
     ),
     Action(
         "details", "enter", "Show details", "View",

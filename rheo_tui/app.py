@@ -23,6 +23,7 @@ from rheo_core.domain.text import printable, visible
 
 from .actions import unknown_actions
 from .ascii import AsciiFilter, needs_ascii
+from .screen_memory import ScreenMemory
 from .screens.confirm import QuitScreen
 from .screens.main import MainScreen
 from .screens.session_locked import SessionLockedScreen
@@ -54,6 +55,7 @@ class RheoApp(App[None]):
         items: downloads to queue, read while the app runs; remarks go to the event log.
         problems: messages to show at the start, such as mistakes in the settings file.
         make_service: makes the service of another session, in case this one is locked.
+        memory: filter, tab and commands of the last run; None keeps nothing.
     """
 
     TITLE = "rheo"
@@ -71,6 +73,7 @@ class RheoApp(App[None]):
         items: "Iterable[Item]" = (),
         problems: Sequence[str] = (),
         make_service: ServiceFactory | None = None,
+        memory: ScreenMemory | None = None,
     ) -> None:
         super().__init__()
         self._service = service
@@ -81,7 +84,8 @@ class RheoApp(App[None]):
         self._clashes: set[str] = set()
         self._typed_ahead = TypedAhead(self, super().on_event)
         self._ascii_filters = [AsciiFilter()] if needs_ascii(os.environ) else []
-        self.main = MainScreen(service, items)
+        self._memory = memory
+        self.main = MainScreen(service, items, memory)
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -188,7 +192,7 @@ class RheoApp(App[None]):
             self.notify(f"No downloads were added: {READ_ONLY}.", severity="warning", markup=False)
             items = ()
         self._service = service
-        self.main = MainScreen(service, items)
+        self.main = MainScreen(service, items, self._memory)
         self.switch_screen(self.main)
 
     def _quit_locked(self, error: SessionLockedError) -> None:
@@ -255,4 +259,5 @@ class RheoApp(App[None]):
 
     async def on_unmount(self) -> None:
         """Close the engine properly, whatever ended the app."""
+        self.main.remember()
         await self.main.client.close()

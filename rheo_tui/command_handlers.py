@@ -1,16 +1,21 @@
 """Handlers of the commands typed after `:`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from rheo_core.domain import DownloadSnapshot
+from pydantic import ValidationError
+
+from rheo_core.config.problems import explain, unknown_setting
+from rheo_core.config.settings import Settings
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.schedule import start_text
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, redact
 from rheo_core.inputs import Verdict
 
-from .action_handlers import DownloadHandlers, Rows, unfinished
-from .actions import BY_ID, Context
-from .command_parser import Command
+from .action_handlers import DownloadHandlers, Rows, done_text, unfinished
+from .actions import BY_ID, Context, can_pause
+from .command_parser import Command, CommandError
 from .formatting import count_text, size_text
 from .services.protocol import READ_ONLY, DownloadService
 
@@ -28,60 +33,62 @@ class CommandHandlers:
         self._downloads = downloads
 
     async def run(
-        self, command: Command, rows: Mapping[str, DownloadSnapshot], targets: Rows
+        self, command: Command, rows: Mapping[str, DownloadSnapshot], context: Context
     ) -> str:
-        """Run a command.
+        """Run a command that is not an action.
 
         Args:
-            command: the parsed command; not `quit`, which is the screen's.
+            command: the parsed command; not one of the screen.
             rows: all downloads by their ids.
-            targets: the marked downloads, or the current one.
+            context: its targets are those of a command that names none.
         """
         if self._service.is_read_only:
             return f"{command.verb}: {READ_ONLY}."
+        if command.targets is not None:
+            context = replace(context, targets=tuple(rows[each] for each in command.targets))
         match command.verb:
-            case "reload":
-                return await self._reload()
+            case "pause":  # the action of this id resumes paused downloads
+                return await self._pause(context.targets)
+            case "resume":
+                return await self._resume(context.targets)
+            case "priority":
+                return await self._set_priority(command.number, context.targets)
             case "limit":
-                return await self._limit(command, targets)
+                return await self._limit(command, context)
             case "at":
-                return await self._set_start(command.start_at, targets)
+                return await self._set_start(command.start_at, context.targets)
+            case "link":
+                return await self._replace_url(context.targets[0], command.text)
             case "stop-after":
                 return await self._stop_after(command.size)
             case "add":
                 return await self._add(command.text)
             case "prune":
-                return await self._prune(command.days)
+                return await self._prune(command.number)
             case _:
-                return await self._change_one(command, rows[command.download_id])
+                return await self._reload()
 
-    async def _change_one(self, command: Command, row: DownloadSnapshot) -> str:
-        action = BY_ID["pause" if command.verb == "resume" else command.verb]
-        context = Context(targets=(row,), current=row)
-        if reason := action.disabled(context):
-            return f"{action.title}: {reason}."
-        match command.verb:
-            case "link":
-                return await self._replace_url(row, command.text)
-            case "pause":  # the action of this id resumes a paused download
-                await self._service.pause([row.id])
-                return ""
-            case "resume":
-                await self._service.resume([row.id])
-                return ""
-            case "cancel":
-                return await self._downloads.do_cancel(context)
-            case "retry":
-                return await self._downloads.do_retry(context)
-            case "remove":
-                return await self._downloads.do_remove(context)
-            case _:
-                return await self._downloads.do_keep(context)
+    async def _pause(self, targets: Rows) -> str:
+        rows = [row for row in targets if can_pause(row)]
+        await self._service.pause([row.id for row in rows])
+        return done_text("Paused", rows, targets, "cannot be paused")
 
-    async def _limit(self, command: Command, targets: Rows) -> str:
+    async def _resume(self, targets: Rows) -> str:
+        rows = [row for row in targets if row.status is DownloadStatus.PAUSED]
+        await self._service.resume([row.id for row in rows])
+        return done_text("Resumed", rows, targets, "were not paused")
+
+    async def _set_priority(self, priority: int, targets: Rows) -> str:
+        rows = [row for row in targets if not row.status.is_terminal]
+        for before in {row.priority for row in rows} - {priority}:
+            ids = [row.id for row in rows if row.priority == before]
+            await self._service.change_priority(ids, priority - before)
+        return done_text(f"Priority is {priority} for", rows, targets)
+
+    async def _limit(self, command: Command, context: Context) -> str:
         if command.for_all:
             return await self._downloads.set_limit(command.rate)
-        if ids := unfinished(targets):
+        if ids := unfinished(context.targets):
             return await self._downloads.set_limit(command.rate, ids)
         return "limit: no unfinished download is selected. Limit all with “limit all 2M”."
 
@@ -127,5 +134,32 @@ class CommandHandlers:
         return f"Deleted {count_text(count)} older than {age} from the history."
 
     async def _replace_url(self, row: DownloadSnapshot, url: str) -> str:
+        action = BY_ID["link"]
+        if reason := action.disabled(Context(targets=(row,), current=row)):
+            return f"{action.title}: {reason}."
         replaced = await self._service.replace_url(row.id, url)
         return "URL replaced." if replaced else "URL not replaced: the download is done."
+
+
+def with_setting(settings: Settings, name: str, value: str) -> Settings:
+    """Return settings with another value, from text.
+
+    Raises:
+        CommandError: the name is unknown, or the value is not valid.
+    """
+    if name not in Settings.model_fields:
+        raise CommandError(f"{unknown_setting(name)}.")
+    if not value:
+        raise CommandError(f"set {name} needs a value; it is {setting_text(settings, name)} now.")
+    try:
+        # Pass every field, so that no environment variable is read again.
+        checked = Settings(**{**settings.model_dump(), name: value})
+    except ValidationError as error:
+        raise CommandError(f"{next(iter(explain(error).values()))}.") from None
+    return settings.model_copy(update={name: getattr(checked, name)})
+
+
+def setting_text(settings: Settings, name: str) -> str:
+    """Return the value of a setting as text; secrets in it are replaced."""
+    value = settings.model_dump(mode="json")[name]
+    return printable(redact("off" if value is None else str(value)))

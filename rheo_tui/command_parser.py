@@ -1,26 +1,22 @@
 """Parse the command line: text -> a command, or one sentence about the mistake."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain.filters import FilterError, Moment, parse_filter
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_rate, parse_size
 
-ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
-_PLAIN_VERBS = ("reload", "quit-when-done", "quit")
-VERBS = (*ID_VERBS, "link", "add", "limit", "at", "stop-after", "prune", *_PLAIN_VERBS)
-_EXAMPLES = {
-    "link": "link 3fa9 https://example.org/file.iso",
-    "add": "add https://example.org/file.iso",
-    "limit": "limit 2M” or “limit all 2M",
-    "at": "at 23:30” or “at now",
-    "stop-after": "stop-after 5G” or “stop-after off",
-    "prune": "prune 30",
-}
+from .command_targets import TargetError, find_id, find_targets
+from .commands import COMMANDS, CommandSpec
+
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
-_MAX_NAMED_IDS = 3
+_NUMBER = re.compile(r"[1-9]\d{0,8}", re.ASCII)
+_RATE = re.compile(r"(\S+(?:\s+[kmgt]?i?b(?:ytes)?(?:/s)?(?=\s|\Z))?)\s*(.*)", re.IGNORECASE)
+_OFF = ("off", "none", "0")
 
 
 class CommandError(ValueError):
@@ -32,62 +28,114 @@ class Command:
     """A valid command; only the fields that its verb needs are set."""
 
     verb: str
-    download_id: str = ""
+    targets: tuple[str, ...] | None = None  # ids; None: the marked downloads or the current one
     text: str = ""
+    value: str = ""  # of the setting `text`
     rate: int | None = None  # bytes/s; None: no limit
-    for_all: bool = False  # for all downloads together, not the marked or current ones
+    for_all: bool = False  # for all downloads together, not for each target
     start_at: float | None = None  # seconds since the epoch; None: now
     size: int | None = None  # bytes; None: no limit
-    days: int = 0
+    number: int = 0  # days, or a priority
 
 
-def parse_command(line: str, ids: Iterable[str]) -> Command:
+def split_line(line: str) -> tuple[str, str]:
+    """Return the verb of a line, with or without the colon, and the rest."""
+    verb, _, argument = line.strip().removeprefix(":").partition(" ")
+    return verb, argument.strip()
+
+
+def parse_command(
+    line: str, rows: Mapping[str, DownloadSnapshot], moment: Moment | None = None
+) -> Command:
     """Parse `line` into a command.
 
     Args:
         line: the text, with or without the colon.
-        ids: the ids of all downloads in the list.
+        rows: all downloads by their ids.
+        moment: decides which downloads wait.
 
     Raises:
         CommandError: the command is not valid.
     """
-    verb, _, argument = line.strip().removeprefix(":").partition(" ")
-    argument = argument.strip()
-    if verb not in VERBS:
-        raise CommandError(f"Unknown command “{verb}”. Commands: {', '.join(VERBS)}.")
-    if verb in ID_VERBS:
-        return Command(verb, download_id=find_id(verb, argument, ids))
-    if verb in _PLAIN_VERBS:
-        if argument:
-            raise CommandError(f"{verb} takes no argument, not “{argument}”.")
-        return Command(verb)
-    if not argument:
-        raise CommandError(f"{verb} needs an argument, such as “{_EXAMPLES[verb]}”.")
-    if verb == "link":
-        prefix, _, url = argument.partition(" ")
-        if not url.strip():
-            raise CommandError(f"link needs an ID and a URL, such as “{_EXAMPLES[verb]}”.")
-        return Command(verb, download_id=find_id(verb, prefix, ids), text=url.strip())
-    if verb == "add":
-        return Command(verb, text=argument)
-    if verb == "prune":
-        return Command(verb, days=_parse_days(argument))
+    verb, argument = split_line(line)
+    spec = COMMANDS.get(verb)
+    if spec is None:
+        raise CommandError(
+            f"Unknown command “{verb}”. Commands: {', '.join(COMMANDS)}."
+            if not verb
+            else f"Unknown command “{verb}”. Press Tab to complete a command, or ? for help."
+        )
+    if not spec.usage and argument:
+        raise CommandError(f"{verb} takes no argument, not “{argument}”.")
+    if spec.argument not in ("", "filter") and not argument:
+        raise CommandError(f"{verb} needs an argument, such as “{spec.example}”.")
     try:
-        return _with_number(verb, argument)
+        return _parse(spec, argument, rows, moment)
+    except TargetError as error:
+        raise CommandError(str(error)) from None
+    except FilterError as error:
+        raise CommandError(
+            f"The filter is wrong at character {error.column + 1}: {error}."
+        ) from None
+
+
+def _parse(
+    spec: CommandSpec,
+    argument: str,
+    rows: Mapping[str, DownloadSnapshot],
+    moment: Moment | None,
+) -> Command:
+    verb = spec.name
+    match spec.argument:
+        case "":
+            return Command(verb, find_targets(argument, rows, moment))
+        case "url":
+            prefix, _, url = argument.partition(" ")
+            if not url.strip():
+                raise CommandError(f"{verb} needs an ID and a URL, such as “{spec.example}”.")
+            return Command(verb, (find_id(prefix, rows),), text=url.strip())
+        case "setting":
+            name, _, value = argument.partition(" ")
+            return Command(verb, text=name, value=value.strip())
+        case "text" | "tab":
+            return Command(verb, text=argument)
+        case "filter":
+            return Command(verb, text=str(parse_filter(argument)))
+        case "days":
+            return Command(verb, number=_parse_days(argument))
+        case "number":
+            number, _, targets = argument.partition(" ")
+            if not _NUMBER.fullmatch(number):
+                raise CommandError(f"“{number}” is not a priority: use a whole number from 1 on.")
+            return Command(verb, find_targets(targets, rows, moment), number=int(number))
+    return _with_number(verb, argument, rows, moment)
+
+
+def _with_number(
+    verb: str, argument: str, rows: Mapping[str, DownloadSnapshot], moment: Moment | None
+) -> Command:
+    value, targets = argument, ""
+    try:
+        if verb == "stop-after":
+            off = argument.lower() in _OFF
+            return Command(verb, size=None if off else parse_size(argument))
+        if verb == "at":
+            value, _, targets = argument.partition(" ")
+            now = value.lower() == "now"
+            start_at = None if now else parse_start(value, datetime.now())
+            return Command(verb, find_targets(targets, rows, moment), start_at=start_at)
+        first, _, rest = argument.partition(" ")
+        for_all = first.lower() == "all"
+        match = _RATE.fullmatch(rest.strip() if for_all else argument)
+        value, targets = match.groups() if match else ("", "")
+        rate = parse_rate(value)
+    except TargetError:
+        raise
     except ValueError as error:
-        raise CommandError(f"“{argument}” is not valid: it {error}.") from None
-
-
-def _with_number(verb: str, argument: str) -> Command:
-    if verb == "at":
-        now = argument.lower() == "now"
-        return Command(verb, start_at=None if now else parse_start(argument, datetime.now()))
-    if verb == "stop-after":
-        off = argument.lower() in ("off", "none", "0")
-        return Command(verb, size=None if off else parse_size(argument))
-    scope, _, rate = argument.rpartition(" ")
-    for_all = scope.strip().lower() == "all"
-    return Command(verb, rate=parse_rate(rate if for_all else argument), for_all=for_all)
+        raise CommandError(f"“{value}” is not valid: it {error}.") from None
+    if for_all and targets:
+        raise CommandError(f"limit all takes only a rate, not “{targets}” after it.")
+    return Command(verb, find_targets(targets, rows, moment), rate=rate, for_all=for_all)
 
 
 def _parse_days(text: str) -> int:
@@ -95,23 +143,3 @@ def _parse_days(text: str) -> int:
     if match is None:
         raise CommandError(f"“{text}” is not a number of days such as 30 (0 to 99999).")
     return int(match[1])
-
-
-def find_id(verb: str, prefix: str, ids: Iterable[str]) -> str:
-    """Return the only id that starts with `prefix`.
-
-    Raises:
-        CommandError: no id or several ids start with it.
-    """
-    if not prefix:
-        raise CommandError(f"{verb} needs the start of an ID, such as “{verb} 3fa9”.")
-    matches = [download_id for download_id in ids if download_id.startswith(prefix.lower())]
-    if not matches:
-        raise CommandError(f"No download ID starts with “{prefix}”.")
-    if len(matches) > 1:
-        named = ", ".join(download_id[:8] for download_id in matches[:_MAX_NAMED_IDS])
-        more = ", …" if len(matches) > _MAX_NAMED_IDS else ""
-        raise CommandError(
-            f"“{prefix}” matches {len(matches):,} downloads ({named}{more}). Type more of the ID."
-        )
-    return matches[0]

@@ -1,7 +1,7 @@
 """RowOrder: ids sorted by keys, in which one change costs a search instead of a sort."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Key = tuple[Any, ...]
@@ -53,6 +53,11 @@ class RowOrder:
         del self._ids[at]
         del self._keys[download_id]
         return True
+
+    def fill_from(self, order: "RowOrder", ids: Iterable[str]) -> None:
+        """Replace all ids by some of another order, given as they stand there."""
+        self._ids = list(ids)
+        self._keys = {download_id: order._keys[download_id] for download_id in self._ids}
 
     def fill(self, keys: Mapping[str, Key]) -> None:
         """Replace all ids by those of `keys`."""

@@ -1,20 +1,21 @@
 """TableModel: the downloads that the table shows, filtered, sorted and marked. No widgets."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rheo_core.domain import DownloadSnapshot, Snapshot
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
+from rheo_core.domain.filters import NO_FILTER, Filter, Moment, SlowPatternError
 
 from .columns import QUEUE_ORDER, Column, sort_key
-from .filters import SubstringFilter
 from .row_order import Key, RowOrder
-from .tabs import ALL, BY_ID
+from .tabs import ALL, Tab
 from .totals import Totals
 
 FOLD = ""
 """Stands for the line of the finished downloads where an id is expected."""
-_DONE = BY_ID["done"]
+_DONE = frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED})
 _SEARCH_COST = 50
 """Rows that are looked at one after the other in the time of one search."""
 _MIN_BULK = 1000
@@ -45,6 +46,10 @@ class Change:
     order: bool = False  # lines were added, removed or moved
 
 
+def _is_done(row: DownloadSnapshot) -> bool:
+    return row.status in _DONE
+
+
 class _Descending:
     """A value that sorts the other way round."""
 
@@ -71,6 +76,8 @@ class TableModel:
 
     Attributes:
         held: True keeps rows in their places while they change, because the user works on them.
+        own_tabs: the user's tabs, whose downloads are counted.
+        problem: sentence on a filter that was dropped because it takes too long; "" for none.
     """
 
     def __init__(self) -> None:
@@ -79,9 +86,15 @@ class TableModel:
         self.marked: set[str] = set()
         self.totals = Totals()
         self.sort = Sort()
-        self.filter = SubstringFilter()
-        self.tab = ALL
+        self.filter: Filter = NO_FILTER
+        self.tab: Tab = ALL
         self.held = False
+        self.own_tabs: tuple[Tab, ...] = ()
+        self.problem = ""
+        self._in_own_tab: dict[str, set[str]] = {}  # ids of downloads by the id of the tab
+        self._full_hosts: frozenset[str] = frozenset()
+        self._moment = Moment(0.0)
+        self._all = RowOrder()  # shown or not, so that a new filter needs no sort
         self._listed = RowOrder()
         self._finished = RowOrder()  # those under the fold
         self._unfolded = False  # chosen by the user
@@ -170,6 +183,8 @@ class TableModel:
 
     def apply(self, snapshot: Snapshot) -> Change:
         """Apply the changes of a snapshot; return the parts to repaint."""
+        self._full_hosts = snapshot.full_hosts
+        self._moment = self.moment()
         gone = list(snapshot.removed)
         if snapshot.reset:
             listed = {row.id for row in snapshot.downloads}
@@ -179,17 +194,17 @@ class TableModel:
         for row in snapshot.downloads:
             old = self._store(row, snapshot.revision)
             if not is_bulk:
-                change.order |= self._settle(row, old)
-        if is_bulk:
+                change.order |= self._settle_safely(row, old)
+        if is_bulk or self.problem:
             change.order = True
             self.rebuild()
         change.rows = frozenset(row.id for row in snapshot.downloads)
         return change
 
-    def _forget(self, ids: Iterable[str], *, in_place: bool) -> bool:
+    def _forget(self, gone: Iterable[str], *, in_place: bool) -> bool:
         """Drop rows; return True if lines changed. Not `in_place`: `rebuild` follows."""
         changed = False
-        for download_id in ids:
+        for download_id in gone:
             row = self.rows.pop(download_id, None)
             if row is None:
                 continue
@@ -197,7 +212,10 @@ class TableModel:
             del self.revisions[download_id]
             self.marked.discard(download_id)
             self._moving.discard(download_id)
+            for ids in self._in_own_tab.values():
+                ids.discard(download_id)
             if in_place:
+                self._all.remove(download_id)
                 changed |= self._listed.remove(download_id) or self._finished.remove(download_id)
         return changed
 
@@ -208,16 +226,61 @@ class TableModel:
         self.totals.add(row)
         self.rows[row.id] = row
         self.revisions[row.id] = revision
+        for tab in self.own_tabs:
+            self._count(tab, row)
         return old
+
+    def _count(self, tab: Tab, row: DownloadSnapshot) -> None:
+        ids = self._in_own_tab[tab.id]
+        try:
+            is_in = tab.filter.matches(row, self._moment)
+        except SlowPatternError:
+            is_in = False
+        (ids.add if is_in else ids.discard)(row.id)
+
+    def set_own_tabs(self, tabs: tuple[Tab, ...]) -> None:
+        """Replace the user's tabs and count their downloads."""
+        self.own_tabs, self._moment = tabs, self.moment()
+        self._in_own_tab = {tab.id: set() for tab in tabs}
+        for tab in tabs:
+            for row in self.rows.values():
+                self._count(tab, row)
+
+    def own_counts(self) -> dict[str, int]:
+        """Return the number of downloads in each of the user's tabs, by the id of the tab."""
+        return {tab_id: len(ids) for tab_id, ids in self._in_own_tab.items()}
+
+    def moment(self) -> Moment:
+        """Return the present time and the hosts that are full."""
+        return Moment(time.time(), self._full_hosts)
+
+    def _settle_safely(self, row: DownloadSnapshot, old: DownloadSnapshot | None) -> bool:
+        try:
+            return self._settle(row, old)
+        except SlowPatternError as error:
+            self._drop_filter(error)
+            return True
+
+    def _drop_filter(self, error: SlowPatternError) -> None:
+        self.problem = f"{error}."
+        if self.filter:
+            self.filter = NO_FILTER
+        else:
+            self.tab = ALL
 
     def _settle(self, row: DownloadSnapshot, old: DownloadSnapshot | None) -> bool:
         """Move `row` to its place, or keep that back; return True if lines changed."""
         home, key = self._home(row), self._key(row)
+        if self._all.key(row.id) != key:
+            self._all.place(row.id, key)
         present = self._present_home(row.id)
         if home is present and (home is None or home.key(row.id) == key):
             self._moving.discard(row.id)
             return False
-        if present is not None and old is not None and self._keeps_back(row, old):
+        comes_or_goes = home is None or present is None
+        if old is not None and (
+            self._depends_on_bytes if comes_or_goes else self._keeps_back(row, old)
+        ):
             self._moving.add(row.id)
             return False
         self._move(row.id, present, home, key)
@@ -239,9 +302,10 @@ class TableModel:
             home.place(download_id, key)
 
     def _home(self, row: DownloadSnapshot) -> RowOrder | None:
-        if not (self.tab.matches(row) and self.filter.matches(row)):
+        moment = self._moment
+        if not (self.tab.filter.matches(row, moment) and self.filter.matches(row, moment)):
             return None
-        return self._finished if self.folds and _DONE.matches(row) else self._listed
+        return self._finished if self.folds and _is_done(row) else self._listed
 
     def _present_home(self, download_id: str) -> RowOrder | None:
         if download_id in self._listed:
@@ -255,6 +319,15 @@ class TableModel:
         return (False, _Descending(value) if self.sort.descending else value, row.order, row.id)
 
     @property
+    def _depends_on_bytes(self) -> bool:
+        return self.filter.depends_on_bytes or self.tab.filter.depends_on_bytes
+
+    @property
+    def depends_on_time(self) -> bool:
+        """True if rows may come and go while nothing changes; see `refilter`."""
+        return self.filter.depends_on_time or self.tab.filter.depends_on_time
+
+    @property
     def stale(self) -> bool:
         """True if rows are not in their places; see `settle`."""
         return bool(self._moving)
@@ -265,20 +338,40 @@ class TableModel:
         if len(moving) > max(_MIN_BULK, len(self.rows) // 8):
             self.rebuild()
             return
-        for row in (self.rows[download_id] for download_id in moving):
-            self._move(row.id, self._present_home(row.id), self._home(row), self._key(row))
+        self._moment = self.moment()
+        try:
+            for row in (self.rows[download_id] for download_id in moving):
+                self._move(row.id, self._present_home(row.id), self._home(row), self._key(row))
+        except SlowPatternError as error:
+            self._drop_filter(error)
+            self.refilter()
 
     def rebuild(self) -> None:
-        """Filter and sort all rows again."""
-        listed: dict[str, Key] = {}
-        finished: dict[str, Key] = {}
-        for row in self.rows.values():
-            home = self._home(row)
-            if home is not None:
-                (listed if home is self._listed else finished)[row.id] = self._key(row)
-        self._listed.fill(listed)
-        self._finished.fill(finished)
+        """Sort and filter all rows again."""
+        self._all.fill({row.id: self._key(row) for row in self.rows.values()})
+        self.refilter()
+
+    def refilter(self) -> None:
+        """Filter all rows again, after a change of the filter or the tab."""
+        self._moment = self.moment()
+        try:
+            self._fill()
+        except SlowPatternError as error:
+            self._drop_filter(error)
+            self._fill()
         self._moving.clear()
+
+    def _fill(self) -> None:
+        rows, moment = self.rows, self._moment
+        listed, finished = list(self._all), list[str]()
+        for each in filter(None, (self.tab.filter, self.filter)):
+            listed = [row_id for row_id in listed if each.matches(rows[row_id], moment)]
+        if self.folds:
+            done = {row_id for row_id in listed if _is_done(rows[row_id])}
+            finished = [row_id for row_id in listed if row_id in done]
+            listed = [row_id for row_id in listed if row_id not in done]
+        self._listed.fill_from(self._all, listed)
+        self._finished.fill_from(self._all, finished)
 
     # Marks
 

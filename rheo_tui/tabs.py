@@ -1,55 +1,71 @@
-"""Tabs of the main screen: filters by status, each with a number and a count."""
+"""Tabs of the main screen: filters, each with a number and a count."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus
+from rich.cells import cell_len
 
-_ACTIVE = frozenset(status for status in DownloadStatus if status.is_active)
+from rheo_core.domain import DownloadStats
+from rheo_core.domain.filters import Filter, parse_filter
+
+
+def _no_count(_: DownloadStats) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A filter by status; `key` is fixed, even while the tab is hidden."""
+    """A filter with a name; `key` is fixed, even while the tab is hidden.
+
+    Attributes:
+        style: style of its count, unless it is 0.
+        count: returns its count; tabs of the user are counted by the table.
+    """
 
     id: str
     key: str
     title: str
-    style: str  # of its count, unless it is 0
-    statuses: frozenset[DownloadStatus]
-    count: Callable[[DownloadStats], int]
-
-    def matches(self, row: DownloadSnapshot) -> bool:
-        """Return True if the tab shows `row`."""
-        return row.status in self.statuses
+    style: str
+    filter: Filter
+    count: Callable[[DownloadStats], int] = _no_count
 
 
-ALL = Tab("all", "1", "All", "plain", frozenset(DownloadStatus), lambda stats: stats.total)
+ALL = Tab("all", "1", "All", "plain", Filter(), lambda stats: stats.total)
 TABS = (
     ALL,
-    Tab("active", "2", "Active", "active", _ACTIVE, lambda stats: stats.in_progress),
-    Tab(
-        "queued", "3", "Queued", "plain",
-        frozenset({DownloadStatus.QUEUED, DownloadStatus.RETRYING}),
-        lambda stats: stats.queued,
-    ),
-    Tab("failed", "4", "Failed", "failed", frozenset({DownloadStatus.FAILED}),
+    Tab("active", "2", "Active", "active", parse_filter("status:active"),
+        lambda stats: stats.in_progress),
+    Tab("queued", "3", "Queued", "plain", parse_filter("status:queued,retrying"),
+        lambda stats: stats.queued),
+    Tab("failed", "4", "Failed", "failed", parse_filter("status:failed"),
         lambda stats: stats.failed),
-    Tab("paused", "5", "Paused", "paused", frozenset({DownloadStatus.PAUSED}),
+    Tab("paused", "5", "Paused", "paused", parse_filter("status:paused"),
         lambda stats: stats.paused),
-    Tab(
-        "done", "6", "Done", "done",
-        frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED}),
-        lambda stats: stats.completed + stats.skipped,
-    ),
-    Tab("cancelled", "7", "Cancelled", "quiet", frozenset({DownloadStatus.CANCELLED}),
+    Tab("done", "6", "Done", "done", parse_filter("status:done,skipped"),
+        lambda stats: stats.completed + stats.skipped),
+    Tab("cancelled", "7", "Cancelled", "quiet", parse_filter("status:cancelled"),
         lambda stats: stats.cancelled),
 )  # fmt: skip
 BY_ID = {tab.id: tab for tab in TABS}
+OWN_KEYS = "89"
+"""Keys of the first tabs of the user; the others are opened by a click or by `:tab`."""
 _FIRST_HIDDEN = ("cancelled", "paused", "done", "queued", "failed", "active", "all")
 
 
-def tabs_in(width: int, stats: DownloadStats, current: Tab) -> list[tuple[Tab, str]]:
+def own_tabs(filters: Mapping[str, str]) -> tuple[Tab, ...]:
+    """Return the tabs of the user from the setting `tabs`: filters by their names."""
+    return tuple(
+        Tab(f"own {title}", OWN_KEYS[number : number + 1], title, "plain", parse_filter(text))
+        for number, (title, text) in enumerate(filters.items())
+    )
+
+
+def tabs_in(
+    width: int,
+    stats: DownloadStats,
+    current: Tab,
+    own: Mapping[Tab, int] | None = None,
+) -> list[tuple[Tab, str]]:
     """Return the tabs that fit into `width` cells, with their counts as texts.
 
     Empty tabs are left out first, then the less important ones; never the current one.
@@ -58,20 +74,28 @@ def tabs_in(width: int, stats: DownloadStats, current: Tab) -> list[tuple[Tab, s
         width: cells for all tabs.
         stats: the counts.
         current: the tab that is open.
+        own: the tabs of the user, with their counts.
     """
-    shown = [(tab, f"{tab.count(stats):,}") for tab in TABS]
+    counts = {tab: tab.count(stats) for tab in TABS} | dict(own or {})
+    first_hidden = [tab.id for tab in reversed(list(own or {}))]
+    shown = [(tab, f"{count:,}") for tab, count in counts.items()]
     for is_empty in (True, False):
-        for hidden in _FIRST_HIDDEN:
+        for hidden in (*_FIRST_HIDDEN[:1], *first_hidden, *_FIRST_HIDDEN[1:]):
             if sum(tab_width(tab, count) for tab, count in shown) <= width:
                 return shown
             shown = [
                 (tab, count)
                 for tab, count in shown
-                if tab is current or tab.id != hidden or (is_empty and tab.count(stats) > 0)
+                if tab == current or tab.id != hidden or (is_empty and counts[tab] > 0)
             ]
     return shown
 
 
 def tab_width(tab: Tab, count: str) -> int:
     """Return the cells that a tab takes: ` 2 Active 3 ` and a blank after it."""
-    return len(f" {tab.key} {tab.title} {count} ") + 1
+    return cell_len(tab_text(tab, count)) + 1
+
+
+def tab_text(tab: Tab, count: str) -> str:
+    """Return the text of a tab; those beyond the last key have no number."""
+    return " ".join(("", tab.key or "·", tab.title, count, ""))

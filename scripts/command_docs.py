@@ -1,6 +1,7 @@
 """Fill the tables of docs/CLI.md from the two commands: `python -m scripts.command_docs`."""
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 import typer
 
 from rheo_core.cli.main import app
+from rheo_core.domain.listing import ListedDownload
 from rheo_tui.__main__ import _parser
 
 from .generated import replace_part
 
-PAGE = Path(__file__).parents[1] / "docs" / "CLI.md"
+_DOCS = Path(__file__).parents[1] / "docs"
+PAGE = _DOCS / "CLI.md"
+LIST_SCHEMA = _DOCS / "list.schema.json"
 
 Row = tuple[Sequence[str], str | None, str]
 """Names of a flag, the placeholder of its value, and its help."""
@@ -24,7 +28,26 @@ def command_page(page: str) -> str:
     download = rheo.commands["download"]
     page = replace_part(page, "rheo", _table(_typer_rows(rheo.params)))
     page = replace_part(page, "rheo download", _table(_typer_rows(download.params)))
+    page = replace_part(page, "rheo list", _table(_typer_rows(rheo.commands["list"].params)))
+    page = replace_part(page, "rheo list --json", _list_fields())
     return replace_part(page, "rheo-tui", _table(_argparse_rows(_parser())))
+
+
+def list_schema() -> str:
+    """Return a JSON schema (draft 2020-12) of one line of `rheo list --json`."""
+    schema = ListedDownload.model_json_schema(mode="serialization")
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Lines of rheo list --json",
+    }
+    return f"{json.dumps(whole, indent=2, ensure_ascii=False)}\n"
+
+
+def _list_fields() -> str:
+    fields = ListedDownload.model_fields.items()
+    lines = [f"| `{each.alias or name}` | {each.description} |" for name, each in fields]
+    return "\n".join(["| field | meaning |", "|---|---|", *lines])
 
 
 def _typer_rows(parameters: Iterable[Any]) -> Iterable[Row]:
@@ -56,3 +79,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(command_page(PAGE.read_text("utf-8")), "utf-8")
+    LIST_SCHEMA.write_text(list_schema(), "utf-8")

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from rheo_core import __version__
 
 from .download import download
+from .list_downloads import list_downloads
 from .parameters import DownloadDir, Verbose, Workers
 from .settings import CommonOptions
 
@@ -21,9 +22,24 @@ class DownloadByDefault(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert `download` if there are URLs and no command, so that all of its flags work."""
         has_url = any("://" in arg for arg in args) and (args[0][0:1] == "-" or "://" in args[0])
-        if has_url and not any(arg in self.commands for arg in args):
+        if has_url and not self._names_command(args):
             args = ["download", *args]
         return super().parse_args(ctx, args)
+
+    def _names_command(self, args: list[str]) -> bool:
+        """Return True if a command follows the options of the group; values do not count."""
+        takes_value = {
+            name: not getattr(flag, "is_flag", True) for flag in self.params for name in flag.opts
+        }
+        rest = iter(args)
+        for arg in rest:
+            if not arg.startswith("-"):
+                return arg in self.commands
+            if arg not in takes_value:  # an option of `download`
+                return False
+            if takes_value[arg]:
+                next(rest, None)
+        return False
 
 
 app = typer.Typer(
@@ -72,3 +88,4 @@ def main(
 
 
 app.command()(download)
+app.command("list")(list_downloads)

@@ -260,3 +260,20 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show only errors.")]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Show more log messages on standard error.")
 ]
+FilterWords = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILTER",
+        help="Downloads to list, such as 'status:failed size>1g'. All without one.",
+    ),
+]
+ListJson = Annotated[
+    bool,
+    typer.Option("--json", help="Write one JSON object per download to standard output."),
+]
+SessionFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--session", metavar="FILE", help="Session file to read instead of that of the app."
+    ),
+]

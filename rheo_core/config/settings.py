@@ -38,7 +38,18 @@ from rheo_core.user_files import user_folder
 
 from .hosts import HostPattern, HostSettings, name_each_once
 from .protection import unclear_variables
-from .values import TIB, Rate, SpanLine, lines, off_is_none, size, size_limit, table
+from .values import (
+    TIB,
+    FilterText,
+    Rate,
+    SpanLine,
+    TabName,
+    lines,
+    off_is_none,
+    size,
+    size_limit,
+    table,
+)
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -321,6 +332,12 @@ class Settings(BaseSettings):
     )
     keys: Annotated[dict[str, str], NoDecode, table('{"quit": "q"}')] = Field(
         title="Keys", default_factory=dict, description="Key bindings of the app: action = keys"
+    )
+
+    tabs: Annotated[dict[TabName, FilterText], NoDecode, table('{"Big": "size>1g"}')] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Tabs of the app: name = filter, such as Big = 'size>1g !status:done'",
     )
 
     _unclear: tuple[Unclear, ...] = PrivateAttr(default_factory=_unclear_variables)

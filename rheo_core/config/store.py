@@ -38,7 +38,7 @@ from .settings import Settings
 _MAX_BYTES = 1 << 20
 """Size of a settings file."""
 _COPY_ENDING = r"\.bad-\d{8}T\d{6}\.\d{6}Z"
-_OF_THE_APP = frozenset({"theme", "show_log", "keys"})
+_OF_THE_APP = frozenset({"theme", "show_log", "keys", "tabs"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from rheo_core.domain.filters import FilterError, parse_filter
 from rheo_core.domain.schedule import parse_span
 from rheo_core.domain.sizes import parse_rate, parse_size
+from rheo_core.domain.text import printable
 
 TIB = 1 << 40
 
@@ -62,6 +64,27 @@ def _span_line(line: str) -> str:
     parse_span(line)
     return line.strip()
 
+
+def _tab_name(name: str) -> str:
+    name = printable(name.strip())
+    if not name or len(name) > MAX_TAB_NAME_LENGTH:
+        raise ValueError(f"should be a name of 1 to {MAX_TAB_NAME_LENGTH} characters")
+    return name
+
+
+def _filter_text(text: str) -> str:
+    try:
+        return str(parse_filter(text))
+    except FilterError as error:
+        raise ValueError(f"should be a filter ({error})") from None
+
+
+MAX_TAB_NAME_LENGTH = 20
+TabName = Annotated[str, AfterValidator(_tab_name)]
+"""Name of a tab of the app."""
+
+FilterText = Annotated[str, AfterValidator(_filter_text)]
+"""A filter, as `parse_filter` reads it."""
 
 SpanLine = Annotated[str, AfterValidator(_span_line)]
 """A line of the schedule."""

@@ -45,6 +45,11 @@ class DownloadStatus(StrEnum):
         """True if the download holds a slot."""
         return self in _ACTIVE
 
+    @property
+    def word(self) -> str:
+        """Word for people: `done` for completed."""
+        return _WORDS.get(self, self.value)
+
 
 _TERMINAL = frozenset(
     {
@@ -54,6 +59,12 @@ _TERMINAL = frozenset(
         DownloadStatus.CANCELLED,
     }
 )
+_WORDS = {
+    DownloadStatus.PENDING: "connecting",
+    DownloadStatus.IN_PROGRESS: "downloading",
+    DownloadStatus.VERIFYING: "checking",
+    DownloadStatus.COMPLETED: "done",
+}
 _ACTIVE = frozenset({DownloadStatus.PENDING, DownloadStatus.IN_PROGRESS, DownloadStatus.VERIFYING})
 
 

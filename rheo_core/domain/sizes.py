@@ -5,6 +5,8 @@ import re
 
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d*)?|\.\d+)\s*(?:([kmgt])(i?))?(?:b|bytes)?", re.I | re.A)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+_DURATION = re.compile(r"\s*".join(rf"(?:(\d{{1,9}})\s*{unit})?" for unit in "wdhms"), re.I | re.A)
+_UNIT_SECONDS = (7 * 86_400, 86_400, 3600, 60, 1)  # in the order of the groups of `_DURATION`
 _OFF = {"off", "none", "0"}
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
@@ -42,6 +44,19 @@ def parse_rate(text: str) -> int | None:
     if rate < 1:
         raise ValueError("should be bytes per second such as 500K, 5M or 2.5 MiB, or off")
     return rate
+
+
+def parse_duration(text: str) -> int:
+    """Return seconds from `45s`, `5m`, `1h30m`, `3d` or `2w`.
+
+    Raises:
+        ValueError: the text is not valid. The message continues a sentence after "it".
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise ValueError("should be a duration such as 45s, 5m, 1h30m, 3d or 2w")
+    counts = (int(count or 0) for count in match.groups())
+    return sum(count * unit for count, unit in zip(counts, _UNIT_SECONDS, strict=True))
 
 
 def size_text(size: float | None) -> str:

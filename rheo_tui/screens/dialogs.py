@@ -61,6 +61,12 @@ class Dialogs:
 
         self._app.push_screen(SortScreen(sort), chosen)
 
+    def keep_tab(self, filter_text: str, name: str, chosen: Callable[[str | None], None]) -> None:
+        """Ask for the name of a tab; call `chosen` with it, with "" to remove `name`, or None."""
+        from .keep_tab import KeepTabScreen
+
+        self._app.push_screen(KeepTabScreen(filter_text, name), chosen)
+
     def history(self) -> None:
         """Open the history."""
         from .history import HistoryScreen

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,21 +19,25 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
-from rheo_core.domain.text import printable
+from rheo_core.domain.filters import NO_FILTER, FilterError, parse_filter, parse_typed
+from rheo_core.domain.text import printable, redact
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
-from rheo_tui.command_handlers import CommandHandlers
+from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
+from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
+from rheo_tui.commands import COMMANDS
+from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.file_manager import folder_of, open_file, open_folder
-from rheo_tui.filters import parse_filter
+from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.services.protocol import DownloadService, SessionLockedError
+from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
-from rheo_tui.tabs import ALL, Tab
+from rheo_tui.tabs import ALL, TABS, Tab, own_tabs
 from rheo_tui.terminal_notifications import TerminalNotifier
 from rheo_tui.toasts import Toasts
 from rheo_tui.widgets.closed_bar import ClosedBar
@@ -73,8 +78,14 @@ class MainScreen(Screen[None]):
 
         settings: Settings
 
-    def __init__(self, service: DownloadService, items: "Iterable[Item]" = ()) -> None:
+    def __init__(
+        self,
+        service: DownloadService,
+        items: "Iterable[Item]" = (),
+        memory: ScreenMemory | None = None,
+    ) -> None:
         super().__init__()
+        self.memory = memory or ScreenMemory()
         self.keymap = dict(service.settings.keys)
         self.event_log = EventLog()
         self.model = TableModel()
@@ -93,12 +104,14 @@ class MainScreen(Screen[None]):
         yield SummaryHeader(self._service.settings.download_dir, read_only=read_only, id="summary")
         yield ClosedBar(id="closed")
         yield TabBar(id="tabs")
-        yield FilterBar(id="filter")
+        yield FilterBar(self._complete_filter, id="filter")
         with Container(id="body"):
             yield DownloadTable(self.model, read_only=read_only, id="table")
             yield DetailsPane(self.keymap, id="details")
         yield LogPane(self.event_log, id="log")
-        yield CommandLine(id="command")
+        yield CommandLine(
+            self._complete_command, self._command_hint, lambda: self.memory.commands, id="command"
+        )
         yield StatusFooter(self.keymap, id="footer")
 
     def on_mount(self) -> None:
@@ -108,6 +121,7 @@ class MainScreen(Screen[None]):
         )
         self.query_one(LogPane).set_class(self._service.settings.show_log, "-open")
         self.table.focus()
+        self._recall()
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
@@ -115,6 +129,20 @@ class MainScreen(Screen[None]):
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._show_details)
         self._watch_disk()
+
+    def _recall(self) -> None:
+        """Show the filter and the tab of the last run."""
+        self.model.set_own_tabs(own_tabs(self._tabs))
+        known = (tab for tab in self._all_tabs if tab.id == self.memory.tab)
+        self.model.tab = next(known, ALL)
+        with suppress(FilterError):  # of another version
+            self.model.filter = parse_filter(self.memory.filter)
+            self.query_one(FilterBar).show(self.memory.filter)
+
+    def remember(self) -> None:
+        """Save filter, tab and commands for the next run. Blocks."""
+        self.memory.filter, self.memory.tab = str(self.model.filter), self.model.tab.id
+        self.memory.save()
 
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
@@ -153,7 +181,8 @@ class MainScreen(Screen[None]):
             return
         self.table.apply(snapshot)
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
-        self.query_one(TabBar).show(snapshot.stats, self.model.tab)
+        self._show_problem()
+        self._show_tabs()
         self.query_one(ClosedBar).apply(snapshot)
         self._show_count()
         self._show_context()
@@ -180,6 +209,8 @@ class MainScreen(Screen[None]):
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
+            has_filter=bool(self.model.filter) or self.model.tab not in TABS,
+            own_tabs=len(self.model.own_tabs),
             read_only=self._service.is_read_only,
         )
 
@@ -347,20 +378,68 @@ class MainScreen(Screen[None]):
             self.model.marked.clear()
             self._marks_changed()
         elif self.model.tab is not ALL:
-            self.do_tab(ALL)
+            self._open_tab(ALL)
 
-    def do_tab(self, tab: Tab) -> None:
-        """Show the downloads of a tab."""
+    @property
+    def _all_tabs(self) -> tuple[Tab, ...]:
+        return (*TABS, *self.model.own_tabs)
+
+    def do_tab(self, key: str) -> None:
+        """Show the downloads of the tab on a key."""
+        self._open_tab(next(tab for tab in self._all_tabs if tab.key == key))
+
+    def _open_tab(self, tab: Tab) -> None:
         self.model.tab = tab
-        self.table.rebuild()
-        if self.client.latest:
-            self.query_one(TabBar).show(self.client.latest.stats, tab)
+        self._refilter()
+
+    def _refilter(self) -> None:
+        """Show what matches the filter and the tab now."""
+        self.table.refilter()
+        self._show_problem()
+        self._show_tabs()
         self._show_count()
         self._show_context()
 
+    def _show_tabs(self) -> None:
+        if self.client.latest:
+            counts = self.model.own_counts()
+            own = {tab: counts[tab.id] for tab in self.model.own_tabs}
+            self.query_one(TabBar).show(self.client.latest.stats, self.model.tab, own)
+
+    def _show_problem(self) -> None:
+        """Say that a filter was dropped because it takes too long."""
+        problem, self.model.problem = self.model.problem, ""
+        if problem:
+            self.toast(f"The filter is off: {problem}", error=True)
+
+    def do_keep_tab(self) -> None:
+        """Ask for a name, and keep the filter as a tab."""
+        tab, kept = self.model.tab, self.model.tab.filter & self.model.filter
+        name = "" if tab in TABS else tab.title
+
+        def chosen(new: str | None) -> None:
+            if new is not None:
+                others = {each: text for each, text in self._tabs.items() if each != name}
+                self._keep_tabs({**others, new: str(kept)} if new else others, new)
+
+        self._dialogs.keep_tab(str(kept), name, chosen)
+
+    @property
+    def _tabs(self) -> dict[str, str]:
+        return self._service.settings.tabs
+
+    def _keep_tabs(self, tabs: dict[str, str], opened: str) -> None:
+        """Save the user's tabs, and open one by its name; "" opens all downloads."""
+        self.model.set_own_tabs(own_tabs(tabs))
+        self.query_one(FilterBar).show("")
+        self.model.filter = NO_FILTER
+        self._open_tab(next((tab for tab in self.model.own_tabs if tab.title == opened), ALL))
+        settings = self._service.settings.model_copy(update={"tabs": tabs})
+        self.run_worker(self._save_settings(settings), exit_on_error=False)
+
     @on(TabBar.Chosen)
     def _tab_chosen(self, event: TabBar.Chosen) -> None:
-        self.do_tab(event.tab)
+        self._open_tab(event.tab)
 
     def do_details(self) -> None:
         """Show or hide the details, or the finished downloads if the cursor is on their line."""
@@ -411,7 +490,7 @@ class MainScreen(Screen[None]):
     def _sort_by(self, column: Column | None) -> None:
         if column is not None:
             self.model.sort = self.model.sort.towards(column)
-            self.table.rebuild()
+            self.table.resort()
             self._show_context()
 
     @on(FilterBar.Changed)
@@ -424,15 +503,17 @@ class MainScreen(Screen[None]):
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
-        self.query_one(FilterBar).close()
+        self.query_one(FilterBar).show("")
         self._filter_by("")
         self.table.focus()
 
     def _filter_by(self, text: str) -> None:
-        self.model.filter = parse_filter(text)
-        self.table.rebuild()
-        self._show_count()
-        self._show_context()
+        """Filter by `text`; a mistake in it is shown, and the filter stays."""
+        wanted, mistake = parse_typed(text)
+        self.query_one(FilterBar).show_mistake(mistake)
+        if wanted is not None and wanted != self.model.filter:
+            self.model.filter = wanted
+            self._refilter()
 
     # From the widgets
 
@@ -487,22 +568,65 @@ class MainScreen(Screen[None]):
         self.query_one(StatusFooter).display = True
         self.table.focus()
 
+    def _complete_filter(self, text: str) -> str:
+        return complete_filter(text, self.model.rows)
+
+    def _complete_command(self, line: str) -> str:
+        settings, history = self._service.settings, self.memory.commands
+        return complete_command(line, self.model.rows, history, settings, self._tabs)
+
+    def _command_hint(self, line: str) -> Hint:
+        context = self._dispatcher.whole_context()
+        return hint_for(line, self.model.rows, context.targets, self.model.moment())
+
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
         try:
-            command = parse_command(event.text, self.model.rows)
+            command = parse_command(event.text, self.model.rows, self.model.moment())
+            self._run_command(command)
         except CommandError as error:
             self.toast(str(error), error=True)
             return
         self.query_one(CommandLine).close()
-        self._run_command(command)
+        line = event.text.strip().removeprefix(":")
+        self.memory.add_command(line)
+        if not COMMANDS[command.verb].action_id:  # the dispatcher logs actions
+            self.log_command(line)
+
+    def log_command(self, command: str) -> None:
+        """Write a command to the log, without secrets."""
+        self.event_log.note(f":{redact(command)}")
 
     def _run_command(self, command: Command) -> None:
-        if command.verb == "quit":
-            self.do_quit()
-        elif command.verb == "quit-when-done":
-            self._toggle_quit_when_done()
-        else:
-            rows, targets = self.model.rows, self.context().targets
-            run = partial(self._commands.run, command, rows, targets)
-            self.run_in_background(command.verb, run)
+        rows, spec = self.model.rows, COMMANDS[command.verb]
+        match command.verb:
+            case "set":
+                changed = with_setting(self._service.settings, command.text, command.value)
+                self.run_in_background("set", partial(self._set, changed, command.text))
+            case "filter":
+                self.query_one(FilterBar).show(command.text)
+                self._filter_by(command.text)
+            case "tab":
+                self._open_tab(self._tab_named(command.text))
+            case "quit-when-done":
+                self._toggle_quit_when_done()
+            case _ if spec.action_id:
+                targets = command.targets
+                named = None if targets is None else [rows[each] for each in targets]
+                self.call_later(self._dispatcher.run, spec.action_id, named)
+            case _:
+                run = partial(self._commands.run, command, rows, self._dispatcher.whole_context())
+                self.run_in_background(command.verb, run)
+
+    async def _set(self, settings: Settings, name: str) -> str:
+        if self._service.is_read_only:
+            return f"set: {READ_ONLY}."
+        await self._save_settings(settings)
+        return f"{name} is {setting_text(settings, name)} now."
+
+    def _tab_named(self, name: str) -> Tab:
+        for tab in self._all_tabs:
+            if name.casefold() == tab.title.casefold():
+                return tab
+        names = ", ".join(tab.title.lower() for tab in self._all_tabs)
+        raise CommandError(f"There is no tab “{name}”. Tabs: {names}.")

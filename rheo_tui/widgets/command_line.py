@@ -1,21 +1,32 @@
 """CommandLine: the input for commands that `:` opens in place of the footer."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
-from rheo_tui.command_parser import VERBS
+from rheo_core.domain.text import printable
+from rheo_tui.command_hint import Hint
 
-from .line_input import LineInput
+from .line_input import Completer, LineInput
 
 
-class CommandLine(Horizontal):
-    """An input that is hidden until opened; a valid command or Esc closes it."""
+class CommandLine(Vertical):
+    """An input that is hidden until opened; a valid command or Esc closes it.
+
+    Args:
+        complete: returns a line with its likeliest rest, or "".
+        hint: returns what a line would do, or what it needs.
+        history: returns earlier commands, oldest first.
+    """
+
+    COMPONENT_CLASSES: ClassVar = {"command--hint", "command--mistake"}
 
     @dataclass
     class Entered(Message):
@@ -26,21 +37,36 @@ class CommandLine(Horizontal):
     class Left(Message):
         """The command line has closed."""
 
+    def __init__(
+        self,
+        complete: Callable[[str], str],
+        hint: Callable[[str], Hint],
+        history: Callable[[], Sequence[str]],
+        *,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self._complete = complete
+        self._hint = hint
+        self._history = history
+        self._draft = ""  # typed before the arrow keys took an earlier command
+        self._back = 0  # number of steps into the history
+
     def compose(self) -> ComposeResult:
-        """Create the colon and the input."""
-        yield Static(":", id="command-sign")
-        yield LineInput(
-            placeholder="limit 2M · at 23:30 · add URL · stop-after 5G · quit-when-done",
-            suggester=SuggestFromList(VERBS),
-            id="command-text",
-            compact=True,
-        )
+        """Create the colon, the input, and the line below."""
+        with Horizontal(id="command-bar"):
+            yield Static(":", id="command-sign")
+            yield LineInput(suggester=Completer(self._complete), id="command-text", compact=True)
+        yield Static("", id="command-hint", markup=False)
 
     def open(self) -> None:
         """Show an empty line and focus it."""
-        self.query_one(LineInput).value = ""
+        self._back = 0
+        field = self.query_one(LineInput)
+        field.value = ""
         self.display = True
-        self.screen.set_focus(self.query_one(LineInput))  # at once, because keys may be typed ahead
+        self._show_hint("")
+        self.screen.set_focus(field)  # at once, because keys may be typed ahead
 
     def close(self) -> None:
         """Hide the line."""
@@ -48,13 +74,38 @@ class CommandLine(Horizontal):
         self.post_message(self.Left())
 
     def on_key(self, event: events.Key) -> None:
-        """Take the suggestion on Tab, which never leaves the line."""
+        """Take the suggestion on Tab, which never leaves the line; walk the history."""
+        field = self.query_one(LineInput)
         if event.key in ("tab", "shift+tab"):
-            event.stop()
-            event.prevent_default()
-            field = self.query_one(LineInput)
-            if event.key == "tab" and field.cursor_at_end:
-                field.action_cursor_right()
+            if event.key == "tab":
+                field.take_suggestion()
+        elif event.key in ("up", "down"):
+            self._walk(field, 1 if event.key == "up" else -1)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def _walk(self, field: LineInput, by: int) -> None:
+        history = self._history()
+        if self._back == 0:
+            self._draft = field.value
+        self._back = max(0, min(self._back + by, len(history)))
+        field.value = history[-self._back] if self._back else self._draft
+        field.cursor_position = len(field.value)
+
+    def _show_hint(self, line: str) -> None:
+        hint = self._hint(line)
+        name = "command--mistake" if hint.is_error else "command--hint"
+        style = self.get_component_rich_style(name, partial=True)
+        text = Text(f"  {printable(hint.text)}", style, no_wrap=True, overflow="ellipsis")
+        self.query_one("#command-hint", Static).update(text)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.display:
+            self._show_hint(event.value)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -1,7 +1,10 @@
 """One-line inputs that show no control characters and pass pasted lists to the app."""
 
+from collections.abc import Callable
+
 from textual import events
 from textual.message import Message
+from textual.suggester import Suggester
 from textual.widgets import Input
 
 from rheo_core.domain.text import printable, visible
@@ -15,11 +18,29 @@ class PlainInput(Input):
         return printable(visible(value))
 
 
+class Completer(Suggester):
+    """Suggests what a function returns; the rest stands dim behind the cursor."""
+
+    def __init__(self, complete: Callable[[str], str]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self.complete = complete
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return `value` with its likeliest rest, or None."""
+        return self.complete(value) or None
+
+
 class LineInput(PlainInput):
     """An input that passes pastes of several lines or of URLs to the app."""
 
     class Left(Message):
         """The user pressed Esc."""
+
+    def take_suggestion(self) -> None:
+        """Take the suggestion for the text as it is now, which may not be shown yet."""
+        if isinstance(self.suggester, Completer) and self.cursor_at_end:
+            self.value = self.suggester.complete(self.value) or self.value
+            self.cursor_position = len(self.value)
 
     def on_paste(self, event: events.Paste) -> None:
         """Insert a paste of one plain line; Textual's input would drop further lines."""

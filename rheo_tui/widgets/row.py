@@ -1,5 +1,6 @@
 """RowPainter: draws one row of the table as a strip."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -29,6 +30,8 @@ from rheo_tui.table_model import Sort
 _CURSOR, _MARK = "▌", "◆"
 _FAINT = frozenset({DownloadStatus.SKIPPED, DownloadStatus.CANCELLED})
 
+FindHits = Callable[[str], list[tuple[int, int]]]
+
 
 @dataclass(frozen=True, slots=True)
 class RowStyles:
@@ -39,6 +42,7 @@ class RowStyles:
     cursor: Style  # added to the whole row
     cursor_bar: Style
     mark: Style
+    hit: Style  # added to what the filter looks for
     quiet: Style
     track: Style
     done_bar: Style
@@ -57,10 +61,18 @@ class RowLook:
 
 
 class RowPainter:
-    """Draws rows with one set of styles."""
+    """Draws rows with one set of styles.
 
-    def __init__(self, styles: RowStyles) -> None:
+    Args:
+        styles: styles of the theme.
+        find_hits: returns the parts of a name that the filter looks for.
+    """
+
+    def __init__(
+        self, styles: RowStyles, find_hits: Callable[[str], list[tuple[int, int]]]
+    ) -> None:
         self.styles = styles
+        self._find_hits = find_hits
         background = styles.base.bgcolor
         # Made once, because a Style takes longer than the rest of a bar.
         self._bars = {
@@ -126,7 +138,7 @@ class RowPainter:
                 return [Segment(_CURSOR if look.cursor else " ", styles.cursor_bar)]
             case "name":
                 style = styles.mark if look.marked else self._name_style(row)
-                return [Segment(fit_middle(printable(row.name), width), style)]
+                return self._with_hits(fit_middle(printable(row.name), width), style)
             case "progress":
                 return self._progress(row, width, look.phase)
             case "status":
@@ -139,6 +151,16 @@ class RowPainter:
         align = fit_right if place.column.right else fit
         quiet = place.column.id in {"host", "priority", "size"}
         return [Segment(align(text, width), styles.quiet if quiet else styles.base)]
+
+    def _with_hits(self, name: str, style: Style) -> list[Segment]:
+        segments, at = [], 0
+        for start, end in self._find_hits(name):
+            if end > at:  # hits may overlap
+                start = max(start, at)
+                segments.append(Segment(name[at:start], style))
+                segments.append(Segment(name[start:end], style + self.styles.hit))
+                at = end
+        return [*segments, Segment(name[at:], style)]
 
     def _name_style(self, row: DownloadSnapshot) -> Style:
         return self.styles.quiet if row.status in _FAINT else self.styles.base

@@ -9,7 +9,10 @@ from textual.message import Message
 from textual.widget import Widget
 
 from rheo_core.domain import DownloadStats
-from rheo_tui.tabs import ALL, Tab, tab_width, tabs_in
+from rheo_tui.tabs import ALL, Tab, tab_text, tab_width, tabs_in
+
+_KEY_CELLS = 3
+"""Cells of the number at the beginning of a tab."""
 
 
 class TabBar(Widget):
@@ -36,11 +39,13 @@ class TabBar(Widget):
         super().__init__(id=id)
         self._stats = DownloadStats()
         self._current = ALL
+        self._own: dict[Tab, int] = {}
 
-    def show(self, stats: DownloadStats, current: Tab) -> None:
-        """Show the counts and the tab that is open."""
-        if (stats, current) != (self._stats, self._current):
-            self._stats, self._current = stats, current
+    def show(self, stats: DownloadStats, current: Tab, own: dict[Tab, int] | None = None) -> None:
+        """Show the counts, the tab that is open, and the user's tabs with their counts."""
+        own = own or {}
+        if (stats, current, own) != (self._stats, self._current, self._own):
+            self._stats, self._current, self._own = stats, current, own
             self.refresh()
 
     def render(self) -> Text:
@@ -49,17 +54,18 @@ class TabBar(Widget):
         text = Text(" ", no_wrap=True, end="")
         for tab, count in self._tabs():
             is_empty = count == "0"
-            if tab is self._current:
-                text.append(f" {tab.key} {tab.title} {count} ", style("tabs--current"))
+            shown = tab_text(tab, count)
+            if tab == self._current:
+                text.append(shown, style("tabs--current"))
             else:
                 look = style("tabs--quiet" if is_empty else f"tabs--{tab.style}")
-                text.append(f" {tab.key} ", style("tabs--key"))
-                text.append(f"{tab.title} {count} ", look)
+                text.append(shown[:_KEY_CELLS], style("tabs--key"))
+                text.append(shown[_KEY_CELLS:], look)
             text.append(" ")
         return text
 
     def _tabs(self) -> list[tuple[Tab, str]]:
-        return tabs_in(self.size.width - 1, self._stats, self._current)
+        return tabs_in(self.size.width - 1, self._stats, self._current, self._own)
 
     def on_click(self, event: events.Click) -> None:
         """Open the tab under the mouse."""

@@ -28,6 +28,8 @@ _MARK_CELLS = 2
 _MIN_TITLED_HEIGHT = 12
 _HOLD_SECONDS = 2.0
 """Time after a key in which rows keep their places while they change."""
+_RECHECK_SHARE = 0.02
+"""Part of the time that a filter by age may take, because it looks at all rows."""
 _STEPS_PER_SECOND = 4
 """Steps of the moving piece in the bar of an unknown size."""
 _READING = "Reading your list…"
@@ -52,6 +54,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         "table--cursor-blurred",
         "table--cursor-bar",
         "table--mark",
+        "table--hit",
         "table--quiet",
         "table--track",
         "table--done-bar",
@@ -98,6 +101,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._current_id: str | None = None
         self._held_until = 0.0
         self._is_loading = True  # until the first snapshot, and while more of the list follows
+        self._recheck_at = 0.0
 
     # Rows
 
@@ -149,9 +153,16 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             if waiting_changed:
                 self._refresh_rows(self._visible_with(DownloadStatus.QUEUED))
 
-    def rebuild(self) -> None:
-        """Filter and sort again after a change of either; the cursor keeps its row."""
+    def resort(self) -> None:
+        """Sort again after a change of the order; the cursor keeps its row."""
         self.model.rebuild()
+        self._reordered()
+        self._scroll_to_cursor()
+
+    def refilter(self) -> None:
+        """Filter again after a change of the filter or the tab; the cursor keeps its row."""
+        self.model.refilter()
+        self._restyle()  # other parts of the names are highlighted
         self._reordered()
         self._scroll_to_cursor()
 
@@ -189,7 +200,15 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _tick(self) -> None:
         if self.model.held and time.monotonic() > self._held_until:
             self.model.held = False
-        if self.model.stale and not self.model.held:
+        if self.model.held:
+            self._refresh_rows(self._visible_with(DownloadStatus.RETRYING))
+        elif self.model.depends_on_time and time.monotonic() >= self._recheck_at:
+            began = time.monotonic()
+            self.model.refilter()
+            took = time.monotonic() - began
+            self._recheck_at = began + max(1.0, took / _RECHECK_SHARE)
+            self._reordered()
+        elif self.model.stale:
             self.model.settle()
             self._reordered()
         else:
@@ -348,7 +367,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def _painter_now(self) -> RowPainter:
         if self._painter is None:
-            self._painter = RowPainter(self._styles_now())
+            self._painter = RowPainter(self._styles_now(), self.model.filter.spans_in)
         return self._painter
 
     def _styles_now(self) -> RowStyles:
@@ -360,6 +379,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             cursor=get(f"table--{cursor}", partial=True),
             cursor_bar=get("table--cursor-bar"),
             mark=get("table--mark"),
+            hit=get("table--hit", partial=True),
             quiet=get("table--quiet"),
             track=get("table--track"),
             done_bar=get("table--done-bar"),
@@ -472,7 +492,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         if not self.model.rows:
             return self._empty
         tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"
-        needle = printable(self.model.filter.needle)
-        if not needle:
+        if not self.model.filter:
             return (f"Nothing{tab}", "", "Press 1 to show all downloads.")
-        return (f"No name or URL{tab} contains “{needle}”", "", "Press Esc to show all downloads.")
+        wanted = printable(str(self.model.filter))
+        return (f"No download{tab} matches {wanted}", "", "Press Esc to show all downloads.")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_core.domain.sizes import parse_rate, parse_size, size_text
+from rheo_core.domain.sizes import parse_duration, parse_rate, parse_size, size_text
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,24 @@ def test_no_text_makes_another_error(text: str) -> None:
 )
 def test_sizes_for_people(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("45s", 45),
+        ("5M", 300),
+        ("1h30m", 5400),
+        (" 1h 30m ", 5400),
+        ("3d", 259_200),
+        ("2w", 1_209_600),
+    ],
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "1.5h", "30m1h", "-5m", "5 min", "٣s"])
+def test_what_is_no_duration_is_refused_whole(text: str) -> None:
+    with pytest.raises(ValueError, match="should be a duration such as"):
+        parse_duration(text)

@@ -5,13 +5,17 @@ import re
 import pytest
 
 from rheo_core.cli.exit import ExitCode
-from scripts.command_docs import PAGE, command_page
+from scripts.command_docs import LIST_SCHEMA, PAGE, command_page, list_schema
 from scripts.generated import replace_part
 
 
 def test_the_committed_page_is_current() -> None:
     page = PAGE.read_text("utf-8")
     assert command_page(page) == page, "it is stale: make docs"
+
+
+def test_the_committed_schema_of_the_list_is_current() -> None:
+    assert list_schema() == LIST_SCHEMA.read_text("utf-8"), "it is stale: make docs"
 
 
 def test_every_exit_status_is_on_the_page() -> None:

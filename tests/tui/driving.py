@@ -9,6 +9,7 @@ from textual.widgets import Input
 
 from rheo_core.domain import FileConfig
 from rheo_tui.app import RheoApp
+from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.main import MainScreen
 from rheo_tui.widgets.footer import StatusFooter
 from rheo_tui.widgets.line_view import LineView
@@ -92,10 +93,11 @@ async def running(
     service: FakeService | None = None,
     configs: Sequence[FileConfig] = (),
     size: tuple[int, int] = (100, 30),
+    memory: ScreenMemory | None = None,
 ) -> AsyncIterator[Driver]:
     """Run the app over a fake service until it is ready for keys."""
     service = service or FakeService()
-    app = RheoApp(service, configs)
+    app = RheoApp(service, configs, memory=memory)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, service, pilot)
         await driver.until(lambda: service.started and app.main.client.ready)

@@ -31,7 +31,6 @@ from rheo_core.events import (
     ErrorInfo,
 )
 from rheo_core.inputs import Entry, ReadOptions, read_entries
-from rheo_tui.filters import parse_filter
 
 SPEED = 1_000_000.0
 
@@ -104,7 +103,7 @@ class FakeService:
     ) -> list[DownloadSnapshot]:
         self._record("history", (text, limit, offset))
         matches = [row for row in (self.past | self.rows).values() if row.status.is_terminal]
-        matches = [row for row in matches if parse_filter(text).matches(row)]
+        matches = [row for row in matches if _contains(row, text)]
         matches.sort(key=lambda row: row.finished_at or row.added_at, reverse=True)
         return matches[offset : offset + limit]
 
@@ -231,7 +230,7 @@ class FakeService:
             row.id
             for row in self.past.values()
             if (ids is None or row.id in ids)
-            and parse_filter(text).matches(row)
+            and _contains(row, text)
             and now - (row.finished_at or row.added_at) >= (older_than_days or 0) * 86400
         ]
         for row in gone:
@@ -390,3 +389,8 @@ class FakeService:
             skipped=count(DownloadStatus.SKIPPED),
             paused=count(DownloadStatus.PAUSED),
         )
+
+
+def _contains(row: DownloadSnapshot, text: str) -> bool:
+    text = text.strip().casefold()
+    return text in row.name.casefold() or text in row.url.casefold()

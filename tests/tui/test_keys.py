@@ -210,8 +210,8 @@ async def test_command_line() -> None:
     async with running() as app:
         ids = await app.fill()
         line = app.main.query_one(CommandLine)
-        await app.command("cancel zz")
-        assert "No download ID starts with" in app.messages()
+        await app.command("cancel 0000")
+        assert "No download ID starts with “0000”" in app.messages()
         assert line.display
         await app.press("escape")
         await app.command(f"cancel {ids[1][:6]}")
@@ -253,7 +253,7 @@ async def test_commands_that_stop() -> None:
 
 
 async def test_help_and_palette_come_from_the_registry() -> None:
-    async with running(size=(120, 100)) as app:
+    async with running(size=(120, 120)) as app:
         await app.press("?")
         assert isinstance(app.app.screen, HelpScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")

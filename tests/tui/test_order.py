@@ -5,9 +5,9 @@ import random
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
+from rheo_core.domain.filters import parse_filter
 from rheo_tui import table_model
 from rheo_tui.columns import SORTABLE
-from rheo_tui.filters import parse_filter
 from rheo_tui.table_model import FOLD, Sort, TableModel
 from rheo_tui.tabs import BY_ID, TABS
 from rheo_tui.totals import Totals

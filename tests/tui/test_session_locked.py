@@ -25,6 +25,7 @@ LOOKING = {
     *("folder", "cursor_up", "cursor_down", "page_up", "page_down", "first", "last"),
     *("command", "palette", "help", "quit"),
     *(f"tab_{tab.id}" for tab in TABS),
+    *("tab_own_1", "tab_own_2"),
 }
 
 

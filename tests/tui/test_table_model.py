@@ -6,9 +6,8 @@ from itertools import pairwise
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.filters import parse_filter
 from rheo_tui.columns import COLUMNS, PERCENT_WIDTH, QUEUE_ORDER, layout
-from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.filters import parse_filter
 from rheo_tui.table_model import Sort, TableModel
 
 
@@ -149,39 +148,3 @@ def test_the_bar_has_18_to_40_cells(width: int) -> None:
     widths = {place.column.id: place.width for place in layout(width).places}
     assert 18 <= widths["progress"] - PERCENT_WIDTH <= 40
     assert widths["name"] >= 24
-
-
-IDS = ["3fa9000000000000", "3fb0000000000000", "7c00000000000000"]
-
-
-def test_commands() -> None:
-    assert parse_command(":cancel 3FA", IDS).download_id == IDS[0]
-    assert parse_command("limit 2M", IDS) == Command("limit", rate=2_000_000)
-    assert parse_command("limit 1.5 MB/s", IDS) == Command("limit", rate=1_500_000)
-    assert parse_command("limit all off", IDS) == Command("limit", for_all=True)
-    assert parse_command("at now", IDS) == Command("at")
-    assert parse_command("stop-after 5 GB", IDS) == Command("stop-after", size=5_000_000_000)
-    assert parse_command("add https://example.org/a", IDS).text == "https://example.org/a"
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("cancel 3f", "matches 2 downloads"),
-        ("pause zz", "No download ID starts with “zz”."),
-        ("retry", "needs the start of an ID"),
-        ("explode 3f", "Unknown command"),
-        ("limit soon", "bytes per second such as 500K"),
-        ("limit some 2M", "bytes per second such as 500K"),
-        ("at noon", "should be a time such as 23:30"),
-        ("at 2001-01-01T00:00", "should be in the future"),
-        ("stop-after lots", "should be a size such as"),
-        ("quit-when-done soon", "takes no argument"),
-        ("add", "needs an argument"),
-        ("quit now", "takes no argument"),
-    ],
-)
-def test_bad_commands_get_one_sentence(line: str, message: str) -> None:
-    with pytest.raises(CommandError, match=message) as caught:
-        parse_command(line, IDS)
-    assert str(caught.value).endswith(".")

@@ -1,0 +1,108 @@
+"""`rheo list`: the downloads in the session of the app, read while the app may run."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .exit import ExitCode, fail
+from .parameters import FilterWords, ListJson, SessionFile
+
+if TYPE_CHECKING:
+    from rheo_core.domain import DownloadSnapshot
+    from rheo_core.domain.filters import Filter
+
+_ROW = "{:8}  {:11}  {:>9}  {:>9}  {}\n"
+
+
+def list_downloads(
+    words: FilterWords = None, *, json_lines: ListJson = False, session: SessionFile = None
+) -> None:
+    """List downloads of the app, with a filter or all, in the order of the queue.
+
+    Nothing is changed, and the app may run: its active downloads appear as queued, with their
+    progress of a few seconds ago. Put the filter into quotes, because shells read > and *.
+    """
+    wanted = _filter(" ".join(words or ()))
+    rows = _matches(wanted, _read(session))
+    if json_lines:
+        _write_json(rows)
+    else:
+        _write_table(rows)
+
+
+def _filter(text: str) -> "Filter":
+    from rheo_core.domain.filters import FilterError, parse_filter
+    from rheo_core.domain.text import printable, visible
+
+    text = printable(visible(text))  # one cell for each character, for the arrow
+    try:
+        return parse_filter(text)
+    except FilterError as error:
+        typer.echo(f"  {text}\n  {' ' * error.column}^", err=True)
+        fail(f"the filter is wrong at character {error.column + 1}: {error}.", ExitCode.USAGE)
+
+
+def _matches(wanted: "Filter", rows: "Iterable[DownloadSnapshot]") -> "Iterator[DownloadSnapshot]":
+    from rheo_core.domain.filters import SlowPatternError
+
+    try:
+        for row in rows:
+            if wanted.matches(row):
+                yield row
+    except SlowPatternError as error:
+        fail(f"{error}.", ExitCode.USAGE)
+
+
+def _read(session: Path | None) -> "Sequence[DownloadSnapshot]":
+    """Return all downloads of a session; none if the app has not made its own yet."""
+    import asyncio
+
+    from rheo_core.config.store import session_path
+    from rheo_core.domain.text import printable
+    from rheo_core.downloads.session import Session
+    from rheo_core.infrastructure.session_errors import SessionStoreError
+
+    path = session or session_path()
+    if not path.exists() and session is None:
+        typer.echo(f"rheo: the app has no session yet: {printable(str(path))}", err=True)
+        return ()
+
+    async def read() -> "list[DownloadSnapshot]":
+        opened = Session(path, lambda problem: typer.echo(f"rheo: {problem}", err=True))
+        await opened.open(read_only=True)
+        try:
+            return [record.snapshot() for record in await opened.restore()]
+        finally:
+            await opened.close()
+
+    try:
+        return asyncio.run(read())
+    except (SessionStoreError, OSError) as error:
+        fail(f"{str(error).rstrip('.')}.", ExitCode.FAILED if session is None else ExitCode.USAGE)
+
+
+def _write_json(rows: "Iterable[DownloadSnapshot]") -> None:
+    from rheo_core.domain.listing import ListedDownload
+
+    for row in rows:
+        sys.stdout.write(f"{ListedDownload.of(row).to_line()}\n")
+    sys.stdout.flush()
+
+
+def _write_table(rows: "Iterable[DownloadSnapshot]") -> None:
+    from rheo_core.domain.sizes import size_text
+
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if count == 1:
+            sys.stdout.write(_ROW.format("ID", "STATUS", "DONE", "SIZE", "NAME"))
+        reason = row.reason or row.error or ""
+        name = f"{row.name}  ({reason})" if reason else row.name
+        done, size = size_text(row.bytes_downloaded), size_text(row.total_bytes)
+        sys.stdout.write(_ROW.format(row.id[:8], row.status.word, done, size, name))
+    sys.stdout.flush()
+    if not count:
+        typer.echo("rheo: no download matches.", err=True)

@@ -1,0 +1,55 @@
+"""Hints below the command line: what the line would do, or what it needs."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain.filters import Moment
+
+from .command_parser import CommandError, parse_command, split_line
+from .command_targets import summary_of
+from .commands import COMMANDS
+
+_INTRODUCTION = "Tab completes · ↑ earlier commands · without targets: the selection"
+_SEPARATOR = "  ·  "
+
+
+class Hint(NamedTuple):
+    """One line of text."""
+
+    text: str
+    is_error: bool = False
+
+
+def hint_for(
+    line: str,
+    rows: Mapping[str, DownloadSnapshot],
+    selection: Sequence[DownloadSnapshot],
+    moment: Moment,
+) -> Hint:
+    """Return a hint on a command that is being typed.
+
+    Args:
+        line: the text, without the colon.
+        rows: all downloads by their ids.
+        selection: the marked downloads, or the current one.
+        moment: decides which downloads wait.
+    """
+    verb, argument = split_line(line)
+    if not verb:
+        return Hint(_INTRODUCTION)
+    spec = COMMANDS.get(verb)
+    if spec is None:
+        names = [name for name in COMMANDS if name.startswith(verb)]
+        return Hint("  ".join(names)) if names else Hint("There is no such command.", True)
+    usage = f"{verb} {spec.usage}".rstrip()
+    if spec.argument not in ("", "filter") and not argument:
+        return Hint(f"{usage}{_SEPARATOR}{spec.help}")
+    try:
+        command = parse_command(line, rows, moment)
+    except CommandError as error:
+        return Hint(str(error), is_error=True)
+    if not spec.takes_targets or command.for_all:
+        return Hint(f"{usage}{_SEPARATOR}{spec.help}")
+    targets = selection if command.targets is None else [rows[each] for each in command.targets]
+    return Hint(f"{summary_of(targets)}{_SEPARATOR}{spec.help}")

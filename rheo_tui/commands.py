@@ -1,0 +1,120 @@
+"""The registry of commands: those with arguments, and every action under its own name."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+
+from .actions import ACTIONS, Action, Context, can_pause
+
+Argument = Literal[
+    "", "rate", "time", "size", "days", "number", "url", "text", "setting", "filter", "tab"
+]
+_MAX_NAMED = 3
+_TARGETS = "[TARGETS]"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """A command of the command line.
+
+    Attributes:
+        name: the word to type.
+        usage: its arguments, as the help shows them.
+        help: its effect, one sentence.
+        example: a line that uses it, without the colon.
+        argument: kind of its argument; "" if it has none.
+        takes_targets: True if it acts on downloads.
+        action_id: action that it runs; "" if it has a handler of its own.
+    """
+
+    name: str
+    usage: str
+    help: str
+    example: str = ""
+    argument: Argument = ""
+    takes_targets: bool = False
+    action_id: str = ""
+
+
+def _of_action(action: Action) -> CommandSpec:
+    name = action.id.replace("_", "-")
+    usage = _TARGETS if action.takes_targets else ""
+    return CommandSpec(
+        name, usage, action.help, name, takes_targets=action.takes_targets, action_id=action.id
+    )
+
+
+_OWN = (
+    CommandSpec(
+        "pause", _TARGETS, "Pause downloads and keep their partial data.",
+        "pause host:example.org", takes_targets=True,
+    ),
+    CommandSpec(
+        "resume", _TARGETS, "Put paused downloads back into the queue.",
+        "resume status:paused", takes_targets=True,
+    ),
+    CommandSpec(
+        "priority", f"NUMBER {_TARGETS}",
+        "Give downloads a priority, 1 or more; higher ones start first.",
+        "priority 5 name:*.iso", "number", takes_targets=True,
+    ),
+    CommandSpec(
+        "limit", f"[all] RATE {_TARGETS}",
+        "Limit the speed of each download, or of all together; off lifts a limit.",
+        "limit 2M status:active", "rate", takes_targets=True,
+    ),
+    CommandSpec(
+        "at", f"TIME {_TARGETS}", "Start downloads at a time; now lets them start at once.",
+        "at 23:30 size>1g", "time", takes_targets=True,
+    ),
+    CommandSpec("link", "ID URL", "Continue a download from another URL.",
+                "link 3fa9 https://example.org/file.iso", "url"),
+    CommandSpec("add", "TEXT", "Add the links in a text.",
+                "add https://example.org/file.iso", "text"),
+    CommandSpec("stop-after", "SIZE", "Pause all downloads after this amount of data; or off.",
+                "stop-after 5G", "size"),
+    CommandSpec("set", "NAME VALUE", "Change a setting, apply it and save it.",
+                "set max_concurrent 5", "setting"),
+    CommandSpec("filter", "[FILTER]", "Show downloads that match a filter, or all.",
+                "filter status:failed", "filter"),
+    CommandSpec("tab", "NAME", "Open a tab by its name.", "tab failed", "tab"),
+    CommandSpec("prune", "DAYS", "Delete downloads that ended earlier from the history.",
+                "prune 30", "days"),
+    CommandSpec("reload", "", "Read the settings file again.", "reload"),
+    CommandSpec("quit-when-done", "", "Quit when all downloads have ended; again: stay open.",
+                "quit-when-done"),
+)  # fmt: skip
+_HIDDEN = frozenset({"command", "palette", "tab_own_1", "tab_own_2"})
+"""Actions that make no sense on the command line."""
+COMMANDS: dict[str, CommandSpec] = {spec.name: spec for spec in _OWN} | {
+    spec.name: spec
+    for spec in map(_of_action, ACTIONS)
+    if spec.action_id not in _HIDDEN and spec.name not in {own.name for own in _OWN}
+}
+"""Commands by their names."""
+
+
+def equal_command(action: Action, context: Context) -> str:
+    """Return the command that does the same as `action` in `context`, without the colon."""
+    name = action.id.replace("_", "-")
+    if action.id == "pause" and not any(map(can_pause, context.targets)):
+        name = "resume"
+    if not action.takes_targets:
+        return name
+    return f"{name} {_targets_text(context)}".rstrip()
+
+
+def _targets_text(context: Context) -> str:
+    """Return targets as text; "" for the selection, if it has no short name."""
+    if context.on_fold:
+        done = (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
+        return f"status:{','.join(status.word for status in done)}"
+    if len(context.targets) > _MAX_NAMED:
+        return ""
+    return " ".join(map(short_id, context.targets))
+
+
+def short_id(row: DownloadSnapshot) -> str:
+    """Return the beginning of an ID, as the app shows it."""
+    return row.id[:8]

@@ -1,0 +1,67 @@
+"""ScreenMemory: filter, tab and commands of the screen, kept from one run to the next."""
+
+import json
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rheo_core.domain.text import printable, redact
+from rheo_core.infrastructure.files import write_atomically
+
+_log = logging.getLogger(__name__)
+_MAX_COMMANDS = 200
+_MAX_BYTES = 1 << 20
+
+
+@dataclass
+class ScreenMemory:
+    """State of the screen that is worth more than one run.
+
+    Attributes:
+        path: the file; None keeps nothing.
+        filter: text of the filter.
+        tab: id of the tab that is open.
+        commands: latest commands, oldest first.
+    """
+
+    path: Path | None = None
+    filter: str = ""
+    tab: str = ""
+    commands: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "ScreenMemory":
+        """Return what the last run left at `path`; nothing if that cannot be read."""
+        memory = cls(path)
+        with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
+            stored = json.loads(file.read(_MAX_BYTES))
+            if isinstance(stored, dict):
+                memory._take(stored)
+        return memory
+
+    def _take(self, stored: dict[str, object]) -> None:
+        for name in ("filter", "tab"):
+            if isinstance(text := stored.get(name), str):
+                setattr(self, name, printable(text))
+        commands = stored.get("commands")
+        if isinstance(commands, list):
+            self.commands = tuple(printable(each) for each in commands if isinstance(each, str))
+
+    def add_command(self, line: str) -> None:
+        """Append a command, and drop an earlier copy of it."""
+        others = (each for each in self.commands if each != line)
+        self.commands = (*others, line)[-_MAX_COMMANDS:]
+
+    def save(self) -> None:
+        """Write the file, without texts that contain secrets. Blocks."""
+        if self.path is None:
+            return
+        commands = [each for each in self.commands if redact(each) == each]
+        wanted = self.filter if redact(self.filter) == self.filter else ""
+        content = {"filter": wanted, "tab": self.tab, "commands": commands}
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(self.path, json.dumps(content).encode(), durable=False)
+        except OSError as error:
+            _log.warning("cannot save %s: %s", printable(str(self.path)), error.strerror)
