@@ -305,7 +305,7 @@ class DownloadController:
         return True
 
     def is_changing(self, download_id: str) -> bool:
-        """Tell whether a verb is changing a download."""
+        """Return True if a verb is changing a download."""
         lock = self._verbs.get(download_id)
         return lock is not None and lock.locked()
 

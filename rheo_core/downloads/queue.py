@@ -263,11 +263,11 @@ class PriorityDownloadQueue:
         return (waiting.config for waiting in chain(self._order, later))
 
     def waits(self, download_id: str) -> bool:
-        """Tell whether this id waits, that is, has not been taken."""
+        """Return True if this id waits, that is, has not been taken."""
         return download_id in self._waiting
 
     def _is_bulk(self, ids: Collection[str]) -> bool:
-        """Tell whether sorting everything again is cheaper than a search for each of `ids`."""
+        """Return True if sorting everything again is cheaper than a search for each of `ids`."""
         return len(ids) > len(self._waiting) // _SORT_COST
 
     def _sort_again(self) -> None:

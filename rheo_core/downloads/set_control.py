@@ -157,7 +157,7 @@ class SetController:
         return idle, busy
 
     def _runs(self, download_id: str) -> bool:
-        """Tell whether a download runs; one that only waits for its next attempt does not then."""
+        """Return True if a download runs, and does not only wait for its next attempt."""
         if self._queue.waits(download_id) or self._pool.stop_waiting(download_id):
             return False
         return download_id in self._queue
