@@ -121,6 +121,7 @@ class WireConnection(asyncio.BufferedProtocol):
         known, data = len(self._raw), self._raw + data
         try:
             while (end := end_of_head(data, known)) >= 0:
+                self._check_length(end)
                 head = parse_head(data[:end], is_tunnel=self._is_tunnel)
                 known, data = 0, data[end:]
                 self._interim_bytes += end
@@ -129,12 +130,15 @@ class WireConnection(asyncio.BufferedProtocol):
                     self.body = WireBody(self, head, data)
                     self._answered(None)
                     return
-            if self._interim_bytes + len(data) > MAX_HEAD_BYTES:
-                raise ProtocolError("malformed reply: its head is too long")
+            self._check_length(len(data))
         except ProtocolError as error:
             self.close()
             self._answered(error)
         self._raw = data
+
+    def _check_length(self, count: int) -> None:
+        if self._interim_bytes + count > MAX_HEAD_BYTES:
+            raise ProtocolError("malformed reply: its head is too long")
 
     def _answered(self, error: Exception | None) -> None:
         self._error = error
