@@ -440,6 +440,10 @@ ACTIONS: tuple[Action, ...] = (
         label="help",
     ),
     Action(
+        "suspend", "ctrl+z", "Suspend", "App",
+        "Downloads stand still until fg continues the app.",
+    ),
+    Action(
         "quit", "q", "Quit", "App",
         "Partial downloads are kept.",
         label="quit",

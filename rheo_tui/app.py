@@ -252,6 +252,7 @@ class RheoApp(App[None]):
             self.run_worker(self._close(), exit_on_error=False)
 
     async def _close(self) -> None:
+        self.main.title_of_terminal.clear()
         # The exit cancels all workers, so close the engine first.
         is_reading = self.main.is_reading
         await self.main.client.close()

@@ -39,6 +39,7 @@ from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLocked
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS, Tab, own_tabs
 from rheo_tui.terminal_notifications import TerminalNotifier
+from rheo_tui.terminal_title import TerminalTitle
 from rheo_tui.toasts import Toasts
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
@@ -90,6 +91,7 @@ class MainScreen(Screen[None]):
         self.event_log = EventLog()
         self.model = TableModel()
         notifier = TerminalNotifier(self, service)
+        self.title_of_terminal = TerminalTitle(self)
         self.client = EngineClient(service, self.event_log, self.toast, notifier.add)
         self._service = service
         self._items = items
@@ -181,6 +183,7 @@ class MainScreen(Screen[None]):
             return
         self.table.apply(snapshot)
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
+        self.title_of_terminal.show(snapshot, self.model.totals)
         self._show_problem()
         self._show_tabs()
         self.query_one(ClosedBar).apply(snapshot)
@@ -356,6 +359,11 @@ class MainScreen(Screen[None]):
     def do_palette(self) -> None:
         """Open the command palette."""
         self._dialogs.palette()
+
+    def do_suspend(self) -> None:
+        """Stop the program, as a shell does; `fg` continues it."""
+        self.title_of_terminal.clear()
+        self.app.action_suspend_process()
 
     def do_help(self) -> None:
         """Open the help."""

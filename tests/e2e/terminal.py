@@ -82,6 +82,11 @@ class Terminal:
         asyncio.get_running_loop().remove_reader(self._master)
         self._is_read = False
 
+    @property
+    def pid(self) -> int:
+        """Id of the program's process."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End the program without a word (SIGKILL)."""
         self._process.kill()

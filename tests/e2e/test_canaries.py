@@ -188,7 +188,7 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
         await terminal.shows("History", "good.bin", "lost.bin")
         if terminal.text.index("good.bin") < terminal.text.index("lost.bin"):  # it ended later
             terminal.type("\x1b[B")
-        await terminal.shows("HTTP 404")
+        await terminal.until(lambda: "✗" in terminal.line_with("lost.bin"), "the failure")
         terminal.type("\x1b")
         await terminal.until(lambda: "History" not in terminal.text, "the list")
         terminal.type("q")

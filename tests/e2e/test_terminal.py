@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import signal
 from pathlib import Path
 
 from tests.core.engine import Gate, names_in, serving
@@ -266,9 +267,32 @@ async def test_settings_saved_in_the_app_keep_comments(tmp_path: Path, until: Un
         terminal.type(",")
         await terminal.shows("Parallel downloads")
         other = str(tmp_path / "other")
-        terminal.type(other)  # in the first field, whose text is selected
+        terminal.type(ENTER + other)  # the first one, whose text is selected
         await terminal.shows("other")
         terminal.type(ENTER)
         await until(lambda: file.read_text() == text.replace(f'"{tmp_path}"', f'"{other}"'))
+        await terminal.shows("Saved.")
+        terminal.type(ESCAPE)
+        await terminal.until(lambda: "Parallel downloads" not in terminal.text, "the list")
         terminal.type("q")
         assert await terminal.exit_code() == 0
+
+
+async def test_suspended_and_continued(tmp_path: Path, until: Until) -> None:
+    """Ctrl+Z gives the terminal back with its title; SIGCONT, as `fg` sends it, draws again."""
+    async with Terminal([APP], tmp_path / "home") as terminal:
+        await terminal.shows("quit")
+        await until(lambda: b"\x1b]0;rheo\x1b\\" in terminal.painted)
+        terminal.type("\x1a")
+        await until(lambda: _state_of(terminal.pid) == "T")
+        await until(lambda: b"\x1b[23;0t" in terminal.painted)
+        painted = len(terminal.painted)
+        os.kill(terminal.pid, signal.SIGCONT)
+        await until(lambda: b"\x1b[?1049h" in terminal.painted[painted:])
+        await terminal.shows("quit")
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+
+
+def _state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
