@@ -244,7 +244,7 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
     from rheo_core.config.store import LoadedSettings, load_settings
 
     from .app import RheoApp
-    from .demo import DemoServer
+    from .demo import DemoServer, repeat
     from .services.local import LocalService
     from .services.threaded import ThreadedService
 
@@ -261,9 +261,15 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
 
         async with DemoServer() as server:
             service = ThreadedService(LocalService(demo_settings, save=False, load=load))
-            app = RheoApp(service, chain(server.configs(), items), problems)
+            app = RheoApp(service, chain(server.configs(), items), problems, badge="demo")
+            repeating = asyncio.create_task(
+                repeat(app.main.client, server, Path(folder), app.main.toast)
+            )
             _begin()
-            await app.run_async()
+            try:
+                await app.run_async()
+            finally:
+                repeating.cancel()
             return app.return_code or 0
 
     with TemporaryDirectory(prefix="rheo-demo-") as folder:

@@ -56,6 +56,7 @@ class RheoApp(App[None]):
         problems: messages to show at the start, such as mistakes in the settings file.
         make_service: makes the service of another session, in case this one is locked.
         memory: filter, tab and commands of the last run; None keeps nothing.
+        badge: a word in the header on the kind of session; "": the usual kind.
     """
 
     TITLE = "rheo"
@@ -74,6 +75,7 @@ class RheoApp(App[None]):
         problems: Sequence[str] = (),
         make_service: ServiceFactory | None = None,
         memory: ScreenMemory | None = None,
+        badge: str = "",
     ) -> None:
         super().__init__()
         self._service = service
@@ -85,7 +87,7 @@ class RheoApp(App[None]):
         self._typed_ahead = TypedAhead(self, super().on_event)
         self._ascii_filters = [AsciiFilter()] if needs_ascii(os.environ) else []
         self._memory = memory
-        self.main = MainScreen(service, items, memory)
+        self.main = MainScreen(service, items, memory, badge)
         for theme in THEMES:
             self.register_theme(theme)
 

@@ -8,15 +8,18 @@ know every byte.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
 
 from aiohttp import web
 
-from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig
+from rheo_core.domain import FileConfig, HashAlgorithm, HashConfig, Snapshot
+
+from .services.poller import EngineClient
 
 KB = 1000
 MB = 1000 * KB
@@ -25,6 +28,9 @@ _BLOCK_SIZE = 256 * 1024
 _PIECE_SIZE = 64 * 1024  # bytes given to the socket at once
 _PIECES_PER_SECOND = 10  # of a throttled reply; more would only cost CPU
 _CLOSE_SECONDS = 0.1
+_LOOK_SECONDS = 1.0  # between two looks whether all downloads have ended
+REST_SECONDS = 20.0
+"""Time for a person to look at the ended downloads before they begin again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,10 @@ class DemoServer:
             for file in self._files.values()
         ]
 
+    def forget_requests(self) -> None:
+        """Fail the first requests again, as after the start."""
+        self._asked.clear()
+
     def sha256(self, path: str) -> str:
         """Return the hexadecimal SHA-256 of the file `path`."""
         digest = hashlib.sha256()
@@ -190,6 +200,50 @@ class DemoServer:
                     await self._closing.wait()
             except TimeoutError:
                 return
+
+
+async def repeat(
+    client: EngineClient,
+    server: DemoServer,
+    folder: Path,
+    say: Callable[[str], None],
+    rest: float = REST_SECONDS,
+) -> None:
+    """Begin the demo again whenever all downloads have ended; until cancelled.
+
+    Args:
+        client: has the downloads; those that the user added stay.
+        server: serves them.
+        folder: has the files, which are removed.
+        say: shows a sentence.
+        rest: time before the next beginning, seconds.
+    """
+    while True:
+        await asyncio.sleep(min(_LOOK_SECONDS, rest))
+        if not _has_ended(client.latest):
+            continue
+        await asyncio.sleep(rest)
+        if not _has_ended(client.latest):
+            continue
+        configs = server.configs()
+        await client.service.remove([config.id for config in configs])
+        await asyncio.to_thread(_empty, folder)
+        server.forget_requests()
+        await client.service.add(configs)
+        say("The demo begins again.")
+
+
+def _has_ended(snapshot: Snapshot | None) -> bool:
+    if snapshot is None:
+        return False
+    stats = snapshot.stats
+    return stats.total > 0 and not (stats.queued or stats.in_progress or stats.paused)
+
+
+def _empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        with suppress(OSError):
+            file.unlink()
 
 
 def _requested_part(request: web.Request, file: DemoFile) -> range | None:

@@ -45,7 +45,7 @@ class Summary:
 
     folder: str = ""
     free: int | None = None
-    read_only: bool = False
+    badge: str = ""  # a word on the kind of session, such as "read-only"
     busy: int = 0
     slots: int = 0
     connections: int = 0
@@ -113,8 +113,8 @@ def _state_line(summary: Summary, width: int) -> list[Span]:
 
 def _badges(summary: Summary) -> list[Part]:
     parts = []
-    if summary.read_only:
-        parts.append(Part(0, (Span(" read-only ", "badge"),)))
+    if summary.badge:
+        parts.append(Part(0, (Span(f" {summary.badge} ", "badge"),)))
     if summary.reading:
         parts.append(Part(1, (Span(f"Reading your list… {summary.reading:,}", "paused"),)))
     if summary.marked:

@@ -82,7 +82,9 @@ class Dialogs:
         """Open the settings; see `SettingsScreen`."""
         from .settings import SettingsScreen
 
-        self._app.push_screen(SettingsScreen(self._client.service.settings, apply, preview, reload))
+        service = self._client.service
+        screen = SettingsScreen(service.settings, service.settings_file, apply, preview, reload)
+        self._app.push_screen(screen)
 
     def help(self, keymap: Mapping[str, str]) -> None:
         """Open the help."""

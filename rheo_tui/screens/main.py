@@ -84,9 +84,11 @@ class MainScreen(Screen[None]):
         service: DownloadService,
         items: "Iterable[Item]" = (),
         memory: ScreenMemory | None = None,
+        badge: str = "",
     ) -> None:
         super().__init__()
         self.memory = memory or ScreenMemory()
+        self._badge = badge or ("read-only" if service.is_read_only else "")
         self.keymap = dict(service.settings.keys)
         self.event_log = EventLog()
         self.model = TableModel()
@@ -103,7 +105,8 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Create header, filter, table with details, log and footer."""
         read_only = self._service.is_read_only
-        yield SummaryHeader(self._service.settings.download_dir, read_only=read_only, id="summary")
+        folder = self._service.settings.download_dir
+        yield SummaryHeader(folder, badge=self._badge, id="summary")
         yield ClosedBar(id="closed")
         yield TabBar(id="tabs")
         yield FilterBar(self._complete_filter, id="filter")

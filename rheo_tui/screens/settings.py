@@ -1,24 +1,21 @@
 """SettingsScreen: every setting, made from the model; a change applies at once and is saved."""
 
 import os
-import shlex
-import shutil
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from rheo_core.config.settings import Settings
-from rheo_core.config.store import settings_path
 from rheo_core.domain.text import printable
+from rheo_tui.editor import edit_file
 from rheo_tui.formatting import fit
 from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.widgets.line_input import PlainInput
@@ -34,9 +31,10 @@ class SettingsScreen(ModalScreen[None]):
 
     Args:
         settings: the present ones.
+        file: the settings file; None if settings are not saved.
         apply: applies and saves settings; returns False if they could not be saved.
         preview: shows the colours of settings that are not applied yet.
-        reload: reads the settings file again; returns its problems and the settings.
+        reload: reads the settings file again; returns the settings.
     """
 
     BINDINGS: ClassVar = [
@@ -48,12 +46,14 @@ class SettingsScreen(ModalScreen[None]):
     def __init__(
         self,
         settings: Settings,
+        file: Path | None,
         apply: Callable[[Settings], Awaitable[bool]],
         preview: Callable[[Settings], None],
         reload: Callable[[], Awaitable[Settings]],
     ) -> None:
         super().__init__()
         self._settings = settings
+        self._file = file
         self._apply = apply
         self._preview = preview
         self._reload = reload
@@ -281,21 +281,15 @@ class SettingsScreen(ModalScreen[None]):
 
     async def action_open_file(self) -> None:
         """Open the settings file in the user's editor, and read it again afterwards."""
-        command = _editor()
-        if command is None:
-            self._tell(f"No editor was found; set EDITOR, or change {settings_path()}.")
+        if self._file is None:
+            self._tell("This session saves no settings, so there is no file.")
             return
-        path = settings_path()
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self.app.suspend():  # nothing else may draw, so the loop waits
-                subprocess.run([*command, str(path)], check=False)  # noqa: ASYNC221
-        except (OSError, SuspendNotSupported) as error:
-            self._tell(f"Cannot open {printable(str(path))}: {printable(str(error))}.")
+        if problem := edit_file(self.app, self._file):
+            self._tell(problem)
             return
-        self.app.refresh(layout=True)
         self._settings = await self._reload()
         self._show(self._current_name)
+        self._tell("The file was read again.", is_good=True)
 
     def _tell(self, text: str, *, is_good: bool = False) -> None:
         problem = self.query_one("#settings-problem", Static)
@@ -308,18 +302,6 @@ class SettingsScreen(ModalScreen[None]):
 
 def _index(choices: tuple[str, ...], text: str) -> int:
     return choices.index(text) if text in choices else 0
-
-
-def _editor() -> list[str] | None:
-    """Return the command of the user's editor; None if there is none."""
-    for name in ("VISUAL", "EDITOR"):
-        try:
-            if words := shlex.split(os.environ.get(name, "")):
-                return words
-        except ValueError:
-            continue
-    names = ("sensible-editor", "nano", "vi")
-    return next(([name] for name in names if shutil.which(name)), None)
 
 
 def _create(folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import aiofiles.os
 
 from rheo_core.config.settings import Settings
-from rheo_core.config.store import LoadedSettings, load_settings, save_settings
+from rheo_core.config.store import LoadedSettings, load_settings, save_settings, settings_path
 from rheo_core.domain import (
     DownloadManagerError,
     DownloadSnapshot,
@@ -103,6 +103,11 @@ class LocalService:
     def settings(self) -> Settings:
         """Current settings."""
         return self._settings
+
+    @property
+    def settings_file(self) -> Path | None:
+        """Path of the settings file, which need not exist; None if settings are not saved."""
+        return settings_path() if self._save else None
 
     @property
     def keeps_list(self) -> bool:

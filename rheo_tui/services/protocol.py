@@ -66,6 +66,10 @@ class DownloadService(Protocol):
         """Current settings."""
 
     @property
+    def settings_file(self) -> Path | None:
+        """Path of the settings file, which need not exist; None if settings are not saved."""
+
+    @property
     def keeps_list(self) -> bool:
         """True if the list survives the end of the app."""
 

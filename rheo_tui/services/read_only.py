@@ -43,6 +43,11 @@ class ReadOnlyService:
         return self._settings
 
     @property
+    def settings_file(self) -> Path | None:
+        """None: this session saves no settings."""
+        return None
+
+    @property
     def keeps_list(self) -> bool:
         """True: the other process keeps the list."""
         return True

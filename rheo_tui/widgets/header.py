@@ -34,9 +34,9 @@ class SummaryHeader(Widget):
         "summary--track",
     }
 
-    def __init__(self, folder: Path, *, read_only: bool = False, id: str | None = None) -> None:
+    def __init__(self, folder: Path, *, badge: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
-        self._shown = Summary(folder=_short(folder), read_only=read_only)
+        self._shown = Summary(folder=_short(folder), badge=badge)
         self._samples: deque[float] = deque(maxlen=_MAX_SAMPLES)
 
     def on_mount(self) -> None:

@@ -44,6 +44,7 @@ class FakeService:
         self.calls: list[tuple[str, Any]] = []
         self.started = False
         self.read_only = False
+        self.file: Path | None = None
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
@@ -60,6 +61,10 @@ class FakeService:
         self._sequence = 0
 
     # The protocol
+
+    @property
+    def settings_file(self) -> Path | None:
+        return self.file
 
     @property
     def keeps_list(self) -> bool:

@@ -1,19 +1,21 @@
 """The command line of `rheo-tui`, and the app over the real engine."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
 from rheo_core import __version__
-from rheo_core.config.settings import build_settings
+from rheo_core.config.settings import Settings, build_settings
 from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_tui.__main__ import main
 from rheo_tui.app import RheoApp
-from rheo_tui.demo import DemoServer
+from rheo_tui.demo import DemoFile, DemoServer, repeat
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.threaded import ThreadedService
+from rheo_tui.widgets.header import SummaryHeader
 
 _TRIES = 2000
 
@@ -102,3 +104,24 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             await pilot.press("[", "]", "x", "u")
             await pilot.pause()
             assert len(rows) == len(configs)
+
+
+async def test_the_demo_says_what_it_is_and_goes_on(tmp_path: Path) -> None:
+    files = [DemoFile("/a.bin", 1000), DemoFile("/gone.bin", 0, missing=True)]
+    settings = Settings(download_dir=tmp_path, max_retries=0)
+    async with DemoServer(files) as server:
+        app = RheoApp(LocalService(settings, save=False), server.configs(), badge="demo")
+        async with app.run_test(size=(100, 30)) as pilot:
+            said: list[str] = []
+            work = repeat(app.main.client, server, tmp_path, said.append, rest=0.05)
+            repeating = asyncio.create_task(work)
+            try:
+                for _ in range(_TRIES):
+                    await pilot.pause(0.01)
+                    if len(said) >= 2:
+                        break
+            finally:
+                repeating.cancel()
+            assert said[:2] == ["The demo begins again."] * 2
+            assert " demo " in app.main.query_one(SummaryHeader).render().plain
+            assert len(app.main.model.rows) == 2

@@ -1,5 +1,6 @@
 """The screen of all settings: search, change, check, preview, the file."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,26 @@ async def test_tables_are_changed_in_the_file() -> None:
     async with running() as app:
         screen = await edit(app, "hosts")
         assert "Ctrl+E" in problem(screen)
+
+
+async def test_the_file_is_opened_in_the_editor_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new" / "settings.toml"
+    calls: list[list[str]] = []
+    monkeypatch.setenv("VISUAL", "")
+    monkeypatch.setenv("EDITOR", "my-editor --wait")
+    monkeypatch.setattr("rheo_tui.editor.subprocess.run", lambda words, **_: calls.append(words))
+    monkeypatch.setattr("textual.app.App.suspend", lambda _: nullcontext())
+    service = FakeService()
+    async with running(service) as app:
+        await app.press(",", "ctrl+e")
+        screen = app.app.screen
+        assert isinstance(screen, SettingsScreen)
+        assert "no file" in problem(screen)
+        await app.press("escape")
+        service.file = file
+        await app.press(",", "ctrl+e")
+        assert calls == [["my-editor", "--wait", str(file)]]
+        assert file.parent.is_dir()
+        assert app.called("reload_settings")

@@ -83,7 +83,7 @@ def test_nothing_moves_without_a_time_left() -> None:
 
 
 def test_badges() -> None:
-    badges = Summary(read_only=True, marked=14, hidden_marks=3, quits_when_done=True)
+    badges = Summary(badge="read-only", marked=14, hidden_marks=3, quits_when_done=True)
     first, _ = texts(badges, 120)
     for badge in (" read-only ", "14 marked, 3 not shown", "quits when done"):
         assert badge in first
