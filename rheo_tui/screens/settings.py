@@ -21,7 +21,7 @@ from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.widgets.line_input import PlainInput
 
 _LABEL_WIDTH = 24
-_KEYS = "↑↓ choose  ·  Enter change  ·  Ctrl+E open the file  ·  Esc close"
+_KEYS = "↑↓ choose  ·  Enter change  ·  Ctrl+O open the file  ·  Esc close"
 _EDIT_KEYS = "Enter save  ·  empty: the default  ·  Esc leave"
 _CHOICE_KEYS = "↑↓ choose  ·  Enter save  ·  Esc leave"
 
@@ -39,7 +39,7 @@ class SettingsScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
-        ("ctrl+e", "open_file", "Open the file"),
+        ("ctrl+o", "open_file", "Open the file"),
         ("ctrl+s", "save", "Save"),
     ]
 
@@ -190,7 +190,7 @@ class SettingsScreen(ModalScreen[None]):
         if setting is None:
             return
         if setting.name in TABLES:
-            self._tell(f"{setting.label} are tables: change them in the file with Ctrl+E.")
+            self._tell(f"{setting.label} are tables: change them in the file with Ctrl+O.")
             return
         self._edited = setting
         if setting.choices:

@@ -138,7 +138,7 @@ async def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
 async def test_tables_are_changed_in_the_file() -> None:
     async with running() as app:
         screen = await edit(app, "hosts")
-        assert "Ctrl+E" in problem(screen)
+        assert "Ctrl+O" in problem(screen)
 
 
 async def test_the_file_is_opened_in_the_editor_and_read_again(
@@ -152,13 +152,13 @@ async def test_the_file_is_opened_in_the_editor_and_read_again(
     monkeypatch.setattr("textual.app.App.suspend", lambda _: nullcontext())
     service = FakeService()
     async with running(service) as app:
-        await app.press(",", "ctrl+e")
+        await app.press(",", "ctrl+o")
         screen = app.app.screen
         assert isinstance(screen, SettingsScreen)
         assert "no file" in problem(screen)
         await app.press("escape")
         service.file = file
-        await app.press(",", "ctrl+e")
+        await app.press(",", "ctrl+o")
         assert calls == [["my-editor", "--wait", str(file)]]
         assert file.parent.is_dir()
         assert app.called("reload_settings")
