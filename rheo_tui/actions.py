@@ -471,10 +471,11 @@ def bindings() -> list[Binding]:
 def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
     """Return the keys of `action` as people read them."""
     keys = keymap.get(action.id, action.keys).split(",")
-    return [_key_name(key.strip()) for key in keys]
+    return [key_name(key.strip()) for key in keys]
 
 
-def _key_name(key: str) -> str:
+def key_name(key: str) -> str:
+    """Return a key as people read it."""
     return {"enter": "Enter", "escape": "Esc", "ctrl+p": "^p"}.get(key, format_key(key))
 
 

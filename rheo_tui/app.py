@@ -123,6 +123,7 @@ class RheoApp(App[None]):
     @on(MainScreen.SettingsChanged)
     def _settings_changed(self, event: MainScreen.SettingsChanged) -> None:
         self.theme = self._theme_for(event.settings.theme)
+        self.set_keymap(event.settings.keys)
 
     def _quit_on_signals(self) -> None:
         if self.is_headless:

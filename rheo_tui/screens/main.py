@@ -544,6 +544,8 @@ class MainScreen(Screen[None]):
     # Settings and the command line
 
     def _show_settings(self, settings: Settings) -> None:
+        self.keymap.clear()
+        self.keymap.update(settings.keys)
         self.post_message(self.SettingsChanged(settings))
 
     async def _save_settings(self, settings: Settings) -> bool:

@@ -189,6 +189,9 @@ class SettingsScreen(ModalScreen[None]):
         setting = self._current
         if setting is None:
             return
+        if setting.name == "keys":
+            self._edit_keys()
+            return
         if setting.name in TABLES:
             self._tell(f"{setting.label} are tables: change them in the file with Ctrl+O.")
             return
@@ -276,6 +279,18 @@ class SettingsScreen(ModalScreen[None]):
             search.value = ""
         else:
             self.dismiss()
+
+    def _edit_keys(self) -> None:
+        from .key_editor import KeyEditorScreen
+
+        async def apply(keys: dict[str, str]) -> bool:
+            self._settings = self._settings.model_copy(update={"keys": keys})
+            return await self._apply(self._settings)
+
+        def closed(_: None) -> None:
+            self._show("keys")
+
+        self.app.push_screen(KeyEditorScreen(self._settings.keys, apply), closed)
 
     # The file
 
