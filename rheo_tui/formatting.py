@@ -162,3 +162,9 @@ def rate_input(bytes_per_second: int) -> str:
         if bytes_per_second % factor == 0:
             return f"{bytes_per_second // factor}{unit}"
     return str(bytes_per_second)
+
+
+def at_most_names(names: Sequence[str], count: int) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - count
+    return ", ".join(names[:count]) + (f" and {more:,} more" if more > 0 else "")

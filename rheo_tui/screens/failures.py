@@ -1,0 +1,87 @@
+"""FailuresScreen: failed downloads by cause and host; an action on a whole group."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain.text import printable
+from rheo_tui.actions import BY_ID, key_names
+from rheo_tui.failure_groups import FailureGroup
+from rheo_tui.formatting import at_most_names
+
+_KEYS = "Enter mark them · r retry · x remove · Esc close"
+_MAX_NAMES = 4
+
+
+class GroupAction(NamedTuple):
+    """What to do with the downloads of a group."""
+
+    action: str  # id of an action, or "mark"
+    rows: Sequence[DownloadSnapshot]
+
+
+class FailuresScreen(ModalScreen[GroupAction | None]):
+    """Returns what the user wants to do with a group, or None.
+
+    Args:
+        groups: the failures; at least one.
+        keymap: the user's keys, for the advice.
+    """
+
+    BINDINGS: ClassVar = [
+        ("escape,exclamation_mark,q", "dismiss", "Close"),
+        ("r", "choose('retry')", "Retry"),
+        ("x", "choose('remove')", "Remove"),
+    ]
+
+    def __init__(self, groups: Sequence[FailureGroup], keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self._groups = groups
+        self._keymap = keymap
+
+    def compose(self) -> ComposeResult:
+        """Create the groups, and the advice on the one under the cursor."""
+        with Vertical(classes="dialog dialog-settings") as dialog:
+            dialog.border_title = "Failures"
+            yield OptionList(
+                *(Option(Text(group.title, no_wrap=True, end="")) for group in self._groups),
+                id="failures-list",
+                compact=True,
+            )
+            yield Static("", id="failures-names", markup=False)
+            yield Static("", id="failures-advice", markup=False)
+            yield Static(_KEYS, classes="dialog-keys")
+
+    def on_mount(self) -> None:
+        """Begin with the largest group."""
+        self.query_one(OptionList).highlighted = 0
+
+    @on(OptionList.OptionHighlighted)
+    def _moved(self, event: OptionList.OptionHighlighted) -> None:
+        group = self._groups[event.option_index]
+        names = [printable(row.name) for row in group.rows]
+        self.query_one("#failures-names", Static).update(at_most_names(names, _MAX_NAMES))
+        self.query_one("#failures-advice", Static).update(self._advice(group))
+
+    def _advice(self, group: FailureGroup) -> str:
+        cause = group.cause
+        key = key_names(BY_ID[cause.action], self._keymap)[0] if cause.action else ""
+        return cause.advice.format(key=key)
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self) -> None:
+        self.action_choose("mark")
+
+    def action_choose(self, action: str) -> None:
+        """Close with an action for the group under the cursor."""
+        at = self.query_one(OptionList).highlighted
+        if at is not None:
+            self.dismiss(GroupAction(action, self._groups[at].rows))
