@@ -1,13 +1,14 @@
 """Handlers of the actions that change downloads: one method for each action."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
 
 from .actions import Context, can_move, can_pause, can_retry, has_wrong_hash, limit_step
 from .formatting import count_text, limit_text
-from .services.protocol import DownloadService
+from .services.changes import Changes, limit_sentence
 
 Rows = Sequence[DownloadSnapshot]
 
@@ -19,29 +20,24 @@ class DownloadHandlers:
     it returns becomes feedback: what was done, to how many, and what was left out.
     """
 
-    def __init__(self, service: DownloadService) -> None:
-        self._service = service
-        self._removed: list[list[str]] = []
-
-    @property
-    def undo_steps(self) -> int:
-        """Number of removals that can be undone."""
-        return len(self._removed)
+    def __init__(self, changes: Changes) -> None:
+        self.changes = changes
+        self._service = changes.service
 
     async def do_pause(self, context: Context) -> str:
         """Pause the downloads that can be paused; if none can, resume the paused ones."""
         running = [row for row in context.targets if can_pause(row)]
         if running:
-            await self._service.pause(_ids(running))
+            await self.changes.pause(_ids(running))
             return _done("Paused", running, context.targets)
         paused = [row for row in context.targets if row.status is DownloadStatus.PAUSED]
-        await self._service.resume(_ids(paused))
+        await self.changes.resume(_ids(paused))
         return _done("Resumed", paused, context.targets)
 
     async def do_cancel(self, context: Context) -> str:
         """Cancel the downloads that have not ended."""
         rows = [row for row in context.targets if not row.status.is_terminal]
-        await self._service.cancel(_ids(rows))
+        await self.changes.cancel(_ids(rows))
         return _done("Cancelled", rows, context.targets)
 
     async def do_retry(self, context: Context) -> str:
@@ -71,20 +67,18 @@ class DownloadHandlers:
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
-        ids = _ids(context.targets)
-        await self._service.remove(ids)
-        self._removed.append(ids)
+        await self.changes.remove(_ids(context.targets))
         return _done("Removed", context.targets, context.targets)
 
     do_clear_finished = do_remove
 
     async def do_undo(self, _: Context) -> str:
-        """Restore the downloads that were removed last."""
-        if not self._removed:
-            return ""
-        ids = self._removed.pop()
-        await self._service.restore(ids)
-        return f"Restored {count_text(len(ids))}."
+        """Undo the last change."""
+        return await self.changes.undo()
+
+    async def do_redo(self, _: Context) -> str:
+        """Redo the change that was undone last."""
+        return await self.changes.redo()
 
     async def do_priority_up(self, context: Context) -> str:
         """Raise the priority by 1."""
@@ -96,59 +90,68 @@ class DownloadHandlers:
 
     async def _change_priority(self, targets: Rows, by: int) -> str:
         rows = [row for row in targets if not row.status.is_terminal]
-        await self._service.change_priority(_ids(rows), by)
+        await self.changes.change_priority(_ids(rows), by)
         if len(rows) == 1:
             return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
         return _done(
             "Raised the priority of" if by > 0 else "Lowered the priority of", rows, targets
         )
 
-    # The row in front moves first; otherwise adjacent marked rows would only swap places.
-
     async def do_move_up(self, context: Context) -> str:
         """Move queued downloads one place up."""
-        for row in filter(can_move, context.targets):
-            await self._service.move(row.id, "up")
-        return ""
+        return await self._move(context.targets, "up")
 
     async def do_move_down(self, context: Context) -> str:
         """Move queued downloads one place down."""
-        for row in filter(can_move, reversed(context.targets)):
-            await self._service.move(row.id, "down")
-        return ""
+        return await self._move(context.targets, "down")
+
+    async def do_move_top(self, context: Context) -> str:
+        """Move queued downloads to the beginning of the queue."""
+        return await self._move(context.targets, "top")
+
+    async def do_move_bottom(self, context: Context) -> str:
+        """Move queued downloads to the end of the queue."""
+        return await self._move(context.targets, "bottom")
+
+    async def _move(self, targets: Rows, where: Literal["up", "down", "top", "bottom"]) -> str:
+        rows = [row for row in targets if can_move(row)]
+        if await self.changes.move(_ids(rows), where):
+            return _done("Moved", rows, targets, "were not queued")
+        return "Already at the top." if where in ("up", "top") else "Already at the bottom."
 
     async def do_limit_up(self, context: Context) -> str:
         """Raise the speed limit of all downloads together by one step."""
-        return await self.set_limit(limit_step(context.speed_limit, up=True))
+        return await self._step_limit(context, up=True)
 
     async def do_limit_down(self, context: Context) -> str:
         """Lower the speed limit of all downloads together by one step."""
-        return await self.set_limit(limit_step(context.speed_limit, up=False))
+        return await self._step_limit(context, up=False)
+
+    async def _step_limit(self, context: Context, *, up: bool) -> str:
+        rate = limit_step(context.speed_limit, up=up)
+        return await self.limit(rate, context.speed_limit, was_slow=context.is_slow)
 
     async def do_slow(self, context: Context) -> str:
         """Switch slow mode on or off."""
-        await self._service.set_slow(not context.is_slow)
+        await self.changes.set_slow(not context.is_slow)
         if context.is_slow:
             return "Slow mode is off."
         return f"Slow mode is on: {limit_text(self._service.settings.slow_limit)} in total."
 
-    async def set_limit(self, rate: int | None, ids: Sequence[str] | None = None) -> str:
-        """Limit the speed.
+    async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> str:
+        """Limit all downloads together; see `Changes.limit`."""
+        await self.changes.limit(rate, before, was_slow=was_slow)
+        return f"{limit_sentence(rate)}."
 
-        Args:
-            rate: bytes/s; None lifts the limit.
-            ids: the downloads to limit each; None limits all downloads together.
-        """
-        await self._service.set_speed_limit(rate, ids)
-        whose = "" if ids is None else f" for {count_text(len(ids))}"
-        if rate is None:
-            return f"Speed limit is off{whose}."
-        return f"Speed limit is {limit_text(rate)}{whose}."
+    async def limit_each(self, rate: int | None, rows: Rows) -> str:
+        """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
+        await self.changes.limit_each(rate, rows)
+        return f"{limit_sentence(rate)} for {count_text(len(rows))}."
 
 
-def unfinished(rows: Rows) -> list[str]:
-    """Return the ids of the rows that have not ended."""
-    return _ids([row for row in rows if not row.status.is_terminal])
+def unfinished(rows: Rows) -> list[DownloadSnapshot]:
+    """Return the rows that have not ended."""
+    return [row for row in rows if not row.status.is_terminal]
 
 
 def _ids(rows: Rows) -> list[str]:

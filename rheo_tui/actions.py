@@ -33,6 +33,7 @@ class Context:
     failed: int = 0
     finished: int = 0  # completed or skipped
     can_undo: bool = False
+    can_redo: bool = False
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
     is_slow: bool = False
@@ -214,7 +215,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
-        "Stop and delete the partial data.",
+        "Stop; the partial data is kept until it is too late to undo this.",
         label="cancel", disabled=_not_ended, owner="downloads",
     ),
     Action(
@@ -269,6 +270,16 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "move_down", "J", "Move down in the queue", "Queue",
         "Start one place later.",
+        disabled=_move, owner="downloads",
+    ),
+    Action(
+        "move_top", "ctrl+home", "Move to the top of the queue", "Queue",
+        "Start before all others.",
+        disabled=_move, owner="downloads",
+    ),
+    Action(
+        "move_bottom", "ctrl+end", "Move to the end of the queue", "Queue",
+        "Start after all others.",
         disabled=_move, owner="downloads",
     ),
     Action(
@@ -334,10 +345,16 @@ ACTIONS: tuple[Action, ...] = (
         label="history",
     ),
     Action(
-        "undo", "u", "Undo the last removal", "Downloads",
-        "Put removed downloads back into the list.",
+        "undo", "u", "Undo", "Downloads",
+        "Undo the last change; each key press goes one step back.",
         label="undo",
-        disabled=_changes(lambda context: "" if context.can_undo else "nothing has been removed"),
+        disabled=_changes(lambda context: "" if context.can_undo else "nothing to undo"),
+        owner="downloads",
+    ),
+    Action(
+        "redo", "ctrl+r", "Redo", "Downloads",
+        "Redo the change that was undone last.",
+        disabled=_changes(lambda context: "" if context.can_redo else "nothing to redo"),
         owner="downloads",
     ),
     Action(

@@ -28,14 +28,14 @@ class CommandHandlers:
         self._downloads = downloads
 
     async def run(
-        self, command: Command, rows: Mapping[str, DownloadSnapshot], targets: Rows
+        self, command: Command, rows: Mapping[str, DownloadSnapshot], context: Context
     ) -> str:
         """Run a command.
 
         Args:
             command: the parsed command; not `quit`, which is the screen's.
             rows: all downloads by their ids.
-            targets: the marked downloads, or the current one.
+            context: its targets are the marked downloads, or the current one.
         """
         if self._service.is_read_only:
             return f"{command.verb}: {READ_ONLY}."
@@ -43,9 +43,9 @@ class CommandHandlers:
             case "reload":
                 return await self._reload()
             case "limit":
-                return await self._limit(command, targets)
+                return await self._limit(command, context)
             case "at":
-                return await self._set_start(command.start_at, targets)
+                return await self._set_start(command.start_at, context.targets)
             case "stop-after":
                 return await self._stop_after(command.size)
             case "add":
@@ -64,10 +64,10 @@ class CommandHandlers:
             case "link":
                 return await self._replace_url(row, command.text)
             case "pause":  # the action of this id resumes a paused download
-                await self._service.pause([row.id])
+                await self._downloads.changes.pause([row.id])
                 return ""
             case "resume":
-                await self._service.resume([row.id])
+                await self._downloads.changes.resume([row.id])
                 return ""
             case "cancel":
                 return await self._downloads.do_cancel(context)
@@ -78,15 +78,16 @@ class CommandHandlers:
             case _:
                 return await self._downloads.do_keep(context)
 
-    async def _limit(self, command: Command, targets: Rows) -> str:
+    async def _limit(self, command: Command, context: Context) -> str:
         if command.for_all:
-            return await self._downloads.set_limit(command.rate)
-        if ids := unfinished(targets):
-            return await self._downloads.set_limit(command.rate, ids)
+            before, was_slow = context.speed_limit, context.is_slow
+            return await self._downloads.limit(command.rate, before, was_slow=was_slow)
+        if rows := unfinished(context.targets):
+            return await self._downloads.limit_each(command.rate, rows)
         return "limit: no unfinished download is selected. Limit all with “limit all 2M”."
 
     async def _set_start(self, start_at: float | None, targets: Rows) -> str:
-        ids = unfinished(targets)
+        ids = [row.id for row in unfinished(targets)]
         if not ids:
             return "at: no unfinished download is selected."
         await self._service.set_start(ids, start_at)
@@ -127,5 +128,5 @@ class CommandHandlers:
         return f"Deleted {count_text(count)} older than {age} from the history."
 
     async def _replace_url(self, row: DownloadSnapshot, url: str) -> str:
-        replaced = await self._service.replace_url(row.id, url)
+        replaced = await self._downloads.changes.replace_url(row.id, url)
         return "URL replaced." if replaced else "URL not replaced: the download is done."

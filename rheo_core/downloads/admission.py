@@ -112,10 +112,17 @@ class Admission:
         """Return a new record of the same download, at the end of the queue."""
         again = self._ranked(DownloadRecord.of(record.config, record.added_at))
         again.priority, again.name_number = record.priority, record.name_number
-        if record.status is DownloadStatus.FAILED:  # its bytes have that name
+        if record.status is DownloadStatus.FAILED or record.is_kept:  # its bytes have that name
             again.destination, again.final_name = record.destination, record.final_name
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
                 again.stats.media_type = record.stats_or_none.media_type
+        return again
+
+    def reinstated_record(self, record: DownloadRecord) -> DownloadRecord:
+        """Return a new record of a cancelled download, with its former place and its bytes."""
+        again = self.fresh_record(record)
+        again.rank = record.rank
+        again.bytes_downloaded, again.total_bytes = record.bytes_downloaded, record.total_bytes
         return again
 
     def requeue(self, config: FileConfig) -> None:

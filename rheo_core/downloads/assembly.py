@@ -86,7 +86,8 @@ def assemble(
         hosts.on_answer = watch.note_answer
     if options.wait_for_settings:
         pool.is_blocked = worker.is_blocked
-    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
+    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool, options.tuning)
+    worker.make_room = control.kept.discard_all
     speed = SpeedPolicy(
         limits,
         rate_bps=options.speed_limit_bps or None,

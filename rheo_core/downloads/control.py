@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
@@ -11,13 +11,20 @@ from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.tracking import BaseTracker, DownloadRecord
+from rheo_core.tracking.record import Rank
 
 from .admission import Admission, in_slices
+from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue
+from .session import Session
 from .worker import DownloadWorker
+
+Place = tuple[int, Rank]
+"""Priority and rank: the place of a download in the queue."""
 
 
 class DownloadController:
@@ -31,6 +38,7 @@ class DownloadController:
         worker: DownloadWorker,
         admission: Admission,
         pool: WorkerPool,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
@@ -39,24 +47,52 @@ class DownloadController:
         self._admission = admission
         self._pool = pool
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.kept = KeptPartials(self._discard_kept, tuning)
 
     async def add(self, files: Sequence[FileConfig]) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning."""
         await self._admission.add(files, self._pool)
 
-    async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in whatever state it is and remove its partial data."""
+    async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
+        """End a download in any state and remove its partial data, at once or later."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None:
                 return CancelResult.NOT_FOUND
-            waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
-            if not await self._halt(record, keep_partial=False):
+            before = record.status
+            # Downloads that wait for room continue without the user, as queued ones do.
+            was = DownloadStatus.QUEUED if record.waits_for_room else before
+            if not await self._halt(record, keep_partial=keep_partial):
                 return CancelResult.ALREADY_TERMINAL
-            self._worker.names.release(record)
-            was = CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
-            self._lifecycle.cancelled(record, was)
+            if keep_partial:
+                self.kept.keep(record)
+            else:
+                self._worker.names.release(record)
+            waited = before in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
+            self._lifecycle.cancelled(
+                record,
+                CancelledFrom.QUEUED if waited else CancelledFrom.IN_PROGRESS,
+                keep_partial=keep_partial,
+            )
+            record.before_cancel = was
             return CancelResult.CANCELLED
+
+    async def discard_left(self, session: Session | None) -> None:
+        """Remove partial data that an earlier run kept for an undo and could not remove."""
+        left = [record for record in self._tracker.records() if record.is_kept]
+        if session is not None:
+            left += await session.find_kept()
+        await self.kept.discard(left)
+
+    async def _discard_kept(self, record: DownloadRecord) -> None:
+        """Remove the partial data of a cancelled download, unless it was queued again."""
+        async with self._verb(record.id):
+            if self._tracker.get(record.id) not in (None, record):
+                return
+            await self._worker.discard(record)
+            self._worker.names.release(record)
+            record.bytes_downloaded = 0
+            self._lifecycle.changed(record)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -150,38 +186,47 @@ class DownloadController:
                 self._lifecycle.kept(record, path)
             return path
 
-    async def remove(self, download_id: str) -> bool:
+    async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays."""
         record = self._tracker.get(download_id)
         if record is None:
             return False
-        # Downloads that wait for room continue without the user, as queued ones do.
-        was = DownloadStatus.QUEUED if record.waits_for_room else record.status
-        await self.cancel(download_id)
+        result = await self.cancel(download_id, keep_partial=keep_partial)
         if self._tracker.get(download_id) is not record:
             return False  # removed meanwhile
-        record.before_removal = was if record.status is DownloadStatus.CANCELLED else None
+        is_cancelled = result is CancelResult.CANCELLED
+        record.before_removal = record.before_cancel if is_cancelled else None
         self._lifecycle.removed(record)
         return True
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: restore the previous state; a running download starts again."""
+        """Undo `remove` or `cancel`: restore the previous state; a running one starts again."""
         async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is not None:
+                if record.status is not DownloadStatus.CANCELLED or record.before_cancel is None:
+                    return False
+                self._reinstate(record, record.before_cancel)
+                return True
             record = self._tracker.restore(download_id)
             if record is None:
                 return False
             was, record.before_removal = record.before_removal, None
-            if was is None or was.is_terminal:
+            if was is None:
                 self._lifecycle.restored(record)
-                return True
-            again = self._admission.fresh_record(record)  # its bytes went with it
-            if was is DownloadStatus.PAUSED:
-                self._tracker.add(again)
-                self._lifecycle.paused(again)
             else:
-                self._admission.enqueue(again)
-                self._lifecycle.changed(again)
+                self._reinstate(record, was)
             return True
+
+    def _reinstate(self, record: DownloadRecord, was: DownloadStatus) -> None:
+        """Put a cancelled download back to its place, with the bytes that are kept."""
+        again = self._admission.reinstated_record(record)
+        if was is DownloadStatus.PAUSED:
+            self._tracker.add(again)
+            self._lifecycle.paused(again)
+        else:
+            self._admission.enqueue(again)
+            self._lifecycle.changed(again)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False if it is unknown or has ended."""
@@ -238,6 +283,50 @@ class DownloadController:
         else:
             self._lifecycle.priority_changed(record)
         return True
+
+    async def move_block(
+        self, download_ids: Sequence[str], to: Literal["top", "bottom", "up", "down"]
+    ) -> int:
+        """Move waiting downloads together; return how many moved."""
+        block = self._queue.in_order(download_ids)
+        if to in ("down", "top"):  # the last one first, so that none overtakes another
+            block.reverse()
+        moved, stuck = 0, set[str]()  # at the end, with all that follow without a gap
+        async for some in in_slices(block):
+            for download_id in some:
+                if to in ("up", "down"):
+                    beyond = self._queue.neighbours(download_id)[to == "down"]
+                    if beyond is None or beyond in stuck:
+                        stuck.add(download_id)
+                        continue
+                moved += await self.move(download_id, to=to)
+        return moved
+
+    def places(self, download_ids: Iterable[str]) -> dict[str, Place]:
+        """Return the places of unfinished downloads; see `set_places`."""
+        records = filter(None, map(self._tracker.get, download_ids))
+        return {
+            record.id: (record.priority, record.rank)
+            for record in records
+            if not record.status.is_terminal
+        }
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Give unfinished downloads back their places; return how many have them."""
+        count = 0
+        async for some in in_slices(tuple(places.items())):
+            for download_id, (priority, rank) in some:
+                record = self._tracker.get(download_id)
+                if record is None or record.status.is_terminal:
+                    continue
+                self._queue.set_place(download_id, priority, rank)
+                count += 1
+                was, record.priority, record.rank = record.priority, priority, rank
+                if was == priority:
+                    self._lifecycle.changed(record)
+                else:
+                    self._lifecycle.priority_changed(record)
+        return count
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""

@@ -154,9 +154,12 @@ class Lifecycle:
             error=info,
         )
 
-    def cancelled(self, record: DownloadRecord, was: CancelledFrom) -> None:
+    def cancelled(
+        self, record: DownloadRecord, was: CancelledFrom, *, keep_partial: bool = False
+    ) -> None:
         """Report that the user cancelled the download."""
-        record.bytes_downloaded = 0
+        if not keep_partial:
+            record.bytes_downloaded = 0
         self._end(record, DownloadStatus.CANCELLED)
         self._publish(record, DownloadCancelledEvent, cancelled_from=was)
 

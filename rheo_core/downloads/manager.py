@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,7 @@ from rheo_core.infrastructure.session_rows import has_lost_protection
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
+from .control import Place
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 
@@ -172,7 +173,13 @@ class DownloadManager:
         self._ended.clear()
         parts.hooks.open()
         parts.pool.start(paused=paused)
-        watchers = [parts.reporter.run(), parts.speed.run(), parts.limits.stop_when_spent()]
+        watchers = [
+            parts.reporter.run(),
+            parts.speed.run(),
+            parts.limits.stop_when_spent(),
+            parts.control.kept.run(),
+            parts.control.discard_left(parts.session),
+        ]
         if parts.disk_space is not None:
             watchers.append(parts.disk_space.run())
         if parts.network is not None:
@@ -193,6 +200,7 @@ class DownloadManager:
         self._parts.admission.requeue_interrupted()
         for task in self._watchers:
             task.cancel()
+        await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -249,9 +257,15 @@ class DownloadManager:
         """
         await self._parts.control.add(files)
 
-    async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in any state and remove its partial data."""
-        return await self._parts.control.cancel(download_id)
+    async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
+        """End a download in any state and remove its partial data.
+
+        Args:
+            download_id: id of the download.
+            keep_partial: remove its data only after 10 minutes, when the manager closes, or when
+                the disk is full; `restore` continues from it until then.
+        """
+        return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -299,15 +313,23 @@ class DownloadManager:
         """
         return await self._parts.control.keep(download_id)
 
-    async def remove(self, download_id: str) -> bool:
+    async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays.
 
         With a session, the download stays in the history.
+
+        Args:
+            download_id: id of the download.
+            keep_partial: keep the data of an unfinished download for a while, as `cancel` does.
         """
-        return await self._parts.control.remove(download_id)
+        return await self._parts.control.remove(download_id, keep_partial=keep_partial)
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: restore the previous state; a running download starts again."""
+        """Undo `remove` or `cancel`: restore the previous state and place.
+
+        A running download starts again, with its bytes if they were kept. False if it was neither
+        removed nor cancelled, or too long ago.
+        """
         return await self._parts.control.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
@@ -339,6 +361,27 @@ class DownloadManager:
         False if it or the other download does not wait, or if it cannot move any further.
         """
         return await self._parts.control.move(download_id, before=before, after=after, to=to)
+
+    async def move_block(
+        self, download_ids: Sequence[str], to: Literal["top", "bottom", "up", "down"]
+    ) -> int:
+        """Move waiting downloads together; return how many moved.
+
+        Those that are at the end already stay, and the others do not overtake them.
+        """
+        return await self._parts.control.move_block(download_ids, to)
+
+    def places(self, download_ids: Iterable[str]) -> dict[str, Place]:
+        """Return the places of unfinished downloads in the queue; see `set_places`."""
+        return self._parts.control.places(download_ids)
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Undo changes of priorities and moves; return the number of downloads put back.
+
+        Args:
+            places: the result of an earlier call of `places`.
+        """
+        return await self._parts.control.set_places(places)
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
@@ -155,10 +155,15 @@ class PriorityDownloadQueue:
         """Change the priority of a waiting download; it keeps its rank."""
         if priority < 1:
             raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
+        waiting = self._waiting.get(download_id)
+        return waiting is not None and self.set_place(download_id, priority, waiting.rank)
+
+    def set_place(self, download_id: str, priority: int, rank: Rank) -> bool:
+        """Put a waiting download at a place that it had before."""
         waiting = self._take_out(download_id)
         if waiting is None:
             return False
-        self._insert(waiting._replace(negative=-priority))
+        self._insert(waiting._replace(negative=-priority, rank=rank))
         return True
 
     def move(
@@ -197,6 +202,11 @@ class PriorityDownloadQueue:
         self._insert(waiting._replace(negative=negative, rank=rank))
         self.reserve(rank)
         return -negative, rank
+
+    def in_order(self, download_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that wait in line, in the order in which they will run."""
+        waiting = filter(None, map(self._in_line, download_ids))
+        return [each.id for each in sorted(waiting)]
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
         """Return the ids that run just before and just after a waiting download."""

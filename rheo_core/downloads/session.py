@@ -180,6 +180,11 @@ class Session:
         rows = await self._thread.run(search, text, limit, offset)
         return _by_row(await self._thread.run(records_of, rows))
 
+    async def find_kept(self) -> list[DownloadRecord]:
+        """Return removed downloads whose partial data was kept for an undo."""
+        find_kept = self._opened.find_kept
+        return records_of(await self._thread.run(find_kept)).records
+
     async def forget(
         self,
         ids: Iterable[str] | None = None,

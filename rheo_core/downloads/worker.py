@@ -3,7 +3,7 @@
 import inspect
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -87,6 +87,7 @@ class DownloadWorker:
         self.retry_handler = retry_handler or NullRetryHandler()
         self.disk_space: DiskSpaceWatch | None = None  # None: a full disk is a failure
         self.network: NetworkWatch | None = None  # None: a missing network is a failure
+        self.make_room: Callable[[], Awaitable[None]] | None = None  # on a full disk
         self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
@@ -227,6 +228,8 @@ class DownloadWorker:
         return record.destination or self.folders.path_of(record.config)
 
     async def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
+        if self.make_room is not None and isinstance(error, DiskFullError):
+            await self.make_room()
         if (
             self.disk_space is not None
             and isinstance(error, DiskFullError)

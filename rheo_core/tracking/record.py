@@ -70,7 +70,8 @@ class DownloadRecord:
     finished_at: float | None = None
     destination: Path | None = None
     listed: bool = True  # False after removal from the list; the history keeps it
-    before_removal: DownloadStatus | None = None
+    before_cancel: DownloadStatus | None = None
+    before_removal: DownloadStatus | None = None  # set if the removal cancelled it
     waits_for_room: bool = False  # paused because its disk is full; resumes automatically
     keep_partial: bool = True  # False: the partial file is removed after an attempt
     revision: int = 0
@@ -91,6 +92,11 @@ class DownloadRecord:
             total_bytes=config.size_bytes,
             added_at=time.time() if added_at is None else added_at,
         )
+
+    @property
+    def is_kept(self) -> bool:
+        """True if it was cancelled, and its partial data is kept until the undo is over."""
+        return self.status is DownloadStatus.CANCELLED and self.bytes_downloaded > 0
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
@@ -17,9 +18,10 @@ from rheo_tui.table_model import Sort
 class Dialogs:
     """Opens screens over `app`; they reach the engine through `client`."""
 
-    def __init__(self, app: App[None], client: EngineClient) -> None:
+    def __init__(self, app: App[None], client: EngineClient, changes: Changes) -> None:
         self._app = app
         self._client = client
+        self._changes = changes
         self._text_left = ""
 
     def add(self, text: str) -> None:
@@ -44,7 +46,7 @@ class Dialogs:
         """Open the dialog that replaces the URL of `row`."""
         from .replace_url import ReplaceUrlScreen
 
-        self._app.push_screen(ReplaceUrlScreen(self._client.service, row))
+        self._app.push_screen(ReplaceUrlScreen(self._changes, row))
 
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """Open the choice of a column; call `chosen` with it, or with None."""

@@ -27,6 +27,7 @@ from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.file_manager import folder_of, open_folder
 from rheo_tui.filters import parse_filter
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
@@ -81,7 +82,8 @@ class MainScreen(Screen[None]):
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self._downloads = DownloadHandlers(service)
+        self.changes = Changes(service)
+        self._downloads = DownloadHandlers(self.changes)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
 
@@ -174,7 +176,8 @@ class MainScreen(Screen[None]):
             total=self.model.lines,
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
-            can_undo=self._downloads.undo_steps > 0,
+            can_undo=self.changes.can_undo,
+            can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
@@ -235,7 +238,7 @@ class MainScreen(Screen[None]):
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        return Dialogs(self.app, self.client)
+        return Dialogs(self.app, self.client, self.changes)
 
     # Actions
 
@@ -262,9 +265,9 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         async def run() -> None:
-            steps = self._downloads.undo_steps
+            steps = self.changes.count
             if text := await call():
-                self.toast(text, can_undo=self._downloads.undo_steps > steps)
+                self.toast(text, can_undo=self.changes.count > steps)
 
         await self.client.guard(run(), title)
         await self.refresh_from_engine()
@@ -466,6 +469,5 @@ class MainScreen(Screen[None]):
         elif command.verb == "quit-when-done":
             self._toggle_quit_when_done()
         else:
-            rows, targets = self.model.rows, self.context().targets
-            run = partial(self._commands.run, command, rows, targets)
+            run = partial(self._commands.run, command, self.model.rows, self.context())
             self.run_in_background(command.verb, run)

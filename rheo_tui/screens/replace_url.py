@@ -10,7 +10,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
-from rheo_tui.services.protocol import DownloadService
+from rheo_tui.services.changes import Changes
 from rheo_tui.widgets.line_input import PlainInput
 
 
@@ -19,9 +19,9 @@ class ReplaceUrlScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar = [("escape", "dismiss", "Close")]
 
-    def __init__(self, service: DownloadService, row: DownloadSnapshot) -> None:
+    def __init__(self, changes: Changes, row: DownloadSnapshot) -> None:
         super().__init__()
-        self._service = service
+        self._changes = changes
         self._row = row
 
     def compose(self) -> ComposeResult:
@@ -39,7 +39,7 @@ class ReplaceUrlScreen(ModalScreen[None]):
     @work(exclusive=True, exit_on_error=False)
     async def _submitted(self, event: Input.Submitted) -> None:
         try:
-            replaced = await self._service.replace_url(self._row.id, event.value.strip())
+            replaced = await self._changes.replace_url(self._row.id, event.value.strip())
         except Exception as error:  # show any error here; the app runs on
             self._show_problem(f"{printable(str(error)).rstrip('.') or type(error).__name__}.")
             return

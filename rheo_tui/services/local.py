@@ -3,9 +3,9 @@
 import asyncio
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -14,6 +14,7 @@ import aiofiles.os
 from rheo_core.config.settings import Settings
 from rheo_core.config.store import LoadedSettings, load_settings, save_settings
 from rheo_core.domain import (
+    CancelResult,
     DownloadManagerError,
     DownloadSnapshot,
     DownloadStatus,
@@ -25,7 +26,7 @@ from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
-from .protocol import SessionLockedError
+from .protocol import Place, SessionLockedError
 
 if TYPE_CHECKING:
     from rheo_core.downloads import DownloadManager
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _ENTRIES_PER_TURN = 100
 """Lines of a paste that are checked in one turn of the event loop, which takes 2 ms."""
+_VERBS_PER_TURN = 500
 _MAX_EVENTS = 2000
 """Events kept for a late reader; the oldest are dropped first."""
 
@@ -208,18 +210,19 @@ class LocalService:
             )
         await self._manager.add([config for config in configs if config])
 
-    async def pause(self, ids: Sequence[str]) -> None:
-        """Pause downloads that have not ended."""
-        await asyncio.gather(*map(self._manager.pause, ids))
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads that have not ended; return their number."""
+        return sum(await asyncio.gather(*map(self._manager.pause, ids)))
 
-    async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused downloads back into the queue."""
-        for download_id in ids:
-            await self._manager.resume(download_id)
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Put paused downloads back into the queue; return their number."""
+        return await _count(self._manager.resume, ids)
 
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel downloads that have not ended."""
-        await asyncio.gather(*map(self._manager.cancel, ids))
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads that have not ended; return their number."""
+        cancel = partial(self._manager.cancel, keep_partial=True)
+        results = await asyncio.gather(*map(cancel, ids))
+        return results.count(CancelResult.CANCELLED)
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
@@ -238,14 +241,14 @@ class LocalService:
         """Download from `url` from now on; False if the download is unknown or completed."""
         return await self._manager.replace_url(download_id, url)
 
-    async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list."""
-        await asyncio.gather(*map(self._manager.remove, ids))
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list; return their number."""
+        remove = partial(self._manager.remove, keep_partial=True)
+        return sum(await asyncio.gather(*map(remove, ids)))
 
-    async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`."""
-        for download_id in ids:
-            await self._manager.restore(download_id)
+    async def restore(self, ids: Sequence[str]) -> int:
+        """Undo `remove` or `cancel`; return the number of downloads restored."""
+        return await _count(self._manager.restore, ids)
 
     async def forget(
         self,
@@ -257,15 +260,31 @@ class LocalService:
         """Delete downloads from the history and return their number."""
         return await self._manager.forget(ids, text=text, older_than_days=older_than_days)
 
-    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
         """Add `by` to the priority of each download; the lowest priority is 1."""
-        rows = self._rows_now()
-        for row in (rows[download_id] for download_id in ids if download_id in rows):
-            await self._manager.set_priority(row.id, max(1, row.priority + by))
+        places = self._manager.places(ids).items()
+        return await self._manager.set_places(
+            {each: (max(1, priority + by), rank) for each, (priority, rank) in places}
+        )
 
-    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued download."""
-        await self._manager.move(download_id, to=where)
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        """Give each download a priority."""
+        places = self._manager.places(ids).items()
+        return await self._manager.set_places(
+            {each: (priority, rank) for each, (_, rank) in places}
+        )
+
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        """Move queued downloads together; return the number of those that moved."""
+        return await self._manager.move_block(ids, where)
+
+    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+        """Return the places of unfinished downloads in the queue."""
+        return self._manager.places(ids)
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Put downloads back to former places; return their number."""
+        return await self._manager.set_places(places)
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply settings to downloads that start from now on, and save them.
@@ -360,6 +379,16 @@ class LocalService:
             for row in self._rows_now().values()
             if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
         }
+
+
+async def _count(verb: Callable[[str], Awaitable[bool]], ids: Sequence[str]) -> int:
+    """Apply a verb that does not wait to many downloads; return the number of successes."""
+    count = 0
+    for at, download_id in enumerate(ids, start=1):
+        count += await verb(download_id)
+        if at % _VERBS_PER_TURN == 0:
+            await asyncio.sleep(0)
+    return count
 
 
 def _drain(waiting: deque[T]) -> list[T]:

@@ -6,7 +6,8 @@ the session file of another process. A daemon or a remote engine can implement i
 and results are frozen values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -17,6 +18,8 @@ from rheo_core.events import DownloadEvent
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
+Place = tuple[int, int | Fraction]
+"""Priority and rank: the place of a download in the queue."""
 READ_ONLY = "this session is open read-only"
 
 
@@ -116,14 +119,17 @@ class DownloadService(Protocol):
     async def add_again(self, ids: Sequence[str]) -> None:
         """Queue ended downloads again, from the list or the history, with their options."""
 
-    async def pause(self, ids: Sequence[str]) -> None:
-        """Pause downloads that have not ended; keep their partial data."""
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads that have not ended, keep their partial data; return their number."""
 
-    async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused downloads back into the queue."""
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Put paused downloads back into the queue; return their number."""
 
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel downloads that have not ended; delete their partial data."""
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads that have not ended; return their number.
+
+        Their partial data is kept for 10 minutes, but not longer than the program runs.
+        """
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
@@ -152,11 +158,14 @@ class DownloadService(Protocol):
             ValueError: `url` is not valid; the message is one sentence.
         """
 
-    async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list and cancel running ones; keep finished files."""
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list and return their number; cancel running ones.
 
-    async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`."""
+        Finished files stay, and partial data is kept as by `cancel`.
+        """
+
+    async def restore(self, ids: Sequence[str]) -> int:
+        """Undo `remove` or `cancel`; return the number of downloads restored."""
 
     async def forget(
         self,
@@ -175,11 +184,26 @@ class DownloadService(Protocol):
             older_than_days: delete only those that ended earlier.
         """
 
-    async def change_priority(self, ids: Sequence[str], by: int) -> None:
-        """Add `by` to the priority of each download; the lowest priority is 1."""
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
+        """Add `by` to the priority of each download; return the number of changed ones.
 
-    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued download by one place, or to an end of the queue."""
+        The lowest priority is 1.
+        """
+
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        """Give each download a priority, 1 or more; return the number of changed ones."""
+
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        """Move queued downloads together, by one place or to an end of the queue.
+
+        Return the number of downloads that moved.
+        """
+
+    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+        """Return the places of unfinished downloads in the queue."""
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Put downloads back to former places; return the number of those that are unfinished."""
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply settings and save them to the settings file.

@@ -103,7 +103,7 @@ class ReadOnlyService:
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
-    reload_settings = _refuse
+    reload_settings = set_priority = places = set_places = _refuse
 
     def free_space(self) -> int | None:
         """Return None, because nothing can be added."""

@@ -125,7 +125,7 @@ async def test_disabled_actions_explain_themselves() -> None:
         assert "Retry: this download has not failed (done)." in app.messages()
         assert not app.called("cancel")
         await app.press("u")
-        assert "nothing has been removed" in app.messages()
+        assert "Undo: nothing to undo." in app.messages()
 
 
 async def test_filter_is_live_and_escape_clears_it() -> None:
@@ -292,7 +292,7 @@ async def test_commands_that_stop() -> None:
 
 
 async def test_help_and_palette_come_from_the_registry() -> None:
-    async with running(size=(120, 100)) as app:
+    async with running(size=(120, 2 * len(ACTIONS))) as app:
         await app.press("?")
         assert isinstance(app.app.screen, HelpScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")
