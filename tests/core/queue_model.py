@@ -20,6 +20,7 @@ class Expected:
     priority: int
     rank: Rank
     status: S = S.QUEUED
+    before_cancel: S | None = None
 
     @property
     def key(self) -> tuple[int, Rank, str]:
@@ -115,6 +116,7 @@ class QueueModel:
             return "not_found"
         if not self._is_alive(id_):
             return "already_terminal"
+        self.downloads[id_].before_cancel = self.downloads[id_].status
         self.end(id_, S.CANCELLED)
         return "cancelled"
 
@@ -141,6 +143,8 @@ class QueueModel:
         return True
 
     def restore(self, id_: str) -> bool:
+        if id_ in self.downloads:
+            return self._reinstate(self.downloads[id_], self.downloads[id_].before_cancel)
         was = self._removed.pop(id_, None)
         if was is None:
             return False
@@ -148,9 +152,16 @@ class QueueModel:
             self.downloads[id_] = was
             self._passed.append((id_, was.status))
             return True
-        self._append(id_, was.priority)  # its bytes are gone: it begins again, behind the others
-        if was.status is S.PAUSED:
-            self._set(id_, S.PAUSED)
+        return self._reinstate(was, was.status)
+
+    def _reinstate(self, one: Expected, status: S | None) -> bool:
+        """Undo a cancellation: it begins again, at its place."""
+        if status is None or (one.id in self.downloads and one.status is not S.CANCELLED):
+            return False
+        self.downloads[one.id] = replace(one, status=S.QUEUED, before_cancel=None)
+        self._set(one.id, S.QUEUED)
+        if status is S.PAUSED:
+            self._set(one.id, S.PAUSED)
         self._dispatch()
         return True
 

@@ -283,17 +283,18 @@ class FakeService:
 
     async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
         self._record("move", (list(ids), where))
-        before = sorted(
-            (row for row in self.rows.values() if row.status is DownloadStatus.QUEUED),
-            key=lambda row: row.order,
-        )
-        after = _moved([row.id for row in before], set(ids), where)
-        moved = 0
-        for place, download_id in zip(before, after, strict=True):
-            if place.id != download_id:
-                moved += download_id in ids
-                self.change(download_id, order=place.order, priority=place.priority)
-        return moved
+        queued = (row for row in self.rows.values() if row.status is DownloadStatus.QUEUED)
+        before = [row.id for row in sorted(queued, key=lambda row: row.order)]
+        after = _moved(before.copy(), set(ids), where)
+        if after == before:
+            return 0
+        for at, download_id in enumerate(after):
+            if download_id in ids:
+                rest = [self.rows[row].order[1] for row in after[at:] if row not in ids]
+                low = self.rows[after[at - 1]].order[1] if at else rest[0] - 2
+                high = rest[0] if rest else low + 2
+                self.change(download_id, order=(-1, (low + high) / 2))
+        return len(ids)
 
     async def change_settings(self, settings: Settings) -> None:
         self._record("change_settings", settings)

@@ -292,7 +292,7 @@ async def test_commands_that_stop() -> None:
 
 
 async def test_help_and_palette_come_from_the_registry() -> None:
-    async with running(size=(120, 2 * len(ACTIONS))) as app:
+    async with running(size=(120, 3 * len(ACTIONS))) as app:
         await app.press("?")
         assert isinstance(app.app.screen, HelpScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")
