@@ -88,6 +88,11 @@ class DownloadHandlers:
         """Lower the priority by 1."""
         return await self._change_priority(context.targets, -1)
 
+    async def set_priority(self, priority: int, rows: Rows) -> str:
+        """Give each of `rows` a priority."""
+        await self.changes.set_priority(_ids(rows), priority)
+        return _done(f"Priority is {priority:,} for", rows, rows)
+
     async def _change_priority(self, targets: Rows, by: int) -> str:
         rows = [row for row in targets if not row.status.is_terminal]
         await self.changes.change_priority(_ids(rows), by)

@@ -263,6 +263,11 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_not_ended, owner="downloads",
     ),
     Action(
+        "set_priority", "#", "Set the priority", "Queue",
+        "Enter a number; a higher priority starts first.",
+        disabled=_not_ended, opens_input=True,
+    ),
+    Action(
         "move_up", "K", "Move up in the queue", "Queue",
         "Start one place earlier.",
         disabled=_move, owner="downloads",
@@ -313,9 +318,39 @@ ACTIONS: tuple[Action, ...] = (
         label="mark", disabled=_needs_current, owner="table",
     ),
     Action(
-        "mark_all", "*", "Mark all, or invert marks", "List",
-        "Mark the downloads shown; marked ones lose their mark.",
+        "mark_all", "*", "Mark all shown", "List",
+        "Mark the downloads shown; if all are marked, remove their marks.",
         disabled=_needs_rows, owner="table",
+    ),
+    Action(
+        "invert_marks", "^", "Invert marks", "List",
+        "Mark the downloads shown that are not marked; the others lose their mark.",
+        disabled=_needs_rows, owner="table",
+    ),
+    Action(
+        "mark_matching", "&", "Mark by pattern", "List",
+        "Mark the downloads shown that match a pattern such as *.iso, or a filter.",
+        disabled=_needs_rows, opens_input=True,
+    ),
+    Action(
+        "range", "v", "Mark a range", "List",
+        "Mark rows while the cursor moves; press the key again to end.",
+        disabled=_needs_rows, owner="table",
+    ),
+    *(
+        Action(
+            f"range_{move}", f"shift+{key}", f"Mark {where}", "List",
+            "Move the cursor and mark the rows on the way.",
+            disabled=_needs_rows, owner="table",
+        )
+        for move, key, where in (
+            ("up", "up", "upwards"),
+            ("down", "down", "downwards"),
+            ("page_up", "pageup", "one screen up"),
+            ("page_down", "pagedown", "one screen down"),
+            ("first", "home", "to the first"),
+            ("last", "end", "to the last"),
+        )
     ),
     Action(
         "clear", "escape", "Clear filter, marks or tab", "List",

@@ -50,6 +50,13 @@ class CommandHandlers:
                 return await self._stop_after(command.size)
             case "add":
                 return await self._add(command.text)
+            case "priority":
+                return await self._set_priority(command.priority, context)
+            case "move":
+                action = BY_ID[f"move_{command.text}"]
+                if reason := action.disabled(context):
+                    return f"{action.title}: {reason}."
+                return str(await getattr(self._downloads, action.handler)(context))
             case "prune":
                 return await self._prune(command.days)
             case _:
@@ -85,6 +92,11 @@ class CommandHandlers:
         if rows := unfinished(context.targets):
             return await self._downloads.limit_each(command.rate, rows)
         return "limit: no unfinished download is selected. Limit all with “limit all 2M”."
+
+    async def _set_priority(self, priority: int, context: Context) -> str:
+        if rows := unfinished(context.targets):
+            return await self._downloads.set_priority(priority, rows)
+        return "priority: no unfinished download is selected."
 
     async def _set_start(self, start_at: float | None, targets: Rows) -> str:
         ids = [row.id for row in unfinished(targets)]

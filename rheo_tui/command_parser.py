@@ -5,12 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_rate, parse_size
 
 ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
 _PLAIN_VERBS = ("reload", "quit-when-done", "quit")
-VERBS = (*ID_VERBS, "link", "add", "limit", "at", "stop-after", "prune", *_PLAIN_VERBS)
+_MOVES = ("top", "bottom", "up", "down")
+VERBS = (
+    *(*ID_VERBS, "link", "add", "limit", "at", "stop-after", "prune", "mark", "priority", "move"),
+    *_PLAIN_VERBS,
+)
 _EXAMPLES = {
     "link": "link 3fa9 https://example.org/file.iso",
     "add": "add https://example.org/file.iso",
@@ -18,6 +23,9 @@ _EXAMPLES = {
     "at": "at 23:30” or “at now",
     "stop-after": "stop-after 5G” or “stop-after off",
     "prune": "prune 30",
+    "mark": "mark *.iso",
+    "priority": "priority 5",
+    "move": "move top",
 }
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _MAX_NAMED_IDS = 3
@@ -39,6 +47,7 @@ class Command:
     start_at: float | None = None  # seconds since the epoch; None: now
     size: int | None = None  # bytes; None: no limit
     days: int = 0
+    priority: int = 1
 
 
 def parse_command(line: str, ids: Iterable[str]) -> Command:
@@ -68,8 +77,14 @@ def parse_command(line: str, ids: Iterable[str]) -> Command:
         if not url.strip():
             raise CommandError(f"link needs an ID and a URL, such as “{_EXAMPLES[verb]}”.")
         return Command(verb, download_id=find_id(verb, prefix, ids), text=url.strip())
-    if verb == "add":
+    if verb in ("add", "mark"):
         return Command(verb, text=argument)
+    if verb == "move":
+        if argument not in _MOVES:
+            raise CommandError(f"“{argument}” is not a place; use {', '.join(_MOVES)}.")
+        return Command(verb, text=argument)
+    if verb == "priority":
+        return Command(verb, priority=_parse_priority(argument))
     if verb == "prune":
         return Command(verb, days=_parse_days(argument))
     try:
@@ -95,6 +110,12 @@ def _parse_days(text: str) -> int:
     if match is None:
         raise CommandError(f"“{text}” is not a number of days such as 30 (0 to 99999).")
     return int(match[1])
+
+
+def _parse_priority(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_PRIORITY:
+        raise CommandError(f"“{text}” is not a priority; use a number from 1 to {MAX_PRIORITY:,}.")
+    return int(text)
 
 
 def find_id(verb: str, prefix: str, ids: Iterable[str]) -> str:

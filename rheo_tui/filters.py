@@ -1,5 +1,8 @@
 """Filters of the table: parse the text of the filter bar, match rows."""
 
+import fnmatch
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +33,14 @@ class SubstringFilter:
 
     def __bool__(self) -> bool:
         return bool(self.needle)
+
+
+def pattern_of(text: str) -> Callable[[Filterable], bool]:
+    """Return the test for a pattern: a name with `*` and `?`, or the text of a filter."""
+    if any(sign in text for sign in "*?") and ":" not in text:
+        matches = re.compile(fnmatch.translate(text.strip()), re.IGNORECASE).match
+        return lambda row: bool(matches(row.name))
+    return parse_filter(text).matches
 
 
 def parse_filter(text: str) -> SubstringFilter:

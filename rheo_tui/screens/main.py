@@ -26,7 +26,8 @@ from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.file_manager import folder_of, open_folder
-from rheo_tui.filters import parse_filter
+from rheo_tui.filters import parse_filter, pattern_of
+from rheo_tui.formatting import count_text
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
@@ -319,9 +320,11 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def do_clear(self) -> None:
-        """Clear the filter; if there is none, clear the marks, or return to all downloads."""
+        """Clear the filter, else end the range, clear the marks, or return to all downloads."""
         if self.query_one(FilterBar).display:
             self._filter_cleared()
+        elif self.model.has_range:
+            self.table.end_range()
         elif self.model.marked:
             self.model.marked.clear()
             self._marks_changed()
@@ -437,6 +440,11 @@ class MainScreen(Screen[None]):
             await self.client.guard(saved, "The settings apply, but cannot be saved")
             await self.refresh_from_engine()
 
+    def _mark_matching(self, pattern: str) -> None:
+        count = self.model.mark_matching(pattern_of(pattern))
+        self._marks_changed()
+        self.toast(f"Marked {count_text(count)} that match “{printable(pattern)}”.")
+
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
         on = self._quits_when_done
@@ -445,8 +453,19 @@ class MainScreen(Screen[None]):
 
     def do_command(self) -> None:
         """Open the command line."""
+        self._open_command_line("")
+
+    def do_mark_matching(self) -> None:
+        """Open the command line for a pattern."""
+        self._open_command_line("mark ")
+
+    def do_set_priority(self) -> None:
+        """Open the command line for a priority."""
+        self._open_command_line("priority ")
+
+    def _open_command_line(self, text: str) -> None:
         self.query_one(StatusFooter).display = False
-        self.query_one(CommandLine).open()
+        self.query_one(CommandLine).open(text)
 
     @on(CommandLine.Left)
     def _command_line_left(self) -> None:
@@ -466,6 +485,8 @@ class MainScreen(Screen[None]):
     def _run_command(self, command: Command) -> None:
         if command.verb == "quit":
             self.do_quit()
+        elif command.verb == "mark":
+            self._mark_matching(command.text)
         elif command.verb == "quit-when-done":
             self._toggle_quit_when_done()
         else:

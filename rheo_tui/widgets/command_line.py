@@ -32,13 +32,15 @@ class CommandLine(Horizontal):
         yield LineInput(
             placeholder="limit 2M · at 23:30 · add URL · stop-after 5G · quit-when-done",
             suggester=SuggestFromList(VERBS),
+            select_on_focus=False,
             id="command-text",
             compact=True,
         )
 
-    def open(self) -> None:
-        """Show an empty line and focus it."""
-        self.query_one(LineInput).value = ""
+    def open(self, text: str = "") -> None:
+        """Show the line with `text` in it and focus it."""
+        field = self.query_one(LineInput)
+        field.value, field.cursor_position = text, len(text)
         self.display = True
         self.screen.set_focus(self.query_one(LineInput))  # at once, because keys may be typed ahead
 

@@ -49,9 +49,13 @@ async def test_actions_apply_to_marked_rows() -> None:
         assert app.table.model.marked == {first, second}
         await app.press("p")
         assert app.called("pause") == [[first, second]]
-        await app.press("*")
+        await app.press("^")
         assert app.table.model.marked == {third}
-        await app.press("escape")
+        await app.press("*")
+        assert app.table.model.marked == {first, second, third}
+        await app.press("*")
+        assert not app.table.model.marked
+        await app.press("space", "escape")
         assert not app.table.model.marked
 
 
