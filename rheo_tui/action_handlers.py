@@ -6,9 +6,19 @@ from typing import Literal
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
 
-from .actions import Context, can_move, can_pause, can_retry, has_wrong_hash, limit_step
+from .actions import (
+    Context,
+    can_move,
+    can_pause,
+    can_retry,
+    has_file,
+    has_wrong_hash,
+    is_done,
+    limit_step,
+)
 from .formatting import count_text, limit_text
 from .services.changes import Changes, limit_sentence
+from .services.protocol import Deletion
 
 Rows = Sequence[DownloadSnapshot]
 
@@ -71,6 +81,29 @@ class DownloadHandlers:
         return _done("Removed", context.targets, context.targets)
 
     do_clear_finished = do_remove
+
+    async def do_pause_all(self, context: Context) -> str:
+        """Pause all downloads that run or wait."""
+        await self.changes.pause(_ids(context.targets))
+        return _done("Paused", context.targets, context.targets)
+
+    async def do_resume_all(self, context: Context) -> str:
+        """Resume all paused downloads."""
+        await self.changes.resume(_ids(context.targets))
+        return _done("Resumed", context.targets, context.targets)
+
+    async def do_again(self, context: Context) -> str:
+        """Download completed and skipped files again, beside those that exist."""
+        rows = [row for row in context.targets if is_done(row)]
+        await self._service.add_again(_ids(rows), keep_files=True)
+        done = _done("Queued again:", rows, context.targets, "are not done")
+        return f"{done} Existing files stay."
+
+    async def do_delete(self, context: Context) -> str:
+        """Delete finished files, and remove their downloads from the list."""
+        rows = [row for row in context.targets if has_file(row)]
+        deletion = await self.changes.delete_files(_ids(rows))
+        return " ".join(filter(None, (_deletion_text(deletion, rows), *deletion.problems)))
 
     async def do_undo(self, _: Context) -> str:
         """Undo the last change."""
@@ -161,6 +194,16 @@ def unfinished(rows: Rows) -> list[DownloadSnapshot]:
 
 def _ids(rows: Rows) -> list[str]:
     return [row.id for row in rows]
+
+
+def _deletion_text(deletion: Deletion, rows: Rows) -> str:
+    deleted = [row for row in rows if row.id in deletion.ids]
+    if not deleted:
+        return ""
+    what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
+    if deletion.in_trash == len(deleted):
+        return f"Moved {what} to the trash."
+    return f"Deleted {what}. There is no trash, but undo is possible for 10 minutes."
 
 
 def _done(verb: str, rows: Rows, targets: Rows, left_out: str = "had ended") -> str:

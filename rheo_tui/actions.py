@@ -32,6 +32,8 @@ class Context:
     total: int = 0
     failed: int = 0
     finished: int = 0  # completed or skipped
+    running: int = 0  # neither ended nor paused
+    paused: int = 0
     can_undo: bool = False
     can_redo: bool = False
     by_queue_order: bool = True
@@ -80,6 +82,7 @@ SPEED_LIMITS = (
 )
 """Steps of the speed limit in bytes/s, slowest first; None: no limit."""
 
+_STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
 _RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
 
 
@@ -128,6 +131,16 @@ def can_move(row: DownloadSnapshot) -> bool:
     return row.status is DownloadStatus.QUEUED
 
 
+def is_done(row: DownloadSnapshot) -> bool:
+    """Return True if `row` completed, or was skipped because the file exists."""
+    return row.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
+
+
+def has_file(row: DownloadSnapshot) -> bool:
+    """Return True if `row` completed, so that its file is on the disk."""
+    return row.status is DownloadStatus.COMPLETED and bool(row.destination)
+
+
 def has_wrong_hash(row: DownloadSnapshot) -> bool:
     """Return True if `row` failed only because of its checksum."""
     check = row.validation
@@ -164,6 +177,25 @@ _keep = _needs(
     lambda _: "this download did not fail on a checksum or a web page",
     "no marked download failed on a checksum or a web page",
 )
+
+
+_done = _needs(
+    is_done,
+    lambda row: f"this download is not done ({_state(row)})",
+    "no marked download is done",
+)
+_delete = _needs(
+    has_file,
+    lambda row: f"this download has no finished file ({_state(row)})",
+    "no marked download has a finished file",
+)
+
+
+def _open(context: Context) -> str:
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
 
 
 def _replace_url(context: Context) -> str:
@@ -214,6 +246,20 @@ ACTIONS: tuple[Action, ...] = (
         label="pause", disabled=_not_ended, owner="downloads",
     ),
     Action(
+        "pause_all", "P", "Pause all", "Downloads",
+        "Pause all downloads that run or wait, whether shown or not.",
+        disabled=_changes(lambda context: "" if context.running else "nothing runs or waits"),
+        acts_on=frozenset(DownloadStatus) - _RETRYABLE - _STANDING,
+        owner="downloads",
+    ),
+    Action(
+        "resume_all", "S", "Resume all", "Downloads",
+        "Resume all paused downloads, whether shown or not.",
+        disabled=_changes(lambda context: "" if context.paused else "nothing is paused"),
+        acts_on=frozenset({DownloadStatus.PAUSED}),
+        owner="downloads",
+    ),
+    Action(
         "cancel", "c", "Cancel", "Downloads",
         "Stop; the partial data is kept until it is too late to undo this.",
         label="cancel", disabled=_not_ended, owner="downloads",
@@ -244,6 +290,16 @@ ACTIONS: tuple[Action, ...] = (
         "remove", "x", "Remove from the list", "Downloads",
         "Completed files stay on the disk.",
         label="remove", disabled=_any_target, owner="downloads",
+    ),
+    Action(
+        "again", "A", "Download again", "Downloads",
+        "Download a finished file again; the existing one stays.",
+        disabled=_done, owner="downloads",
+    ),
+    Action(
+        "delete", "delete", "Delete the file too", "Downloads",
+        "Move finished files to the trash, and remove their downloads from the list.",
+        disabled=_delete, owner="downloads",
     ),
     Action(
         "clear_finished", "X", "Remove all finished", "Downloads",
@@ -401,6 +457,11 @@ ACTIONS: tuple[Action, ...] = (
         "copy", "y", "Copy the URL", "View",
         "Copy the whole URL, including secrets.",
         disabled=_needs_current,
+    ),
+    Action(
+        "open", "O", "Open the file", "View",
+        "Open the finished file with its usual program.",
+        disabled=_open,
     ),
     Action(
         "folder", "f", "Open the folder", "View",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -25,7 +26,7 @@ from rheo_tui.command_handlers import CommandHandlers
 from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
-from rheo_tui.file_manager import folder_of, open_folder
+from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.filters import parse_filter, pattern_of
 from rheo_tui.formatting import count_text
 from rheo_tui.services.changes import Changes
@@ -177,6 +178,8 @@ class MainScreen(Screen[None]):
             total=self.model.lines,
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
+            running=latest.stats.queued + latest.stats.in_progress if latest else 0,
+            paused=latest.stats.paused if latest else 0,
             can_undo=self.changes.can_undo,
             can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
@@ -372,9 +375,16 @@ class MainScreen(Screen[None]):
         """Open the folder of the current download in the file manager."""
         row = self.table.current
         fallback = self._service.settings.download_dir
-        folder = folder_of(row.destination if row else "", fallback)
-        problem = open_folder(folder)
-        self.toast(problem or f"Opening {folder}.", bool(problem))
+        self._open(folder_of(row.destination if row else "", fallback))
+
+    def do_open(self) -> None:
+        """Open the file of the current download with its usual program."""
+        if row := self.table.current:
+            self._open(Path(row.destination))
+
+    def _open(self, path: Path) -> None:
+        problem = open_path(path)
+        self.toast(problem or f"Opening {printable(str(path))}.", bool(problem))
 
     # Sorting and filtering
 

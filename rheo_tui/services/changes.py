@@ -11,7 +11,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_tui.formatting import count_text, limit_text
 
-from .protocol import DownloadService
+from .protocol import Deletion, DownloadService
 
 _MAX_STEPS = 1000
 Work = Callable[[], Awaitable[int]]
@@ -79,7 +79,10 @@ class Changes:
 
     async def take(self, step: Step) -> int:
         """Take a new step; return the number of downloads that it changed."""
-        count = await step.redo()
+        return self._note(step, await step.redo())
+
+    def _note(self, step: Step, count: int) -> int:
+        """Keep a step that changed `count` downloads, and return that number."""
         if count:
             self.count += 1
             self._undone.clear()
@@ -98,6 +101,22 @@ class Changes:
         service = self.service
         undo, redo = partial(service.restore, ids), partial(service.remove, ids)
         return await self.take(Step(undo, redo, "Restored {}", "Removed {}"))
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads, and remove these from the list."""
+        deletion = await self.service.delete_files(ids)
+        stay = "; files in the trash stay there" if deletion.in_trash else ""
+        step = Step(
+            partial(self.service.restore_files, deletion.ids),
+            partial(self._delete_files, deletion.ids),
+            f"Restored {{}}{stay}",
+            "Deleted the files of {}",
+        )
+        self._note(step, len(deletion.ids))
+        return deletion
+
+    async def _delete_files(self, ids: Sequence[str]) -> int:
+        return len((await self.service.delete_files(ids)).ids)
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads."""

@@ -19,16 +19,20 @@ from rheo_core.domain import (
     DownloadSnapshot,
     DownloadStatus,
     FileConfig,
+    FileExistsStrategy,
     Snapshot,
 )
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.events import DownloadEvent, DownloadEventType
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
-from .protocol import Place, SessionLockedError
+from .protocol import Deletion, Place, SessionLockedError
+from .trash import delete_file, restore_file
 
 if TYPE_CHECKING:
+    from rheo_core.domain import DownloadInfo
     from rheo_core.downloads import DownloadManager
     from rheo_core.inputs import Entry, ReadOptions
 
@@ -70,6 +74,7 @@ class LocalService:
         self._events: deque[DownloadEvent] = deque(maxlen=_MAX_EVENTS)
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
+        self._held: dict[str, tuple[Path, Path]] = {}  # deleted files, and their former paths
 
     @cached_property
     def _manager(self) -> "DownloadManager":
@@ -151,6 +156,9 @@ class LocalService:
     async def close(self) -> None:
         """Stop running downloads, keep their partial data and release all resources."""
         await self._manager.close()
+        held, self._held = self._held, {}
+        for path, _ in held.values():
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def snapshot(self, since: int = 0) -> Snapshot:
         """Return the changes after revision `since`."""
@@ -196,7 +204,7 @@ class LocalService:
         """Queue downloads."""
         await self._manager.add(configs)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
+    async def add_again(self, ids: Sequence[str], *, keep_files: bool = False) -> None:
         """Queue ended downloads again.
 
         Raises:
@@ -208,7 +216,11 @@ class LocalService:
             raise DownloadManagerError(
                 "the history does not store the secrets in its URL; add the URL again"
             )
-        await self._manager.add([config for config in configs if config])
+        again = [config for config in configs if config]
+        if keep_files:
+            update = {"file_exists_strategy": FileExistsStrategy.RENAME}
+            again = [config.model_copy(update=update) for config in again]
+        await self._manager.add(again)
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads that have not ended; return their number."""
@@ -249,6 +261,50 @@ class LocalService:
     async def restore(self, ids: Sequence[str]) -> int:
         """Undo `remove` or `cancel`; return the number of downloads restored."""
         return await _count(self._manager.restore, ids)
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads and remove these downloads from the list."""
+        deleted, problems, in_trash = [], [], 0
+        for row in await self._completed(ids):
+            path = Path(row.destination_path or "")
+            try:
+                held = await asyncio.to_thread(delete_file, path)
+            except OSError as error:
+                reason = printable(error.strerror or str(error)).lower()
+                problems.append(f"Cannot delete {printable(path.name)}: {reason}.")
+                continue
+            deleted.append(row.id)
+            if held is None:
+                in_trash += 1
+            else:
+                self._hold(row.id, held, path)
+        await self.remove(deleted)
+        return Deletion(tuple(deleted), in_trash, tuple(problems))
+
+    async def _completed(self, ids: Sequence[str]) -> "list[DownloadInfo]":
+        infos = filter(None, map(self._manager.get_download_info, ids))
+        return [info for info in infos if info.status is DownloadStatus.COMPLETED]
+
+    def _hold(self, download_id: str, held: Path, path: Path) -> None:
+        self._held[download_id] = held, path
+        # Until the undo is over.
+        loop = asyncio.get_running_loop()
+        loop.call_later(DEFAULT_TUNING.undo_seconds, self._let_go, download_id, held)
+
+    def _let_go(self, download_id: str, held: Path) -> None:
+        if self._held.get(download_id, (None,))[0] == held:
+            del self._held[download_id]
+            asyncio.get_running_loop().run_in_executor(None, held.unlink, True)
+
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        """Undo `delete_files`: restore downloads and held files."""
+        for held, path in [self._held.pop(each) for each in ids if each in self._held]:
+            try:
+                await asyncio.to_thread(restore_file, held, path)
+            except OSError as error:
+                name, reason = printable(path.name), error.strerror or error
+                self._problems.append(f"{name} is kept as {held}: {reason}.")
+        return await self.restore(ids)
 
     async def forget(
         self,

@@ -7,6 +7,7 @@ and results are frozen values.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -33,6 +34,15 @@ class SessionLockedError(RheoError):
     def __init__(self, message: str, path: Path) -> None:
         self.path = path
         super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Result of a deletion of files."""
+
+    ids: tuple[str, ...] = ()  # downloads whose files were deleted, and which left the list
+    in_trash: int = 0  # files of them that the user finds in the trash
+    problems: tuple[str, ...] = ()  # sentences about files that stay
 
 
 class ServiceFactory(Protocol):
@@ -116,8 +126,13 @@ class DownloadService(Protocol):
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
 
-    async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue ended downloads again, from the list or the history, with their options."""
+    async def add_again(self, ids: Sequence[str], *, keep_files: bool = False) -> None:
+        """Queue ended downloads again, from the list or the history, with their options.
+
+        Args:
+            ids: the downloads.
+            keep_files: True saves the new file under another name if the old one exists.
+        """
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads that have not ended, keep their partial data; return their number."""
@@ -166,6 +181,18 @@ class DownloadService(Protocol):
 
     async def restore(self, ids: Sequence[str]) -> int:
         """Undo `remove` or `cancel`; return the number of downloads restored."""
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads and remove these downloads from the list.
+
+        The files go to the trash. Where there is none, they are held until the undo is over.
+        """
+
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        """Undo `delete_files`: restore downloads and held files; return the number of downloads.
+
+        Files in the trash stay there.
+        """
 
     async def forget(
         self,

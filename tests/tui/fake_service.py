@@ -32,7 +32,7 @@ from rheo_core.events import (
 )
 from rheo_core.inputs import Entry, ReadOptions, read_entries
 from rheo_tui.filters import parse_filter
-from rheo_tui.services.protocol import Place
+from rheo_tui.services.protocol import Deletion, Place
 
 SPEED = 1_000_000.0
 
@@ -149,7 +149,7 @@ class FakeService:
             )
             self._emit(DownloadQueuedEvent, config.id, priority=config.priority)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
+    async def add_again(self, ids: Sequence[str], *, keep_files: bool = False) -> None:
         self._record("add_again", list(ids))
         for row in ids:
             ended = (self.past | self.rows)[row]
@@ -237,6 +237,15 @@ class FakeService:
                 continue
             count += 1
         return count
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        self._record("delete_files", list(ids))
+        await self.remove(ids)
+        return Deletion(tuple(ids), len(ids))
+
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        self._record("restore_files", list(ids))
+        return await self.restore(ids)
 
     async def forget(
         self,
