@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.exceptions import ProcessQueueError
+from rheo_core.domain.exceptions import DestinationError, ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.tracking import BaseTracker, DownloadRecord
@@ -174,6 +174,46 @@ class DownloadController:
                 else:
                     self._admission.requeue(config)
             return True
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed another config."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or _is_completed(record):
+                return None
+            if config.id != download_id and self._tracker.get(config.id) is not None:
+                raise ValueError("another download in the list has this URL and name")
+            stays_paused = not record.status.is_terminal and not can_pause(record)
+            await self._halt(record, keep_partial=True)
+            if _is_completed(record):  # it completed meanwhile
+                return None
+            again = self._admission.reinstated_record(record)
+            again.config, again.id, again.priority = config, config.id, config.priority
+            if config.id == download_id:
+                again.destination, again.final_name = record.destination, record.final_name
+            else:
+                try:
+                    await self._rename(record, again)
+                except DestinationError:
+                    if not record.status.is_terminal and not stays_paused:
+                        self._admission.requeue(record.config)
+                    raise
+            if stays_paused:
+                self._tracker.add(again)
+                self._lifecycle.paused(again)
+            else:
+                self._admission.enqueue(again)
+                self._lifecycle.changed(again)
+            return again.id
+
+    async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
+        """Let a record with another id, and so another path, take the place of `record`."""
+        again.destination = again.final_name = None
+        await self._worker.move_part(record, again.config)
+        self._worker.names.release(record)
+        again.name_number = 0
+        self._worker.names.add(again)
+        self._lifecycle.renamed(record)
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path."""

@@ -303,6 +303,29 @@ class DownloadManager:
         """
         return await self._parts.control.replace_url(download_id, url)
 
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed another config.
+
+        Its bytes and its place in the queue are kept, and a paused one stays paused. Others are
+        queued, also if they had failed. Another name or folder changes its id.
+
+        Args:
+            download_id: id of the download.
+            config: the new config, usually a changed copy of the one from `find_config`; its
+                priority applies too.
+
+        Returns:
+            The id of the download from now on; None if it is unknown or completed.
+
+        Raises:
+            ValueError: another download in the list has the URL and name of `config`.
+            DestinationError: the partial data cannot be moved to the new name. Nothing changed.
+        """
+        edited = await self._parts.control.edit(download_id, config)
+        if edited is not None:
+            await self._parts.limits.set_speed_limit(edited, config.speed_limit)
+        return edited
+
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path.
 

@@ -166,6 +166,15 @@ class Session:
             self._forget_running(record.id)
         self._wake_up()
 
+    def drop(self, download_id: str) -> None:
+        """Delete a download at the next write, from the list and from the history."""
+        if self._is_read_only:
+            return
+        self._changed.pop(download_id, None)
+        self._forget_running(download_id)
+        self._outdated.add(download_id)
+        self._wake_up()
+
     async def find(self, download_id: str) -> DownloadRecord | None:
         """Return the saved download with this id, listed or not; None if it is unknown."""
         find = self._opened.find

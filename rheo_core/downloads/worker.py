@@ -34,6 +34,7 @@ from rheo_core.transfer import (
     keep_unverified,
     source_of,
 )
+from rheo_core.transfer.errors import named_errors
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
@@ -160,7 +161,7 @@ class DownloadWorker:
             self._tracker.add(record)
         self._context.lifecycle.connecting(record, 1 + self._max_retries())
         try:
-            attempt = Attempt(self._current_context(), record)
+            attempt = Attempt(self._current_context(record.config), record)
             try:
                 await attempt.run(self._destination(record))
             finally:
@@ -180,6 +181,25 @@ class DownloadWorker:
     async def discard(self, record: DownloadRecord) -> None:
         """Remove the partial data of a download that is not running."""
         await self._with_part(record, PartFile.discard)
+
+    async def move_part(self, record: DownloadRecord, config: FileConfig) -> None:
+        """Move the partial data of a download that is not running to the path of `config`.
+
+        Raises:
+            DestinationError: the data cannot be moved; it stays in its place.
+        """
+        path, earlier = self.folders.path_of(config), self._destination(record)
+
+        def move(part: PartFile) -> None:
+            with named_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            PartFile(path, part.source, key=self._context.options.key).adopt(earlier)
+
+        if path != earlier and self._context.locks.try_acquire(path):
+            try:
+                await self._with_part(record, move)
+            finally:
+                self._context.locks.release(path)
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Rename data that failed its check; None if there is no such data.
@@ -205,11 +225,14 @@ class DownloadWorker:
         self._context.disk.close()
         self._context.reading.close()
 
-    def _current_context(self) -> AttemptContext:
+    def _current_context(self, config: FileConfig) -> AttemptContext:
         """Return the context of an attempt; during a shortage with one connection."""
-        if self.shortage is None or not self.shortage.is_on:
+        is_short = self.shortage is not None and self.shortage.is_on
+        connections = 1 if is_short else config.connections
+        if connections is None:
             return self._context
-        return replace(self._context, options=replace(self._context.options, connections=1))
+        options = replace(self._context.options, connections=connections)
+        return replace(self._context, options=options)
 
     def _may_wait(self, error: ShortageError) -> bool:
         self._context.requester.client.drop_idle()  # they use descriptors, memory and ports

@@ -19,7 +19,7 @@ def delete_file(path: Path) -> Path | None:
         The hidden path, which the caller removes later; None if the file is in the trash.
 
     Raises:
-        OSError: there is no such file, it is no regular file, or it cannot be moved.
+        OSError: there is no such file, it is not a regular file, or it cannot be moved.
     """
     if not stat.S_ISREG(path.lstat().st_mode):  # nobody downloads links and folders
         raise OSError(f"{path.name} is not a file")
