@@ -198,7 +198,7 @@ def _open(context: Context) -> str:
     return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
 
 
-def _replace_url(context: Context) -> str:
+def _edit(context: Context) -> str:
     row = context.current
     if row is None:
         return "nothing selected"
@@ -277,9 +277,9 @@ ACTIONS: tuple[Action, ...] = (
         owner="downloads",
     ),
     Action(
-        "link", "e", "Replace the URL", "Downloads",
-        "Continue from another URL; partial data is kept if it fits.",
-        disabled=_changes(_replace_url),
+        "link", "e", "Edit", "Downloads",  # the id is that of earlier versions, for users' keys
+        "Change link, name, folder, hash, headers, login or limits; partial data is kept.",
+        label="edit", disabled=_changes(_edit),
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",

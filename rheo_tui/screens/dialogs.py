@@ -23,6 +23,7 @@ class Dialogs:
         self._client = client
         self._changes = changes
         self._text_left = ""
+        self._drafts: dict[str, Mapping[str, str]] = {}  # unsaved edits by download
 
     def add(self, text: str) -> None:
         """Open the box for links with `text`, or with the text left in it."""
@@ -42,11 +43,22 @@ class Dialogs:
 
         self._app.push_screen(LoadScreen(self._client))
 
-    def replace_url(self, row: DownloadSnapshot) -> None:
-        """Open the dialog that replaces the URL of `row`."""
-        from .replace_url import ReplaceUrlScreen
+    def edit(self, row: DownloadSnapshot, closed: Callable[[bool], None]) -> None:
+        """Open the dialog that edits `row`.
 
-        self._app.push_screen(ReplaceUrlScreen(self._changes, row))
+        Then call `closed` with True if it was saved, with False if what was typed is kept.
+        """
+        from .edit import EditScreen
+
+        draft = self._drafts.pop(row.id, {})
+
+        def left(draft: Mapping[str, str] | None) -> None:
+            if draft:
+                self._drafts[row.id] = draft
+            if draft is None or draft:
+                closed(draft is None)
+
+        self._app.push_screen(EditScreen(self._changes, row, draft), left)
 
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """Open the choice of a column; call `chosen` with it, or with None."""

@@ -293,9 +293,18 @@ class MainScreen(Screen[None]):
         self._dialogs.load()
 
     def do_link(self) -> None:
-        """Open the dialog that replaces the URL of the current download."""
-        if row := self.table.current:
-            self._dialogs.replace_url(row)
+        """Open the dialog that edits the current download, its URL first."""
+        row = self.table.current
+        if row is None:
+            return
+
+        def closed(is_saved: bool) -> None:
+            if is_saved:
+                self.toast(f"Edited {printable(row.name)}.", can_undo=True)
+            else:
+                self.toast("Not saved. Edit the download again to go on.")
+
+        self._dialogs.edit(row, closed)
 
     def do_history(self) -> None:
         """Open the history."""

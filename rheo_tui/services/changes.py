@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from typing import Literal
 
-from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_tui.formatting import count_text, limit_text
 
@@ -187,6 +187,21 @@ class Changes:
             "Replaced the URL of {}",
         )
         return bool(await self.take(step))
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download other options; see `DownloadService.edit`."""
+        before = await self.service.config_of(download_id)
+        saved = await self.service.edit(download_id, config)
+        if before is not None and saved is not None:
+            undo, redo = (
+                partial(self._edit, saved, before),
+                partial(self._edit, download_id, config),
+            )
+            self._note(Step(undo, redo, "Put the options of {} back", "Edited {}"), 1)
+        return saved
+
+    async def _edit(self, download_id: str, config: FileConfig) -> int:
+        return int(await self.service.edit(download_id, config) is not None)
 
     async def _set_limit(self, rate: int | None) -> int:
         await self.service.set_speed_limit(rate)

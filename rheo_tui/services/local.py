@@ -143,6 +143,18 @@ class LocalService:
         config = await self._manager.find_config(download_id, to_show=True)
         return config.source if config else None
 
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the options of a download, secrets included, with its present priority."""
+        config = await self._manager.find_config(download_id, to_show=True)
+        row = self._rows_now().get(download_id)
+        if config is None or row is None:
+            return None
+        return config.model_copy(update={"priority": row.priority})
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed other options; return its id from now on."""
+        return await self._manager.edit(download_id, config)
+
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:

@@ -90,6 +90,24 @@ class DownloadService(Protocol):
         None if the download is unknown.
         """
 
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the options of a download, secrets included, with its present priority.
+
+        None if the download is unknown.
+        """
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed other options; keep its bytes and its place.
+
+        Returns:
+            Its id from now on, which changes with its name and folder; None if it is unknown or
+            completed.
+
+        Raises:
+            ValueError: another download in the list has this URL and name.
+            RheoError: the partial data cannot be moved to the new name.
+        """
+
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:

@@ -104,7 +104,7 @@ class ReadOnlyService:
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
     reload_settings = set_priority = places = set_places = _refuse
-    delete_files = restore_files = _refuse
+    delete_files = restore_files = config_of = edit = _refuse
 
     def free_space(self) -> int | None:
         """Return None, because nothing can be added."""

@@ -57,6 +57,7 @@ class FakeService:
         self._revision = 1
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
+        self.configs: dict[str, FileConfig] = {}  # of edited downloads
         self._before: dict[str, DownloadStatus] = {}  # states before cancellations
         self.past: dict[str, DownloadSnapshot] = {}  # removed from the list
         self._events: list[DownloadEvent] = []
@@ -100,6 +101,23 @@ class FakeService:
     async def url_of(self, download_id: str) -> str | None:
         row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        row = self.rows.get(download_id)
+        if row is None:
+            return None
+        known = self.configs.get(download_id)
+        return known or FileConfig(url=f"{row.url}?token=secret", priority=row.priority)
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        self._record("edit", (download_id, config))
+        row = self.rows.get(download_id)
+        if row is None or row.status is DownloadStatus.COMPLETED:
+            return None
+        self.configs[download_id] = config
+        name = printable(config.get_destination_filename())
+        self.change(download_id, url=redact_url(config.source), name=name, priority=config.priority)
+        return download_id
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
