@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
 from rheo_core.domain.engine_options import (
     DEFAULTS,
@@ -44,6 +45,7 @@ from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
 from .control import Place
+from .inspection import inspect
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 
@@ -528,6 +530,11 @@ class DownloadManager:
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
         """Return a copy of the facts about a download; None if it is unknown."""
         return self._parts.tracker.get_download_info(download_id)
+
+    def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out; None if it is unknown."""
+        record = self._parts.tracker.get(download_id)
+        return inspect(record, self._parts.queue, self._parts.worker) if record else None
 
     async def find_config(self, download_id: str, *, to_show: bool = False) -> FileConfig | None:
         """Return the config of a download in the list or the history; None if it is unknown.

@@ -208,6 +208,11 @@ class PriorityDownloadQueue:
         waiting = filter(None, map(self._in_line, download_ids))
         return [each.id for each in sorted(waiting)]
 
+    def place(self, download_id: str) -> int | None:
+        """Return the place of a waiting download, from 1; None if it does not wait in line."""
+        waiting = self._in_line(download_id)
+        return None if waiting is None else self._order.index(waiting) + 1
+
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
         """Return the ids that run just before and just after a waiting download."""
         waiting = self._in_line(download_id)

@@ -24,6 +24,7 @@ from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
+from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
 from rheo_core.infrastructure.shortage import memory_shortage
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
@@ -123,6 +124,11 @@ class DownloadWorker:
     def request_rules(self, rules: RequestRules) -> None:
         self._context.requester.use_rules(rules)
 
+    @property
+    def recent_exchanges(self) -> RecentExchanges:
+        """Heads of the latest requests and replies."""
+        return self._context.requester.recent
+
     def is_blocked(self, host: str) -> bool:
         """Tell whether the rules forbid requests to this host (with its port)."""
         return self.request_rules.refusal(host.rpartition(":")[0]) is not None
@@ -163,7 +169,7 @@ class DownloadWorker:
         try:
             attempt = Attempt(self._current_context(record.config), record)
             try:
-                await attempt.run(self._destination(record))
+                await attempt.run(self.destination(record))
             finally:
                 await attempt.close()
         except MemoryError:  # of Python itself; its traceback would keep memory
@@ -188,7 +194,7 @@ class DownloadWorker:
         Raises:
             DestinationError: the data cannot be moved; it stays in its place.
         """
-        path, earlier = self.folders.path_of(config), self._destination(record)
+        path, earlier = self.folders.path_of(config), self.destination(record)
 
         def move(part: PartFile) -> None:
             with named_errors(path):
@@ -211,7 +217,7 @@ class DownloadWorker:
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Work on the part file of a download that is not running."""
-        path, locks = self._destination(record), self._context.locks
+        path, locks = self.destination(record), self._context.locks
         if not locks.try_acquire(path):  # another download uses it now
             return None
         try:
@@ -247,7 +253,8 @@ class DownloadWorker:
         if self.shortage is not None:
             self.shortage.over()
 
-    def _destination(self, record: DownloadRecord) -> Path:
+    def destination(self, record: DownloadRecord) -> Path:
+        """Return the path of the file, as far as it is known."""
         return record.destination or self.folders.path_of(record.config)
 
     async def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:

@@ -1,10 +1,12 @@
 """DownloadRecord: the mutable state of one download."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from rheo_core.domain.details import TransferDetails
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStatus
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
@@ -44,6 +46,7 @@ class AttemptStats:
     media_type: str | None = None  # of the file, from the last accepted reply
     validation: ValidationResult | None = None
     meter: _Meter | None = None  # set while an attempt runs
+    look: Callable[[], TransferDetails] | None = None  # set while a transfer runs
     redirect_host: str | None = None  # host and port of the last redirect
 
 

@@ -350,7 +350,7 @@ class Connection:
         self._hosts = hosts
         self._link_host = self.host = host
         self._explain = explain
-        self._download_id = download_id
+        self.download_id = download_id
         self._keeps_reservation = keeps_reservation
         self._known: _Host | None = None
         self._was_answered = False
@@ -364,13 +364,13 @@ class Connection:
         Raises:
             HostFullError: the host had no room in that time.
         """
-        is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
+        is_passing = self._hosts.has_reservation_elsewhere(self.download_id, self.host)
         try:
             async with asyncio.timeout(self._hosts.tuning.passing_seconds if is_passing else None):
                 self._known = await self._hosts.acquire(
                     self.host,
                     self._explain,
-                    self._download_id,
+                    self.download_id,
                     keeps_reservation=self._keeps_reservation,
                 )
         except TimeoutError:
@@ -388,7 +388,7 @@ class Connection:
         if host == self.host:
             return
         if not self._keeps_reservation and self._hosts.has_reservation_elsewhere(
-            self._download_id, host
+            self.download_id, host
         ):
             self.end()
             self.host = host
@@ -399,7 +399,7 @@ class Connection:
             self._known,
             self.host,
             host,
-            self._download_id,
+            self.download_id,
             keeps_reservation=self._keeps_reservation,
         )
         if moved is None:
@@ -414,7 +414,7 @@ class Connection:
         """Take note that the host has answered, so it can serve this number of connections."""
         assert self._known is not None
         if not self._keeps_reservation:
-            self._hosts.end_reservation(self._download_id)
+            self._hosts.end_reservation(self.download_id)
         self._hosts.on_answer(self.host)
         if not self._was_answered:
             self._was_answered = True

@@ -22,6 +22,7 @@ from rheo_core.domain import (
     FileExistsStrategy,
     Snapshot,
 )
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
@@ -142,6 +143,10 @@ class LocalService:
         """Return the whole URL, secrets included."""
         config = await self._manager.find_config(download_id, to_show=True)
         return config.source if config else None
+
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out."""
+        return self._manager.details(download_id)
 
     async def config_of(self, download_id: str) -> FileConfig | None:
         """Return the options of a download, secrets included, with its present priority."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.events import DownloadEvent
 
 if TYPE_CHECKING:
@@ -88,6 +89,12 @@ class DownloadService(Protocol):
         """Return the whole URL, secrets included, for the user's own clipboard.
 
         None if the download is unknown.
+        """
+
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out; None if it is unknown.
+
+        Ask only for the download in view.
         """
 
     async def config_of(self, download_id: str) -> FileConfig | None:

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
+from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.text import printable
 from rheo_core.downloads.session import Session
 from rheo_core.events import DownloadEvent
 from rheo_core.tracking import DownloadRecord, DownloadTracker
@@ -79,6 +81,14 @@ class ReadOnlyService:
         """Return the whole URL, secrets included."""
         record = self._tracker.get(download_id) or await self._session.find(download_id)
         return record.config.source if record else None
+
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return what the file says about a download."""
+        record = self._tracker.get(download_id)
+        if record is None:
+            return None
+        folder = record.destination.parent if record.destination else self._settings.download_dir
+        return DownloadDetails(download_id, printable(str(folder)))
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0

@@ -16,6 +16,7 @@ from rheo_core.domain import (
     FileConfig,
     Snapshot,
 )
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.events import (
@@ -57,6 +58,8 @@ class FakeService:
         self._revision = 1
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
+        self.known_details: dict[str, DownloadDetails] = {}
+        self.details_asked: list[str] = []
         self.configs: dict[str, FileConfig] = {}  # of edited downloads
         self._before: dict[str, DownloadStatus] = {}  # states before cancellations
         self.past: dict[str, DownloadSnapshot] = {}  # removed from the list
@@ -101,6 +104,10 @@ class FakeService:
     async def url_of(self, download_id: str) -> str | None:
         row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
+
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        self.details_asked.append(download_id)
+        return self.known_details.get(download_id, DownloadDetails(download_id, "/downloads"))
 
     async def config_of(self, download_id: str) -> FileConfig | None:
         row = self.rows.get(download_id)
