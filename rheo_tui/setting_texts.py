@@ -18,7 +18,7 @@ from rheo_core.domain.text import printable
 from .formatting import rate_input, size_text, speed_text
 from .themes import NAMES
 
-TABLES = frozenset({"rules", "request", "hosts", "keys"})
+TABLES = frozenset({"rules", "request", "hosts", "keys", "tabs"})
 """Settings with an inner structure, which a line of text cannot hold."""
 _SPEEDS = frozenset({"stall_speed", "speed_limit", "slow_limit"})
 _SIZES = frozenset({"chunk_size", "max_size"})
@@ -163,5 +163,7 @@ def _count(name: str, value: Any) -> str:
     """Return how much a table holds; its values may be secret."""
     if name == "request":
         value = value.model_fields_set
-    one = {"rules": "rule", "request": "option", "hosts": "host", "keys": "key"}[name]
+    one = {"rules": "rule", "request": "option", "hosts": "host", "keys": "key", "tabs": "tab"}[
+        name
+    ]
     return "" if not value else f"{len(value)} {one}{'' if len(value) == 1 else 's'}"

@@ -335,6 +335,7 @@ class Settings(BaseSettings):
     )
 
     tabs: Annotated[dict[TabName, FilterText], NoDecode, table('{"Big": "size>1g"}')] = Field(
+        title="Tabs",
         default_factory=dict,
         max_length=20,
         description="Tabs of the app: name = filter, such as Big = 'size>1g !status:done'",

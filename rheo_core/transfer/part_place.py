@@ -103,7 +103,7 @@ class PartNames:
         self._stems: dict[Path, set[str] | None] = {}
 
     def may_include(self, folder: Path, name: str) -> bool:
-        """Tell whether a part file or a state of the file `name` may exist in `folder`."""
+        """Return True if a part file or a state of the file `name` may exist in `folder`."""
         if folder not in self._stems:
             self._stems[folder] = _stems_of_parts(folder)
         stems = self._stems[folder]
