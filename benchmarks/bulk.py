@@ -1,4 +1,4 @@
-"""Cost of verbs on a whole list: `python -m benchmarks.bulk [--count 100000]`.
+"""Costs of verbs on a whole list: `python -m benchmarks.bulk [--count 100000]`.
 
 The service of the app holds a list with a session; nothing is downloaded. For each verb on all
 downloads: CPU seconds of the process until the call returns, until the list of the app shows the

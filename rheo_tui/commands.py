@@ -78,6 +78,8 @@ _OWN = (
                 "set max_concurrent 5", "setting"),
     CommandSpec("filter", "[FILTER]", "Show downloads that match a filter, or all.",
                 "filter status:failed", "filter"),
+    CommandSpec("mark", "[FILTER]", "Mark the downloads shown that match a filter, or all.",
+                "mark name:*.iso", "filter"),
     CommandSpec("tab", "NAME", "Open a tab by its name.", "tab failed", "tab"),
     CommandSpec("prune", "DAYS", "Delete downloads that ended earlier from the history.",
                 "prune 30", "days"),
@@ -85,7 +87,9 @@ _OWN = (
     CommandSpec("quit-when-done", "", "Quit when all downloads have ended; again: stay open.",
                 "quit-when-done"),
 )  # fmt: skip
-_HIDDEN = frozenset({"command", "palette", "tab_own_1", "tab_own_2"})
+_HIDDEN = frozenset(
+    {"command", "palette", "tab_own_1", "tab_own_2", "mark_matching", "set_priority"}
+)
 """Actions that make no sense on the command line."""
 COMMANDS: dict[str, CommandSpec] = {spec.name: spec for spec in _OWN} | {
     spec.name: spec

@@ -1,4 +1,4 @@
-"""Open folders in the desktop's file manager, and files in their programs."""
+"""Open files and folders with the programs of the desktop."""
 
 import shutil
 import subprocess
@@ -17,21 +17,11 @@ def folder_of(destination: str, fallback: Path) -> Path:
     return folder if folder.is_dir() else fallback.absolute()
 
 
-def open_folder(folder: Path) -> str:
-    """Open `folder` without waiting; return one sentence about a failure, or ""."""
-    if not folder.is_dir():
-        return f"Folder {folder} does not exist yet."
-    return _open(folder)
-
-
-def open_file(path: Path) -> str:
-    """Open `path` without waiting; return one sentence about a failure, or ""."""
-    if not path.is_file():
-        return f"File {printable(str(path))} does not exist any more."
-    return _open(path.absolute())
-
-
-def _open(path: Path) -> str:
+def open_path(path: Path) -> str:
+    """Open a file or folder without waiting; return one sentence about a failure, or ""."""
+    path = path.absolute()
+    if not path.exists():
+        return f"{printable(str(path))} does not exist."
     opener = next(filter(None, map(shutil.which, _OPENERS)), None)
     if opener is None:
         return f"Cannot open {printable(str(path))}: {' or '.join(_OPENERS)} is not installed."

@@ -40,6 +40,8 @@ MAX_MIRRORS = 16
 STORED = {"stored": True}
 """Context for rows of a session: mirrors that only this version refuses are dropped."""
 
+MAX_CONNECTIONS = 64
+"""Connections of one download."""
 _MAX_URL_LENGTH = 64 << 10  # characters; servers answer far shorter ones with 414
 _MAX_INTEGER = (1 << 63) - 1  # limit of SQLite
 _MAX_SHOWN_LENGTH = 200
@@ -222,6 +224,12 @@ class FileConfig(BaseModel):
         ge=1,
         le=_MAX_INTEGER,
         description="Limit for this download alone, bytes/s; None: no limit",
+    )
+    connections: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_CONNECTIONS,
+        description="Connections for this download; None: as for all others",
     )
     start_at: float | None = Field(
         default=None,

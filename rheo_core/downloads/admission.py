@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from rheo_core.domain.downloads import DownloadStatus
@@ -128,28 +127,21 @@ class Admission:
         """Return a new record of the same download, at the end of the queue."""
         again = self._ranked(DownloadRecord.of(record.config, record.added_at))
         again.priority, again.name_number = record.priority, record.name_number
-        if record.status is DownloadStatus.FAILED:  # its bytes have that name
+        if record.status is DownloadStatus.FAILED or record.is_kept:  # its bytes have that name
             again.destination, again.final_name = record.destination, record.final_name
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
                 again.stats.media_type = record.stats_or_none.media_type
         return again
 
-    def revived_record(self, record: DownloadRecord) -> DownloadRecord:
-        """Return a new record of a cancelled download, at its place and with its partial data."""
-        if not record.bytes_downloaded:
-            again = self.fresh_record(record)
-            again.rank = record.rank
-            return again
-        record.stats.announced = False
-        return replace(
-            record,
-            status=DownloadStatus.QUEUED,
-            reason="",
-            finished_at=None,
-            listed=True,
-            before_cancel=None,
-            before_removal=None,
-        )
+    def reinstated_record(self, record: DownloadRecord) -> DownloadRecord:
+        """Return a new record of a cancelled download, with its former place and its bytes."""
+        again = self.fresh_record(record)
+        again.rank = record.rank
+        again.bytes_downloaded, again.total_bytes = record.bytes_downloaded, record.total_bytes
+        if again.destination is None:  # another download may have got its number
+            again.name_number = 0
+            self._names.add(again)
+        return again
 
     def requeue(self, config: FileConfig) -> None:
         """Put a waiting or stopped download back at its former place."""

@@ -81,8 +81,9 @@ def assemble(
         hosts.on_answer = watch.note_answer
     if options.wait_for_settings:
         pool.is_blocked = worker.is_blocked
-    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
+    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool, options.tuning)
     sets = SetController(queue, tracker, lifecycle, worker, pool, control, session)
+    worker.make_room = control.kept.discard_all
     speed = SpeedPolicy(
         limits,
         rate_bps=options.speed_limit_bps or None,

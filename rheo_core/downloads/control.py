@@ -9,14 +9,19 @@ from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.exceptions import DestinationError
 from rheo_core.domain.file_config import FileConfig, normalise_url
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.tracking import BaseTracker, DownloadRecord
+from rheo_core.tracking.record import Rank
 from rheo_core.transfer import source_of
 
-from .admission import Admission
+from .admission import Admission, in_slices
+from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue, check_priority
+from .session import Session
 from .worker import DownloadWorker
 
 
@@ -31,6 +36,7 @@ class DownloadController:
         worker: DownloadWorker,
         admission: Admission,
         pool: WorkerPool,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
@@ -39,14 +45,14 @@ class DownloadController:
         self._admission = admission
         self._pool = pool
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._kept: dict[str, DownloadRecord] = {}  # cancelled ones with their partial data
+        self.kept = KeptPartials(self._discard_kept, tuning)
 
     async def add(self, files: Sequence[FileConfig]) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning."""
         await self._admission.add(files, self._pool)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
-        """End a download in whatever state it is; remove its partial data unless it is kept."""
+        """End a download in any state and remove its partial data, at once or later."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None:
@@ -61,13 +67,44 @@ class DownloadController:
         self, record: DownloadRecord, was: CancelledFrom, *, keep_partial: bool = False
     ) -> None:
         """End a cancelled download that neither waits nor runs any more."""
-        self._worker.names.release(record)
         record.before_cancel = state_to_restore(record)
         if keep_partial:
-            self._kept[record.id] = record
+            self.kept.keep(record)
         else:
+            self._worker.names.release(record)
             record.bytes_downloaded = 0
         self._lifecycle.cancelled(record, was)
+
+    async def discard_left(self, session: Session | None) -> None:
+        """Remove partial data that an earlier run kept for an undo and could not remove."""
+        left = [record for record in self._tracker.records() if record.is_kept]
+        if session is not None:
+            left += await session.find_kept()
+        await self.kept.discard(left)
+
+    async def _discard_kept(self, records: Sequence[DownloadRecord]) -> None:
+        """Remove the partial data of cancelled downloads, unless another one continues it."""
+        in_use = await self._sources_in_use()
+        useless = [
+            record
+            for record in records
+            if source_of(record.config.url) not in in_use
+            and self._tracker.get(record.id) in (None, record)  # otherwise it was queued again
+        ]
+        had_bytes = [record for record in useless if record.bytes_downloaded]
+        for record in useless:
+            record.bytes_downloaded = 0  # at once, so that `restore` does not count on them
+            self._worker.names.release(record)
+        await self._worker.discard_many(useless)
+        for record in had_bytes:
+            self._lifecycle.changed(record)
+
+    async def _sources_in_use(self) -> set[str]:
+        """Return the sources of downloads that may have partial data and were not cancelled."""
+        in_use: set[str] = set()
+        async for some in in_slices(tuple(self._tracker.records())):
+            in_use.update(source_of(each.config.url) for each in some if _may_continue(each))
+        return in_use
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -150,6 +187,46 @@ class DownloadController:
                     self._admission.requeue(config)
             return True
 
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed another config."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or _is_completed(record):
+                return None
+            if config.id != download_id and self._tracker.get(config.id) is not None:
+                raise ValueError("another download in the list has this URL and name")
+            stays_paused = not record.status.is_terminal and not can_pause(record)
+            await self._halt(record, keep_partial=True)
+            if _is_completed(record):  # it completed meanwhile
+                return None
+            again = self._admission.reinstated_record(record)
+            again.config, again.id, again.priority = config, config.id, config.priority
+            if config.id == download_id:
+                again.destination, again.final_name = record.destination, record.final_name
+            else:
+                try:
+                    await self._rename(record, again)
+                except DestinationError:
+                    if not record.status.is_terminal and not stays_paused:
+                        self._admission.requeue(record.config)
+                    raise
+            if stays_paused:
+                self._tracker.add(again)
+                self._lifecycle.paused(again)
+            else:
+                self._admission.enqueue(again)
+                self._lifecycle.changed(again)
+            return again.id
+
+    async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
+        """Let a record with another id, and so another path, take the place of `record`."""
+        again.destination = again.final_name = None
+        await self._worker.move_part(record, again.config)
+        self._worker.names.release(record)
+        again.name_number = 0
+        self._worker.names.add(again)
+        self._lifecycle.renamed(record)
+
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path."""
         async with self._verb(download_id):
@@ -179,52 +256,39 @@ class DownloadController:
         """
         if self._tracker.get(record.id) is not record or not record.status.is_terminal:
             return False
-        record.before_removal = was if record.status is DownloadStatus.CANCELLED else None
+        is_cancelled = record.status is DownloadStatus.CANCELLED and not was.is_terminal
+        record.before_removal = was if is_cancelled else None
         self._lifecycle.removed(record)
         return True
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`, or `cancel` in the list: restore state and place; see `_revive`."""
+        """Undo `remove` or `cancel`: restore the previous state; a running one starts again."""
         async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is not None:
+                if record.status is not DownloadStatus.CANCELLED or record.before_cancel is None:
+                    return False
+                self._reinstate(record, record.before_cancel)
+                return True
             record = self._tracker.restore(download_id)
             if record is None:
-                record = self._tracker.get(download_id)
-                if record is None or record.status is not DownloadStatus.CANCELLED:
-                    return False
-                was = record.before_cancel
-            else:
-                was, record.before_removal = record.before_removal, None
-                if was is None or was.is_terminal:
-                    self._lifecycle.restored(record)
-                    return True
-            if was is None:
                 return False
-            self._revive(record, was)
+            was, record.before_removal = record.before_removal, None
+            if was is None:
+                self._lifecycle.restored(record)
+            else:
+                self._reinstate(record, was)
             return True
 
-    def _revive(self, record: DownloadRecord, was: DownloadStatus) -> None:
-        """Return a cancelled download to the state that it had; a running one is queued."""
-        self._kept.pop(record.id, None)
-        again = self._admission.revived_record(record)
+    def _reinstate(self, record: DownloadRecord, was: DownloadStatus) -> None:
+        """Put a cancelled download back to its place, with the bytes that are kept."""
+        again = self._admission.reinstated_record(record)
         if was is DownloadStatus.PAUSED:
             self._tracker.add(again)
             self._lifecycle.paused(again)
         else:
             self._admission.enqueue(again)
             self._lifecycle.changed(again)
-
-    async def discard_kept(self) -> None:
-        """Remove the partial data that `cancel` kept, unless another download continues it."""
-        kept, self._kept = self._kept, {}
-        in_use = {
-            source_of(record.config.url)
-            for record in self._tracker.records()
-            if record.status not in (DownloadStatus.CANCELLED, DownloadStatus.COMPLETED)
-        }
-        useless = [each for each in kept.values() if source_of(each.config.url) not in in_use]
-        for record in useless:
-            record.bytes_downloaded = 0
-        await self._worker.discard_many(useless)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False if it is unknown or has ended."""
@@ -239,7 +303,14 @@ class DownloadController:
     def note_priority(self, record: DownloadRecord, priority: int) -> None:
         """Set the priority of a download whose place in the queue is settled."""
         if record.priority != priority:
-            record.priority = priority
+            self.note_place(record, priority, record.rank)
+
+    def note_place(self, record: DownloadRecord, priority: int, rank: Rank) -> None:
+        """Set the place of a download that the queue has given it."""
+        was, record.priority, record.rank = record.priority, priority, rank
+        if was == priority:
+            self._lifecycle.changed(record)
+        else:
             self._lifecycle.priority_changed(record)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
@@ -277,12 +348,7 @@ class DownloadController:
         record = self._tracker.get(download_id)
         if place is None or record is None:
             return False
-        was = record.priority
-        record.priority, record.rank = place
-        if record.priority == was:
-            self._lifecycle.changed(record)
-        else:
-            self._lifecycle.priority_changed(record)
+        self.note_place(record, *place)
         return True
 
     async def verbs_done(self) -> None:
@@ -319,6 +385,10 @@ class DownloadController:
 
 def _is_completed(record: DownloadRecord) -> bool:
     return record.status is DownloadStatus.COMPLETED
+
+
+def _may_continue(record: DownloadRecord) -> bool:
+    return record.status not in (DownloadStatus.CANCELLED, DownloadStatus.COMPLETED)
 
 
 def can_pause(record: DownloadRecord) -> bool:

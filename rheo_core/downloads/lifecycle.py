@@ -43,6 +43,9 @@ class Journal(Protocol):
     def note(self, record: DownloadRecord) -> None:
         """Take note of a change; this returns at once."""
 
+    def drop(self, download_id: str) -> None:
+        """Forget a download; this returns at once."""
+
 
 class Lifecycle:
     """Reports each change of a download to tracker, journal and listeners, in this order."""
@@ -215,6 +218,13 @@ class Lifecycle:
         self._tracker.remove(record.id)
         record.listed = False
         self.note(record)
+        self._publish(record, DownloadRemovedEvent)
+
+    def renamed(self, record: DownloadRecord) -> None:
+        """Report that another record, with another id, takes the place of this one."""
+        self._tracker.remove(record.id)
+        if self._journal is not None:
+            self._journal.drop(record.id)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:

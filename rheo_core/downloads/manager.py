@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
 from rheo_core.domain.engine_options import (
     DEFAULTS,
@@ -43,7 +44,8 @@ from rheo_core.infrastructure.session_rows import has_lost_protection
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
-from .queue import PriorityDownloadQueue
+from .inspection import inspect
+from .queue import Place, PriorityDownloadQueue
 from .retry import BaseRetryHandler
 
 _log = logging.getLogger(__name__)
@@ -176,7 +178,13 @@ class DownloadManager:
         self._ended.clear()
         parts.hooks.open()
         parts.pool.start(paused=paused)
-        watchers = [parts.reporter.run(), parts.speed.run(), parts.limits.stop_when_spent()]
+        watchers = [
+            parts.reporter.run(),
+            parts.speed.run(),
+            parts.limits.stop_when_spent(),
+            parts.control.kept.run(),
+            parts.control.discard_left(parts.session),
+        ]
         if parts.disk_space is not None:
             watchers.append(parts.disk_space.run())
         if parts.network is not None:
@@ -197,6 +205,7 @@ class DownloadManager:
         self._parts.admission.requeue_interrupted()
         for task in self._watchers:
             task.cancel()
+        await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -256,7 +265,10 @@ class DownloadManager:
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """End a download in any state and remove its partial data.
 
-        If `keep_partial`, the data stays for `restore`, until `discard_kept`.
+        Args:
+            download_id: id of the download.
+            keep_partial: remove its data only after 10 minutes, when the manager closes, or when
+                the disk is full; `restore` continues from it until then.
         """
         return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
 
@@ -296,6 +308,29 @@ class DownloadManager:
         """
         return await self._parts.control.replace_url(download_id, url)
 
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed another config.
+
+        Its bytes and its place in the queue are kept, and a paused one stays paused. Others are
+        queued, also if they had failed. Another name or folder changes its id.
+
+        Args:
+            download_id: id of the download.
+            config: the new config, usually a changed copy of the one from `find_config`; its
+                priority applies too.
+
+        Returns:
+            The id of the download from now on; None if it is unknown or completed.
+
+        Raises:
+            ValueError: another download in the list has the URL and name of `config`.
+            DestinationError: the partial data cannot be moved to the new name. Nothing changed.
+        """
+        edited = await self._parts.control.edit(download_id, config)
+        if edited is not None:
+            await self._parts.limits.set_speed_limit(edited, config.speed_limit)
+        return edited
+
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path.
 
@@ -309,21 +344,21 @@ class DownloadManager:
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays.
 
-        With a session, the download stays in the history. `keep_partial` is that of `cancel`.
+        With a session, the download stays in the history.
+
+        Args:
+            download_id: id of the download.
+            keep_partial: keep the data of an unfinished download for a while, as `cancel` does.
         """
         return await self._parts.control.remove(download_id, keep_partial=keep_partial)
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`, or `cancel` of a download in the list.
+        """Undo `remove` or `cancel`: restore the previous state and place.
 
-        The download gets back its state and its place in the queue; one that ran is queued. It
-        begins again unless its partial data was kept. False if there is nothing to undo.
+        A running download starts again, with its bytes if they were kept. False if it was neither
+        removed nor cancelled, or too long ago.
         """
         return await self._parts.control.restore(download_id)
-
-    async def discard_kept(self) -> None:
-        """Remove the partial data that `cancel` and `remove` kept; it can be used no more."""
-        await self._parts.control.discard_kept()
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False if it is unknown or has ended.
@@ -379,8 +414,7 @@ class DownloadManager:
     async def remove_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
         """Remove downloads from the list; return the ids of those that were in it.
 
-        `restore_many` undoes this for the latest 200,000 downloads. `keep_partial` is that of
-        `cancel`.
+        `restore_many` undoes this for 10 minutes. `keep_partial` is that of `cancel`.
         """
         return await self._parts.sets.remove(ids, keep_partial=keep_partial)
 
@@ -398,6 +432,27 @@ class DownloadManager:
             ProcessQueueError: a priority is below 1. Nothing has changed.
         """
         return await self._parts.sets.set_priorities(priorities)
+
+    async def move_block(
+        self, ids: Sequence[str], to: Literal["top", "bottom", "up", "down"]
+    ) -> list[str]:
+        """Move waiting downloads together; return the ids of those that moved.
+
+        Those that are at the end already stay, and the others do not overtake them.
+        """
+        return await self._parts.sets.move_block(ids, to)
+
+    def places(self, ids: Iterable[str]) -> dict[str, Place]:
+        """Return the places of unfinished downloads in the queue; see `set_places`."""
+        return self._parts.sets.places(ids)
+
+    async def set_places(self, places: Mapping[str, Place]) -> list[str]:
+        """Undo changes of priorities and moves; return the ids of the downloads put back.
+
+        Args:
+            places: the result of an earlier call of `places`.
+        """
+        return await self._parts.sets.set_places(places)
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
@@ -521,6 +576,11 @@ class DownloadManager:
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
         """Return a copy of the facts about a download; None if it is unknown."""
         return self._parts.tracker.get_download_info(download_id)
+
+    def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out; None if it is unknown."""
+        record = self._parts.tracker.get(download_id)
+        return inspect(record, self._parts.queue, self._parts.worker) if record else None
 
     async def find_config(self, download_id: str, *, to_show: bool = False) -> FileConfig | None:
         """Return the config of a download in the list or the history; None if it is unknown.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
@@ -16,6 +16,9 @@ from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig, host_of
 from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.tracking.record import Rank
+
+Place = tuple[int, Rank]
+"""Priority and rank of a download."""
 
 _log = logging.getLogger(__name__)
 _SORT_COST = 8
@@ -167,27 +170,39 @@ class PriorityDownloadQueue:
 
     def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority of a waiting download; it keeps its rank."""
-        return download_id in self.set_priorities({download_id: priority})
+        self.set_priorities({download_id: priority})
+        return download_id in self._waiting
 
-    def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
-        """Change priorities by id; return the ids that wait here. They keep their ranks.
+    def set_priorities(self, priorities: Mapping[str, int]) -> None:
+        """Change priorities by id; the downloads keep their ranks. See `set_places`."""
+        waiting = self._waiting
+        self.set_places(
+            {
+                download_id: (priority, waiting[download_id].rank if download_id in waiting else 0)
+                for download_id, priority in priorities.items()
+            }
+        )
+
+    def set_places(self, places: Mapping[str, Place]) -> None:
+        """Give waiting downloads other places; ids that do not wait here are ignored.
 
         Raises:
             ProcessQueueError: a priority is below 1. Nothing has changed.
         """
-        for priority in priorities.values():
+        for priority, _ in places.values():
             check_priority(priority)
-        known = [download_id for download_id in priorities if download_id in self._waiting]
-        if self._is_bulk(known):
-            for download_id in known:
-                waiting = self._waiting[download_id]
-                self._waiting[download_id] = waiting._replace(negative=-priorities[download_id])
+        moved = [
+            self._waiting[id_]._replace(negative=-priority, rank=rank)
+            for id_, (priority, rank) in places.items()
+            if id_ in self._waiting
+        ]
+        if self._is_bulk(moved):
+            self._waiting |= {waiting.id: waiting for waiting in moved}
             self._sort_again()
         else:
-            for download_id in known:
-                if (taken := self._take_out(download_id)) is not None:
-                    self._insert(taken._replace(negative=-priorities[download_id]))
-        return known
+            for waiting in moved:
+                self._take_out(waiting.id)
+                self._insert(waiting)
 
     def move(
         self,
@@ -225,6 +240,16 @@ class PriorityDownloadQueue:
         self._insert(waiting._replace(negative=negative, rank=rank))
         self.reserve(rank)
         return -negative, rank
+
+    def in_order(self, download_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that wait in line, in the order in which they will run."""
+        waiting = filter(None, map(self._in_line, download_ids))
+        return [each.id for each in sorted(waiting)]
+
+    def place(self, download_id: str) -> int | None:
+        """Return the place of a waiting download, from 1; None if it does not wait in line."""
+        waiting = self._in_line(download_id)
+        return None if waiting is None else self._order.index(waiting) + 1
 
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
         """Return the ids that run just before and just after a waiting download."""
@@ -266,9 +291,9 @@ class PriorityDownloadQueue:
         """Return True if this id waits, that is, has not been taken."""
         return download_id in self._waiting
 
-    def _is_bulk(self, ids: Collection[str]) -> bool:
-        """Return True if sorting everything again is cheaper than a search for each of `ids`."""
-        return len(ids) > len(self._waiting) // _SORT_COST
+    def _is_bulk(self, some: Sized) -> bool:
+        """Return True if sorting all again is cheaper than a search for each of `some`."""
+        return len(some) > len(self._waiting) // _SORT_COST
 
     def _sort_again(self) -> None:
         """Build the order from what waits now."""

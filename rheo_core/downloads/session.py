@@ -187,6 +187,15 @@ class Session:
         finally:
             self._may_write.set()
 
+    def drop(self, download_id: str) -> None:
+        """Delete a download at the next write, from the list and from the history."""
+        if self._is_read_only:
+            return
+        self._changed.pop(download_id, None)
+        self._forget_running(download_id)
+        self._outdated.add(download_id)
+        self._wake_up()
+
     async def find(self, download_id: str) -> DownloadRecord | None:
         """Return the saved download with this id, listed or not; None if it is unknown."""
         find = self._opened.find
@@ -200,6 +209,11 @@ class Session:
         await self._flush()
         rows = await self._thread.run(search, text, limit, offset)
         return _by_row(await self._thread.run(records_of, rows))
+
+    async def find_kept(self) -> list[DownloadRecord]:
+        """Return removed downloads whose partial data was kept for an undo."""
+        find_kept = self._opened.find_kept
+        return records_of(await self._thread.run(find_kept)).records
 
     async def forget(
         self,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from typing import Literal
 
 from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.downloads import DownloadStatus
@@ -12,7 +13,7 @@ from .admission import in_slices
 from .control import DownloadController, can_pause, cancelled_from, state_to_restore
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
-from .queue import PriorityDownloadQueue
+from .queue import Place, PriorityDownloadQueue
 from .session import Session
 from .worker import DownloadWorker
 
@@ -20,7 +21,7 @@ Matches = Callable[[DownloadRecord], bool]
 
 
 class SetController:
-    """Carries out the verbs of `DownloadManager` whose names end with `_many` or `_all`.
+    """Carries out the verbs of `DownloadManager` for many downloads.
 
     A verb takes all of its downloads out of the queue in one step, so that none of them starts
     meanwhile. Then it changes them in slices, between which the event loop runs. A download that
@@ -98,6 +99,41 @@ class SetController:
                     self._control.note_priority(record, priorities[record.id])
             return [record.id for record in records]
 
+    async def move_block(
+        self, ids: Iterable[str], to: Literal["top", "bottom", "up", "down"]
+    ) -> list[str]:
+        """Move waiting downloads together; return the ids of those that moved."""
+        async with self._alone():
+            block = self._queue.in_order(ids)
+            if to in ("down", "top"):  # the last one first, so that none overtakes another
+                block.reverse()
+            moved, stuck = list[str](), set[str]()  # at the end, with all that follow directly
+            async for some in in_slices(block):
+                for download_id in some:
+                    if to in ("up", "down"):
+                        beyond = self._queue.neighbours(download_id)[to == "down"]
+                        if beyond is None or beyond in stuck:
+                            stuck.add(download_id)
+                            continue
+                    if await self._control.move(download_id, to=to):
+                        moved.append(download_id)
+            return moved
+
+    def places(self, ids: Iterable[str]) -> dict[str, Place]:
+        """Return the places of downloads that have not ended; see `set_places`."""
+        records = filter(_has_not_ended, self._records(ids))
+        return {record.id: (record.priority, record.rank) for record in records}
+
+    async def set_places(self, places: Mapping[str, Place]) -> list[str]:
+        """Give downloads that have not ended other places; return their ids."""
+        async with self._alone():
+            self._queue.set_places(places)
+            records = list(filter(_has_not_ended, self._records(places)))
+            async for some in in_slices(records):
+                for record in some:
+                    self._control.note_place(record, *places[record.id])
+            return [record.id for record in records]
+
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
         await self.pause([record.id for record in self._tracker.records() if can_pause(record)])
@@ -157,7 +193,7 @@ class SetController:
         return idle, busy
 
     def _runs(self, download_id: str) -> bool:
-        """Return True if a download runs, and does not only wait for its next attempt."""
+        """Return True if a download runs; one that waits for its next attempt stops waiting."""
         if self._queue.waits(download_id) or self._pool.stop_waiting(download_id):
             return False
         return download_id in self._queue

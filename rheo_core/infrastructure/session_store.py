@@ -52,6 +52,10 @@ _SETTINGS = (
 )
 _MATCHES = "(:text = '' OR matches_text(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
 _ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
+_KEPT = (
+    f"{schema.SELECT} WHERE listed = 0 AND status = '{DownloadStatus.CANCELLED}' "
+    "AND bytes_downloaded > 0"
+)
 _SEARCH = (
     f"{schema.SELECT} WHERE {_ENDED} AND {_MATCHES} "
     f"ORDER BY {schema.ENDED_AT} DESC, id LIMIT :limit OFFSET :offset"
@@ -261,6 +265,11 @@ class SessionStore:
                 _SEARCH, {"text": text.casefold(), "limit": limit, "offset": offset}
             )
             return list(self._undamaged(rows))
+
+    def find_kept(self) -> list[StoredDownload]:
+        """Return removed downloads whose partial data was kept for an undo."""
+        with self._reading() as connection:
+            return list(self._undamaged(connection.execute(_KEPT)))
 
     def forget(
         self, ids: Iterable[str] | None = None, *, text: str = "", ended_before: float | None = None

@@ -344,7 +344,7 @@ class Connection:
         self._hosts = hosts
         self._link_host = self.host = host
         self._explain = explain
-        self._download_id = download_id
+        self.download_id = download_id
         self._keeps_reservation = keeps_reservation
         self._known: _Host | None = None
         self._was_answered = False
@@ -358,7 +358,7 @@ class Connection:
         Raises:
             HostFullError: the host had no room in that time.
         """
-        hosts, host, download_id = self._hosts, self.host, self._download_id
+        hosts, host, download_id = self._hosts, self.host, self.download_id
         if not hosts.has_place(host, download_id):
             is_passing = hosts.has_reservation_elsewhere(download_id, host)
             try:
@@ -380,7 +380,7 @@ class Connection:
         if host == self.host:
             return
         if not self._keeps_reservation and self._hosts.has_reservation_elsewhere(
-            self._download_id, host
+            self.download_id, host
         ):
             self.end()
             self.host = host
@@ -391,7 +391,7 @@ class Connection:
             self._known,
             self.host,
             host,
-            self._download_id,
+            self.download_id,
             keeps_reservation=self._keeps_reservation,
         )
         if moved is None:
@@ -406,7 +406,7 @@ class Connection:
         """Take note that the host has answered, so it can serve this number of connections."""
         assert self._known is not None
         if not self._keeps_reservation:
-            self._hosts.end_reservation(self._download_id)
+            self._hosts.end_reservation(self.download_id)
         self._hosts.on_answer(self.host)
         if not self._was_answered:
             self._was_answered = True

@@ -11,6 +11,7 @@ from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
 from rheo_tui.existing_files import Decision
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
@@ -18,10 +19,12 @@ from rheo_tui.table_model import Sort
 class Dialogs:
     """Opens screens over `app`; they reach the engine through `client`."""
 
-    def __init__(self, app: App[None], client: EngineClient) -> None:
+    def __init__(self, app: App[None], client: EngineClient, changes: Changes) -> None:
         self._app = app
         self._client = client
+        self._changes = changes
         self._text_left = ""
+        self._drafts: dict[str, Mapping[str, str]] = {}  # unsaved edits by download
 
     def add(self, text: str) -> None:
         """Open the box for links with `text`, or with the text left in it."""
@@ -41,11 +44,22 @@ class Dialogs:
 
         self._app.push_screen(LoadScreen(self._client))
 
-    def replace_url(self, row: DownloadSnapshot) -> None:
-        """Open the dialog that replaces the URL of `row`."""
-        from .replace_url import ReplaceUrlScreen
+    def edit(self, row: DownloadSnapshot, closed: Callable[[bool], None]) -> None:
+        """Open the dialog that edits `row`.
 
-        self._app.push_screen(ReplaceUrlScreen(self._client.service, row))
+        Then call `closed` with True if it was saved, with False if what was typed is kept.
+        """
+        from .edit import EditScreen
+
+        draft = self._drafts.pop(row.id, {})
+
+        def left(draft: Mapping[str, str] | None) -> None:
+            if draft:
+                self._drafts[row.id] = draft
+            if draft is None or draft:
+                closed(draft is None)
+
+        self._app.push_screen(EditScreen(self._changes, row, draft), left)
 
     def existing_file(
         self, rows: Sequence[DownloadSnapshot], decided: Callable[[Decision | None], None]

@@ -19,7 +19,13 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
-from rheo_core.domain.filters import NO_FILTER, FilterError, parse_filter, parse_typed
+from rheo_core.domain.filters import (
+    NO_FILTER,
+    FilterError,
+    SlowPatternError,
+    parse_filter,
+    parse_typed,
+)
 from rheo_core.domain.text import printable, redact
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
@@ -32,8 +38,10 @@ from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.existing_files import Choice, Decision
-from rheo_tui.file_manager import folder_of, open_file, open_folder
+from rheo_tui.file_manager import folder_of, open_path
+from rheo_tui.formatting import count_text
 from rheo_tui.screen_memory import ScreenMemory
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
@@ -98,7 +106,8 @@ class MainScreen(Screen[None]):
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self._downloads = DownloadHandlers(service)
+        self.changes = Changes(service)
+        self._downloads = DownloadHandlers(self.changes)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
 
@@ -211,7 +220,10 @@ class MainScreen(Screen[None]):
             total=self.model.lines,
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
-            can_undo=self._downloads.undo_steps > 0,
+            running=latest.stats.queued + latest.stats.in_progress if latest else 0,
+            paused=latest.stats.paused if latest else 0,
+            can_undo=self.changes.can_undo,
+            can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
@@ -274,7 +286,7 @@ class MainScreen(Screen[None]):
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        return Dialogs(self.app, self.client)
+        return Dialogs(self.app, self.client, self.changes)
 
     # Actions
 
@@ -301,11 +313,11 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         async def run() -> None:
-            steps = self._downloads.undo_steps
+            steps = self.changes.count
             text = await call()
             await self.refresh_from_engine()  # first: the next key acts on what the list shows
             if text:
-                self.toast(text, can_undo=self._downloads.undo_steps > steps)
+                self.toast(text, can_undo=self.changes.count > steps)
 
         if not await self.client.guard(run(), title):
             await self.refresh_from_engine()
@@ -327,9 +339,18 @@ class MainScreen(Screen[None]):
         self._dialogs.load()
 
     def do_link(self) -> None:
-        """Open the dialog that replaces the URL of the current download."""
-        if row := self.table.current:
-            self._dialogs.replace_url(row)
+        """Open the dialog that edits the current download, its URL first."""
+        row = self.table.current
+        if row is None:
+            return
+
+        def closed(is_saved: bool) -> None:
+            if is_saved:
+                self.toast(f"Edited {printable(row.name)}.", can_undo=True)
+            else:
+                self.toast("Not saved. Edit the download again to go on.")
+
+        self._dialogs.edit(row, closed)
 
     def do_existing(self) -> None:
         """Ask what to do about the files of downloads that are on the disk already."""
@@ -343,9 +364,7 @@ class MainScreen(Screen[None]):
             return
         if decision.choice is Choice.OPEN:
             row = rows[0]
-            path = Path(row.destination or self._service.settings.download_dir / row.name)
-            problem = open_file(path)
-            self.toast(problem or f"Opening {path}.", bool(problem))
+            self._open(Path(row.destination or self._service.settings.download_dir / row.name))
             return
         self.run_in_background(
             BY_ID["existing"].title, partial(self._downloads.download_again, rows, decision)
@@ -382,9 +401,11 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def do_clear(self) -> None:
-        """Clear the filter; if there is none, clear the marks, or return to all downloads."""
+        """Clear the filter, else end the range, clear the marks, or return to all downloads."""
         if self.query_one(FilterBar).display:
             self._filter_cleared()
+        elif self.model.has_range:
+            self.table.end_range()
         elif self.model.marked:
             self.model.marked.clear()
             self._marks_changed()
@@ -480,9 +501,16 @@ class MainScreen(Screen[None]):
         """Open the folder of the current download in the file manager."""
         row = self.table.current
         fallback = self._service.settings.download_dir
-        folder = folder_of(row.destination if row else "", fallback)
-        problem = open_folder(folder)
-        self.toast(problem or f"Opening {folder}.", bool(problem))
+        self._open(folder_of(row.destination if row else "", fallback))
+
+    def do_open(self) -> None:
+        """Open the file of the current download with its usual program."""
+        if row := self.table.current:
+            self._open(Path(row.destination))
+
+    def _open(self, path: Path) -> None:
+        problem = open_path(path)
+        self.toast(problem or f"Opening {printable(str(path))}.", bool(problem))
 
     # Sorting and filtering
 
@@ -565,6 +593,15 @@ class MainScreen(Screen[None]):
         self._show_settings(self._service.settings)
         return self._service.settings
 
+    def _mark_matching(self, text: str) -> None:
+        wanted, moment = parse_filter(text), self.model.moment()
+        try:
+            count = self.model.mark_matching(lambda row: wanted.matches(row, moment))
+        except SlowPatternError as error:
+            raise CommandError(f"{error}.") from None
+        self._marks_changed()
+        self.toast(f"Marked {count_text(count)} that match “{printable(text)}”.")
+
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
         on = self._quits_when_done
@@ -573,8 +610,19 @@ class MainScreen(Screen[None]):
 
     def do_command(self) -> None:
         """Open the command line."""
+        self._open_command_line("")
+
+    def do_mark_matching(self) -> None:
+        """Open the command line for a pattern."""
+        self._open_command_line("mark ")
+
+    def do_set_priority(self) -> None:
+        """Open the command line for a priority."""
+        self._open_command_line("priority ")
+
+    def _open_command_line(self, text: str) -> None:
         self.query_one(StatusFooter).display = False
-        self.query_one(CommandLine).open()
+        self.query_one(CommandLine).open(text)
 
     @on(CommandLine.Left)
     def _command_line_left(self) -> None:
@@ -619,6 +667,8 @@ class MainScreen(Screen[None]):
             case "filter":
                 self.query_one(FilterBar).show(command.text)
                 self._filter_by(command.text)
+            case "mark":
+                self._mark_matching(command.text)
             case "tab":
                 self._open_tab(self._tab_named(command.text))
             case "quit-when-done":

@@ -24,14 +24,18 @@ from rheo_core.domain import (
     FileExistsStrategy,
     Snapshot,
 )
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
-from .protocol import ManyDownloadsEvent, SessionLockedError
+from .protocol import Deletion, ManyDownloadsEvent, Place, SessionLockedError
+from .trash import delete_file, restore_file
 
 if TYPE_CHECKING:
+    from rheo_core.domain import DownloadInfo
     from rheo_core.downloads import DownloadManager
     from rheo_core.inputs import Entry, ReadOptions
 
@@ -81,6 +85,7 @@ class LocalService:
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
         self._quiet_until = 0.0  # the monotonic clock
+        self._held: dict[str, tuple[Path, Path]] = {}  # deleted files, and their former paths
 
     @cached_property
     def _manager(self) -> "DownloadManager":
@@ -154,6 +159,22 @@ class LocalService:
         config = await self._manager.find_config(download_id, to_show=True)
         return config.source if config else None
 
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out."""
+        return self._manager.details(download_id)
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the options of a download, secrets included, with its present priority."""
+        config = await self._manager.find_config(download_id, to_show=True)
+        row = self._rows_now().get(download_id)
+        if config is None or row is None:
+            return None
+        return config.model_copy(update={"priority": row.priority})
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed other options; return its id from now on."""
+        return await self._manager.edit(download_id, config)
+
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
@@ -166,9 +187,10 @@ class LocalService:
 
     async def close(self) -> None:
         """Stop running downloads, keep their partial data and release all resources."""
-        if self._manager.is_active:
-            await self._manager.discard_kept()
         await self._manager.close()
+        held, self._held = self._held, {}
+        for path, _ in held.values():
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def snapshot(self, since: int = 0) -> Snapshot:
         """Return the changes after revision `since`.
@@ -277,20 +299,20 @@ class LocalService:
         update = {name: value for name, value in changes.items() if value is not None}
         await self._manager.add([config.model_copy(update=update) for config in configs if config])
 
-    async def pause(self, ids: Sequence[str]) -> None:
-        """Pause downloads that have not ended."""
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads that have not ended; return their number."""
         with self._as_one_event(ids, DownloadEventType.PAUSED):
-            await self._manager.pause_many(ids)
+            return len(await self._manager.pause_many(ids))
 
-    async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused downloads back into the queue."""
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Put paused downloads back into the queue; return their number."""
         with self._as_one_event(ids, DownloadEventType.RESUMED):
-            await self._manager.resume_many(ids)
+            return len(await self._manager.resume_many(ids))
 
-    async def cancel(self, ids: Sequence[str], *, keep_partial: bool = False) -> None:
-        """Cancel downloads that have not ended."""
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads that have not ended; return their number."""
         with self._as_one_event(ids, DownloadEventType.CANCELLED):
-            await self._manager.cancel_many(ids, keep_partial=keep_partial)
+            return len(await self._manager.cancel_many(ids, keep_partial=True))
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
@@ -309,19 +331,59 @@ class LocalService:
         """Download from `url` from now on; False if the download is unknown or completed."""
         return await self._manager.replace_url(download_id, url)
 
-    async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list."""
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list; return their number."""
         with self._as_one_event(ids, DownloadEventType.REMOVED, DownloadEventType.CANCELLED):
-            await self._manager.remove_many(ids, keep_partial=True)
+            return len(await self._manager.remove_many(ids, keep_partial=True))
 
-    async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove` and `cancel`."""
+    async def restore(self, ids: Sequence[str]) -> int:
+        """Undo `remove` or `cancel`; return the number of downloads restored."""
         with self._as_one_event(ids, DownloadEventType.QUEUED, DownloadEventType.PAUSED):
-            await self._manager.restore_many(ids)
+            return len(await self._manager.restore_many(ids))
 
-    async def discard_kept(self) -> None:
-        """Delete the partial data of removed and cancelled downloads."""
-        await self._manager.discard_kept()
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads and remove these downloads from the list."""
+        deleted, problems, in_trash = [], [], 0
+        for row in await self._completed(ids):
+            path = Path(row.destination_path or "")
+            try:
+                held = await asyncio.to_thread(delete_file, path)
+            except OSError as error:
+                reason = printable(error.strerror or str(error)).lower()
+                problems.append(f"Cannot delete {printable(path.name)}: {reason}.")
+                continue
+            deleted.append(row.id)
+            if held is None:
+                in_trash += 1
+            else:
+                self._hold(row.id, held, path)
+        await self.remove(deleted)
+        return Deletion(tuple(deleted), in_trash, tuple(problems))
+
+    async def _completed(self, ids: Sequence[str]) -> "list[DownloadInfo]":
+        infos = filter(None, map(self._manager.get_download_info, ids))
+        return [info for info in infos if info.status is DownloadStatus.COMPLETED]
+
+    def _hold(self, download_id: str, held: Path, path: Path) -> None:
+        self._held[download_id] = held, path
+        # Until the undo is over.
+        loop = asyncio.get_running_loop()
+        loop.call_later(DEFAULT_TUNING.undo_seconds, self._let_go, download_id, held)
+
+    def _let_go(self, download_id: str, held: Path) -> None:
+        if self._held.get(download_id, (None,))[0] == held:
+            del self._held[download_id]
+            asyncio.get_running_loop().run_in_executor(None, held.unlink, True)
+
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        """Undo `delete_files`: restore downloads and held files."""
+        for held, path in [self._held.pop(each) for each in ids if each in self._held]:
+            try:
+                await asyncio.to_thread(restore_file, held, path)
+            except OSError as error:
+                name, reason = printable(path.name), error.strerror or error
+                self._problems.append(f"{name} is kept as {held}: {reason}.")
+        return await self.restore(ids)
 
     async def forget(
         self,
@@ -333,20 +395,31 @@ class LocalService:
         """Delete downloads from the history and return their number."""
         return await self._manager.forget(ids, text=text, older_than_days=older_than_days)
 
-    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
         """Add `by` to the priority of each download; the lowest priority is 1."""
-        rows = self._rows_now()
-        known = (rows[download_id] for download_id in ids if download_id in rows)
-        await self.set_priorities({row.id: max(1, row.priority + by) for row in known})
+        places = self._manager.places(ids).items()
+        return await self._set_priorities({id_: max(1, was + by) for id_, (was, _) in places})
 
-    async def set_priorities(self, priorities: Mapping[str, int]) -> None:
-        """Set priorities by id."""
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        """Give each download a priority."""
+        return await self._set_priorities(dict.fromkeys(ids, priority))
+
+    async def _set_priorities(self, priorities: Mapping[str, int]) -> int:
         with self._as_one_event(priorities, DownloadEventType.PRIORITY_CHANGED):
-            await self._manager.set_priorities(priorities)
+            return len(await self._manager.set_priorities(priorities))
 
-    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued download."""
-        await self._manager.move(download_id, to=where)
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        """Move queued downloads together; return the number of those that moved."""
+        return len(await self._manager.move_block(ids, where))
+
+    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+        """Return the places of unfinished downloads in the queue."""
+        return self._manager.places(ids)
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Put downloads back to former places; return their number."""
+        with self._as_one_event(places, DownloadEventType.PRIORITY_CHANGED):
+            return len(await self._manager.set_places(places))
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply settings to downloads that start from now on, and save them.

@@ -8,6 +8,7 @@ and results are frozen values.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -19,11 +20,14 @@ from rheo_core.domain import (
     RheoError,
     Snapshot,
 )
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
+Place = tuple[int, int | Fraction]
+"""Priority and rank: the place of a download in the queue."""
 READ_ONLY = "this session is open read-only"
 
 
@@ -46,6 +50,15 @@ class ManyDownloadsEvent:
     event_type: DownloadEventType
     count: int  # of downloads
     time: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Result of a deletion of files."""
+
+    ids: tuple[str, ...] = ()  # downloads whose files were deleted, and which left the list
+    in_trash: int = 0  # files of them that the user finds in the trash
+    problems: tuple[str, ...] = ()  # sentences about files that stay
 
 
 class ServiceFactory(Protocol):
@@ -95,6 +108,30 @@ class DownloadService(Protocol):
         """Return the whole URL, secrets included, for the user's own clipboard.
 
         None if the download is unknown.
+        """
+
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out; None if it is unknown.
+
+        Ask only for the download in view.
+        """
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the options of a download, secrets included, with its present priority.
+
+        None if the download is unknown.
+        """
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed other options; keep its bytes and its place.
+
+        Returns:
+            Its id from now on, which changes with its name and folder; None if it is unknown or
+            completed.
+
+        Raises:
+            ValueError: another download in the list has this URL and name.
+            RheoError: the partial data cannot be moved to the new name.
         """
 
     async def history(
@@ -150,18 +187,16 @@ class DownloadService(Protocol):
             filename: name of the file of a single download; None: as before.
         """
 
-    async def pause(self, ids: Sequence[str]) -> None:
-        """Pause downloads that have not ended; keep their partial data."""
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads that have not ended, keep their partial data; return their number."""
 
-    async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused downloads back into the queue."""
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Put paused downloads back into the queue; return their number."""
 
-    async def cancel(self, ids: Sequence[str], *, keep_partial: bool = False) -> None:
-        """Cancel downloads that have not ended; delete their partial data.
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads that have not ended; return their number.
 
-        Args:
-            ids: the downloads.
-            keep_partial: keep the data for `restore`, until `discard_kept` or the end.
+        Their partial data is kept for 10 minutes, but not longer than the program runs.
         """
 
     async def retry(self, ids: Sequence[str]) -> None:
@@ -191,20 +226,26 @@ class DownloadService(Protocol):
             ValueError: `url` is not valid; the message is one sentence.
         """
 
-    async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list and cancel running ones; keep finished files.
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list and return their number; cancel running ones.
 
-        Partial data stays for `restore`, until `discard_kept` or the end.
+        Finished files stay, and partial data is kept as by `cancel`.
         """
 
-    async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`, or `cancel` of downloads in the list: restore their states and places.
+    async def restore(self, ids: Sequence[str]) -> int:
+        """Undo `remove` or `cancel`; return the number of downloads restored."""
 
-        A download that ran is queued.
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads and remove these downloads from the list.
+
+        The files go to the trash. Where there is none, they are held until the undo is over.
         """
 
-    async def discard_kept(self) -> None:
-        """Delete the partial data of removed and cancelled downloads, which is useless now."""
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        """Undo `delete_files`: restore downloads and held files; return the number of downloads.
+
+        Files in the trash stay there.
+        """
 
     async def forget(
         self,
@@ -223,14 +264,26 @@ class DownloadService(Protocol):
             older_than_days: delete only those that ended earlier.
         """
 
-    async def change_priority(self, ids: Sequence[str], by: int) -> None:
-        """Add `by` to the priority of each download; the lowest priority is 1."""
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
+        """Add `by` to the priority of each download; return the number of changed ones.
 
-    async def set_priorities(self, priorities: Mapping[str, int]) -> None:
-        """Set priorities (1 or more) by id; ended downloads are left out."""
+        The lowest priority is 1.
+        """
 
-    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued download by one place, or to an end of the queue."""
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        """Give each download a priority, 1 or more; return the number of changed ones."""
+
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        """Move queued downloads together, by one place or to an end of the queue.
+
+        Return the number of downloads that moved.
+        """
+
+    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+        """Return the places of unfinished downloads in the queue."""
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Put downloads back to former places; return the number of those that are unfinished."""
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply settings and save them to the settings file.

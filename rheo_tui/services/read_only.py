@@ -8,6 +8,8 @@ from typing import NoReturn
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
+from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.text import printable
 from rheo_core.downloads.session import Session
 from rheo_core.events import DownloadEvent
 from rheo_core.tracking import DownloadRecord, DownloadTracker
@@ -85,6 +87,14 @@ class ReadOnlyService:
         record = self._tracker.get(download_id) or await self._session.find(download_id)
         return record.config.source if record else None
 
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return what the file says about a download."""
+        record = self._tracker.get(download_id)
+        if record is None:
+            return None
+        folder = record.destination.parent if record.destination else self._settings.download_dir
+        return DownloadDetails(download_id, printable(str(folder)))
+
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
@@ -107,8 +117,9 @@ class ReadOnlyService:
     check = check_file = add = add_again = set_speed_limit = _refuse
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
-    keep = accept_html = replace_url = change_priority = set_priorities = move = _refuse
-    discard_kept = change_settings = reload_settings = _refuse
+    keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
+    reload_settings = set_priority = places = set_places = _refuse
+    delete_files = restore_files = config_of = edit = _refuse
 
     def free_space(self) -> int | None:
         """Return None, because nothing can be added."""

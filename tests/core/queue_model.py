@@ -145,19 +145,25 @@ class QueueModel:
         return True
 
     def restore(self, id_: str) -> bool:
+        if id_ in self.downloads:
+            return self._reinstate(self.downloads[id_], self.downloads[id_].before_cancel)
         was = self._removed.pop(id_, None)
         if was is not None and was.status.is_terminal:
             self.downloads[id_] = was
             self._passed.append((id_, was.status))
             return True
-        if was is None and id_ in self.ids(S.CANCELLED):
-            before = self.downloads[id_].before_cancel
-            was = replace(self.downloads[id_], status=before) if before is not None else None
         if was is None:
             return False
-        self.downloads[id_] = replace(was, before_cancel=None)
-        self._passed.append((id_, S.QUEUED))
-        self._set(id_, S.PAUSED if was.status is S.PAUSED else S.QUEUED)
+        return self._reinstate(was, was.status)
+
+    def _reinstate(self, one: Expected, status: S | None) -> bool:
+        """Undo a cancellation: it begins again, at its place."""
+        if status is None or (one.id in self.downloads and one.status is not S.CANCELLED):
+            return False
+        self.downloads[one.id] = replace(one, status=S.QUEUED, before_cancel=None)
+        self._set(one.id, S.QUEUED)
+        if status is S.PAUSED:
+            self._set(one.id, S.PAUSED)
         self._dispatch()
         return True
 

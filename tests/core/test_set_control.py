@@ -67,7 +67,7 @@ async def test_kept_data_is_discarded_unless_a_download_continues_it(
         assert len(removed) == 4
         again = files[0].model_copy(update={"start_at": 4e9})
         await manager.add([again])
-        await manager.discard_kept()
+        await manager._parts.control.kept.discard_all()
         assert not [name for name in names_in(tmp_path) if name.startswith("b")]
         assert {"a.part", "a.part.state"} <= set(names_in(tmp_path))
         assert await manager.restore_many([files[1].id]) == [files[1].id]

@@ -97,8 +97,9 @@ def test_bad_commands_get_one_sentence(line: str, message: str) -> None:
 
 
 def test_every_action_is_a_command() -> None:
-    missing = [each.id for each in ACTIONS if each.id.replace("_", "-") not in COMMANDS]
-    assert missing == ["tab_own_1", "tab_own_2", "command", "palette"]
+    missing = {each.id for each in ACTIONS if each.id.replace("_", "-") not in COMMANDS}
+    have_another_name = {"set_priority", "mark_matching"}
+    assert missing - have_another_name == {"tab_own_1", "tab_own_2", "command", "palette"}
     for name, spec in COMMANDS.items():
         assert spec.name == name and spec.help.endswith(".")
         if spec.example and "3fa9" not in spec.example:
@@ -165,7 +166,7 @@ def test_filters_are_completed_too() -> None:
         ("pause", "3fb0.iso"),
         ("limit", "limit [all] RATE [TARGETS]  ·  Limit"),
         ("limit 2M", "3fb0.iso"),
-        ("re", "resume  reload  retry  retry-failed  remove"),
+        ("re", "resume  reload  resume-all  retry  retry-failed  remove  redo"),
         ("", "Tab completes"),
         ("reload", "reload  ·  Read"),
     ],

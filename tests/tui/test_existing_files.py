@@ -241,4 +241,4 @@ async def test_the_file_is_opened(
         assert log.read_text() == f"{folder}/a b.bin\n"
         (folder / "a b.bin").unlink()
         await app.press(*(["d", "v"] if where == "row" else ["v"]))
-        await app.until(lambda: "a b.bin does not exist any more." in app.messages())
+        await app.until(lambda: "a b.bin does not exist." in app.messages())

@@ -48,9 +48,13 @@ async def test_actions_apply_to_marked_rows() -> None:
         assert app.table.model.marked == {first, second}
         await app.press("p")
         assert app.called("pause") == [[first, second]]
-        await app.press("*")
+        await app.press("^")
         assert app.table.model.marked == {third}
-        await app.press("escape")
+        await app.press("*")
+        assert app.table.model.marked == {first, second, third}
+        await app.press("*")
+        assert not app.table.model.marked
+        await app.press("space", "escape")
         assert not app.table.model.marked
 
 
@@ -124,7 +128,7 @@ async def test_disabled_actions_explain_themselves() -> None:
         assert "Retry: this download has not failed (done)." in app.messages()
         assert not app.called("cancel")
         await app.press("u")
-        assert "nothing has been removed" in app.messages()
+        assert "Undo: nothing to undo." in app.messages()
 
 
 async def test_filter_is_live_and_escape_clears_it() -> None:
@@ -253,7 +257,7 @@ async def test_commands_that_stop() -> None:
 
 
 async def test_help_and_palette_come_from_the_registry() -> None:
-    async with running(size=(120, 120)) as app:
+    async with running(size=(120, 3 * len(ACTIONS))) as app:
         await app.press("?")
         assert isinstance(app.app.screen, HelpScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")

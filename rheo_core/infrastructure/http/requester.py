@@ -24,6 +24,7 @@ from .base import BaseHttpClient, Response
 from .connectors import Route
 from .cookies import CookieFiles, cookie_header, new_jar, store_cookies
 from .proxies import usual_proxy
+from .recent_exchanges import RecentExchanges, SentHop
 from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
@@ -61,6 +62,7 @@ class Requester:
         self.client = client
         self.response_timeout = response_timeout
         self.cookies = CookieFiles()
+        self.recent = RecentExchanges()
         self.use_rules(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
@@ -122,6 +124,7 @@ class Exchange:
         self._own = own
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[Response] | None = None
+        self.hops: list[SentHop] = []
 
     @property
     def origin_host(self) -> str:
@@ -190,6 +193,7 @@ class Exchange:
         if not is_plain or self._policy.login is not None or self._jar is not None:
             headers, request_kwargs = await self._prepare(url)
         self._current_url = url
+        self.hops.append(SentHop(url, headers))
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
@@ -207,6 +211,7 @@ class Exchange:
                 ) from error
             raise
         self._sent = sent
+        self.hops[-1] = SentHop(url, headers, reply.status, reply.reason or "", reply.headers)
         return reply
 
     async def _send_guarded(
