@@ -460,6 +460,11 @@ ACTIONS: tuple[Action, ...] = (
         label="details", disabled=_needs_line,
     ),
     Action(
+        "failures", "!", "Show failures by cause", "View",
+        "Failed downloads in groups, with advice; retry or remove a group.",
+        disabled=lambda context: "" if context.failed else "nothing has failed",
+    ),
+    Action(
         "log", "l", "Show log", "View",
         "Show or hide the latest events.",
         label="log",

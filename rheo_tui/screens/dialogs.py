@@ -4,6 +4,7 @@ The first screen does not wait for their imports.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
@@ -11,9 +12,13 @@ from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
 from rheo_tui.existing_files import Decision
+from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
+
+if TYPE_CHECKING:
+    from .failures import GroupAction
 
 
 class Dialogs:
@@ -99,6 +104,17 @@ class Dialogs:
         service = self._client.service
         screen = SettingsScreen(service.settings, service.settings_file, apply, preview, reload)
         self._app.push_screen(screen)
+
+    def failures(
+        self,
+        groups: Sequence[FailureGroup],
+        keymap: Mapping[str, str],
+        chosen: Callable[["GroupAction | None"], None],
+    ) -> None:
+        """Open the failures; call `chosen` with an action for a group, or with None."""
+        from .failures import FailuresScreen
+
+        self._app.push_screen(FailuresScreen(groups, keymap), chosen)
 
     def help(self, keymap: Mapping[str, str]) -> None:
         """Open the help."""

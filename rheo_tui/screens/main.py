@@ -38,6 +38,7 @@ from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
 from rheo_tui.screen_memory import ScreenMemory
@@ -63,6 +64,7 @@ from .dialogs import Dialogs
 
 if TYPE_CHECKING:
     from rheo_core.inputs.sources import Item
+    from rheo_tui.screens.failures import GroupAction
 
 _POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
@@ -369,6 +371,22 @@ class MainScreen(Screen[None]):
         self.run_in_background(
             BY_ID["existing"].title, partial(self._downloads.download_again, rows, decision)
         )
+
+    def do_failures(self) -> None:
+        """Open the failures by cause."""
+        groups = failure_groups(self.model.rows.values())
+
+        def chosen(choice: "GroupAction | None") -> None:
+            if choice is None:
+                return
+            if choice.action == "mark":
+                self.model.marked |= {row.id for row in choice.rows}
+                self._marks_changed()
+            else:
+                self._dispatcher.run(choice.action, choice.rows)
+
+        if groups:
+            self._dialogs.failures(groups, self.keymap, chosen)
 
     def do_history(self) -> None:
         """Open the history."""

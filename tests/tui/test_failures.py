@@ -1,0 +1,81 @@
+"""Failures by cause and host."""
+
+from textual.widgets import OptionList
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.failure_groups import failure_groups
+from rheo_tui.screens.failures import FailuresScreen
+from tests.tui.driving import Driver, running
+from tests.tui.test_commands import row
+
+
+def failed(name: str, host: str, error: str) -> DownloadSnapshot:
+    return row(name, host, status=DownloadStatus.FAILED, error=error)
+
+
+def test_groups_by_cause_and_host_the_largest_first() -> None:
+    rows = [
+        failed("a", "cdn.example", "HTTP 403 Forbidden"),
+        failed("b", "cdn.example", "HTTP 403 Forbidden"),
+        failed("c", "other.example", "HTTP 403 Forbidden"),
+        failed("d", "cdn.example", "hash mismatch for d: expected 1…, got 2…"),
+        failed("e", "cdn.example", "hash mismatch for e: expected 3…, got 4…"),
+        failed("f", "cdn.example", "hash mismatch for f: expected 3…, got 4…"),
+        row("g", "cdn.example", status=DownloadStatus.COMPLETED),
+    ]
+    assert [group.title for group in failure_groups(rows)] == [
+        "3 × wrong checksum from cdn.example",
+        "2 × 403 Forbidden from cdn.example",
+        "1 × 403 Forbidden from other.example",
+    ]
+
+
+async def opened(app: Driver) -> FailuresScreen:
+    await app.press("!")
+    screen = app.app.screen
+    assert isinstance(screen, FailuresScreen)
+    return screen
+
+
+def text(screen: FailuresScreen, selector: str) -> str:
+    return str(screen.query_one(selector).render())
+
+
+async def test_a_group_is_retried_removed_or_marked() -> None:
+    async with running() as app:
+        await app.press("!")
+        assert "nothing has failed" in app.messages()
+        ids = await app.fill(6)
+        for download_id in ids[:3]:
+            app.service.fail(download_id, "HTTP 403 Forbidden")
+        app.service.fail(ids[3], "HTTP 500 Internal Server Error")
+        await app.update()
+        screen = await opened(app)
+        assert screen.query_one(OptionList).option_count == 2
+        assert "file-00000.iso" in text(screen, "#failures-names")
+        assert "expired; press e to replace it" in text(screen, "#failures-advice")
+        await app.press("r")
+        await app.until(lambda: app.called("retry"))
+        assert sorted(app.called("retry")[0]) == sorted(ids[:3])
+        for download_id in ids[:3]:
+            app.service.fail(download_id, "HTTP 403 Forbidden")
+        await app.update()
+        await opened(app)
+        await app.press("down", "x")
+        await app.until(lambda: app.called("remove") == [[ids[3]]])
+        await app.update()
+        await opened(app)
+        await app.press("enter")
+        assert app.app.screen is app.main
+        assert app.main.model.marked == set(ids[:3])
+
+
+async def test_many_names_are_counted() -> None:
+    async with running() as app:
+        for download_id in await app.fill(9):
+            app.service.fail(download_id, "HTTP 403 Forbidden")
+        await app.update()
+        screen = await opened(app)
+        assert text(screen, "#failures-names").endswith(" and 5 more")
+        await app.press("escape")
+        assert app.app.screen is app.main
