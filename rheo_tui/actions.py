@@ -411,7 +411,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "range", "v", "Mark a range", "List",
-        "Mark rows while the cursor moves; press the key again to end.",
+        "Mark rows while the cursor moves, as Shift and an arrow do; press the key again to end.",
         disabled=_needs_rows, owner="table",
     ),
     *(

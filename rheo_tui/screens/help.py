@@ -1,52 +1,127 @@
-"""HelpScreen: all actions with their keys, from the registry."""
+"""HelpScreen: all actions with their keys, from the registry, and a search in them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
+from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
-from rheo_tui.actions import ACTIONS, key_names
+from rheo_core.domain.text import printable
+from rheo_tui.actions import ACTIONS, Action, key_names
+from rheo_tui.widgets.line_input import PlainInput
 
 _INTRO = (
     "Keys act on the marked downloads, or on the current one if none is marked. "
     "Paste links anywhere to add them."
 )
+_COLUMN_WIDTH = 37
+_KEY_WIDTH = 8
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows a table of keys that scrolls with the arrow keys."""
+    """Shows the keys in as many columns as fit; typing searches titles and explanations."""
 
-    BINDINGS: ClassVar = [("escape,question_mark,q,enter", "dismiss", "Close")]
+    BINDINGS: ClassVar = [
+        ("escape", "leave", "Close"),
+        Binding("question_mark", "dismiss", "Close", priority=True),  # before the search takes it
+    ]
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
         super().__init__()
         self._keymap = keymap
 
     def compose(self) -> ComposeResult:
-        """Create one table for each group."""
-        with Vertical(classes="dialog dialog-tall") as dialog:
+        """Create the search and the keys."""
+        with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "Help"
-            with VerticalScroll():
-                yield Static(_INTRO, classes="help-intro", markup=False)
-                for group in dict.fromkeys(action.group for action in ACTIONS):
-                    yield Static(group, classes="help-group", markup=False)
-                    yield Static(self._table(group), markup=False)
-            yield Static("Esc close", classes="dialog-keys")
+            yield PlainInput(placeholder="type to search", id="help-search", compact=True)
+            yield Static(_INTRO, classes="help-intro", markup=False)
+            with VerticalScroll(can_focus=False):
+                yield Static(id="help-keys", markup=False)
+            yield Static("↑↓ scroll · Esc close", classes="dialog-keys")
 
-    def _table(self, group: str) -> Table:
+    def on_resize(self) -> None:
+        """Fit the columns to the new width."""
+        self._show()
+
+    @on(Input.Changed)
+    def _searched(self) -> None:
+        self._show()
+
+    def on_key(self, event: events.Key) -> None:
+        """Scroll while the search has the focus."""
+        scroll = self.query_one(VerticalScroll)
+        moves = {
+            "up": scroll.scroll_up,
+            "down": scroll.scroll_down,
+            "pageup": scroll.scroll_page_up,
+            "pagedown": scroll.scroll_page_down,
+        }
+        if event.key in moves:
+            event.stop()
+            moves[event.key](animate=False)
+
+    def action_leave(self) -> None:
+        """Clear the search, or close."""
+        search = self.query_one(Input)
+        if search.value:
+            search.value = ""
+        else:
+            self.dismiss()
+
+    def _show(self) -> None:
+        words = self.query_one(Input).value.lower().split()
+        shown = self.query_one("#help-keys", Static)
+        if words:
+            shown.update(self._found(words))
+        else:
+            width = self.query_one(VerticalScroll).scrollable_content_region.width
+            shown.update(self._columns(max(1, width // _COLUMN_WIDTH)))
+
+    def _found(self, words: Sequence[str]) -> Table | Text:
+        """Return the matching actions with their explanations."""
         table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(width=9, no_wrap=True)
-        table.add_column(width=30, no_wrap=True)
+        table.add_column(width=_KEY_WIDTH, no_wrap=True)
+        table.add_column(width=_COLUMN_WIDTH - _KEY_WIDTH, no_wrap=True)
         table.add_column(ratio=1)
         for action in ACTIONS:
-            if action.group == group:
-                keys = " ".join(key_names(action, self._keymap))
-                table.add_row(
-                    Text(keys, "bold"), Text(action.title), Text(action.help, style="dim")
-                )
+            text = f"{action.group} {action.title} {action.help}".lower()
+            if all(word in text for word in words):
+                title = Text(action.title)
+                table.add_row(self._keys(action), title, Text(action.help, style="dim"))
+        if not table.row_count:
+            return Text(f"No action contains “{printable(' '.join(words))}”.")
         return table
+
+    def _columns(self, count: int) -> Table:
+        """Return all actions in `count` columns of about the same length; a group stays whole."""
+        groups = [self._group(group) for group in dict.fromkeys(each.group for each in ACTIONS)]
+        longest = sum(map(len, groups)) / count
+        columns: list[list[Text]] = [[]]
+        for lines in groups:
+            is_full = columns[-1] and len(columns[-1]) + len(lines) / 2 > longest
+            if is_full and len(columns) < count:
+                columns.append([])
+            columns[-1] += lines
+        table = Table.grid(expand=True)
+        for _ in columns:
+            table.add_column(ratio=1, no_wrap=True)
+        table.add_row(*(Text("\n").join(lines) for lines in columns))
+        return table
+
+    def _group(self, group: str) -> list[Text]:
+        title = Text(group, f"bold {self.app.theme_variables.get('primary', '')}")
+        # The keys of ranges are long and many; the action `range` tells of them.
+        actions = [each for each in ACTIONS if each.group == group and "shift+" not in each.keys]
+        lines = [Text.assemble(self._keys(action), " ", action.title) for action in actions]
+        return [title, *lines, Text("")]
+
+    def _keys(self, action: Action) -> Text:
+        keys = " ".join(key_names(action, self._keymap))
+        return Text(keys.ljust(_KEY_WIDTH), "bold")
