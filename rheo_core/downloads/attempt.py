@@ -56,6 +56,7 @@ class Attempt:
         self._expected_path: Path | None = None  # the path before any reply, if it is used
         self._existing: Path | None = None  # the file that stands for this download
         self._named: str | None = None  # the name in the reply
+        self._has_reply = False  # it is open, and counts as a connection to its host
         self._is_asked_for = False  # the user or a server asked for the name claimed last
         self._is_nth = False  # it is the name of the n-th link, which nobody asked for
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
@@ -69,7 +70,7 @@ class Attempt:
         record, context = self._record, self._context
         self._expected = await self._look_up_checksum()
         try:
-            part = await self._fetch(await self._open(requested))
+            part = await self._fetch_once_named(requested)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
         context.written[await self._commit(part)] = record.id
@@ -136,13 +137,22 @@ class Attempt:
                 record.stats.redirect_host = place.host
             raise
 
+    async def _fetch_once_named(self, path: Path) -> PartFile:
+        """Fetch all bytes; while another download has the name, wait without a connection."""
+        while True:
+            self._has_reply = False
+            try:
+                return await self._fetch(await self._open(path))
+            except _NameIsTakenError as error:
+                path = error.path
+
     async def _fetch(self, part: PartFile) -> PartFile:
         """Fetch all bytes and verify them; return the part file to commit."""
         record, context = self._record, self._context
 
         async def place(head: ResponseHead) -> PartFile:
             nonlocal part
-            self._named = head.name
+            self._named, self._has_reply = head.name, True
             path = self._better_place(part.destination, head)
             if path == part.destination and self._occupant is _Occupant.SPECIAL:
                 raise _special_problem(path)
@@ -366,6 +376,8 @@ class Attempt:
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._context.locks, self._context.lifecycle
         if not await self._try_lock(path):
+            if self._has_reply:
+                raise _NameIsTakenError(path)
             lifecycle.explain(self._record, "another download is writing this file")
             # That one may need the reserved connection, and would wait for it for ever.
             self._context.hosts.end_reservation(self._record.id)
@@ -492,6 +504,13 @@ def _special_problem(path: Path) -> DestinationError:
 
 class _FileIsThereError(Exception):
     """A file stands for the download, and the strategy is SKIP."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+class _NameIsTakenError(Exception):
+    """A reply gave the name that another download holds."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
