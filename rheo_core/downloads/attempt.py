@@ -70,7 +70,7 @@ class Attempt:
         record, context = self._record, self._context
         self._expected = await self._look_up_checksum()
         try:
-            part = await self._fetch_once_named(requested)
+            part = await self._fetch_named(requested)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
         context.written[await self._commit(part)] = record.id
@@ -137,13 +137,13 @@ class Attempt:
                 record.stats.redirect_host = place.host
             raise
 
-    async def _fetch_once_named(self, path: Path) -> PartFile:
-        """Fetch all bytes; while another download has the name, wait without a connection."""
+    async def _fetch_named(self, path: Path) -> PartFile:
+        """Fetch all bytes. If the name in a reply needs more than a look, close the reply first."""
         while True:
             self._has_reply = False
             try:
                 return await self._fetch(await self._open(path))
-            except _NameIsTakenError as error:
+            except _ReplyIsOpenError as error:
                 path = error.path
 
     async def _fetch(self, part: PartFile) -> PartFile:
@@ -322,6 +322,8 @@ class Attempt:
                 break
             if not look.source and not is_checkable(self._record, self._expected):
                 break  # further ones would tell nothing
+        if self._has_reply and self._record.config.check_existing:
+            raise _ReplyIsOpenError(path)
         paths = (*existing, *taken)
         self._existing = await find_existing(self._context, self._record, paths, self._expected)
         return None
@@ -377,7 +379,7 @@ class Attempt:
         locks, lifecycle = self._context.locks, self._context.lifecycle
         if not await self._try_lock(path):
             if self._has_reply:
-                raise _NameIsTakenError(path)
+                raise _ReplyIsOpenError(path)
             lifecycle.explain(self._record, "another download is writing this file")
             # That one may need the reserved connection, and would wait for it for ever.
             self._context.hosts.end_reservation(self._record.id)
@@ -509,8 +511,11 @@ class _FileIsThereError(Exception):
         self.path = path
 
 
-class _NameIsTakenError(Exception):
-    """A reply gave the name that another download holds."""
+class _ReplyIsOpenError(Exception):
+    """A claim has to wait for another download, or to ask the server.
+
+    The connection of the open reply may be the only one that the host may have.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -248,3 +248,19 @@ async def test_a_link_to_a_file_is_skipped_as_the_file(
     (tmp_path / "a").symlink_to("real")
     manager, _ = await fetch(tmp_path, [FileConfig(url=server.on("/a", serving(BODY)))])
     assert manager.stats.skipped == 1 and not server.requests
+
+
+async def test_one_connection_is_enough_to_ask_for_the_size_of_a_file_that_a_reply_names(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(BODY)
+    (tmp_path / "b").write_bytes(b"short")
+    configs = []
+    for name in "ab":
+        told = {"Content_Disposition": f"attachment; filename={name}"}
+        url = server.on(f"/get{name}", serving(BODY, **told))
+        configs.append(FileConfig(url=url, check_existing=True))
+    manager, _ = await fetch(tmp_path, configs, connections_per_host=1)
+    assert status_of(manager, configs[0]) is DownloadStatus.SKIPPED
+    assert "the existing b has 5 bytes" in error_of(manager, configs[1])
+    assert names_in(tmp_path) == ["a", "b"]
