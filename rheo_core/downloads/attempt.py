@@ -34,7 +34,7 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, numbered, writable_path
-from .existing import find_existing, is_checkable
+from .existing import check_at_server, find_existing, is_checkable
 from .name_numbers import UNKNOWN_OWNER
 from .verification import Verification, is_hashed
 
@@ -270,7 +270,21 @@ class Attempt:
         async with self._context.locks.turn(path):  # else two would pass over each other's names
             if await self._has_begun_at_first_name(path):
                 return path
-            return await self._claim_number(path, part)
+            claimed = await self._claim_number(path, part)
+        if claimed is None:
+            await self._check_existing(path)
+        return claimed
+
+    async def _check_existing(self, path: Path) -> None:
+        """Ask the server for the size of the existing file, if that is the only way to check it.
+
+        The caller lets others take their turn meanwhile: they may have the connections of the host.
+        """
+        if self._record.config.check_existing and not is_checkable(self._record, self._expected):
+            if self._has_reply:
+                raise _ReplyIsOpenError(path)
+            assert self._existing is not None
+            await check_at_server(self._context, self._record, self._existing)
 
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
         existing: list[Path] = []
@@ -322,8 +336,6 @@ class Attempt:
                 break
             if not look.source and not is_checkable(self._record, self._expected):
                 break  # further ones would tell nothing
-        if self._has_reply and self._record.config.check_existing:
-            raise _ReplyIsOpenError(path)
         paths = (*existing, *taken)
         self._existing = await find_existing(self._context, self._record, paths, self._expected)
         return None
