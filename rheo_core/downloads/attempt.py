@@ -34,7 +34,7 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, numbered, writable_path
-from .existing import find_existing, is_checkable
+from .existing import check_at_server, find_existing, is_checkable
 from .name_numbers import UNKNOWN_OWNER
 from .verification import Verification, is_hashed
 
@@ -56,6 +56,7 @@ class Attempt:
         self._expected_path: Path | None = None  # the path before any reply, if it is used
         self._existing: Path | None = None  # the file that stands for this download
         self._named: str | None = None  # the name in the reply
+        self._has_reply = False  # it is open, and counts as a connection to its host
         self._is_asked_for = False  # the user or a server asked for the name claimed last
         self._is_nth = False  # it is the name of the n-th link, which nobody asked for
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
@@ -69,7 +70,7 @@ class Attempt:
         record, context = self._record, self._context
         self._expected = await self._look_up_checksum()
         try:
-            part = await self._fetch(await self._open(requested))
+            part = await self._fetch_named(requested)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
         context.written[await self._commit(part)] = record.id
@@ -136,13 +137,22 @@ class Attempt:
                 record.stats.redirect_host = place.host
             raise
 
+    async def _fetch_named(self, path: Path) -> PartFile:
+        """Fetch all bytes. If the name in a reply needs more than a look, close the reply first."""
+        while True:
+            self._has_reply = False
+            try:
+                return await self._fetch(await self._open(path))
+            except _ReplyIsOpenError as error:
+                path = error.path
+
     async def _fetch(self, part: PartFile) -> PartFile:
         """Fetch all bytes and verify them; return the part file to commit."""
         record, context = self._record, self._context
 
         async def place(head: ResponseHead) -> PartFile:
             nonlocal part
-            self._named = head.name
+            self._named, self._has_reply = head.name, True
             path = self._better_place(part.destination, head)
             if path == part.destination and self._occupant is _Occupant.SPECIAL:
                 raise _special_problem(path)
@@ -260,7 +270,21 @@ class Attempt:
         async with self._context.locks.turn(path):  # else two would pass over each other's names
             if await self._has_begun_at_first_name(path):
                 return path
-            return await self._claim_number(path, part)
+            claimed = await self._claim_number(path, part)
+        if claimed is None:
+            await self._check_existing(path)
+        return claimed
+
+    async def _check_existing(self, path: Path) -> None:
+        """Ask the server for the size of the existing file, if that is the only way to check it.
+
+        The caller lets others take their turn meanwhile: they may have the connections of the host.
+        """
+        if self._record.config.check_existing and not is_checkable(self._record, self._expected):
+            if self._has_reply:
+                raise _ReplyIsOpenError(path)
+            assert self._existing is not None
+            await check_at_server(self._context, self._record, self._existing)
 
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
         existing: list[Path] = []
@@ -367,6 +391,8 @@ class Attempt:
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._context.locks, self._context.lifecycle
         if not await self._try_lock(path):
+            if self._has_reply:
+                raise _ReplyIsOpenError(path)
             lifecycle.explain(self._record, "another download is writing this file")
             # That one may need the reserved connection, and would wait for it for ever.
             self._context.hosts.end_reservation(self._record.id)
@@ -493,6 +519,16 @@ def _special_problem(path: Path) -> DestinationError:
 
 class _FileIsThereError(Exception):
     """A file stands for the download, and the strategy is SKIP."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+class _ReplyIsOpenError(Exception):
+    """A claim has to wait for another download, or to ask the server.
+
+    The connection of the open reply may be the only one that the host may have.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

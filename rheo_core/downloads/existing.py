@@ -33,8 +33,8 @@ async def find_existing(
 ) -> Path:
     """Return the first of `paths` with the expected size and checksums, without any request.
 
-    If none is known, return the first path. For the rest of this run the file belongs to this
-    download: the next link of its name means the next number.
+    If none of these is known, return the first path. For the rest of this run the file belongs to
+    this download: the next link of its name means the next number.
 
     Args:
         context: parts shared by all attempts.
@@ -65,8 +65,6 @@ async def _find(
     expected: HashConfig | None,
 ) -> Path:
     if not is_checkable(record, expected):
-        if record.config.check_existing:
-            await _check_at_server(context, record, paths[0])
         return paths[0]
     first: FileValidationError | None = None
     for path in paths:
@@ -80,7 +78,7 @@ async def _find(
     raise first
 
 
-async def _check_at_server(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
+async def check_at_server(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
     """Compare the size of the file with that at the server.
 
     Raises:

@@ -139,6 +139,7 @@ class Verification:
             except (DestinationError, ShortageError):
                 raise
             except DownloadError:
+                part = self._transfer.part or part
                 break
             if await self._is_valid(part):
                 return part
@@ -171,6 +172,7 @@ class Verification:
             except (DestinationError, HostFullError, ShortageError):
                 raise
             except DownloadError as error:
+                part = self._transfer.part or part  # a reply may have given it another name
                 failure = failure or error
                 continue
             self._context.reporter.report(self._record, last=True)

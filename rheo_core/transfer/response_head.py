@@ -13,7 +13,7 @@ from rheo_core.domain.exceptions import DownloadError, HttpStatusError, Protocol
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
 from rheo_core.domain.sizes import MAX_FILE_BYTES, size_text
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import is_unicode, printable
 
 from .content_disposition import filename_from_disposition
 from .digests import digest_of
@@ -277,14 +277,17 @@ def _check_is_whole(
 
 
 def _only(headers: MultiMapping[str], name: str) -> str:
-    """Return the value of a field; "" if its lines disagree."""
+    """Return the value of a field; "" if its lines disagree, or if a state cannot hold it."""
     values = {value.strip() for value in headers.getall(name, [])}
-    return values.pop() if len(values) == 1 else ""
+    value = values.pop() if len(values) == 1 else ""
+    return value if is_unicode(value) else ""
 
 
 def _coding(headers: MultiMapping[str]) -> str | None:
     codings = ", ".join(headers.getall("Content-Encoding", [])).strip().lower()
-    return None if codings in ("", "identity") else codings
+    # Any text will do to see a difference, but a state holds no bytes that are not UTF-8.
+    escaped = codings.encode("ascii", "backslashreplace").decode()
+    return None if codings in ("", "identity") else escaped
 
 
 def _check_possible(size: int | None) -> None:

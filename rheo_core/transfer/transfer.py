@@ -70,6 +70,7 @@ class Transfer:
         self._limit = record.config.timeout or options.timeout
         now = asyncio.get_running_loop().time()
         self._ends_at = None if self._limit is None else now + self._limit
+        self.part: PartFile | None = None  # the one in use, also after a failure
         self._is_anew = False  # request the whole file; old bytes stay until it comes
 
     async def run(self, part: PartFile) -> PartFile:
@@ -117,14 +118,16 @@ class Transfer:
 
     async def _rounds(self, part: PartFile) -> PartFile:
         broken: DownloadError | None = None  # of the last source that sent bytes
+        self.part = part
         for _ in range(_MAX_ROUNDS + len(self.sources)):
-            before = self._record.stats.transferred
+            before, part = self._record.stats.transferred, self.part
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
             try:
                 is_whole, part = await self._round(part)
             except RangeRefusedError as refused:
+                part = self.part
                 if _is_all_there(refused, part.state):
                     part.state = replace(part.state, total=part.state.offset)
                     return self._whole(part)
@@ -197,6 +200,7 @@ class Transfer:
                     return False, part
                 self._check_replaced(part.state)
                 before, part = part, await self._place(head)
+                self.part = part
                 self._is_anew = False
                 if part is not before and _continues(head, part.state):
                     return False, part

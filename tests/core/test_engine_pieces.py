@@ -25,7 +25,7 @@ from tests.core.engine import (
 )
 from tests.core.test_engine_checksums import repr_digest
 from tests.servers import nginx
-from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, body_of
+from tests.servers.misbehaving import Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import (
     Hold,
     answer,
@@ -589,3 +589,26 @@ async def test_pieces_outlive_the_process(
         assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
         assert journal.last("repairing").bad_pieces == 4
     assert sha256((tmp_path / "files" / "f").read_bytes()) == sha256(BODY)
+
+
+async def test_a_repair_goes_on_with_the_part_file_that_a_broken_reply_named(
+    server: MisbehavingServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The original has the damage, and then gives the file another name and breaks off."""
+
+    async def original(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            return await exchange.serve(SPOILT, ETag='"v"')
+        name = "attachment; filename=b"
+        await exchange.head(Content_Length=len(BODY), ETag='"v"', Content_Disposition=name)
+        await exchange.send(BODY[:1_000_000])
+        return await exchange.reset()
+
+    async def mirror(exchange: Exchange) -> None:
+        await exchange.serve(SPOILT if exchange.number == 1 else BODY, ETag='"v"')
+
+    config = asking(server.on("/a", original), server.on("/m", mirror))
+    manager, _ = await fetch(tmp_path, [config], connections=1)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert names_in(tmp_path) == ["b"] and (tmp_path / "b").read_bytes() == BODY
+    assert "bug" not in caplog.text

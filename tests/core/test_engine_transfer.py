@@ -51,6 +51,29 @@ async def test_the_request_asks_for_the_bytes_as_they_are(
     assert "range" not in request.headers
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": '"\udce9"'},
+        {"ETag": 'W/"\udce9"', "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT"},
+        {"Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT \udce9"},
+        {"Content-Encoding": "\udcff"},
+        {"Content-Type": "application/\udcff"},
+        {"Repr-Digest": "sha-256=:\udcff:"},
+        {"Content-Disposition": "attachment; x=\udcff"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+async def test_fields_that_are_not_utf8_fail_no_download(
+    server: MisbehavingServer, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    headers = {"Date": "Sun, 29 Nov 2026 10:00:00 GMT"} | headers
+    config = FileConfig(url=server.on("/f", serving(BODY, **headers)))
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1_048_577])
 async def test_every_size(server: MisbehavingServer, tmp_path: Path, size: int) -> None:
     body = body_of(size)

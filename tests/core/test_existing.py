@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rheo_core import FileConfig
+from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashAlgorithm, HashConfig
 from rheo_core.domain.hash_validation import PieceHashes
 from tests.core.engine import (
@@ -248,3 +248,42 @@ async def test_a_link_to_a_file_is_skipped_as_the_file(
     (tmp_path / "a").symlink_to("real")
     manager, _ = await fetch(tmp_path, [FileConfig(url=server.on("/a", serving(BODY)))])
     assert manager.stats.skipped == 1 and not server.requests
+
+
+async def test_one_connection_is_enough_to_ask_for_the_size_of_a_file_that_a_reply_names(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(BODY)
+    (tmp_path / "b").write_bytes(b"short")
+    configs = []
+    for name in "ab":
+        told = {"Content_Disposition": f"attachment; filename={name}"}
+        url = server.on(f"/get{name}", serving(BODY, **told))
+        configs.append(FileConfig(url=url, check_existing=True))
+    manager, _ = await fetch(tmp_path, configs, connections_per_host=1)
+    assert status_of(manager, configs[0]) is DownloadStatus.SKIPPED
+    assert "the existing b has 5 bytes" in error_of(manager, configs[1])
+    assert names_in(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
+async def test_links_of_one_name_wait_for_no_answer_of_the_server(
+    server: MisbehavingServer, tmp_path: Path, named: bool
+) -> None:
+    """The host accepts one connection, which the first one needs to ask for the size."""
+    (tmp_path / "a").write_bytes(BODY)
+    told = {"Content_Disposition": "attachment; filename=a"} if named else {}
+    configs = [
+        FileConfig(
+            url=server.on(f"/{number}{'' if named else '/a'}", serving(BODY, **told)),
+            check_existing=True,
+        )
+        for number in range(4)
+    ]
+    async with DownloadManager(download_dir=tmp_path, max_concurrent=4) as manager:
+        await manager.add(configs)
+        await server.wait_for_requests(1)
+        manager.set_limits(connections_per_host=1)
+        await manager.wait_until_complete(timeout=10)
+    assert names_in(tmp_path) == ["a", "a (1)", "a (2)", "a (3)"]
+    assert manager.stats.skipped == 1 and manager.stats.completed == 3
