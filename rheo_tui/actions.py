@@ -355,12 +355,12 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_move, owner="downloads", takes_targets=True,
     ),
     Action(
-        "move_top", "ctrl+home", "Move to the top of the queue", "Queue",
+        "move_top", "ctrl+home", "Move to the top", "Queue",
         "Start before all others.",
         disabled=_move, owner="downloads", takes_targets=True,
     ),
     Action(
-        "move_bottom", "ctrl+end", "Move to the end of the queue", "Queue",
+        "move_bottom", "ctrl+end", "Move to the end", "Queue",
         "Start after all others.",
         disabled=_move, owner="downloads", takes_targets=True,
     ),

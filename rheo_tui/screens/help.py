@@ -7,7 +7,6 @@ from rich.table import Table
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -27,10 +26,7 @@ _KEY_WIDTH = 8
 class HelpScreen(ModalScreen[None]):
     """Shows the keys in as many columns as fit; typing searches titles and explanations."""
 
-    BINDINGS: ClassVar = [
-        ("escape", "leave", "Close"),
-        Binding("question_mark", "dismiss", "Close", priority=True),  # before the search takes it
-    ]
+    BINDINGS: ClassVar = [("escape", "leave", "Close")]
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
         super().__init__()
@@ -51,8 +47,11 @@ class HelpScreen(ModalScreen[None]):
         self._show()
 
     @on(Input.Changed)
-    def _searched(self) -> None:
-        self._show()
+    def _searched(self, event: Input.Changed) -> None:
+        if event.value.endswith("?"):  # the key that opened this screen closes it
+            self.dismiss()
+        else:
+            self._show()
 
     def on_key(self, event: events.Key) -> None:
         """Scroll while the search has the focus."""
