@@ -121,15 +121,8 @@ class _File:
         self.name = name
         self.size = ""
         self.hashes: dict[str, str] = {}  # by algorithm
-        self.problem = ""
         self.pieces: dict[str, _Pieces] = {}  # by algorithm
         self.urls: list[tuple[int, str]] = []  # rank (the smallest goes first) and URL
-
-    def add_hash(self, algorithm: str, digest: str) -> None:
-        """Add a hash; one that contradicts another makes the file useless."""
-        if self.hashes.setdefault(algorithm, digest).lower() != digest.lower():
-            kind = printable(algorithm[:20]) or "untyped"
-            self.problem = f"{printable(self.name[:200])!r} has two different {kind} hashes"
 
 
 class _Files:
@@ -197,7 +190,7 @@ class _Files:
             elif place == ("size",):
                 file.size = text
             elif place in _HASHES:
-                file.add_hash(_algorithm(self._attributes), text)
+                file.hashes.setdefault(_algorithm(self._attributes), text)
             elif place[:-1] in _PIECES and place[-1] == "hash" and self._pieces is not None:
                 self._pieces.hashes.append((self._attributes.get("piece", ""), text))
             elif place in _URLS and self._attributes.get("type", "").lower() != _TORRENT:
@@ -227,8 +220,6 @@ def _candidate(file: _File) -> Candidate:
     urls = [url for _, url in sorted(file.urls, key=lambda ranked: ranked[0])]
     usable = usable_urls(islice(urls, MAX_CHECKED_URLS), MAX_MIRRORS + 1)
     try:
-        if file.problem:
-            raise ValueError(file.problem)
         if not usable:
             raise ValueError(f"{text!r} has no http or https URL in the Metalink")
         fields: dict[str, Any] = destination_fields(file.name, "name")

@@ -252,12 +252,6 @@ class TestMetalink:
             ("<size>4702863360", "<size>many", 6, "size 'many' is not a number of bytes"),
             ("<size>4702863360", "<size>-1", 6, "size '-1' is not a number of bytes"),
             (SHA256, "12", 6, "2 characters instead of 64"),
-            (
-                "<pieces",
-                f'<hash type="SHA-256">{SHA256[::-1]}</hash><pieces',
-                6,
-                "'leap-x86_64.iso' has two different sha256 hashes",
-            ),
             (SHA1[::-1], "12", 6, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),
             (SHA1[::-1], "", 6, "1 of 2 piece hashes are missing or empty"),
             ("<hash>a", '<hash piece="1">a', 6, "1 of 2 piece hashes are missing or empty"),
