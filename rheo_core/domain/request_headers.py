@@ -36,7 +36,7 @@ def for_any_origin(headers: Headers) -> Headers:
         for name, value in headers
         if name.lower() in _ANYWHERE
     )
-    # A referer that is no URL has no origin. An empty User-Agent is a wish, too.
+    # An empty User-Agent is a wish; a referer without an origin is dropped.
     return tuple(pair for pair in shared if pair[1] or pair[0].lower() != "referer")
 
 
