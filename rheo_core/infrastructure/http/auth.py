@@ -15,7 +15,7 @@ from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_he
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.references import split_authority
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import is_unicode, printable
 from rheo_core.user_files import read_secret, read_secret_async
 
 
@@ -27,6 +27,15 @@ class Login(NamedTuple):
 
     def __repr__(self) -> str:
         return "Login(***)"
+
+    @property
+    def digest_problem(self) -> str:
+        """Reason why digest authentication cannot send it; "" if it can (RFC 7616)."""
+        if ":" in self.name:
+            return "digest authentication does not allow a colon in the name"
+        if not is_unicode(f"{self.name}{self.password or ''}"):
+            return "digest authentication needs a name and a password in UTF-8"
+        return ""
 
     @property
     def basic(self) -> str:
@@ -88,8 +97,8 @@ def _can_answer(challenge: str) -> bool:
 
 _Entries = dict[str, list[tuple[str | None, str | None]]]
 """User names and passwords by machine, in lower case."""
-_TOKEN = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"?|(\S+)", re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_TOKEN = re.compile(r"\"((?:[^\"\\\n]|\\.)*+)(\")?|(\S+)")
+_ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _MACRO = re.compile(r"(?m)^[ \t]*macdef\b.*(?:\n.*\S.*)*")
 _COMMENT = re.compile(r"(?m)^[ \t]*#.*")
@@ -100,8 +109,12 @@ def parse_netrc(text: str) -> _Entries:
 
     A backslash is an escape in quotes only. Macros, comments and unknown words are skipped. An
     entry for any host (`default`) ends the last one and is ignored.
+
+    Raises:
+        ValueError: a quote is not closed on its line. The next secrets would become a part of
+            this one. The message is one phrase without them.
     """
-    tokens = iter(_tokens(_COMMENT.sub("", _MACRO.sub("", text))))
+    tokens = iter(_tokens(_COMMENT.sub("", _MACRO.sub(_only_lines, text))))
     entries: _Entries = {}
     entry: list[str | None] | None = None
     machine = ""
@@ -119,10 +132,18 @@ def parse_netrc(text: str) -> _Entries:
     return entries
 
 
+def _only_lines(match: re.Match[str]) -> str:
+    """Return the line ends of a match, so that the lines after it keep their numbers."""
+    return "\n" * match[0].count("\n")
+
+
 def _tokens(text: str) -> Iterator[str]:
     for match in _TOKEN.finditer(text):
-        if match[2] is not None:
-            yield match[2]
+        if match[3] is not None:
+            yield match[3]
+        elif match[2] is None:
+            line = text.count("\n", 0, match.start()) + 1
+            raise ValueError(f"line {line}: a quote is not closed")
         else:
             yield _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), match[1])
 
@@ -170,13 +191,13 @@ def check_netrc() -> None:
     """
     path = _netrc_path()
     with _explained(path):
-        read_secret(_expanded(path))
+        _parse(read_secret(_expanded(path)), path)
 
 
 async def _load() -> _Entries:
     path = _netrc_path()
     with _explained(path):
-        return _parse(await read_secret_async(_expanded(path)))
+        return _parse(await read_secret_async(_expanded(path)), path)
     return {}
 
 
@@ -209,5 +230,8 @@ def _problem(path: Path, problem: str) -> RequestOptionsError:
     return RequestOptionsError(f"netrc {printable(str(path))}: {problem}")
 
 
-def _parse(data: bytes) -> _Entries:
-    return parse_netrc(data.decode("utf-8-sig", "surrogateescape"))
+def _parse(data: bytes, path: Path) -> _Entries:
+    try:
+        return parse_netrc(data.decode("utf-8-sig", "surrogateescape"))
+    except ValueError as error:
+        raise _problem(path, str(error)) from None

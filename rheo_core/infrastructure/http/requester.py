@@ -98,14 +98,12 @@ class Requester:
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
 
         Raises:
-            RequestOptionsError: the user name contains a colon.
+            RequestOptionsError: it cannot send this login.
         """
         key = (origin_of(url), login)
         if key not in self._digests:
-            if ":" in login.name:
-                raise RequestOptionsError(
-                    "user: digest authentication does not allow a colon in the name"
-                )
+            if login.digest_problem:
+                raise RequestOptionsError(f"user: {login.digest_problem}")
             self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 
@@ -282,7 +280,7 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-        if options.auth == "digest" or ":" not in login.name:  # digest has no such name
+        if options.auth == "digest" or not login.digest_problem:
             request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(
