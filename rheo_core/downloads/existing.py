@@ -3,21 +3,20 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
 from rheo_core.domain.exceptions import (
     FILE_UNCHANGED,
-    DestinationError,
     FileAccessError,
     FileValidationError,
     HashMismatchError,
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.identity import Identity, identity_at
+from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import TransferContext, WrittenRange, check_pieces, size_at_server
 from rheo_core.user_files import open_regular
@@ -45,26 +44,12 @@ async def find_existing(
 
     Raises:
         FileValidationError: no file matches. The error describes the first one.
-        DestinationError: a folder, a broken link or the like has the name.
     """
     path = await _find(context, record, paths, expected)
-    identity = await context.disk.run(_file_identity, path)
+    identity = await context.disk.run(identity_at, path)
     if identity is not None:
         context.written[identity] = record.id
     return path
-
-
-def _file_identity(path: Path) -> Identity | None:
-    """Return the identity of the file at `path`; None if there is none any more.
-
-    Raises:
-        DestinationError: what is there is not a file, so the download is not there either.
-    """
-    identity = identity_at(path)
-    with suppress(PermissionError):  # of the folder that a link leads to
-        if identity is not None and not path.is_file():
-            raise DestinationError(path, "exists and is not a regular file")
-    return identity
 
 
 def is_checkable(record: DownloadRecord, expected: HashConfig | None) -> bool:

@@ -198,29 +198,3 @@ async def test_a_server_that_does_not_tell_its_size_proves_nothing(
     config = FileConfig(url=server.on("/a", serve), check_existing=True)
     manager, _ = await fetch(tmp_path, [config])
     assert "the file at the server has another size" in error_of(manager, config)
-
-
-@pytest.mark.parametrize("kind", ["folder", "fifo", "broken link", "circular link", "to a folder"])
-async def test_what_is_no_file_does_not_stand_for_one(
-    server: MisbehavingServer, tmp_path: Path, kind: str
-) -> None:
-    path = tmp_path / "a"
-    match kind:
-        case "folder":
-            path.mkdir()
-        case "fifo":
-            os.mkfifo(path)
-        case _:
-            targets = {"broken link": "nowhere", "circular link": "a", "to a folder": "."}
-            path.symlink_to(targets[kind])
-    config = FileConfig(url=server.on("/a", serving(BODY)))
-    manager, _ = await fetch(tmp_path, [config])
-    assert error_of(manager, config).endswith("/a: exists and is not a regular file")
-    assert manager.stats.failed == 1 and server.requests == [] and names_in(tmp_path) == ["a"]
-
-
-async def test_a_link_to_a_file_stands_for_it(server: MisbehavingServer, tmp_path: Path) -> None:
-    (tmp_path / "b").write_bytes(BODY)
-    (tmp_path / "a").symlink_to("b")
-    manager, _ = await fetch(tmp_path, [FileConfig(url=server.on("/a", serving(BODY)))])
-    assert manager.stats.skipped == 1
