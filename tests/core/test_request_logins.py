@@ -1,8 +1,7 @@
 """Logins: basic, digest, bearer and netrc, as servers see them."""
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -285,23 +284,3 @@ async def test_a_quote_that_is_not_closed_takes_no_other_secret_along(
     config = FileConfig(url=server.url("/x"), request=RequestOptions(netrc=True))
     manager, _ = await fetch(tmp_path / "out", [config])
     assert error_of(manager, config) == sentence and not server.requests
-
-
-@pytest.mark.parametrize("auth", [None, "digest"])
-async def test_a_login_that_is_not_utf8_is_sent_byte_for_byte_or_refused(
-    tmp_path: Path, server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, auth: Any
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_bytes(b"machine 127.0.0.1 login me password p\xe9")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    url = server.on("/x", lambda exchange: exchange.serve(b"x")).replace("localhost", "127.0.0.1")
-    config = FileConfig(url=url, request=RequestOptions(netrc=True, auth=auth))
-    manager, _ = await fetch(tmp_path / "out", [config])
-    if auth is None:
-        assert status_of(manager, config) == "completed", error_of(manager, config)
-        sent = server.requests[0].headers["authorization"]
-        assert b64decode(sent.removeprefix("Basic ")) == b"me:p\xe9"
-    else:
-        sentence = "user: digest authentication needs a name and a password in UTF-8"
-        assert error_of(manager, config) == sentence

@@ -29,19 +29,19 @@ class Login(NamedTuple):
         return "Login(***)"
 
     @property
-    def digest_problem(self) -> str:
-        """Reason why digest authentication cannot send it; "" if it can (RFC 7616)."""
-        if ":" in self.name:
-            return "digest authentication does not allow a colon in the name"
-        if not is_unicode(f"{self.name}{self.password or ''}"):
-            return "digest authentication needs a name and a password in UTF-8"
-        return ""
-
-    @property
     def basic(self) -> str:
         """Value of the Authorization field (RFC 7617)."""
         pair = f"{self.name}:{self.password or ''}"
         return f"Basic {b64encode(pair.encode(errors='surrogateescape')).decode()}"
+
+    @property
+    def digest_problem(self) -> str | None:
+        """Reason why digest authentication cannot use it (RFC 7616 3.4); None if it can."""
+        if ":" in self.name:
+            return "does not allow a colon in the name"
+        if not is_unicode(f"{self.name}{self.password}"):
+            return "needs a name and a password in UTF-8"
+        return None
 
 
 def login_of(text: str) -> Login:

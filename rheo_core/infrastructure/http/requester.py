@@ -98,12 +98,12 @@ class Requester:
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
 
         Raises:
-            RequestOptionsError: it cannot send this login.
+            RequestOptionsError: the login cannot be used with digest authentication.
         """
         key = (origin_of(url), login)
         if key not in self._digests:
-            if login.digest_problem:
-                raise RequestOptionsError(f"user: {login.digest_problem}")
+            if problem := login.digest_problem:
+                raise RequestOptionsError(f"user: digest authentication {problem}")
             self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 
@@ -280,7 +280,7 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-        if options.auth == "digest" or not login.digest_problem:
+        if options.auth == "digest" or login.digest_problem is None:
             request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(
