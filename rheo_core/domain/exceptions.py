@@ -161,10 +161,10 @@ class ConnectionFailedError(DownloadError):
 
 
 class HostNotFoundError(ConnectionFailedError):
-    """A name server says that the host does not exist."""
+    """A name server says that the host, or the proxy, does not exist."""
 
-    def __init__(self, host: str) -> None:
-        super().__init__(host, "host name not found")
+    def __init__(self, host: str, *, is_proxy: bool = False) -> None:
+        super().__init__(host, f"{'the proxy: ' if is_proxy else ''}host name not found")
 
 
 class NoNetworkError(ConnectionFailedError):

@@ -36,7 +36,8 @@ def for_any_origin(headers: Headers) -> Headers:
         for name, value in headers
         if name.lower() in _ANYWHERE
     )
-    return tuple(pair for pair in shared if pair[1])
+    # An empty User-Agent is a wish; a referer without an origin is dropped.
+    return tuple(pair for pair in shared if pair[1] or pair[0].lower() != "referer")
 
 
 def referring_origin(referer: str) -> str:

@@ -1,4 +1,4 @@
-"""Links of feeds and indexes in XML: RSS, Atom, sitemaps and listings of S3."""
+"""Links of feeds and indexes in XML: RSS, Atom, sitemaps, playlists and listings of S3."""
 
 import re
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from .reader_api import Candidate, InputError, Lines, ReadOptions, base_of
 from .web_page import absolute_link, attributes_of, matches, whole_page
 
 _FORM = "link of a feed"
-ROOTS = frozenset({"rss", "rdf", "feed", "urlset", "sitemapindex", "listbucketresult"})
+ROOTS = frozenset({"rss", "rdf", "feed", "urlset", "sitemapindex", "listbucketresult", "playlist"})
 """First elements of the documents that this module reads, in lower case."""
 _ATTRIBUTES = {"enclosure": "url", "link": "href", "content": "url"}
 _LINK = re.compile(
     r"<!--.*?(?:-->|\Z)"
     r"|<(?:\w+:)?(?P<tag>enclosure|link|content)(?=[\s/])"
     r"(?P<attributes>(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>"
-    r"|<(?:\w+:)?(?P<element>loc|Key)>(?P<text>[^<]*+)<",
+    r"|<(?:\w+:)?(?P<element>loc|location|Key)>(?P<text>[^<]*+)<",
     re.DOTALL,
 )
 

@@ -43,7 +43,7 @@ _REFERER = re.compile(r"\s*referr?er\s*=", re.IGNORECASE)  # a setting of anothe
 _REQUEST = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\s\S+\sHTTP/\d")
 _LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)")
 _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
-    r"(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
+    r"(?!https?:)(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
     r"|.*\s--(?!hash\b)[a-z][\w-]*(?=[\s=]|$)"
     r"|.*?\b(?P<named>curl|wget2?|aria2c)(?:\.exe)?[\"']?\s+(?:\S+\s+){0,9}?[\"']?-{1,2}[A-Za-z]"
 )

@@ -84,6 +84,8 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         reader = _reader(text, is_first=is_first)
         if is_first and reader is plain_text.read_line:
             is_prose = plain_text.sniff(text)
+        if is_prose and reader is url_list.read and foreign.sniff(text):
+            reader = foreign.read  # `URL --option`, which a list refuses too
         if is_prose and reader in (url_list.read, plain_text.read_line):
             reader = plain_text.read_line
             if not plain_text.names_url(text) and not plain_text.is_relative(text, options):

@@ -27,7 +27,7 @@ _FIELDS = frozenset(Outside._fields) - {"wishes"}
 _WISHES = frozenset(RequestOptions.model_fields)
 
 
-_ARRAY = re.compile(r"\[\s*(?:$|[\"{\[])")
+_ARRAY = re.compile(r"(?:\[\s*)+(?:$|[\"{])")
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*+\"")
 _MAX_COUNTED_LENGTH = 1 << 16
 """Characters of a line whose brackets are counted. A longer one is taken for a whole value."""

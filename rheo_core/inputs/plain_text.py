@@ -122,6 +122,8 @@ def urls_in(text: str) -> Iterator[str]:
             continue
         if before and before in _FENCES:
             address = address.partition(before)[0]
+        address = address.partition("[/")[0]  # BBCode: [url]…[/url]
+        address = _within_brackets(address)
         for url in _linked(address):
             yield _without_end(url, before)
 
@@ -132,6 +134,17 @@ def _linked(address: str) -> list[str]:
     if links and links[0].index == 0:
         return [each.url for each in links]
     return [address.rstrip("'\")],.:;!?>}")]  # such as an IPv6 address
+
+
+def _within_brackets(address: str) -> str:
+    """Return an address up to a full-width bracket that closes one in front of it."""
+    if address.isascii():
+        return address
+    for at, letter in enumerate(address):
+        opening = _BRACKETS.get(letter)
+        if opening is not None and opening not in address[:at]:
+            return address[:at]
+    return address
 
 
 def _without_end(url: str, before: str) -> str:

@@ -7,9 +7,17 @@ from typing import Any
 
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
+from rheo_core.domain.references import resolve
 from rheo_core.domain.text import printable, redact_url
 
-from .reader_api import Candidate, Lines, ReadOptions, destination_fields, problem_of
+from .reader_api import (
+    Candidate,
+    Lines,
+    ReadOptions,
+    base_of,
+    destination_fields,
+    problem_of,
+)
 
 _FORM = "row of a table"
 _URL = frozenset({"url", "uri", "link", "href", "download_url"})
@@ -33,7 +41,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     for line in lines:
         if not line.strip():
             return
-        yield _candidate(lines.number, line.strip("\r\n"), columns, delimiter)
+        candidate = _candidate(lines.number, line.strip("\r\n"), columns, delimiter)
+        yield _completed(candidate, options)
 
 
 def _candidate(number: int, line: str, columns: list[str], delimiter: str) -> Candidate:
@@ -52,6 +61,18 @@ def _candidate(number: int, line: str, columns: list[str], delimiter: str) -> Ca
     known = _URL | _NAMES | _HASHES
     ignored = [f"column {printable(name[:50])}" for name in columns if name not in known]
     return Candidate(number, redact_url(url), Outside(url, **fields), "", _FORM, ignored)
+
+
+def _completed(candidate: Candidate, options: ReadOptions) -> Candidate:
+    """Return a row whose URL is complete, if the user gave the address of the table."""
+    url = candidate.outside.url
+    if candidate.problem or options.base is None or "://" in url:
+        return candidate
+    try:
+        url = resolve(base_of(options, candidate.line) or "", url.replace(" ", "%20"))
+    except ValueError as error:
+        return candidate._replace(problem=str(error))
+    return candidate._replace(outside=candidate.outside._replace(url=url))
 
 
 def _fields(row: dict[str, str]) -> dict[str, Any]:

@@ -79,17 +79,19 @@ def _separated(number: int, text: str) -> list[Candidate]:
     if not count or (rest and not _ends_in_cell(text, words[count - 1])):
         if (url := with_encoded_blanks(text)) is None:
             return [Candidate(number, text, Outside(text))]  # invalid, because of its white space
-        words, count, rest = [url], 1, ""
+        words = [url]
+    rest = " ".join(word for word in words if word and not sniff(word))
     ignored = [printable(rest[:50])] if rest else []
     return [
         Candidate(number, word, Outside(word), ignored=ignored, may_be_pattern=True)
-        for word in words[:count]
+        for word in filter(sniff, words)
     ]
 
 
 def _ends_in_cell(text: str, url: str) -> bool:
-    """Check whether a URL is a cell of a table: a tab, a comma and the like follow it."""
-    return text[text.rfind(url) + len(url) :][:1] in f"\t{SIGNS}"
+    """Check whether a URL is a cell of a table, or prose without a blank follows it."""
+    following = text[text.rfind(url) + len(url) :][:1]
+    return following in f"\t{SIGNS}" or not following.isascii()
 
 
 def aria2_entry(

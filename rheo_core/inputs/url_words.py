@@ -3,6 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
+from rheo_core.domain.media_types import is_file_name
+
 SIGNS = ",;|\uff0c\u3001\uff1b"
 """Signs that may end a URL."""
 _SEPARATOR = re.compile(rf"[\s{SIGNS}]")
@@ -10,13 +12,16 @@ _BETWEEN = re.compile(rf"[\"']?[{SIGNS}](?=[\"']?https?://)", re.IGNORECASE)
 _BEFORE_NUMBER = re.compile(r"(?<=\.)(\w{1,5})[,;|](?=\d+(?:[,;|\s]|$))")
 _BEFORE_BLANK = re.compile(r"[,;|]+(?=\s|$)")
 _WITHIN = re.compile(r".[=/]https?(?::|%3A)", re.IGNORECASE)
-_COMMENT = re.compile(r"\s#.*")
+_COMMENT = re.compile(r"\s(?:#|//\s).*")
+_BEFORE_SCHEME = re.compile(r"(?<=[^\x00-\x7f\s])(?=https?://)", re.IGNORECASE)
+_BEHIND_FILE = re.compile(r"://.*?/.*?(\.[A-Za-z0-9]{2,5})(?=[^\x00-\x7f])")
+_COUNTER = re.compile(r"\(\d{1,4}\)")
 _EXTENSION = re.compile(r"\.(?!html?$)[A-Za-z0-9]{2,5}$")
 
 
 def has_separator(text: str) -> bool:
     """Check cheaply whether a text may be more than one word."""
-    return _SEPARATOR.search(text) is not None
+    return _SEPARATOR.search(text) is not None or not text.isascii()
 
 
 def separated(text: str) -> str:
@@ -24,12 +29,23 @@ def separated(text: str) -> str:
 
     Commas, semicolons and bars end one before another URL, before white space, and after an
     extension before a number, as in tables. Elsewhere they belong to it: `/tile/12,34`, and
-    `?url=http://a,http://b` for a service that takes several.
+    `?url=http://a,http://b` for a service that takes several. Languages without blanks go on right
+    behind a file.
     """
+    if not text.isascii():
+        text = " ".join(map(_without_prose, _BEFORE_SCHEME.sub(" ", text).split(" ")))
     text = _BEFORE_NUMBER.sub(r"\1 ", _BEFORE_BLANK.sub(" ", text))
     if _BETWEEN.search(text) is None:
         return text
     return " ".join(map(_between, text.split()))
+
+
+def _without_prose(word: str) -> str:
+    """Return a word with a space before prose that follows a file: `a.iso和`."""
+    match = _BEHIND_FILE.search(word)
+    if match is None or not is_file_name(f"x{match[1]}") or is_file_name(word):
+        return word
+    return f"{word[: match.end()]} {word[match.end() :]}"
 
 
 def _between(word: str) -> str:
@@ -56,7 +72,7 @@ def with_encoded_blanks(text: str) -> str | None:
     first, *others = text.split()
     if not others or not _EXTENSION.search(urlsplit(others[-1]).path):
         return None
-    if any(word.startswith(("-", "(", "[")) for word in others):
+    if any(word.startswith(("-", "(", "[")) and not _COUNTER.match(word) for word in others):
         return None
     if _EXTENSION.search(first) and "/" not in "".join(others):
         return None

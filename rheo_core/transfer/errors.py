@@ -69,7 +69,8 @@ def translation(
             return _timeout(error, host, timeouts)
         case aiohttp.ClientConnectorDNSError():
             # The error has the name of a proxy; `host` is that of the request.
-            return failed_look_up(error.host or host, error.os_error)
+            name = error.host or host
+            return failed_look_up(name, error.os_error, is_proxy=name != host)
         case aiohttp.ClientOSError():
             if is_unreachable(_cause(error)):
                 return NoNetworkError(host, _os_problem(error))

@@ -61,6 +61,16 @@ async def test_secrets_stay_at_their_origin(tmp_path: Path) -> None:
             assert request.headers["user-agent"] == "Mine/1.0"
 
 
+async def test_an_empty_user_agent_is_a_wish_everywhere(tmp_path: Path) -> None:
+    async with MisbehavingServer() as home, MisbehavingServer() as stranger:
+        away = stranger.on("/away", whole)
+        url = home.on("/a", redirect(away))
+        await fetch(tmp_path, [FileConfig(url=url, headers={"User-Agent": "", "Referer": "x"})])
+        (first,), (second,) = home.requests, stranger.requests
+        assert (first.headers["user-agent"], second.headers["user-agent"]) == ("", "")
+        assert first.headers["referer"] == "x" and "referer" not in second.headers
+
+
 async def test_a_mirror_gets_no_secrets(tmp_path: Path) -> None:
     async with MisbehavingServer() as home, MisbehavingServer() as stranger:
         mirror = stranger.on("/a", whole)

@@ -8,7 +8,7 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.infrastructure.http.auth import Login, NetrcFile
+from rheo_core.infrastructure.http.auth import Login, NetrcFile, check_netrc
 from tests.core.engine import error_of, fetch, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -269,7 +269,6 @@ async def test_a_netrc_as_people_have_it(
         (b"machine x login\nmachine h login me password pw", None),
         (b"# machine h login no password no\nmachine h login me password #pw", ("me", "#pw")),
         (b"default login x password y", None),
-        (b'machine h login me password "open', ("me", "open")),
     ],
 )
 async def test_a_netrc_is_read_as_curl_reads_it(
@@ -286,3 +285,29 @@ async def test_a_netrc_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with pytest.raises(RequestOptionsError, match="No such file or directory"):
         await NetrcFile().find("x")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('machine h login me password "c4nary', 1),
+        ('machine h\nlogin me\npassword "c4nary\nmachine x login y password "z"\n', 3),
+        ('macdef x\ncd /\n\n# "c4nary\nmachine h login "me\n', 5),
+        ('machine h login me password "c4nary\\"', 1),
+    ],
+)
+async def test_a_quote_that_is_not_closed_takes_no_other_secret_along(
+    tmp_path: Path, server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, text: str, line: int
+) -> None:
+    """curl refuses such a file, too."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(text)
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    sentence = f"netrc {netrc}: line {line}: a quote is not closed"
+    with pytest.raises(RequestOptionsError) as caught:
+        check_netrc()
+    assert str(caught.value) == sentence
+    config = FileConfig(url=server.url("/x"), request=RequestOptions(netrc=True))
+    manager, _ = await fetch(tmp_path / "out", [config])
+    assert error_of(manager, config) == sentence and not server.requests

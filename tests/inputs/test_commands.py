@@ -345,3 +345,13 @@ def test_the_icon_of_a_shortcut_is_no_download() -> None:
     first, last = read(text)
     assert first.config is not None and first.config.url == "https://x/a.iso"
     assert last.verdict is Verdict.NO_URL
+
+
+def test_a_url_with_options_behind_it_is_a_command_in_a_letter_too() -> None:
+    """A list refuses it because of its white space."""
+    text = "please get\nhttps://x/a --range 0-9\nhttps://x/b -- the new one\nLink: https://x/c\n"
+    good = [entry.config.url for entry in read(text) if entry.config]
+    assert good == ["https://x/b", "https://x/c"]
+    sentence = "a command is not read; copy as cURL instead, or give the URL alone"
+    refused = [(each.line, each.problem) for each in read(text) if each.verdict is Verdict.INVALID]
+    assert refused == [(2, sentence)]

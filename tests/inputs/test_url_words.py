@@ -34,6 +34,19 @@ from tests.inputs.texts import SHA256, problems, read, urls
         ('"http:\\/\\/x\\/a.iso",', ["http://x/a.iso"]),
         ("http://x/My Files/a b.iso", ["http://x/My%20Files/a%20b.iso"]),
         ("http://x/get?name=a b.iso", ["http://x/get?name=a%20b.iso"]),
+        ("http://x/my file (1).iso", ["http://x/my%20file%20(1).iso"]),
+        ("http://x/a.iso // latest", ["http://x/a.iso"]),
+        ("http://x/a.iso, then http://x/b.iso", ["http://x/a.iso", "http://x/b.iso"]),
+        ("http://x/a.iso\uff0chttp://x/b.iso", ["http://x/a.iso", "http://x/b.iso"]),
+        ("http://x/a.iso\u2026 http://x/b.iso\u2026", ["http://x/a.iso", "http://x/b.iso"]),
+        ("http://x/a.iso\u548chttp://x/b.iso", ["http://x/a.iso", "http://x/b.iso"]),
+        ("\u4e0b\u8f7dhttp://x/a.iso\u3002\u770b", ["http://x/a.iso"]),
+        ("\u300chttp://x/a\u300d\u300ehttp://x/b.iso\u300f", ["http://x/a", "http://x/b.iso"]),
+        ("http://x/\u6771\uff08\u4eac\uff09.iso", ["http://x/\u6771\uff08\u4eac\uff09.iso"]),
+        ("http://x/a.jpg\u7684\u526f.jpg", ["http://x/a.jpg\u7684\u526f.jpg"]),
+        ("http://x/a.v10\u7248.zip", ["http://x/a.v10\u7248.zip"]),
+        ("[url]http://x/a.iso[/url] [url=http://x/b.iso]b[/url]", ["http://x/a.iso", "http://x/b.iso"]),
+        ("[[http://x/a.iso][a]] [[http://x/b.iso]]", ["http://x/a.iso", "http://x/b.iso"]),
     ],
 )  # fmt: skip
 def test_where_urls_end(line: str, expected: list[str]) -> None:
@@ -66,6 +79,14 @@ name;url;sha256;filename
 second;"https://x/2;y";;
 third;;;
 """
+
+
+def test_urls_of_a_table_may_be_relative_to_its_address() -> None:
+    text = "name,url\nx,a b.iso\ny,/b.iso\nz,https://z/c.iso\n"
+    assert urls(text, base="https://x/sub/list.csv") == [
+        "https://x/sub/a%20b.iso", "https://x/b.iso", "https://z/c.iso",
+    ]  # fmt: skip
+    assert "has no scheme" in read(text)[1].problem
 
 
 def test_a_table_with_a_column_of_urls() -> None:
@@ -128,6 +149,9 @@ ATOM = '<feed><entry><link rel="enclosure" href="3.mp3"/></entry></feed>'
 SITEMAP = (
     "<urlset><url><loc>http://x/a.iso</loc></url>\n<url><loc>http://x/b.pdf</loc></url></urlset>"
 )
+TRACKS = (
+    "<?xml version='1.0'?><playlist><track><location>http://x/1.ogg</location></track></playlist>"
+)
 BUCKET = (
     "<ListBucketResult><Contents><Key>a b/1.iso</Key></Contents>"
     "<Contents><Key>a:2.iso</Key></Contents></ListBucketResult>"
@@ -138,6 +162,7 @@ def test_feeds() -> None:
     assert urls(RSS, links="*.mp3*") == ["http://x/1.mp3?a=1&b=2", "http://x/2.mp3"]
     assert urls(ATOM, links="*", base="http://x/d/feed") == ["http://x/d/3.mp3"]
     assert urls(SITEMAP, links="*.iso") == ["http://x/a.iso"]
+    assert urls(TRACKS, links="*") == ["http://x/1.ogg"]
     assert urls(BUCKET, links="*.iso", base="http://x/bucket?prefix=a") == [
         "http://x/bucket/a%20b/1.iso", "http://x/bucket/a%3A2.iso",
     ]  # fmt: skip

@@ -86,3 +86,20 @@ async def test_heads_of_one_reply_have_a_limit_together(before: bytes, is_taken:
     else:
         with pytest.raises(ProtocolError):
             await receive(pieces, closes=True)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"SSH-2.0-Open\r\n", b"220 ready\r\n", b"\x15\x03\x01\0", b"<html>", b"h", b"HTTPS/1.1 2"],
+)
+async def test_another_protocol_is_refused_at_its_first_bytes(begin: bytes) -> None:
+    """Its server waits for an answer, so the connection stays open."""
+    for pieces in ([begin], [begin[at : at + 1] for at in range(len(begin))]):
+        with pytest.raises(ProtocolError, match="it does not begin with HTTP/"):
+            await receive(pieces, closes=False)
+
+
+async def test_blank_lines_before_a_reply_are_passed_over() -> None:
+    reply = head("HTTP/1.1 200 OK", "Content-Length: 4") + b"body"
+    received = await receive([b"\r\n", reply], closes=True)
+    assert received == await receive([reply], closes=True)

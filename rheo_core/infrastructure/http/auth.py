@@ -102,8 +102,8 @@ def _can_answer(challenge: str) -> bool:
 
 _Entries = dict[str, list[tuple[str | None, str | None]]]
 """User names and passwords by machine, in lower case."""
-_TOKEN = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"?|(\S+)", re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_TOKEN = re.compile(r"\"((?:[^\"\\\n]|\\.)*+)(\")?|(\S+)")
+_ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _MACRO = re.compile(r"(?m)^[ \t]*macdef\b.*(?:\n.*\S.*)*")
 _COMMENT = re.compile(r"(?m)^[ \t]*#.*")
@@ -114,8 +114,12 @@ def parse_netrc(text: str) -> _Entries:
 
     A backslash is an escape in quotes only. Macros, comments and unknown words are skipped. An
     entry for any host (`default`) ends the last one and is ignored.
+
+    Raises:
+        ValueError: a quote is not closed on its line. The next secrets would become a part of
+            this one. The message is one phrase without them.
     """
-    tokens = iter(_tokens(_COMMENT.sub("", _MACRO.sub("", text))))
+    tokens = iter(_tokens(_COMMENT.sub("", _MACRO.sub(_only_lines, text))))
     entries: _Entries = {}
     entry: list[str | None] | None = None
     machine = ""
@@ -133,10 +137,18 @@ def parse_netrc(text: str) -> _Entries:
     return entries
 
 
+def _only_lines(match: re.Match[str]) -> str:
+    """Return the line ends of a match, so that the lines after it keep their numbers."""
+    return "\n" * match[0].count("\n")
+
+
 def _tokens(text: str) -> Iterator[str]:
     for match in _TOKEN.finditer(text):
-        if match[2] is not None:
-            yield match[2]
+        if match[3] is not None:
+            yield match[3]
+        elif match[2] is None:
+            line = text.count("\n", 0, match.start()) + 1
+            raise ValueError(f"line {line}: a quote is not closed")
         else:
             yield _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), match[1])
 
@@ -184,13 +196,13 @@ def check_netrc() -> None:
     """
     path = _netrc_path()
     with _explained(path):
-        read_secret(_expanded(path))
+        _parse(read_secret(_expanded(path)), path)
 
 
 async def _load() -> _Entries:
     path = _netrc_path()
     with _explained(path):
-        return _parse(await read_secret_async(_expanded(path)))
+        return _parse(await read_secret_async(_expanded(path)), path)
     return {}
 
 
@@ -223,5 +235,8 @@ def _problem(path: Path, problem: str) -> RequestOptionsError:
     return RequestOptionsError(f"netrc {printable(str(path))}: {problem}")
 
 
-def _parse(data: bytes) -> _Entries:
-    return parse_netrc(data.decode("utf-8-sig", "surrogateescape"))
+def _parse(data: bytes, path: Path) -> _Entries:
+    try:
+        return parse_netrc(data.decode("utf-8-sig", "surrogateescape"))
+    except ValueError as error:
+        raise _problem(path, str(error)) from None

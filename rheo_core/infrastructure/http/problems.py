@@ -54,11 +54,11 @@ def connection_problem(error: Exception, host: str) -> DownloadError:
     return ConnectionFailedError(host, reason_of(error))
 
 
-def failed_look_up(host: str, error: OSError) -> ConnectionFailedError:
-    """Return the error for a name look-up that failed."""
+def failed_look_up(host: str, error: OSError, *, is_proxy: bool = False) -> ConnectionFailedError:
+    """Return the error for a look-up of the name of a server or a proxy that failed."""
     if is_silent(error):
         return NoNetworkError(host, "no name server answers", is_look_up=True)
-    return HostNotFoundError(host)
+    return HostNotFoundError(host, is_proxy=is_proxy)
 
 
 def proxy_refusal(host: str, status: int, reason: str) -> DownloadError:

@@ -26,12 +26,18 @@ def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | No
     """
     key = scheme if proxies.get(scheme) else "all"
     proxy = proxies.get(key)
-    if not proxy or proxy_bypass_environment(place, proxies) or _is_within(place, proxies):
+    if not proxy or _is_exempt(place, proxies):
         return None
     try:
         return read_proxy(proxy)
     except ValueError as error:
         raise RequestOptionsError(_problem(key, proxy, error)) from None
+
+
+def _is_exempt(place: str, proxies: Mapping[str, str]) -> bool:
+    """Check whether `no_proxy` names a host. A dot at the end means nothing, as in curl."""
+    names = ",".join(name.strip().rstrip(".") for name in proxies.get("no", "").split(","))
+    return bool(proxy_bypass_environment(place, {"no": names})) or _is_within(place, proxies)
 
 
 def _is_within(place: str, proxies: Mapping[str, str]) -> bool:

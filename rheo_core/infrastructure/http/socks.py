@@ -83,7 +83,7 @@ class SocksConnector(ProxyConnector):
                 self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
                 return await super()._connect_via_proxy(host, port, ssl, timeout)
         except socket.gaierror as error:
-            raise failed_look_up(self._proxy_name, error) from error
+            raise failed_look_up(self._proxy_name, error, is_proxy=True) from error
 
 
 async def connect_by_socks(
@@ -142,6 +142,8 @@ def _problem(error: Exception, name: str) -> DownloadError:
         return ConnectionFailedError(name, _HUNG_UP)
     if isinstance(error, ValueError):  # from parsing
         return ConnectionFailedError(name, "the SOCKS proxy: its answer is malformed")
+    if isinstance(error, socket.gaierror):
+        return failed_look_up(name, error, is_proxy=True)
     cause = error.__cause__
     problem = connection_problem(cause if isinstance(cause, OSError) else error, name)
     if type(problem) is ConnectionFailedError:

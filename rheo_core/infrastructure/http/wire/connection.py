@@ -14,7 +14,16 @@ from rheo_core.domain.exceptions import (
 from rheo_core.infrastructure.http.idle_connections import has_bytes
 from rheo_core.infrastructure.http.problems import connection_problem
 
-from .framing import MAX_HEAD_BYTES, ChunkDecoder, Framing, Head, end_of_head, parse_head
+from .framing import (
+    BEGINNING,
+    MAX_HEAD_BYTES,
+    ChunkDecoder,
+    Framing,
+    Head,
+    check_beginning,
+    end_of_head,
+    parse_head,
+)
 
 _SCRATCH_BYTES = 256 << 10
 _PEEK_BYTES = 512
@@ -120,6 +129,8 @@ class WireConnection(asyncio.BufferedProtocol):
     def _take_head(self, data: bytes) -> None:
         known, data = len(self._raw), self._raw + data
         try:
+            if known < len(BEGINNING):
+                check_beginning(data)
             while (end := end_of_head(data, known)) >= 0:
                 self._check_length(end)
                 head = parse_head(data[:end], is_tunnel=self._is_tunnel)

@@ -75,8 +75,10 @@ class Dialer:
             connection = await self._connect_to(
                 host_of(proxy), port_of(proxy), way, is_tls=proxy.scheme == "https"
             )
-        except (HostNotFoundError, NoNetworkError):
-            raise  # it names the proxy
+        except NoNetworkError:
+            raise
+        except HostNotFoundError as error:
+            raise HostNotFoundError(error.host, is_proxy=True) from error
         except ConnectionFailedError as error:
             raise ConnectionFailedError(error.host, f"the proxy: {error.problem}") from error
         if way.has_tunnel:

@@ -17,6 +17,8 @@ from rheo_core.domain.text import printable, shorten
 MAX_HEAD_BYTES = 256 << 10
 """Bytes of a head, with those of the interim replies before it."""
 
+BEGINNING = b"HTTP/"
+"""The first bytes of a reply."""
 _MAX_LENGTH_DIGITS = 18  # more than any size that is believed
 _IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
 _MAX_SHOWN_LENGTH = 40
@@ -47,6 +49,19 @@ class Head(NamedTuple):
     framing: Framing
     length: int  # bytes of the body; 0 unless `framing` is LENGTH
     keeps_alive: bool
+
+
+def check_beginning(data: bytes) -> None:
+    """Check that the first bytes may begin a reply.
+
+    Servers of other protocols send a line and wait. They are refused at once.
+
+    Raises:
+        ProtocolError: they belong to another protocol, or to a page without a head.
+    """
+    beginning = data.lstrip(b"\r\n")[: len(BEGINNING)]
+    if not BEGINNING.startswith(beginning):
+        raise ProtocolError("malformed reply: it does not begin with HTTP/")
 
 
 def end_of_head(data: bytes, known: int) -> int:
