@@ -9,6 +9,9 @@ from .actions import Context, can_move, can_pause, can_retry, has_wrong_hash, li
 from .formatting import count_text, limit_text
 from .services.protocol import DownloadService
 
+_MAX_HOSTS = 3
+"""Hosts that feedback names."""
+
 Rows = Sequence[DownloadSnapshot]
 
 
@@ -125,6 +128,13 @@ class DownloadHandlers:
         """Lower the speed limit of all downloads together by one step."""
         return await self.set_limit(limit_step(context.speed_limit, up=False))
 
+    async def do_lift(self, _: Context) -> str:
+        """Lift the limits that hosts caused by refusing requests."""
+        hosts = await self._service.lift_host_limits()
+        if not hosts:
+            return "No host has a lower limit."
+        return f"Lifted the limit of {', '.join(map(printable, shown_hosts(hosts)))}."
+
     async def do_slow(self, context: Context) -> str:
         """Switch slow mode on or off."""
         await self._service.set_slow(not context.is_slow)
@@ -144,6 +154,16 @@ class DownloadHandlers:
         if rate is None:
             return f"Speed limit is off{whose}."
         return f"Speed limit is {limit_text(rate)}{whose}."
+
+
+def shown_hosts(hosts: Sequence[str]) -> list[str]:
+    """Return hosts for a sentence: without their usual ports, and only the first of many."""
+    names = [host.removesuffix(":443").removesuffix(":80") for host in hosts]
+    return (
+        names
+        if len(names) <= _MAX_HOSTS
+        else [*names[: _MAX_HOSTS - 1], f"{len(names) - _MAX_HOSTS + 1} more"]
+    )
 
 
 def unfinished(rows: Rows) -> list[str]:

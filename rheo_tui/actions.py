@@ -36,6 +36,7 @@ class Context:
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
     is_slow: bool = False
+    lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
     read_only: bool = False
 
 
@@ -285,6 +286,14 @@ ACTIONS: tuple[Action, ...] = (
         "limit_up", "]", "Raise the speed limit", "Queue",
         "Above the highest step there is no limit.",
         disabled=_changes(_without_limit), owner="downloads",
+    ),
+    Action(
+        "lift", "H", "Lift limits of hosts", "Queue",
+        "Use all connections again at hosts that refused some, such as with HTTP 429.",
+        disabled=_changes(
+            lambda context: "" if context.lowered_hosts else "no host has a lower limit"
+        ),
+        owner="downloads",
     ),
     Action(
         "filter", "/", "Filter", "List",

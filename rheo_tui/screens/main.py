@@ -178,6 +178,7 @@ class MainScreen(Screen[None]):
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
+            lowered_hosts=latest.lowered_hosts if latest else 0,
             read_only=self._service.is_read_only,
         )
 

@@ -100,7 +100,7 @@ class ReadOnlyService:
 
     # The actions that call these are disabled.
     check = check_file = add = add_again = set_speed_limit = _refuse
-    set_slow = set_start = stop_after = _refuse
+    set_slow = set_start = stop_after = lift_host_limits = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = set_priorities = move = _refuse
     discard_kept = change_settings = reload_settings = _refuse

@@ -194,6 +194,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._reordered()
         else:
             self._refresh_rows(self._visible_with(DownloadStatus.RETRYING))
+            if self._waiting.full_hosts:
+                self._refresh_rows(self._visible_with(DownloadStatus.QUEUED))
 
     def _visible_positions(self) -> range:
         first = self.scroll_offset.y
