@@ -55,6 +55,7 @@ _DISK_SECONDS = 5.0
 class MainScreen(Screen[None]):
     """Shows the downloads and runs the actions on them."""
 
+    AUTO_FOCUS = "DownloadTable"  # before the styles hide the inputs, keys would go to one of them
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-short"), (24, "-medium"), (30, "-high")]  # noqa: RUF012
@@ -105,7 +106,6 @@ class MainScreen(Screen[None]):
             self, {"screen": self, "table": self.table, "downloads": self._downloads}
         )
         self.query_one(LogPane).set_class(self._service.settings.show_log, "-open")
-        self.table.focus()
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
