@@ -97,7 +97,9 @@ def assemble(
         schedule=parse_schedule(options.schedule),
     )
     if _waits_for_room(options):
-        worker.disk_space = DiskSpaceWatch(disk, control.resume, options.tuning)
+        worker.disk_space = DiskSpaceWatch(
+            disk, control.resume, options.tuning, control.discard_kept
+        )
     return Parts(
         queue,
         tracker,

@@ -31,16 +31,26 @@ class DiskSpaceWatch:
         disk: threads for the looks.
         resume: puts the download with an id back into the queue.
         tuning: intervals of the looks.
+        discard_kept: removes partial data that is kept only for an undo.
     """
 
     def __init__(
-        self, disk: DiskThreads, resume: Callable[[str], Awaitable[bool]], tuning: Tuning
+        self,
+        disk: DiskThreads,
+        resume: Callable[[str], Awaitable[bool]],
+        tuning: Tuning,
+        discard_kept: Callable[[], Awaitable[None]],
     ) -> None:
         self._disk = disk
+        self._discard_kept = discard_kept
         self._tuning = tuning
         self._resume = resume
         self._waiting: dict[str, _Waiting] = {}
         self._filled = asyncio.Event()
+
+    async def make_room(self) -> None:
+        """Remove what is not needed from a full disk."""
+        await self._discard_kept()
 
     async def needed_by(self, record: DownloadRecord, error: DiskFullError) -> int | None:
         """Return the free bytes at which a file of unknown length continues; None for other files.

@@ -256,7 +256,7 @@ class DownloadManager:
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """End a download in any state and remove its partial data.
 
-        If `keep_partial`, the data stays for `restore`, until `discard_kept`.
+        If `keep_partial`, the data stays for `restore`, until `discard_kept` or a full disk.
         """
         return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
 

@@ -271,6 +271,7 @@ class DownloadWorker:
             and not error.is_too_large
         ):
             # Waiting costs no attempt.
+            await self.disk_space.make_room()
             needed = await self.disk_space.needed_by(record, error)
             self._context.lifecycle.paused_for_room(record, error)
             self.disk_space.keep(record, needed)
