@@ -32,11 +32,11 @@ class Context:
     total: int = 0
     failed: int = 0
     finished: int = 0  # completed or skipped
+    lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
     can_undo: bool = False
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
     is_slow: bool = False
-    lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
     read_only: bool = False
 
 

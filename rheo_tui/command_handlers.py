@@ -40,8 +40,6 @@ class CommandHandlers:
         if self._service.is_read_only:
             return f"{command.verb}: {READ_ONLY}."
         match command.verb:
-            case "lift":
-                return await self._downloads.do_lift(Context())
             case "reload":
                 return await self._reload()
             case "limit":

@@ -9,7 +9,7 @@ from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_rate, parse_size
 
 ID_VERBS = ("cancel", "pause", "resume", "retry", "remove", "keep")
-_PLAIN_VERBS = ("lift", "reload", "quit-when-done", "quit")
+_PLAIN_VERBS = ("reload", "quit-when-done", "quit")
 VERBS = (*ID_VERBS, "link", "add", "limit", "at", "stop-after", "prune", *_PLAIN_VERBS)
 _EXAMPLES = {
     "link": "link 3fa9 https://example.org/file.iso",

@@ -174,11 +174,11 @@ class MainScreen(Screen[None]):
             total=self.model.lines,
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
+            lowered_hosts=latest.lowered_hosts if latest else 0,
             can_undo=self._downloads.undo_steps > 0,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
-            lowered_hosts=latest.lowered_hosts if latest else 0,
             read_only=self._service.is_read_only,
         )
 

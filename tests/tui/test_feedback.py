@@ -66,7 +66,7 @@ async def test_limits_of_hosts_are_shown_and_lifted() -> None:
         app.service.full_hosts = {f"{n}.example:80": HostWait(1, 1, "HTTP 429") for n in range(5)}
         app.service.change(ids[0], priority=1)
         await app.update()
-        await app.press(":", *"lift", "enter")
+        await app.press("H")
         assert footer(app).startswith(" Lifted the limit of 0.example, 1.example, 3 more.")
 
 
