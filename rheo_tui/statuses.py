@@ -45,16 +45,16 @@ _HTTP_CODE = re.compile(r"[45]\d\d\b")
 class Waiting(NamedTuple):
     """Reasons why queued downloads wait."""
 
-    full_hosts: Mapping[str, HostWait] = {}
+    host_waits: Mapping[str, HostWait] = {}
 
     @classmethod
     def now(cls, snapshot: Snapshot) -> "Waiting":
         """Return the reasons in a snapshot."""
-        return cls(snapshot.full_hosts)
+        return cls(snapshot.host_waits)
 
     def reason(self, row: DownloadSnapshot, now: float) -> str:
         """Return the reason why `row` waits; "" if it needs only a free slot."""
-        wait = self.full_hosts.get(host_of(row.url))
+        wait = self.host_waits.get(host_of(row.url))
         return "" if wait is None else _host_wait_text(wait, now)
 
 

@@ -159,9 +159,7 @@ class Snapshot:
     stats: DownloadStats
     speed_bps: float = 0.0
     slots: int = 0  # downloads that may run at once
-    full_hosts: Mapping[str, HostWait] = field(
-        default_factory=dict
-    )  # hosts with ports whose downloads wait
+    host_waits: Mapping[str, HostWait] = field(default_factory=dict)  # by host with its port
     speed_limit_bps: int | None = None  # for all downloads together
     speed_limit_reason: str = ""  # such as `slow mode` or `until 18:00`; "" for the user's limit
     is_slow: bool = False  # True in slow mode
@@ -171,6 +169,11 @@ class Snapshot:
     reset: bool = False
 
     @property
+    def full_hosts(self) -> frozenset[str]:
+        """Hosts with their ports whose downloads wait."""
+        return frozenset(self.host_waits)
+
+    @property
     def lowered_hosts(self) -> int:
         """Number of hosts whose downloads wait because the host refused requests."""
-        return sum(bool(wait.cause) for wait in self.full_hosts.values())
+        return sum(bool(wait.cause) for wait in self.host_waits.values())

@@ -601,7 +601,7 @@ class DownloadManager:
             closed_by=tuple(each.sentence for each in unclear),
             is_closed=bool(unclear and rules.refusals_of_all()),
             slots=self._parts.pool.slots,
-            full_hosts=self._parts.hosts.busy() if self._is_active else {},
+            host_waits=self._parts.hosts.busy() if self._is_active else {},
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,

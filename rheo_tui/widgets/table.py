@@ -194,7 +194,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._reordered()
         else:
             self._refresh_rows(self._visible_with(DownloadStatus.RETRYING))
-            if self._waiting.full_hosts:
+            if self._waiting.host_waits:
                 self._refresh_rows(self._visible_with(DownloadStatus.QUEUED))
 
     def _visible_positions(self) -> range:

@@ -199,7 +199,7 @@ async def test_a_link_that_is_always_refused_does_not_keep_up_its_host(
 
         await until(is_done)
         assert lifted in ([], [host_of(bad.url)])  # a host may ask for one pause
-        assert manager.snapshot().full_hosts == {}
+        assert manager.snapshot().host_waits == {}
         await manager.cancel(bad.id)
 
 
@@ -287,11 +287,11 @@ async def test_other_hosts_go_on_though_many_of_one_come_first(
         ) as manager:
             await manager.add([*many, free])
             await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
-            assert manager.snapshot().full_hosts == {host_of(many[0].url): HostWait(1, 1)}
+            assert manager.snapshot().host_waits == {host_of(many[0].url): HostWait(1, 1)}
             gate.opened.set()
             await manager.wait_until_complete(timeout=10)
             assert manager.stats.completed == 6
-            assert manager.snapshot().full_hosts == {}
+            assert manager.snapshot().host_waits == {}
 
 
 async def test_the_limit_holds_for_all_downloads_of_a_host(

@@ -48,7 +48,7 @@ class FakeService:
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
-        self.full_hosts: dict[str, HostWait] = {}
+        self.host_waits: dict[str, HostWait] = {}
         self.closed = False
         self.fail_with: Exception | None = None  # raised by the next call
         self.snapshots_asked = 0
@@ -94,7 +94,7 @@ class FakeService:
             is_slow=self._is_slow,
             closed_by=self.closed_by,
             is_closed=bool(self.closed_by),
-            full_hosts=self.full_hosts,
+            host_waits=self.host_waits,
         )
 
     async def url_of(self, download_id: str) -> str | None:
@@ -284,7 +284,7 @@ class FakeService:
 
     async def lift_host_limits(self) -> list[str]:
         self._record("lift_host_limits")
-        lifted, self.full_hosts = list(self.full_hosts), {}
+        lifted, self.host_waits = list(self.host_waits), {}
         self._revision += 1
         return lifted
 

@@ -55,7 +55,7 @@ async def test_limits_of_hosts_are_shown_and_lifted() -> None:
         await app.press("H")
         assert footer(app).startswith(" Lift limits of hosts: no host has a lower limit.")
         host = host_of(app.service.rows[ids[0]].url)
-        app.service.full_hosts = {host: HostWait(1, 1, "HTTP 429", time.time() + 40)}
+        app.service.host_waits = {host: HostWait(1, 1, "HTTP 429", time.time() + 40)}
         app.service.change(ids[0], priority=2)
         await app.update()
         row = app.service.rows[ids[1]]
@@ -63,7 +63,7 @@ async def test_limits_of_hosts_are_shown_and_lifted() -> None:
         await app.press("H")
         assert footer(app).startswith(f" Lifted the limit of {host.removesuffix(':443')}.")
         assert app.main.table.status_of(row) == "queued"
-        app.service.full_hosts = {f"{n}.example:80": HostWait(1, 1, "HTTP 429") for n in range(5)}
+        app.service.host_waits = {f"{n}.example:80": HostWait(1, 1, "HTTP 429") for n in range(5)}
         app.service.change(ids[0], priority=1)
         await app.update()
         await app.press("H")

@@ -28,7 +28,7 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
         removed=(),
         stats=DownloadStats(in_progress=busy),
         slots=3,
-        full_hosts=dict.fromkeys(full_hosts, HostWait(4, 4)),
+        host_waits=dict.fromkeys(full_hosts, HostWait(4, 4)),
     )
 
 
