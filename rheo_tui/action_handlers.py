@@ -21,6 +21,9 @@ from .formatting import count_text, limit_text
 from .services.changes import Changes, limit_sentence
 from .services.protocol import Deletion
 
+_MAX_HOSTS = 3
+"""Hosts that feedback names."""
+
 Rows = Sequence[DownloadSnapshot]
 
 
@@ -176,6 +179,13 @@ class DownloadHandlers:
         rate = limit_step(context.speed_limit, up=up)
         return await self.limit(rate, context.speed_limit, was_slow=context.is_slow)
 
+    async def do_lift(self, _: Context) -> str:
+        """Lift the limits that hosts caused by refusing requests."""
+        hosts = await self._service.lift_host_limits()
+        if not hosts:
+            return "No host has a lower limit."
+        return f"Lifted the limit of {', '.join(map(printable, shown_hosts(hosts)))}."
+
     async def do_slow(self, context: Context) -> str:
         """Switch slow mode on or off."""
         await self.changes.set_slow(not context.is_slow)
@@ -192,6 +202,16 @@ class DownloadHandlers:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
         await self.changes.limit_each(rate, rows)
         return f"{limit_sentence(rate)} for {count_text(len(rows))}."
+
+
+def shown_hosts(hosts: Sequence[str]) -> list[str]:
+    """Return hosts for a sentence: without their usual ports, and only the first of many."""
+    names = [host.removesuffix(":443").removesuffix(":80") for host in hosts]
+    return (
+        names
+        if len(names) <= _MAX_HOSTS
+        else [*names[: _MAX_HOSTS - 1], f"{len(names) - _MAX_HOSTS + 1} more"]
+    )
 
 
 def unfinished(rows: Rows) -> list[DownloadSnapshot]:

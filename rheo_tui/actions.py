@@ -34,6 +34,7 @@ class Context:
     finished: int = 0  # completed or skipped
     running: int = 0  # neither ended nor paused
     paused: int = 0
+    lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
     can_undo: bool = False
     can_redo: bool = False
     by_queue_order: bool = True
@@ -378,6 +379,14 @@ ACTIONS: tuple[Action, ...] = (
         "limit_up", "]", "Raise the speed limit", "Queue",
         "Above the highest step there is no limit.",
         disabled=_changes(_without_limit), owner="downloads",
+    ),
+    Action(
+        "lift", "H", "Lift limits of hosts", "Queue",
+        "Use all connections again at hosts that refused some, such as with HTTP 429.",
+        disabled=_changes(
+            lambda context: "" if context.lowered_hosts else "no host has a lower limit"
+        ),
+        owner="downloads",
     ),
     Action(
         "filter", "/", "Filter", "List",

@@ -1,13 +1,14 @@
 """Glyph, word and style of each status, and the reason why a download waits."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.file_config import host_of
+from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.schedule import start_text
 
 from .causes import cause_of
@@ -44,16 +45,24 @@ _HTTP_CODE = re.compile(r"[45]\d\d\b")
 class Waiting(NamedTuple):
     """Reasons why queued downloads wait."""
 
-    full_hosts: frozenset[str] = frozenset()
+    host_waits: Mapping[str, HostWait] = {}
 
     @classmethod
     def now(cls, snapshot: Snapshot) -> "Waiting":
         """Return the reasons in a snapshot."""
-        return cls(snapshot.full_hosts)
+        return cls(snapshot.host_waits)
 
-    def reason(self, row: DownloadSnapshot) -> str:
+    def reason(self, row: DownloadSnapshot, now: float) -> str:
         """Return the reason why `row` waits; "" if it needs only a free slot."""
-        return "host limit" if host_of(row.url) in self.full_hosts else ""
+        wait = self.host_waits.get(host_of(row.url))
+        return "" if wait is None else _host_wait_text(wait, now)
+
+
+def _host_wait_text(wait: HostWait, now: float) -> str:
+    limit = f"host limit {wait.connections} of {wait.allowed}" if wait.allowed else "host pause"
+    cause = f" after {wait.cause}" if wait.cause else ""
+    left = "" if wait.lifts_at is None else duration_text(max(0, round(wait.lifts_at - now)))
+    return f"{limit}{cause} · lifts in {left}" if left else f"{limit}{cause}"
 
 
 def status_text(
@@ -142,4 +151,4 @@ def _wait_reason(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
         return _HOST_LIMIT.sub(r"\1 \2", row.reason)
     if row.start_at is not None and row.start_at > now:
         return f"until {start_text(row.start_at, datetime.fromtimestamp(now))}"
-    return waiting.reason(row)
+    return waiting.reason(row, now)

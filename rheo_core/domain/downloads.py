@@ -1,6 +1,7 @@
 """States of downloads, and the snapshots that readers get."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from .exceptions import WebPageError, met_existing_file
 from .hash_validation import ValidationResult
+from .hosts import HostWait
 
 
 class DownloadStatus(StrEnum):
@@ -175,7 +177,7 @@ class Snapshot:
     stats: DownloadStats
     speed_bps: float = 0.0
     slots: int = 0  # downloads that may run at once
-    full_hosts: frozenset[str] = frozenset()  # hosts with their ports whose downloads wait
+    host_waits: Mapping[str, HostWait] = field(default_factory=dict)  # by host with its port
     speed_limit_bps: int | None = None  # for all downloads together
     speed_limit_reason: str = ""  # such as `slow mode` or `until 18:00`; "" for the user's limit
     is_slow: bool = False  # True in slow mode
@@ -183,3 +185,13 @@ class Snapshot:
     is_closed: bool = False  # True if all downloads wait, not only those of some hosts
     is_loading: bool = False  # True while the session is read; more downloads follow
     reset: bool = False
+
+    @property
+    def full_hosts(self) -> frozenset[str]:
+        """Hosts with their ports whose downloads wait."""
+        return frozenset(self.host_waits)
+
+    @property
+    def lowered_hosts(self) -> int:
+        """Number of hosts whose downloads wait because the host refused requests."""
+        return sum(bool(wait.cause) for wait in self.host_waits.values())

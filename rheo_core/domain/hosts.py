@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .text import printable, shorten
 
@@ -31,6 +31,15 @@ class HostLimits:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         own = {name: value for name, value in values.items() if value is not None}
         return replace(base, **own)
+
+
+class HostWait(NamedTuple):
+    """Reason why the downloads of a host wait."""
+
+    connections: int  # in use or reserved
+    allowed: int  # 0: the host requested a pause
+    cause: str = ""  # what lowered the limit, such as `HTTP 429`; "": it is the usual one
+    lifts_at: float | None = None  # time when one more is allowed, seconds since the epoch
 
 
 def ascii_host(name: str) -> str:

@@ -532,6 +532,14 @@ class DownloadManager:
         if stop_after_bytes is not None:
             parts.limits.stop_after(stop_after_bytes or None)
 
+    def lift_host_limits(self) -> list[str]:
+        """Lift what hosts caused by refusing requests: lower limits and pauses.
+
+        They also lift by themselves, one connection after the other. `set_limits` is not affected.
+        Returns the hosts, with their ports.
+        """
+        return self._parts.hosts.lift()
+
     async def wait_until_stopped(self) -> None:
         """Wait until everything is paused because of `stop_after_bytes`."""
         await self._parts.limits.wait_until_stopped()
@@ -653,7 +661,7 @@ class DownloadManager:
             closed_by=tuple(each.sentence for each in unclear),
             is_closed=bool(unclear and rules.refusals_of_all()),
             slots=self._parts.pool.slots,
-            full_hosts=self._parts.hosts.busy() if self._is_active else frozenset(),
+            host_waits=self._parts.hosts.busy() if self._is_active else {},
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,

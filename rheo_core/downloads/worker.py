@@ -328,7 +328,8 @@ class DownloadWorker:
             self._context.lifecycle.failed(record, error)
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
-                self._context.hosts.rest(host, min(delay, error.retry_after or 0.0))
+                seconds = min(delay, error.retry_after or 0.0)
+                self._context.hosts.rest(host, seconds, record.id, f"HTTP {error.status}")
             self._context.lifecycle.retrying(record, error, delay, self._max_retries())
         return delay
 

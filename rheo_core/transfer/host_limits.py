@@ -4,9 +4,10 @@ A connection counts at the host that gets the request. A redirect moves its plac
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
@@ -14,14 +15,19 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     NoNetworkError,
 )
-from rheo_core.domain.hosts import HostLimits, find_host
+from rheo_core.domain.hosts import HostLimits, HostWait, find_host
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
 _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
-_LOWERED_SECONDS = 60.0
-"""Time for which a host that refused a connection gets fewer; then one more is tried."""
+_MIN_PATIENCE_SECONDS, _MAX_PATIENCE_SECONDS = 10.0, 60.0
+"""Time after which one more connection is tried. It doubles with each refusal of the host."""
+
+_MARGIN_SECONDS = 0.1
+"""So that the limit has grown when the timer looks."""
 
 _MAX_LEADS = 1000
+_MAX_REFUSALS = 1000
+"""Hosts whose refusals are remembered, and refused downloads for each of them."""
 
 
 @dataclass(slots=True)
@@ -31,9 +37,39 @@ class _Host:
         None  # connections it had when it refused one more; None: it never refused
     )
     refused_at: float = 0.0  # the loop's clock
+    patience: float = 0.0  # seconds until one more connection is tried
+    cause: str = ""  # of the lower limit or the pause, such as "HTTP 429"
+    lowered_by: str = ""  # the download that was refused
     answered: int = 0  # of those in use
     peak_accepted: int = 0  # maximum of `answered` since it last refused
+    answers: int = 0  # of the host, ever
+    # Refused downloads -> `answers` at that time, without the answers to themselves.
+    refusals: dict[str, int] = field(default_factory=dict)
+    bad_links: set[str] = field(default_factory=set)  # refused while others were answered
     waking: asyncio.TimerHandle | None = None  # reports the room that time brings
+
+    @property
+    def is_idle(self) -> bool:
+        """True if nothing needs to be remembered."""
+        return not self.in_use and self.learned is None and not self.refusals
+
+    def note_answer(self, download_id: str) -> None:
+        """Count an answer; those to a refused download say nothing about its link."""
+        self.answers += 1
+        if download_id in self.refusals:
+            self.refusals[download_id] += 1
+
+    def blames_link(self, download_id: str) -> bool:
+        """Note a refusal; return True if others were answered since that of the same download."""
+        before = self.refusals.pop(download_id, None)
+        if len(self.refusals) >= _MAX_REFUSALS:
+            forgotten = next(iter(self.refusals))
+            del self.refusals[forgotten]
+            self.bad_links.discard(forgotten)
+        self.refusals[download_id] = self.answers
+        if before is not None and self.answers > before:
+            self.bad_links.add(download_id)
+        return download_id in self.bad_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +78,14 @@ class _Lead:
 
     host: str
     expiry: asyncio.TimerHandle
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """A pause that a host requested."""
+
+    end: asyncio.TimerHandle
+    cause: str
 
 
 class HostLimiter:
@@ -70,7 +114,8 @@ class HostLimiter:
         self._downloads = Counter[str]()  # their number, by host
         self._host_limits: Mapping[str, HostLimits] = {}
         self._leads: dict[str, _Lead] = {}  # by the host of the links
-        self._rests: dict[str, asyncio.TimerHandle] = {}  # hosts that requested a pause
+        self._rests: dict[str, _Rest] = {}  # hosts that requested a pause
+        self._refusing: dict[str, None] = {}  # hosts whose refusals are remembered, latest last
         self._room = asyncio.Event()
         self._total = 0
 
@@ -129,10 +174,20 @@ class HostLimiter:
         """Return True if a host accepts no further connection besides the reserved ones."""
         return self._in_use(host) + self._reserved[host] >= self.allowed(host)
 
-    def busy(self) -> frozenset[str]:
-        """Return all busy hosts."""
+    def busy(self) -> dict[str, HostWait]:
+        """Return all busy hosts, and why their downloads wait."""
         known = {*self._hosts, *self._downloads, *self._leads, *self._rests}
-        return frozenset(host for host in known if self.is_busy(host))
+        return {host: self._wait_of(self.likely(host)) for host in known if self.is_busy(host)}
+
+    def _wait_of(self, host: str) -> HostWait:
+        in_use, allowed = self._in_use(host) + self._reserved[host], self.allowed(host)
+        if (rest := self._rests.get(host)) is not None:
+            return HostWait(in_use, 0, rest.cause, _wall_time(rest.end.when()))
+        known = self._hosts.get(host)
+        if known is None or known.learned is None or allowed >= self._limit_of(host):
+            return HostWait(in_use, allowed)
+        lifts_at = known.refused_at + (allowed - known.learned + 1) * known.patience
+        return HostWait(in_use, allowed, known.cause, _wall_time(lifts_at))
 
     def allowed(self, host: str) -> int:
         """Return the number of connections that a host may have now."""
@@ -140,41 +195,89 @@ class HostLimiter:
         if known is None or known.learned is None:
             return self._limit_of(host)
         spared = asyncio.get_running_loop().time() - known.refused_at
-        return min(known.learned + int(spared / _LOWERED_SECONDS), self._limit_of(host))
+        return min(known.learned + int(spared / known.patience), self._limit_of(host))
 
-    def refused(self, host: str) -> None:
+    def refused(self, host: str, download_id: str = "", cause: str = "") -> None:
         """Take note that a host refused a connection, which is still counted.
 
-        If the host accepted the same number before, the number is not the reason.
+        If the host accepted the same number before, the number is not the reason. Neither is it if
+        it refuses the same download again and answers others meanwhile: then it is the link.
+
+        Args:
+            host: the host with its port.
+            download_id: the download that was refused; "" if it is unknown.
+            cause: a few words for the user, such as "HTTP 429".
         """
         loop = asyncio.get_running_loop()
         known = self._hosts.setdefault(host, _Host())
+        self._remember_refusals(host)
+        if download_id and known.blames_link(download_id):
+            if known.lowered_by == download_id and known.in_use <= (known.learned or 0):
+                self._forget_refusal(host, known)
+            return
         if known.answered < known.peak_accepted:
             return
         known.peak_accepted = known.answered
         known.learned = max(min(known.in_use, self.allowed(host)) - 1, 1)
         known.refused_at = loop.time()
-        if known.waking is not None:
-            known.waking.cancel()
-        known.waking = loop.call_later(_LOWERED_SECONDS + 1.0, self._look_again, host, known)
+        known.patience = min(max(known.patience * 2, _MIN_PATIENCE_SECONDS), _MAX_PATIENCE_SECONDS)
+        known.cause, known.lowered_by = cause, download_id
+        self._wake_later(host, known)
 
-    def rest(self, host: str, seconds: float) -> None:
+    def rest(self, host: str, seconds: float, download_id: str = "", cause: str = "") -> None:
         """Begin no further download at a host for this time, which it requested.
 
-        If it serves other connections, their number was the reason, and `refused` lowers it.
+        If it serves other connections, their number was the reason, and `refused` lowers it. If
+        only one link is refused again and again, the host does not rest.
         """
         known = self._hosts.get(host)
-        if known is not None and known.answered:
+        if known is not None and (known.answered or download_id in known.bad_links):
             return
         if (before := self._rests.pop(host, None)) is not None:
-            before.cancel()
-        self._rests[host] = asyncio.get_running_loop().call_later(seconds, self.end_rest, host)
+            before.end.cancel()
+        end = asyncio.get_running_loop().call_later(seconds, self.end_rest, host)
+        self._rests[host] = _Rest(end, cause)
 
     def end_rest(self, host: str) -> None:
         """Let downloads begin at a host again."""
         if (rest := self._rests.pop(host, None)) is not None:
-            rest.cancel()
+            rest.end.cancel()
             self._note_room()
+
+    def lift(self) -> list[str]:
+        """End all pauses and lower limits that hosts have caused; return these hosts."""
+        lowered = {host: known for host, known in self._hosts.items() if known.learned is not None}
+        lifted = sorted({*lowered, *self._rests})
+        for host, known in lowered.items():
+            self._forget_refusal(host, known)
+        for host in tuple(self._rests):
+            self.end_rest(host)
+        return lifted
+
+    def _forget_refusal(self, host: str, known: _Host) -> None:
+        """Give a host its usual limit again."""
+        known.learned, known.patience, known.cause, known.lowered_by = None, 0.0, "", ""
+        if known.waking is not None:
+            known.waking.cancel()
+            known.waking = None
+        self._forget_idle(host, known)
+        self._note_room()
+
+    def _remember_refusals(self, host: str) -> None:
+        """Forget the refusals of the host that has refused nothing for the longest time."""
+        self._refusing.pop(host, None)
+        self._refusing[host] = None
+        if len(self._refusing) > _MAX_REFUSALS:
+            forgotten = next(iter(self._refusing))
+            del self._refusing[forgotten]
+            if (known := self._hosts.get(forgotten)) is not None:
+                known.refusals.clear()
+                known.bad_links.clear()
+                self._forget_idle(forgotten, known)
+
+    def _forget_idle(self, host: str, known: _Host) -> None:
+        if known.is_idle and self._hosts.get(host) is known:
+            del self._hosts[host]
 
     def has_other_connections(self, host: str) -> bool:
         """Return True if a host has other connections than the caller's."""
@@ -245,8 +348,9 @@ class HostLimiter:
         """Take note that a connection has ended."""
         known.in_use -= 1
         self._total -= 1
-        if not known.in_use and known.learned is None:
-            del self._hosts[host]
+        if not known.in_use:
+            known.peak_accepted = 0
+        self._forget_idle(host, known)
         self._note_room()
 
     def has_place(self, host: str, download_id: str) -> bool:
@@ -293,21 +397,30 @@ class HostLimiter:
         limits = self._limits_of(host) if self._host_limits else None
         return limits.connections if limits and limits.connections else self._limit
 
+    def _wake_later(self, host: str, known: _Host) -> None:
+        if known.waking is not None:
+            known.waking.cancel()
+        known.waking = asyncio.get_running_loop().call_later(
+            known.patience + _MARGIN_SECONDS, self._look_again, host, known
+        )
+
     def _look_again(self, host: str, known: _Host) -> None:
         """Report the room that time brings, until the limit is as before."""
         known.waking = None
-        self._note_room()
         if self.allowed(host) >= self._limit_of(host):
-            known.learned = None
-            if not known.in_use:
-                self._hosts.pop(host, None)
+            self._forget_refusal(host, known)
         else:
-            loop = asyncio.get_running_loop()
-            known.waking = loop.call_later(_LOWERED_SECONDS, self._look_again, host, known)
+            self._note_room()
+            self._wake_later(host, known)
 
     def _note_room(self) -> None:
         self._room.set()
         self._on_room()
+
+
+def _wall_time(loop_time: float) -> float:
+    """Return a time of the loop's clock in whole seconds since the epoch."""
+    return float(round(time.time() + loop_time - asyncio.get_running_loop().time()))
 
 
 def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> str | None:
@@ -411,6 +524,7 @@ class Connection:
         if not self._was_answered:
             self._was_answered = True
             self._known.answered += 1
+            self._known.note_answer(self.download_id)
             self._known.peak_accepted = max(self._known.peak_accepted, self._known.answered)
 
     def is_refusal(self, host: str, error: BaseException | None) -> bool:
@@ -418,14 +532,16 @@ class Connection:
 
         If the host seems to want fewer connections, it gets fewer.
         """
+        cause = "a refused connection"
         if isinstance(error, HttpStatusError):
             is_refusal = wants_fewer = error.status in _REFUSALS
+            cause = f"HTTP {error.status}"
         else:
             is_lost = isinstance(error, NoNetworkError)  # says nothing about the host
             is_refusal = isinstance(error, ConnectionFailedError) and not is_lost
             wants_fewer = is_refusal and self._hosts.has_other_connections(host)
         if wants_fewer:
-            self._hosts.refused(host)
+            self._hosts.refused(host, self.download_id, cause)
         return is_refusal
 
     def end(self) -> None:

@@ -73,6 +73,7 @@ _DISK_SECONDS = 5.0
 class MainScreen(Screen[None]):
     """Shows the downloads and runs the actions on them."""
 
+    AUTO_FOCUS = "DownloadTable"  # before the styles hide the inputs, keys would go to one of them
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-short"), (24, "-medium"), (30, "-high")]  # noqa: RUF012
@@ -224,6 +225,7 @@ class MainScreen(Screen[None]):
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
             running=latest.stats.queued + latest.stats.in_progress if latest else 0,
             paused=latest.stats.paused if latest else 0,
+            lowered_hosts=latest.lowered_hosts if latest else 0,
             can_undo=self.changes.can_undo,
             can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,

@@ -483,6 +483,10 @@ class LocalService:
         for download_id in ids or ():
             await self._manager.set_speed_limit(download_id, bytes_per_second)
 
+    async def lift_host_limits(self) -> list[str]:
+        """Lift the limits and pauses that hosts caused; return the hosts, with their ports."""
+        return self._manager.lift_host_limits()
+
     async def set_slow(self, on: bool) -> None:
         """Switch slow mode on or off."""
         self._manager.set_limits(slow=on)

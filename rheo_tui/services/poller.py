@@ -46,6 +46,7 @@ class EngineClient:
         self._event_log = event_log
         self._show_toast = show_toast
         self._on_event = on_event
+        self._polling = asyncio.Lock()
         self._poll_failed = False
         self._closed = False
         self._tried = asyncio.Event()  # set after the attempt to start, successful or not
@@ -84,6 +85,10 @@ class EngineClient:
         """
         if not (self.ready or self._is_starting):
             return None
+        async with self._polling:  # two at a time would get the same changes
+            return await self._poll(name_of)
+
+    async def _poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
         since = self.latest.revision if self.latest else 0
         try:
             for event in self.service.take_events():

@@ -308,6 +308,9 @@ class DownloadService(Protocol):
             ids: the downloads to limit each; None limits all downloads together.
         """
 
+    async def lift_host_limits(self) -> list[str]:
+        """Lift the limits and pauses that hosts caused by refusing requests; return the hosts."""
+
     async def set_slow(self, on: bool) -> None:
         """Switch slow mode on or off."""
 

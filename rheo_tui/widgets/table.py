@@ -217,6 +217,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._reordered()
         else:
             self._refresh_rows(self._visible_with(DownloadStatus.RETRYING))
+            if self._waiting.host_waits:
+                self._refresh_rows(self._visible_with(DownloadStatus.QUEUED))
 
     def _visible_positions(self) -> range:
         first = self.scroll_offset.y

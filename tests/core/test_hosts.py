@@ -12,7 +12,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import host_of
-from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.hosts import HostLimits, HostWait
 from rheo_core.transfer import HostLimiter, host_limits
 from tests.core.engine import Gate, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -71,9 +71,9 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
     assert some.allowed("a:1") == 3 and some.is_full("a:1")
     some.refused("a:1")
     assert some.allowed("a:1") == 2
-    now += host_limits._LOWERED_SECONDS
+    now += 2 * host_limits._MIN_PATIENCE_SECONDS
     assert some.allowed("a:1") == 3
-    now += 100 * host_limits._LOWERED_SECONDS
+    now += 100 * host_limits._MAX_PATIENCE_SECONDS
     assert some.allowed("a:1") == 8
     for one in opened:
         await one.__aexit__(None, None, None)
@@ -81,7 +81,7 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
     assert some.allowed("a:1") == 1  # one is always allowed
 
 
-async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_room_that_time_brings_is_told_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     timers: list[tuple[float, Callable[[], object]]] = []
 
@@ -102,7 +102,7 @@ async def test_room_that_time_brings_is_told_each_minute(monkeypatch: pytest.Mon
     while timers:
         now, call = timers.pop()
         call()
-    assert told == [2, 3, 4] and now < 30.0 + 4 * host_limits._LOWERED_SECONDS
+    assert told == [2, 3, 4] and now < 30.0 + 8 * host_limits._MIN_PATIENCE_SECONDS
 
 
 async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
@@ -120,6 +120,88 @@ async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
     assert some.allowed("a:1") == 3  # it has peak_accepted a third
     for one in opened:
         await one.__aexit__(None, None, None)
+
+
+async def test_a_link_that_is_refused_while_others_are_served_lowers_nothing() -> None:
+    some = HostLimiter(4)
+
+    async def ask(download_id: str, *, refused: bool) -> None:
+        async with some.connection("a:1", print, download_id) as answered:
+            if refused:
+                some.refused("a:1", download_id, "HTTP 503")
+                some.rest("a:1", 60.0, download_id, "HTTP 503")
+                return
+            answered()
+
+    await ask("bad", refused=True)
+    assert some.allowed("a:1") == 1 and some.is_busy("a:1")
+    some.end_rest("a:1")
+    await ask("bad", refused=True)
+    assert some.allowed("a:1") == 1  # nobody else was served
+    some.end_rest("a:1")
+    await ask("good", refused=False)
+    await ask("bad", refused=True)
+    assert some.allowed("a:1") == 4 and not some.is_busy("a:1")
+    await ask("bad", refused=True)
+    assert some.allowed("a:1") == 4 and not some.is_busy("a:1")
+    await ask("other", refused=True)  # is not known to be bad
+    assert some.allowed("a:1") == 1
+
+
+async def test_answers_to_a_download_say_nothing_of_its_own_refusals() -> None:
+    """A server may bear two connections for each download."""
+    some = HostLimiter(4)
+    for _ in range(3):
+        async with some.connection("a:1", print, "x") as answered:
+            answered()
+            async with some.connection("a:1", print, "x"):
+                some.refused("a:1", "x", "HTTP 503")
+        assert some.allowed("a:1") == 1
+
+
+async def test_waits_have_numbers_a_cause_and_an_end_and_can_be_lifted() -> None:
+    rooms: list[bool] = []
+    some = HostLimiter(4, lambda: rooms.append(True))
+    async with some.connection("a:1", print, "x") as answered:
+        answered()
+        async with some.connection("a:1", print, "y"):
+            some.refused("a:1", "y", "HTTP 429")
+        some.rest("b:1", 40.0, "z", "HTTP 429")
+        busy = some.busy()
+        assert busy.keys() == {"a:1", "b:1"}
+        assert busy["a:1"][:3] == (1, 1, "HTTP 429") and busy["b:1"][:3] == (0, 0, "HTTP 429")
+        first, second = (busy[host].lifts_at or 0.0 for host in ("a:1", "b:1"))
+        assert first > 1e9 and 28 <= second - first <= 32  # 10 and 40 seconds from now
+        rooms.clear()
+        assert some.lift() == ["a:1", "b:1"]
+        assert rooms and some.busy() == {} and some.allowed("a:1") == 4
+        assert some.lift() == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry_After": 30}])
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Busy"])
+async def test_a_link_that_is_always_refused_does_not_keep_up_its_host(
+    server: MisbehavingServer, tmp_path: Path, until: Until, status: str, headers: dict[str, int]
+) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.head(status, Content_Length=0, **headers)
+
+    bad = FileConfig(url=server.on("/bad", refuse))
+    good = [FileConfig(url=server.on(f"/{n}", serving(BODY))) for n in range(50)]
+    async with DownloadManager(
+        download_dir=tmp_path, max_concurrent=4, retry_handler=quick_retries(200)
+    ) as manager:
+        await manager.add([*good[:20], bad, *good[20:]])
+        lifted: list[str] = []
+
+        def is_done() -> bool:
+            lifted.extend(manager.lift_host_limits() if manager.stats.in_progress == 0 else ())
+            return manager.stats.completed == 50
+
+        await until(is_done)
+        assert lifted in ([], [host_of(bad.url)])  # a host may ask for one pause
+        assert manager.snapshot().host_waits == {}
+        await manager.cancel(bad.id)
 
 
 class LimitedServer:
@@ -211,11 +293,11 @@ async def test_other_hosts_go_on_though_many_of_one_come_first(
         ) as manager:
             await manager.add([*many, free])
             await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
-            assert manager.snapshot().full_hosts == {host_of(many[0].url)}
+            assert manager.snapshot().host_waits == {host_of(many[0].url): HostWait(1, 1)}
             gate.opened.set()
             await manager.wait_until_complete(timeout=10)
             assert manager.stats.completed == 6
-            assert manager.snapshot().full_hosts == frozenset()
+            assert manager.snapshot().host_waits == {}
 
 
 async def test_the_limit_holds_for_all_downloads_of_a_host(
@@ -248,7 +330,7 @@ async def test_a_host_may_have_limits_of_its_own() -> None:
         some.reserve(str(number), "x.b:1")
     assert some.is_busy("x.b:1") and not some.is_full("x.b:1")
     assert not some.is_busy("y.b:1")
-    assert some.busy() == {"x.b:1"}
+    assert some.busy() == {"x.b:1": HostWait(2, 8)}
     async with some.connection("x.b:1", print, "0"):
         assert some.is_busy("x.b:1")
     rooms.clear()

@@ -6,10 +6,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
 from tests.core.engine import Gate, names_in, serving
 from tests.e2e.terminal import APP, Terminal
 from tests.programs import needs_app
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.shared_key import share_key
 from tests.waiting import Until
 
 DOWN, ENTER, ESCAPE = "\x1b[B", "\r", "\x1b"
@@ -157,6 +161,40 @@ async def test_the_demo_shows_what_there_is(tmp_path: Path) -> None:
         terminal.type(ENTER)
         assert await terminal.exit_code() == 0
     assert not list(Path(tmp_path).glob("**/*.iso*"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"), [("/deb", ("/deb", "1 of 13")), ("*p", ("1 All 13", "debian", "blender"))]
+)
+async def test_keys_before_the_first_screen_go_where_they_were_meant(
+    tmp_path: Path, keys: str, shown: tuple[str, ...]
+) -> None:
+    async with Terminal([APP, "--demo"], tmp_path) as terminal:
+        terminal.type(keys)
+        await terminal.shows(*shown)
+        assert "No name or URL" not in terminal.text
+
+
+async def test_a_long_kept_list_shows_its_first_rows_while_it_is_read(tmp_path: Path) -> None:
+    count = 20_000
+    files = [FileConfig(url=f"http://x.invalid/{n:05}.bin", start_at=4e9) for n in range(count)]
+    session = tmp_path / "session.db"
+    share_key(tmp_path / "state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        manager = DownloadManager(download_dir=tmp_path, session_path=session)
+        async with manager:
+            await manager.add(files)
+    async with Terminal([APP, "--session", str(session)], tmp_path) as terminal:
+        await terminal.shows("00003.bin", "Reading your list…")
+        assert "Nothing to download yet" not in terminal.painted.decode(errors="replace")
+        terminal.type("jj")
+        await terminal.shows(f"All {count:,}")
+        await terminal.until(lambda: "Reading" not in terminal.text)
+        assert "▌ 00002.bin" in terminal.text
+        terminal.type("q")
+        assert await terminal.exit_code() == 0
+    assert "Nothing to download yet" not in terminal.painted.decode(errors="replace")
 
 
 async def test_the_list_outlives_a_kill(server: MisbehavingServer, tmp_path: Path) -> None:

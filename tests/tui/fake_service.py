@@ -19,6 +19,7 @@ from rheo_core.domain import (
 )
 from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -51,6 +52,7 @@ class FakeService:
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
+        self.host_waits: dict[str, HostWait] = {}
         self.closed = False
         self.fail_with: Exception | None = None  # raised by the next call
         self.snapshots_asked = 0
@@ -104,6 +106,7 @@ class FakeService:
             is_slow=self._is_slow,
             closed_by=self.closed_by,
             is_closed=bool(self.closed_by),
+            host_waits=self.host_waits,
         )
 
     async def url_of(self, download_id: str) -> str | None:
@@ -361,6 +364,12 @@ class FakeService:
         self._record("limit_each", (bytes_per_second, list(ids)))
         for row in ids:
             self.change(row, speed_limit_bps=bytes_per_second)
+
+    async def lift_host_limits(self) -> list[str]:
+        self._record("lift_host_limits")
+        lifted, self.host_waits = list(self.host_waits), {}
+        self._revision += 1
+        return lifted
 
     async def set_slow(self, on: bool) -> None:
         self._record("set_slow", on)

@@ -1,9 +1,13 @@
 """The line at the bottom: what a key did, to how many, and what was left out."""
 
+import time
+
 import pytest
 from textual.widgets import Input
 
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.file_config import host_of
+from rheo_core.domain.hosts import HostWait
 from rheo_tui.screens.add import AddScreen
 from rheo_tui.tabs import ALL, BY_ID
 from rheo_tui.widgets.command_line import CommandLine
@@ -43,6 +47,27 @@ async def test_a_removal_offers_undo_and_the_key_works() -> None:
         await app.press("u")
         assert footer(app).startswith(" Restored 1 download.")
         assert len(app.service.rows) == 3
+
+
+async def test_limits_of_hosts_are_shown_and_lifted() -> None:
+    async with running() as app:
+        ids = await app.fill(3)
+        await app.press("H")
+        assert footer(app).startswith(" Lift limits of hosts: no host has a lower limit.")
+        host = host_of(app.service.rows[ids[0]].url)
+        app.service.host_waits = {host: HostWait(1, 1, "HTTP 429", time.time() + 40)}
+        app.service.change(ids[0], priority=2)
+        await app.update()
+        row = app.service.rows[ids[1]]
+        assert "host limit 1 of 1 after HTTP 429 · lifts in" in app.main.table.status_of(row)
+        await app.press("H")
+        assert footer(app).startswith(f" Lifted the limit of {host.removesuffix(':443')}.")
+        assert app.main.table.status_of(row) == "queued"
+        app.service.host_waits = {f"{n}.example:80": HostWait(1, 1, "HTTP 429") for n in range(5)}
+        app.service.change(ids[0], priority=1)
+        await app.update()
+        await app.press("H")
+        assert footer(app).startswith(" Lifted the limit of 0.example, 1.example, 3 more.")
 
 
 async def test_what_makes_no_sense_says_why() -> None:

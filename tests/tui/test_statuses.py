@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.hosts import HostWait
 from rheo_tui.statuses import Waiting, countdown_text, short_status, status_text
 
 
@@ -27,7 +28,7 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
         removed=(),
         stats=DownloadStats(in_progress=busy),
         slots=3,
-        full_hosts=frozenset(full_hosts),
+        host_waits=dict.fromkeys(full_hosts, HostWait(4, 4)),
     )
 
 
@@ -35,14 +36,30 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
     ("snapshot", "message"),
     [
         (snapshot(3), "queued"),  # the header says that the slots are full
-        (snapshot(3, "example.org:443"), "waiting: host limit"),
-        (snapshot(1, "example.org:443"), "waiting: host limit"),
+        (snapshot(3, "example.org:443"), "waiting: host limit 4 of 4"),
+        (snapshot(1, "example.org:443"), "waiting: host limit 4 of 4"),
         (snapshot(1, "example.org:80"), "queued"),
         (snapshot(1), "queued"),
     ],
 )
 def test_why_it_waits(snapshot: Snapshot, message: str) -> None:
     assert status_text(row(), Waiting.now(snapshot), 0.0) == message
+
+
+@pytest.mark.parametrize(
+    ("wait", "message"),
+    [
+        (HostWait(1, 1, "HTTP 429", 140.0), "host limit 1 of 1 after HTTP 429 · lifts in 40 s"),
+        (HostWait(0, 0, "HTTP 429", 160.4), "host pause after HTTP 429 · lifts in 1:00"),
+        (
+            HostWait(2, 2, "a refused connection", 90.0),
+            "host limit 2 of 2 after a refused connection · lifts in 0 s",
+        ),
+    ],
+)
+def test_a_wait_for_a_host_has_numbers_and_an_end(wait: HostWait, message: str) -> None:
+    waiting = Waiting({"example.org:443": wait})
+    assert status_text(row(), waiting, 100.0) == f"waiting: {message}"
 
 
 def test_delayed_downloads_show_their_start() -> None:
