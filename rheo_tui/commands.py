@@ -8,7 +8,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from .actions import ACTIONS, Action, Context, can_pause
 
 Argument = Literal[
-    "", "rate", "time", "size", "days", "number", "url", "text", "setting", "filter", "tab"
+    "", "rate", "time", "size", "days", "number", "url", "text", "setting", "filter", "tab", "place"
 ]
 _MAX_NAMED = 3
 _TARGETS = "[TARGETS]"
@@ -68,6 +68,12 @@ _OWN = (
         "at", f"TIME {_TARGETS}", "Start downloads at a time; now lets them start at once.",
         "at 23:30 size>1g", "time", takes_targets=True,
     ),
+    CommandSpec(
+        "move", f"PLACE {_TARGETS}", "Move queued downloads: up, down, top or bottom.",
+        "move up", "place", takes_targets=True,
+    ),
+    CommandSpec("mark", "FILTER", "Mark the downloads shown that match a filter.",
+                "mark name:*.iso", "filter"),
     CommandSpec("link", "ID URL", "Continue a download from another URL.",
                 "link 3fa9 https://example.org/file.iso", "url"),
     CommandSpec("add", "TEXT", "Add the links in a text.",
@@ -87,17 +93,22 @@ _OWN = (
 )  # fmt: skip
 _HIDDEN = frozenset({"command", "palette", "tab_own_1", "tab_own_2"})
 """Actions that make no sense on the command line."""
+PLACES = {
+    action.id.removeprefix("move_"): action.id for action in ACTIONS if action.id[:5] == "move_"
+}
+"""Places of the command `move`, and the actions that it runs."""
 COMMANDS: dict[str, CommandSpec] = {spec.name: spec for spec in _OWN} | {
     spec.name: spec
     for spec in map(_of_action, ACTIONS)
-    if spec.action_id not in _HIDDEN and spec.name not in {own.name for own in _OWN}
+    if spec.action_id not in {*_HIDDEN, *PLACES.values()}
+    and spec.name not in {own.name for own in _OWN}
 }
 """Commands by their names."""
 
 
 def equal_command(action: Action, context: Context) -> str:
     """Return the command that does the same as `action` in `context`, without the colon."""
-    name = action.id.replace("_", "-")
+    name = action.id.replace("_", " " if action.id in PLACES.values() else "-")
     if action.id == "pause" and not any(map(can_pause, context.targets)):
         name = "resume"
     if not action.takes_targets:

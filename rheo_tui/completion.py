@@ -9,7 +9,7 @@ from rheo_core.domain.file_config import host_of
 from rheo_core.domain.filter_terms import FIELDS, STATUSES, NumberField
 
 from .command_parser import split_line
-from .commands import COMMANDS
+from .commands import COMMANDS, PLACES
 from .tabs import TABS
 
 _MIN_ID_LENGTH = 1
@@ -62,6 +62,8 @@ def complete_command(
     if spec.argument == "setting":
         names = [name for name in Settings.model_fields if name not in ("request", "hosts")]
         return _first(before, last, names) if is_first else _present_value(before, last, settings)
+    if spec.argument == "place" and is_first:
+        return _first(before, last, PLACES)
     if spec.argument == "tab":
         return _first(before, last, (*(tab.title.lower() for tab in TABS), *tabs))
     if not last or not (spec.takes_targets or spec.argument in ("filter", "url")):

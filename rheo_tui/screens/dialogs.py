@@ -3,13 +3,14 @@
 The first screen does not wait for their imports.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from textual.app import App
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
+from rheo_tui.menus import MenuItem
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
@@ -51,6 +52,16 @@ class Dialogs:
         from .sort import SortScreen
 
         self._app.push_screen(SortScreen(sort), chosen)
+
+    def menu(self, title: str, items: Sequence[MenuItem], chosen: Callable[[str], None]) -> None:
+        """Open a menu; call `chosen` with the id of the chosen item."""
+        from .menu import MenuScreen
+
+        def close(item_id: str | None) -> None:
+            if item_id is not None:
+                chosen(item_id)
+
+        self._app.push_screen(MenuScreen(title, items), close)
 
     def keep_tab(self, filter_text: str, name: str, chosen: Callable[[str | None], None]) -> None:
         """Ask for the name of a tab; call `chosen` with it, with "" to remove `name`, or None."""

@@ -18,19 +18,27 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
-from rheo_core.domain.filters import NO_FILTER, FilterError, parse_filter, parse_typed
+from rheo_core.domain.filters import (
+    NO_FILTER,
+    FilterError,
+    SlowPatternError,
+    parse_filter,
+    parse_typed,
+)
 from rheo_core.domain.text import printable, redact
+from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS
+from rheo_tui.commands import COMMANDS, PLACES
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.file_manager import folder_of, open_folder
+from rheo_tui.formatting import count_text
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
@@ -433,13 +441,58 @@ class MainScreen(Screen[None]):
         log.set_class(asked, "-open", "-asked")
         log.update_lines()
 
-    async def do_copy(self, context: Context) -> str:
-        """Copy the URL of the current download, secrets included."""
-        row = context.current
-        if row is None:
-            return ""
-        self.app.copy_to_clipboard(await self._service.url_of(row.id) or row.url)
-        return "URL copied."
+    def do_menu(self) -> None:
+        """Open the menu of everything that can be done with the selection."""
+        context = self._dispatcher.whole_context()
+        items = menus.action_items(context, self.keymap)
+        self._dialogs.menu(menus.heading("", context.targets), items, self.action_run)
+
+    @on(DownloadTable.MenuRequested)
+    def _menu_requested(self) -> None:
+        self.action_run("menu")
+
+    def do_copy(self) -> None:
+        """Open the menu of facts to copy."""
+        from rheo_tui.copying import BY_ID as FACTS
+        from rheo_tui.copying import Fact, copied, copy_items
+
+        rows = self._dispatcher.whole_context().targets
+
+        async def copy(fact: Fact) -> str:
+            texts = await copied(fact, rows, self._service.config_of)
+            if not texts:
+                return f"Nothing copied: there is no {fact.id}."
+            self.app.copy_to_clipboard("\n".join(texts))
+            title = fact.title.partition(",")[0]
+            lines = f" ({count_text(len(texts), 'line')})" if len(rows) > 1 else ""
+            return f"{title} copied{lines}."
+
+        def chosen(fact_id: str) -> None:
+            self.run_in_background("Cannot copy", partial(copy, FACTS[fact_id]))
+
+        self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows), chosen)
+
+    def do_limit_menu(self) -> None:
+        """Open the menu of speed limits for the selection."""
+        rows = self._dispatcher.whole_context().targets
+        self._open_limit_menu(rows, for_all=not rows)
+
+    def _open_limit_menu(self, rows: Sequence[DownloadSnapshot], *, for_all: bool) -> None:
+        scope = "limit all" if for_all else "limit"
+
+        def chosen(item: str) -> None:
+            if item == menus.ALL:
+                self._open_limit_menu(rows, for_all=True)
+            elif item == menus.SLOW:
+                self.action_run("slow")
+            elif item == menus.OTHER:
+                self.call_after_refresh(self._open_command_line, f"{scope} ")
+            else:
+                ids = "" if for_all else " ".join(row.id for row in rows)
+                self._run_line(f"{scope} {item} {ids}".strip())
+
+        title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
+        self._dialogs.menu(title, menus.limit_items(rows, for_all=for_all), chosen)
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""
@@ -523,8 +576,11 @@ class MainScreen(Screen[None]):
 
     def do_command(self) -> None:
         """Open the command line."""
+        self._open_command_line("")
+
+    def _open_command_line(self, text: str) -> None:
         self.query_one(StatusFooter).display = False
-        self.query_one(CommandLine).open()
+        self.query_one(CommandLine).open(text)
 
     @on(CommandLine.Left)
     def _command_line_left(self) -> None:
@@ -544,17 +600,22 @@ class MainScreen(Screen[None]):
 
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
-        try:
-            command = parse_command(event.text, self.model.rows, self.model.moment())
-            self._run_command(command)
-        except CommandError as error:
-            self.toast(str(error), error=True)
-            return
-        self.query_one(CommandLine).close()
         line = event.text.strip().removeprefix(":")
-        self.memory.add_command(line)
-        if not COMMANDS[command.verb].action_id:  # the dispatcher logs actions
-            self.log_command(line)
+        if self._run_line(line):
+            self.query_one(CommandLine).close()
+            self.memory.add_command(line)
+
+    def _run_line(self, line: str) -> bool:
+        """Run a command and log it; show why it is not valid, and return False."""
+        try:
+            command = parse_command(line, self.model.rows, self.model.moment())
+            self._run_command(command)
+        except (CommandError, SlowPatternError) as error:
+            self.toast(str(error), error=True)
+            return False
+        if not COMMANDS[command.verb].action_id and command.verb != "move":
+            self.log_command(line)  # the dispatcher logs actions
+        return True
 
     def log_command(self, command: str) -> None:
         """Write a command to the log, without secrets."""
@@ -571,12 +632,18 @@ class MainScreen(Screen[None]):
                 self._filter_by(command.text)
             case "tab":
                 self._open_tab(self._tab_named(command.text))
+            case "mark":
+                count = self.model.mark_matching(parse_filter(command.text))
+                self._marks_changed()
+                self.toast(f"Marked {count_text(count)}.")
             case "quit-when-done":
                 self._toggle_quit_when_done()
-            case _ if spec.action_id:
+            case _ if (
+                action_id := PLACES[command.text] if command.verb == "move" else spec.action_id
+            ):
                 targets = command.targets
                 named = None if targets is None else [rows[each] for each in targets]
-                self.call_later(self._dispatcher.run, spec.action_id, named)
+                self.call_later(self._dispatcher.run, action_id, named)
             case _:
                 run = partial(self._commands.run, command, rows, self._dispatcher.whole_context())
                 self.run_in_background(command.verb, run)

@@ -133,8 +133,12 @@ class LocalService:
 
     async def url_of(self, download_id: str) -> str | None:
         """Return the whole URL, secrets included."""
-        config = await self._manager.find_config(download_id, to_show=True)
+        config = await self.config_of(download_id)
         return config.source if config else None
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the request of a download, secrets included."""
+        return await self._manager.find_config(download_id, to_show=True)
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0

@@ -77,6 +77,9 @@ class DownloadService(Protocol):
         None if the download is unknown.
         """
 
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the request of a download, secrets included; None if it is unknown."""
+
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.downloads.session import Session
 from rheo_core.events import DownloadEvent
 from rheo_core.tracking import DownloadRecord, DownloadTracker
@@ -77,8 +77,13 @@ class ReadOnlyService:
 
     async def url_of(self, download_id: str) -> str | None:
         """Return the whole URL, secrets included."""
+        config = await self.config_of(download_id)
+        return config.source if config else None
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the request of a download, secrets included."""
         record = self._tracker.get(download_id) or await self._session.find(download_id)
-        return record.config.source if record else None
+        return record.config if record else None
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0

@@ -56,16 +56,22 @@ class CommandLine(Vertical):
         """Create the colon, the input, and the line below."""
         with Horizontal(id="command-bar"):
             yield Static(":", id="command-sign")
-            yield LineInput(suggester=Completer(self._complete), id="command-text", compact=True)
+            yield LineInput(
+                suggester=Completer(self._complete),
+                select_on_focus=False,  # the text that the line opens with stays
+                id="command-text",
+                compact=True,
+            )
         yield Static("", id="command-hint", markup=False)
 
-    def open(self) -> None:
-        """Show an empty line and focus it."""
+    def open(self, text: str = "") -> None:
+        """Show the line with `text` in it, and focus it."""
         self._back = 0
         field = self.query_one(LineInput)
-        field.value = ""
+        field.value = text
+        field.cursor_position = len(text)
         self.display = True
-        self._show_hint("")
+        self._show_hint(text)
         self.screen.set_focus(field)  # at once, because keys may be typed ahead
 
     def close(self) -> None:

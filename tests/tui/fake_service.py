@@ -43,6 +43,7 @@ class FakeService:
         self.calls: list[tuple[str, Any]] = []
         self.started = False
         self.read_only = False
+        self.requested: dict[str, Any] = {}  # further fields of `config_of`
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
@@ -96,6 +97,10 @@ class FakeService:
     async def url_of(self, download_id: str) -> str | None:
         row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        row = (self.past | self.rows).get(download_id)
+        return FileConfig(url=f"{row.url}?token=secret", **self.requested) if row else None
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0

@@ -9,10 +9,10 @@ from textual.widgets import Input, Static
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.filters import Moment
-from rheo_tui.actions import ACTIONS
+from rheo_tui.actions import ACTIONS, Context
 from rheo_tui.command_hint import hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS
+from rheo_tui.commands import COMMANDS, equal_command
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.widgets.command_line import CommandLine
@@ -63,7 +63,8 @@ def test_commands() -> None:
     assert parse("priority 5 3fb0") == Command("priority", (SECOND,), number=5)
     assert parse("set max_concurrent 5") == Command("set", text="max_concurrent", value="5")
     assert parse("filter status:failed") == Command("filter", text="status:failed")
-    assert parse("move-up") == Command("move-up")
+    assert parse("move up 3fb0") == Command("move", (SECOND,), text="up")
+    assert parse("mark name:*.iso") == Command("mark", text="name:*.iso")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,8 @@ def test_commands() -> None:
         ("quit-when-done soon", "takes no argument"),
         ("add", "needs an argument"),
         ("quit now", "takes no argument"),
+        ("move away", "“away” is not a place: use up, down"),
+        ("mark", "mark needs an argument"),
         ("priority high", "“high” is not a priority"),
         ("filter size:5", "wrong at character 5"),
         ("link 3fa9", "needs an ID and a URL"),
@@ -97,7 +100,8 @@ def test_bad_commands_get_one_sentence(line: str, message: str) -> None:
 
 
 def test_every_action_is_a_command() -> None:
-    missing = [each.id for each in ACTIONS if each.id.replace("_", "-") not in COMMANDS]
+    names = {each.id: equal_command(each, Context()).partition(" ")[0] for each in ACTIONS}
+    missing = [action_id for action_id, name in names.items() if name not in COMMANDS]
     assert missing == ["tab_own_1", "tab_own_2", "command", "palette"]
     for name, spec in COMMANDS.items():
         assert spec.name == name and spec.help.endswith(".")
@@ -129,6 +133,7 @@ EXAMPLES = {
         ("filter na", "filter name:"),
         ("link 3fb", "link 3fb00000"),
         ("at 23:30 host:o", "at 23:30 host:other.net"),
+        ("move u", "move up"),
         ("", ""),
         ("nonsense x", ""),
         ("retry ", ""),
@@ -167,6 +172,7 @@ def test_filters_are_completed_too() -> None:
         ("limit 2M", "3fb0.iso"),
         ("re", "resume  reload  retry  retry-failed  remove"),
         ("", "Tab completes"),
+        ("retry status:fa", "retry [TARGETS]  ·  Queue"),
         ("reload", "reload  ·  Read"),
     ],
 )
@@ -175,7 +181,7 @@ def test_the_hint_says_what_the_line_would_do(line: str, text: str) -> None:
     assert text in hint.text and not hint.is_error
 
 
-@pytest.mark.parametrize("line", ["explode", "retry status:x", "pause zz", "limit fast"])
+@pytest.mark.parametrize("line", ["explode", "retry status:x 3", "pause zz", "limit fast"])
 def test_the_hint_names_a_mistake(line: str) -> None:
     assert hint_for(line, ROWS, (), NOW).is_error
 
@@ -253,7 +259,7 @@ async def test_the_log_shows_the_command_of_each_action() -> None:
         await app.command("add https://me:c4nary@example.org/x")
         assert logged(app) == [
             f":pause {first}", f":resume {first}", f":priority-up {first}", f":cancel {second}",
-            ":slow", ":move-up", f":limit 3M {second}", ":add https://example.org/x",
+            ":slow", ":move up", f":limit 3M {second}", ":add https://example.org/x",
         ]  # fmt: skip
         for line in logged(app)[:6]:
             parse_command(line, app.main.model.rows)
