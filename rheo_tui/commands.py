@@ -91,8 +91,12 @@ _OWN = (
     CommandSpec("quit-when-done", "", "Quit when all downloads have ended; again: stay open.",
                 "quit-when-done"),
 )  # fmt: skip
-_HIDDEN = frozenset({"command", "palette", "tab_own_1", "tab_own_2"})
-"""Actions that make no sense on the command line."""
+_HIDDEN = frozenset(
+    action.id
+    for action in ACTIONS
+    if action.tab or action.group == "Move" or action.id in ("command", "palette")
+)
+"""Actions that are of no use on the command line: `:tab` opens any tab."""
 PLACES = {
     action.id.removeprefix("move_"): action.id for action in ACTIONS if action.id[:5] == "move_"
 }
