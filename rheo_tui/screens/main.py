@@ -399,7 +399,7 @@ class MainScreen(Screen[None]):
     def do_keep_tab(self) -> None:
         """Ask for a name, and keep the filter as a tab."""
         tab, kept = self.model.tab, self.model.tab.filter & self.model.filter
-        name = "" if tab in TABS else tab.title
+        name = "" if tab in TABS or self.model.filter else tab.title
 
         def chosen(new: str | None) -> None:
             if new is not None:

@@ -59,6 +59,7 @@ class FilterBar(Vertical):
         super().__init__(id=id)
         self._completer = Completer(complete)
         self._mistake = _Mistake()
+        self._count = ""
 
     def compose(self) -> ComposeResult:
         """Create the slash, the input and the count, and the line below."""
@@ -87,7 +88,9 @@ class FilterBar(Vertical):
 
     def show_count(self, shown: int, total: int) -> None:
         """Show the number of rows left, and of all rows."""
-        self.query_one("#filter-count", Static).update(f"{shown:,} of {total:,}")
+        self._count = f"{shown:,} of {total:,}"
+        if self._mistake.column is None:
+            self.query_one("#filter-count", Static).update(self._count)
 
     def show_mistake(self, error: FilterError | None) -> None:
         """Show a mistake at its character; a calm hint if more typing can correct it."""
@@ -96,7 +99,9 @@ class FilterBar(Vertical):
             self._mistake.column = column
             self.query_one(LineInput).refresh()
         self.query_one("#filter-hint", Static).update(self._hint(error))
-        self.query_one("#filter-count").set_class(column is not None, "-stale")
+        count = self.query_one("#filter-count", Static)
+        count.update(self._count if column is None else f"wrong at {column + 1}")
+        count.set_class(column is not None, "-wrong")
 
     def _hint(self, error: FilterError | None) -> Text:
         field = self.query_one(LineInput)
