@@ -150,6 +150,9 @@ class MainScreen(Screen[None]):
         self.memory.filter, self.memory.tab = str(self.model.filter), self.model.tab.id
         self.memory.save()
 
+    def _remember_soon(self) -> None:
+        self.run_worker(asyncio.to_thread(self.remember), exclusive=True, group="memory")
+
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
         try:
@@ -529,6 +532,7 @@ class MainScreen(Screen[None]):
     @on(FilterBar.Done)
     def _filter_done(self) -> None:
         self.table.focus()
+        self._remember_soon()
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
@@ -604,6 +608,7 @@ class MainScreen(Screen[None]):
         if self._run_line(line):
             self.query_one(CommandLine).close()
             self.memory.add_command(line)
+            self._remember_soon()
 
     def _run_line(self, line: str) -> bool:
         """Run a command and log it; show why it is not valid, and return False."""
