@@ -12,7 +12,7 @@ from .command_parser import split_line
 from .commands import COMMANDS, PLACES
 from .tabs import TABS
 
-_MIN_ID_LENGTH = 1
+_HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 def complete_filter(text: str, rows: Mapping[str, DownloadSnapshot]) -> str:
@@ -68,7 +68,8 @@ def complete_command(
         return _first(before, last, (*(tab.title.lower() for tab in TABS), *tabs))
     if not last or not (spec.takes_targets or spec.argument in ("filter", "url")):
         return ""
-    ids = (row_id[:8] for row_id in rows) if spec.argument != "filter" else ()
+    may_be_id = spec.argument != "filter" and set(last.lower()) <= _HEXADECIMAL
+    ids = (row_id[:8] for row_id in rows) if may_be_id else ()
     found = _first(before, last, ids)
     return found or ("" if spec.argument == "url" else complete_filter(line, rows))
 
@@ -90,7 +91,7 @@ def _first(before: str, word: str, candidates: Iterable[str]) -> str:
 def _names_ids(line: str) -> bool:
     """Return True if a command names downloads, which may have gone since."""
     words = line.split()[1:]
-    return any(len(word) >= 4 and set(word) <= set("0123456789abcdef") for word in words)
+    return any(len(word) >= 4 and set(word) <= _HEXADECIMAL for word in words)
 
 
 def _terms(word: str, rows: Mapping[str, DownloadSnapshot]) -> Iterator[str]:

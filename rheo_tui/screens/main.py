@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
@@ -63,6 +64,9 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
+_LONG_LIST = 10_000
+"""Downloads from which a filter takes longer than a key may wait."""
+_TYPING_SECONDS = 0.1
 
 
 class MainScreen(Screen[None]):
@@ -103,6 +107,7 @@ class MainScreen(Screen[None]):
         self._downloads = DownloadHandlers(service)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
+        self._typing = Timer(self, 0.0, pause=True)  # until the user pauses
 
     def compose(self) -> ComposeResult:
         """Create header, filter, table with details, log and footer."""
@@ -527,15 +532,24 @@ class MainScreen(Screen[None]):
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
-        self._filter_by(event.text)
+        """Filter at once; in a long list, when the user pauses, so that no key has to wait."""
+        self._typing.stop()
+        if len(self.model.rows) <= _LONG_LIST:
+            self._filter_by(event.text)
+            return
+        self.query_one(FilterBar).show_mistake(parse_typed(event.text)[1])
+        self._typing = self.set_timer(_TYPING_SECONDS, partial(self._filter_by, event.text))
 
     @on(FilterBar.Done)
-    def _filter_done(self) -> None:
+    def _filter_done(self, event: FilterBar.Done) -> None:
+        self._typing.stop()
+        self._filter_by(event.text)
         self.table.focus()
         self._remember_soon()
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
+        self._typing.stop()
         self.query_one(FilterBar).show("")
         self._filter_by("")
         self.table.focus()

@@ -49,8 +49,11 @@ class FilterBar(Vertical):
 
         text: str
 
+    @dataclass
     class Done(Message):
         """The user returns to the list; the filter stays."""
+
+        text: str
 
     class Cleared(Message):
         """The user has cleared the filter."""
@@ -139,7 +142,7 @@ class FilterBar(Vertical):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.post_message(self.Done() if event.value.strip() else self.Cleared())
+        self.post_message(self.Done(event.value) if event.value.strip() else self.Cleared())
 
     @on(LineInput.Left)
     def _left(self, event: LineInput.Left) -> None:

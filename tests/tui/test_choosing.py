@@ -94,7 +94,7 @@ async def test_a_command_acts_on_what_its_filter_names(
         server.on("/gone/later.zip", serving(BODY))
         await real.type("colon", "retry status:failed name:*.iso")
         hint = real.app.main.query_one("#command-hint", Static)
-        assert str(hint.render()).strip().startswith("disc-2.iso")
+        await real.until(lambda: str(hint.render()).strip().startswith("disc-2.iso"))
         await real.pilot.press("enter")
         await real.until(lambda: real.statuses()["disc-2.iso"] is DONE)
         assert real.statuses()["later.zip"] is FAILED

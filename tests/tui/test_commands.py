@@ -207,7 +207,7 @@ async def test_targets_by_filter() -> None:
         await app.press("colon")
         app.main.query_one("#command-text", Input).value = "retry status:failed"
         await app.update()
-        assert "2 downloads, 1 host, 20.0 MB" in hint(app)
+        await app.until(lambda: "2 downloads, 1 host, 20.0 MB" in hint(app))
         await app.press("enter")
         assert app.called("retry") == [ids[1:3]]
         assert "Queued again: 2 downloads." in app.messages()

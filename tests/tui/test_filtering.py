@@ -4,12 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_core.domain.filters import parse_filter
 from rheo_tui.app import RheoApp
 from rheo_tui.screen_memory import ScreenMemory
+from rheo_tui.screens import main
 from rheo_tui.screens.keep_tab import KeepTabScreen
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import TABS, own_tabs
@@ -156,6 +158,22 @@ def test_secrets_and_damaged_files_are_not_kept(tmp_path: Path) -> None:
     for text in ("", "[1]", '{"filter": 1, "commands": [2, "x"]}', "\x00", "[" * 100_000):
         path.write_text(text)
         assert ScreenMemory.load(path).filter == ""
+
+
+async def test_in_a_long_list_the_filter_waits_until_the_user_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(main, "_LONG_LIST", 4)
+    async with running() as app:
+        await app.fill(5)
+        await app.press("slash", *"0000")
+        await app.press(*"3")
+        await app.until(lambda: len(app.table.model.shown) == 1)
+        monkeypatch.setattr(main, "_TYPING_SECONDS", 60.0)
+        await app.press("backspace", *"4 size:")
+        assert app.table.model.rows[app.table.model.shown[0]].name == "file-00003.iso"
+        await app.press("backspace", "backspace", "backspace", "backspace", "backspace", "enter")
+        assert app.table.model.rows[app.table.model.shown[0]].name == "file-00004.iso"
 
 
 # The model
