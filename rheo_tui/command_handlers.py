@@ -19,6 +19,9 @@ from .command_parser import Command, CommandError
 from .formatting import count_text, size_text
 from .services.protocol import READ_ONLY, DownloadService
 
+TABLES = frozenset({"rules", "request", "hosts", "keys", "tabs"})
+"""Settings with an inner structure, which a line of text cannot hold."""
+
 
 class CommandHandlers:
     """Runs parsed commands through the service; the text returned becomes feedback.
@@ -149,6 +152,8 @@ def with_setting(settings: Settings, name: str, value: str) -> Settings:
     """
     if name not in Settings.model_fields:
         raise CommandError(f"{unknown_setting(name)}.")
+    if name in TABLES:
+        raise CommandError(f"{name} has values inside; change it in the settings file.")
     if not value:
         raise CommandError(f"set {name} needs a value; it is {setting_text(settings, name)} now.")
     try:

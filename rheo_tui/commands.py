@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain import DownloadStatus
 
 from .actions import ACTIONS, Action, Context, can_pause
 
@@ -117,19 +117,14 @@ def equal_command(action: Action, context: Context) -> str:
         name = "resume"
     if not action.takes_targets:
         return name
-    return f"{name} {_targets_text(context)}".rstrip()
+    return f"{name} {targets_text(context)}".rstrip()
 
 
-def _targets_text(context: Context) -> str:
-    """Return targets as text; "" for the selection, if it has no short name."""
+def targets_text(context: Context) -> str:
+    """Return the targets of a context as text; "" for the selection, if it has no short name."""
     if context.on_fold:
         done = (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
         return f"status:{','.join(status.word for status in done)}"
     if len(context.targets) > _MAX_NAMED:
         return ""
-    return " ".join(map(short_id, context.targets))
-
-
-def short_id(row: DownloadSnapshot) -> str:
-    """Return the beginning of an ID, as the app shows it."""
-    return row.id[:8]
+    return " ".join(row.id[:8] for row in context.targets)

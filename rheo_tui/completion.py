@@ -8,6 +8,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.filter_terms import FIELDS, STATUSES, NumberField
 
+from .command_handlers import TABLES
 from .command_parser import split_line
 from .commands import COMMANDS, PLACES
 from .tabs import TABS
@@ -60,7 +61,7 @@ def complete_command(
     before, last = _split_last(line)
     is_first = before.count(" ") == 1
     if spec.argument == "setting":
-        names = [name for name in Settings.model_fields if name not in ("request", "hosts")]
+        names = [name for name in Settings.model_fields if name not in TABLES]
         return _first(before, last, names) if is_first else _present_value(before, last, settings)
     if spec.argument == "place" and is_first:
         return _first(before, last, PLACES)

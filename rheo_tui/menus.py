@@ -7,7 +7,7 @@ from rheo_core.domain import DownloadSnapshot
 
 from .actions import SPEED_LIMITS, Context, key_names, menu_actions
 from .command_targets import summary_of
-from .formatting import limit_text
+from .formatting import limit_text, rate_input
 
 ALL, OTHER, SLOW = "all", "other", "slow"
 """Items of the limit menu that are not limits."""
@@ -50,7 +50,7 @@ def limit_items(targets: Sequence[DownloadSnapshot], *, for_all: bool) -> list[M
     rates = [rate for rate in SPEED_LIMITS if rate is not None]
     items = [MenuItem("off", "0", "0", "No limit", reason)]
     items += [
-        MenuItem(str(rate), str(number), str(number), limit_text(rate), reason)
+        MenuItem(rate_input(rate), str(number), str(number), limit_text(rate), reason)
         for number, rate in enumerate(rates, 1)
     ]
     items.append(MenuItem(OTHER, "colon,:", ":", "Another limit…", reason))

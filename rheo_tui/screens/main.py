@@ -34,7 +34,7 @@ from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, PLACES
+from rheo_tui.commands import COMMANDS, PLACES, targets_text
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
@@ -107,6 +107,7 @@ class MainScreen(Screen[None]):
         self._downloads = DownloadHandlers(service)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
+        self._known_tabs: tuple[tuple[str, str], ...] = ()
         self._typing = Timer(self, 0.0, pause=True)  # until the user pauses
 
     def compose(self) -> ComposeResult:
@@ -143,7 +144,7 @@ class MainScreen(Screen[None]):
 
     def _recall(self) -> None:
         """Show the filter and the tab of the last run."""
-        self.model.set_own_tabs(own_tabs(self._tabs))
+        self._take_tabs()
         known = (tab for tab in self._all_tabs if tab.id == self.memory.tab)
         self.model.tab = next(known, ALL)
         with suppress(FilterError):  # of another version
@@ -393,6 +394,8 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def _show_tabs(self) -> None:
+        if tuple(self._tabs.items()) != self._known_tabs:  # the settings file was read again
+            self._take_tabs()
         if self.client.latest:
             counts = self.model.own_counts()
             own = {tab: counts[tab.id] for tab in self.model.own_tabs}
@@ -420,14 +423,25 @@ class MainScreen(Screen[None]):
     def _tabs(self) -> dict[str, str]:
         return self._service.settings.tabs
 
+    def _take_tabs(self) -> None:
+        """Take the user's tabs from the settings; if the open one is gone, show all downloads."""
+        self._known_tabs = tuple(self._tabs.items())
+        self.model.set_own_tabs(own_tabs(self._tabs))
+        if self.model.tab not in self._all_tabs:
+            self._open_tab(ALL)
+
     def _keep_tabs(self, tabs: dict[str, str], opened: str) -> None:
         """Save the user's tabs, and open one by its name; "" opens all downloads."""
-        self.model.set_own_tabs(own_tabs(tabs))
-        self.query_one(FilterBar).show("")
-        self.model.filter = NO_FILTER
-        self._open_tab(next((tab for tab in self.model.own_tabs if tab.title == opened), ALL))
-        settings = self._service.settings.model_copy(update={"tabs": tabs})
-        self.run_worker(self._save_settings(settings), exit_on_error=False)
+
+        async def save() -> None:
+            await self._save_settings(self._service.settings.model_copy(update={"tabs": tabs}))
+            self.query_one(FilterBar).show("")
+            self.model.filter = NO_FILTER
+            self._take_tabs()
+            named = (tab for tab in self.model.own_tabs if tab.title == opened)
+            self._open_tab(next(named, ALL))
+
+        self.run_worker(save(), exit_on_error=False)
 
     @on(TabBar.Chosen)
     def _tab_chosen(self, event: TabBar.Chosen) -> None:
@@ -482,23 +496,24 @@ class MainScreen(Screen[None]):
 
     def do_limit_menu(self) -> None:
         """Open the menu of speed limits for the selection."""
-        rows = self._dispatcher.whole_context().targets
-        self._open_limit_menu(rows, for_all=not rows)
+        context = self._dispatcher.whole_context()
+        self._open_limit_menu(context, for_all=not context.targets)
 
-    def _open_limit_menu(self, rows: Sequence[DownloadSnapshot], *, for_all: bool) -> None:
+    def _open_limit_menu(self, context: Context, *, for_all: bool) -> None:
         scope = "limit all" if for_all else "limit"
 
         def chosen(item: str) -> None:
             if item == menus.ALL:
-                self._open_limit_menu(rows, for_all=True)
+                self._open_limit_menu(context, for_all=True)
             elif item == menus.SLOW:
                 self.action_run("slow")
             elif item == menus.OTHER:
                 self.call_after_refresh(self._open_command_line, f"{scope} ")
             else:
-                ids = "" if for_all else " ".join(row.id for row in rows)
-                self._run_line(f"{scope} {item} {ids}".strip())
+                targets = "" if for_all else targets_text(context)
+                self._run_line(f"{scope} {item} {targets}".rstrip())
 
+        rows = context.targets
         title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
         self._dialogs.menu(title, menus.limit_items(rows, for_all=for_all), chosen)
 

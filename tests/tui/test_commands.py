@@ -274,6 +274,7 @@ async def test_set_changes_a_setting_at_once() -> None:
         for line, message in (
             ("set max_concurrent 99", "max_concurrent"),
             ("set max_concurent 5", "did you mean max_concurrent"),
+            ("set keys x", "keys has values inside"),
             ("set speed_limit", "speed_limit needs a value; it is off now"),
         ):
             await app.command(line)

@@ -129,6 +129,17 @@ async def test_tabs_of_the_settings_are_on_keys_8_and_9() -> None:
         assert " 8 Big 2 " in bar and " 9 Slow 0 " in bar and " · More 2 " in bar
 
 
+async def test_tabs_follow_the_settings_file() -> None:
+    service = FakeService(tabs={"Big": "size>5m"})
+    async with running(service, size=(140, 30)) as app:
+        await app.fill(2)
+        await app.press("8")
+        service.settings = service.settings.model_copy(update={"tabs": {"Small": "size<5m"}})
+        await app.command("reload")
+        await app.until(lambda: "8 Small 0" in app.main.query_one(TabBar).render().plain)
+        assert app.main.model.tab.id == "all"
+
+
 async def test_filter_and_tab_are_kept_for_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "state" / "screen.json"
     for run in range(2):

@@ -102,6 +102,7 @@ async def test_a_limit_for_the_selection_or_for_all() -> None:
         first, *_ = await app.fill(3)
         await app.press("L", "4")
         await app.until(lambda: app.called("limit_each") == [(1_000_000, [first])])
+        assert app.main.event_log.lines[-1].text == f":limit 1M {first[:8]}"
         await app.press("L", "a", "5")
         await app.until(lambda: app.called("set_speed_limit") == [2_000_000])
         await app.press("L", "a", "0")
