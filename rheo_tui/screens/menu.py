@@ -36,7 +36,7 @@ class MenuScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Create the list, the first available item selected."""
         with Vertical(classes="dialog dialog-menu") as dialog:
-            dialog.border_title = printable(self._heading)
+            dialog.border_title = Text(printable(self._heading))
             yield OptionList(*map(self._option, self._items), compact=True)
             yield Static("Enter or key choose · Esc close", classes="dialog-keys")
 
