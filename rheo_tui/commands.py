@@ -72,8 +72,6 @@ _OWN = (
         "move", f"PLACE {_TARGETS}", "Move queued downloads: up, down, top or bottom.",
         "move up", "place", takes_targets=True,
     ),
-    CommandSpec("mark", "FILTER", "Mark the downloads shown that match a filter.",
-                "mark name:*.iso", "filter"),
     CommandSpec("link", "ID URL", "Continue a download from another URL.",
                 "link 3fa9 https://example.org/file.iso", "url"),
     CommandSpec("add", "TEXT", "Add the links in a text.",

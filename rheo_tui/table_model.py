@@ -383,17 +383,6 @@ class TableModel:
         """Invert the marks of the rows shown."""
         self.marked ^= set(self.shown)
 
-    def mark_matching(self, wanted: Filter) -> int:
-        """Mark the rows shown that match a filter; return their number.
-
-        Raises:
-            SlowPatternError: a regular expression takes too long.
-        """
-        moment = self.moment()
-        matching = {each for each in self.shown if wanted.matches(self.rows[each], moment)}
-        self.marked |= matching
-        return len(matching)
-
     def marked_shown(self) -> list[DownloadSnapshot]:
         """Return the marked rows in the order shown, without those that are hidden."""
         if len(self.marked) > self.shown_count // _SEARCH_COST:

@@ -666,10 +666,6 @@ class MainScreen(Screen[None]):
                 self._filter_by(command.text)
             case "tab":
                 self._open_tab(self._tab_named(command.text))
-            case "mark":
-                count = self.model.mark_matching(parse_filter(command.text))
-                self._marks_changed()
-                self.toast(f"Marked {count_text(count)}.")
             case "quit-when-done":
                 self._toggle_quit_when_done()
             case _ if (

@@ -64,7 +64,6 @@ def test_commands() -> None:
     assert parse("set max_concurrent 5") == Command("set", text="max_concurrent", value="5")
     assert parse("filter status:failed") == Command("filter", text="status:failed")
     assert parse("move up 3fb0") == Command("move", (SECOND,), text="up")
-    assert parse("mark name:*.iso") == Command("mark", text="name:*.iso")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,6 @@ def test_commands() -> None:
         ("add", "needs an argument"),
         ("quit now", "takes no argument"),
         ("move away", "“away” is not a place: use up, down"),
-        ("mark", "mark needs an argument"),
         ("priority high", "“high” is not a priority"),
         ("filter size:5", "wrong at character 5"),
         ("link 3fa9", "needs an ID and a URL"),
