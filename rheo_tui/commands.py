@@ -92,9 +92,13 @@ _OWN = (
 _HIDDEN = frozenset(
     action.id
     for action in ACTIONS
-    if action.tab or action.group == "Move" or action.id in ("command", "palette")
+    if action.tab
+    or action.opens_input
+    or action.group == "Move"
+    or action.id.startswith("range_")
+    or action.id == "palette"
 )
-"""Actions that are of no use on the command line: `:tab` opens any tab."""
+"""Actions that are of no use on the command line: moves of the cursor, and those that open it."""
 PLACES = {
     action.id.removeprefix("move_"): action.id for action in ACTIONS if action.id[:5] == "move_"
 }
