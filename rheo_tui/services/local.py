@@ -133,7 +133,7 @@ class LocalService:
 
     async def url_of(self, download_id: str) -> str | None:
         """Return the whole URL, secrets included."""
-        config = await self.config_of(download_id)
+        config = await self._manager.find_config(download_id, to_show=True)
         return config.source if config else None
 
     async def config_of(self, download_id: str) -> FileConfig | None:

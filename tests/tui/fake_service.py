@@ -43,7 +43,7 @@ class FakeService:
         self.calls: list[tuple[str, Any]] = []
         self.started = False
         self.read_only = False
-        self.requested: dict[str, Any] = {}  # further fields of `config_of`
+        self.configs: dict[str, FileConfig] = {}  # of `config_of`, if they are not simple
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
@@ -99,8 +99,11 @@ class FakeService:
         return f"{row.url}?token=secret" if row else None
 
     async def config_of(self, download_id: str) -> FileConfig | None:
-        row = (self.past | self.rows).get(download_id)
-        return FileConfig(url=f"{row.url}?token=secret", **self.requested) if row else None
+        row = self.rows.get(download_id)
+        if row is None:
+            return None
+        known = self.configs.get(download_id)
+        return known or FileConfig(url=f"{row.url}?token=secret", priority=row.priority)
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0

@@ -5,7 +5,8 @@ import shlex
 
 from textual.widgets import OptionList
 
-from rheo_core.domain import DownloadStatus
+from rheo_core.domain import DownloadStatus, FileConfig, HashConfig
+from rheo_core.domain.request_options import RequestOptions
 from rheo_tui.actions import menu_actions
 from rheo_tui.screens.menu import MenuScreen
 from rheo_tui.widgets.command_line import CommandLine
@@ -53,13 +54,16 @@ async def test_a_right_click_selects_and_opens_the_menu() -> None:
 
 async def test_facts_are_copied_without_secrets_but_the_link() -> None:
     service = FakeService()
-    service.requested = {
-        "headers": {"X-Api-Key": "c4nary"},
-        "request": {"user": "me:c4nary", "user_agent": "Me/1 (x)", "proxy": "http://a:c4nary@p:3"},
-        "hash_config": {"algorithm": "sha256", "expected_hash": "ab" * 32},
-    }
     async with running(service) as app:
         first, *_ = await app.fill(2)
+        service.configs[first] = FileConfig(
+            url=f"{service.rows[first].url}?token=secret",
+            headers={"X-Api-Key": "c4nary"},
+            request=RequestOptions(
+                user="me:c4nary", user_agent="Me/1 (x)", proxy="http://a:c4nary@p:3"
+            ),
+            hash_config=HashConfig.from_checksum_string(f"sha256:{'ab' * 32}"),
+        )
         service.fail(first, "HTTP 404 Not Found")
         await app.update()
 
