@@ -30,8 +30,8 @@ def hidden_in(painted: bytes) -> set[str]:
 
 INPUTS = {
     "add box": ("a", "Add links"),
-    "filter": ("/", "part of a name"),
-    "command line": (":", "limit 2M"),
+    "filter": ("/", "status:failed  host:"),
+    "command line": (":", "Tab completes"),
     "history": ("h", "part of a name or URL"),
     "load dialog": ("o", "links.txt"),
     "link dialog": ("e", "Replace the URL"),
