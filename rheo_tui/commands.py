@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.text import redact
 
 from .actions import ACTIONS, Action, Context, can_pause
 
@@ -130,3 +131,18 @@ def targets_text(context: Context) -> str:
     if len(context.targets) > _MAX_NAMED:
         return ""
     return " ".join(row.id[:8] for row in context.targets)
+
+
+def without_secrets(line: str) -> str:
+    """Return a command as it may be logged and stored.
+
+    A text to add may be a curl command with a login, and so may the value of a hook: no rule finds
+    all secrets in these, so nothing of them is shown.
+    """
+    name, _, argument = line.partition(" ")
+    words, kind = argument.split(), COMMANDS[name].argument if name in COMMANDS else ""
+    if kind == "text" and not all("://" in word for word in words):
+        return f"{name} …"
+    if kind == "setting" and words[:1] and words[0].startswith("on_"):
+        return f"{name} {words[0]} …"
+    return redact(line)

@@ -26,7 +26,7 @@ from rheo_core.domain.filters import (
     parse_filter,
     parse_typed,
 )
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
@@ -34,7 +34,7 @@ from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, PLACES, targets_text
+from rheo_tui.commands import COMMANDS, PLACES, targets_text, without_secrets
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
@@ -653,7 +653,7 @@ class MainScreen(Screen[None]):
 
     def log_command(self, command: str) -> None:
         """Write a command to the log, without secrets."""
-        self.event_log.note(f":{redact(command)}")
+        self.event_log.note(f":{without_secrets(command)}")
 
     def _run_command(self, command: Command) -> None:
         rows, spec = self.model.rows, COMMANDS[command.verb]

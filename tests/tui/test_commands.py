@@ -12,7 +12,7 @@ from rheo_core.domain.filters import Moment
 from rheo_tui.actions import ACTIONS, Context
 from rheo_tui.command_hint import hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, equal_command
+from rheo_tui.commands import COMMANDS, equal_command, without_secrets
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.widgets.command_line import CommandLine
@@ -185,6 +185,29 @@ def test_the_hint_says_what_the_line_would_do(line: str, text: str) -> None:
 @pytest.mark.parametrize("line", ["explode", "retry status:x 3", "pause zz", "limit fast"])
 def test_the_hint_names_a_mistake(line: str) -> None:
     assert hint_for(line, ROWS, (), NOW).is_error
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("add https://me:c4nary@example.org/x", "add https://example.org/x"),
+        ("add curl -u me:c4nary https://example.org/x", "add …"),
+        ("add https://example.org/x -H 'X-Api-Key: c4nary'", "add …"),
+        (
+            "link 3fa9 https://example.org/?token=c4nary9876",
+            "link 3fa9 https://example.org/?token=***",
+        ),
+        ("set on_complete curl -u me:c4nary https://example.org", "set on_complete …"),
+        ("set speed_limit 2M", "set speed_limit 2M"),
+        ("retry status:failed", "retry status:failed"),
+    ],
+)
+def test_what_is_logged_and_stored_holds_no_secret(line: str, shown: str, tmp_path: Path) -> None:
+    assert without_secrets(line) == shown
+    memory = ScreenMemory(tmp_path / "screen.json", commands=(line,))
+    memory.save()
+    stored = ScreenMemory.load(tmp_path / "screen.json").commands
+    assert stored == ((line,) if line == shown else ())
 
 
 # In the app
