@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from rheo_core.domain.text import printable
 from rheo_tui.menus import MenuItem
 
-_KEY_WIDTH = 6
+_MIN_KEY_WIDTH = 5
 
 
 class MenuScreen(ModalScreen[str | None]):
@@ -32,6 +32,7 @@ class MenuScreen(ModalScreen[str | None]):
         super().__init__()
         self._heading = title
         self._items = items
+        self._key_width = max(_MIN_KEY_WIDTH, *(cell_len(item.shown_keys) for item in items)) + 1
 
     def compose(self) -> ComposeResult:
         """Create the list, the first available item selected."""
@@ -42,8 +43,8 @@ class MenuScreen(ModalScreen[str | None]):
 
     def _option(self, item: MenuItem) -> Option:
         style = "dim" if item.reason else ""
-        keys = item.shown_keys
-        text = Text(keys + " " * max(1, _KEY_WIDTH - cell_len(keys)), style or "bold", no_wrap=True)
+        keys = set_cell_size(item.shown_keys, self._key_width)
+        text = Text(keys, style or "bold", no_wrap=True)
         text.append(item.title, style)
         if item.reason:
             text.append(f"  {item.reason}", "dim italic")
