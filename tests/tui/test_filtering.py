@@ -264,3 +264,11 @@ def test_a_change_costs_the_same_in_a_long_list() -> None:
 
 def test_built_in_tabs_are_filters() -> None:
     assert [str(tab.filter) for tab in TABS][:3] == ["", "status:active", "status:queued,retrying"]
+
+
+async def test_the_arrow_at_a_mistake_has_an_ascii_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    async with running() as app:
+        await type_filter(app, "size:5 x")
+        shown = app.app.export_screenshot().replace("&#160;", " ")
+        assert "↑" not in shown and "^ size does not take" in shown
